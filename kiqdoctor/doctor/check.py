@@ -1,0 +1,95 @@
+"""What a check is: a pure function over facts, with its id, its worst severity and its page."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from kiqdoctor.doctor.snapshot import Absent, Refused
+from kiqdoctor.doctor.verdict import Severity, Verdict
+
+Fact = TypeVar("Fact")
+
+
+@dataclass(frozen=True, slots=True)
+class Twice(Generic[Fact]):
+    """One fact at both ends of a window, in seconds."""
+
+    first: Fact
+    last: Fact
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A fact that a check judges. ``optional`` (``Fact | Missing``): the check itself says what a missing one means."""
+
+    name: str
+    kind: type
+    optional: bool = False
+    twice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A registered check; ``caused_by`` names checks whose findings explain this one's."""
+
+    id: str
+    name: str
+    category: str
+    severity: Severity
+    judge: Callable[..., Iterable[Verdict]]
+    needs: tuple[Need, ...]
+    page: str
+    preview: bool = False
+    caused_by: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The first line of its page."""
+        return self.page.strip().splitlines()[0] if self.page.strip() else ""
+
+
+Judge = TypeVar("Judge", bound=Callable[..., Iterable[Verdict]])
+
+
+def check(
+    id: str,  # noqa: A002 - the catalogue's own word
+    *,
+    severity: Severity,
+    preview: bool = False,
+    caused_by: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Iterable[Verdict]]], Check]:
+    """Make a check of a generator whose annotations name the facts it judges. Its module's docstring is its page."""
+
+    def register(judge: Callable[..., Iterable[Verdict]]) -> Check:
+        module = inspect.getmodule(judge)
+        return Check(
+            id=id,
+            name=judge.__name__.replace("_", "-"),
+            category=judge.__module__.split(".")[-2] if "." in judge.__module__ else "",
+            severity=severity,
+            judge=judge,
+            needs=needs_of(judge),
+            page=inspect.cleandoc((module.__doc__ if module else None) or ""),
+            preview=preview,
+            caused_by=caused_by,
+        )
+
+    return register
+
+
+def needs_of(function: Callable[..., Any]) -> tuple[Need, ...]:
+    """The facts that a function's parameters name, in order."""
+    hints = typing.get_type_hints(function)
+    return tuple(_need(name, hints[name]) for name in inspect.signature(function).parameters)
+
+
+def _need(name: str, hint: Any) -> Need:
+    alternatives = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    optional = Refused in alternatives or Absent in alternatives
+    [kind] = [one for one in alternatives if one not in (Refused, Absent, type(None))]
+    twice = typing.get_origin(kind) is Twice
+    return Need(name, typing.get_args(kind)[0] if twice else kind, optional, twice)

@@ -1,0 +1,121 @@
+"""Worker processes: what their heartbeats say, and what this host's /proc says."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """One job that a process said it was running."""
+
+    thread: str
+    queue: str
+    jid: str
+    job_class: str
+    run_at: float | None  # epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One member of ``processes``. ``exists`` False: the member has no hash (a ghost). Times are epoch seconds."""
+
+    identity: str
+    exists: bool = True
+    hostname: str = ""
+    pid: int | None = None
+    tag: str = ""
+    version: str = ""  # info.version, Sidekiq >= 7.0.2; "" where it does not say
+    runtime: str = ""  # info.runtime: names our own runtime
+    started_at: float | None = None
+    beat: float | None = None
+    busy: int | None = None
+    quiet: bool = False
+    concurrency: int | None = None
+    queues: tuple[str, ...] | None = None  # None: it does not say
+    capsules: tuple[tuple[str, int], ...] = ()  # name, concurrency
+    labels: tuple[str, ...] = ()
+    embedded: bool = False
+    ttl_s: int | None = None  # of the hash
+    in_flight_key: str = ""  # which of :work / :workers was found
+    in_flight: tuple[InFlight, ...] = ()
+    in_flight_ttl_s: int | None = None
+    error: str = ""  # why the record could not be read
+    beat_age_s: float | None = None  # measured against Redis' clock, or ours where TIME is refused
+    reliable: bool = False  # it holds a private list: what it ran can be recovered
+
+    @property
+    def live(self) -> bool:
+        """Its beat is younger than 60 s, after which Sidekiq itself forgets it."""
+        return self.exists and self.beat_age_s is not None and self.beat_age_s < LIVE_FOR
+
+    @property
+    def subject(self) -> str:
+        """How findings name it."""
+        return f"process:{self.identity}"
+
+
+LIVE_FOR = 60.0  # seconds; Sidekiq's own TTL of the process hash
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Every process that registered. ``members`` counts the set; ``processes`` may be a sample of it."""
+
+    processes: tuple[Process, ...] = ()
+    members: int = 0
+    partial: str = ""  # why not all were read
+    orphaned_work: tuple[Process, ...] = ()  # in-flight hashes whose identity is not in the set
+
+    @property
+    def live(self) -> tuple[Process, ...]:
+        """Those with a fresh beat."""
+        return tuple(process for process in self.processes if process.live)
+
+    @property
+    def ghosts(self) -> tuple[Process, ...]:
+        """Members without a hash."""
+        return tuple(process for process in self.processes if not process.exists)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProcess:
+    """One worker process of this host, as /proc shows it. None: this user may not see it."""
+
+    pid: int
+    kind: str  # "sidekiq", "kiqdoctor", "resque", "sidekiq-embedded"
+    title: str = ""
+    version: str = ""
+    tag: str = ""
+    busy: int | None = None
+    concurrency: int | None = None
+    stopping: bool = False
+    state: str = ""  # R S D T Z
+    ppid: int | None = None
+    parent: str = ""  # the parent's comm
+    parent_start_unix: float | None = None
+    started_at: float = 0.0  # epoch seconds
+    uid: int | None = None
+    namespace_pids: tuple[int, ...] = ()  # outermost first; the last is the pid that it knows itself by
+    cwd: str | None = None
+    cwd_deleted: bool = False
+    exe: str | None = None
+    exe_deleted: bool = False
+    deleted_libraries: tuple[str, ...] = ()
+    release: str = ""  # the release directory that it runs from, if the layout shows one
+    current_release: str = ""  # where the `current` link beside it points
+    cgroup: str = ""
+    redis: tuple[str, ...] = ()  # redacted URLs from its environment: host:port/db, with the variable's name in front
+    sockets: tuple[tuple[str, str], ...] = ()  # local address:port, remote address:port
+    unread_bytes: int = 0  # waiting in its Redis sockets' receive queues
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProcesses:
+    """Worker processes on this host. ``hidden`` counts processes whose details this user may not read."""
+
+    hostname: str
+    all: tuple[LocalProcess, ...] = ()
+    hidden: int = 0
+    pid_namespace: str = ""
+    pids: frozenset[int] = field(default_factory=frozenset)  # every pid that exists here
+    start_times: dict[int, float] = field(default_factory=dict)  # pid -> epoch seconds, of every process that may be seen
+    addresses: tuple[str, ...] = ()  # this host's own IP addresses

@@ -1,0 +1,86 @@
+"""The Redis server, as facts."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How connecting went. Never refused: ``failed_step`` is "" or one of url, dns, tcp, tls, auth, ping, limit, loading."""
+
+    url: str  # without user, password and query
+    failed_step: str = ""
+    error: str = ""
+    tries: int = 1
+    named: bool = True  # by option or environment; False for the default address
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """INFO, all sections, as text by field name. A field that the server does not have is absent."""
+
+    info: dict[str, str] = field(default_factory=dict)
+
+    def number(self, name: str) -> int | None:
+        """The field as an integer; None where it is absent, empty, negative one or no number."""
+        text = self.info.get(name, "")
+        return int(text) if text.isdigit() else None
+
+    @property
+    def keyspace(self) -> dict[int, int]:
+        """Database number -> number of keys."""
+        found = {}
+        for name, text in self.info.items():
+            if name[:2] == "db" and name[2:].isdigit():
+                counts = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+                found[int(name[2:])] = int(counts.get("keys", "0"))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimit:
+    """The number of clients that the server accepts, and who says so."""
+
+    limit: int
+    source: str  # "INFO clients", "CONFIG GET maxclients", "--redis-limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One line of CLIENT LIST."""
+
+    id: int
+    address: str
+    name: str = ""
+    age_s: int = 0
+    idle_s: int = 0
+    flags: str = "N"
+    database: int = 0
+    command: str = ""
+    user: str = ""
+    library: str = ""
+
+    @property
+    def blocked(self) -> bool:
+        """Waiting in a blocking command right now (flag b); ``cmd=brpop`` without it is history."""
+        return "b" in self.flags
+
+    @property
+    def host(self) -> str:
+        """The address without its port."""
+        return self.address.rpartition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """CLIENT LIST, our own connection left out."""
+
+    all: tuple[Client, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """Redis' clock (epoch seconds) against ours at the middle of the round trip."""
+
+    now: float
+    local_now: float
+    round_trip_s: float = 0.0

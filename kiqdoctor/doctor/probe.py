@@ -1,0 +1,60 @@
+"""What a probe is: a function that reads one fact, with all that it may send declared beforehand."""
+
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kiqdoctor.doctor.check import Need, needs_of
+from kiqdoctor.doctor.snapshot import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One kind of read: a Redis command's name (or what file), the permission it takes, what it costs."""
+
+    what: str
+    permission: str = ""
+    cost: str = ""
+
+
+class RefusalError(Exception):
+    """Raised by a probe that could not look; becomes ``Refused(reason, unlock)``."""
+
+    def __init__(self, reason: str, unlock: str = "") -> None:
+        super().__init__(reason)
+        self.refused = Refused(reason, unlock)
+
+
+class AbsenceError(Exception):
+    """Raised by a probe when there is nothing of its kind to look at; becomes ``Absent(reason)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A registered reader of one fact. ``live`` reads Redis or processes, else files."""
+
+    name: str
+    fact: type
+    read: Callable[..., Any]
+    needs: tuple[Need, ...]
+    reads: tuple[Read, ...]
+    live: bool
+    deadline_s: float
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The ACL rules it takes, once each."""
+        return tuple(dict.fromkeys(read.permission for read in self.reads if read.permission))
+
+
+def probe(
+    *reads: Read, live: bool, deadline_s: float = 10.0
+) -> Callable[[Callable[..., Any]], Probe]:
+    """Make a probe: the return annotation is the fact, the parameters are tools (``doctor.tools``) or other facts."""
+
+    def register(function: Callable[..., Any]) -> Probe:
+        fact = typing.get_type_hints(function)["return"]
+        return Probe(function.__name__, fact, function, needs_of(function), reads, live, deadline_s)
+
+    return register

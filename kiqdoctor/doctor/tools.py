@@ -1,0 +1,46 @@
+"""What the composition root hands to probes: where to look, never what to think of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+Reply = Any  # bytes, int, None, a list of replies, or an Exception that the server answered: redis-py's own shapes
+
+
+class Redis(Protocol):
+    """The doctor's read-only door to one Redis; it counts what passes and refuses whatever writes."""
+
+    namespace: str | None
+    database: int
+    client_id: int | None
+
+    def ask(self, *command: str | bytes | float) -> Reply:
+        """One command; raises ``RefusalError`` where the server refuses it."""
+
+    def ask_all(self, commands: Sequence[Sequence[str | bytes | float]]) -> list[Reply]:
+        """Many commands in one round trip; a refused one comes back as a ``Refused`` in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The tree to examine: its root, and the interpreter or environment that was named (``--python``)."""
+
+    root: Path
+    python: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """This machine: where its /proc is."""
+
+    proc: Path = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line adds: the plan's client limit, whether job arguments may be kept."""
+
+    redis_limit: int | None = None
+    show_args: bool = False
+    required: tuple[str, ...] = ()
