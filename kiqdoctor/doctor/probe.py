@@ -48,9 +48,7 @@ class Probe:
         return tuple(dict.fromkeys(read.permission for read in self.reads if read.permission))
 
 
-def probe(
-    *reads: Read, live: bool, deadline_s: float = 10.0
-) -> Callable[[Callable[..., Any]], Probe]:
+def probe(*reads: Read, live: bool, deadline_s: float = 10.0) -> Callable[[Callable[..., Any]], Probe]:
     """Make a probe: the return annotation is the fact, the parameters are tools (``doctor.tools``) or other facts."""
 
     def register(function: Callable[..., Any]) -> Probe:

@@ -58,7 +58,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The facts were read and do not settle the question; ``unlock`` names the permission, flag or package that would."""
+    """The facts were read and do not settle the question; ``unlock`` names the permission or flag that would."""
 
     reason: str
     unlock: str = ""

@@ -1,0 +1,228 @@
+"""Composes one examination: targets, tools, plan, reading, judging, report."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kiqdoctor import __version__
+from kiqdoctor.cli.options import Options
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.connection import (
+    BETWEEN_TRIES,
+    TRIES,
+    Address,
+    Bill,
+    ConnectError,
+    ReadOnlyConnection,
+    UrlError,
+    resolve_url,
+)
+from kiqdoctor.doctor import pack, probes
+from kiqdoctor.doctor.carry_out import carry_out
+from kiqdoctor.doctor.causes import link
+from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.examine import examine
+from kiqdoctor.doctor.facts.redis import Connection
+from kiqdoctor.doctor.gate import exit_status
+from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
+from kiqdoctor.doctor.probe import Probe
+from kiqdoctor.doctor.probes.door import ClosedDoor, Door
+from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
+from kiqdoctor.doctor.report import Cost, Report, Target
+from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
+from kiqdoctor.doctor.tools import Application, Host, Redis, Settings
+
+TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
+CLIENT_NAME = "kiqdoctor"
+
+
+def every_check(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
+    """All checks, ours and the packs'."""
+    try:
+        return pack.load(folders)
+    except pack.PackError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def planned(options: Options) -> Plan:
+    """What would be examined.
+
+    Raises:
+        click.UsageError: a selector that fits no check.
+    """
+    checks, readers = every_check(options.checks), probes.every()
+    for selector in (*options.select, *options.ignore, *options.require):
+        if not any(matches(check, selector) for check in checks):
+            raise click.UsageError(f"no check has the id, prefix, name or category {selector!r}; see `kiqdoctor list`")
+    return plan([check for check in checks if _selected(check, options, readers)], readers)
+
+
+def _selected(check: Check, options: Options, readers: Sequence[Probe]) -> bool:
+    side = sides(check, readers)
+    if (options.static and not side.static) or (options.live and not side.live):
+        return False
+    if any(matches(check, selector) for selector in options.ignore):
+        return False
+    if check.preview:
+        return any(selector in {check.id, check.name} for selector in options.select)
+    return not options.select or any(matches(check, selector) for selector in options.select)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A snapshot with where it came from and what it cost."""
+
+    recording: Recording
+    unreachable: bool
+    notes: tuple[str, ...] = ()
+
+
+def examination(options: Options, clock: Clock = SYSTEM) -> Report:
+    """The whole way from options to report; writes the recording if one was asked for."""
+    chosen = planned(options)
+    began = clock.monotonic()
+    started_at = clock.now()
+    with ExitStack() as stack:
+        examined = replayed(options) if options.replay else stack.enter_context(looked(options, chosen, clock))
+    if options.record:
+        save(examined.recording, options.record)
+    results = link(examine(chosen.checks, examined.recording.snapshot, clock))
+    status = exit_status(results, fail_on=options.fail_on, required=options.require, unreachable=examined.unreachable)
+    return Report(
+        version=__version__,
+        started_at=started_at,
+        duration_s=clock.monotonic() - began,
+        target=examined.recording.target,
+        results=results,
+        exit_status=int(status),
+        cost=examined.recording.cost,
+        notes=examined.notes,
+    )
+
+
+@contextmanager
+def looked(options: Options, chosen: Plan, clock: Clock) -> Iterator[Examined]:
+    """Read the plan's facts from the real world."""
+    with ExitStack() as stack:
+        notes: list[str] = []
+        environ: Mapping[str, str] = os.environ
+        redis_url = options.redis
+        if options.embedded:
+            from kiqdoctor.embedded import EmbeddedError, start
+
+            try:
+                server = stack.enter_context(start())
+            except EmbeddedError as error:
+                raise click.UsageError(str(error)) from None
+            redis_url, notes = server.url, [server.line]
+        reads_redis = not options.static and any(probe.live for probe in chosen.probes)
+        reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
+        reads_redis = reads_redis and not options.static
+        tools: dict[type, Any] = {Settings: Settings(options.redis_limit, options.show_args, options.require)}
+        given: dict[type, Any] = {}
+        address, bill = None, Bill()
+        if reads_redis:
+            address = _address(redis_url, environ)
+            connection, outcome = connect(address, clock)
+            if connection is not None:
+                stack.callback(connection.close)
+                bill = connection.bill
+                tools[Redis] = Door(connection, options.namespace)
+            else:
+                reason = f"Redis at {address.shown} could not be reached ({outcome.failed_step}): {outcome.error}"
+                tools[Redis] = ClosedDoor(reason, "a Redis that answers: --redis URL", options.namespace)
+            tools[Host] = Host()
+            given[Connection] = outcome
+        else:
+            nothing_live = Absent("the live half was not selected")
+            tools |= {Redis: nothing_live, Host: nothing_live}
+            given[Connection] = nothing_live
+        tools[Application] = _application(options)
+        snapshot = carry_out(chosen, tools, given, options.window_s, clock)
+        target = Target(
+            redis=address.shown if address else None,
+            namespace=options.namespace,
+            path=str(options.path.resolve()) if options.path and not options.live else None,
+        )
+        cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
+        yield Examined(
+            Recording(snapshot, target, clock.now(), __version__, cost), _unreachable(snapshot), tuple(notes)
+        )
+
+
+def _address(option: str | None, environ: Mapping[str, str]) -> Address:
+    try:
+        return resolve_url(option, environ)
+    except UrlError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _application(options: Options) -> Application | Absent:
+    if options.live:
+        return Absent("the static half was not selected (--live)")
+    if options.path is None:
+        return Absent("no application was given: name its PATH")
+    return Application(options.path, options.python)
+
+
+def connect(address: Address, clock: Clock) -> tuple[ReadOnlyConnection | None, Connection]:
+    """The open connection, or None with the step that failed after its tries."""
+    for number in range(1, TRIES + 1):
+        connection = ReadOnlyConnection(address, name=CLIENT_NAME)
+        try:
+            connection.open()
+        except UrlError as error:
+            raise click.UsageError(str(error)) from None
+        except ConnectError as error:
+            if error.step in TRANSIENT and number < TRIES:
+                clock.sleep(BETWEEN_TRIES)
+                continue
+            return None, Connection(address.shown, error.step, str(error), number, address.named)
+        return connection, Connection(address.shown, tries=number, named=address.named)
+    raise AssertionError("the last try returns")
+
+
+def _unreachable(snapshot: Snapshot) -> bool:
+    connection = snapshot.get(Connection)
+    return isinstance(connection, Connection) and bool(connection.failed_step) and connection.named
+
+
+def replayed(options: Options) -> Examined:
+    """A saved examination in place of the real world."""
+    file = options.replay
+    assert file is not None  # noqa: S101 - the caller asked for it
+    try:
+        recording = load(file.read_bytes(), [probe.fact for probe in probes.every()])
+    except (RecordingError, OSError) as error:
+        raise click.UsageError(f"{file}: {error}") from None
+    target = Target(recording.target.redis, recording.target.namespace, recording.target.path, str(file))
+    snapshot = _halved(recording.snapshot, options)
+    changed = Recording(snapshot, target, recording.recorded_at, recording.version, recording.cost)
+    return Examined(changed, _unreachable(snapshot))
+
+
+def _halved(snapshot: Snapshot, options: Options) -> Snapshot:
+    """What ``--static`` or ``--live`` leave of a recording of both."""
+    if not (options.static or options.live):
+        return snapshot
+    live = {probe.fact: probe.live for probe in probes.every()} | dict.fromkeys(LIVE_GIVEN, True)
+    left_out = Absent(f"the {'live' if options.static else 'static'} half was not selected")
+    kept = {
+        kind: reading if live.get(kind, True) == options.live else Reading(left_out)
+        for kind, reading in snapshot.readings.items()
+    }
+    return Snapshot(kept, snapshot.later, snapshot.window_s)
+
+
+def save(recording: Recording, file: Path) -> None:
+    """Write a recording, readable by its owner only."""
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:  # noqa: PTH123 - the mode
+            out.write(dump(recording))
+    except OSError as error:
+        raise click.UsageError(f"cannot write {file}: {error.strerror}") from None

@@ -1,0 +1,373 @@
+"""Opens, names and counts connections to Redis; the doctor's refuses whatever is not read-only.
+
+redis-py's own connection, packed by hand: no pool, no hidden retry, no SETINFO: what was sent is what was planned.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+DEFAULT_URL: Final = "redis://localhost:6379/0"
+CONNECT_TIMEOUT: Final = 3.0  # seconds
+READ_TIMEOUT: Final = 5.0  # seconds of silence
+TRIES: Final = 3
+BETWEEN_TRIES: Final = 1.0  # seconds: a restart is not an outage
+
+Command = Sequence[str | bytes | float]
+
+READ_ONLY: Final = frozenset(
+    {
+        "PING",
+        "INFO",
+        "TIME",
+        "TYPE",
+        "TTL",
+        "PTTL",
+        "EXISTS",
+        "SCAN",
+        "DBSIZE",
+        "SELECT",
+        "LLEN",
+        "LINDEX",
+        "LRANGE",
+        "SCARD",
+        "SISMEMBER",
+        "SMISMEMBER",
+        "SMEMBERS",
+        "SRANDMEMBER",
+        "SSCAN",
+        "HLEN",
+        "HGET",
+        "HMGET",
+        "HGETALL",
+        "HSTRLEN",
+        "HSCAN",
+        "HKEYS",
+        "ZCARD",
+        "ZCOUNT",
+        "ZRANGE",
+        "ZRANGEBYSCORE",
+        "ZREVRANGE",
+        "ZRANDMEMBER",
+        "ZSCORE",
+        "ZSCAN",
+        "GET",
+        "MGET",
+        "STRLEN",
+        "GETRANGE",
+        "XLEN",
+        "ROLE",
+        "LASTSAVE",
+        "CLIENT|LIST",
+        "CLIENT|ID",
+        "CLIENT|INFO",
+        "CLIENT|SETNAME",
+        "CONFIG|GET",
+        "SLOWLOG|GET",
+        "SLOWLOG|LEN",
+        "LATENCY|LATEST",
+        "MEMORY|USAGE",
+        "ACL|WHOAMI",
+        "PUBSUB|CHANNELS",
+        "PUBSUB|NUMPAT",
+        "OBJECT|ENCODING",
+        "COMMAND|COUNT",
+    }
+)
+_CONTAINERS: Final = frozenset(
+    {"CLIENT", "CONFIG", "SLOWLOG", "LATENCY", "MEMORY", "ACL", "PUBSUB", "OBJECT", "COMMAND"}
+)
+
+
+class WriteRefusedError(Exception):
+    """The doctor never writes: this command is not on its list."""
+
+
+class UrlError(Exception):
+    """The address is not a Redis URL."""
+
+
+class ConnectError(Exception):
+    """Connecting failed at ``step``: dns, tcp, tls, auth, ping, limit, loading, select."""
+
+    def __init__(self, step: str, text: str) -> None:
+        super().__init__(text)
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A Redis URL, its display form without secrets, where it came from, whether somebody named it."""
+
+    url: str
+    shown: str
+    source: str
+    named: bool
+    database: int = 0
+
+
+def resolve_url(option: str | None, environ: Mapping[str, str]) -> Address:
+    """The address: option, KIQDOCTOR_REDIS_URL, REDIS_PROVIDER's variable, REDIS_URL, the default, in that order."""
+    provider = environ.get("REDIS_PROVIDER", "")
+    sources = (
+        ("--redis", option),
+        ("KIQDOCTOR_REDIS_URL", environ.get("KIQDOCTOR_REDIS_URL")),
+        (f"{provider} (named by REDIS_PROVIDER)", environ.get(provider) if provider else None),
+        ("REDIS_URL", environ.get("REDIS_URL")),
+    )
+    source, url = next(((name, value) for name, value in sources if value), ("the default", DEFAULT_URL))
+    return Address(url, shown_url(url, source), source, source != "the default", _arguments(url, source)[1])
+
+
+def shown_url(url: str, source: str = "") -> str:
+    """The URL without user, password and query; ``unix:///path?db=0`` for sockets."""
+    _, database = _arguments(url, source)
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}?db={database}"
+    host = parts.hostname or "localhost"
+    host = f"[{host}]" if ":" in host else host
+    return urlunsplit((parts.scheme, f"{host}:{parts.port or 6379}", f"/{database}", "", ""))
+
+
+def _arguments(url: str, source: str) -> tuple[dict[str, Any], int]:
+    at = f" (from {source})" if source else ""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        if parts.scheme not in {"redis", "rediss", "unix"}:
+            raise UrlError(f"not a Redis URL{at}: it must start with redis://, rediss:// or unix://")
+        database = _database(parts.path if parts.scheme != "unix" else "", parts.query)
+    except ValueError as error:
+        raise UrlError(f"not a Redis URL{at}: {_without_secrets(str(error), url)}") from None
+    if parts.scheme == "unix" and not parts.path:
+        raise UrlError(f"not a Redis URL{at}: unix:// needs the socket's path")
+    return {"host": parts.hostname or "localhost", "port": port or 6379}, database
+
+
+def _database(path: str, query: str) -> int:
+    from urllib.parse import parse_qs
+
+    text = parse_qs(query).get("db", [path.strip("/")])[0]
+    if text and not text.isdigit():
+        raise ValueError("the database must be a number, as in redis://host:6379/0")
+    return int(text or 0)
+
+
+def _without_secrets(text: str, url: str) -> str:
+    password = urlsplit(url).password if "@" in url else None
+    return text.replace(password, "***") if password else text
+
+
+@dataclass
+class Bill:
+    """What an examination cost the server: requests by command, bytes both ways, the slowest round trip in ms."""
+
+    commands: dict[str, int] = field(default_factory=dict)
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    slowest: str = ""
+    slowest_ms: float = 0.0
+    round_trips: int = 0
+
+    def add(self, names: Sequence[str], sent: int, received: int, took_ms: float) -> None:
+        """One round trip."""
+        for name in names:
+            self.commands[name] = self.commands.get(name, 0) + 1
+        self.bytes_sent += sent
+        self.bytes_received += received
+        self.round_trips += 1
+        if took_ms > self.slowest_ms:
+            self.slowest_ms = took_ms
+            self.slowest = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def command_name(command: Command) -> str:
+    """``client|list`` style: the name that ACL rules use, upper case."""
+    first = _word(command[0])
+    return f"{first}|{_word(command[1])}" if first in _CONTAINERS and len(command) > 1 else first
+
+
+def _word(value: str | bytes | float) -> str:
+    return value.decode("ascii", "replace").upper() if isinstance(value, bytes) else str(value).upper()
+
+
+class ReadOnlyConnection:
+    """One connection that only reads. Not for use by several threads at once without the caller's lock."""
+
+    def __init__(self, address: Address, *, name: str | None = None, timeout: float = READ_TIMEOUT) -> None:
+        self.address = address
+        self.bill = Bill()
+        self.client_id: int | None = None
+        self.database = address.database
+        self.user = _user(address.url)
+        self.notes: list[str] = []
+        self._name = name
+        self._timeout = timeout
+        self._connection: Any = None
+
+    def open(self) -> None:
+        """Connect, authenticate, PING, choose the database.
+
+        Raises:
+            ConnectError: with the step that failed, in one line without secrets.
+        """
+        self._connection = _connection(self.address.url, self._timeout)
+        try:
+            self._connect()
+            self._must("PING", step="ping")
+        except ConnectError:
+            self.close()
+            raise
+        if self.database:
+            self._must("SELECT", self.database, step="select")
+        if self._name:
+            self._try("CLIENT", "SETNAME", self._name)
+        number = self._try("CLIENT", "ID")
+        self.client_id = number if isinstance(number, int) else None
+
+    def exchange(self, commands: Sequence[Command], timeout: float | None = None) -> list[Any]:
+        """Send all, read all; an error that the server answers comes back in its place.
+
+        Raises:
+            WriteRefusedError: a command that is not read-only; nothing was sent.
+            ConnectError: the server went away or fell silent.
+        """
+        names = [command_name(command) for command in commands]
+        for name in names:
+            if name not in READ_ONLY:
+                raise WriteRefusedError(f"{name} is not a command that the doctor sends")
+        return self._exchange(commands, names, timeout or self._timeout)
+
+    def _exchange(self, commands: Sequence[Command], names: Sequence[str], timeout: float) -> list[Any]:
+        from redis.exceptions import RedisError, ResponseError
+
+        packed = self._connection.pack_commands(commands)
+        began = time.monotonic()
+        replies: list[Any] = []
+        try:
+            self._connection.send_packed_command(packed, check_health=False)
+            for _ in commands:
+                try:
+                    replies.append(self._connection.read_response(disable_decoding=True, timeout=timeout))
+                except ResponseError as error:
+                    replies.append(error)
+        except (RedisError, OSError, ValueError) as error:
+            raise _classified(error, "ping") from None
+        took_ms = (time.monotonic() - began) * 1000
+        self.bill.add(names, sum(map(len, packed)), sum(map(_size, replies)), took_ms)
+        return replies
+
+    def _connect(self) -> None:
+        from redis.exceptions import RedisError
+
+        try:
+            self._connection.connect()
+        except (RedisError, OSError, ValueError) as error:
+            raise _classified(error, "tcp") from None
+
+    def _must(self, *command: str | int, step: str) -> None:
+        [reply] = self.exchange([command])
+        if isinstance(reply, Exception):
+            raise _classified(reply, step)
+
+    def _try(self, *command: str | int) -> Any:
+        with suppress(ConnectError):
+            [reply] = self.exchange([command])
+            if not isinstance(reply, Exception):
+                return reply
+            self.notes.append(f"{command_name(command)}: {reply}")
+        return None
+
+    def close(self) -> None:
+        """Leave."""
+        if self._connection is not None:
+            with suppress(Exception):  # it is going away, whatever it says
+                self._connection.disconnect()
+
+
+def _user(url: str) -> str:
+    return urlsplit(url).username or "default"
+
+
+def _connection(url: str, timeout: float) -> Any:
+    from redis.backoff import NoBackoff
+    from redis.connection import Connection, parse_url
+    from redis.retry import Retry
+
+    kwargs = dict(parse_url(url))
+    kind = kwargs.pop("connection_class", Connection)
+    kwargs.pop("db", None)  # chosen by hand: a refused SELECT is not a failed connection
+    kwargs.pop("client_name", None)
+    kwargs |= {
+        "protocol": 2,
+        "driver_info": None,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": timeout,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+    }
+    try:
+        return kind(**kwargs)
+    except TypeError as error:
+        raise UrlError(f"an option of the Redis URL is not known: {error}") from None
+
+
+def _size(reply: Any) -> int:
+    if isinstance(reply, bytes | str):
+        return len(reply) + 6
+    if isinstance(reply, list):
+        return 6 + sum(map(_size, reply))
+    return 6
+
+
+def _classified(error: BaseException, step: str) -> ConnectError:
+    """redis-py's exception as the step that failed, in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    found = next((name for name, holds in _STEPS if holds(error, text)), step)
+    if found == "protocol":
+        return ConnectError("ping", f"what answers there does not speak Redis' protocol: {text}")
+    return ConnectError(found, text)
+
+
+def _is_auth(error: BaseException, text: str) -> bool:
+    from redis.exceptions import AuthenticationError, AuthorizationError
+
+    words = ("invalid username-password", "NOAUTH", "Authentication required")
+    return isinstance(error, AuthenticationError | AuthorizationError) or any(word in text for word in words)
+
+
+def _is_silence(error: BaseException, text: str) -> bool:
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    return isinstance(error, RedisTimeoutError | TimeoutError) and "connecting" not in text
+
+
+def _is_foreign(error: BaseException, text: str) -> bool:
+    from redis.exceptions import InvalidResponse
+
+    return isinstance(error, InvalidResponse | ValueError) or "Protocol" in text
+
+
+_STEPS: Final[tuple[tuple[str, Callable[[BaseException, str], bool]], ...]] = (
+    ("tls", lambda error, _: any(isinstance(one, ssl.SSLError) for one in _chain(error))),
+    ("dns", lambda error, _: any(isinstance(one, socket.gaierror) for one in _chain(error))),
+    ("limit", lambda _, text: "max number of clients" in text),
+    ("loading", lambda _, text: "loading the dataset" in text),
+    ("auth", _is_auth),
+    ("ping", _is_silence),
+    ("protocol", _is_foreign),
+    ("tcp", lambda _, text: "connecting to" in text),
+)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found

@@ -1,0 +1,102 @@
+"""Runs a plan's probes, each under its deadline, into a snapshot. The live and the file probes go side by side."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kiqdoctor.clock import Clock
+from kiqdoctor.doctor.check import Need
+from kiqdoctor.doctor.plan import Plan
+from kiqdoctor.doctor.probe import AbsenceError, Probe, RefusalError
+from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
+
+
+@dataclass
+class _Readings:
+    """What is known so far; a probe that needs another lane's fact waits for it."""
+
+    known: dict[type, Reading]
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def put(self, kind: type, reading: Reading) -> None:
+        with self.arrived:
+            self.known[kind] = reading
+            self.arrived.notify_all()
+
+    def wait_for(self, kind: type, seconds: float) -> Any:
+        with self.arrived:
+            self.arrived.wait_for(lambda: kind in self.known, seconds)
+            reading = self.known.get(kind)
+        return reading.value if reading else Refused(f"{kind.__name__} was not read in time")
+
+
+def carry_out(
+    plan: Plan, tools: Mapping[type, Any], given: Mapping[type, Any], window_s: float, clock: Clock
+) -> Snapshot:
+    """Read everything that the plan names.
+
+    ``tools`` are what probes look with; an ``Absent`` or ``Refused`` in a tool's place makes its facts that.
+    ``given`` are facts that no probe reads. After ``window_s`` seconds the facts needed twice are read again.
+    """
+    began = clock.monotonic()
+    first = _read(plan.probes, tools, {kind: Reading(fact) for kind, fact in given.items()}, clock)
+    if window_s <= 0:
+        return Snapshot(first)
+    clock.sleep(max(0.0, window_s - (clock.monotonic() - began)))
+    again = tuple(probe for probe in plan.probes if probe.fact in plan.twice)
+    rest = {kind: reading for kind, reading in first.items() if kind not in plan.twice}
+    later = _read(again, tools, rest, clock)
+    return Snapshot(first, {probe.fact: later[probe.fact] for probe in again}, clock.monotonic() - began)
+
+
+def _read(
+    probes: tuple[Probe, ...], tools: Mapping[type, Any], known: dict[type, Reading], clock: Clock
+) -> dict[type, Reading]:
+    readings = _Readings(dict(known))
+    lanes = [[probe for probe in probes if probe.live == live] for live in (True, False)]
+    threads = [
+        threading.Thread(target=_lane, args=(lane, tools, readings, clock), daemon=True) for lane in lanes if lane
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return readings.known
+
+
+def _lane(probes: list[Probe], tools: Mapping[type, Any], readings: _Readings, clock: Clock) -> None:
+    for probe in probes:
+        began, at = clock.monotonic(), clock.now()
+        value = _within_deadline(probe, tools, readings)
+        readings.put(probe.fact, Reading(value, probe.name, at, (clock.monotonic() - began) * 1000))
+
+
+def _within_deadline(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
+    """The probe's fact; a probe that does not end in time is left behind in its daemon thread."""
+    box: list[Any] = []
+    thread = threading.Thread(target=lambda: box.append(_run(probe, tools, readings)), daemon=True)
+    thread.start()
+    thread.join(probe.deadline_s)
+    return box[0] if box else Refused(f"{probe.name} did not finish within {probe.deadline_s:g} s", "run it again")
+
+
+def _run(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
+    arguments = {}
+    for need in probe.needs:
+        value = _argument(need, tools, readings, probe.deadline_s)
+        if isinstance(value, Refused | Absent) and not need.optional:
+            return value
+        arguments[need.name] = value
+    try:
+        return probe.read(**arguments)
+    except RefusalError as error:
+        return error.refused
+    except AbsenceError as error:
+        return Absent(str(error))
+    except Exception as error:  # noqa: BLE001 - the seam where a crash becomes a refusal with its reason
+        return Refused(f"{probe.name} crashed: {type(error).__name__}: {error}", "report it as a fault of kiqdoctor")
+
+
+def _argument(need: Need, tools: Mapping[type, Any], readings: _Readings, seconds: float) -> Any | Missing:
+    return tools[need.kind] if need.kind in tools else readings.wait_for(need.kind, seconds)

@@ -1,0 +1,72 @@
+"""Checks -> facts -> probes -> every read, known before anything is read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.facts.coverage import Coverage
+from kiqdoctor.doctor.facts.redis import Connection
+from kiqdoctor.doctor.probe import Probe
+
+LIVE_GIVEN = frozenset({Connection, Coverage})
+"""Facts that no probe reads: the composition root hands in the first, the engine makes the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The selected checks, and the probes that read what they judge, in an order that respects what probes need."""
+
+    checks: tuple[Check, ...]
+    probes: tuple[Probe, ...]
+    twice: frozenset[type] = frozenset()
+
+
+def plan(checks: Iterable[Check], probes: Sequence[Probe]) -> Plan:
+    """Union what the checks declare and order the probes."""
+    chosen = tuple(checks)
+    by_fact = {probe.fact: probe for probe in probes}
+    ordered: dict[type, Probe] = {}
+
+    def add(kind: type) -> None:
+        probe = by_fact.get(kind)
+        if probe is None or kind in ordered:
+            return
+        for need in probe.needs:
+            add(need.kind)
+        ordered[kind] = probe
+
+    for check in chosen:
+        for need in check.needs:
+            add(need.kind)
+    twice = frozenset(need.kind for check in chosen for need in check.needs if need.twice)
+    return Plan(chosen, tuple(ordered.values()), twice)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Which half of the examination a check can be judged in."""
+
+    live: bool
+    static: bool
+
+
+def sides(check: Check, probes: Sequence[Probe]) -> Sides:
+    """Live: it reads a Redis or processes and needs nothing else; static: the same of files. Some are both."""
+    kinds = {probe.fact: probe.live for probe in probes}
+    kinds |= dict.fromkeys(LIVE_GIVEN, True)
+    declared = [(need, kinds[need.kind]) for need in check.needs if need.kind in kinds]
+    required = [live for need, live in declared if not need.optional]
+    return Sides(
+        live=any(live for _, live in declared) and all(required),
+        static=any(not live for _, live in declared) and not any(required),
+    )
+
+
+def matches(check: Check, selector: str) -> bool:
+    """By id, id prefix, name or category."""
+    return (
+        check.id == selector.upper()
+        or (selector.isalpha() and selector.isupper() and check.id.rstrip("0123456789") == selector)
+        or (selector[-1:].isdigit() and check.id.startswith(selector.upper()))
+        or selector in {check.name, check.category}
+    )

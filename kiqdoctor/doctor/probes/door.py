@@ -1,0 +1,71 @@
+"""The probes' door to Redis: each probe may send what it declared, and a refusal comes back with its key."""
+
+import threading
+from collections.abc import Sequence
+
+from kiqdoctor.connection import Command, ConnectError, ReadOnlyConnection, command_name
+from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.doctor.tools import Reply
+
+
+class Door:
+    """``tools.Redis`` over one connection, for one namespace."""
+
+    def __init__(self, connection: ReadOnlyConnection, namespace: str | None) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self.namespace = namespace
+        self.database = connection.database
+        self.client_id = connection.client_id
+
+    def ask(self, *command: str | bytes | float) -> Reply:
+        """One command; raises ``RefusalError`` where the server refuses it."""
+        [reply] = self.ask_all([command])
+        if isinstance(reply, Refused):
+            raise RefusalError(reply.reason, reply.unlock)
+        return reply
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Many commands in one round trip; a refused one comes back as a ``Refused`` in its place."""
+        if not commands:
+            return []
+        with self._lock:
+            try:
+                replies = self._connection.exchange(commands)
+            except ConnectError as error:
+                raise RefusalError(f"Redis went away while it was read: {error}", "run it again") from None
+        return [self._judged(command, reply) for command, reply in zip(commands, replies, strict=True)]
+
+    def _judged(self, command: Command, reply: Reply) -> Reply:
+        if not isinstance(reply, Exception):
+            return reply
+        name = command_name(command).lower()
+        text = " ".join(str(reply).split())
+        return Refused(f"Redis refuses {name.upper().replace('|', ' ')}: {text}", self._unlock(name, text))
+
+    def _unlock(self, name: str, text: str) -> str:
+        if "permission" in text:
+            return f"ACL SETUSER {self._connection.user} +{name}"
+        if "unknown command" in text or "unknown subcommand" in text:
+            return f"a server that offers {name.upper().replace('|', ' ')} (here it is renamed or left out)"
+        return ""
+
+
+class ClosedDoor:
+    """``tools.Redis`` where there is no Redis: every question is refused with the reason."""
+
+    database = 0
+    client_id = None
+
+    def __init__(self, reason: str, unlock: str, namespace: str | None) -> None:
+        self.namespace = namespace
+        self._refusal = (reason, unlock)
+
+    def ask(self, *command: str | bytes | float) -> Reply:
+        """Refused."""
+        raise RefusalError(*self._refusal)
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Refused."""
+        raise RefusalError(*self._refusal)

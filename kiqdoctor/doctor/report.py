@@ -1,0 +1,136 @@
+"""The examination's outcome, frozen: all that renderers, gate and the live view read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.verdict import Evidence, Finding, Location, Severity
+
+__all__ = [
+    "Cost",
+    "Evidence",
+    "Finding",
+    "Location",
+    "Outcome",
+    "Report",
+    "Reported",
+    "Result",
+    "Severity",
+    "Target",
+    "causes_first",
+]
+
+
+class Outcome(StrEnum):
+    """What became of one check."""
+
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not-applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A finding with its severity settled and its stable fingerprint."""
+
+    finding: Finding
+    severity: Severity
+    fingerprint: str
+    suppressed: bool = False
+    related: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One check's outcome. ``reason`` speaks for unknown and not-applicable."""
+
+    check: Check
+    outcome: Outcome
+    reason: str | None
+    duration_ms: float
+    evidence: tuple[Evidence, ...] = ()
+    findings: tuple[Reported, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was examined; None where there was none of it."""
+
+    redis: str | None
+    namespace: str | None
+    path: str | None
+    replayed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The bill: what the examination asked of Redis."""
+
+    commands: dict[str, int] = field(default_factory=dict)
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    slowest: str = ""
+    slowest_ms: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """Commands sent."""
+        return sum(self.commands.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole, as of ``started_at`` (epoch seconds)."""
+
+    version: str
+    started_at: float
+    duration_s: float
+    target: Target
+    results: tuple[Result, ...]
+    exit_status: int = 0
+    cost: Cost = field(default_factory=Cost)
+    notes: tuple[str, ...] = ()
+
+    def count(self, outcome: Outcome) -> int:
+        """Checks with this outcome."""
+        return sum(result.outcome is outcome for result in self.results)
+
+    @property
+    def reported(self) -> tuple[Reported, ...]:
+        """Every finding."""
+        return tuple(one for result in self.results for one in result.findings)
+
+    def findings(self, severity: Severity) -> int:
+        """Unsuppressed findings of one severity."""
+        return sum(one.severity is severity and not one.suppressed for one in self.reported)
+
+    @property
+    def suppressed(self) -> int:
+        """Findings that do not count."""
+        return sum(one.suppressed for one in self.reported)
+
+
+def causes_first(results: Sequence[Result]) -> tuple[Result, ...]:
+    """Failed results, worst first, and a cause before what it explains."""
+    failed = sorted(
+        (result for result in results if result.findings),
+        key=lambda result: (min(one.severity.rank for one in result.findings), result.check.id),
+    )
+    ordered: list[Result] = []
+
+    def add(result: Result) -> None:
+        if result in ordered or result.check.id in pending:
+            return
+        pending.add(result.check.id)
+        for cause in result.check.caused_by:
+            for other in failed:
+                if other.check.id == cause:
+                    add(other)
+        ordered.append(result)
+
+    pending: set[str] = set()
+    for result in failed:
+        add(result)
+    return tuple(ordered)

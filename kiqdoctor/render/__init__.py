@@ -1,0 +1,1 @@
+"""Report -> bytes for people and machines; one file a format."""

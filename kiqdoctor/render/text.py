@@ -1,0 +1,148 @@
+"""The report for people: root causes first, each finding with its evidence and what to do, then what was not seen."""
+
+from dataclasses import dataclass, field
+
+from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity, causes_first
+from kiqdoctor.text import LONG, clean
+
+Line = list[tuple[str, str]]
+"""Pieces of one line: style name and text. Styles: severities, "good", "dim", "strong", ""."""
+
+STYLES = {
+    "critical": "\x1b[1;97;41m",
+    "high": "\x1b[1;31m",
+    "medium": "\x1b[33m",
+    "low": "\x1b[36m",
+    "info": "\x1b[34m",
+    "good": "\x1b[32m",
+    "dim": "\x1b[2m",
+    "strong": "\x1b[1m",
+}
+RESET = "\x1b[0m"
+KIBI = 1024
+SHOWN_EVIDENCE = 12  # rows a finding; the rest is in the JSON report
+
+
+@dataclass
+class _Page:
+    lines: list[Line] = field(default_factory=list)
+
+    def add(self, *pieces: tuple[str, str]) -> None:
+        self.lines.append(list(pieces))
+
+
+def render(report: Report, *, colour: bool = False, verbose: bool = False) -> str:
+    """The whole report as text, ANSI styled if ``colour``."""
+    return "".join(_painted(line, colour=colour) + "\n" for line in lines(report, verbose=verbose))
+
+
+def _painted(line: Line, *, colour: bool) -> str:
+    return "".join(f"{STYLES[style]}{text}{RESET}" if colour and style else text for style, text in line).rstrip()
+
+
+def lines(report: Report, *, verbose: bool = False) -> list[Line]:
+    """The report as styled lines, for any screen."""
+    page = _Page()
+    _head(page, report)
+    for result in causes_first(report.results):
+        for one in sorted(result.findings, key=lambda one: one.severity.rank):
+            _finding(page, result, one)
+    _unknown(page, report)
+    if verbose:
+        _passed(page, report)
+    _foot(page, report)
+    return page.lines
+
+
+def _head(page: _Page, report: Report) -> None:
+    target = report.target
+    parts = [clean(part) for part in (target.redis, target.path) if part]
+    if target.namespace:
+        parts.append(f"namespace {clean(target.namespace)}")
+    if target.replayed_from:
+        parts.append(f"replayed from {clean(target.replayed_from)}")
+    page.add(("strong", f"kiqdoctor {report.version}"), ("dim", "  " + " · ".join(parts)))
+    page.add()
+
+
+def _finding(page: _Page, result: Result, one: Reported) -> None:
+    finding = one.finding
+    suppressed = "  (suppressed)" if one.suppressed else ""
+    page.add(
+        (one.severity.value, f"{one.severity.value.upper():<8}"),
+        ("strong", f"  {clean(finding.title, LONG)}"),
+        ("dim", suppressed),
+    )
+    where = f"  {clean(finding.location.path)}:{finding.location.line}" if finding.location else ""
+    page.add(("dim", f"          {result.check.id} {result.check.name} · {clean(finding.subject)}{where}"))
+    for evidence in finding.evidence[:SHOWN_EVIDENCE]:
+        page.add(*_evidence(evidence))
+    if len(finding.evidence) > SHOWN_EVIDENCE:
+        page.add(("dim", f"          … and {len(finding.evidence) - SHOWN_EVIDENCE} more in --format json"))
+    if finding.remedy:
+        page.add(("good", "          → "), ("", clean(finding.remedy, LONG)))
+    if one.related:
+        page.add(("dim", f"          see also {', '.join(one.related)}"))
+    page.add()
+
+
+def _evidence(evidence: Evidence) -> Line:
+    source = f"  ({clean(evidence.source)})" if evidence.source else ""
+    return [("", f"          {clean(evidence.label)}: {clean(evidence.value, 400)}"), ("dim", source)]
+
+
+def _unknown(page: _Page, report: Report) -> None:
+    """Results that share a reason share a line: one refused permission would else fill the screen."""
+    reasons: dict[str, list[str]] = {}
+    for result in report.results:
+        if result.outcome is Outcome.UNKNOWN:
+            reasons.setdefault(result.reason or "", []).append(f"{result.check.id} {result.check.name}")
+    for reason, checks in reasons.items():
+        page.add(("medium", "UNKNOWN "), ("strong", f"  {', '.join(checks)}"))
+        page.add(("", f"          because {clean(reason, LONG)}"))
+        page.add()
+
+
+def _passed(page: _Page, report: Report) -> None:
+    for result in report.results:
+        if result.outcome is Outcome.PASS:
+            page.add(("good", "PASS    "), ("", f"  {result.check.id} {result.check.name}"))
+            for evidence in result.evidence:
+                page.add(*_evidence(evidence))
+        if result.outcome is Outcome.NOT_APPLICABLE:
+            page.add(("dim", f"N/A       {result.check.id} {result.check.name}: {clean(result.reason or '', LONG)}"))
+    page.add()
+
+
+def _foot(page: _Page, report: Report) -> None:
+    judged = report.count(Outcome.PASS) + report.count(Outcome.FAIL)
+    counts = ", ".join(f"{report.findings(one)} {one.value}" for one in Severity if report.findings(one))
+    page.add(
+        ("strong", f"{len(report.reported) - report.suppressed} findings" + (f" ({counts})" if counts else "")),
+        (
+            "dim",
+            f" · {judged} of {len(report.results)} checks judged: "
+            + ", ".join(f"{report.count(one)} {one.value}" for one in Outcome)
+            + (f" · {report.suppressed} suppressed" if report.suppressed else ""),
+        ),
+    )
+    for note in report.notes:
+        page.add(("dim", clean(note, LONG)))
+    cost = report.cost
+    if cost.total:
+        moved = cost.bytes_sent + cost.bytes_received
+        page.add(
+            (
+                "dim",
+                f"Cost: {cost.total} Redis commands, {_size(moved)}, slowest round trip {cost.slowest} "
+                f"{cost.slowest_ms:.1f} ms; {report.duration_s:.2f} s in all. Nothing was written.",
+            )
+        )
+
+
+def _size(count: int) -> str:
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB"):
+        if size >= KIBI:
+            size, unit = size / KIBI, larger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
