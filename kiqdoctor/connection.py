@@ -300,7 +300,7 @@ def _connection(url: str, timeout: float) -> Any:
     from redis.connection import Connection, parse_url
     from redis.retry import Retry
 
-    kwargs = dict(parse_url(url))
+    kwargs: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
     kind = kwargs.pop("connection_class", Connection)
     kwargs.pop("db", None)  # chosen by hand: a refused SELECT is not a failed connection
     kwargs.pop("client_name", None)

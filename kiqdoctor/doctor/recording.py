@@ -90,5 +90,5 @@ def _read(facts: dict[str, Any], by_name: Mapping[str, type]) -> dict[type, Read
 def _reading(entry: dict[str, Any], kind: type) -> Reading:
     slots: dict[str, type] = {"refused": Refused, "absent": Absent, "value": kind}
     [slot] = [name for name in slots if name in entry]
-    value = msgspec.convert(entry[slot], slots[slot], str_keys=True)
+    value: Any = msgspec.convert(entry[slot], slots[slot], str_keys=True)
     return Reading(value, entry["probe"], float(entry["at"]), float(entry["took_ms"]))

@@ -130,14 +130,10 @@ def _foot(page: _Page, report: Report) -> None:
         page.add(("dim", clean(note, LONG)))
     cost = report.cost
     if cost.total:
-        moved = cost.bytes_sent + cost.bytes_received
-        page.add(
-            (
-                "dim",
-                f"Cost: {cost.total} Redis commands, {_size(moved)}, slowest round trip {cost.slowest} "
-                f"{cost.slowest_ms:.1f} ms; {report.duration_s:.2f} s in all. Nothing was written.",
-            )
-        )
+        size = _size(cost.bytes_sent + cost.bytes_received)
+        slowest = f"slowest round trip {cost.slowest} {cost.slowest_ms:.1f} ms"
+        whole = f"{report.duration_s:.2f} s in all. Nothing was written."
+        page.add(("dim", f"Cost: {cost.total} Redis commands, {size}, {slowest}; {whole}"))
 
 
 def _size(count: int) -> str:
