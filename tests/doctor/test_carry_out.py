@@ -1,0 +1,135 @@
+"""Probes become readings: a refusal, a crash, a hang and an absence each in its own way, and nothing waits for ever."""
+
+import threading
+from dataclasses import dataclass
+
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.doctor.carry_out import carry_out
+from kiqdoctor.doctor.check import Check, Need
+from kiqdoctor.doctor.plan import Plan, plan, sides
+from kiqdoctor.doctor.probe import AbsenceError, Probe, Read, RefusalError, probe
+from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
+from kiqdoctor.doctor.tools import Settings
+from kiqdoctor.doctor.verdict import Severity
+
+
+@dataclass(frozen=True)
+class Limit:
+    number: int
+
+
+@dataclass(frozen=True)
+class Half:
+    number: int
+
+
+@dataclass(frozen=True)
+class Other:
+    text: str
+
+
+@probe(Read("LIMIT", "+limit"), live=True)
+def limit(settings: Settings) -> Limit:
+    return Limit(settings.redis_limit or 0)
+
+
+@probe(live=False)
+def half(limit: Limit) -> Half:
+    return Half(limit.number // 2)
+
+
+def run(*probes: Probe, tools: object = None) -> Snapshot:
+    return carry_out(Plan((), probes), {Settings: tools or Settings(10)}, {}, 0.0, SYSTEM)
+
+
+def test_a_probe_may_need_what_another_lane_reads() -> None:
+    assert run(limit, half).get(Half) == Half(5)
+
+
+def test_a_refusal_keeps_its_key_and_reaches_what_depends_on_it() -> None:
+    @probe(live=True)
+    def refused(settings: Settings) -> Limit:
+        raise RefusalError("NOPERM", "+info")
+
+    snapshot = run(refused, half)
+
+    assert snapshot.get(Limit) == Refused("NOPERM", "+info")
+    assert snapshot.get(Half) == Refused("NOPERM", "+info")
+
+
+def test_a_crash_is_a_refusal_that_says_so() -> None:
+    @probe(live=True)
+    def crashing(settings: Settings) -> Limit:
+        raise ZeroDivisionError("by nought")
+
+    value = run(crashing).get(Limit)
+
+    assert isinstance(value, Refused)
+    assert "ZeroDivisionError: by nought" in value.reason
+
+
+def test_a_hanging_probe_is_left_behind() -> None:
+    never = threading.Event()
+
+    @probe(live=True, deadline_s=0.05)
+    def hanging(settings: Settings) -> Limit:
+        never.wait()
+        return Limit(1)
+
+    value = run(hanging).get(Limit)
+    never.set()
+
+    assert isinstance(value, Refused)
+    assert "did not finish within 0.05 s" in value.reason
+
+
+def test_nothing_to_look_at_is_absent() -> None:
+    @probe(live=False)
+    def nothing(settings: Settings) -> Other:
+        raise AbsenceError("no Gemfile.lock")
+
+    assert run(nothing).get(Other) == Absent("no Gemfile.lock")
+
+
+def test_an_absent_tool_makes_its_facts_absent() -> None:
+    assert run(limit, tools=Absent("not selected")).get(Limit) == Absent("not selected")
+
+
+def test_what_is_needed_twice_is_read_twice() -> None:
+    numbers = iter([1, 2])
+
+    @probe(live=True)
+    def counting(settings: Settings) -> Limit:
+        return Limit(next(numbers))
+
+    slept: list[float] = []
+    clock = Clock(monotonic=lambda: 0.0, sleep=slept.append)
+    snapshot = carry_out(Plan((), (counting,), frozenset({Limit})), {Settings: Settings()}, {}, 7.0, clock)
+
+    assert (snapshot.get(Limit), snapshot.last(Limit)) == (Limit(1), Limit(2))
+    assert slept == [7.0]
+
+
+def judged_from(*needs: Need) -> Check:
+    return Check("TST001", "some", "test", Severity.LOW, lambda: (), needs, "")
+
+
+def test_the_plan_of_a_check_holds_only_its_probes_dependencies_first() -> None:
+    chosen = plan([judged_from(Need("half", Half))], (half, limit, probe(live=True)(other)))
+
+    assert [one.name for one in chosen.probes] == ["limit", "half"]
+
+
+def other(settings: Settings) -> Other:
+    return Other("")
+
+
+def test_which_half_a_check_belongs_to_follows_from_its_facts() -> None:
+    def halves(*needs: Need) -> tuple[bool, bool]:
+        side = sides(judged_from(*needs), (limit, half))
+        return side.live, side.static
+
+    assert halves(Need("limit", Limit)) == (True, False)
+    assert halves(Need("half", Half)) == (False, True)
+    assert halves(Need("limit", Limit, optional=True), Need("half", Half, optional=True)) == (True, True)
+    assert halves(Need("limit", Limit), Need("half", Half, optional=True)) == (True, False)

@@ -1,0 +1,57 @@
+"""The exit status is a pure table over the results."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kiqdoctor.doctor.check import check
+from kiqdoctor.doctor.gate import exit_status
+from kiqdoctor.doctor.report import Outcome, Reported, Result
+from kiqdoctor.doctor.verdict import Finding, Severity, Verdict
+
+
+@check("TST001", severity=Severity.HIGH)
+def some(*_: object) -> Iterator[Verdict]:
+    yield from ()
+
+
+def result(outcome: Outcome, *severities: Severity, suppressed: bool = False, preview: bool = False) -> Result:
+    from dataclasses import replace
+
+    findings = tuple(Reported(Finding("redis", "ill", ""), one, "TST001:redis", suppressed) for one in severities)
+    return Result(replace(some, preview=preview), outcome, None, 0.0, (), findings)
+
+
+PASS = result(Outcome.PASS)
+UNKNOWN = result(Outcome.UNKNOWN)
+ABSENT = result(Outcome.NOT_APPLICABLE)
+HIGH = result(Outcome.FAIL, Severity.HIGH)
+LOW = result(Outcome.FAIL, Severity.LOW)
+
+
+@pytest.mark.parametrize(
+    ("results", "fail_on", "required", "unreachable", "status"),
+    [
+        ([PASS], Severity.HIGH, (), False, 0),
+        ([PASS, UNKNOWN], Severity.HIGH, (), False, 0),
+        ([HIGH], Severity.HIGH, (), False, 1),
+        ([HIGH], Severity.CRITICAL, (), False, 0),
+        ([LOW], Severity.HIGH, (), False, 0),
+        ([LOW], Severity.INFO, (), False, 1),
+        ([HIGH], None, (), False, 0),
+        ([result(Outcome.FAIL, Severity.HIGH, suppressed=True)], Severity.HIGH, (), False, 0),
+        ([PASS, result(Outcome.FAIL, Severity.CRITICAL, preview=True)], Severity.HIGH, (), False, 0),
+        ([UNKNOWN], Severity.HIGH, (), False, 3),
+        ([ABSENT], Severity.HIGH, (), False, 3),
+        ([], Severity.HIGH, (), False, 3),
+        ([PASS, UNKNOWN], Severity.HIGH, ("TST001",), False, 3),
+        ([PASS, ABSENT], Severity.HIGH, ("TST001",), False, 0),
+        ([HIGH, UNKNOWN], Severity.HIGH, ("TST",), False, 1),
+        ([HIGH], Severity.HIGH, (), True, 3),
+        ([PASS], None, (), True, 3),
+    ],
+)
+def test_the_table(
+    results: list[Result], fail_on: Severity | None, required: tuple[str, ...], unreachable: bool, status: int
+) -> None:
+    assert exit_status(results, fail_on=fail_on, required=required, unreachable=unreachable) == status
