@@ -93,7 +93,7 @@ def test_a_crash_is_unknown_and_the_others_go_on() -> None:
 
 def test_a_change_needs_two_samples() -> None:
     once = Snapshot.of(Server({"rejected_connections": "1"}))
-    later = {Server: Reading(Server({"rejected_connections": "3"}))}
+    later: dict[type, Reading] = {Server: Reading(Server({"rejected_connections": "3"}))}
 
     assert "--for" in (judge(trend, once, SYSTEM).reason or "")
     assert outcome(trend, Snapshot(once.readings, later, 10.0)) is Outcome.FAIL

@@ -1,0 +1,95 @@
+"""Text and JSON show the same report; hostile text stays text in both."""
+
+import json
+from collections.abc import Iterator
+
+from kiqdoctor.doctor.check import check
+from kiqdoctor.doctor.report import Cost, Outcome, Report, Reported, Result, Target
+from kiqdoctor.doctor.verdict import Evidence, Finding, Location, Severity, Verdict
+from kiqdoctor.render import json as as_json
+from kiqdoctor.render import text as as_text
+
+HOSTILE = "Mail\x1b]52;c;aGk=\x07\u202e[/foo]::error::\n]]>"
+
+
+@check("TST001", severity=Severity.HIGH)
+def queue_odd(*_: object) -> Iterator[Verdict]:
+    yield from ()
+
+
+def report(*results: Result, status: int = 1) -> Report:
+    target = Target("redis://localhost:6379/0", None, "/srv/app")
+    return Report("0.1.0", 1767323045.678, 0.2134, target, results, status, Cost({"INFO": 1}, 10, 4000, "INFO", 0.7))
+
+
+FINDING = Finding(
+    subject="queue:mail",
+    title=f"{HOSTILE} waits",
+    remedy="Add it.",
+    evidence=(Evidence("size", "50", "LLEN"),),
+    location=Location("app/jobs.py", 12, 5),
+)
+FAILED = Result(queue_odd, Outcome.FAIL, None, 0.44, (), (Reported(FINDING, Severity.HIGH, "TST001:queue:mail"),))
+UNKNOWN = Result(queue_odd, Outcome.UNKNOWN, "NOPERM info", 0.1)
+PASSED = Result(queue_odd, Outcome.PASS, None, 0.1, (Evidence("maxclients", "10000", "INFO"),))
+
+
+def test_json_is_the_contract() -> None:
+    document = json.loads(as_json.render(report(FAILED, UNKNOWN, PASSED)))
+
+    assert document["schema"] == "kiqdoctor.report/1"
+    assert document["started_at"] == "2026-01-02T03:04:05.678Z"
+    assert document["target"] == {
+        "redis": "redis://localhost:6379/0",
+        "namespace": None,
+        "path": "/srv/app",
+        "replayed_from": None,
+    }
+    assert document["summary"] == {
+        "checks": 3,
+        "pass": 1,
+        "fail": 1,
+        "unknown": 1,
+        "not_applicable": 0,
+        "findings": {"critical": 0, "high": 1, "medium": 0, "low": 0, "info": 0},
+        "suppressed": 0,
+        "exit_status": 1,
+    }
+    [finding] = document["results"][0]["findings"]
+    assert finding["location"] == {"path": "app/jobs.py", "line": 12, "column": 5}
+    assert finding["evidence"] == [{"label": "size", "value": "50", "source": "LLEN"}]
+    assert finding["suppressed"] is False
+    assert document["results"][2]["evidence"][0]["value"] == "10000"
+
+
+def test_hostile_text_is_neutralised_in_every_format() -> None:
+    for shown in (as_json.render(report(FAILED)), as_text.render(report(FAILED), colour=False)):
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "\x07" not in shown
+    assert as_json.render(report(FAILED)).isascii()
+
+
+def test_text_names_finding_evidence_remedy_unknown_and_cost() -> None:
+    shown = as_text.render(report(FAILED, UNKNOWN))
+
+    for words in ("HIGH", "TST001 queue-odd", "queue:mail", "app/jobs.py:12", "size: 50  (LLEN)", "→ Add it."):
+        assert words in shown
+    assert "because NOPERM info" in shown
+    assert "1 findings (1 high) · 1 of 2 checks judged" in shown
+    assert "1 Redis commands, 3.9 KiB, slowest round trip INFO 0.7 ms" in shown
+
+
+def test_colour_changes_nothing_but_colour() -> None:
+    import re
+
+    plain = as_text.render(report(FAILED, UNKNOWN))
+    coloured = as_text.render(report(FAILED, UNKNOWN), colour=True)
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured).replace(" \n", "\n") == plain.replace(" \n", "\n")
+    assert coloured != plain
+
+
+def test_a_pass_shows_its_proof_when_asked() -> None:
+    assert "maxclients: 10000  (INFO)" in as_text.render(report(PASSED), verbose=True)
+    assert "maxclients" not in as_text.render(report(PASSED))
