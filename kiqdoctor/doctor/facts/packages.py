@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One resolved package. ``groups``: "default" unless the file says development/test; ``direct``: asked for by name."""
+    """One resolved package. ``groups``: "default" unless the file says otherwise; ``direct``: asked for by name."""
 
     ecosystem: str  # "ruby" or "python"
     name: str  # normalised (PEP 503 for Python)

@@ -117,5 +117,7 @@ class LocalProcesses:
     hidden: int = 0
     pid_namespace: str = ""
     pids: frozenset[int] = field(default_factory=frozenset)  # every pid that exists here
-    start_times: dict[int, float] = field(default_factory=dict)  # pid -> epoch seconds, of every process that may be seen
+    start_times: dict[int, float] = field(
+        default_factory=dict
+    )  # pid -> epoch seconds, of every process that may be seen
     addresses: tuple[str, ...] = ()  # this host's own IP addresses

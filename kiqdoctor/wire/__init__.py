@@ -1,0 +1,1 @@
+"""Sidekiq's format as values: keys, payloads, process records, work in flight, stamps, back-off. No I/O, no clock."""

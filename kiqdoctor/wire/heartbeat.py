@@ -1,0 +1,188 @@
+"""A process as its hash and its in-flight hash show it, for Sidekiq 5 to 8 and for our own runtime."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.payload import Payload, PayloadError
+from kiqdoctor.wire.payload import read as read_payload
+from kiqdoctor.wire.stamps import plain
+
+RUNTIME: Final = "kiqdoctor"  # info.runtime of our processes
+SIZE_LIMIT: Final = 64 * 1024  # bytes of an ``info`` that anybody honest writes
+
+Value = bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Capsule:
+    """Queues with threads of their own; weight 0 everywhere = strict order."""
+
+    name: str
+    concurrency: int
+    weights: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def mode(self) -> str:
+        """``strict``, ``random`` or ``weighted``, as Sidekiq 8 names them."""
+        weights = {weight for _, weight in self.weights}
+        return "strict" if weights <= {0} else "random" if weights == {1} else "weighted"
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """The hash's ``info``. ``concurrency`` and ``queues`` are None where it does not say; ``rest`` is kept."""
+
+    identity: str = ""
+    hostname: str = ""
+    pid: int | None = None
+    tag: str = ""
+    started_at: float | None = None
+    concurrency: int | None = None
+    queues: tuple[str, ...] | None = None
+    labels: tuple[str, ...] = ()
+    version: str = ""
+    embedded: bool = False
+    runtime: str = ""
+    capsules: tuple[Capsule, ...] = ()
+    rest: Mapping[str, Any] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """As every version's reader wants it: ``weights`` and ``capsules`` beside ``queues``."""
+        known: dict[str, Any] = {
+            "hostname": self.hostname,
+            "started_at": self.started_at,
+            "pid": self.pid,
+            "tag": self.tag,
+            "concurrency": self.concurrency,
+            "queues": list(self.queues or ()),
+            "weights": [dict(capsule.weights) for capsule in self.capsules],
+            "labels": list(self.labels),
+            "identity": self.identity,
+            "version": self.version,
+            "embedded": self.embedded,
+            "capsules": {
+                one.name: {"concurrency": one.concurrency, "mode": one.mode, "weights": dict(one.weights)}
+                for one in self.capsules
+            },
+            "runtime": self.runtime,
+        }
+        return codec.encode({**self.rest, **known})
+
+
+_KNOWN: Final = frozenset(
+    (
+        *("hostname", "started_at", "pid", "tag", "concurrency", "queues", "weights", "labels", "identity"),
+        *("version", "embedded", "capsules", "runtime"),
+    )
+)
+
+
+def read_info(raw: bytes) -> Info:
+    """An ``info`` of any version.
+
+    Raises:
+        ValueError: not JSON, not an object, or larger than any honest one.
+    """
+    if len(raw) > SIZE_LIMIT:
+        raise ValueError(f"info holds {len(raw)} bytes")
+    found = codec.decode(raw)
+    if not isinstance(found, dict):
+        raise ValueError("info is not a JSON object")
+    capsules = _capsules(found)
+    queues = found.get("queues")
+    names = _texts(queues) if isinstance(queues, list) else tuple(_queues_of(capsules)) if capsules else None
+    concurrency = _integer(found.get("concurrency"))
+    if concurrency is None and capsules:
+        concurrency = sum(one.concurrency for one in capsules)
+    return Info(
+        identity=_text(found.get("identity")),
+        hostname=_text(found.get("hostname")),
+        pid=_integer(found.get("pid")),
+        tag=_text(found.get("tag")),
+        started_at=plain(found.get("started_at")),
+        concurrency=concurrency,
+        queues=names,
+        labels=_texts(found.get("labels")),
+        version=_text(found.get("version")),
+        embedded=found.get("embedded") is True,
+        runtime=_text(found.get("runtime")),
+        capsules=capsules,
+        rest={key: value for key, value in found.items() if key not in _KNOWN},
+    )
+
+
+def _capsules(found: Mapping[str, Any]) -> tuple[Capsule, ...]:
+    capsules = found.get("capsules")
+    if not isinstance(capsules, dict):
+        return ()
+    return tuple(
+        Capsule(name, _integer(one.get("concurrency")) or 0, _weights(one.get("weights")))
+        for name, one in capsules.items()
+        if isinstance(one, dict)
+    )
+
+
+def _weights(value: Any) -> tuple[tuple[str, int], ...]:
+    return tuple((name, _integer(weight) or 0) for name, weight in value.items()) if isinstance(value, dict) else ()
+
+
+def _queues_of(capsules: tuple[Capsule, ...]) -> list[str]:
+    return list(dict.fromkeys(name for capsule in capsules for name, _ in capsule.weights))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One job in flight: the thread that runs it, its bare queue, its payload's bytes, since when (epoch seconds)."""
+
+    thread: str
+    queue: str
+    payload: bytes
+    run_at: float | None
+
+    def encode(self) -> bytes:
+        """The hash's value as readers from 6.0.2 on want it: the payload is a string within the JSON."""
+        text = self.payload.decode("utf-8", "replace")
+        return codec.encode({"queue": self.queue, "payload": text, "run_at": int(self.run_at or 0)})
+
+    @property
+    def job(self) -> Payload:
+        """Its payload; empty fields where it cannot be read."""
+        try:
+            return read_payload(self.payload)
+        except PayloadError:
+            return Payload({}, self.payload)
+
+
+def read_work(thread: str, raw: bytes) -> Work:
+    """One value of ``<identity>:work`` or ``:workers``; the payload is an object up to 6.0.1, a string after.
+
+    Raises:
+        ValueError: not JSON or not an object.
+    """
+    found = codec.decode(raw)
+    if not isinstance(found, dict):
+        raise ValueError("the work entry is not a JSON object")
+    inner = found.get("payload")
+    raw_payload = inner.encode("utf-8", "replace") if isinstance(inner, str) else codec.encode(inner)
+    return Work(thread, _text(found.get("queue")), raw_payload, plain(found.get("run_at")))
+
+
+def split_identity(identity: str) -> tuple[str, int | None]:
+    """Host name and pid of ``host:pid:nonce``, split from the right: host names may hold colons."""
+    host, _, rest = identity.rpartition(":")
+    host, _, pid = host.rpartition(":")
+    return (host, int(pid)) if rest and host and pid.isdigit() and pid.isascii() else (identity, None)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for item in value if isinstance(item, str))) if isinstance(value, list) else ()
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,103 @@
+"""Every key of the wire, with or without a namespace; type, TTL and writer beside each."""
+
+from dataclasses import dataclass
+from typing import Final
+
+RESERVED: Final = {
+    "queues": "set",
+    "processes": "set",
+    "schedule": "zset",
+    "retry": "zset",
+    "dead": "zset",
+    "stat:processed": "string",
+    "stat:failed": "string",
+}
+"""Names that Sidekiq owns, and the Redis type that each must have."""
+
+QUEUE_PREFIX: Final = "queue:"
+PROCESS_TTL: Final = 60  # seconds
+DAY_STAT_TTL: Final = 157_680_000  # seconds: five years
+SIGNALS_TTL: Final = 60  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one namespace; None or "" for none. Members, payloads and identities are never prefixed."""
+
+    namespace: str | None = None
+
+    def name(self, key: str) -> str:
+        """The key as Redis sees it."""
+        return f"{self.namespace}:{key}" if self.namespace else key
+
+    @property
+    def queues(self) -> str:
+        """Set of bare queue names; no TTL; every push."""
+        return self.name("queues")
+
+    def queue(self, name: str) -> str:
+        """List of payloads, newest at the head; LPUSH by clients, RPUSH by what gives back."""
+        return self.name(QUEUE_PREFIX + name)
+
+    @property
+    def schedule(self) -> str:
+        """Sorted set of payloads by due time in float seconds; clients."""
+        return self.name("schedule")
+
+    @property
+    def retry(self) -> str:
+        """Sorted set of payloads by the time of the next try; processors."""
+        return self.name("retry")
+
+    @property
+    def dead(self) -> str:
+        """Sorted set of payloads by time of death; processors."""
+        return self.name("dead")
+
+    @property
+    def processes(self) -> str:
+        """Set of identities; no TTL; heartbeat."""
+        return self.name("processes")
+
+    @property
+    def cleanup(self) -> str:
+        """String, 60 s, SET NX: whoever has it prunes the ghosts of ``processes``."""
+        return self.name("process_cleanup")
+
+    def process(self, identity: str) -> str:
+        """Hash info, busy, beat, quiet, rss, rtt_us, concurrency; 60 s; heartbeat."""
+        return self.name(identity)
+
+    def work(self, identity: str) -> str:
+        """Hash thread id -> work in flight, from 6.4.2 on; 60 s; heartbeat."""
+        return self.name(f"{identity}:work")
+
+    def workers(self, identity: str) -> str:
+        """The same up to 6.4.1."""
+        return self.name(f"{identity}:workers")
+
+    def signals(self, identity: str) -> str:
+        """List of TSTP, TERM, TTIN; 60 s; the web UI pushes, the heartbeat pops."""
+        return self.name(f"{identity}-signals")
+
+    def stat(self, name: str, day: str = "") -> str:
+        """Counter ``processed`` or ``failed``, in all or of a UTC day (YYYY-MM-DD, five years)."""
+        return self.name(f"stat:{name}:{day}" if day else f"stat:{name}")
+
+    @property
+    def paused(self) -> str:
+        """Set of paused queue names; Sidekiq Pro, and ours."""
+        return self.name("paused")
+
+    def lease(self, identity: str) -> str:
+        """Ours: string, 15 s, renewed by EXPIRE alone; its process is alive while it is there."""
+        return self.name(f"kiq:lease:{identity}")
+
+    @property
+    def index(self) -> str:
+        """Ours: hash identity -> JSON list of the queues it keeps private lists for; no TTL; removed when empty."""
+        return self.name("kiq:index")
+
+    def private(self, identity: str, queue: str) -> str:
+        """Ours: list of payloads that this process took from the queue and has not acknowledged; no TTL."""
+        return self.name(f"kiq:taken:{identity}:{queue}")

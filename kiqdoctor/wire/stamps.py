@@ -1,0 +1,37 @@
+"""Points in time as the wire has them: float seconds before Sidekiq 8, integer milliseconds from 8 on."""
+
+from typing import Any, Final
+
+NEVER_SECONDS: Final = 100_000_000_000  # an integer above this (the year 5138) is milliseconds
+
+
+def seconds(value: Any) -> float | None:
+    """Epoch seconds of a stamp from a payload; None where it is no stamp.
+
+    A float is seconds. An integer is milliseconds, unless it is so small that it can only be seconds, which writers in
+    other languages produce.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int):
+        return value / 1000 if abs(value) > NEVER_SECONDS else float(value)
+    return value if abs(value) < NEVER_SECONDS else value / 1000
+
+
+def plain(value: Any) -> float | None:
+    """Epoch seconds of a field that is seconds in every version (beat, started_at, run_at), as text or number."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if -NEVER_SECONDS < number < NEVER_SECONDS else None
+
+
+def stamp(now: float) -> float:
+    """What we write: float seconds, which every version reads; never integral, or 8 would read milliseconds.
+
+    JSON writers may print 1795471663.0 as it is; a microsecond more costs nothing and survives those that do not.
+    """
+    return now if now != int(now) else now + 1e-6
