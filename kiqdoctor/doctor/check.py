@@ -88,7 +88,8 @@ def needs_of(function: Callable[..., Any]) -> tuple[Need, ...]:
 
 
 def _need(name: str, hint: Any) -> Need:
-    alternatives = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    unions = (types.UnionType, typing.Union)
+    alternatives = typing.get_args(hint) if typing.get_origin(hint) in unions else (hint,)
     optional = Refused in alternatives or Absent in alternatives
     [kind] = [one for one in alternatives if one not in (Refused, Absent, type(None))]
     twice = typing.get_origin(kind) is Twice

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class RedisSetting:
     """One place that says which Redis or namespace a role uses.
 
-    ``role`` is "server" (configure_server, a worker's settings) or "client". ``url``, ``database`` and ``namespace`` are
-    canonical texts: a literal, or the expression's name ("ENV[REDIS_URL]", "constant REDIS"); None = not set here.
+    ``role`` is "server" (configure_server, a worker's settings) or "client". ``url``, ``database`` and ``namespace``
+    are canonical texts: a literal, or the expression's name ("ENV[REDIS_URL]", "constant REDIS"); None = not set here.
     ``unresolved`` says why it could not be followed.
     """
 

@@ -54,6 +54,7 @@ class Queues:
     all: tuple[Queue, ...] = ()
     sets: tuple[JobSet, ...] = ()
     partial: str = ""
+    traces: tuple[str, ...] = ()  # which of Sidekiq's reserved keys exist at all
 
     @property
     def waiting(self) -> int:
@@ -75,6 +76,7 @@ class Installation:
     retries: int = 0
     job_classes: tuple[str, ...] = ()  # of a few waiting jobs
     process_queues: tuple[str, ...] = ()  # what its live processes take
+    processed: bool = False  # a worker has counted jobs here, now or long ago
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How connecting went. Never refused: ``failed_step`` is "" or dns, tcp, tls, auth, ping, limit, loading, select."""
+    """How connecting went, never refused. ``failed_step``: "", dns, tcp, tls, auth, ping, limit, loading, select."""
 
     url: str  # without user, password and query
     failed_step: str = ""

@@ -62,10 +62,10 @@ class ClosedDoor:
         self.namespace = namespace
         self._refusal = (reason, unlock)
 
-    def ask(self, *command: str | bytes | float) -> Reply:
+    def ask(self, *command: str | bytes | float) -> Reply:  # noqa: ARG002 - the protocol's shape
         """Refused."""
         raise RefusalError(*self._refusal)
 
-    def ask_all(self, commands: Sequence[Command]) -> list[Reply]:
+    def ask_all(self, commands: Sequence[Command]) -> list[Reply]:  # noqa: ARG002
         """Refused."""
         raise RefusalError(*self._refusal)

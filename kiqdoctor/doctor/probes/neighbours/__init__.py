@@ -1,0 +1,1 @@
+"""How the keyspace probe tells owners apart."""

@@ -1,0 +1,100 @@
+"""The Redis server's own words: INFO, the client limit, the client list, its clock."""
+
+import time
+
+from kiqdoctor.doctor.facts.redis import Client, ClientLimit, Clients, Server, ServerTime
+from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.snapshot import Absent, Refused
+from kiqdoctor.doctor.tools import Redis, Settings
+from kiqdoctor.text import decode
+
+MOST_CLIENTS = 5_000  # CLIENT LIST is built while Redis waits
+LIMIT_FIELDS = ("maxclients", "max_clients")  # Redis from 6.2 on and Valkey; Dragonfly
+
+
+@probe(Read("INFO", "+info", "O(1), about 5 KB"), live=True)
+def server(redis: Redis) -> Server:
+    """INFO's default sections; a field that the server leaves out is absent."""
+    text = decode(_bytes(redis.ask("INFO")))
+    lines = (line.partition(":") for line in text.splitlines() if line and not line.startswith("#"))
+    return Server({name: value for name, separator, value in lines if separator})
+
+
+@probe(
+    Read("INFO", "+info", "shared with Server"),
+    Read("CONFIG GET maxclients", "+config|get", "O(1), only where INFO has no maxclients"),
+    live=True,
+)
+def client_limit(settings: Settings, redis: Redis, server: Server | Refused) -> ClientLimit:
+    """The smallest of what the plan allows (--redis-limit) and what the server accepts."""
+    found = []
+    if settings.redis_limit is not None:
+        found.append(ClientLimit(settings.redis_limit, "--redis-limit"))
+    told = _told(redis, server)
+    if isinstance(told, ClientLimit):
+        found.append(told)
+    if not found:
+        reason = told.reason if isinstance(told, Refused) else "the server does not say its client limit"
+        raise RefusalError(reason, "--redis-limit N, or +info (Redis 6.2 and later), or +config|get")
+    return min(found, key=lambda one: one.limit)
+
+
+def _told(redis: Redis, server: Server | Refused) -> ClientLimit | Refused:
+    if isinstance(server, Server):
+        for name in LIMIT_FIELDS:
+            if (number := server.number(name)) is not None and number > 0:
+                return ClientLimit(number, "INFO clients")
+    [reply] = redis.ask_all([("CONFIG", "GET", "maxclients")])
+    if isinstance(reply, Refused):
+        return reply
+    text = decode(reply[1]) if isinstance(reply, list) and len(reply) > 1 and isinstance(reply[1], bytes) else ""
+    if text.isdigit() and int(text) > 0:
+        return ClientLimit(int(text), "CONFIG GET maxclients")
+    return Refused("the server does not say its client limit")
+
+
+@probe(Read("CLIENT LIST", "+client|list", "O(clients), not asked above 5,000 clients"), live=True)
+def clients(redis: Redis, server: Server | Refused | Absent) -> Clients:
+    """Every connection but ours."""
+    connected = server.number("connected_clients") if isinstance(server, Server) else None
+    if connected is not None and connected > MOST_CLIENTS:
+        raise RefusalError(f"{connected} clients are connected; their list is not asked for above {MOST_CLIENTS}")
+    text = decode(_bytes(redis.ask("CLIENT", "LIST")))
+    found = (_client(line) for line in text.splitlines() if line.startswith("id="))
+    return Clients(tuple(client for client in found if client.id != redis.client_id))
+
+
+def _client(line: str) -> Client:
+    words = dict(part.split("=", 1) for part in line.split(" ") if "=" in part)
+    return Client(
+        id=_number(words.get("id")),
+        address=words.get("addr", ""),
+        name=words.get("name", ""),
+        age_s=_number(words.get("age")),
+        idle_s=_number(words.get("idle")),
+        flags=words.get("flags", ""),
+        database=_number(words.get("db")),
+        command=words.get("cmd", ""),
+        user=words.get("user", ""),
+        library=words.get("lib-name", ""),
+    )
+
+
+@probe(Read("TIME", "+time", "O(1)"), live=True)
+def server_time(redis: Redis) -> ServerTime:
+    """Redis' clock against ours at the middle of the round trip."""
+    before = time.time()
+    began = time.monotonic()
+    reply = redis.ask("TIME")
+    took = time.monotonic() - began
+    if not isinstance(reply, list) or len(reply) != 2:  # noqa: PLR2004 - seconds and microseconds
+        raise RefusalError("TIME was answered in a shape that is not Redis'")
+    return ServerTime(int(reply[0]) + int(reply[1]) / 1_000_000, before + took / 2, took)
+
+
+def _bytes(reply: object) -> bytes:
+    return reply if isinstance(reply, bytes) else b""
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0
