@@ -45,6 +45,7 @@ READ_ONLY: Final = frozenset(
         "HGET",
         "HMGET",
         "HGETALL",
+        "HEXISTS",
         "HSTRLEN",
         "HSCAN",
         "HKEYS",

@@ -39,8 +39,8 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     """Processes with a record first; members without one are ghosts, looked at twice."""
     keys = Keys(redis.namespace)
     raw, complete = members(redis, keys.processes, MOST_MEMBERS)
-    existing, ghosts = _sorted_out(redis, keys, raw)
-    again, ghosts = _sorted_out(redis, keys, ghosts)
+    existing, ghosts = sorted_out(redis, keys, raw)
+    again, ghosts = sorted_out(redis, keys, ghosts)
     existing += again
     now = clock.now if isinstance(clock, ServerTime) else time.time()
     read = _processes(redis, keys, existing[:MOST_READ], now)
@@ -52,7 +52,7 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial)
 
 
-def _sorted_out(redis: Redis, keys: Keys, identities: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def sorted_out(redis: Redis, keys: Keys, identities: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Those whose hash exists, and those without; whole chunks of ghosts cost one command."""
     chunks = [identities[start : start + TOGETHER] for start in range(0, len(identities), TOGETHER)]
     counts = batched(redis, [("EXISTS", *(_key(keys, one) for one in chunk)) for chunk in chunks])

@@ -9,7 +9,7 @@ from kiqdoctor.doctor.facts.processes import Process
 from kiqdoctor.doctor.facts.queues import Installation, Sample
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.probes.asking import batched, members, number, refused, word
-from kiqdoctor.doctor.probes.fleet import FIELDS, record
+from kiqdoctor.doctor.probes.fleet import FIELDS, record, sorted_out
 from kiqdoctor.doctor.probes.queues import read_queues
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.text import decode
@@ -17,7 +17,8 @@ from kiqdoctor.wire.keys import Keys
 
 MOST_PREFIXES: Final = 100
 MOST_QUEUES: Final = 500
-MOST_PROCESSES: Final = 200
+MOST_PROCESSES: Final = 500
+MOST_MEMBERS: Final = 20_000
 RESERVED: Final = ("queues", "processes", "schedule", "retry", "dead", "stat:processed")
 _NAMED: Final = re.compile(
     r"(?:(?P<prefix>.+):)?(?P<name>queues|processes|schedule|retry|dead|stat:processed)", re.DOTALL
@@ -113,7 +114,9 @@ def _members(redis: Redis, key: str, limit: int) -> list[str]:
 
 
 def _processes(redis: Redis, keys: Keys, now: float) -> list[Process]:
-    identities = _members(redis, keys.processes, MOST_PROCESSES)
+    raw = [one.encode("utf-8", "surrogateescape") for one in _members(redis, keys.processes, MOST_MEMBERS)]
+    existing, ghosts = sorted_out(redis, keys, raw)
+    identities = [decode(one) for one in (existing + ghosts)[:MOST_PROCESSES]]
     replies = batched(redis, [("HMGET", keys.process(one), *FIELDS) for one in identities])
     lives = batched(redis, [("PTTL", keys.process(one)) for one in identities])
     if (refusal := refused([*replies, *lives])) is not None:

@@ -1,0 +1,98 @@
+"""Jobs wait in one database number, and the workers read another.
+
+## Why it hurts
+After a deploy with a changed URL the clients push into one database and the workers stand idle in another: no error
+anywhere, and nothing runs.
+
+## How it is found
+Every database that holds keys is looked at. One where jobs wait and no process lives, and another where live
+processes take queues of the same names, which are empty there, are two halves of one installation. It counts as
+certain where no worker ever counted a job in the waiting database.
+
+## When it is wrong
+Staging in another database, its workers switched off: then a worker once counted jobs there, and it is told one
+severity lower. Databases with other queue names are other applications.
+
+## Confirm by hand
+`redis-cli info keyspace`, then `redis-cli -n N smembers processes` and `redis-cli -n N smembers queues`.
+
+## How to fix
+One URL, from one variable, for clients and workers; restart the side that was wrong. Move the stranded jobs
+afterwards.
+
+## Unknown when
+SELECT is refused, or a database has too many keys to look at them all.
+
+## Source
+Sidekiq 7's upgrade notes (numbered databases in place of namespaces); SELECT is per connection in Redis.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import (
+    Databases,
+    Evidence,
+    Finding,
+    Installation,
+    Keyspace,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+
+REMEDY = "Give clients and workers one URL from one variable, restart the side that was wrong, then move the jobs."
+
+
+@check("NSP002", severity=Severity.CRITICAL)
+def database_or_url_split(keyspace: Keyspace, databases: Databases) -> Iterator[Verdict]:
+    everything = (*keyspace.installations, *databases.installations)
+    for stranded in everything:
+        served = [one for one in everything if _serves(one, stranded)]
+        if stranded.waiting and not stranded.live and served and not _neighbour(stranded, everything):
+            yield _finding(stranded, served[0])
+    for number, reason in databases.skipped:
+        yield Unknown(f"database {number} was not looked at: {reason}")
+    if not keyspace.complete:
+        yield Unknown(f"{keyspace.scanned} of {keyspace.total} keys were looked at", "a smaller database")
+    for one in everything:
+        yield Evidence(_place(one), f"{one.waiting} waiting, {one.live} live processes", "LLEN, processes")
+
+
+def _shared(stranded: Installation, other: Installation) -> list[str]:
+    return sorted({name for name, size in stranded.queues if size} & set(other.process_queues))
+
+
+def _serves(other: Installation, stranded: Installation) -> bool:
+    """Live in another database, taking queues of the same names, which hold nothing there."""
+    lengths = dict(other.queues)
+    shared = _shared(stranded, other)
+    elsewhere = other.database != stranded.database
+    return elsewhere and other.live > 0 and bool(shared) and not any(lengths.get(name) for name in shared)
+
+
+def _neighbour(stranded: Installation, everything: tuple[Installation, ...]) -> bool:
+    """A live installation beside it in the same database: that split is NSP001's."""
+    return any(one.live and one.database == stranded.database and _shared(stranded, one) for one in everything)
+
+
+def _place(one: Installation) -> str:
+    return f"database {one.database}" + (f", namespace {one.prefix}:" if one.prefix else "")
+
+
+def _finding(stranded: Installation, other: Installation) -> Finding:
+    sure = not stranded.processed and not stranded.processes
+    shared = ", ".join(_shared(stranded, other))
+    return Finding(
+        "redis",
+        f"{stranded.waiting} jobs wait in {_place(stranded)}, and the {other.live} live workers read {_place(other)}",
+        REMEDY,
+        (
+            Evidence(_place(stranded), f"{stranded.waiting} waiting, no live process", "LLEN, processes"),
+            Evidence(_place(other), f"{other.live} live processes take {shared}, which is empty there", "info, LLEN"),
+            Evidence("classes that wait", ", ".join(stranded.job_classes) or "?", "LINDEX"),
+            Evidence("a worker ever worked there", "no" if sure else "yes", "stat:processed"),
+        ),
+        Severity.CRITICAL if sure else Severity.CRITICAL.milder,
+        key=f"database-{stranded.database}",
+    )

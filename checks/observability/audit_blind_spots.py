@@ -1,0 +1,46 @@
+"""What this examination could not see.
+
+## Why it hurts
+A question that could not be asked looks like health to whoever only counts findings.
+
+## How it is found
+Every fact that was refused is listed with its reason, the checks that went without it, and the least permission,
+option or package that would settle it; samples and byte budgets that left something out are listed too.
+
+## When it is wrong
+Never: it reports on the doctor itself.
+
+## Confirm by hand
+`kiqdoctor check --plan` prints every read and the smallest ACL rule that allows them all.
+
+## How to fix
+Grant what is listed, or accept the gap knowingly: select the checks that can be judged.
+
+## Unknown when
+Never.
+
+## Source
+The engine's own record of what was refused.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Coverage, Evidence, Finding, Severity, Verdict, check
+
+
+@check("OBS002", severity=Severity.INFO)
+def audit_blind_spots(coverage: Coverage) -> Iterator[Verdict]:
+    if not coverage.gaps and not coverage.partial:
+        yield Evidence("facts read", str(coverage.read))
+        return
+    evidence = [Evidence(gap.fact, f"{gap.reason} ({', '.join(gap.checks)})", gap.unlock) for gap in coverage.gaps]
+    evidence += [Evidence("left out", text) for text in coverage.partial]
+    unlocks = list(dict.fromkeys(gap.unlock for gap in coverage.gaps if gap.unlock))
+    blind = sorted({one for gap in coverage.gaps for one in gap.checks})
+    title = f"{len(coverage.gaps)} facts could not be read, and {len(coverage.partial)} only in part"
+    yield Finding(
+        "audit",
+        f"{title}; checks concerned: {', '.join(blind)}" if blind else title,
+        f"To see them: {'; '.join(unlocks)}." if unlocks else "Read the reasons: no permission would settle them.",
+        tuple(evidence),
+    )

@@ -1,0 +1,54 @@
+"""Processes are registered that no longer exist.
+
+## Why it hurts
+Each ghost counts as a process: the pollers of schedules and retries spread themselves over all of them, so due jobs
+run late, and dashboards show workers that are not there.
+
+## How it is found
+A member of `processes` without a record, still so when it is read again: a beat adds the member and gives the
+record its 60 seconds in one transaction, so such a member has not beaten for a minute. One in ten or more is a
+fault.
+
+## When it is wrong
+A process that ends and removes its own member between two reads.
+
+## Confirm by hand
+`redis-cli smembers processes`, then `redis-cli exists IDENTITY`.
+
+## How to fix
+A worker prunes them some seconds after it starts, and so does opening the web UI; or SREM the listed members, after
+they were looked at once more.
+
+## Unknown when
+The members may not be read.
+
+## Source
+Sidekiq's ProcessSet cleanup and poll interval (lib/sidekiq/scheduled.rb, api.rb).
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Evidence, Finding, Fleet, Severity, Unknown, Verdict, check
+
+MANY = 0.1  # of the members
+SHOWN = 10
+
+
+@check("PRO002", severity=Severity.MEDIUM)
+def ghost_process_entry(fleet: Fleet) -> Iterator[Verdict]:
+    ghosts = fleet.ghosts
+    if ghosts:
+        many = len(ghosts) >= MANY * fleet.members
+        evidence = [Evidence("ghost", ghost.identity, "EXISTS") for ghost in ghosts[:SHOWN]]
+        evidence.append(Evidence("members of processes", str(fleet.members), "SCARD processes"))
+        yield Finding(
+            "redis",
+            f"{len(ghosts)} of {fleet.members} registered processes do not exist",
+            "Start a worker, which prunes them within 15 seconds, or SREM the listed members of `processes`.",
+            tuple(evidence),
+            Severity.MEDIUM if many else Severity.MEDIUM.milder,
+        )
+    elif fleet.partial and "members" in fleet.partial:
+        yield Unknown(fleet.partial, "fewer members in processes")
+    else:
+        yield Evidence("members of processes", f"{fleet.members}, each with a record", "SCARD processes, EXISTS")

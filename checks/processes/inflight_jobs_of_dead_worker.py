@@ -1,0 +1,141 @@
+"""A worker died with jobs in flight, and their last copy is about to expire.
+
+## Why it hurts
+Basic fetch removes a job from its queue before it runs. When the process is killed, the only copy left is the
+heartbeat's record of what was in flight, and Redis drops that 60 seconds after the last beat: then the jobs are
+gone without a trace.
+
+## How it is found
+`<identity>:work` (`:workers` up to 6.4.1) holds jobs, and the process is proven dead: its host name is ours and its
+pid is gone or belongs to a process that started later, or the same host and pid registered again under a new
+identity. For a process of another host, whose beat has been stale for three intervals, death is likely and told one
+severity lower.
+
+## When it is wrong
+A process that is alive but starved beats late and looks the same from afar. Processes with reliable fetch keep
+their jobs in a private list: they are left out.
+
+## Confirm by hand
+`redis-cli hgetall IDENTITY:work`, `redis-cli ttl IDENTITY:work`, and `ps -p PID` on that host.
+
+## How to fix
+Export the payloads now; find out which of them completed; LPUSH the others back into their queues. Use reliable
+fetch.
+
+## Unknown when
+The process records may not be read.
+
+## Source
+A real Sidekiq 6.4.1 killed with 5 of 20 jobs running lost 5; its record lived 58 seconds more.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Fleet,
+    LocalProcesses,
+    Missing,
+    Process,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+
+OLD_BEAT = 5.0  # seconds between beats up to Sidekiq 6, and of our runtime
+NEW_BEAT = 10.0  # from 7.0 on
+STALE_BEATS = 3
+SETTLED = 2.0  # seconds: a process that ends cleanly clears its record within these
+SHOWN = 10
+REMEDY = (
+    "Export the in-flight hash now, verify which jobs did not complete, and LPUSH their payloads back; use reliable"
+    " fetch so that the next kill loses nothing."
+)
+
+
+@check("PRO008", severity=Severity.CRITICAL)
+def inflight_jobs_of_dead_worker(fleet: Fleet, local: LocalProcesses | Missing) -> Iterator[Verdict]:
+    holding = [one for one in fleet.processes if one.in_flight]
+    for process in holding:
+        if process.reliable:
+            continue
+        if proof := _proof(process, fleet, local):
+            yield _finding(process, proof, Severity.CRITICAL)
+        elif _stale(process) and not _alive_here(process, local):
+            yield _finding(process, _likely(process), Severity.CRITICAL.milder)
+        elif process.beat_age_s is None and process.error:
+            yield Unknown(f"{process.identity} holds jobs, and {process.error}", "a readable process record")
+    if fleet.partial:
+        yield Unknown(fleet.partial, "fewer members in processes")
+    yield Evidence("processes with jobs in flight", str(len(holding)), "HGETALL <identity>:work")
+
+
+def _interval(process: Process) -> float:
+    major = process.version.split(".")[0]
+    return NEW_BEAT if major.isdigit() and int(major) >= 7 and not process.runtime else OLD_BEAT  # noqa: PLR2004
+
+
+def _stale(process: Process) -> bool:
+    if not process.exists:
+        return True
+    return process.beat_age_s is not None and process.beat_age_s >= STALE_BEATS * _interval(process)
+
+
+def _proof(process: Process, fleet: Fleet, local: LocalProcesses | Missing) -> str:
+    """What proves the death; "" where nothing does."""
+    if process.beat_age_s is not None and process.beat_age_s < SETTLED and process.quiet:
+        return ""
+    for other in fleet.live:
+        if _succeeds(other, process):
+            return f"the same host and pid registered again as {other.identity}"
+    if not isinstance(local, LocalProcesses) or local.hostname != process.hostname:
+        return ""
+    return _gone(process, local)
+
+
+def _gone(process: Process, local: LocalProcesses) -> str:
+    """What shows that a process of this host is gone; "" where nothing does."""
+    if process.pid is None or any(process.pid in one.namespace_pids for one in local.all):
+        return ""
+    if process.pid not in local.pids:
+        return f"pid {process.pid} does not exist on this host"
+    born = local.start_times.get(process.pid)
+    if born is not None and process.beat is not None and born > process.beat + 1:
+        return f"pid {process.pid} belongs to a process that started after its last beat"
+    return ""
+
+
+def _succeeds(other: Process, process: Process) -> bool:
+    same_seat = (other.hostname, other.pid) == (process.hostname, process.pid) and process.pid is not None
+    later = (other.started_at or 0) > (process.started_at or 0)
+    return other.identity != process.identity and same_seat and later
+
+
+def _alive_here(process: Process, local: LocalProcesses | Missing) -> bool:
+    if not isinstance(local, LocalProcesses) or local.hostname != process.hostname:
+        return False
+    return any(process.pid in {one.pid, *one.namespace_pids} for one in local.all)
+
+
+def _likely(process: Process) -> str:
+    age = "its record has expired" if process.beat_age_s is None else f"its last beat is {process.beat_age_s:.0f} s old"
+    return f"{age}, and its host is not this one"
+
+
+def _finding(process: Process, proof: str, severity: Severity) -> Finding:
+    count = len(process.in_flight)
+    left = f"{process.in_flight_ttl_s} s are left to copy them" if process.in_flight_ttl_s is not None else "no TTL"
+    jobs = [
+        Evidence("job in flight", f"{one.job_class or '?'} {one.jid} from {one.queue}", process.in_flight_key)
+        for one in process.in_flight[:SHOWN]
+    ]
+    sure = "died" if severity is Severity.CRITICAL else "has probably died"
+    return Finding(
+        process.subject,
+        f"{process.identity} {sure} with {count} job{'s' if count != 1 else ''} in flight; {left}",
+        REMEDY,
+        (Evidence("proof", proof), *jobs),
+        severity,
+    )

@@ -1,0 +1,84 @@
+"""No worker process is alive.
+
+## Why it hurts
+Jobs are accepted and never run. Nothing complains: pushes succeed, queues grow, schedules and retries stand still.
+
+## How it is found
+No member of `processes` has a record whose beat is younger than 60 seconds, by Redis' own clock, while jobs wait in a
+queue or are overdue in `schedule` or `retry`. Where nothing waits yet, it is a warning.
+
+## When it is wrong
+Workers that are started on demand; workers under another namespace or database (NSP001, NSP002 name them); a worker
+that started less than 15 seconds ago.
+
+## Confirm by hand
+`redis-cli smembers processes`, then `redis-cli hget IDENTITY beat` for each.
+
+## How to fix
+Start a worker with the same Redis URL, database and namespace as the clients; then find out why the last one ended.
+
+## Unknown when
+The process records or queues may not be read, or there are too many members to look at them all.
+
+## Source
+Sidekiq's launcher gives each record 60 seconds (lib/sidekiq/launcher.rb).
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Fleet,
+    LocalProcesses,
+    Missing,
+    NotApplicable,
+    Queues,
+    ServerTime,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+
+BOOTING = 15.0  # seconds
+REMEDY = "Start a worker on this Redis, database and namespace, and find out why the last one ended."
+
+
+@check("PRO001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002"))
+def no_live_worker(
+    fleet: Fleet, queues: Queues, local: LocalProcesses | Missing, clock: ServerTime | Missing
+) -> Iterator[Verdict]:
+    if fleet.live:
+        yield Evidence("live processes", str(len(fleet.live)), "processes, beat")
+        return
+    unreadable = [one for one in fleet.processes if one.exists and one.error and one.beat_age_s is None]
+    if unreadable or fleet.partial:
+        reason = fleet.partial or f"{len(unreadable)} process records cannot be read: {unreadable[0].error}"
+        yield Unknown(f"no live process among those that were read; {reason}", "readable process records")
+    elif (age := _youngest(local, clock)) is not None and age < BOOTING:
+        yield Unknown(f"a worker on this host started {age:.0f} s ago and has not beaten yet", "run it again")
+    elif not queues.traces and not fleet.members:
+        yield NotApplicable("no Sidekiq data lies here")
+    else:
+        yield _finding(fleet, queues)
+
+
+def _youngest(local: LocalProcesses | Missing, clock: ServerTime | Missing) -> float | None:
+    if not isinstance(local, LocalProcesses) or not isinstance(clock, ServerTime):
+        return None
+    ages = [clock.local_now - one.started_at for one in local.all if one.kind in {"sidekiq", "kiqdoctor"}]
+    return min((age for age in ages if age >= 0), default=None)
+
+
+def _finding(fleet: Fleet, queues: Queues) -> Finding:
+    overdue = {one.name: one.overdue for one in queues.sets if one.overdue}
+    waiting = [f"{queues.waiting} jobs wait in queues"] if queues.waiting else []
+    waiting += [f"{count} are overdue in {name}" for name, count in overdue.items()]
+    evidence = [Evidence("members of processes", str(fleet.members), "SCARD processes")]
+    evidence += [Evidence(f"queue {one.name}", str(one.size), "LLEN") for one in queues.all if one.size][:10]
+    stale = [one for one in fleet.processes if one.exists and one.beat_age_s is not None]
+    evidence += [Evidence(one.identity, f"last beat {one.beat_age_s:.0f} s ago", "beat") for one in stale[:5]]
+    what = " and ".join(waiting) if waiting else "nothing waits yet"
+    severity = Severity.CRITICAL if waiting else Severity.CRITICAL.milder
+    return Finding("redis", f"No worker is alive: {what}", REMEDY, tuple(evidence), severity)

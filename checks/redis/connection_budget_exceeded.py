@@ -1,0 +1,245 @@
+"""The fleet can open more connections than Redis accepts.
+
+## Why it hurts
+Pools fill under load and at deploys, not on a quiet day: the limit is met at the worst moment, and then web and
+workers fail together (RED002).
+
+## How it is found
+`W = sum over worker processes of (threads + k) + web and others`, against the limit `L`. `k` is what Sidekiq opens
+beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S` in the configuration makes every pool S, and there is
+one pool up to 6.5, one a capsule and one more from 7.0 on. Processes are those that are alive now and those that
+the deployment's files ask for, whichever needs more. Web and others are what the files say, or else what is
+connected now beside the workers. A deploy that surges doubles the workers. `W > L` fails, `W > 0.9 * L` warns.
+
+## When it is wrong
+Pools are lazy: W is the peak, not what is seen on a quiet day. Connections that jobs open by themselves are not in
+it.
+
+## Confirm by hand
+`redis-cli info clients`, and the arithmetic that the evidence shows.
+
+## How to fix
+Set the concurrency that the remedy prints, or raise the limit to the number there; both leave this check green.
+
+## Unknown when
+The limit is hidden (--redis-limit N), or the number of processes or of web connections cannot be told.
+
+## Source
+lib/sidekiq/config.rb, capsule.rb and redis_connection.rb, tag by tag; Redis' clients documentation.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, floor
+
+from packaging.version import InvalidVersion, Version
+
+from kiqdoctor.doctor import (
+    ClientLimit,
+    Deployment,
+    Evidence,
+    Finding,
+    Fleet,
+    Missing,
+    NotApplicable,
+    Packages,
+    Process,
+    RedisSettings,
+    Refused,
+    Server,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+
+SAFE = 0.9  # of the limit: a console and the doctor want in too
+OURS = 5  # fetching, heartbeat, poller, control: beside our runtime's threads
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process: its threads, and what it opens beside them."""
+
+    threads: int
+    beside: int
+    source: str
+    fixed: int | None = None  # a configured pool size decides alone
+
+    @property
+    def peak(self) -> int:
+        """Connections at most."""
+        return self.fixed if self.fixed is not None else self.threads + self.beside
+
+
+@check("RED003", severity=Severity.HIGH, caused_by=("RED001",))
+def connection_budget_exceeded(
+    limit: ClientLimit | Missing,
+    fleet: Fleet | Missing,
+    server: Server | Missing,
+    deployment: Deployment | Missing,
+    packages: Packages | Missing,
+    settings: RedisSettings | Missing,
+) -> Iterator[Verdict]:
+    version = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
+    size = _size(settings)
+    running = [_running(one, size) for one in _live(fleet)]
+    planned, gaps = _planned(deployment, version, size)
+    if silent := [one.identity for one in _live(fleet) if one.concurrency is None]:
+        gaps = "; ".join(filter(None, (gaps, f"{silent[0]} does not say its concurrency")))
+    workers = max((running, planned), key=lambda some: sum(one.peak for one in some))
+    if not workers:
+        yield _nothing(fleet, deployment, gaps)
+        return
+    surge = 2 if isinstance(deployment, Deployment) and deployment.surge else 1
+    total = surge * sum(one.peak for one in workers)
+    others = _others(deployment, server, running)
+    evidence = (*_shown(workers, surge, total), *_shown_others(others))
+    if not isinstance(limit, ClientLimit):
+        reason = f"the workers can open {total} connections, but the limit is not known"
+        yield Unknown(reason, getattr(limit, "unlock", "") or "--redis-limit N")
+        return
+    need = total + (others[0] if others else 0)
+    evidence += (Evidence("limit", str(limit.limit), limit.source),)
+    if need > SAFE * limit.limit:
+        yield _finding(workers, surge, need - total, need, limit, evidence)
+    elif gaps:
+        yield Unknown(f"at least {need} of {limit.limit}; {gaps}", "say it in the files, or examine the live fleet")
+    elif others is None:
+        yield Unknown(f"the workers can open {total} of {limit.limit}; what web processes open is not known", "+info")
+    else:
+        yield from evidence
+
+
+def _live(fleet: Fleet | Missing) -> tuple[Process, ...]:
+    return fleet.live if isinstance(fleet, Fleet) else ()
+
+
+def _size(settings: RedisSettings | Missing) -> int | None:
+    sizes = (
+        [one.pool_size for one in settings.all if one.role == "server"] if isinstance(settings, RedisSettings) else []
+    )
+    return next((size for size in sizes if size is not None), None)
+
+
+def _running(process: Process, size: int | None) -> Worker:
+    threads = process.concurrency or 0
+    if process.runtime:
+        return Worker(threads, OURS, "our runtime")
+    return _worker(threads, process.version or "6", 1 + max(1, len(process.capsules)), size)
+
+
+def _worker(threads: int, version: str, pools: int, size: int | None) -> Worker:
+    """Sidekiq's rule at this version; without one in the record it is older than 7.0.2."""
+    number = _version(version)
+    if size is not None:
+        return Worker(threads, 0, f"size: {size}", size * (pools if number >= Version("7.0.3") else 1))
+    beside = 10 if number >= Version("7.1.1") else 5
+    return Worker(threads, beside, f"Sidekiq {version}" if version != "6" else "Sidekiq up to 7.0.1")
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return Version("8")
+
+
+def _planned(deployment: Deployment | Missing, version: str, size: int | None) -> tuple[list[Worker], str]:
+    """The processes that the files ask for, and what the files do not say."""
+    if not isinstance(deployment, Deployment):
+        return [], ""
+    found: list[Worker] = []
+    gaps = [f"{path}: {reason}" for path, reason in deployment.unreadable]
+    for worker in deployment.workers:
+        threads = worker.concurrency or _default(version, worker.language)
+        if threads is None:
+            gaps.append(f"{worker.path} does not say its concurrency, and Sidekiq's version is not known")
+            continue
+        if worker.processes is None:
+            gaps.append(f"{worker.path} does not say how many processes run")
+        pools = 1 + max(1, len(worker.capsules))
+        one = Worker(threads, OURS, worker.path) if worker.language == "python" else _worker(
+            threads, version or "8", pools, size)  # fmt: skip
+        found += [one] * (1 if worker.processes is None else worker.processes)
+    return found, "; ".join(dict.fromkeys(gaps))
+
+
+def _default(version: str, language: str) -> int | None:
+    if language == "python":
+        return 5
+    if not version:
+        return None
+    number = _version(version)
+    return 25 if number < Version("5.2") else 10 if number < Version("7") else 5
+
+
+def _others(
+    deployment: Deployment | Missing, server: Server | Missing, running: list[Worker]
+) -> tuple[int, str] | None:
+    """Connections of web processes and others, and where the number comes from; None where nothing tells."""
+    if isinstance(deployment, Deployment) and deployment.webs:
+        counts = [(one.processes or 1) * min(one.threads or 5, 10) for one in deployment.webs]
+        return sum(counts), "; ".join(one.path for one in deployment.webs)
+    connected = server.number("connected_clients") if isinstance(server, Server) else None
+    if connected is None:
+        return None
+    idle = sum(one.threads + 1 for one in running)
+    return max(0, connected - idle), "connected now beside the workers, INFO clients"
+
+
+def _nothing(fleet: Fleet | Missing, deployment: Deployment | Missing, gaps: str) -> Verdict:
+    if gaps:
+        return Unknown(gaps, "say it in the files, or examine the live fleet")
+    missing = [one for one in (fleet, deployment) if isinstance(one, Refused)]
+    if missing:
+        return Unknown(missing[0].reason, missing[0].unlock)
+    if isinstance(fleet, Fleet) and fleet.partial:
+        return Unknown(fleet.partial, "fewer members in processes")
+    return NotApplicable("no worker is alive, and no file says that one should run")
+
+
+def _shown(workers: list[Worker], surge: int, total: int) -> Iterator[Evidence]:
+    kinds = dict.fromkeys((one.threads, one.beside, one.fixed, one.source) for one in workers)
+    for threads, beside, fixed, source in kinds:
+        count = sum(
+            (one.threads, one.beside, one.fixed, one.source) == (threads, beside, fixed, source) for one in workers
+        )
+        each = str(fixed) if fixed is not None else f"({threads} threads + {beside})"
+        yield Evidence("workers", f"{count} x {each}", source)
+    if surge > 1:
+        yield Evidence("surge", "x 2: old and new run together at a deploy")
+    yield Evidence("workers' peak", str(total))
+
+
+def _shown_others(others: tuple[int, str] | None) -> Iterator[Evidence]:
+    if others is not None:
+        yield Evidence("web and others", str(others[0]), others[1])
+
+
+def _finding(
+    workers: list[Worker], surge: int, others: int, need: int, limit: ClientLimit, evidence: tuple[Evidence, ...]
+) -> Finding:
+    over = need > limit.limit
+    raise_to = ceil(need / SAFE)
+    title = f"Redis accepts {limit.limit} clients; this fleet can open {need}"
+    return Finding(
+        "redis",
+        title if over else f"{title}, which leaves less than a tenth",
+        f"{_advice(workers, surge, others, limit.limit)}aise the limit to {raise_to}.",
+        evidence,
+        Severity.HIGH if over else Severity.HIGH.milder,
+        related=("RED002",),
+    )
+
+
+def _advice(workers: list[Worker], surge: int, others: int, limit: int) -> str:
+    """The largest concurrency that leaves this check green, up to the word before "aise the limit"."""
+    room = SAFE * limit - others
+    if any(one.fixed is not None for one in workers):
+        return f"Lower `size` so that the workers' pools stay within {max(0, floor(room / surge))} connections, or r"
+    threads = floor((room / surge - sum(one.beside for one in workers)) / len(workers))
+    if threads < 1:
+        return f"No concurrency is low enough for {len(workers)} processes: run fewer, or r"
+    each = "the process" if len(workers) == 1 else f"each of {len(workers)} processes"
+    return f"Set concurrency to {threads} in {each}, or r"

@@ -1,0 +1,109 @@
+"""Redis has no client slots left, or hardly any.
+
+## Why it hurts
+Each further connection is refused with `ERR max number of clients reached`: workers that restart do not come back,
+web processes fail to enqueue, and the doctor itself may be shut out.
+
+## How it is found
+`refused`: our own connection was refused with that text, or `rejected_connections` rose between two readings.
+`near`: `connected_clients >= 0.9 * limit`, where the limit is the smaller of `maxclients` and `--redis-limit`.
+
+## When it is wrong
+`rejected_connections` counts since the server started: a number that does not rise is history, told as info.
+
+## Confirm by hand
+`redis-cli info clients` and `redis-cli info stats | grep rejected`, twice, ten seconds apart.
+
+## How to fix
+Lower the concurrency or the pools, run fewer processes, or raise the limit; RED003 prints numbers that fit.
+
+## Unknown when
+The server hides its limit and INFO, and refused nobody while we looked.
+
+## Source
+Redis: networking.c refuses before it reads a command, so `errorstat_*` does not count it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import (
+    ClientLimit,
+    Clients,
+    Connection,
+    Evidence,
+    Finding,
+    Missing,
+    Server,
+    Severity,
+    Twice,
+    Unknown,
+    Verdict,
+    check,
+)
+
+NEAR = 0.9  # of the limit
+REMEDY = "Lower concurrency or pool sizes, run fewer processes, or raise the limit; RED003 prints numbers that fit."
+
+
+@check("RED002", severity=Severity.CRITICAL)
+def maxclients_exhausted(
+    connection: Connection,
+    server: Server | Missing,
+    servers: Twice[Server] | Missing,
+    limit: ClientLimit | Missing,
+    clients: Clients | Missing,
+) -> Iterator[Verdict]:
+    if connection.failed_step == "limit":
+        evidence = (Evidence("error", connection.error, "connecting"),)
+        yield Finding("redis", "Redis refuses new clients: max number of clients reached", REMEDY, evidence)
+        return
+    if not isinstance(server, Server):
+        yield Unknown(server.reason, getattr(server, "unlock", ""))
+        return
+    used, rejected = server.number("connected_clients"), server.number("rejected_connections")
+    rise = _rise(servers)
+    seen = tuple(_seen(used, rejected, limit, clients))
+    if rise:
+        yield Finding("redis", f"Redis refused {rise} clients while we looked", REMEDY, seen)
+    elif isinstance(limit, ClientLimit) and used is not None and used >= NEAR * limit.limit:
+        title = f"{used} of {limit.limit} client slots are taken"
+        yield Finding("redis", title, REMEDY, seen, Severity.CRITICAL.milder, key="near")
+    elif not isinstance(limit, ClientLimit) or used is None:
+        yield Unknown("the client limit is hidden, and nobody was refused while we looked", _unlock(limit))
+    elif rejected and rise is None:
+        title = f"Redis refused {rejected} clients at some time since it started"
+        yield Finding("redis", title, "Run again with --for 10 to see whether it still does.", seen, Severity.INFO,
+                      key="history")  # fmt: skip
+    elif rejected:
+        title = f"Redis refused {rejected} clients in the past, and none while we looked"
+        yield Finding("redis", title, "Nothing now; RED003 says whether it can come back.", seen, Severity.INFO,
+                      key="history")  # fmt: skip
+    else:
+        yield from seen
+
+
+def _rise(servers: Twice[Server] | Missing) -> int | None:
+    """How many were refused within the window; None where there was none."""
+    if not isinstance(servers, Twice):
+        return None
+    first, last = (one.number("rejected_connections") for one in (servers.first, servers.last))
+    return max(0, last - first) if first is not None and last is not None else None
+
+
+def _seen(
+    used: int | None, rejected: int | None, limit: ClientLimit | Missing, clients: Clients | Missing
+) -> Iterator[Evidence]:
+    if used is not None:
+        yield Evidence("connected_clients", str(used), "INFO clients")
+    if isinstance(limit, ClientLimit):
+        yield Evidence("limit", str(limit.limit), limit.source)
+    if rejected is not None:
+        yield Evidence("rejected_connections", str(rejected), "INFO stats")
+    if isinstance(clients, Clients):
+        hosts = Counter(client.host for client in clients.all).most_common(5)
+        yield Evidence("clients by host", ", ".join(f"{host}: {count}" for host, count in hosts), "CLIENT LIST")
+
+
+def _unlock(limit: ClientLimit | Missing) -> str:
+    return getattr(limit, "unlock", "") or "--redis-limit N"
