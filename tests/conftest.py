@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "lab")]
 
 from servers import RedisServer
 

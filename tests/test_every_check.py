@@ -1,0 +1,99 @@
+"""What holds for all checks: a page with every heading, a pass on the healthy twin, unknown when a fact is refused."""
+
+from pathlib import Path
+
+import pytest
+from healthy import HEALTHY
+
+from kiqdoctor.doctor import probes
+from kiqdoctor.doctor.check import Check, Need
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.coverage import Coverage
+from kiqdoctor.doctor.facts.redis import Connection
+from kiqdoctor.doctor.pack import load
+from kiqdoctor.doctor.plan import LIVE_GIVEN
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Refused
+
+HEADINGS = (
+    "Why it hurts",
+    "How it is found",
+    "When it is wrong",
+    "Confirm by hand",
+    "How to fix",
+    "Unknown when",
+    "Source",
+)
+CHECKS = load()
+IDS = """
+NAT001 native-extension-inventory
+NSP001 namespace-split
+NSP002 database-or-url-split
+NSP004 foreign-queue-data
+OBS002 audit-blind-spots
+PKG001 thread-unsafe-package
+PRO001 no-live-worker
+PRO002 ghost-process-entry
+PRO003 leftover-old-worker
+PRO004 hidden-popper
+PRO008 inflight-jobs-of-dead-worker
+RED001 redis-unreachable
+RED002 maxclients-exhausted
+RED003 connection-budget-exceeded
+"""
+
+every = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+
+
+def test_ids_and_names_are_frozen() -> None:
+    assert [f"{check.id} {check.name}" for check in CHECKS] == IDS.split("\n")[1:-1]
+
+
+@every
+def test_its_page_has_every_heading_with_words_under_it(check: Check) -> None:
+    head, *sections = check.page.split("\n## ")
+    bodies = dict(section.split("\n", 1) for section in sections)
+
+    assert head.strip()
+    assert tuple(bodies) == HEADINGS
+    assert all(body.strip() for body in bodies.values())
+
+
+@every
+def test_its_file_and_folder_bear_its_name(check: Check) -> None:
+    file = Path(check.judge.__code__.co_filename)
+
+    assert file.stem == check.judge.__name__
+    assert file.parent.name == check.category
+
+
+@every
+def test_it_passes_on_the_healthy_installation(check: Check) -> None:
+    result = diagnose(check.id, HEALTHY)
+
+    assert result.outcome is Outcome.PASS, (result.reason, result.findings)
+
+
+def required() -> list[tuple[Check, Need]]:
+    free = {Connection, Coverage}
+    return [(check, need) for check in CHECKS for need in check.needs if not need.optional and need.kind not in free]
+
+
+@pytest.mark.parametrize(("check", "need"), required(), ids=lambda one: one.id if isinstance(one, Check) else one.name)
+def test_it_is_unknown_without_a_fact_that_it_needs(check: Check, need: Need) -> None:
+    result = diagnose(check.id, HEALTHY.without(need.kind, Refused("NOPERM", "+key")))
+
+    assert result.outcome is Outcome.UNKNOWN
+    assert result.reason == "NOPERM (to settle it: +key)"
+
+
+@every
+def test_somebody_reads_each_fact_that_it_needs(check: Check) -> None:
+    read = {probe.fact for probe in probes.every()} | LIVE_GIVEN
+
+    assert {need.kind for need in check.needs} <= read
+
+
+@every
+def test_it_has_a_test_of_its_own(check: Check) -> None:
+    assert (Path(__file__).parent / "checks" / f"test_{check.judge.__name__}.py").is_file()
