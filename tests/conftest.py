@@ -9,7 +9,7 @@ import redis as redis_py
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "lab")]
 
-from servers import RedisServer
+from servers import RedisServer  # noqa: E402 - the path is made above
 
 
 @pytest.fixture(scope="session")

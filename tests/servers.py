@@ -67,7 +67,7 @@ class RedisServer:
 
     def client(self, **options: Any) -> "redis.Redis":
         """A client that answers bytes; the caller closes it."""
-        return redis.Redis.from_url(self.url, decode_responses=False, **options)
+        return redis.Redis.from_url(self.url.removesuffix("/0"), decode_responses=False, **options)
 
     def up(self) -> None:
         """Start it and wait until it answers."""

@@ -75,7 +75,7 @@ def jobs(client: Any, count: int) -> None:
 
 def main() -> None:
     """Print the budget."""
-    rows = [("an empty Python process", timed("-c", "pass"), None)]
+    rows: list[tuple[str, float, float | None]] = [("an empty Python process", timed("-c", "pass"), None)]
     rows.append(("a Python process that imports redis-py", timed("-c", "import redis"), None))
     rows.append(("kiqdoctor --version", timed("-m", "kiqdoctor", "--version"), 100.0))
     with start() as server:

@@ -97,13 +97,13 @@ def test_a_wrong_type_on_a_reserved_key(
     beat(redis)
     push(redis)
     redis.delete(key)
-    writers = {
-        "string": lambda: redis.set(key, "x"),
-        "list": lambda: redis.rpush(key, "x"),
-        "hash": lambda: redis.hset(key, "x", "y"),
-        "zset": lambda: redis.zadd(key, {"x": 1}),
+    writers: dict[str, tuple[object, ...]] = {
+        "string": ("SET", key, "x"),
+        "list": ("RPUSH", key, "x"),
+        "hash": ("HSET", key, "x", "y"),
+        "zset": ("ZADD", key, 1, "x"),
     }
-    writers[kind]()
+    redis.execute_command(*writers[kind])  # type: ignore[no-untyped-call]
 
     found = check(redis_server.url)
 

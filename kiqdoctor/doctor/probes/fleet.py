@@ -43,7 +43,7 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     again, ghosts = sorted_out(redis, keys, ghosts)
     existing += again
     now = clock.now if isinstance(clock, ServerTime) else time.time()
-    read = _processes(redis, keys, existing[:MOST_READ], now)
+    read = _recoverable(redis, keys, _with_work(redis, keys, records(redis, keys, existing[:MOST_READ], now)))
     haunted = _with_work(redis, keys, [Process(decode(one), exists=False) for one in ghosts[:MOST_READ]])
     plain_ghosts = [Process(decode(one), exists=False) for one in ghosts[MOST_READ:]]
     partial = "" if complete else f"processes has more than {MOST_MEMBERS} members"
@@ -75,7 +75,8 @@ def _insist(replies: Sequence[Any]) -> None:
         raise RefusalError(refusal.reason, refusal.unlock)
 
 
-def _processes(redis: Redis, keys: Keys, identities: list[bytes], now: float) -> list[Process]:
+def records(redis: Redis, keys: Keys, identities: list[bytes], now: float) -> list[Process]:
+    """The processes of these identities, whose hashes exist, without what they have in flight."""
     sizes = batched(redis, [("HSTRLEN", _key(keys, one), "info") for one in identities])
     _insist(sizes)
     readable = [one for one, size in zip(identities, sizes, strict=True) if number(size) <= MEMBER_LIMIT]
@@ -87,12 +88,13 @@ def _processes(redis: Redis, keys: Keys, identities: list[bytes], now: float) ->
     replies = batched(redis, [("HMGET", _key(keys, one), *FIELDS) for one in readable])
     lives = batched(redis, [("PTTL", _key(keys, one)) for one in readable])
     _insist([*replies, *lives])
-    found = [record(decode(one), fields, life, now) for one, fields, life in zip(readable, replies, lives, strict=True)]
-    return _recoverable(redis, keys, _with_work(redis, keys, [*found, *unreadable]))
+    found = [
+        _record(decode(one), fields, life, now) for one, fields, life in zip(readable, replies, lives, strict=True)
+    ]
+    return [*found, *unreadable]
 
 
-def record(identity: str, fields: Any, life: Any, now: float) -> Process:
-    """One process from the reply to HMGET of FIELDS, and its PTTL."""
+def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
     if isinstance(fields, Refused):
         return Process(identity, error=fields.reason)
     info, error = heartbeat.Info(), ""

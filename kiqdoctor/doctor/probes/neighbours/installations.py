@@ -8,8 +8,8 @@ from typing import Final
 from kiqdoctor.doctor.facts.processes import Process
 from kiqdoctor.doctor.facts.queues import Installation, Sample
 from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.doctor.probes.asking import batched, members, number, refused, word
-from kiqdoctor.doctor.probes.fleet import FIELDS, record, sorted_out
+from kiqdoctor.doctor.probes.asking import batched, members, number, word
+from kiqdoctor.doctor.probes.fleet import records, sorted_out
 from kiqdoctor.doctor.probes.queues import read_queues
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.text import decode
@@ -116,9 +116,5 @@ def _members(redis: Redis, key: str, limit: int) -> list[str]:
 def _processes(redis: Redis, keys: Keys, now: float) -> list[Process]:
     raw = [one.encode("utf-8", "surrogateescape") for one in _members(redis, keys.processes, MOST_MEMBERS)]
     existing, ghosts = sorted_out(redis, keys, raw)
-    identities = [decode(one) for one in (existing + ghosts)[:MOST_PROCESSES]]
-    replies = batched(redis, [("HMGET", keys.process(one), *FIELDS) for one in identities])
-    lives = batched(redis, [("PTTL", keys.process(one)) for one in identities])
-    if (refusal := refused([*replies, *lives])) is not None:
-        raise RefusalError(refusal.reason, refusal.unlock)
-    return [record(one, fields, life, now) for one, fields, life in zip(identities, replies, lives, strict=True)]
+    alive = records(redis, keys, existing[:MOST_PROCESSES], now)
+    return [*alive, *(Process(decode(one), exists=False) for one in ghosts)]

@@ -37,14 +37,14 @@ def beat(
     info = {"hostname": host, "pid": int(pid), "started_at": time.time() - 600, "tag": "shop", "labels": []}
     info |= {"concurrency": concurrency, "queues": list(queues), "identity": identity, "version": version}
     client.sadd(f"{prefix}processes", identity)
-    record = {"info": json.dumps(info), "busy": 0, "beat": time.time() - age, "quiet": "false", **fields}
+    record: dict[Any, Any] = {"info": json.dumps(info), "busy": 0, "beat": time.time() - age, "quiet": "false", **fields}
     client.hset(f"{prefix}{identity}", mapping=record)
     client.expire(f"{prefix}{identity}", ttl)
     client.incrby(f"{prefix}stat:processed", 1)
 
 
 def in_flight(client: redis_py.Redis, identity: str, count: int = 1, *, name: str = "work") -> None:
-    entries = {
+    entries: dict[Any, Any] = {
         f"t{number}": json.dumps({"queue": "default", "payload": payload(), "run_at": int(time.time())})
         for number in range(count)
     }

@@ -37,7 +37,7 @@ def kiqdoctor(*words: str, cwd: Path | None = None, **environ: str) -> Examinati
     done = subprocess.run(
         [sys.executable, "-m", "kiqdoctor", *words],
         capture_output=True,
-        cwd=cwd or Path(__file__).parent,
+        cwd=cwd or Path(__file__).parent / "lab",
         env={**kept, **environ},
         timeout=120,
         check=False,
@@ -50,4 +50,4 @@ def kiqdoctor(*words: str, cwd: Path | None = None, **environ: str) -> Examinati
 
 def check(url: str, *words: str, **environ: str) -> Examination:
     """`kiqdoctor check --live` on this Redis."""
-    return kiqdoctor("check", "--live", "--redis", url, "--format", "json", *words, **environ)
+    return kiqdoctor("check", "--live", "--redis", url, "--format", "json", *words, cwd=None, **environ)
