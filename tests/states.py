@@ -37,7 +37,13 @@ def beat(
     info = {"hostname": host, "pid": int(pid), "started_at": time.time() - 600, "tag": "shop", "labels": []}
     info |= {"concurrency": concurrency, "queues": list(queues), "identity": identity, "version": version}
     client.sadd(f"{prefix}processes", identity)
-    record: dict[Any, Any] = {"info": json.dumps(info), "busy": 0, "beat": time.time() - age, "quiet": "false", **fields}
+    record: dict[Any, Any] = {
+        "info": json.dumps(info),
+        "busy": 0,
+        "beat": time.time() - age,
+        "quiet": "false",
+        **fields,
+    }
     client.hset(f"{prefix}{identity}", mapping=record)
     client.expire(f"{prefix}{identity}", ttl)
     client.incrby(f"{prefix}stat:processed", 1)

@@ -12,6 +12,7 @@ COMMANDS = {
     "check": "check",
     "demo": "demo",
     "explain": "explain",
+    "gate": "gate",
     "list": "list",
     "record": "record",
     "work": "work",

@@ -55,7 +55,7 @@ The demo shop runs one worker on this Redis. What was done to it:
 )
 def command(svg: Path | None) -> int:
     """Show on an embedded Redis what the doctor finds, in a few seconds."""
-    from kiqdoctor.cli.check import _colour, rendered, write
+    from kiqdoctor.cli.output import colour, rendered, write
     from kiqdoctor.embedded import EmbeddedError, start
 
     try:
@@ -72,7 +72,7 @@ def command(svg: Path | None) -> int:
     except EmbeddedError as error:
         raise click.UsageError(str(error)) from None
     shown = replace(report, target=replace(report.target, path="demo shop"))
-    write(rendered(shown, "text", colour=_colour()), None)
+    write(rendered(shown, "text", colour=colour()), None)
     if svg is not None:
         picture(shown, svg)
     return 0

@@ -35,6 +35,7 @@ from kiqdoctor.doctor.probes.door import ClosedDoor, Door
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
 from kiqdoctor.doctor.report import Cost, Report, Target
 from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
+from kiqdoctor.doctor.suppressions import BaselineError, read, suppress, write
 from kiqdoctor.doctor.tools import Application, Host, Redis, Settings
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
@@ -91,7 +92,10 @@ def examination(options: Options, clock: Clock = SYSTEM) -> Report:
         examined = replayed(options) if options.replay else stack.enter_context(looked(options, chosen, clock))
     if options.record:
         save(examined.recording, options.record)
-    results = link(examine(chosen.checks, examined.recording.snapshot, clock))
+    known = _known(options.baseline)
+    results = suppress(link(examine(chosen.checks, examined.recording.snapshot, clock)), known)
+    if options.write_baseline:
+        _write(options.write_baseline, write(results))
     status = exit_status(results, fail_on=options.fail_on, required=options.require, unreachable=examined.unreachable)
     return Report(
         version=__version__,
@@ -217,6 +221,22 @@ def _halved(snapshot: Snapshot, options: Options) -> Snapshot:
         for kind, reading in snapshot.readings.items()
     }
     return Snapshot(kept, snapshot.later, snapshot.window_s)
+
+
+def _known(file: Path | None) -> frozenset[str]:
+    if file is None:
+        return frozenset()
+    try:
+        return read(file.read_bytes())
+    except (BaselineError, OSError) as error:
+        raise click.UsageError(f"{file}: {error}") from None
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise click.UsageError(f"cannot write {file}: {error.strerror}") from None
 
 
 def save(recording: Recording, file: Path) -> None:

@@ -33,6 +33,8 @@ class Options:
     fail_on: Severity | None = Severity.HIGH
     require: tuple[str, ...] = ()
     show_args: bool = False
+    baseline: Path | None = None
+    write_baseline: Path | None = None
     record: Path | None = None
     replay: Path | None = None
 
@@ -40,6 +42,13 @@ class Options:
 def examination(command: Command) -> Command:
     """What is examined: shared by check, gate and record."""
     for option in reversed(_EXAMINATION):
+        command = option(command)
+    return command
+
+
+def rendering(command: Command) -> Command:
+    """How it is shown: shared by check and gate."""
+    for option in reversed(_RENDERING):
         command = option(command)
     return command
 
@@ -68,6 +77,13 @@ _EXAMINATION = (
     click.option("--for", "window", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Sample that long."),
     click.option("--show-args", is_flag=True, help="Show job arguments (masked by default)."),
 )
+FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "prometheus", "html", "markdown")
+_RENDERING = (
+    click.option("--format", "form", type=click.Choice(FORMATS), default=None, help="How to print it (default: text)."),
+    click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write it there."),
+    click.option("--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run."),
+    click.option("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too."),
+)
 _JUDGEMENT = (
     click.option(
         "--fail-on",
@@ -77,6 +93,21 @@ _JUDGEMENT = (
         help="Exit 1 at or above this severity.",
     ),
     click.option("--require", metavar="S", multiple=True, help="An unknown among these makes the exit status 3."),
+    click.option(
+        "--baseline",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Known findings do not count.",
+    ),
+    click.option(
+        "--write-baseline",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write what was found as a baseline; the exit status stays as it is.",
+    ),
+    click.option(
+        "--record", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Save what was examined."
+    ),
     click.option("--replay", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)),
 )
 
@@ -108,6 +139,8 @@ def read(words: dict[str, Any]) -> Options:
         fail_on=None if fail_on == "never" else Severity(fail_on),
         require=_split(words.get("require", ())),
         show_args=bool(words.get("show_args")),
+        baseline=words.get("baseline"),
+        write_baseline=words.get("write_baseline"),
         record=words.get("record"),
         replay=words.get("replay"),
     )

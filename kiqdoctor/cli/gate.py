@@ -1,0 +1,130 @@
+"""``kiqdoctor gate``: the same engine as a CI health gate; one summary line last."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from kiqdoctor.cli import options as words
+from kiqdoctor.cli.examination import examination
+from kiqdoctor.cli.options import Options
+from kiqdoctor.cli.output import further, rendered, write
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.doctor.report import Outcome, Report, Severity
+from kiqdoctor.render.words import counted, message, summary
+
+BETWEEN: Final = 2.0  # seconds between examinations under --wait
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A CI system: the variable that tells it, the format of its log, the report files that it picks up by itself."""
+
+    name: str
+    variable: str
+    form: str = "text"
+    files: tuple[tuple[str, str], ...] = ()
+
+
+SYSTEMS: Final = (
+    System("GitHub Actions", "GITHUB_ACTIONS", "github"),
+    System(
+        "GitLab CI", "GITLAB_CI", files=(("gitlab", "gl-code-quality-report.json"), ("junit", "kiqdoctor-junit.xml"))
+    ),
+    System("CircleCI", "CIRCLECI", files=(("junit", "test-results/kiqdoctor/junit.xml"),)),
+    System("Jenkins", "JENKINS_URL", files=(("junit", "kiqdoctor-junit.xml"),)),
+    System("Azure Pipelines", "TF_BUILD", files=(("junit", "TEST-kiqdoctor.xml"),)),
+)
+
+
+@click.command("gate")
+@words.examination
+@words.judgement
+@words.rendering
+@click.option(
+    "--wait", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Examine again until it is green."
+)
+@click.option("--nagios", is_flag=True, help="Speak the plug-in protocol, with its statuses 0 to 3.")
+def command(
+    *,
+    form: str | None,
+    output: Path | None,
+    reports: tuple[str, ...],
+    verbose: bool,
+    wait: float,
+    nagios: bool,
+    **rest: Any,
+) -> int:
+    """Examine, and fail the pipeline where something counts."""
+    asked = words.read(rest)
+    others = [further(text) for text in reports]
+    report = awaited(asked, wait, SYSTEM)
+    system = recognised(os.environ)
+    for other, file in others:
+        write(rendered(report, other, verbose=verbose), file)
+    if nagios:
+        click.echo(plugin(report))
+        return plugin_status(report)
+    chosen = form or (system.form if system else "text")
+    write(rendered(report, chosen, verbose=verbose), output)
+    if system is not None and not form and not others:
+        left_behind(report, system)
+    click.echo(f"kiqdoctor gate: {verdict(report)}: {summary(report)}", err=output is None and chosen != "text")
+    return report.exit_status
+
+
+def awaited(options: Options, seconds: float, clock: Clock) -> Report:
+    """The first green report, or the last one when the time is up."""
+    deadline = clock.monotonic() + seconds
+    while True:
+        report = examination(options, clock)
+        left = deadline - clock.monotonic()
+        if report.exit_status == 0 or left <= 0:
+            return report
+        clock.sleep(min(BETWEEN, left))
+
+
+def recognised(environ: Mapping[str, str]) -> System | None:
+    """The CI system that we run in."""
+    return next((one for one in SYSTEMS if environ.get(one.variable)), None)
+
+
+def left_behind(report: Report, system: System) -> None:
+    """The files that the system shows by itself, and GitHub's step summary."""
+    for form, name in system.files:
+        file = Path(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(rendered(report, form), file)
+    step = os.environ.get("GITHUB_STEP_SUMMARY")
+    if system.variable == "GITHUB_ACTIONS" and step:
+        try:
+            with Path(step).open("a", encoding="utf-8") as out:
+                out.write(rendered(report, "markdown"))
+        except OSError as error:
+            raise click.UsageError(f"cannot write {step}: {error.strerror}") from None
+
+
+def verdict(report: Report) -> str:
+    """The exit status as a word."""
+    return {0: "healthy", 1: "FAILED", 3: "INCOMPLETE"}.get(report.exit_status, "ERROR")
+
+
+def plugin(report: Report) -> str:
+    """One line with performance data, as monitoring plug-ins print it."""
+    word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[plugin_status(report)]
+    worst = min(counted(report), key=lambda one: one.severity.rank, default=None)
+    said = message(worst) if worst is not None else summary(report)
+    data = " ".join(f"{severity.value}={report.findings(severity)};;;0" for severity in Severity)
+    return f"KIQDOCTOR {word} - {said.replace('|', '/')} | {data}"
+
+
+def plugin_status(report: Report) -> int:
+    """0 nothing counts, 1 findings below critical, 2 critical ones, 3 the examination is not complete."""
+    if report.exit_status == 1:
+        return 2 if report.findings(Severity.CRITICAL) else 1
+    if report.exit_status == 0:
+        return 0 if report.count(Outcome.PASS) + report.count(Outcome.FAIL) else 3
+    return 3

@@ -1,0 +1,61 @@
+"""Where reports go: rendered in one of the formats, to standard output or whole into a file."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+import click
+
+from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.doctor.report import Report
+
+
+def further(text: str) -> tuple[str, Path]:
+    """``FORMAT=FILE`` of ``--report``."""
+    form, separator, file = text.partition("=")
+    if not separator or form not in FORMATS or not file:
+        raise click.UsageError(f"--report takes FORMAT=FILE with one of {', '.join(FORMATS)}, not {text!r}")
+    return form, Path(file)
+
+
+def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool = False) -> str:
+    """The report in one of FORMATS."""
+    if form == "text":
+        from kiqdoctor.render import text
+
+        return text.render(report, colour=colour, verbose=verbose)
+    return cast("str", import_module(f"kiqdoctor.render.{form}").render(report))
+
+
+def write(text: str, file: Path | None) -> None:
+    """To the file, atomically, or to standard output; a reader that left early is no error of ours."""
+    content = text.encode("utf-8", "backslashreplace")
+    if file is not None:
+        _replace(file, content)
+        return
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """A collector that reads the file meanwhile sees the old or the new report, never half of one."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        if file.exists() and not file.is_file():
+            file.write_bytes(content)
+            return
+        beside.write_bytes(content)
+        beside.replace(file)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise click.UsageError(f"cannot write {file}: {error.strerror}") from None
+
+
+def colour() -> bool:
+    """Whether standard output is a terminal that wants colour."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
