@@ -32,6 +32,8 @@ INSTALLATION = Installation(
     processes=1,
     live=1,
     job_classes=("SendMail",),
+    threads=5,
+    identities=("web-1:4711:aabbccddeeff",),
     process_queues=("default",),
     processed=True,
 )

@@ -76,6 +76,8 @@ class Installation:
     retries: int = 0
     job_classes: tuple[str, ...] = ()  # of a few waiting jobs
     process_queues: tuple[str, ...] = ()  # what its live processes take
+    threads: int = 0  # of its live processes that are not quiet
+    identities: tuple[str, ...] = ()  # of its live processes
     processed: bool = False  # a worker has counted jobs here, now or long ago
 
 

@@ -87,6 +87,8 @@ def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Inst
         retries=number(sizes[1]),
         job_classes=tuple(dict.fromkeys(one.job_class for one in samples if one.job_class))[:20],
         process_queues=tuple(dict.fromkeys(name for one in live for name in one.queues or ())),
+        threads=sum(one.concurrency or 0 for one in live if not one.quiet),
+        identities=tuple(one.identity for one in live),
         processed=kinds["stat:processed"] == "string",
     )
 

@@ -1,0 +1,160 @@
+"""Somebody takes jobs from the queues and sends no heartbeat.
+
+## Why it hurts
+Jobs disappear without a log line: a forgotten worker, another environment's, or one that lost its heartbeat takes
+them and runs them elsewhere, with other code, or not at all.
+
+## How it is found
+CLIENT LIST shows who waits in a blocking pop right now (flag `b`). Too many: more of them than the threads of all
+live processes in this database, and 5 % more. Unexplained: they come from more hosts than have live processes.
+Proven: the connection belongs to a worker of this host that is registered nowhere. One sample makes it high; two
+(--for), or the proof, make it critical.
+
+## When it is wrong
+Other software that pops from lists in the same database: where its keys are found, nothing is concluded. A worker
+that started less than 15 seconds ago has not beaten yet. Behind NAT or a proxy all clients share an address.
+
+## Confirm by hand
+`redis-cli client list | grep flags=b`, then look for the address and port on that host with `ss -tnp`.
+
+## How to fix
+Find the host and the process, and stop it, or give it the right Redis, database and namespace.
+
+## Unknown when
+CLIENT LIST is not allowed, or a live process does not say how many threads it has.
+
+## Source
+Sidekiq's issue 3202; a real Sidekiq 6.4.1 shows one blocked connection a thread.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from kiqdoctor.doctor import (
+    Client,
+    Clients,
+    Evidence,
+    Finding,
+    Fleet,
+    Keyspace,
+    LocalProcess,
+    LocalProcesses,
+    Missing,
+    Severity,
+    Twice,
+    Unknown,
+    Verdict,
+    check,
+)
+
+POPS = {"brpop", "blpop", "blmove", "brpoplpush", "blmpop"}
+SLACK = 1.05
+BOOTING = 15  # seconds
+LOOPBACK = {"127.0.0.1", "::1", "[::1]", "localhost", ""}
+REMEDY = "Find the process behind the address, stop it, or give it the right Redis, database and namespace."
+
+
+@check("PRO004", severity=Severity.CRITICAL)
+def hidden_popper(
+    fleet: Fleet, clients: Clients, keyspace: Keyspace, local: LocalProcesses | Missing, twice: Twice[Clients] | Missing
+) -> Iterator[Verdict]:
+    popping = _popping(clients, keyspace.database)
+    proven = [(worker, client) for worker in _unregistered(local, keyspace) for client in _of(worker, popping)]
+    if proven:
+        yield _proven(*proven[0], len(proven))
+        return
+    reason = _unclear(fleet, keyspace, popping)
+    threads = sum(one.threads for one in keyspace.installations)
+    sure = isinstance(twice, Twice) and _excess(_popping(twice.last, keyspace.database), threads)
+    severity = Severity.CRITICAL if sure else Severity.CRITICAL.milder
+    strangers = _strangers(popping, keyspace, local)
+    if reason and popping:
+        yield Unknown(reason, "a database of their own for Sidekiq's keys")
+    elif _excess(popping, threads):
+        title = f"{len(popping)} clients wait for jobs, but the live processes have {threads} threads"
+        yield Finding("redis", title, REMEDY, tuple(_rows(popping)), severity, key="more-than-threads")
+    elif strangers:
+        title = f"Clients on {len(strangers)} more hosts than have live processes wait for jobs"
+        yield Finding("redis", title, REMEDY, tuple(_rows(popping)), Severity.CRITICAL.milder, key="more-hosts")
+    else:
+        yield Evidence("clients that wait for jobs", f"{len(popping)}, for {threads} threads", "CLIENT LIST")
+
+
+def _popping(clients: Clients, database: int) -> list[Client]:
+    """Blocked in a pop of this database right now; a worker that has just started is given time to beat."""
+    return [
+        one
+        for one in clients.all
+        if one.blocked and one.command in POPS and one.database == database and one.age_s >= BOOTING
+    ]
+
+
+def _excess(popping: Sequence[Client], threads: int) -> bool:
+    return len(popping) > threads * SLACK
+
+
+def _unclear(fleet: Fleet, keyspace: Keyspace, popping: Sequence[Client]) -> str:
+    """Why counting settles nothing; "" where it does."""
+    others = [one.owner for one in keyspace.foreign if one.database == keyspace.database]
+    if others:
+        return f"{', '.join(others)} keeps data in the same database and may be what waits there"
+    if silent := [one.identity for one in fleet.live if one.concurrency is None]:
+        return f"{silent[0]} does not say how many threads it has"
+    if fleet.partial or not keyspace.complete:
+        return fleet.partial or f"{keyspace.scanned} of {keyspace.total} keys were looked at"
+    return (
+        "" if keyspace.installations or not popping else "no Sidekiq data lies here, and somebody waits for other lists"
+    )
+
+
+def _host(client: Client, local: LocalProcesses | Missing) -> str:
+    """An address without its port; all of this host's addresses are one."""
+    host = client.host
+    here = {*local.addresses, *LOOPBACK} if isinstance(local, LocalProcesses) else LOOPBACK
+    return "this host" if host in here or host.startswith("127.") else host
+
+
+def _strangers(popping: Sequence[Client], keyspace: Keyspace, local: LocalProcesses | Missing) -> list[str]:
+    """Hosts of blocked clients beyond as many as there are hosts with live processes."""
+    known = {identity.rsplit(":", 2)[0] for one in keyspace.installations for identity in one.identities}
+    hosts = sorted({_host(client, local) for client in popping if not client.address.startswith("/")})
+    return hosts[len(known) :]
+
+
+def _unregistered(local: LocalProcesses | Missing, keyspace: Keyspace) -> list[LocalProcess]:
+    """Workers of this host that no live record names."""
+    if not isinstance(local, LocalProcesses):
+        return []
+    seats = [identity.rsplit(":", 2)[:2] for one in keyspace.installations for identity in one.identities]
+    workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor"} and not one.stopping]
+    return [one for one in workers if not any(_sits(one, local.hostname, *seat) for seat in seats)]
+
+
+def _sits(worker: LocalProcess, hostname: str, host: str, pid: str = "") -> bool:
+    """Whether a live identity is this process: inside a container it knows another host name and pid."""
+    inner = [str(number) for number in worker.namespace_pids[1:]]
+    return (host == hostname and pid == str(worker.pid)) or pid in inner
+
+
+def _of(worker: LocalProcess, popping: Sequence[Client]) -> list[Client]:
+    own = {local for local, _ in worker.sockets}
+    return [client for client in popping if client.address in own]
+
+
+def _proven(worker: LocalProcess, client: Client, count: int) -> Finding:
+    evidence = (
+        Evidence("connection", f"{client.address}, waiting in {client.command}", "CLIENT LIST"),
+        Evidence("process", f"pid {worker.pid}: {worker.title}", "/proc"),
+        Evidence("its Redis", ", ".join(worker.redis) or "not in its environment", "/proc environ"),
+    )
+    title = f"pid {worker.pid} of this host takes jobs on {count} connections and is registered nowhere"
+    return Finding(
+        "redis", title, f"Stop pid {worker.pid}, or find out why it does not beat.", evidence, key="unregistered"
+    )
+
+
+def _rows(popping: Sequence[Client]) -> Iterator[Evidence]:
+    counts = Counter((one.host, one.name, one.library) for one in popping)
+    for (host, name, library), count in counts.most_common(10):
+        described = " ".join(word for word in (name, library) if word)
+        yield Evidence(host or "a unix socket", f"{count} waiting {described}".strip(), "CLIENT LIST")

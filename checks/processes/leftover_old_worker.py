@@ -1,0 +1,158 @@
+"""A worker of an older deploy is still running.
+
+## Why it hurts
+It takes jobs and runs them with yesterday's code: jobs fail for reasons that the new code does not have, or do the
+wrong thing, and the new deploy's log shows nothing.
+
+## How it is found
+On this host: the process's working directory was deleted, or lies in another release than `current` points to, or
+two workers of one tag run side by side, one under a service and one in a login session. Elsewhere: its version is
+older than that of most live processes of its tag. One sign alone is high; two are critical. A deleted executable or
+library is what a package upgrade leaves, and is told as low.
+
+## When it is wrong
+During a rolling deploy: a worker that is quiet or stopping, and drains, is told as info; versions differ for a
+quarter of an hour after the newest process has started.
+
+## Confirm by hand
+`readlink /proc/PID/cwd`, and `readlink -f APP/current`.
+
+## How to fix
+TSTP, wait until it is idle, then TERM; let one supervisor own every worker, so that a deploy replaces them all.
+
+## Unknown when
+The process belongs to another user, whose working directory may not be read.
+
+## Source
+A real Sidekiq 6.4.1 whose release was removed: /proc shows its directory as deleted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from packaging.version import InvalidVersion, Version
+
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Fleet,
+    LocalProcess,
+    LocalProcesses,
+    Missing,
+    Process,
+    ServerTime,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+
+WINDOW = 900.0  # seconds of a rolling deploy
+REMEDY = "Send it TSTP, wait until it is idle, then TERM; let one supervisor own every worker."
+
+
+@check("PRO003", severity=Severity.CRITICAL)
+def leftover_old_worker(fleet: Fleet, local: LocalProcesses, clock: ServerTime | Missing) -> Iterator[Verdict]:
+    workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor", "sidekiq-embedded"}]
+    for worker in workers:
+        yield from _judged(worker, workers, fleet)
+    unseen = [one for one in workers if one.cwd is None]
+    if unseen:
+        yield Unknown(
+            f"pid {unseen[0].pid} belongs to another user; its directory may not be read", "the same user, or root"
+        )
+    here = {one.pid for one in workers}
+    yield from _minorities(
+        [one for one in fleet.live if one.pid not in here or one.hostname != local.hostname], fleet, clock
+    )
+    yield Evidence("workers on this host", str(len(workers)), "/proc")
+
+
+def _judged(worker: LocalProcess, workers: list[LocalProcess], fleet: Fleet) -> Iterator[Finding]:
+    signs = list(_signs(worker, workers))
+    if signs:
+        draining = worker.stopping or _quiet(worker, fleet)
+        sure = Severity.CRITICAL if len(signs) > 1 else Severity.CRITICAL.milder
+        yield _finding(worker, signs, Severity.INFO if draining else sure)
+    elif worker.exe_deleted or worker.deleted_libraries:
+        gone = [worker.exe or "its executable"] if worker.exe_deleted else list(worker.deleted_libraries)
+        evidence = tuple(Evidence("deleted", path, f"/proc/{worker.pid}") for path in gone[:5])
+        title = f"{_named(worker)} runs with files that an upgrade has replaced"
+        yield Finding(_subject(worker), title, "Restart it when it suits.", evidence, Severity.LOW, key="upgraded")
+
+
+def _signs(worker: LocalProcess, workers: list[LocalProcess]) -> Iterator[Evidence]:
+    where = f"/proc/{worker.pid}/cwd"
+    if worker.cwd_deleted:
+        yield Evidence("working directory", f"{worker.cwd} is deleted", where)
+    if worker.current_release and worker.release != worker.current_release:
+        yield Evidence("release", f"{worker.release}, but current is {worker.current_release}", where)
+    elif worker.cwd_deleted and any(_newer(other, worker) for other in workers):
+        yield Evidence("a newer worker", "runs beside it from a directory that exists", "/proc")
+    if _by_hand(worker) and any(_same(other, worker) and _served(other) for other in workers):
+        yield Evidence(
+            "started by hand", f"{worker.cgroup}, beside one that a service owns", f"/proc/{worker.pid}/cgroup"
+        )
+
+
+def _newer(other: LocalProcess, worker: LocalProcess) -> bool:
+    return _same(other, worker) and other.started_at > worker.started_at and not other.cwd_deleted
+
+
+def _same(other: LocalProcess, worker: LocalProcess) -> bool:
+    return other.pid != worker.pid and (other.kind, other.tag) == (worker.kind, worker.tag)
+
+
+def _by_hand(worker: LocalProcess) -> bool:
+    return "/session-" in worker.cgroup and worker.cgroup.endswith(".scope")
+
+
+def _served(worker: LocalProcess) -> bool:
+    return worker.cgroup.endswith(".service")
+
+
+def _quiet(worker: LocalProcess, fleet: Fleet) -> bool:
+    return any(one.quiet and one.pid in {worker.pid, *worker.namespace_pids} for one in fleet.live)
+
+
+def _named(worker: LocalProcess) -> str:
+    return f"The worker with pid {worker.pid}" + (f" ({worker.tag})" if worker.tag else "")
+
+
+def _subject(worker: LocalProcess) -> str:
+    return f"process:{worker.tag or worker.kind}"
+
+
+def _finding(worker: LocalProcess, signs: list[Evidence], severity: Severity) -> Finding:
+    draining = severity is Severity.INFO
+    title = f"{_named(worker)} runs an old deploy's code" + (" and drains" if draining else "")
+    evidence = (*signs, Evidence("title", worker.title, f"/proc/{worker.pid}/cmdline"))
+    key = worker.release.rpartition("/")[2] or "old"
+    return Finding(_subject(worker), title, "" if draining else REMEDY, evidence, severity, key=key)
+
+
+def _minorities(processes: list[Process], fleet: Fleet, clock: ServerTime | Missing) -> Iterator[Finding]:
+    for process in processes:
+        peers = [one for one in fleet.live if one.tag == process.tag and one.version]
+        if not process.version or process.quiet or _young(peers, clock):
+            continue
+        most, count = Counter(one.version for one in peers).most_common(1)[0]
+        mine = sum(one.version == process.version for one in peers)
+        if mine < count and _older(process.version, most):
+            evidence = (Evidence("versions", f"{mine} at {process.version}, {count} at {most}", "info"),)
+            title = f"{process.identity} runs Sidekiq {process.version}, most of its fleet {most}"
+            yield Finding(process.subject, title, REMEDY, evidence, Severity.CRITICAL.milder, key="version")
+
+
+def _young(peers: list[Process], clock: ServerTime | Missing) -> bool:
+    """Whether a deploy may be going on: somebody has just started."""
+    if not isinstance(clock, ServerTime):
+        return True
+    return any(one.started_at is not None and clock.now - one.started_at < WINDOW for one in peers)
+
+
+def _older(one: str, other: str) -> bool:
+    try:
+        return Version(one) < Version(other)
+    except InvalidVersion:
+        return False

@@ -1,0 +1,37 @@
+"""Files of /proc that may vanish, be empty, or be somebody else's."""
+
+import os
+from pathlib import Path
+
+DELETED = " (deleted)"
+
+
+def read(path: Path) -> bytes | None:
+    """The bytes; None where the process has ended or this user may not look."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def link(path: Path) -> str | None:
+    """Where a link points, bytes that are no text kept as escapes; None where it cannot be read."""
+    try:
+        return os.readlink(os.fsencode(path)).decode("utf-8", "backslashreplace")  # noqa: PTH115 - as bytes
+    except OSError:
+        return None
+
+
+def undeleted(target: str | None) -> tuple[str | None, bool]:
+    """The target without the kernel's mark, and whether it bore it."""
+    if target is None or not target.endswith(DELETED):
+        return target, False
+    return target.removesuffix(DELETED), True
+
+
+def listed(path: Path) -> list[str]:
+    """Names in a folder; none where it cannot be read."""
+    try:
+        return sorted(os.listdir(path))  # noqa: PTH208 - names are all that is wanted
+    except OSError:
+        return []
