@@ -137,14 +137,19 @@ def _compared(servers: list[RedisSetting], clients: list[RedisSetting]) -> Itera
         yield Evidence(setting.role, _spelt(setting), f"{setting.path}:{setting.line}")
 
 
+def _url(setting: RedisSetting) -> str | None:
+    """Who says nothing gets REDIS_URL too."""
+    return None if setting.url == "ENV[REDIS_URL]" else setting.url
+
+
 def _says(setting: RedisSetting) -> bool:
-    return any(value is not None for value in (setting.url, setting.database, setting.namespace))
+    return any(value is not None for value in (_url(setting), setting.database, setting.namespace))
 
 
 def _differ(one: RedisSetting, other: RedisSetting) -> list[str]:
     pairs = {
         "namespace": (one.namespace or None, other.namespace or None),
-        "url": (one.url, other.url),
+        "url": (_url(one), _url(other)),
         "database": (one.database, other.database),
     }
     return [name for name, (mine, theirs) in pairs.items() if mine != theirs]

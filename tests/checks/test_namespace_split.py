@@ -77,7 +77,9 @@ def test_the_same_for_both_is_healthy() -> None:
 
 
 def test_only_one_role_is_configured() -> None:
-    assert diagnose("NSP001", HEALTHY.with_(settings(SETTING))).outcome is Outcome.FAIL
+    named = replace(SETTING, url="ENV[QUEUE_URL]")
+    assert diagnose("NSP001", HEALTHY.with_(settings(named))).outcome is Outcome.FAIL
+    assert diagnose("NSP001", HEALTHY.with_(settings(SETTING))).outcome is Outcome.PASS  # the default's own variable
     bare = replace(SETTING, url=None, pool_size=9)
     assert diagnose("NSP001", HEALTHY.with_(settings(bare))).outcome is Outcome.PASS
 

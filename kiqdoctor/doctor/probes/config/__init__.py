@@ -1,0 +1,1 @@
+"""How configuration is read: by parsers, never by patterns over lines."""
