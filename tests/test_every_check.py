@@ -26,7 +26,7 @@ HEADINGS = (
 )
 CHECKS = load()
 IDS = """
-NAT001 native-extension-inventory
+NAT001 native-inventory
 NSP001 namespace-split
 NSP002 database-or-url-split
 NSP004 foreign-queue-data

@@ -1,6 +1,7 @@
 """The doctor: checks judge facts that probes read. This is all that a check file imports."""
 
 from kiqdoctor.doctor.check import Check, Twice, check
+from kiqdoctor.doctor.condition import ConditionError, covers, judge
 from kiqdoctor.doctor.facts.application import (
     Deployment,
     RedisSetting,
@@ -49,6 +50,7 @@ __all__ = [
     "Client",
     "ClientLimit",
     "Clients",
+    "ConditionError",
     "Connection",
     "Coverage",
     "Databases",
@@ -91,4 +93,6 @@ __all__ = [
     "WebConfig",
     "WorkerConfig",
     "check",
+    "covers",
+    "judge",
 ]

@@ -1,0 +1,1 @@
+"""How each kind of lock file, and an installed environment, names its packages."""

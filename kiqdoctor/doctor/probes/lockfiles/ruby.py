@@ -1,0 +1,67 @@
+"""Gemfile.lock, by its sections and indentation."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kiqdoctor.doctor.facts.packages import Package
+
+SECTIONS: Final = {"GEM", "GIT", "PATH", "PLUGIN SOURCE"}
+MARKERS: Final = ("<<<<<<<", "=======", ">>>>>>>")
+PLATFORMS: Final = ("x86", "arm", "aarch64", "java", "jruby", "ruby", "universal", "mingw", "mswin", "darwin", "linux")
+
+
+class LockError(Exception):
+    """The file cannot be read as what it is; one line."""
+
+
+def gemfile_lock(content: str, source: str) -> list[Package]:
+    """Every gem with its version and platform; ``ruby`` itself where the file names it.
+
+    Raises:
+        LockError: merge conflicts, or no section of a lock file.
+    """
+    lines = content.splitlines()
+    if any(line.startswith(MARKERS) for line in lines):
+        raise LockError("it holds merge conflicts")
+    if not any(line in {"GEM", "DEPENDENCIES"} for line in lines):
+        raise LockError("it has no GEM section")
+    direct = set(_direct(lines))
+    found = [
+        Package("ruby", name, version, source, number, platform=platform, direct=name in direct)
+        for number, name, version, platform in _specs(lines)
+    ]
+    return [*found, *_ruby(lines, source)]
+
+
+def _direct(lines: list[str]) -> Iterator[str]:
+    section = ""
+    for line in lines:
+        if line and not line.startswith(" "):
+            section = line.strip()
+        elif section == "DEPENDENCIES" and line.strip():
+            yield line.split()[0].rstrip("!")
+
+
+def _specs(lines: list[str]) -> Iterator[tuple[int, str, str, str]]:
+    section = ""
+    for number, line in enumerate(lines, 1):
+        if line and not line.startswith(" "):
+            section = line.strip()
+        indent = len(line) - len(line.lstrip(" "))
+        if section in SECTIONS and indent == 4 and " (" in line:  # noqa: PLR2004 - a spec; its own needs are at six
+            name, _, rest = line.strip().partition(" (")
+            version, platform = _platform(rest.rstrip(")"))
+            yield number, name, version, platform
+
+
+def _platform(text: str) -> tuple[str, str]:
+    version, _, platform = text.partition("-")
+    return (version, platform) if platform.startswith(PLATFORMS) else (text, "")
+
+
+def _ruby(lines: list[str], source: str) -> Iterator[Package]:
+    for number, line in enumerate(lines, 1):
+        if line.strip() == "RUBY VERSION" and number < len(lines):
+            words = lines[number].split()
+            if len(words) > 1 and words[0] == "ruby":
+                yield Package("ruby", "ruby", words[1].partition("p")[0], source, number + 1)
