@@ -14,6 +14,7 @@ class Extension:
     missing: tuple[str, ...] = ()  # those that no loader path resolves
     sibling_only: tuple[str, ...] = ()  # resolved only by a bundled library of that SONAME (preloaded by the package)
     abi_tag: str = ""  # from the file name: cpython-311-x86_64-linux-gnu, abi3...
+    machine: str = ""
     problem: str = ""  # built for another interpreter, machine or C library
     bundled: bool = False  # a library in <package>.libs, not an extension module
 
