@@ -1,0 +1,97 @@
+"""``kiqdoctor work``: run the embedded queue runtime as a worker process."""
+
+import os
+import sys
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from kiqdoctor import __version__
+
+
+@click.command("work")
+@click.argument("modules", nargs=-1, required=True, metavar="MODULE...")
+@click.option(
+    "-c", "--concurrency", type=click.IntRange(1, 1000), default=5, show_default=True, help="Processor threads."
+)
+@click.option("-q", "--queue", "queues", multiple=True, metavar="NAME[,WEIGHT]", help="Repeatable; default: default.")
+@click.option("-t", "--timeout", type=click.FloatRange(0), default=25.0, show_default=True, help="Seconds TERM waits.")
+@click.option("--redis", metavar="URL", help="redis://, rediss:// or unix:// address.")
+@click.option("--namespace", metavar="NAME", help="Use the keys under NAME:.")
+@click.option("--embedded", is_flag=True, help="Start the embedded Redis and work on that.")
+@click.option("--fetch", type=click.Choice(["reliable", "basic"]), default="reliable", show_default=True)
+@click.option("-e", "--environment", default="", help="Name of the environment, for your own code (APP_ENV).")
+@click.option("--tag", default="", help="Shown in the process list; default: the directory's name.")
+def command(
+    *,
+    modules: tuple[str, ...],
+    concurrency: int,
+    queues: tuple[str, ...],
+    timeout: float,
+    redis: str | None,
+    namespace: str | None,
+    embedded: bool,
+    fetch: str,
+    environment: str,
+    tag: str,
+) -> int:
+    """Import every MODULE, then run the jobs that they define."""
+    from kiqdoctor.connection import UrlError, shown_url
+    from kiqdoctor.runtime import config, log, signals
+    from kiqdoctor.runtime.capsule import parse_queues
+    from kiqdoctor.runtime.launcher import Launcher, Options, capsules
+
+    if embedded and redis:
+        raise click.UsageError("--embedded and --redis exclude each other")
+    if environment:
+        os.environ["APP_ENV"] = environment
+    with ExitStack() as stack:
+        try:
+            chosen = capsules(concurrency, parse_queues(queues))
+            url = _embedded(stack) if embedded else redis
+            config.configure(redis=url, namespace=namespace)
+        except (ValueError, UrlError) as error:
+            raise click.UsageError(str(error)) from None
+        _import(modules)
+        settings = config.current()
+        launcher = Launcher(Options(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment))
+        try:
+            launcher.start()
+        except Exception as error:  # noqa: BLE001 - whatever keeps us from Redis is one line
+            click.echo(f"kiqdoctor: cannot start: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
+            return 1
+        names = ", ".join(chosen[0].names)
+        log.info(
+            f"kiqdoctor {__version__} runs {concurrency} threads on {names}"
+            f" at {shown_url(settings.url)}, {fetch} fetch;"
+            f" it opens at most {launcher.connections + config.CLIENT_CONNECTIONS} Redis connections"
+        )
+        signals.run(launcher)
+    return 0
+
+
+def _embedded(stack: ExitStack) -> str:
+    from kiqdoctor.embedded import EmbeddedError, start
+
+    try:
+        server = stack.enter_context(start())
+    except EmbeddedError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(server.line, err=True)
+    return server.url
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    """All of them before any thread starts; the current directory is importable."""
+    from kiqdoctor.runtime.job import REGISTRY
+
+    sys.path.insert(0, str(Path.cwd()))
+    for name in modules:
+        try:
+            import_module(name.removesuffix(".py").replace("/", "."))
+        except Exception as error:  # noqa: BLE001 - a module may fail in any way
+            raise click.UsageError(f"cannot import {name}: {type(error).__name__}: {error}") from None
+    if not REGISTRY:
+        raise click.UsageError(f"{', '.join(modules)}: no job is defined there; decorate a function with @job")

@@ -1,0 +1,1 @@
+"""Runs jobs in Sidekiq's format. It has never heard of the doctor."""

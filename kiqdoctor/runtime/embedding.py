@@ -1,0 +1,36 @@
+"""Workers inside another program: no signal handlers, no exit, a graceful stop at the end of the ``with``."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from kiqdoctor.runtime import config
+from kiqdoctor.runtime.capsule import parse_queues
+from kiqdoctor.runtime.launcher import Launcher, Options, capsules
+
+
+@contextmanager
+def embed(
+    *,
+    concurrency: int = 2,
+    queues: Sequence[str] = ("default",),
+    timeout: float = 25.0,
+    tag: str = "",
+    fetch: str = "reliable",
+) -> Iterator[Launcher]:
+    """Run jobs in threads of this process until the block ends.
+
+    ``queues``: ``"name"`` or ``"name,weight"``; ``timeout``: seconds that running jobs have at the end.
+
+    Raises:
+        ValueError: no thread, or a queue that is no name.
+        redis.exceptions.RedisError: Redis cannot be reached.
+    """
+    if concurrency < 1:
+        raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+    chosen = capsules(concurrency, parse_queues(queues))
+    launcher = Launcher(Options(config.current(), chosen, timeout, fetch, tag, embedded=True))
+    launcher.start()
+    try:
+        yield launcher
+    finally:
+        launcher.stop()
