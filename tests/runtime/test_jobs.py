@@ -1,0 +1,342 @@
+"""Jobs on a real Redis: pushed, run, tried again, scheduled, buried; workers stopped and killed."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from servers import RedisServer, eventually
+from workers import Worker
+
+import kiqdoctor
+from kiqdoctor.runtime import config
+from kiqdoctor.runtime.job import REGISTRY
+from kiqdoctor.runtime.recover import Lease, Recovery, Seat
+from kiqdoctor.wire.codec import ArgumentError
+from kiqdoctor.wire.keys import Keys
+
+APP = """
+import os, time
+from kiqdoctor import job
+import redis
+client = redis.Redis.from_url(os.environ.get("TEST_URL") or "{url}")
+
+@job
+def note(text):
+    client.rpush("noted", text)
+
+@job(retry=1)
+def fail(text):
+    raise ValueError(text)
+
+@job(name="RubyClass", queue="mail")
+def slow(seconds):
+    client.rpush("began", seconds)
+    time.sleep(seconds)
+    client.rpush("noted", "slept")
+"""
+BASICS = [("--fetch", "reliable"), ("--fetch", "basic")]
+
+
+@pytest.fixture
+def configured(redis_server: RedisServer) -> Iterator[None]:
+    kiqdoctor.configure(redis=redis_server.url)
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
+def app(server: RedisServer) -> str:
+    return APP.replace("{url}", server.url)
+
+
+def push(client: Any, name: str, *args: Any, queue: str = "default", **more: Any) -> None:
+    job = {"class": name, "args": list(args), "queue": queue, "jid": "ab" * 12, "retry": True, **more}
+    client.sadd("queues", queue)
+    client.lpush(f"queue:{queue}", json.dumps(job))
+
+
+def noted(client: Any) -> list[bytes]:
+    found: list[bytes] = client.lrange("noted", 0, -1)
+    return found
+
+
+def test_what_a_push_writes(redis: Any, configured: None) -> None:
+    @kiqdoctor.job(queue="mail", retry=5, name="SendMail")
+    def send(address: str) -> str:
+        return address
+
+    jid = send.perform_async("a@example.org")
+
+    [raw] = redis.lrange("queue:mail", 0, -1)
+    job = json.loads(raw)
+    assert job == {"retry": 5, "queue": "mail", "class": "SendMail", "args": ["a@example.org"], "jid": jid,
+                   "created_at": job["created_at"], "enqueued_at": job["enqueued_at"]}  # fmt: skip
+    assert redis.smembers("queues") == {b"mail"}
+    assert len(jid) == 24
+    assert b'", ' not in raw
+    assert send("b") == "b"
+
+
+def test_a_push_for_later(redis: Any, configured: None) -> None:
+    @kiqdoctor.job
+    def later() -> None: ...
+
+    when = datetime.now(UTC) + timedelta(hours=1)
+    later.perform_in(timedelta(minutes=5))
+    later.perform_at(when)
+    later.perform_in(-1)
+
+    [(first, soon), (_, late)] = redis.zrange("schedule", 0, -1, withscores=True)
+    assert soon == pytest.approx(time.time() + 300, abs=5)
+    assert late == pytest.approx(when.timestamp(), abs=0.001)
+    assert not {"at", "enqueued_at"} & json.loads(first).keys()
+    assert redis.llen("queue:default") == 1
+    with pytest.raises(ValueError, match="time zone"):
+        later.perform_at(datetime.now())  # noqa: DTZ005
+
+
+def test_many_in_order_and_bad_arguments_push_nothing(redis: Any, configured: None) -> None:
+    @kiqdoctor.job
+    def one(n: int) -> None: ...
+
+    jids = one.perform_bulk([[n] for n in range(2500)])
+
+    assert len(set(jids)) == 2500
+    assert json.loads(redis.lindex("queue:default", -1))["jid"] == jids[0]
+    with pytest.raises(ArgumentError, match=r"args\[0\]"):
+        one.perform_bulk([[1], [{1, 2}]])
+    assert redis.llen("queue:default") == 2500
+
+
+@pytest.mark.parametrize("words", [{"queue": ""}, {"retry": -1}, {"retry": "x"}])
+def test_wrong_options_are_told_at_once(words: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"queue|retry"):
+        kiqdoctor.job(**words)
+
+
+def test_an_embedded_worker_runs_and_leaves_nothing(redis: Any, configured: None) -> None:
+    seen: list[int] = []
+
+    @kiqdoctor.job(name="embedded.collect")
+    def collect(n: int) -> None:
+        seen.append(n)
+
+    collect.perform_bulk([[n] for n in range(100)])
+    with kiqdoctor.embed(concurrency=3):
+        eventually(lambda: len(seen) == 100)
+        assert redis.scard("processes") == 1
+
+    assert sorted(seen) == list(range(100))
+    assert not redis.smembers("processes")
+    assert not list(redis.scan_iter("kiq:*"))
+    assert redis.get("stat:processed") == b"100"
+
+
+@pytest.mark.parametrize("fetch", BASICS, ids=["reliable", "basic"])
+def test_a_worker_runs_fails_and_stops(redis: Any, redis_server: RedisServer, fetch: tuple[str, ...]) -> None:
+    with Worker.start(app(redis_server), redis_server.url, *fetch) as worker:
+        push(redis, "app.note", "hello")
+        push(redis, "app.fail", "boom", extra="kept", retry=1)
+        push(redis, "app.unheard_of")
+        redis.lpush("queue:default", "{not json")
+        eventually(lambda: redis.zcard("retry") == 2 and redis.zcard("dead") == 1 and noted(redis))
+        assert worker.stop() == 0
+        assert "class=app.note" in worker.log()
+
+    assert noted(redis) == [b"hello"]
+    entries = {
+        json.loads(raw)["class"]: (json.loads(raw), due) for raw, due in redis.zrange("retry", 0, -1, withscores=True)
+    }
+    job, due = entries["app.fail"]
+    assert (job["retry_count"], job["error_class"], job["error_message"], job["extra"]) == (
+        0,
+        "ValueError",
+        "boom",
+        "kept",
+    )
+    assert 14 < due - job["failed_at"] < 26
+    assert "app" in entries["app.unheard_of"][0]["error_message"]
+    assert redis.zrange("dead", 0, -1) == [b"{not json"]
+    assert not redis.exists("processes")
+    assert not list(redis.scan_iter("kiq:*"))
+
+
+def test_the_last_retry_buries(redis: Any, redis_server: RedisServer) -> None:
+    push(redis, "app.fail", "boom", retry=1, retry_count=0, failed_at=1.5)
+    push(redis, "app.fail", "boom", retry=False)
+
+    with Worker.start(app(redis_server), redis_server.url):
+        eventually(lambda: redis.zcard("dead") == 1 and redis.llen("queue:default") == 0)
+
+    [raw] = redis.zrange("dead", 0, -1)
+    assert json.loads(raw)["retry_count"] == 1
+    assert redis.zcard("retry") == 0
+
+
+def test_due_jobs_run(redis: Any, redis_server: RedisServer) -> None:
+    redis.zadd("schedule", {json.dumps({"class": "app.note", "args": ["due"], "queue": "default", "jid": "a"}): 1})
+
+    with Worker.start(app(redis_server), redis_server.url):
+        eventually(lambda: noted(redis) == [b"due"])
+
+
+def test_a_namespace(redis: Any, redis_server: RedisServer) -> None:
+    with Worker.start(app(redis_server), redis_server.url, namespace="shop"):
+        redis.lpush("shop:queue:default", json.dumps({"class": "app.note", "args": ["x"], "jid": "a"}))
+        eventually(lambda: noted(redis) == [b"x"])
+
+    foreign = [key for key in redis.scan_iter() if not key.startswith(b"shop:") and key not in {b"noted", b"began"}]
+    assert foreign == []
+
+
+def test_at_the_deadline_a_running_job_is_given_back(redis: Any, redis_server: RedisServer) -> None:
+    words = ("-q", "mail", "-t", "0.5", "-c", "1")
+    with Worker.start(app(redis_server), redis_server.url, *words) as worker:
+        push(redis, "RubyClass", 60, queue="mail")
+        eventually(lambda: redis.llen("began"))
+        assert worker.stop() == 0
+
+    assert redis.llen("queue:mail") == 1
+    assert not list(redis.scan_iter("kiq:*"))
+
+
+def test_quiet_takes_nothing_more_and_a_dump_names_the_job(redis: Any, redis_server: RedisServer) -> None:
+    with Worker.start(app(redis_server), redis_server.url, "-q", "mail", "-q", "default", "-c", "2") as worker:
+        push(redis, "RubyClass", 60, queue="mail")
+        eventually(lambda: redis.llen("began"))
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGTTIN)
+        eventually(lambda: "class=RubyClass" in worker.log() and "time.sleep(seconds)" in worker.log())
+        worker.process.send_signal(signal.SIGTSTP)
+        eventually(lambda: "quiet: taking no more jobs" in worker.log())
+        time.sleep(0.2)
+        push(redis, "app.note", "late")
+        time.sleep(0.5)
+        assert redis.llen("queue:default") == 1
+
+
+def test_a_killed_worker_s_jobs_run_again(redis: Any, redis_server: RedisServer) -> None:
+    with Worker.start(app(redis_server), redis_server.url, "-q", "mail", "-c", "3") as worker:
+        for _ in range(8):
+            push(redis, "RubyClass", 3, queue="mail")
+        eventually(lambda: redis.llen("began") == 3)
+        worker.kill()
+    with Worker.start(app(redis_server), redis_server.url, "-q", "mail", "-c", "8") as second:
+        eventually(lambda: redis.llen("noted") >= 8, second.log(), seconds=60)
+        assert "recovered" in second.log()
+        eventually(lambda: redis.hlen("kiq:index") == 1)
+
+    assert redis.llen("noted") == 8
+
+
+def test_a_job_that_kills_is_buried_at_its_third_death(redis: Any, redis_server: RedisServer) -> None:
+    settings = config.Settings(redis_server.url)
+    client = config.connect(settings, 3)
+    keys = Keys()
+    redis.hset("kiq:index", "gone:1:aa", json.dumps({"queues": ["default"], "seat": {}}))
+    redis.lpush(
+        keys.private("gone:1:aa", "default"), json.dumps({"class": "A", "args": [], "jid": "a", "recovered": 2})
+    )
+    lease = Lease(client, keys, "me:1:bb", ("default",))
+    lease.acquire()
+    lease.since -= 100
+
+    import threading
+
+    recovery = Recovery(client, keys, lambda: lease, threading.Event())
+    assert recovery.scan() == 1
+
+    [raw] = redis.zrange("dead", 0, -1)
+    assert "3 processes died" in json.loads(raw)["error_message"]
+    assert not redis.hexists("kiq:index", "gone:1:aa")
+    client.close()
+
+
+def test_a_process_that_holds_its_lease_is_left_alone(redis: Any, redis_server: RedisServer) -> None:
+    import threading
+
+    client = config.connect(config.Settings(redis_server.url), 3)
+    keys = Keys()
+    other, me = Lease(client, keys, "o:1:aa", ("default",)), Lease(client, keys, "me:1:bb", ("default",))
+    other.acquire()
+    me.acquire()
+    redis.lpush(keys.private("o:1:aa", "default"), "{}")
+
+    recovery = Recovery(client, keys, lambda: me, threading.Event())
+    assert recovery.scan() == 0
+    redis.delete("kiq:recovering", keys.lease("o:1:aa"))
+    assert recovery.scan() == 0  # not before a whole lease of our own
+    client.close()
+
+
+def test_a_seat_knows_its_own() -> None:
+    here = Seat.here()
+
+    assert not here.gone(here)
+    assert here.gone(Seat(here.boot, here.namespace, here.pid, "1"))
+    assert not here.gone(Seat("another boot", here.namespace, here.pid, "1"))
+
+
+def test_a_lost_reply_loses_no_job(redis: Any, redis_server: RedisServer) -> None:
+    from kiqdoctor.runtime.capsule import Capsule
+    from kiqdoctor.runtime.fetch import ReliableFetch
+
+    client = config.connect(config.Settings(redis_server.url), 3)
+    keys = Keys()
+    Lease(client, keys, "me:1:bb", ("default",)).acquire()
+    fetch = ReliableFetch(client, keys, Capsule("default", 1), "me:1:bb")
+    redis.lpush(fetch.private("default"), b'{"a":1}', b'{"a":1}')  # taken, and the reply never came
+    fetch.reconcile_later()
+
+    taken = [fetch.take(lambda: False) for _ in range(4)]
+
+    assert [work.payload for work in taken if work] == [b'{"a":1}', b'{"a":1}']
+    client.close()
+
+
+def test_a_wrong_type_on_one_queue_strands_nothing_of_another(redis: Any, redis_server: RedisServer) -> None:
+    redis.set("queue:mail", "not a list")
+
+    with Worker.start(app(redis_server), redis_server.url, "-q", "mail", "-q", "default"):
+        push(redis, "app.note", "x")
+        eventually(lambda: noted(redis) == [b"x"])
+
+
+def test_redis_goes_away_and_comes_back(tmp_path: Any) -> None:
+    settings = {"appendonly": "yes", "appendfsync": "always", "dir": str(tmp_path)}
+    with RedisServer.start(settings) as server:  # noqa: SIM117
+        with Worker.start(app(server), server.url) as worker:
+            server.down(signal.SIGKILL)
+            time.sleep(1)
+            server.up()
+            with server.client() as client:
+                push(client, "app.note", "after")
+                eventually(lambda: noted(client) == [b"after"], worker.log())
+            assert worker.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["no_such_module"], "cannot import no_such_module"),
+        (["json"], "no job is defined"),
+        (["app", "-q", "a,0"], "NAME,WEIGHT"),
+        (["app", "-c", "0"], "concurrency"),
+        (["app", "--redis", "nonsense"], "Redis URL"),
+        ([], "MODULE"),
+    ],
+)
+def test_wrong_words_are_one_line(words: list[str], said: str, tmp_path: Any) -> None:
+    from doctoring import kiqdoctor as run
+
+    (tmp_path / "app.py").write_text("from kiqdoctor import job\n@job\ndef f(): pass\n")
+    found = run("work", *words, cwd=tmp_path)
+
+    assert found.status == 2
+    assert said in found.err
+    assert len(found.err.strip().splitlines()) == 1

@@ -1,0 +1,187 @@
+"""The wire format: what goes in comes out, of every version, and nothing that cannot be read crashes."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiqdoctor.wire import backoff, codec, heartbeat, payload
+from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.stamps import plain, seconds, stamp
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(TEXT, JSON, max_size=8))
+def test_a_payload_keeps_every_field(fields: dict[str, object]) -> None:
+    again = payload.read(payload.Payload(fields).encode())
+
+    assert again.fields == fields
+    assert json.loads(again.raw) == fields
+
+
+@given(st.lists(JSON, max_size=4))
+def test_arguments_that_are_allowed_come_back(args: list[object]) -> None:
+    codec.strict(args, "args")
+
+    assert codec.decode(codec.encode(args)) == args
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ([1, (2,)], r"args\[1\]"),
+        ([{"when": {3}}], r"args\[0\]\['when'\]"),
+        ([{1: 2}], r"args\[0\]"),
+        ([float("nan")], r"args\[0\]"),
+        ([2**64], r"args\[0\]"),
+        (["\ud800"], r"args\[0\]"),
+        ([b"x"], r"args\[0\]"),
+    ],
+)
+def test_arguments_that_would_change_are_refused_by_name(value: list[object], place: str) -> None:
+    with pytest.raises(codec.ArgumentError, match=place):
+        codec.strict(value, "args")
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_payload_or_a_payload_error(raw: bytes) -> None:
+    try:
+        read = payload.read(raw)
+    except payload.PayloadError:
+        return
+    assert isinstance(read.job_class + read.queue + read.jid, str)
+
+
+@given(st.floats(1, 9e10))
+def test_a_stamp_reads_back_in_seconds_and_milliseconds(at: float) -> None:
+    written = codec.decode(codec.encode(stamp(at)))
+
+    assert isinstance(written, float)
+    assert seconds(written) == pytest.approx(at, abs=2e-6)
+    assert seconds(1795471663516) == 1795471663.516
+    assert plain(str(at)) == pytest.approx(at)
+
+
+@pytest.mark.parametrize("value", [None, True, "x", "nan", [], {}, "1e400"])
+def test_what_is_no_stamp(value: object) -> None:
+    assert seconds(value) is None
+    assert plain(value) is None
+
+
+def test_a_failure_counts_from_nought() -> None:
+    fresh = payload.new("A", [], "j", 1.5, {})
+
+    once = payload.failed(fresh, "E", "boom" * 9999, "q", 2.5)
+    twice = payload.failed(once, "E", "\ud800", "q", 3.5)
+
+    assert (once.retry_count, once.at("failed_at"), len(once.fields["error_message"])) == (0, 2.5, 10_000)
+    assert (twice.retry_count, twice.at("failed_at"), twice.at("retried_at")) == (1, 2.5, 3.5)
+    assert "at" not in payload.pushed(fresh.with_(at=9), 4.5).fields
+
+
+def test_a_backtrace_of_any_version() -> None:
+    packed = payload.pack_backtrace(["a", "b"])
+    wrapped = "\n".join(packed[at : at + 10] for at in range(0, len(packed), 10))
+
+    assert payload.backtrace(packed) == payload.backtrace(wrapped) == payload.backtrace(["a", "b"]) == ["a", "b"]
+    assert payload.backtrace("not base64!") == payload.backtrace(None) == []
+
+
+INFO = st.builds(
+    heartbeat.Info,
+    identity=TEXT,
+    hostname=TEXT,
+    pid=st.integers(0, 2**31),
+    tag=TEXT,
+    started_at=st.floats(1, 9e9),
+    concurrency=st.integers(0, 1000),
+    queues=st.lists(TEXT, unique=True, max_size=4).map(tuple),
+    labels=st.lists(TEXT, unique=True, max_size=2).map(tuple),
+    version=TEXT,
+    embedded=st.booleans(),
+    runtime=TEXT,
+    capsules=st.lists(
+        st.builds(
+            heartbeat.Capsule,
+            TEXT,
+            st.integers(0, 50),
+            st.dictionaries(TEXT, st.integers(0, 9), max_size=3).map(lambda found: tuple(found.items())),
+        ),
+        unique_by=lambda one: one.name,
+        max_size=2,
+    ).map(tuple),
+    rest=st.dictionaries(TEXT.map("x_{}".format), JSON, max_size=2),
+)
+
+
+@given(INFO)
+def test_info_round_trips(info: heartbeat.Info) -> None:
+    assert heartbeat.read_info(info.encode()) == info
+
+
+def test_info_of_older_and_newer_versions() -> None:
+    old = heartbeat.read_info(b'{"hostname":"vm","started_at":1.5,"pid":8,"tag":"t","concurrency":10,"queues":["a"]}')
+    new = heartbeat.read_info(b'{"capsules":{"default":{"concurrency":5,"weights":{"a":0,"b":0}}},"version":"8.1.2"}')
+
+    assert (old.concurrency, old.queues, old.version) == (10, ("a",), "")
+    assert (new.concurrency, new.queues, new.capsules[0].mode) == (5, ("a", "b"), "strict")
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_crash_the_readers(raw: bytes) -> None:
+    for read in (heartbeat.read_info, lambda one: heartbeat.read_work("t", one)):
+        with suppress(ValueError):
+            read(raw)
+
+
+def test_work_in_flight_of_both_shapes() -> None:
+    job = payload.new("A", [1], "j", 1.5, {})
+    text = heartbeat.Work("t", "q", job.encode(), 7.0)
+
+    assert heartbeat.read_work("t", text.encode()) == text
+    old = codec.encode({"queue": "q", "payload": job.fields, "run_at": 7})
+    assert heartbeat.read_work("t", old).job.fields == job.fields
+
+
+@pytest.mark.parametrize(
+    ("identity", "parts"),
+    [
+        ("vm:8412:f9566fe15d9a", ("vm", 8412)),
+        ("fe80::1:8412:f9566fe15d9a", ("fe80::1", 8412)),
+        ("nonsense", ("nonsense", None)),
+        ("a:b:c", ("a:b:c", None)),
+    ],
+)
+def test_an_identity_is_split_from_the_right(identity: str, parts: tuple[str, int | None]) -> None:
+    assert heartbeat.split_identity(identity) == parts
+
+
+@pytest.mark.parametrize(("namespace", "prefix"), [(None, ""), ("", ""), ("shop", "shop:"), ("a:b", "a:b:")])
+def test_keys_with_and_without_a_namespace(namespace: str | None, prefix: str) -> None:
+    keys = Keys(namespace)
+
+    assert (keys.queues, keys.queue("a")) == (f"{prefix}queues", f"{prefix}queue:a")
+    assert (keys.work("i"), keys.workers("i"), keys.process("i")) == (
+        f"{prefix}i:work",
+        f"{prefix}i:workers",
+        f"{prefix}i",
+    )
+    assert keys.stat("failed", "2026-01-02") == f"{prefix}stat:failed:2026-01-02"
+
+
+def test_back_off_is_sidekiq_s() -> None:
+    assert [backoff.delay(count, 0) for count in (0, 1, 2, 24)] == [15, 16, 31, 331791]
+    assert backoff.delay(0, 0.999) == 24
+    assert [backoff.limit(one) for one in (True, None, 3, 0, False)] == [25, 25, 3, 0, None]

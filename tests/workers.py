@@ -1,0 +1,76 @@
+"""Worker processes of our own runtime, as users start them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis as redis_py
+from servers import eventually
+
+
+@dataclass
+class Worker:
+    """`kiqdoctor work` in a folder of its own, with the module `app` of the test's text."""
+
+    app: str
+    url: str
+    words: tuple[str, ...] = ()
+    namespace: str = ""
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="test-worker-")))
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def start(cls, app: str, url: str, *words: str, namespace: str = "") -> "Iterator[Worker]":
+        """A worker whose first beat was seen; gone at the end."""
+        worker = cls(app, url, words, namespace)
+        try:
+            worker.up()
+            yield worker
+        finally:
+            worker.kill()
+            shutil.rmtree(worker.folder, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def up(self) -> None:
+        (self.folder / "app.py").write_text(self.app)
+        command = [sys.executable, "-m", "kiqdoctor", "work", "app", "--redis", self.url, *self.words]
+        if self.namespace:
+            command += ["--namespace", self.namespace]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=dict(os.environ))
+        eventually(self._seen, "the worker's first beat")
+
+    def _seen(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()
+        prefix = f"{self.namespace}:" if self.namespace else ""
+        with redis_py.Redis.from_url(self.url, decode_responses=True) as client:
+            return any(f":{self.pid}:" in name for name in client.smembers(f"{prefix}processes"))
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """The exit status after a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """As the kernel does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def log(self) -> str:
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
