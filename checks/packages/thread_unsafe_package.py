@@ -92,8 +92,7 @@ def thread_unsafe_package(
 def _match(advisory: Advisory, packages: Packages, code: Source | None) -> Match | None:
     """The copy of a package that the row speaks of; an installed one speaks before a lock file."""
     if advisory.packages == ("stdlib",):
-        language = "Python" if advisory.ecosystem == "python" else "Ruby"
-        return Match(Package(advisory.ecosystem, f"{language} standard library", "", ""), True) if code else None
+        return Match(Package(advisory.ecosystem, "stdlib", "", ""), True) if code else None
     copies = [one for name in advisory.packages for one in packages.find(advisory.ecosystem, name)]
     copies.sort(key=lambda one: (not one.installed, not one.version))
     if copies and copies[0].installed:
@@ -108,10 +107,21 @@ def _match(advisory: Advisory, packages: Packages, code: Source | None) -> Match
 
 def _judged(advisory: Advisory, match: Match, packages: Packages, code: Source | None) -> Iterator[Verdict]:
     judgement = judge(advisory.condition, packages, code)
-    if judgement.truth is False or (match.package.name.endswith("library") and not judgement.witnesses):
+    if judgement.truth is False or (not match.package.source and not judgement.witnesses):
+        return
+    if judgement.truth is None and _only_a_crash_would_tell(advisory, packages, code):
+        text = f"{match.package.name} {match.package.version}: look here first if a worker crashes"
+        yield Evidence(f"advisory {advisory.id}", text, "; ".join(advisory.evidence))
         return
     decided = judgement.truth is True and match.certain
     yield _finding(advisory, match, judgement.witnesses, decided=decided)
+
+
+def _only_a_crash_would_tell(advisory: Advisory, packages: Packages, code: Source | None) -> bool:
+    """The source was read, and would settle the condition if it were known whether a native crash was seen."""
+    if code is None or not code.files or "crashed" not in advisory.condition:
+        return False
+    return judge(advisory.condition.replace("crashed", "any"), packages, code).truth is not None
 
 
 def _finding(advisory: Advisory, match: Match, witnesses: list[Use], *, decided: bool) -> Finding:
@@ -120,9 +130,10 @@ def _finding(advisory: Advisory, match: Match, witnesses: list[Use], *, decided:
     unused = bool(package.groups) and set(package.groups) <= NOT_RUN
     if not decided or unused or advisory.confidence == "l":
         severity = Severity.INFO
-    named = f"{package.name} {package.version}".strip()
-    tail = "" if decided else "; only the version is known" if match.certain else "; its version is not known"
     reached = sorted(witnesses, key=lambda use: (not use.chain, use.path, use.line))
+    name = package.name if package.source else reached[0].subject.partition(".")[0]
+    named = f"{name} {package.version}".strip()
+    tail = "" if decided else "; only the version is known" if match.certain else "; its version is not known"
     evidence = [Evidence("package", named, f"{package.source}:{package.line}" if package.source else "")]
     evidence += [_use(use) for use in reached[:SHOWN]]
     evidence.append(
@@ -130,7 +141,7 @@ def _finding(advisory: Advisory, match: Match, witnesses: list[Use], *, decided:
     )
     where = reached[0] if reached else None
     return Finding(
-        f"package:{package.name}",
+        f"package:{name}",
         f"{named} {advisory.what}{tail}",
         advisory.remedy,
         tuple(evidence),

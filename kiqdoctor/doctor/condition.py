@@ -14,9 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.source import Source, Use
 
@@ -59,6 +56,9 @@ def covers(spec: str, version: str) -> Truth:
         return True
     if not version:
         return None
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # 40 ms that only versions in a range cost
+    from packaging.version import InvalidVersion, Version
+
     try:
         return SpecifierSet(spec, prereleases=True).contains(Version(version))
     except (InvalidSpecifier, InvalidVersion):

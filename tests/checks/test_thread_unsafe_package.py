@@ -138,6 +138,19 @@ def test_only_the_version_is_known(tmp_path: Path) -> None:
     assert "only the version is known" in finding.finding.title
 
 
+def test_what_only_a_crash_would_show_is_no_finding_where_the_source_was_read(tmp_path: Path) -> None:
+    result = ruby(tmp_path, "pg (1.5.4)")
+
+    assert result.outcome is Outcome.PASS
+    assert any(one.label == "advisory R05" for one in result.evidence)
+
+
+def test_the_standard_library_s_modules_are_named(tmp_path: Path) -> None:
+    [finding] = python(tmp_path, "a==1", "sqlite3", "c.execute('x')", "c = sqlite3.connect('x')").findings
+
+    assert finding.finding.subject == "package:sqlite3"
+
+
 def test_a_test_group_is_information() -> None:
     dev = Packages((Package("ruby", "aws-s3", "0.6", "Gemfile.lock", groups=("test",)),))
 

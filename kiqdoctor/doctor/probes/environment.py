@@ -1,6 +1,7 @@
 """Which Python environment is examined: the one that was named, else the application's; never the doctor's own."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class Environment:
 def environment(application: Application, environ: Mapping[str, str] = os.environ) -> Environment | None:
     """``--python``, PATH's ``.venv``, then ``VIRTUAL_ENV``; None where there is none of them."""
     candidates = [application.python, application.root / ".venv"]
-    if environ.get("VIRTUAL_ENV"):
+    if environ.get("VIRTUAL_ENV") and Path(environ["VIRTUAL_ENV"]).resolve() != Path(sys.prefix).resolve():
         candidates.append(Path(environ["VIRTUAL_ENV"]))
     for candidate in candidates:
         if candidate is not None and (found := _at(candidate)) is not None:

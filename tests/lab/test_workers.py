@@ -1,0 +1,90 @@
+"""Left-over workers and hidden poppers, with real processes: the real Sidekiq, and connections that really block."""
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doctoring import check
+from ruby import RubySidekiq
+from servers import RedisServer, eventually
+
+APP = "class Note\n  include Sidekiq::Worker\n  def perform(text)\n  end\nend\n"
+
+
+def popping(
+    server: RedisServer, count: int, stop: threading.Event, queue: str = "queue:default"
+) -> list[threading.Thread]:
+    """Connections that wait for jobs and send no heartbeat."""
+
+    def pop() -> None:
+        with server.client(socket_timeout=None) as client:
+            while not stop.is_set():
+                client.brpop([queue], timeout=1)
+
+    threads = [threading.Thread(target=pop) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@pytest.mark.ruby
+def test_a_worker_whose_release_was_removed(redis: Any, redis_server: RedisServer) -> None:
+    with RubySidekiq.start(APP, redis_server.url, concurrency=2) as worker:
+        assert check(redis_server.url).outcome("PRO003") == "pass"
+        shutil.rmtree(worker.folder)
+        worker.folder.mkdir()
+
+        found = check(redis_server.url)
+
+    assert found.severities("PRO003") == ["high"]
+    assert "is deleted" in str(found.result("PRO003")["findings"][0]["evidence"])
+
+
+@pytest.mark.ruby
+def test_a_worker_of_a_release_that_is_not_current(redis: Any, redis_server: RedisServer, tmp_path: Path) -> None:
+    old, new = tmp_path / "releases/1", tmp_path / "releases/2"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    current = tmp_path / "current"
+    current.symlink_to(old)
+    with RubySidekiq.start(APP, redis_server.url, concurrency=1, folder=old):
+        assert check(redis_server.url).outcome("PRO003") == "pass"
+        current.unlink()
+        current.symlink_to(new)
+
+        assert check(redis_server.url).severities("PRO003") == ["high"]
+
+
+def test_connections_that_nobody_explains(redis: Any, redis_server: RedisServer) -> None:
+    stop = threading.Event()
+    redis.sadd("queues", "default")
+    redis.set("stat:processed", 1)
+    threads = popping(redis_server, 3, stop)
+    try:
+        found = eventually(lambda: (one := check(redis_server.url)).severities("PRO004") and one, seconds=60)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+    assert found.severities("PRO004") == ["high"]
+    assert "3 clients wait for jobs, but the live processes have 0 threads" in str(found.report)
+
+
+@pytest.mark.ruby
+def test_a_worker_that_was_forgotten_by_redis_is_proven(redis: Any, redis_server: RedisServer) -> None:
+    with RubySidekiq.start(APP, redis_server.url, concurrency=2) as worker:
+        eventually(lambda: min((int(one["age"]) for one in redis.client_list() if one["cmd"] == "brpop"), default=0) >= 15,
+                   seconds=60)  # fmt: skip
+        assert check(redis_server.url).outcome("PRO004") == "pass"
+        redis.srem("processes", worker.identity)
+        redis.delete(worker.identity)
+        redis.sadd("queues", "default")
+        redis.set("stat:processed", 1)
+
+        found = check(redis_server.url)
+
+    assert found.severities("PRO004") == ["critical"]
+    assert f"pid {worker.pid}" in str(found.report)
