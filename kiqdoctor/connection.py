@@ -1,12 +1,10 @@
-"""Opens, names and counts connections to Redis; the doctor's refuses whatever is not read-only.
+"""Opens, names and counts the doctor's connection to Redis, which refuses whatever is not read-only.
 
-redis-py's own connection, packed by hand: no pool, no hidden retry, no SETINFO: what was sent is what was planned.
+No pool, no hidden retry, no handshake beyond AUTH: what was sent is what was planned.
 """
 
-import socket
-import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -210,7 +208,7 @@ class ReadOnlyConnection:
         self.notes: list[str] = []
         self._name = name
         self._timeout = timeout
-        self._connection: Any = None
+        self._wire: Any = None
 
     def open(self) -> None:
         """Connect, authenticate, PING, choose the database.
@@ -218,9 +216,15 @@ class ReadOnlyConnection:
         Raises:
             ConnectError: with the step that failed, in one line without secrets.
         """
-        self._connection = _connection(self.address.url, self._timeout)
+        from kiqdoctor.resp import StepError, Wire
+
         try:
-            self._connect()
+            self._wire = Wire(self.address.url, connect_timeout=CONNECT_TIMEOUT, read_timeout=self._timeout)
+        except StepError as error:
+            raise ConnectError(error.step, str(error)) from None
+        try:
+            if self._wire.credentials:
+                self._must("AUTH", *self._wire.credentials, step="auth")
             self._must("PING", step="ping")
         except ConnectError:
             self.close()
@@ -246,34 +250,19 @@ class ReadOnlyConnection:
         return self._exchange(commands, names, timeout or self._timeout)
 
     def _exchange(self, commands: Sequence[Command], names: Sequence[str], timeout: float) -> list[Any]:
-        from redis.exceptions import RedisError, ResponseError
+        from kiqdoctor.resp import StepError
 
-        packed = self._connection.pack_commands(commands)
         began = time.monotonic()
-        replies: list[Any] = []
         try:
-            self._connection.send_packed_command(packed, check_health=False)
-            for _ in commands:
-                try:
-                    replies.append(self._connection.read_response(disable_decoding=True, timeout=timeout))
-                except ResponseError as error:
-                    replies.append(error)
-        except (RedisError, OSError, ValueError) as error:
-            raise _classified(error, "ping") from None
-        took_ms = (time.monotonic() - began) * 1000
-        self.bill.add(names, sum(map(len, packed)), sum(map(_size, replies)), took_ms)
+            replies: list[Any]
+            replies, sent, received = self._wire.exchange(commands, timeout)
+        except StepError as error:
+            raise ConnectError(error.step, str(error)) from None
+        self.bill.add(names, sent, received, (time.monotonic() - began) * 1000)
         return replies
 
-    def _connect(self) -> None:
-        from redis.exceptions import RedisError
-
-        try:
-            self._connection.connect()
-        except (RedisError, OSError, ValueError) as error:
-            raise _classified(error, "tcp") from None
-
     def _must(self, *command: str | int, step: str) -> None:
-        [reply] = self.exchange([command])
+        [reply] = self._exchange([command], [command_name(command)], self._timeout)
         if isinstance(reply, Exception):
             raise _classified(reply, step)
 
@@ -287,88 +276,23 @@ class ReadOnlyConnection:
 
     def close(self) -> None:
         """Leave."""
-        if self._connection is not None:
-            with suppress(Exception):  # it is going away, whatever it says
-                self._connection.disconnect()
+        if self._wire is not None:
+            self._wire.close()
 
 
 def _user(url: str) -> str:
     return urlsplit(url).username or "default"
 
 
-def _connection(url: str, timeout: float) -> Any:
-    from redis.backoff import NoBackoff
-    from redis.connection import Connection, parse_url
-    from redis.retry import Retry
-
-    kwargs: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
-    kind = kwargs.pop("connection_class", Connection)
-    kwargs.pop("db", None)  # chosen by hand: a refused SELECT is not a failed connection
-    kwargs.pop("client_name", None)
-    kwargs |= {
-        "protocol": 2,
-        "driver_info": None,
-        "retry": Retry(NoBackoff(), 0),
-        "socket_timeout": timeout,
-        "socket_connect_timeout": CONNECT_TIMEOUT,
-    }
-    try:
-        return kind(**kwargs)
-    except TypeError as error:
-        raise UrlError(f"an option of the Redis URL is not known: {error}") from None
+def _classified(error: Exception, step: str) -> ConnectError:
+    """What the server answered, as the step that it means."""
+    text = " ".join(str(error).split())
+    return ConnectError(next((name for words, name in _MEANINGS if words in text), step), text)
 
 
-def _size(reply: Any) -> int:
-    if isinstance(reply, bytes | str):
-        return len(reply) + 6
-    if isinstance(reply, list):
-        return 6 + sum(map(_size, reply))
-    return 6
-
-
-def _classified(error: BaseException, step: str) -> ConnectError:
-    """redis-py's exception as the step that failed, in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    found = next((name for name, holds in _STEPS if holds(error, text)), step)
-    if found == "protocol":
-        return ConnectError("ping", f"what answers there does not speak Redis' protocol: {text}")
-    return ConnectError(found, text)
-
-
-def _is_auth(error: BaseException, text: str) -> bool:
-    from redis.exceptions import AuthenticationError, AuthorizationError
-
-    words = ("invalid username-password", "NOAUTH", "Authentication required")
-    return isinstance(error, AuthenticationError | AuthorizationError) or any(word in text for word in words)
-
-
-def _is_silence(error: BaseException, text: str) -> bool:
-    from redis.exceptions import TimeoutError as RedisTimeoutError
-
-    return isinstance(error, RedisTimeoutError | TimeoutError) and "connecting" not in text
-
-
-def _is_foreign(error: BaseException, text: str) -> bool:
-    from redis.exceptions import InvalidResponse
-
-    return isinstance(error, InvalidResponse | ValueError) or "Protocol" in text
-
-
-_STEPS: Final[tuple[tuple[str, Callable[[BaseException, str], bool]], ...]] = (
-    ("tls", lambda error, _: any(isinstance(one, ssl.SSLError) for one in _chain(error))),
-    ("dns", lambda error, _: any(isinstance(one, socket.gaierror) for one in _chain(error))),
-    ("limit", lambda _, text: "max number of clients" in text),
-    ("loading", lambda _, text: "loading the dataset" in text),
-    ("auth", _is_auth),
-    ("ping", _is_silence),
-    ("protocol", _is_foreign),
-    ("tcp", lambda _, text: "connecting to" in text),
+_MEANINGS: Final = (
+    ("max number of clients", "limit"),
+    ("LOADING", "loading"),
+    ("WRONGPASS", "auth"),
+    ("NOAUTH", "auth"),
 )
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
