@@ -26,9 +26,9 @@ class FencedError(Exception):
     """Our lease is gone: somebody may be running what we took."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Work:
-    """A job's bytes and the bare queue that it came from."""
+    """A job's bytes and the bare queue that it came from; two with equal bytes are two."""
 
     payload: bytes
     queue: str
@@ -120,7 +120,7 @@ class ReliableFetch:
         self._mutex = threading.Lock()
         self._local: deque[Work] = deque()
         self._ended: list[Work] = []
-        self._running: Counter[Work] = Counter()
+        self._running: set[Work] = set()
         self._idle = 0
         self._pause = 0.0
         self._prefetch = 0
@@ -152,7 +152,7 @@ class ReliableFetch:
 
     def _start(self) -> Work:
         work = self._local.popleft()
-        self._running[work] += 1
+        self._running.add(work)
         return work
 
     def _ask(self) -> None:
@@ -212,21 +212,18 @@ class ReliableFetch:
     def _reconcile(self) -> None:
         """What lies in the private lists, as a multiset, is ours: running, at hand, ended, or in the lost reply."""
         with self._mutex:
-            known = Counter(self._local) + self._running + Counter(self._ended)
+            known = Counter((one.payload, one.queue) for one in (*self._local, *self._running, *self._ended))
         for queue in self._capsule.names:
             raws: Any = self._client.lrange(self.private(queue), 0, -1)
-            stored = Counter(Work(raw, queue) for raw in raws)
-            lost = stored - known
+            lost = Counter((raw, queue) for raw in raws) - known
             with self._mutex:
-                self._local.extend(lost.elements())
+                self._local.extend(Work(*one) for one in lost.elements())
         self._lost = False
 
     def done(self, work: Work) -> None:
         """Told to Redis with the next fetch, or by ``flush``."""
         with self._mutex:
-            self._running[work] -= 1
-            if self._running[work] <= 0:
-                del self._running[work]
+            self._running.discard(work)
             self._ended.append(work)
 
     def waiting(self) -> bool:
@@ -261,9 +258,7 @@ class ReliableFetch:
 
     def _forget(self, work: Work) -> None:
         with self._mutex:
-            self._running[work] -= 1
-            if self._running[work] <= 0:
-                del self._running[work]
+            self._running.discard(work)
 
     def give_back(self, works: Iterable[Work]) -> int:
         """Out of the private list and back to the end that is taken next."""

@@ -75,10 +75,10 @@ class Launcher:
         self.beat()
         poller = Poller(self._client, self._keys, self._quiet, self._clock)
         self._background = [poller.thread, self._thread(self._beating, "kiq.heartbeat")]
+        self._background.append(self._thread(self._ticking, "kiq.ticker"))
         if self.options.fetch == "reliable":
             recovery = Recovery(self._client, self._keys, lambda: self._lease, self._quiet, self._clock)
             self._background += [recovery.thread, self._thread(self._renewing, "kiq.lease")]
-            self._background.append(self._thread(self._ticking, "kiq.acknowledge"))
         for thread in self._background:
             thread.start()
         for manager in self._managers:
@@ -110,6 +110,7 @@ class Launcher:
             manager.finish(deadline, self.hurry.is_set, embedded=self.options.embedded)
         self._done.set()
         self._leave()
+        log.flush()
         self._client.close()
 
     def _leave(self) -> None:
@@ -143,8 +144,9 @@ class Launcher:
                 log.warn(f"lease: {type(error).__name__}: {error}")
 
     def _ticking(self) -> None:
-        """Acknowledgements that no fetch carries are told soon."""
+        """Acknowledgements that no fetch carries are told soon, and so are log lines."""
         while not self._done.wait(TICK):
+            log.flush()
             for manager in self._managers:
                 if isinstance(manager.fetch, ReliableFetch) and manager.fetch.waiting():
                     try:

@@ -12,6 +12,7 @@ from kiqdoctor.runtime import log
 from kiqdoctor.runtime.fetch import FencedError, Fetch, Work
 from kiqdoctor.runtime.job import REGISTRY, Job
 from kiqdoctor.runtime.retrying import Ending, after_failure
+from kiqdoctor.text import clean
 from kiqdoctor.wire.heartbeat import Work as InFlight
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 
@@ -102,7 +103,7 @@ class Processor:
 
     def process(self, work: Work) -> None:
         """Run one job and let it go."""
-        thread = log.thread_id()
+        thread = log.own_thread_id()
         self._board.started(thread, work, self._clock.now())
         failure: BaseException | None = None
         try:
@@ -124,16 +125,16 @@ class Processor:
         except PayloadError as error:
             log.warn(f"invalid payload moved to dead: {error}")
             return Ending("dead", self._clock.now(), work.payload)
-        context = f"class={payload.shown_class} jid={payload.jid} "
+        context = f"class={clean(payload.shown_class)} jid={clean(payload.jid)} "
         began = self._clock.monotonic()
-        log.info("start", context)
+        log.job("start", context)
         try:
             _find(payload)(*payload.args)
         except BaseException as error:
             elapsed = self._clock.monotonic() - began
             log.warn(f"fail: {type(error).__name__}: {error}", f"{context}elapsed={elapsed:.3f} ")
             raise
-        log.info("done", f"{context}elapsed={self._clock.monotonic() - began:.3f} ")
+        log.job("done", f"{context}elapsed={self._clock.monotonic() - began:.3f} ")
         return None
 
     def _let_go(self, work: Work, ending: Ending | None) -> None:

@@ -25,6 +25,7 @@ def run(launcher: Launcher) -> None:
     while (number := _next(arrived)) not in {signal.SIGTERM, signal.SIGINT}:
         if number == signal.SIGTSTP:
             log.info("quiet: taking no more jobs")
+            log.flush()
             launcher.quiet()
         elif number == signal.SIGTTIN:
             dump(launcher)
@@ -33,6 +34,7 @@ def run(launcher: Launcher) -> None:
         signal.signal(again, lambda *_: launcher.hurry.set())
     launcher.stop()
     log.info("Bye!")
+    log.flush()
 
 
 def _next(arrived: "queue.SimpleQueue[int]") -> int:
