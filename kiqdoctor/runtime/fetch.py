@@ -119,7 +119,7 @@ class ReliableFetch:
         self._asking = threading.Lock()
         self._mutex = threading.Lock()
         self._local: deque[Work] = deque()
-        self._ended: list[Work] = []
+        self._ended: deque[Work] = deque()
         self._running: set[Work] = set()
         self._idle = 0
         self._pause = 0.0
@@ -156,16 +156,17 @@ class ReliableFetch:
         return work
 
     def _ask(self) -> None:
+        if self._lost:
+            self._reconcile()
+        ended = self._taken_ended()
         with self._mutex:
-            ended, self._ended = self._ended, []
             wanted = max(1, self._idle) + self._prefetch
         try:
             taken = self._fetch(wanted, ended)
         except FencedError:
             raise
         except Exception:
-            with self._mutex:
-                self._ended = ended + self._ended
+            self._ended.extendleft(reversed(ended))
             self.reconcile_later()
             raise
         self._adapt(wanted, len(taken), len(ended))
@@ -188,8 +189,6 @@ class ReliableFetch:
             self._prefetch //= 2
 
     def _fetch(self, wanted: int, ended: list[Work]) -> list[Work]:
-        if self._lost:
-            self._reconcile()
         order = self._capsule.order(random.shuffle)
         names = [*order, *dict.fromkeys(work.queue for work in ended if work.queue not in order)]
         keys = [self._keys.lease(self._identity)]
@@ -210,21 +209,27 @@ class ReliableFetch:
         self._lost = True
 
     def _reconcile(self) -> None:
-        """What lies in the private lists, as a multiset, is ours: running, at hand, ended, or in the lost reply."""
-        with self._mutex:
-            known = Counter((one.payload, one.queue) for one in (*self._local, *self._running, *self._ended))
+        """What lies in the private lists, as a multiset, is running, at hand, ended and untold, or in the lost reply.
+
+        What ended and lies there no more was told already: telling it twice would remove an equal job that still runs.
+        """
+        stored: Counter[tuple[bytes, str]] = Counter()
         for queue in self._capsule.names:
             raws: Any = self._client.lrange(self.private(queue), 0, -1)
-            lost = Counter((raw, queue) for raw in raws) - known
-            with self._mutex:
-                self._local.extend(Work(*one) for one in lost.elements())
+            stored.update((raw, queue) for raw in raws)
+        with self._mutex:
+            held = Counter((one.payload, one.queue) for one in (*self._local, *self._running.copy()))
+            for work in self._taken_ended():
+                if stored[work.payload, work.queue] > held[work.payload, work.queue]:
+                    held[work.payload, work.queue] += 1
+                    self._ended.append(work)
+            self._local.extend(Work(*one) for one in (stored - held).elements())
         self._lost = False
 
     def done(self, work: Work) -> None:
         """Told to Redis with the next fetch, or by ``flush``."""
-        with self._mutex:
-            self._running.discard(work)
-            self._ended.append(work)
+        self._ended.append(work)  # both are atomic, and in this order it is never in neither
+        self._running.discard(work)
 
     def waiting(self) -> bool:
         """Whether something ended that Redis has not heard of."""
@@ -233,15 +238,16 @@ class ReliableFetch:
     def flush(self) -> None:
         """Acknowledge what no fetch carried."""
         with self._asking:
-            with self._mutex:
-                ended, self._ended = self._ended, []
+            if self._lost:
+                self._reconcile()
+            ended = self._taken_ended()
             if not ended:
                 return
             try:
                 self._fetch(0, ended)
             except BaseException:
-                with self._mutex:
-                    self._ended = ended + self._ended
+                self._ended.extendleft(reversed(ended))
+                self._lost = True
                 raise
 
     def send_on(self, work: Work, ending: Ending) -> None:
@@ -257,8 +263,11 @@ class ReliableFetch:
         self._forget(work)
 
     def _forget(self, work: Work) -> None:
-        with self._mutex:
-            self._running.discard(work)
+        self._running.discard(work)
+
+    def _taken_ended(self) -> list[Work]:
+        """What ended until now; others may go on appending."""
+        return [self._ended.popleft() for _ in range(len(self._ended))]
 
     def give_back(self, works: Iterable[Work]) -> int:
         """Out of the private list and back to the end that is taken next."""

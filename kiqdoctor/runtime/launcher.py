@@ -180,7 +180,7 @@ class Launcher:
     def _record(self, rtt_us: int) -> dict[Any, Any]:
         return {
             "info": self._info().encode(),
-            "busy": len(self.board.in_flight),
+            "busy": len(self.board.works),
             "beat": self._clock.now(),
             "quiet": "true" if self._quiet.is_set() else "false",
             "rtt_us": rtt_us,
@@ -223,8 +223,7 @@ class Launcher:
 
     def _tell_work(self) -> None:
         """Under both names: readers up to 6.4.1 look at ``:workers``, later ones at ``:work``."""
-        with self.board.lock:
-            entries: dict[Any, Any] = {thread: one.encode() for thread, one in self.board.in_flight.items()}
+        entries: dict[Any, Any] = {one.thread: one.encode() for one in self.board.in_flight}
         with self._client.pipeline(transaction=True) as pipe:
             for key in (self._keys.work(self.identity), self._keys.workers(self.identity)):
                 pipe.unlink(key)

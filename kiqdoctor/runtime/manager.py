@@ -37,8 +37,7 @@ class Manager:
         for processor in late:
             processor.abandoned = not embedded
         if late:
-            with self._board.lock:
-                works = list(self._board.works.values())
+            works = [work for work, _ in self._board.works.copy().values()]
             if embedded:
                 log.warn(f"{len(works)} jobs still run at the deadline; they are not given back")
             else:

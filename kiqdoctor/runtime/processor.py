@@ -25,27 +25,29 @@ class UnknownJobError(Exception):
 
 @dataclass
 class Board:
-    """What all processors of a process do: jobs in flight by thread, and counters since the last beat."""
+    """What all processors of a process do: jobs in flight by thread since when, and counters since the last beat."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    in_flight: dict[str, InFlight] = field(default_factory=dict)
-    works: dict[str, Work] = field(default_factory=dict)
+    works: dict[str, tuple[Work, float]] = field(default_factory=dict)
     processed: int = 0
     failed: int = 0
 
     def started(self, thread: str, work: Work, now: float) -> None:
         """A job begins."""
-        with self.lock:
-            self.in_flight[thread] = InFlight(thread, work.queue, work.payload, now)
-            self.works[thread] = work
+        self.works[thread] = (work, now)
 
     def ended(self, thread: str, *, failed: bool) -> None:
         """It ends; a failure counts as processed too, as in Sidekiq."""
+        self.works.pop(thread, None)
         with self.lock:
-            self.in_flight.pop(thread, None)
-            self.works.pop(thread, None)
             self.processed += 1
             self.failed += failed
+
+    @property
+    def in_flight(self) -> list[InFlight]:
+        """As the heartbeat tells it."""
+        works = self.works.copy()
+        return [InFlight(thread, work.queue, work.payload, now) for thread, (work, now) in works.items()]
 
     def counted(self) -> tuple[int, int]:
         """Take the counters."""

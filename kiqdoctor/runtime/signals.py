@@ -49,8 +49,7 @@ def _next(arrived: "queue.SimpleQueue[int]") -> int:
 def dump(launcher: Launcher) -> None:
     """Every thread's stack, and the job that it runs."""
     frames = sys._current_frames()  # noqa: SLF001 - the one way to see other threads
-    with launcher.board.lock:
-        jobs = {thread: one.job for thread, one in launcher.board.in_flight.items()}
+    jobs = {one.thread: one.job for one in launcher.board.in_flight}
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0)
         name = log.thread_id(thread.ident)

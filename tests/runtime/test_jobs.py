@@ -299,6 +299,30 @@ def test_a_lost_reply_loses_no_job(redis: Any, redis_server: RedisServer) -> Non
     client.close()
 
 
+def test_an_end_that_was_told_is_not_told_twice(redis: Any, redis_server: RedisServer) -> None:
+    from kiqdoctor.runtime.capsule import Capsule
+    from kiqdoctor.runtime.fetch import ReliableFetch
+
+    client = config.connect(config.Settings(redis_server.url), 3)
+    keys = Keys()
+    Lease(client, keys, "me:1:bb", ("default",)).acquire()
+    fetch = ReliableFetch(client, keys, Capsule("default", 2), "me:1:bb")
+    redis.lpush("queue:default", "same", "same")
+    first, second = (fetch.take(lambda: False) or fetch.take(lambda: False) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    fetch.done(first)
+    redis.lrem(fetch.private("default"), 1, "same")  # Redis heard of it, and its reply was lost
+    fetch.reconcile_later()
+    fetch.flush()
+
+    assert redis.lrange(fetch.private("default"), 0, -1) == [b"same"]
+    fetch.done(second)
+    fetch.flush()
+    assert redis.llen(fetch.private("default")) == 0
+    client.close()
+
+
 def test_a_wrong_type_on_one_queue_strands_nothing_of_another(redis: Any, redis_server: RedisServer) -> None:
     redis.set("queue:mail", "not a list")
 
