@@ -163,8 +163,6 @@ class ReliableFetch:
             wanted = max(1, self._idle) + self._prefetch
         try:
             taken = self._fetch(wanted, ended)
-        except FencedError:
-            raise
         except Exception:
             self._ended.extendleft(reversed(ended))
             self.reconcile_later()
@@ -198,6 +196,9 @@ class ReliableFetch:
         acks: list[bytes | int] = [part for work in ended for part in (places[work.queue], work.payload)]
         reply = self._script(keys=keys, args=[wanted, BYTES, len(ended), *acks])
         if reply[0] == b"FENCED":
+            with self._mutex:
+                self._local.clear()  # not started, and perhaps somebody else's by now; what is left of it is read again
+            self._lost = True
             raise FencedError
         for error in reply[2]:
             log.warn(f"fetch: {error.decode('utf-8', 'replace')}")

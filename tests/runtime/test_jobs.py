@@ -299,6 +299,30 @@ def test_a_lost_reply_loses_no_job(redis: Any, redis_server: RedisServer) -> Non
     client.close()
 
 
+def test_without_its_lease_a_process_starts_nothing_that_it_took(redis: Any, redis_server: RedisServer) -> None:
+    from kiqdoctor.runtime.capsule import Capsule
+    from kiqdoctor.runtime.fetch import FencedError, ReliableFetch
+
+    client = config.connect(config.Settings(redis_server.url), 3)
+    keys = Keys()
+    lease = Lease(client, keys, "me:1:bb", ("default",))
+    lease.acquire()
+    fetch = ReliableFetch(client, keys, Capsule("default", 1), "me:1:bb")
+    redis.lpush("queue:default", "a")
+    running = fetch.take(lambda: False)
+    assert running is not None
+    redis.delete(keys.lease("me:1:bb"), fetch.private("default"))  # suspended: others took it all
+
+    with pytest.raises(FencedError):
+        fetch.take(lambda: False)
+    lease.acquire()
+    fetch.done(running)
+    fetch.flush()
+
+    assert fetch.take(lambda: False) is None
+    client.close()
+
+
 def test_an_end_that_was_told_is_not_told_twice(redis: Any, redis_server: RedisServer) -> None:
     from kiqdoctor.runtime.capsule import Capsule
     from kiqdoctor.runtime.fetch import ReliableFetch
