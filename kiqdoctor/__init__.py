@@ -3,14 +3,52 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kiqdoctor.runtime.batches import Batch
+    from kiqdoctor.runtime.client import MaybeEnqueued, pipelined
+    from kiqdoctor.runtime.committing import EnqueuedInTransactionWarning, enqueue_on_commit
     from kiqdoctor.runtime.config import configure
+    from kiqdoctor.runtime.context import current, propagate
     from kiqdoctor.runtime.embedding import embed
     from kiqdoctor.runtime.job import job
+    from kiqdoctor.runtime.middleware import DeadlineExceededError, Running
+    from kiqdoctor.runtime.periodic import periodic
+    from kiqdoctor.runtime.status import Status
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "configure", "embed", "job"]
+__all__ = [
+    "Batch",
+    "DeadlineExceededError",
+    "EnqueuedInTransactionWarning",
+    "MaybeEnqueued",
+    "Running",
+    "Status",
+    "__version__",
+    "configure",
+    "current",
+    "embed",
+    "enqueue_on_commit",
+    "job",
+    "periodic",
+    "pipelined",
+    "propagate",
+]
 
-_HOMES = {"configure": "config", "embed": "embedding", "job": "job"}
+_HOMES = {
+    "Batch": "batches",
+    "DeadlineExceededError": "middleware",
+    "EnqueuedInTransactionWarning": "committing",
+    "MaybeEnqueued": "client",
+    "Running": "middleware",
+    "Status": "status",
+    "configure": "config",
+    "current": "context",
+    "embed": "embedding",
+    "enqueue_on_commit": "committing",
+    "job": "job",
+    "periodic": "periodic",
+    "pipelined": "client",
+    "propagate": "context",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+boottime: Callable[[], float] = partial(time.clock_gettime, _BOOTTIME)
+"""Seconds that never jump and go on while the machine is suspended, where the system has such a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +19,7 @@ class Clock:
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    boottime: Callable[[], float] = boottime
 
 
 SYSTEM = Clock()

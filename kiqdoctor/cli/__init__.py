@@ -11,6 +11,7 @@ from kiqdoctor import __version__
 COMMANDS = {
     "check": "check",
     "demo": "demo",
+    "dump": "dump",
     "explain": "explain",
     "gate": "gate",
     "list": "list",

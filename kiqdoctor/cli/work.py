@@ -38,10 +38,10 @@ def command(
     tag: str,
 ) -> int:
     """Import every MODULE, then run the jobs that they define."""
-    from kiqdoctor.connection import UrlError, shown_url
+    from kiqdoctor.connection import UrlError
     from kiqdoctor.runtime import config, log, signals
-    from kiqdoctor.runtime.capsule import parse_queues
-    from kiqdoctor.runtime.launcher import Launcher, Options, capsules
+    from kiqdoctor.runtime.capsule import Capsule, parse_queues
+    from kiqdoctor.runtime.launcher import Launcher, Options
 
     if embedded and redis:
         raise click.UsageError("--embedded and --redis exclude each other")
@@ -49,12 +49,13 @@ def command(
         os.environ["APP_ENV"] = environment
     with ExitStack() as stack:
         try:
-            chosen = capsules(concurrency, parse_queues(queues))
+            chosen = Capsule("default", concurrency, parse_queues(queues))
             url = _embedded(stack) if embedded else redis
-            config.configure(redis=url, namespace=namespace)
+            config.override(redis=url, namespace=namespace)
         except (ValueError, UrlError) as error:
             raise click.UsageError(str(error)) from None
         _import(modules)
+        config.override(redis=url, namespace=namespace)
         settings = config.current()
         launcher = Launcher(Options(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment))
         try:
@@ -62,10 +63,10 @@ def command(
         except Exception as error:  # noqa: BLE001 - whatever keeps us from Redis is one line
             click.echo(f"kiqdoctor: cannot start: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
             return 1
-        names = ", ".join(chosen[0].names)
+        names = ", ".join(chosen.names)
         log.info(
             f"kiqdoctor {__version__} runs {concurrency} threads on {names}"
-            f" at {shown_url(settings.url)}, {fetch} fetch;"
+            f" at {settings.shown}, {fetch} fetch;"
             f" it opens at most {launcher.connections + config.CLIENT_CONNECTIONS} Redis connections"
         )
         signals.run(launcher)
@@ -83,11 +84,22 @@ def _embedded(stack: ExitStack) -> str:
     return server.url
 
 
+def _set_up_django() -> None:
+    from kiqdoctor.integrations.django import setup
+
+    try:
+        setup()
+    except Exception as error:  # noqa: BLE001 - settings may fail in any way
+        raise click.UsageError(f"cannot set up Django: {type(error).__name__}: {error}") from None
+
+
 def _import(modules: tuple[str, ...]) -> None:
     """All of them before any thread starts; the current directory is importable."""
     from kiqdoctor.runtime.job import REGISTRY
 
     sys.path.insert(0, str(Path.cwd()))
+    if os.environ.get("DJANGO_SETTINGS_MODULE"):
+        _set_up_django()
     for name in modules:
         try:
             import_module(name.removesuffix(".py").replace("/", "."))

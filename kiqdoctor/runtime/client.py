@@ -1,93 +1,328 @@
 """How a job gets in: one push, many, or later; as Sidekiq's own client writes them."""
 
-import secrets
-from collections.abc import Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import config
+import msgspec
+
+from kiqdoctor.clock import SYSTEM
+from kiqdoctor.runtime import config, context
+from kiqdoctor.runtime.channel import Channel, Script, command
+from kiqdoctor.runtime.middleware import around
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import Keys
-from kiqdoctor.wire.payload import Payload, new, pushed
+from kiqdoctor.wire.payload import Payload
+from kiqdoctor.wire.stamps import stamp
 
 if TYPE_CHECKING:
     from redis import Redis
 
-SLICE = 1_000  # jobs in one round trip
+SLICE: Final = 1_000  # jobs in one round trip
+JID_BYTES: Final = 12
+TRANSACTIONS: Final = frozenset({"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.committing"})  # once imported, a transaction may be open
+
+
+class Options(Protocol):
+    """What a push must know of a job."""
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """Fields of each payload."""
+
+    @property
+    def unique_for(self) -> float | None:
+        """Seconds that a lock on the arguments lasts."""
+
+    @property
+    def expires_in(self) -> float | None:
+        """Seconds after which it is not begun any more."""
+
+
+class MaybeEnqueued(ConnectionError):  # noqa: N818 - it is no error if it is there
+    """The reply to a push was lost: its jobs are in their queues, or they are not. ``jids`` are those they have."""
+
+    def __init__(self, jids: Sequence[str], reason: str) -> None:
+        super().__init__(f"the reply to a push was lost ({reason}); jid {', '.join(jids[:3])} may be enqueued or not")
+        self.jids = tuple(jids)
+
+    @property
+    def jid(self) -> str:
+        """The first of them."""
+        return self.jids[0]
+
+
+class Push(msgspec.Struct, eq=False):
+    """A job on its way in: ``at`` in epoch seconds for later; ``lock`` and ``lock_for`` where it must be unique."""
+
+    fields: dict[str, Any]
+    at: float | None = None
+    lock: str = ""
+    lock_for: float = 0.0
+    plain: bool = False
+
+    def encode(self) -> bytes:
+        """Its payload; ``plain`` where it is known to hold no float that must be spelt."""
+        return codec.encode(self.fields) if self.plain else codec.encode_payload(self.fields)
+
+    @property
+    def jid(self) -> str:
+        """Its jid."""
+        return str(self.fields["jid"])
+
+
+Intercept = Callable[[Sequence[Payload], float | None], None]
+intercept: Intercept | None = None
+"""Where pushes go instead of to Redis, in tests."""
+
+_collecting: ContextVar["list[Push] | None"] = ContextVar("kiqdoctor_collecting", default=None)
+
+
+def new_jids(count: int) -> list[str]:
+    """So many of 24 hex digits each."""
+    drawn = os.urandom(JID_BYTES * count).hex()
+    return [drawn[at : at + 2 * JID_BYTES] for at in range(0, len(drawn), 2 * JID_BYTES)]
 
 
 def new_jid() -> str:
     """24 hex digits."""
-    return secrets.token_hex(12)
+    return os.urandom(JID_BYTES).hex()
+
+
+def enqueue_one(job_class: str, args: Sequence[Any], options: Options, *, at: float | None = None) -> str:
+    """Push one job; its jid, or that of the one that is already there where it must be unique.
+
+    Raises:
+        kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
+        MaybeEnqueued: the reply was lost.
+        redis.exceptions.RedisError: Redis could not be reached or refused; nothing was pushed.
+    """
+    return enqueue(job_class, (args,), options, at=at)[0]
 
 
 def enqueue(
     job_class: str,
     batch: Sequence[Sequence[Any]],
-    options: dict[str, Any],
+    options: Options,
     *,
     at: float | None = None,
-    clock: Clock = SYSTEM,
+    jids: Sequence[str] | None = None,
 ) -> list[str]:
-    """Push jobs of one class; their jids, in order.
+    """Push jobs of one class, under these jids where they are given; the jids, in order. Raises as ``enqueue_one``."""
+    if not TRANSACTIONS.isdisjoint(sys.modules):
+        from kiqdoctor.runtime import committing
 
-    Raises:
-        kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
-        redis.exceptions.RedisError: Redis could not be reached or refused.
-    """
-    now = clock.now()
-    checked = [_checked(args) for args in batch]
-    jobs = [new(job_class, args, new_jid(), now, options) for args in checked]
-    if at is not None and at > now:
-        send_later(config.client(), config.current().keys, jobs, at)
-    else:
-        send(config.client(), config.current().keys, [pushed(job, now) for job in jobs])
-    return [job.jid for job in jobs]
+        committing.warn_if_open(job_class)
+    return deliver(prepare(job_class, batch, options, at=at, jids=jids))
 
 
-def _checked(args: Sequence[Any]) -> list[Any]:
+def prepare(
+    job_class: str,
+    batch: Sequence[Sequence[Any]],
+    options: Options,
+    *,
+    at: float | None = None,
+    jids: Sequence[str] | None = None,
+) -> list[Push]:
+    """Payloads with jids, through the client middleware; what it drops is not among them."""
+    now = SYSTEM.now()
+    later = at if at is not None and at > now else None
+    shared = {**options.wire, **context.stamped()}
+    if options.expires_in is not None:
+        shared["expires_in"] = options.expires_in
+        shared["expiry"] = (later or now) + options.expires_in
+    created, middleware = stamp(now), config.current().client_middleware
+    drawn = new_jids(len(batch)) if jids is None else jids
+    pushes = []
+    for jid, args in zip(drawn, batch, strict=True):
+        listed, odd = _checked(args)
+        fields = {**shared, "class": job_class, "args": listed, "jid": jid, "created_at": created}
+        if later is None:
+            fields["enqueued_at"] = created
+        if middleware and not _through(middleware, fields):
+            continue
+        if options.unique_for is None:
+            pushes.append(Push(fields, later, plain=not odd and not middleware))
+        else:
+            pushes.append(_unique(fields, later, options.unique_for))
+    return pushes
+
+
+def _through(middleware: Sequence[Any], fields: dict[str, Any]) -> bool:
+    passed: list[bool] = []
+    around(middleware, fields, lambda: passed.append(True))
+    return bool(passed)
+
+
+def _unique(fields: dict[str, Any], at: float | None, unique_for: float) -> Push:
+    lock = context.fingerprint(fields["class"], fields["queue"], fields["args"])
+    fields["unique_for"], fields["kiq_lock"] = unique_for, lock
+    delay = max(0.0, at - SYSTEM.now()) if at is not None else 0.0
+    return Push(fields, at, lock, unique_for + delay)
+
+
+def _checked(args: Sequence[Any]) -> tuple[list[Any], bool]:
     if isinstance(args, str | bytes):
         raise codec.ArgumentError("each job's arguments must be a list, not a string")
     listed = list(args)
-    codec.strict(listed, "args")
-    return listed
+    return listed, codec.strict(listed, "args")
 
 
-def send(client: "Redis", keys: Keys, jobs: Sequence[Payload]) -> None:
-    """Into their queues: SADD and LPUSH in one round trip, sent once more under the same jids on a lost connection."""
-    for some in _slices(jobs):
-        by_queue: dict[str, list[bytes]] = {}
-        for job in some:
-            by_queue.setdefault(job.queue, []).append(job.encode())
-        _twice(lambda found=by_queue: _push(client, keys, found))
-
-
-def _push(client: "Redis", keys: Keys, by_queue: dict[str, list[bytes]]) -> None:
-    with client.pipeline(transaction=False) as pipe:
-        pipe.sadd(keys.queues, *by_queue)
-        for queue, payloads in by_queue.items():
-            pipe.lpush(keys.queue(queue), *payloads)
-        pipe.execute()
-
-
-def send_later(client: "Redis", keys: Keys, jobs: Sequence[Payload], at: float) -> None:
-    """Into ``schedule``, due at ``at`` (epoch seconds)."""
-    for some in _slices(jobs):
-        entries: dict[Any, Any] = {job.encode(): at for job in some}
-        _twice(lambda found=entries: client.zadd(keys.schedule, found))
-
-
-def _slices(jobs: Sequence[Payload]) -> list[list[Payload]]:
-    left = iter(jobs)
-    return list(iter(lambda: list(islice(left, SLICE)), []))
-
-
-def _twice(send_it: Any) -> None:
-    """At least once starts here: a reply that was lost is answered by sending the same bytes again."""
-    import redis
-
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Pushes within the block are sent together at its end, a thousand in a round trip; none where it raises."""
+    if _collecting.get() is not None:
+        yield
+        return
+    gathered: list[Push] = []
+    token = _collecting.set(gathered)
     try:
-        send_it()
-    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError):
-        send_it()
+        yield
+    finally:
+        _collecting.reset(token)
+    deliver(gathered)
+
+
+@contextmanager
+def collected() -> Iterator[list[Push]]:
+    """Pushes within the block are gathered for the caller, and not sent."""
+    gathered: list[Push] = []
+    token = _collecting.set(gathered)
+    try:
+        yield gathered
+    finally:
+        _collecting.reset(token)
+
+
+def deliver(pushes: Sequence[Push]) -> list[str]:
+    """Send, or gather where a block gathers; the jids in order."""
+    if not pushes:
+        return []
+    gathering = _collecting.get()
+    if gathering is not None:
+        gathering.extend(pushes)
+        return [one.jid for one in pushes]
+    if intercept is not None:
+        for push in pushes:
+            intercept([Payload(push.fields, push.encode())], push.at)
+        return [one.jid for one in pushes]
+    sender = _sender()
+    jids: list[str] = []
+    for start in range(0, len(pushes), SLICE):
+        jids += sender.send(pushes[start : start + SLICE])
+    return jids
+
+
+class Sender:
+    """A few connections that pushes share, the last used first; requests are packed here."""
+
+    def __init__(self, client: "Redis", settings: config.Settings) -> None:
+        self._client, self._settings, self._keys = client, settings, settings.keys
+        self._free: deque[Channel] = deque()
+        self._room = threading.BoundedSemaphore(config.CLIENT_CONNECTIONS)
+        self._unique = Script("unique")
+        self.pid = os.getpid()
+
+    def send(self, pushes: Sequence[Push]) -> list[str]:
+        """At most a slice, in one round trip; the jids, in order."""
+        requests, count, locked = _packed(self._keys, self._unique, pushes)
+        if self._settings.wait_replicas:
+            requests += command("WAIT", self._settings.wait_replicas, 1000)
+            count += 1
+        with self._room:
+            channel = self._channel()
+            try:
+                replies = self._exchange(channel, requests, count, pushes)
+            finally:
+                self._free.append(channel)
+        return _jids(pushes, replies, locked) if locked else [one.jid for one in pushes]
+
+    def _channel(self) -> Channel:
+        try:
+            channel = self._free.pop()
+        except IndexError:
+            return Channel(self._client)
+        if channel.open and channel.ready():
+            channel.close()  # the server hung up while it lay idle
+        return channel
+
+    def _exchange(self, channel: Channel, requests: bytes, count: int, pushes: Sequence[Push]) -> list[Any]:
+        import redis
+
+        lost = (redis.ConnectionError, redis.TimeoutError)
+        if not channel.open:
+            channel.connect()
+        try:
+            return channel.exchange(requests, count)
+        except redis.ReadOnlyError:  # nothing was written: after a failover the new connection finds the primary
+            channel.close()
+            return channel.exchange(requests, count)
+        except redis.exceptions.BusyLoadingError:
+            raise
+        except lost as error:
+            if not self._settings.resend:
+                raise MaybeEnqueued([one.jid for one in pushes], f"{type(error).__name__}: {error}") from error
+            channel.close()
+            return channel.exchange(requests, count)
+
+
+def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, int, list[int]]:
+    """Requests, how many there are, and which of the replies belong to unique pushes, each after the plain ones."""
+    now: dict[str, list[bytes]] = {}
+    later: list[Any] = []
+    locked = [push for push in pushes if push.lock]
+    for push in pushes:
+        if push.lock:
+            continue
+        raw = push.encode()
+        if push.at is None:
+            now.setdefault(push.fields["queue"], []).append(raw)
+        else:
+            later += [repr(push.at), raw]
+    parts = []
+    if now:
+        parts.append(command("SADD", keys.queues, *now))
+        parts += [command("LPUSH", keys.queue(queue), *raws) for queue, raws in now.items()]
+    if later:
+        parts.append(command("ZADD", keys.schedule, *later))
+    if locked:
+        parts.append(command("SCRIPT", "LOAD", unique.source))
+    places = list(range(len(parts), len(parts) + len(locked)))
+    parts += [_unique_request(keys, unique, push) for push in locked]
+    return b"".join(parts), len(parts), places
+
+
+def _unique_request(keys: Keys, unique: Script, push: Push) -> bytes:
+    queue = push.fields["queue"]
+    target = keys.queue(queue) if push.at is None else keys.schedule
+    at = "" if push.at is None else repr(push.at)
+    return command(
+        "EVALSHA", unique.digest, 3, keys.unique(push.lock), keys.queues, target,
+        push.jid, int(push.lock_for * 1000) or 1, queue, push.encode(), at,
+    )  # fmt: skip
+
+
+def _jids(pushes: Sequence[Push], replies: list[Any], places: list[int]) -> list[str]:
+    answers = iter(places)
+    return [replies[next(answers)].decode() if push.lock else push.jid for push in pushes]
+
+
+_senders = threading.Lock()
+_made: tuple[Any, Sender] | None = None
+
+
+def _sender() -> Sender:
+    global _made  # noqa: PLW0603 - one for the process, made again after configure and fork
+    client = config.client()
+    known = _made
+    if known is not None and known[0] is client and known[1].pid == os.getpid():
+        return known[1]
+    with _senders:
+        made = Sender(client, config.current())
+        _made = (client, made)
+        return made

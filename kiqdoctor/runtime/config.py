@@ -1,31 +1,54 @@
-"""Which Redis and namespace the runtime uses, for clients and workers alike, and the connections to it."""
+"""Which Redis and namespace the runtime uses, for clients and workers alike, and what goes around jobs."""
 
 import os
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from kiqdoctor.connection import resolve_url
+from kiqdoctor.connection import UrlError, resolve_url, shown_url
+from kiqdoctor.runtime.middleware import ClientMiddleware, ServerMiddleware
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
-CLIENT_CONNECTIONS = 10  # that callers of perform_async share
-READ_TIMEOUT = 10.0  # seconds; longer than any blocking command that we send
+CLIENT_CONNECTIONS: Final = 10  # that callers of perform_async share
+READ_TIMEOUT: Final = 10.0  # seconds; longer than any blocking command that we send
+CONNECT_TIMEOUT: Final = 5.0  # seconds
+SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
+SENTINEL_PORT: Final = 26379
+
+DeathHandler = Callable[[dict[str, Any], BaseException], Any]
+Recovered = Callable[[str, Sequence[dict[str, Any]]], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """An address, and the namespace of its keys."""
+    """An address, the namespace of its keys, and what goes around pushes and runs."""
 
     url: str
     namespace: str | None = None
+    middleware: tuple[ServerMiddleware, ...] = ()
+    client_middleware: tuple[ClientMiddleware, ...] = ()
+    death_handlers: tuple[DeathHandler, ...] = ()
+    on_recovered: tuple[Recovered, ...] = ()
+    resend: bool = False
+    wait_replicas: int = 0
 
     @property
     def keys(self) -> Keys:
         """Key names under the namespace."""
         return Keys(self.namespace)
+
+    @property
+    def shown(self) -> str:
+        """The address without secrets."""
+        if urlsplit(self.url).scheme in SENTINEL:
+            hosts, service, _ = _sentinel(self.url)
+            return f"{service} by Sentinel at {', '.join(f'{host}:{port}' for host, port in hosts)}"
+        return shown_url(self.url)
 
 
 class _Current:
@@ -41,15 +64,72 @@ class _Current:
 _current = _Current()
 
 
-def configure(*, redis: str | None = None, namespace: str | None = None) -> None:
-    """Say which Redis jobs go to; without it the environment decides, as for ``kiqdoctor check``.
+def configure(
+    *,
+    redis: str | None = None,
+    namespace: str | None = None,
+    middleware: Sequence[ServerMiddleware] = (),
+    client_middleware: Sequence[ClientMiddleware] = (),
+    death_handlers: Sequence[DeathHandler] = (),
+    on_recovered: Sequence[Recovered] = (),
+    resend: bool = False,
+    wait_replicas: int = 0,
+) -> None:
+    """Say which Redis jobs go to, and what goes around them; without an address the environment decides.
+
+    - ``redis``: ``redis://``, ``rediss://``, ``unix://``, or ``redis+sentinel://host:port,host:port/service/db``.
+    - ``middleware``: around each run, the first outermost: ``def timed(job, proceed): ...; proceed()``.
+    - ``client_middleware``: around each push; gets the payload's fields and may change them.
+    - ``death_handlers``: called with the payload's fields and the error when a job will not be tried again.
+    - ``on_recovered``: called with a dead process's identity and the payloads that it held.
+    - ``resend``: a push whose reply was lost is sent again under the same jid, instead of MaybeEnqueued.
+    - ``wait_replicas``: a push waits until so many replicas have it.
+
+    A worker that was given another address on its command line keeps that.
 
     Raises:
         kiqdoctor.connection.UrlError: the address is no Redis URL.
     """
-    address = resolve_url(redis, os.environ)
+    found = Settings(
+        _address(redis),
+        (namespace or os.environ.get("KIQDOCTOR_NAMESPACE") or "").rstrip(":") or None,
+        tuple(middleware),
+        tuple(client_middleware),
+        tuple(death_handlers),
+        tuple(on_recovered),
+        resend,
+        wait_replicas,
+    )
     with _current.lock:
-        _current.settings = Settings(address.url, (namespace or "").rstrip(":") or None)
+        _current.settings = found
+        _current.client = None
+
+
+def _address(option: str | None) -> str:
+    if option is not None and urlsplit(option).scheme in SENTINEL:
+        _sentinel(option)
+        return option
+    return resolve_url(option, os.environ).url
+
+
+def override(*, redis: str | None, namespace: str | None) -> None:
+    """What the command line says wins over what a module configured; the rest stays.
+
+    Raises:
+        kiqdoctor.connection.UrlError: the address is no Redis URL.
+    """
+    from dataclasses import replace
+
+    if redis is None and namespace is None:
+        current()
+        return
+    known = current() if _current.settings is not None or redis is None else Settings(_address(redis))
+    with _current.lock:
+        _current.settings = replace(
+            known,
+            url=_address(redis) if redis is not None else known.url,
+            namespace=namespace.rstrip(":") or None if namespace is not None else known.namespace,
+        )
         _current.client = None
 
 
@@ -78,14 +158,53 @@ def connect(settings: Settings, connections: int, *, name: str | None = None) ->
     from redis.retry import Retry
 
     options: dict[str, Any] = {
-        "max_connections": connections,
-        "timeout": READ_TIMEOUT,
         "socket_timeout": READ_TIMEOUT,
-        "socket_connect_timeout": 5.0,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
         "client_name": name,
         "protocol": 2,
         "health_check_interval": 0,
+        "driver_info": None,  # two commands fewer for each connection
     }
-    pool = redis.BlockingConnectionPool.from_url(settings.url, **options)
+    if urlsplit(settings.url).scheme in SENTINEL:
+        return _by_sentinel(settings.url, options)
+    pool = redis.BlockingConnectionPool.from_url(
+        settings.url, max_connections=connections, timeout=READ_TIMEOUT, **options
+    )
     return redis.Redis(connection_pool=pool)
+
+
+def _by_sentinel(url: str, options: dict[str, Any]) -> "Redis":
+    from redis.sentinel import Sentinel
+
+    hosts, service, database = _sentinel(url)
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    options.update(db=database)
+    if parts.scheme.startswith("rediss"):
+        options.update(ssl=True)
+    asked = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "password": query.get("sentinel_password")}
+    userinfo = parts.netloc.rpartition("@")[0]
+    if userinfo:
+        user, _, password = userinfo.partition(":")
+        options.update(username=unquote(user) or None, password=unquote(password) or None)
+    sentinel: Any = Sentinel
+    found: Redis = sentinel(hosts, sentinel_kwargs=asked).master_for(service, **options)
+    return found
+
+
+def _sentinel(url: str) -> tuple[list[tuple[str, int]], str, int]:
+    parts = urlsplit(url)
+    try:
+        hosts = []
+        for word in parts.netloc.rpartition("@")[2].split(","):
+            host, _, port = word.partition(":")
+            hosts.append((host, int(port or SENTINEL_PORT)))
+        service, _, database = parts.path.strip("/").partition("/")
+        if not service or not all(host for host, _ in hosts):
+            raise ValueError("it needs hosts and a service")
+        return hosts, service, int(database or 0)
+    except ValueError as error:
+        raise UrlError(
+            f"not a Sentinel URL: {error}; as in redis+sentinel://host:26379,host:26379/service/0"
+        ) from None

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from kiqdoctor.runtime import config
-from kiqdoctor.runtime.capsule import parse_queues
-from kiqdoctor.runtime.launcher import Launcher, Options, capsules
+from kiqdoctor.runtime.capsule import Capsule, parse_queues
+from kiqdoctor.runtime.launcher import Launcher, Options
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def embed(
     """
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
-    chosen = capsules(concurrency, parse_queues(queues))
+    chosen = Capsule("default", concurrency, parse_queues(queues))
     launcher = Launcher(Options(config.current(), chosen, timeout, fetch, tag, embedded=True))
     launcher.start()
     try:

@@ -1,8 +1,9 @@
 """What the user writes: ``@job``, and the ways to have it run."""
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import update_wrapper
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
+from kiqdoctor.text import clean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,7 +19,11 @@ R = TypeVar("R")
 REGISTRY: "dict[str, Job[Any, Any]]" = {}
 """Class on the wire -> job, of every module that has been imported."""
 
-RetryIn = Callable[[int, BaseException], int | None]
+RetryIn = Callable[[int, BaseException], Any]
+Exhausted = Callable[[dict[str, Any], BaseException], Any]
+Seconds = float | timedelta
+
+LONGEST_RETRY_FOR = 1_000_000_000  # seconds; as Sidekiq, which takes more for a mistaken epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +36,17 @@ class Options:
     dead: bool = True
     tags: tuple[str, ...] = ()
     retry_in: RetryIn | None = None
-
-    @property
-    def wire(self) -> dict[str, Any]:
-        """The options that readers of the payload know."""
-        found: dict[str, Any] = {"retry": self.retry, "queue": self.queue}
-        if self.backtrace:
-            found["backtrace"] = self.backtrace
-        if not self.dead:
-            found["dead"] = False
-        if self.tags:
-            found["tags"] = list(self.tags)
-        return found
+    retry_for: float | None = None
+    retry_queue: str | None = None
+    retries_exhausted: Exhausted | None = None
+    unique_for: float | None = None
+    expires_in: float | None = None
+    limit: int | None = None
+    rate: tuple[int, float] | None = None
+    timeout: float | None = None
+    at_most_once: bool = False
+    status: bool = False
+    wire: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 class Job(Generic[P, R]):
@@ -51,6 +56,11 @@ class Job(Generic[P, R]):
         self.function = function
         self.name = name
         self.options = options
+        self.shown = clean(name)
+        self.pace = 0.0  # seconds that one run took of late, for how many are fetched ahead
+        self.special = bool(options.limit or options.rate or options.timeout or options.status or options.at_most_once)
+        self.iterable = inspect.isgeneratorfunction(function)
+        self.asynchronous = inspect.iscoroutinefunction(function)
         update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,15 +70,19 @@ class Job(Generic[P, R]):
     def perform_async(self, *args: Any) -> str:
         """Have it run as soon as a worker is free; its jid.
 
-        Raises:
-            kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form.
-        """
-        return client.enqueue(self.name, [args], self.options.wire)[0]
+        With ``unique_for`` it is the jid of the job that is already waiting or running, where there is one.
 
-    def perform_in(self, delay: float | timedelta, *args: Any) -> str:
+        Raises:
+            kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
+            kiqdoctor.MaybeEnqueued: the reply was lost; it names the jid.
+            redis.exceptions.RedisError: Redis could not be reached or refused; nothing was pushed.
+        """
+        return client.enqueue_one(self.name, args, self.options)
+
+    def perform_in(self, delay: Seconds, *args: Any) -> str:
         """Have it run so many seconds from now, or after a timedelta; its jid."""
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-        return client.enqueue(self.name, [args], self.options.wire, at=SYSTEM.now() + seconds)[0]
+        return client.enqueue_one(self.name, args, self.options, at=SYSTEM.now() + seconds)
 
     def perform_at(self, when: float | datetime, *args: Any) -> str:
         """Have it run at epoch seconds or an aware datetime; its jid.
@@ -79,11 +93,14 @@ class Job(Generic[P, R]):
         if isinstance(when, datetime) and when.tzinfo is None:
             raise ValueError("perform_at needs an aware datetime: this one has no time zone")
         at = when.timestamp() if isinstance(when, datetime) else float(when)
-        return client.enqueue(self.name, [args], self.options.wire, at=at)[0]
+        return client.enqueue_one(self.name, args, self.options, at=at)
 
-    def perform_bulk(self, batch: Iterable[Sequence[Any]]) -> list[str]:
-        """Have it run once for each list of arguments; the jids, in order."""
-        return client.enqueue(self.name, list(batch), self.options.wire)
+    def perform_bulk(self, batch: Iterable[Sequence[Any]], *, at: float | None = None) -> list[str]:
+        """Have it run once for each list of arguments, a thousand in a round trip; the jids, in order.
+
+        ``at``: epoch seconds, for all of them.
+        """
+        return client.enqueue(self.name, list(batch), self.options, at=at)
 
     def __repr__(self) -> str:
         return f"<job {self.name}>"
@@ -97,19 +114,42 @@ def job(
     name: str | None = None,
     queue: str = "default",
     retry: bool | int = True,
+    retry_in: RetryIn | None = None,
+    retry_for: Seconds | None = None,
+    retry_queue: str | None = None,
+    retries_exhausted: Exhausted | None = None,
     backtrace: bool | int = False,
     dead: bool = True,
     tags: Sequence[str] = (),
-    retry_in: RetryIn | None = None,
+    unique_for: Seconds | None = None,
+    expires_in: Seconds | None = None,
+    limit: int | None = None,
+    rate: tuple[int, Seconds] | None = None,
+    timeout: Seconds | None = None,
+    at_most_once: bool = False,
+    status: bool = False,
 ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
 def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Make a job of a function: ``@job``, or ``@job(queue="mail", retry=5, name="RubyClass")``.
 
-    ``retry``: True for 25 times, a number, or False for none and no place among the dead. ``retry_in``: called with the
-    count and the exception, answers seconds or None for Sidekiq's own formula.
+    All times are seconds or timedeltas.
+
+    - ``retry``: True for 25 times, a number, or False for none and no place among the dead. ``retry_in(count, error)``
+      answers seconds, "kill", "discard", or None for Sidekiq's own formula. ``retry_for``: tried again that long,
+      however often. ``retry_queue``: where further tries go. ``retries_exhausted(fields, error)`` is called after the
+      last one, and may answer "discard". ``dead=False``: then it is gone instead of kept among the dead.
+    - ``unique_for``: while one with the same arguments waits or runs, at most so long, no second one is pushed.
+    - ``expires_in``: it is dropped where it has not begun by then.
+    - ``limit``: so many at once in the whole fleet. ``rate=(10, 60)``: ten in each sixty seconds, in the whole fleet.
+    - ``timeout``: after it ``kiqdoctor.current().checkpoint()`` raises; nothing else ends a job.
+    - ``at_most_once``: what a killed process was running goes to the dead instead of running again.
+    - ``status``: its state can be asked for by ``kiqdoctor.Status(jid)``.
+
+    A generator function is an iterable job: each value that it yields is where to go on after an interruption, and
+    comes back as the keyword ``cursor``. An ``async def`` runs on the process's one event loop.
 
     Raises:
-        ValueError: an empty queue, a negative retry, or a name that another function has.
+        ValueError: an option that cannot be, or a name that another function has.
     """
     settings = _options(options)
 
@@ -119,18 +159,72 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
         if known is not None and _place(known.function) != _place(wrapped):
             raise ValueError(f"two jobs are called {made.name}: {_place(known.function)} and {_place(wrapped)}")
         REGISTRY[made.name] = made
+        if not client.TRANSACTIONS.isdisjoint(sys.modules):
+            from kiqdoctor.runtime import committing
+
+            committing.watch()
         return made
 
     return make if function is None else make(function)
 
 
 def _options(words: dict[str, Any]) -> Options:
+    known = {one.name for one in fields(Options)} - {"wire"}
+    if unknown := words.keys() - known:
+        raise ValueError(f"a job has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    for name in ("retry_for", "unique_for", "expires_in", "timeout"):
+        if words.get(name) is not None:
+            words[name] = _seconds(name, words[name])
+    if words.get("rate") is not None:
+        words["rate"] = _rate(words["rate"])
     options = Options(**{**words, "tags": tuple(words.get("tags", ()))})
+    _check(options)
+    options.wire.update(_wire(options))
+    return options
+
+
+def _seconds(name: str, value: Any) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_RETRY_FOR:
+        raise ValueError(f"{name} must be a positive number of seconds or a timedelta, not {value!r}")
+    return float(seconds)
+
+
+def _rate(value: Any) -> tuple[int, float]:
+    try:
+        count, every = value
+    except (TypeError, ValueError):
+        raise ValueError(f"rate must be (how many, in how many seconds), not {value!r}") from None
+    if type(count) is not int or count < 1:
+        raise ValueError(f"rate must allow at least one job, not {count!r}")
+    return count, _seconds("rate", every)
+
+
+def _check(options: Options) -> None:
     if not options.queue or type(options.queue) is not str:
         raise ValueError("a job's queue must be a name")
     if type(options.retry) not in {bool, int} or options.retry < 0:
         raise ValueError(f"retry must be True, False or a number of times, not {options.retry!r}")
-    return options
+    if options.limit is not None and (type(options.limit) is not int or options.limit < 1):
+        raise ValueError(f"limit must be a number of jobs, not {options.limit!r}")
+
+
+def _wire(options: Options) -> dict[str, Any]:
+    """The options that readers of the payload know, Ruby's among them."""
+    found: dict[str, Any] = {"retry": options.retry, "queue": options.queue}
+    if options.backtrace:
+        found["backtrace"] = options.backtrace
+    if not options.dead:
+        found["dead"] = False
+    if options.tags:
+        found["tags"] = list(options.tags)
+    if options.retry_for is not None:
+        found["retry_for"] = int(options.retry_for)
+    if options.retry_queue:
+        found["retry_queue"] = options.retry_queue
+    if options.at_most_once:
+        found["at_most_once"] = True
+    return found
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -1,66 +1,26 @@
 """One thread: fetch, run, and see to it that the job leaves in one of the ways that there are."""
 
-import random
 import threading
-import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import log
-from kiqdoctor.runtime.fetch import FencedError, Fetch, Work
-from kiqdoctor.runtime.job import REGISTRY, Job
-from kiqdoctor.runtime.retrying import Ending, after_failure
+from kiqdoctor.runtime.board import Board, Slot
+from kiqdoctor.runtime.fetch import Ending, FencedError, Fetch, Work
+from kiqdoctor.runtime.iterating import InterruptedError_
+from kiqdoctor.runtime.job import Job
+from kiqdoctor.runtime.middleware import Running
+from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, shown, suspicious, unknown
 from kiqdoctor.text import clean
-from kiqdoctor.wire.heartbeat import Work as InFlight
-from kiqdoctor.wire.payload import Payload, PayloadError, read
+from kiqdoctor.wire.codec import NotJsonError, decode
 
-RETRY_FETCH = 1.0  # seconds between tries while Redis is away
-
-
-class UnknownJobError(Exception):
-    """No imported module defines this class."""
-
-
-@dataclass
-class Board:
-    """What all processors of a process do: jobs in flight by thread since when, and counters since the last beat."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    works: dict[str, tuple[Work, float]] = field(default_factory=dict)
-    processed: int = 0
-    failed: int = 0
-
-    def started(self, thread: str, work: Work, now: float) -> None:
-        """A job begins."""
-        self.works[thread] = (work, now)
-
-    def ended(self, thread: str, *, failed: bool) -> None:
-        """It ends; a failure counts as processed too, as in Sidekiq."""
-        self.works.pop(thread, None)
-        with self.lock:
-            self.processed += 1
-            self.failed += failed
-
-    @property
-    def in_flight(self) -> list[InFlight]:
-        """As the heartbeat tells it."""
-        works = self.works.copy()
-        return [InFlight(thread, work.queue, work.payload, now) for thread, (work, now) in works.items()]
-
-    def counted(self) -> tuple[int, int]:
-        """Take the counters."""
-        with self.lock:
-            counts = (self.processed, self.failed)
-            self.processed = self.failed = 0
-            return counts
-
-    def put_back(self, processed: int, failed: int) -> None:
-        """They could not be told."""
-        with self.lock:
-            self.processed += processed
-            self.failed += failed
+AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
+TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
+PACE: Final = 1 / 16  # weight of the latest run in a class's pace
+REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
+TRACE: Final = 50  # lines of a failure's traceback in the log
 
 
 class Processor:
@@ -68,104 +28,183 @@ class Processor:
 
     def __init__(
         self,
+        number: int,
         fetch: Fetch,
         board: Board,
+        performer: Performer,
         *,
         stopping: Callable[[], bool],
         fenced: Callable[[], None],
         clock: Clock = SYSTEM,
-        draw: Callable[[], float] = random.random,
     ) -> None:
-        self._fetch, self._board = fetch, board
-        self._stopping, self._fenced = stopping, fenced
-        self._clock, self._draw = clock, draw
+        self._number = number
+        self._fetch, self._performer = fetch, performer
+        self._stopping, self._fenced, self._clock = stopping, fenced, clock
+        self._seat, self._board = board.seat(), board
         self.abandoned = False
-        self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.processor")
+        self.thread = threading.Thread(target=self.run, daemon=True, name=f"kiq.processor {number}")
 
     def run(self) -> None:
         """The thread's whole life."""
+        self._seat.name, self._seat.ident = log.own_thread_id(), threading.get_ident()
+        take, process, stopping, number = self._fetch.take, self.process, self._stopping, self._number
         down_since = 0.0
-        while not self._stopping():
+        while not stopping():
             try:
-                work = self._fetch.take(self._stopping)
+                work = take(number)
             except FencedError:
                 self._fenced()
                 continue
             except Exception as error:  # noqa: BLE001 - whatever Redis does, a worker waits and goes on
                 if not down_since:
                     down_since = self._clock.monotonic()
-                    log.warn(f"fetch: {type(error).__name__}: {error}")
-                time.sleep(RETRY_FETCH)
+                    log.warn_seldom(f"fetch: {type(error).__name__}: {error}")
+                self._pause()
                 continue
             if down_since:
                 log.info(f"Redis is online, {self._clock.monotonic() - down_since:.1f} s downtime")
                 down_since = 0.0
             if work is not None:
-                self.process(work)
+                process(work)
+
+    def _pause(self) -> None:
+        self._clock.sleep(AWAY * (0.5 + self._performer.draw()))
 
     def process(self, work: Work) -> None:
         """Run one job and let it go."""
-        thread = log.own_thread_id()
-        self._board.started(thread, work, self._clock.now())
-        failure: BaseException | None = None
+        fetch = self._fetch
+        began = boottime()
+        if began >= fetch.lease.good_until:
+            fetch.put_back(work)
+            self._fenced()
+            self._clock.sleep(TURN)
+            return
         try:
-            ending = self._performed(work)
+            fields = decode(work.payload)
+            name = fields["class"]
+            job = self._performer.registry.get(name)
+            args, jid = fields["args"], fields["jid"]
+        except (NotJsonError, KeyError, TypeError):
+            self._odd(work, began)
+            return
+        if job is None or len(fields) > PLAIN_FIELDS or job.special or type(args) is not list or type(jid) is not str:
+            self._special(work, fields, job, began)
+            return
+        self._run(work, fields, job, args, jid, began)
+
+    def _run(self, work: Work, fields: dict[str, Any], job: Job[Any, Any], args: list[Any], jid: str, began: float) -> None:
+        seat = self._seat
+        words, told = (job.shown, jid if jid.isalnum() else clean(jid)) if len(fields) <= PLAIN_FIELDS else (
+            shown(fields), clean(jid))  # fmt: skip
+        first = [True]
+        seat.slot = Slot(work, began, words, told, first)
+        running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset)
+        try:
+            self._performer.run(job, running)
+        except InterruptedError_:
+            self._end(seat, failed=False)
+            log.info("interrupted: it goes on where it was", f"class={words} jid={told} ")
+            self._let_go(work, self._performer.given_back(job, fields, work))
+            return
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
-            failure = error
-            ending = None
-        finally:
-            self._board.ended(thread, failed=failure is not None)
+            self._failed(work, fields, job, error, began)
+            return
+        ended = boottime()
+        try:
+            first.pop()
+        except IndexError:
+            announced = True
+        else:
+            announced = False
+        seat.slot = None
+        seat.processed += 1
+        took = ended - began
+        job.pace += (took - job.pace) * PACE
+        if job.pace > self._fetch.slowest:
+            self._fetch.slowest = job.pace
+        log.job_done((began, ended, seat.name, words, told, announced))
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
-        if failure is not None:
-            ending = after_failure(work.payload, work.queue, _job(work), failure, self._clock.now(), self._draw())
-        self._let_go(work, ending)
+        if len(fields) > PLAIN_FIELDS or job.special:
+            self._let_go(work, self._performer.ending(job, fields, "done", ()))
+        else:
+            self._fetch.done(work)
 
-    def _performed(self, work: Work) -> Ending | None:
-        try:
-            payload = read(work.payload)
-        except PayloadError as error:
-            log.warn(f"invalid payload moved to dead: {error}")
-            return Ending("dead", self._clock.now(), work.payload)
-        context = f"class={clean(payload.shown_class)} jid={clean(payload.jid)} "
-        began = self._clock.monotonic()
-        log.job("start", context)
-        try:
-            _find(payload)(*payload.args)
-        except BaseException as error:
-            elapsed = self._clock.monotonic() - began
-            log.warn(f"fail: {type(error).__name__}: {error}", f"{context}elapsed={elapsed:.3f} ")
-            raise
-        log.job("done", f"{context}elapsed={self._clock.monotonic() - began:.3f} ")
-        return None
+    @staticmethod
+    def _end(seat: Any, *, failed: bool) -> None:
+        seat.slot = None
+        seat.processed += 1
+        seat.failed += failed
 
-    def _let_go(self, work: Work, ending: Ending | None) -> None:
+    def _failed(self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, error: BaseException, began: float) -> None:
+        self._end(self._seat, failed=True)
+        words = f"class={shown(fields)} jid={clean(str(fields.get('jid')))} elapsed={boottime() - began:.3f} "
+        lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
+        log.warn("fail: " + "\n".join(lines[-TRACE:] if job is not None else lines[-1:]), words)
+        if not self.abandoned:
+            self._let_go(work, self._performer.failed(job, fields, work, error))
+
+    def _special(self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, began: float) -> None:
+        """A payload that asks for more than to be run."""
+        alone = suspicious(fields)
+        if alone and not self._fetch.alone(self._number):
+            self._fetch.give_back([work])
+            self._clock.sleep(TURN)
+            return
+        try:
+            self._checked(work, fields, job, began)
+        finally:
+            if alone:
+                self._fetch.together()
+
+    def _checked(self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, began: float) -> None:
+        try:
+            refused = self._performer.before(job, fields, work)
+        except Exception as error:  # noqa: BLE001 - Redis could not say whether there is room: as if there were none
+            log.warn_seldom(f"limits: {type(error).__name__}: {error}")
+            self._pause()
+            self._let_go(work, self._performer.given_back(job, fields, work)) if job is not None else None
+            return
+        if refused is not None:
+            if refused.word == "gone":
+                log.info("expired: it is not run", f"class={shown(fields)} jid={clean(str(fields.get('jid')))} ")
+            self._let_go(work, refused)
+        elif job is None:
+            name = fields.get("class")
+            self._failed(work, fields, None, unknown(clean(str(name)), self._performer.registry), began)
+        else:
+            args, jid = fields.get("args"), fields.get("jid")
+            self._run(work, fields, job, args if isinstance(args, list) else [], str(jid or ""), began)
+
+    def _odd(self, work: Work, began: float) -> None:
+        """What is no payload, or lacks what a payload must have."""
+        try:
+            fields = decode(work.payload)
+        except NotJsonError as error:
+            fields = error
+        if not isinstance(fields, dict):
+            log.warn(f"invalid payload moved to dead: {fields if isinstance(fields, Exception) else 'no JSON object'}")
+            self._let_go(work, self._performer.unreadable(work))
+            return
+        name = fields.get("class")
+        job = self._performer.registry.get(name) if isinstance(name, str) else None
+        self._special(work, fields, job, began)
+
+    def _let_go(self, work: Work, ending: Ending) -> None:
         """Until Redis has heard of it; the job must not be lost because Redis is away for a while."""
-        while True:
+        refusals = 0
+        while not self.abandoned:
             try:
-                if ending is None:
-                    self._fetch.done(work)
-                else:
+                if ending:
                     self._fetch.send_on(work, ending)
+                else:
+                    self._fetch.done(work)
             except Exception as error:  # noqa: BLE001
-                log.warn(f"the end of a job could not be told yet: {type(error).__name__}: {error}")
-                if self.abandoned:
+                log.warn_seldom(f"the end of a job could not be told yet: {type(error).__name__}: {error}")
+                refusals += "WRONGTYPE" in str(error)
+                if refusals >= REFUSALS:
+                    log.warn(f"{clean(work.home.key)} keeps a job that its new place refuses: {error}")
                     return
-                time.sleep(RETRY_FETCH)
+                self._pause()
             else:
                 return
-
-
-def _job(work: Work) -> "Job[..., Any] | None":
-    try:
-        return REGISTRY.get(read(work.payload).job_class)
-    except PayloadError:
-        return None
-
-
-def _find(payload: Payload) -> "Job[..., Any]":
-    found = REGISTRY.get(payload.job_class)
-    if found is None:
-        modules = ", ".join(sorted({one.function.__module__ for one in REGISTRY.values()})) or "none"
-        raise UnknownJobError(f"no job is called {payload.job_class}; modules with jobs that were imported: {modules}")
-    return found

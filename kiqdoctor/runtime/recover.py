@@ -1,187 +1,205 @@
 """The jobs of the dead: private lists whose process holds no lease go back to their queues."""
 
-import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import log, lua
-from kiqdoctor.runtime.fetch import DEAD_AGE, DEAD_SIZE
+from kiqdoctor.runtime import batches, log, lua
+from kiqdoctor.runtime.config import Settings
+from kiqdoctor.runtime.fetch import Step, buried
+from kiqdoctor.runtime.lease import LANES, Account, Lease, Seat, close_account
+from kiqdoctor.runtime.leaving import Leaving
+from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
-from kiqdoctor.wire.keys import Keys
-from kiqdoctor.wire.payload import PayloadError, read
+from kiqdoctor.wire.payload import Payload, PayloadError, read
+from kiqdoctor.wire.stamps import stamp
 
 if TYPE_CHECKING:
     from redis import Redis
 
-LEASE = 15  # seconds
-RENEW = 5.0  # seconds
-SCAN = 3.0  # seconds
-POISON = 3  # deaths with the same job in flight
+SCAN: Final = 3.0  # seconds
+LOCK: Final = 2_900  # milliseconds; one process of the fleet at a time looks at other hosts
+POISON: Final = 3  # deaths with the same job in flight
+REMEMBERED: Final = 100  # recoveries
+REMEMBERED_FOR: Final = 7 * 24 * 3600  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a process sits: enough for a neighbour to see that it is gone."""
-
-    boot: str
-    namespace: str
-    pid: int
-    started: str
-
-    @classmethod
-    def here(cls) -> "Seat":
-        """Ours."""
-        return cls(
-            _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"), os.getpid(), _started(os.getpid())
-        )
-
-    def gone(self, other: "Seat") -> bool:
-        """Whether the other sits on this host and has ended."""
-        if not self.boot or (self.boot, self.namespace) != (other.boot, other.namespace):
-            return False
-        return _started(other.pid) != other.started
+class PoisonError(Exception):
+    """A job was in flight each time when several processes died."""
 
 
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+class InterruptedOnceError(Exception):
+    """A process was killed while it held a job that may run at most once."""
 
 
-def _link(path: str) -> str:
-    try:
-        return str(Path(path).readlink())
-    except OSError:
-        return ""
+@dataclass
+class Found:
+    """What one dead process left: jobs taken back, and those that were buried."""
 
+    back: list[dict[str, Any]] = field(default_factory=list)
+    buried: list[dict[str, Any]] = field(default_factory=list)
 
-def _started(pid: int) -> str:
-    cells = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return cells[19] if len(cells) > 19 and cells[0] != "Z" else ""  # noqa: PLR2004 - the start's place in the line
-
-
-class Lease:
-    """Our right to hold jobs: renewed by a plain EXPIRE, which a full Redis still takes."""
-
-    def __init__(
-        self, client: "Redis", keys: Keys, identity: str, queues: tuple[str, ...], clock: Clock = SYSTEM
-    ) -> None:
-        self._client, self._keys, self._clock = client, keys, clock
-        self.identity = identity
-        self._entry = codec.encode({"queues": list(queues), "seat": _fields(Seat.here())})
-        self.since = clock.monotonic()
-
-    def acquire(self) -> None:
-        """Lease and index together, before the first fetch."""
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.set(self._keys.lease(self.identity), "1", ex=LEASE)
-            pipe.hset(self._keys.index, self.identity, self._entry)
-            pipe.execute()
-        self.since = self._clock.monotonic()
-
-    def renew(self) -> bool:
-        """Whether it was still ours."""
-        return bool(self._client.expire(self._keys.lease(self.identity), LEASE))
-
-    def release(self) -> None:
-        """We hold nothing any more."""
-        self._client.delete(self._keys.lease(self.identity))
-        self._client.hdel(self._keys.index, self.identity)
-
-
-def _fields(seat: Seat) -> dict[str, Any]:
-    return {"boot": seat.boot, "namespace": seat.namespace, "pid": seat.pid, "started": seat.started}
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return len(self.back) + len(self.buried)
 
 
 class Recovery:
-    """One thread of each process looks for the dead, one process of the fleet at a time."""
+    """One thread of each process looks for the dead of its host, and one process of the fleet for the others."""
 
-    def __init__(self, client: "Redis", keys: Keys, lease: Callable[[], Lease], stop: threading.Event,
+    def __init__(self, client: "Redis", settings: Settings, lease: Callable[[], Lease], stop: threading.Event,
                  clock: Clock = SYSTEM) -> None:  # fmt: skip
-        self._client, self._keys, self._lease, self._stop, self._clock = client, keys, lease, stop, clock
-        self._leave = client.register_script(lua.source("leave"))
+        self._client, self._settings, self._lease, self._stop, self._clock = client, settings, lease, stop, clock
+        self._keys = settings.keys
+        self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
         self._here = Seat.here()
         self.recovered = 0
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.recovery")
 
     def run(self) -> None:
-        """Look every few seconds until stopped."""
-        while not self._stop.wait(SCAN):
+        """Look at once, and every few seconds until stopped."""
+        wait = 0.2
+        while not self._stop.wait(wait):
+            wait = SCAN
             try:
                 self.scan()
             except Exception as error:  # noqa: BLE001 - Redis may be away; the next round tries again
-                log.warn(f"recovery: {type(error).__name__}: {error}")
+                log.warn_seldom(f"recovery: {type(error).__name__}: {error}")
 
     def scan(self) -> int:
         """Give back the jobs of every process that is proven dead; how many."""
-        if not self._client.set(self._keys.name("kiq:recovering"), self._lease().identity, nx=True, ex=5):
-            return 0
-        count = 0
         index: Any = self._client.hgetall(self._keys.index)
-        for raw_identity, entry in index.items():
-            identity = raw_identity.decode("utf-8", "replace")
-            if identity != self._lease().identity and self._dead(identity, entry):
-                count += self._give_back(identity, entry)
-        self.recovered += count
-        return count
-
-    def _dead(self, identity: str, entry: bytes) -> bool:
-        """Its lease ran out while we renewed ours for a whole lease, or it sat here and is gone."""
-        if self._here.gone(_seat(entry)):
+        ours = self._lease().identity
+        others = {raw.decode("utf-8", "replace"): Account.read(entry) for raw, entry in index.items()}
+        others.pop(ours, None)
+        neighbours = {identity for identity, account in others.items() if self._here.gone(account.seat)}
+        for identity in neighbours:
             self._client.delete(self._keys.lease(identity))
-            return True
-        sure = self._clock.monotonic() - self._lease().since > LEASE
-        return sure and not self._client.exists(self._keys.lease(identity))
+        dead = neighbours | self._silent(set(others) - neighbours)
+        return sum(self._take_back(identity, others[identity]) for identity in sorted(dead))
 
-    def _give_back(self, identity: str, entry: bytes) -> int:
-        queues = _queues(entry)
-        count = sum(self._queue(identity, queue) for queue in queues)
-        lists = [self._keys.private(identity, queue) for queue in queues]
-        self._forget(keys=[self._keys.lease(identity), self._keys.index, *lists], args=[identity])
-        if count:
-            log.warn(f"recovered {count} jobs of {identity}, which is dead")
-        return count
+    def _silent(self, identities: set[str]) -> set[str]:
+        """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death."""
+        if not identities or not self._lease().steady:
+            return set()
+        if not self._client.set(self._keys.recovering, self._lease().identity, nx=True, px=LOCK):
+            return set()
+        ordered = sorted(identities)
+        with self._client.pipeline(transaction=False) as pipe:
+            for identity in ordered:
+                pipe.exists(self._keys.lease(identity))
+            held = pipe.execute()
+        return {identity for identity, there in zip(ordered, held, strict=True) if not there}
 
-    def _queue(self, identity: str, queue: str) -> int:
-        private = self._keys.private(identity, queue)
-        raws: Any = self._client.lrange(private, 0, -1)
-        return sum(self._job(private, queue, raw) for raw in raws)
+    def _take_back(self, identity: str, account: Account) -> int:
+        lists = [(self._keys.private(identity, lane, queue), queue) for lane in LANES for queue in account.queues]
+        jobs = [(key, queue, raw) for key, queue in lists for raw in self._listed(key)]
+        read_jobs = [(key, queue, raw, _read(raw)) for key, queue, raw in jobs]
+        suspects = any(_deaths(payload) for *_, payload in read_jobs if payload is not None)
+        found = Found()
+        for key, queue, raw, payload in read_jobs:
+            if not self._one(identity, key, queue, raw, payload, found, spare=suspects):
+                return found.count  # it lives: it has its lease again
+        close_account(self._forget, self._keys, identity, account.queues)
+        self._tell(identity, found)
+        return found.count
 
-    def _job(self, private: str, queue: str, raw: bytes) -> int:
+    def _listed(self, key: str) -> list[bytes]:
+        """Newest first: the oldest is pushed last, and so it is taken next."""
+        found: Any = self._client.lrange(key, 0, -1)
+        return list(found)
+
+    def _one(self, identity: str, key: str, queue: str, raw: bytes, payload: Payload | None, found: Found, *,
+             spare: bool) -> bool:  # fmt: skip
+        """One job; False where its process turned out to live."""
         now = self._clock.now()
-        try:
-            payload = read(raw)
-        except PayloadError:
-            return self._moved([private, self._keys.dead], [raw, raw, "zset", repr(now), now - DEAD_AGE, DEAD_SIZE])
-        before = payload.fields.get("recovered")
-        deaths = (before if isinstance(before, int) else 0) + 1
+        if payload is None:
+            return self._moved(identity, key, raw, buried(self._keys.dead, raw, now)) >= 0
+        before = _deaths(payload)
+        deaths = before if spare and not before else before + 1
+        again = payload.with_(recovered=deaths) if deaths else payload
+        error = self._fatal(payload, deaths)
+        if error is None:
+            back = Step("RPUSH", self._keys.queue(queue), (again.encode(),))
+            moved = self._moved(identity, key, raw, (back, self._slot(identity, payload)))
+            if moved == 1:
+                found.back.append(again.fields)
+            return moved >= 0
+        said = again.with_(error_class=f"kiqdoctor.{type(error).__name__.removesuffix('Error')}", error_message=str(error),
+                           failed_at=payload.fields.get("failed_at", stamp(now)))  # fmt: skip
+        keep = payload.fields.get("dead", True) is not False
+        steps = buried(self._keys.dead, said.encode(), now) if keep else ()
+        moved = self._moved(identity, key, raw, (*steps, *self._closing(identity, payload)))
+        if moved == 1:
+            found.buried.append(said.fields)
+            self._died(said.fields, error)
+        return moved >= 0
+
+    @staticmethod
+    def _fatal(payload: Payload, deaths: int) -> Exception | None:
+        if payload.fields.get("at_most_once") is True:
+            return InterruptedOnceError("its process died while it held this job, which may run at most once")
         if deaths >= POISON:
-            said = f"in flight when {deaths} processes died"
-            buried = payload.with_(recovered=deaths, error_class="kiqdoctor.Poison", error_message=said).encode()
-            return self._moved([private, self._keys.dead], [raw, buried, "zset", repr(now), now - DEAD_AGE, DEAD_SIZE])
-        again = payload.with_(recovered=deaths).encode()
-        return self._moved([private, self._keys.queue(queue)], [raw, again, "list", 0, "", 0])
+            return PoisonError(f"in flight when {deaths} processes died")
+        return None
 
-    def _moved(self, keys: list[str], args: list[Any]) -> int:
-        return int(self._leave(keys=keys, args=args))
+    def _slot(self, identity: str, payload: Payload) -> Step:
+        return Step("ZREM", self._keys.slots(payload.job_class), (f"{identity}|{payload.jid}",))
+
+    def _closing(self, identity: str, payload: Payload) -> tuple[Step, ...]:
+        steps = [self._slot(identity, payload)]
+        batch, lock = payload.fields.get(batches.FIELD), payload.fields.get("kiq_lock")
+        if isinstance(batch, str):
+            steps.append(batches.closing(self._keys, batch, payload.jid, "failed"))
+        if isinstance(lock, str):
+            steps.append(Step("DELIF", self._keys.unique(lock), (payload.jid,)))
+        return tuple(steps)
+
+    def _moved(self, identity: str, key: str, raw: bytes, steps: Sequence[Step]) -> int:
+        return self._leaving.leave(key, raw, steps, lease=self._keys.lease(identity), dead=True)
+
+    def _died(self, fields: dict[str, Any], error: Exception) -> None:
+        log.warn(f"buried: {error}", f"class={clean(str(fields.get('class')))} jid={clean(str(fields.get('jid')))} ")
+        for handler in self._settings.death_handlers:
+            self._guarded(partial(handler, dict(fields), error))
+
+    @staticmethod
+    def _guarded(call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except Exception as fault:  # noqa: BLE001 - the user's callable must not stop the recovery
+            log.warn(f"handler: {type(fault).__name__}: {fault}")
+
+    def _tell(self, identity: str, found: Found) -> None:
+        """The log, a counter, what the doctor reads, and the user's own callables."""
+        if not found.count:
+            return
+        self.recovered += found.count
+        log.warn(f"recovered {found.count} jobs of {clean(identity)}, which is dead; {len(found.buried)} were buried")
+        entry = codec.encode({"at": self._clock.now(), "identity": identity, "by": self._lease().identity,
+                              "jobs": found.count, "buried": len(found.buried)})  # fmt: skip
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.incrby(self._keys.recovered, found.count)
+            pipe.lpush(self._keys.recoveries, entry)
+            pipe.ltrim(self._keys.recoveries, 0, REMEMBERED - 1)
+            pipe.expire(self._keys.recoveries, REMEMBERED_FOR)
+            pipe.execute()
+        for callback in self._settings.on_recovered:
+            self._guarded(partial(callback, identity, [*found.back, *found.buried]))
 
 
-def _seat(entry: bytes) -> Seat:
+def _read(raw: bytes) -> Payload | None:
     try:
-        found = codec.decode(entry)["seat"]
-        return Seat(str(found["boot"]), str(found["namespace"]), int(found["pid"]), str(found["started"]))
-    except (codec.NotJsonError, KeyError, TypeError, ValueError):
-        return Seat("", "", 0, "")
+        return read(raw)
+    except PayloadError:
+        return None
 
 
-def _queues(entry: bytes) -> list[str]:
-    try:
-        return [str(name) for name in codec.decode(entry)["queues"]]
-    except (codec.NotJsonError, KeyError, TypeError):
-        return []
+def _deaths(payload: Payload) -> int:
+    found = payload.fields.get("recovered")
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0

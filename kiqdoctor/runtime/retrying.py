@@ -1,53 +1,125 @@
-"""What becomes of a job that failed: tried again, dead, or gone. Pure but for the random fraction that it is given."""
+"""What becomes of a job that failed: tried again, dead, or gone. Pure but for the user's own callables."""
 
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
+from kiqdoctor.runtime import log
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.wire import backoff
 from kiqdoctor.wire.payload import Payload, PayloadError, failed, pack_backtrace, read
 
-BACKTRACE_LINES = 1_000
+BACKTRACE_LINES: Final = 1_000
+_HARMLESS: Final = str.maketrans("<>&", "()+")
+DeathHandler = Callable[[dict[str, Any], BaseException], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """Where the job goes: "retry" or "dead" with its score and its new payload, or "" for nowhere."""
+class Fate:
+    """Where the job goes: "retry" or "dead" with its score (epoch seconds) and new payload, or "" for nowhere.
+
+    ``died``: it will not be tried again, so death handlers hear of it; ``exhausted``: the job's own callable does.
+    """
 
     place: str = ""
     score: float = 0.0
     payload: bytes = b""
+    died: bool = False
 
 
 def after_failure(
-    raw: bytes, queue: str, job: Job[..., object] | None, error: BaseException, now: float, fraction: float
-) -> Ending:
+    raw: bytes,
+    queue: str,
+    job: Job[..., object] | None,
+    error: BaseException,
+    now: float,
+    fraction: float,
+    handlers: Sequence[DeathHandler] = (),
+) -> Fate:
     """As Sidekiq decides it: the original payload is counted up, whatever middleware saw."""
     try:
         payload = read(raw)
     except PayloadError:
-        return Ending("dead", now, raw)
-    limit = backoff.limit(payload.fields.get("retry", job.options.retry if job else True))
+        return Fate("dead", now, raw)
+    retry = payload.fields.get("retry")
+    if retry is None:
+        retry = job.options.retry if job else True
+    limit = backoff.limit(retry)
     if limit is None:
-        return Ending()
+        _tell(handlers, payload.fields, error)
+        return Fate(died=True)
     counted = _counted(payload, queue, error, now)
+    chosen = _chosen(job, counted.retry_count or 0, error)
+    if chosen == "discard":
+        _tell(handlers, counted.fields, error)
+        return Fate(died=True)
+    if chosen == "kill" or _spent(counted, limit, now):
+        return _exhausted(counted, job, error, now, handlers)
     count = counted.retry_count or 0
-    if count >= limit:
-        keep = payload.fields.get("dead", job.options.dead if job else True)
-        return Ending("dead", now, counted.encode()) if keep is not False else Ending()
-    return Ending("retry", now + _delay(job, count, error, fraction), counted.encode())
+    if isinstance(chosen, int):
+        delay = chosen + backoff.jitter(count, fraction)
+    else:
+        delay = backoff.delay(count, fraction)
+    return Fate("retry", now + delay, counted.encode())
+
+
+def _spent(counted: Payload, limit: int, now: float) -> bool:
+    """``retry_for`` replaces the count, as from Sidekiq 8.1 on."""
+    window = counted.fields.get("retry_for")
+    since = counted.at("failed_at")
+    if isinstance(window, int | float) and not isinstance(window, bool) and since is not None:
+        return since + window < now
+    return (counted.retry_count or 0) >= limit
+
+
+def _exhausted(
+    counted: Payload, job: "Job[..., object] | None", error: BaseException, now: float, handlers: Sequence[DeathHandler]
+) -> Fate:
+    answer = None
+    if job is not None and job.options.retries_exhausted is not None:
+        answer = _guarded("retries_exhausted", job.options.retries_exhausted, counted.fields, error)
+    _tell(handlers, counted.fields, error)
+    keep = counted.fields.get("dead", job.options.dead if job else True)
+    if answer == "discard" or keep is False:
+        return Fate(died=True)
+    return Fate("dead", now, counted.encode(), died=True)
+
+
+def _tell(handlers: Sequence[DeathHandler], fields: dict[str, Any], error: BaseException) -> None:
+    for handler in handlers:
+        _guarded("death handler", handler, fields, error)
+
+
+def _guarded(what: str, handler: DeathHandler, fields: dict[str, Any], error: BaseException) -> Any:
+    """A fault in the user's callable is logged; the job goes where it goes."""
+    try:
+        return handler(dict(fields), error)
+    except Exception as fault:  # noqa: BLE001
+        log.warn(f"{what}: {type(fault).__name__}: {fault}")
+        return None
 
 
 def _counted(payload: Payload, queue: str, error: BaseException, now: float) -> Payload:
-    name = type(error).__qualname__ if type(error).__module__ == "builtins" else (
-        f"{type(error).__module__}.{type(error).__qualname__}")  # fmt: skip
-    counted = failed(payload, name, _message(error), queue, now)
+    counted = failed(payload, error_name(error), _message(error), queue, now)
+    counted.fields.pop("recovered", None)  # it came to an end: it does not kill
     wanted = payload.fields.get("backtrace")
     if not wanted:
         return counted
-    lines = [line for chunk in traceback.format_exception(error) for line in chunk.rstrip().split("\n")]
-    kept = lines[-wanted:] if isinstance(wanted, int) and wanted is not True else lines[:BACKTRACE_LINES]
-    return counted.with_(error_backtrace=pack_backtrace(kept))
+    kept = wanted if isinstance(wanted, int) and wanted is not True else BACKTRACE_LINES
+    return counted.with_(error_backtrace=pack_backtrace(_frames(error)[:kept]))
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Places in code and nothing else, innermost first: Sidekiq's web UI shows them as they are, as HTML."""
+    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    return [f"{one.filename}:{one.lineno}:in `{one.name}'".translate(_HARMLESS) for one in frames]
+
+
+def error_name(error: BaseException) -> str:
+    """The class as Python spells it: builtins without their module."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _message(error: BaseException) -> str:
@@ -57,12 +129,15 @@ def _message(error: BaseException) -> str:
         return "!!! the exception's message raised an exception itself"
 
 
-def _delay(job: "Job[..., object] | None", count: int, error: BaseException, fraction: float) -> int:
-    if job is not None and job.options.retry_in is not None:
-        try:
-            chosen = job.options.retry_in(count, error)
-        except Exception:  # noqa: BLE001 - a fault in the user's formula falls back to ours
-            chosen = None
-        if chosen is not None and chosen > 0:
-            return int(chosen) + backoff.jitter(count, fraction)
-    return backoff.delay(count, fraction)
+def _chosen(job: "Job[..., object] | None", count: int, error: BaseException) -> int | str | None:
+    """What ``retry_in`` says: whole seconds, "kill", "discard", or None for the usual."""
+    if job is None or job.options.retry_in is None:
+        return None
+    try:
+        chosen = job.options.retry_in(count, error)
+    except Exception as fault:  # noqa: BLE001 - a fault in the user's formula falls back to ours
+        log.warn(f"retry_in of {job.shown}: {type(fault).__name__}: {fault}")
+        return None
+    if chosen in ("kill", "discard"):
+        return str(chosen)
+    return int(chosen) if isinstance(chosen, int | float) and not isinstance(chosen, bool) and chosen > 0 else None

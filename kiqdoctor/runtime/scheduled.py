@@ -33,7 +33,7 @@ class Poller:
                 self.poll()
                 wait = self._interval(max(1, self._client.scard(self._keys.processes)))
             except Exception as error:  # noqa: BLE001 - Redis may be away; the next round tries again
-                log.warn(f"scheduler: {type(error).__name__}: {error}")
+                log.warn_seldom(f"scheduler: {type(error).__name__}: {error}")
                 wait = AVERAGE
 
     @staticmethod

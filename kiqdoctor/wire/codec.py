@@ -1,6 +1,7 @@
 """JSON both ways: compact as Ruby writes it, tolerant as a doctor must read it."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -8,6 +9,10 @@ import msgspec
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
+ODD_BELOW: Final = 1e-4
+ODD_FROM: Final = 1e15
+FIXED_BELOW: Final = 1e16
+_ODD: Final = re.compile(rb"[:,\[]-?(?:\d+(?:\.\d+)?[eE]|0\.0000|\d{15,}\.)")
 LARGEST: Final = 2**64 - 1
 SMALLEST: Final = -(2**63)
 
@@ -25,6 +30,45 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
+def encode_payload(fields: dict[str, Any]) -> bytes:
+    """Compact JSON that Ruby would write in the same bytes: its web UI finds a job by writing it again.
+
+    Numbers apart both write alike; a float that one of them writes with an exponent is spelt as Ruby's json does.
+    """
+    raw = _ENCODER.encode(fields)
+    return _ENCODER.encode(_ruby(fields)) if _ODD.search(raw) else raw
+
+
+def odd(value: float) -> bool:
+    """Whether Ruby spells this float otherwise than our encoder does."""
+    size = abs(value)
+    return size != 0 and (size < ODD_BELOW or size >= ODD_FROM)
+
+
+def _ruby(value: Any) -> Any:
+    kind = type(value)
+    if kind is float and odd(value):
+        return msgspec.Raw(_spell(value).encode())
+    if kind is dict:
+        return {key: _ruby(item) for key, item in value.items()}
+    return [_ruby(item) for item in value] if kind is list else value
+
+
+def _spell(value: float) -> str:
+    """Fixed from 1e-4 up to 1e15, up to 1e16 where a fraction remains; else ``d.de+NN`` with two digits at least."""
+    size = abs(value)
+    if ODD_BELOW <= size < FIXED_BELOW and not value.is_integer():
+        return repr(value)
+    mantissa, _, exponent = f"{value!r}".lower().partition("e")
+    if not exponent:
+        digits = mantissa.removeprefix("-").removesuffix(".0")
+        exponent = str(len(digits) - 1)
+        head, rest = digits[0], digits[1:].rstrip("0") or "0"
+        mantissa = f"{'-' if value < 0 else ''}{head}.{rest}"
+    whole = mantissa if "." in mantissa else f"{mantissa}.0"
+    return f"{whole}e{'-' if exponent.startswith('-') else '+'}{exponent.lstrip('+-').zfill(2)}"
+
+
 def decode(raw: bytes | str) -> Any:
     """Any JSON value.
 
@@ -37,49 +81,55 @@ def decode(raw: bytes | str) -> Any:
         raise NotJsonError(" ".join(str(error).split())) from None
 
 
-def strict(value: Any, name: str) -> None:
+def strict(value: Any, name: str) -> bool:
     """Refuse what JSON would change: tuples, sets, dates, non-string keys, NaN, integers beyond 64 bits.
+
+    Whether it holds a float that ``encode_payload`` must spell.
 
     Raises:
         ArgumentError: naming the place, e.g. ``args[1]["when"]``.
     """
     kind = type(value)
     if kind is list:
-        for index, item in enumerate(value):
-            strict(item, f"{name}[{index}]")
-    elif kind is dict:
-        for key, item in value.items():
+        return any([strict(item, f"{name}[{index}]") for index, item in enumerate(value)])
+    if kind is dict:
+        for key in value:
             if type(key) is not str:
                 raise ArgumentError(f"{name}: the key {key!r} is a {type(key).__name__}; JSON keys are strings")
-            strict(item, f"{name}[{key!r}]")
-    elif (refuse := _SCALARS.get(kind)) is not None:
-        refuse(value, name)
-    else:
+        return any([strict(item, f"{name}[{key!r}]") for key, item in value.items()])
+    refuse = _SCALARS.get(kind)
+    if refuse is None:
         raise ArgumentError(f"{name}: a {kind.__name__} has no JSON form; pass a string, a number, a list or a dict")
+    return refuse(value, name)
 
 
-def _text(value: str, name: str) -> None:
+def _text(value: str, name: str) -> bool:
+    if value.isascii():
+        return False
     try:
         value.encode()
     except UnicodeEncodeError:
         raise ArgumentError(f"{name}: the text holds a lone surrogate, which UTF-8 cannot carry") from None
+    return False
 
 
-def _integer(value: int, name: str) -> None:
+def _integer(value: int, name: str) -> bool:
     if not SMALLEST <= value <= LARGEST:
         raise ArgumentError(f"{name}: {value} does not fit 64 bits; pass it as a string")
+    return False
 
 
-def _number(value: float, name: str) -> None:
+def _number(value: float, name: str) -> bool:
     if not math.isfinite(value):
         raise ArgumentError(f"{name}: {value} has no JSON form")
+    return odd(value)
 
 
-def _fine(value: object, name: str) -> None:
-    """True, False and None are themselves."""
+def _fine(value: object, name: str) -> bool:  # noqa: ARG001 - True, False and None are themselves
+    return False
 
 
-_SCALARS: Final[dict[type, Callable[[Any, str], None]]] = {
+_SCALARS: Final[dict[type, Callable[[Any, str], bool]]] = {
     str: _text,
     int: _integer,
     float: _number,

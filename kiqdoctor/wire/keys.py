@@ -98,6 +98,70 @@ class Keys:
         """Ours: hash identity -> JSON list of the queues it keeps private lists for; no TTL; removed when empty."""
         return self.name("kiq:index")
 
-    def private(self, identity: str, queue: str) -> str:
-        """Ours: list of payloads that this process took from the queue and has not acknowledged; no TTL."""
-        return self.name(f"kiq:taken:{identity}:{queue}")
+    def private(self, identity: str, lane: str, queue: str) -> str:
+        """Ours: list of payloads that one connection of a process took from a queue and that have not ended; no TTL."""
+        return self.name(f"kiq:taken:{identity}:{lane}:{queue}")
+
+    def sequence(self, identity: str, lane: str) -> str:
+        """Ours: string, number of the last request that this connection made; no TTL; goes with the lists."""
+        return self.name(f"kiq:sequence:{identity}:{lane}")
+
+    def about(self, identity: str) -> str:
+        """Ours: hash deploy, config, namespace, packages, natives, pools, threads; 60 s; heartbeat."""
+        return self.name(f"kiq:about:{identity}")
+
+    def unique(self, fingerprint: str) -> str:
+        """Ours: string, jid of the job that holds this lock; TTL ``unique_for``; clients set it, processors end it."""
+        return self.name(f"kiq:unique:{fingerprint}")
+
+    def slots(self, job_class: str) -> str:
+        """Ours: sorted set of ``identity|jid`` by start, of a class with ``limit``; no TTL; processors."""
+        return self.name(f"kiq:slots:{job_class}")
+
+    def rate(self, job_class: str) -> str:
+        """Ours: sorted set of starts of a class with ``rate``, in microseconds; TTL its period; processors."""
+        return self.name(f"kiq:rate:{job_class}")
+
+    def batch(self, batch: str, part: str = "") -> str:
+        """Ours: hash of a batch, and its sets ``open`` and ``pending`` of jids; 30 days; clients and processors."""
+        return self.name(f"kiq:batch:{batch}:{part}" if part else f"kiq:batch:{batch}")
+
+    def status(self, jid: str) -> str:
+        """Ours: hash state, version, progress, at of a job with ``status``; one day; clients and processors."""
+        return self.name(f"kiq:status:{jid}")
+
+    def iteration(self, jid: str) -> str:
+        """Sidekiq's own: hash ``ex`` runs, ``c`` cursor as JSON, ``rt`` seconds, ``cancelled``; 30 days; processors."""
+        return self.name(f"it-{jid}")
+
+    @property
+    def periodic(self) -> str:
+        """Ours: hash name of a periodic job -> epoch seconds of the last tick that was pushed; no TTL; pollers."""
+        return self.name("kiq:periodic")
+
+    @property
+    def recovering(self) -> str:
+        """Ours: string, identity of the process that looks for the dead; 5 s."""
+        return self.name("kiq:recovering")
+
+    @property
+    def recoveries(self) -> str:
+        """Ours: list of the last recoveries as JSON {at, identity, by, jobs, buried}, newest first; 100, 7 days."""
+        return self.name("kiq:recoveries")
+
+    @property
+    def recovered(self) -> str:
+        """Ours: counter of jobs that were taken back from dead processes; no TTL."""
+        return self.name("kiq:recovered")
+
+    def facts(self, identity: str) -> str:
+        """Ours: hash of what a process says of itself beyond Sidekiq's record; 60 s; heartbeat."""
+        return self.name(f"kiq:facts:{identity}")
+
+    def ask(self, identity: str) -> str:
+        """Ours: list of tokens, each a wish for a thread dump of this process; 60 s; who asks pushes, a beat pops."""
+        return self.name(f"kiq:ask:{identity}")
+
+    def answer(self, token: str) -> str:
+        """Ours: string, a thread dump as JSON (``kiqdoctor.dump/1``); 60 s; the process that was asked."""
+        return self.name(f"kiq:answer:{token}")

@@ -70,7 +70,7 @@ class Payload:
 
     def encode(self) -> bytes:
         """Compact JSON of all fields."""
-        return codec.encode(self.fields)
+        return codec.encode_payload(self.fields)
 
 
 def read(raw: bytes) -> Payload:

@@ -14,7 +14,8 @@ from workers import Worker
 import kiqdoctor
 from kiqdoctor.runtime import config
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.recover import Lease, Recovery, Seat
+from kiqdoctor.runtime.lease import Lease, Seat
+from kiqdoctor.runtime.recover import Recovery
 from kiqdoctor.wire.codec import ArgumentError
 from kiqdoctor.wire.keys import Keys
 
@@ -234,117 +235,12 @@ def test_a_killed_worker_s_jobs_run_again(redis: Any, redis_server: RedisServer)
     assert redis.llen("noted") == 8
 
 
-def test_a_job_that_kills_is_buried_at_its_third_death(redis: Any, redis_server: RedisServer) -> None:
-    settings = config.Settings(redis_server.url)
-    client = config.connect(settings, 3)
-    keys = Keys()
-    redis.hset("kiq:index", "gone:1:aa", json.dumps({"queues": ["default"], "seat": {}}))
-    redis.lpush(
-        keys.private("gone:1:aa", "default"), json.dumps({"class": "A", "args": [], "jid": "a", "recovered": 2})
-    )
-    lease = Lease(client, keys, "me:1:bb", ("default",))
-    lease.acquire()
-    lease.since -= 100
-
-    import threading
-
-    recovery = Recovery(client, keys, lambda: lease, threading.Event())
-    assert recovery.scan() == 1
-
-    [raw] = redis.zrange("dead", 0, -1)
-    assert "3 processes died" in json.loads(raw)["error_message"]
-    assert not redis.hexists("kiq:index", "gone:1:aa")
-    client.close()
-
-
-def test_a_process_that_holds_its_lease_is_left_alone(redis: Any, redis_server: RedisServer) -> None:
-    import threading
-
-    client = config.connect(config.Settings(redis_server.url), 3)
-    keys = Keys()
-    other, me = Lease(client, keys, "o:1:aa", ("default",)), Lease(client, keys, "me:1:bb", ("default",))
-    other.acquire()
-    me.acquire()
-    redis.lpush(keys.private("o:1:aa", "default"), "{}")
-
-    recovery = Recovery(client, keys, lambda: me, threading.Event())
-    assert recovery.scan() == 0
-    redis.delete("kiq:recovering", keys.lease("o:1:aa"))
-    assert recovery.scan() == 0  # not before a whole lease of our own
-    client.close()
-
-
 def test_a_seat_knows_its_own() -> None:
     here = Seat.here()
 
     assert not here.gone(here)
     assert here.gone(Seat(here.boot, here.namespace, here.pid, "1"))
     assert not here.gone(Seat("another boot", here.namespace, here.pid, "1"))
-
-
-def test_a_lost_reply_loses_no_job(redis: Any, redis_server: RedisServer) -> None:
-    from kiqdoctor.runtime.capsule import Capsule
-    from kiqdoctor.runtime.fetch import ReliableFetch
-
-    client = config.connect(config.Settings(redis_server.url), 3)
-    keys = Keys()
-    Lease(client, keys, "me:1:bb", ("default",)).acquire()
-    fetch = ReliableFetch(client, keys, Capsule("default", 1), "me:1:bb")
-    redis.lpush(fetch.private("default"), b'{"a":1}', b'{"a":1}')  # taken, and the reply never came
-    fetch.reconcile_later()
-
-    taken = [fetch.take(lambda: False) for _ in range(4)]
-
-    assert [work.payload for work in taken if work] == [b'{"a":1}', b'{"a":1}']
-    client.close()
-
-
-def test_without_its_lease_a_process_starts_nothing_that_it_took(redis: Any, redis_server: RedisServer) -> None:
-    from kiqdoctor.runtime.capsule import Capsule
-    from kiqdoctor.runtime.fetch import FencedError, ReliableFetch
-
-    client = config.connect(config.Settings(redis_server.url), 3)
-    keys = Keys()
-    lease = Lease(client, keys, "me:1:bb", ("default",))
-    lease.acquire()
-    fetch = ReliableFetch(client, keys, Capsule("default", 1), "me:1:bb")
-    redis.lpush("queue:default", "a")
-    running = fetch.take(lambda: False)
-    assert running is not None
-    redis.delete(keys.lease("me:1:bb"), fetch.private("default"))  # suspended: others took it all
-
-    with pytest.raises(FencedError):
-        fetch.take(lambda: False)
-    lease.acquire()
-    fetch.done(running)
-    fetch.flush()
-
-    assert fetch.take(lambda: False) is None
-    client.close()
-
-
-def test_an_end_that_was_told_is_not_told_twice(redis: Any, redis_server: RedisServer) -> None:
-    from kiqdoctor.runtime.capsule import Capsule
-    from kiqdoctor.runtime.fetch import ReliableFetch
-
-    client = config.connect(config.Settings(redis_server.url), 3)
-    keys = Keys()
-    Lease(client, keys, "me:1:bb", ("default",)).acquire()
-    fetch = ReliableFetch(client, keys, Capsule("default", 2), "me:1:bb")
-    redis.lpush("queue:default", "same", "same")
-    first, second = (fetch.take(lambda: False) or fetch.take(lambda: False) for _ in range(2))
-    assert first is not None
-    assert second is not None
-    fetch.done(first)
-    redis.lrem(fetch.private("default"), 1, "same")  # Redis heard of it, and its reply was lost
-    fetch.reconcile_later()
-    fetch.flush()
-
-    assert redis.lrange(fetch.private("default"), 0, -1) == [b"same"]
-    fetch.done(second)
-    fetch.flush()
-    assert redis.llen(fetch.private("default")) == 0
-    client.close()
 
 
 def test_a_wrong_type_on_one_queue_strands_nothing_of_another(redis: Any, redis_server: RedisServer) -> None:

@@ -1,34 +1,66 @@
--- Acknowledge what ended, then move jobs from queues into this process's private lists.
--- KEYS: lease, then queue and private list in pairs, in the order of their priority
--- ARGV: how many jobs, how many bytes at most, number of acknowledgements, then pairs: index of the pair, payload
--- Returns {"FENCED"} without the lease; else {"OK", acknowledged, errors, {index, payload, ...}}.
--- Cost: O(jobs + acknowledgements * length of the private list). Nothing fails half-way: each queue is its own pcall.
+-- Acknowledge what ended, then move jobs from queues into this connection's private lists.
+-- KEYS: lease, this connection's sequence, queues q1..qn, then private lists; ours begin at ARGV[5]
+-- ARGV: sequence number, how many jobs, how many bytes at most, n, index of our first private list, how many
+--   acknowledgements, then (index in KEYS, payload) for each; then (index of a queue, how many at most) in the order in
+--   which queues are asked. What is still wanted after that is taken in the same order without the shares.
+-- Returns {"FENCED"} without the lease; {"REPEATED"} when this number was applied before, and nothing was done now;
+--   else {"OK", acknowledged, errors, index of a queue, {payload, ...}, ...}.
+-- Cost: O(jobs + acknowledgements * length of the private list). The first write needs no memory and is refused where
+--   any would be (read-only, full disk); after it a server at maxmemory lets the rest pass, and each step is its own pcall,
+--   so that nothing fails half-way.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {'FENCED'}
 end
-local acknowledged = 0
-local at = 4
-for _ = 1, tonumber(ARGV[3]) do
-  local private = KEYS[1 + 2 * tonumber(ARGV[at])]
-  acknowledged = acknowledged + redis.call('LREM', private, -1, ARGV[at + 1])
+local number = tonumber(ARGV[1])
+if number <= tonumber(redis.call('GET', KEYS[2]) or 0) then
+  return {'REPEATED'}
+end
+redis.call('PERSIST', KEYS[2])
+redis.call('SET', KEYS[2], ARGV[1])
+local wanted, room, count, ours = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local acknowledged, errors = 0, {}
+local at = 7
+for _ = 1, tonumber(ARGV[6]) do
+  local removed = redis.pcall('LREM', KEYS[tonumber(ARGV[at])], -1, ARGV[at + 1])
+  if type(removed) == 'table' then
+    errors[#errors + 1] = KEYS[tonumber(ARGV[at])] .. ': ' .. removed.err
+  else
+    acknowledged = acknowledged + removed
+  end
   at = at + 2
 end
-local wanted, room = tonumber(ARGV[1]), tonumber(ARGV[2])
-local taken, errors = {}, {}
-for pair = 1, (#KEYS - 1) / 2 do
-  while wanted > 0 and room > 0 do
-    local job = redis.pcall('LMOVE', KEYS[2 * pair], KEYS[2 * pair + 1], 'RIGHT', 'LEFT')
-    if type(job) == 'table' and job.err then
-      errors[#errors + 1] = KEYS[2 * pair] .. ': ' .. job.err
+local reply = {'OK', acknowledged, errors}
+local failed = {}
+local function take(index, most)
+  local queue, private, taken = KEYS[2 + index], KEYS[ours + index - 1], {}
+  while most > 0 and wanted > 0 and room > 0 do
+    local job = redis.pcall('LMOVE', queue, private, 'RIGHT', 'LEFT')
+    if type(job) == 'table' then
+      errors[#errors + 1] = queue .. ': ' .. job.err
+      failed[index] = true
       break
     end
     if not job then
+      failed[index] = true
       break
     end
-    taken[#taken + 1] = pair
     taken[#taken + 1] = job
-    wanted = wanted - 1
-    room = room - #job
+    most, wanted, room = most - 1, wanted - 1, room - #job
+  end
+  if #taken > 0 then
+    reply[#reply + 1] = index
+    reply[#reply + 1] = taken
   end
 end
-return {'OK', acknowledged, errors, taken}
+for place = at, #ARGV, 2 do
+  take(tonumber(ARGV[place]), tonumber(ARGV[place + 1]))
+end
+for place = at, #ARGV, 2 do
+  if wanted <= 0 or room <= 0 then
+    break
+  end
+  if not failed[tonumber(ARGV[place])] then
+    take(tonumber(ARGV[place]), wanted)
+  end
+end
+return reply

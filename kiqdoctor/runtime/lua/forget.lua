@@ -1,12 +1,19 @@
--- A dead process leaves the index when nothing of it is left.
--- KEYS: lease, index, its private lists    ARGV: identity
+-- A process leaves the index when nothing of it is left.
+-- KEYS: lease, index, its private lists, then its sequence numbers
+-- ARGV: identity, how many private lists, "leaving" where the process itself says so
 -- Returns 1 where it left. Cost: O(lists).
-if redis.call('EXISTS', KEYS[1]) == 1 then
+if ARGV[3] ~= 'leaving' and redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
-for number = 3, #KEYS do
-  if redis.call('LLEN', KEYS[number]) > 0 then
+local lists = tonumber(ARGV[2])
+redis.call('DEL', KEYS[1])
+for number = 3, 2 + lists do
+  if redis.call('EXISTS', KEYS[number]) == 1 then
     return 0
   end
 end
-return redis.call('HDEL', KEYS[2], ARGV[1])
+for number = 3 + lists, #KEYS do
+  redis.call('DEL', KEYS[number])
+end
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1

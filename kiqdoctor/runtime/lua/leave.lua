@@ -1,17 +1,44 @@
--- A job leaves its private list for somewhere else, once: what is no longer in the list has already left.
--- KEYS: private list, then the target (a sorted set, or a queue), then the set `queues` where the target is a queue
--- ARGV: payload in the list, payload to store, "zset" or "list", score, dead set's age limit and size limit ("" for none)
--- Returns 1 where it left now, 0 where it had left before. Cost: O(length of the private list + log n).
+-- A job leaves its private list, once, and what follows from that happens in the same step.
+-- KEYS: private list, lease of its process, then what the commands name
+-- ARGV: payload, "dead" where the process must hold no lease (else ""), then for each command: its name, the index of
+--   its key, how many further arguments, those arguments
+-- The first command stores the job elsewhere (or there is none: it ended); where it is refused the job goes back into
+--   its private list and the error is returned. Two names are ours: DELIF deletes a key that holds a value (a lock of
+--   ours), CLOSE tells a batch what became of the job (see batch.lua).
+-- Returns 1 where it left now, 0 where it had left before, -1 where the process is not dead: then nothing was done.
+-- Cost: O(length of the private list + log n).
+if ARGV[2] == 'dead' and redis.call('EXISTS', KEYS[2]) == 1 then
+  return -1
+end
 if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
   return 0
 end
-if ARGV[3] == 'zset' then
-  redis.call('ZADD', KEYS[2], ARGV[4], ARGV[2])
-  if ARGV[5] ~= '' then
-    redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
-    redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -tonumber(ARGV[6]))
+local function delete_if(key, value)
+  if redis.call('GET', key) == value then
+    redis.call('DEL', key)
   end
-elseif ARGV[3] == 'list' then
-  redis.call('RPUSH', KEYS[2], ARGV[2])
+end
+-- include batch
+local at, first = 3, true
+while at <= #ARGV do
+  local name, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
+  local words = {}
+  for offset = 1, count do
+    words[offset] = ARGV[at + 2 + offset]
+  end
+  at = at + 3 + count
+  local answer
+  if name == 'DELIF' then
+    answer = pcall(delete_if, key, words[1])
+  elseif name == 'CLOSE' then
+    answer = pcall(close, key, unpack(words))
+  else
+    answer = redis.pcall(name, key, unpack(words))
+  end
+  if first and type(answer) == 'table' and answer.err then
+    redis.call('RPUSH', KEYS[1], ARGV[1])
+    return answer
+  end
+  first = false
 end
 return 1

@@ -1,0 +1,189 @@
+"""``kiqdoctor dump``: what every thread of one worker does now, asked for through Redis."""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kiqdoctor.text import clean
+
+if TYPE_CHECKING:
+    from kiqdoctor.runtime.config import Settings
+    from kiqdoctor.runtime.dump import Dump
+    from kiqdoctor.wire.heartbeat import Info
+
+PROC = Path("/proc")
+
+
+class UnansweredError(Exception):
+    """No dump; one line that says why, and what is needed."""
+
+
+@click.command("dump")
+@click.argument("target", metavar="TARGET")
+@click.option("--redis", metavar="URL", help="redis://, rediss:// or unix:// address that the worker uses.")
+@click.option("--namespace", metavar="NAME", help="The worker's keys are under NAME:.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Seconds to wait.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(*, target: str, redis: str | None, namespace: str | None, timeout: float, form: str) -> int:
+    """Show every thread of a worker: its job, its stack, its locks.
+
+    TARGET is an identity HOST:PID:NONCE, as the process list shows it, or a pid on this host. Only workers of
+    kiqdoctor's own runtime answer. They do at their next beat, within 5 seconds.
+    """
+    from kiqdoctor.connection import UrlError
+    from kiqdoctor.runtime import config
+    from kiqdoctor.wire.heartbeat import split_identity
+
+    by_pid = target.isascii() and target.isdigit()
+    if not by_pid and split_identity(target)[1] is None:
+        raise click.UsageError(f"TARGET is a pid or an identity HOST:PID:NONCE, not {clean(target)!r}")
+    try:
+        config.configure(redis=redis, namespace=namespace)
+    except (ValueError, UrlError) as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        settings = config.current()
+        found = _of_pid(int(target), settings, timeout) if by_pid else _of_identity(target, settings, timeout)
+    except UnansweredError as error:
+        click.echo(f"kiqdoctor: {clean(str(error), 1_000)}", err=True)
+        return 3
+    click.echo(_shown(found, form))
+    return 0
+
+
+def _shown(found: "Dump", form: str) -> str:
+    if form == "text":
+        from kiqdoctor.runtime.dump import lines
+
+        return "\n".join(lines(found))
+    import msgspec
+
+    return json.dumps(msgspec.to_builtins(found), indent=2)
+
+
+def _of_identity(identity: str, settings: "Settings", timeout: float) -> "Dump":
+    return _through_redis(settings, timeout, identity=identity)
+
+
+def _of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump":
+    """Through Redis too; where that fails, TTIN makes the worker write the dump into its own log."""
+    from kiqdoctor.doctor.probes.procfs.recognise import recognise
+
+    folder = PROC / str(pid)
+    try:
+        cmdline = (folder / "cmdline").read_bytes()
+    except OSError:
+        missing = f"no process {pid} on this host" if PROC.joinpath("self").exists() else "no /proc on this host"
+        raise UnansweredError(f"{missing}; a worker elsewhere is asked by its identity HOST:PID:NONCE") from None
+    title = recognise(folder, cmdline)
+    ours = title is not None and title.kind == "kiqdoctor"
+    try:
+        return _through_redis(settings, timeout, pid=pid)
+    except UnansweredError as error:
+        if ours:
+            raise UnansweredError(f"{error}; {_signalled(pid)}") from None
+        whose = f"a worker of {title.kind}" if title is not None else "not known as a worker"
+        raise UnansweredError(
+            f"process {pid} is {whose}; only kiqdoctor's own runtime answers here ({error}):"
+            f" py-spy dump --pid {pid} shows the stacks of any Python process"
+        ) from None
+
+
+def _signalled(pid: int) -> str:
+    """TTIN where it is caught; it would stop a process that does not catch it."""
+    if not catches(PROC / str(pid), signal.SIGTTIN):
+        return f"process {pid} does not catch TTIN, which would stop it: nothing was sent"
+    try:
+        os.kill(pid, signal.SIGTTIN)
+    except OSError as error:
+        return f"TTIN could not be sent to process {pid}: {error.strerror}"
+    return f"sent TTIN to process {pid} instead: the dump is in its own log"
+
+
+def catches(folder: Path, number: int) -> bool:
+    """Whether the process of this folder of /proc has a handler for the signal; no where that cannot be read."""
+    try:
+        status = (folder / "status").read_text("ascii", "replace")
+    except OSError:
+        return False
+    mask = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", pid: int = 0) -> "Dump":
+    import redis
+
+    from kiqdoctor.runtime.config import connect
+    from kiqdoctor.runtime.watchdog import ask
+
+    client = connect(settings, 1)
+    try:
+        processes = _processes(client, settings)
+        chosen = identity or _here(pid, processes, settings)
+        _must_be_ours(chosen, processes, settings)
+        return ask(client, settings.keys, chosen, timeout)
+    except redis.RedisError as error:
+        why = " ".join(str(error).split())
+        raise UnansweredError(f"Redis at {_address(settings)} could not be asked: {why}") from None
+    except TimeoutError as error:
+        raise UnansweredError(str(error)) from None
+    except ValueError as error:
+        raise UnansweredError(f"the answer cannot be read: {error}") from None
+    finally:
+        client.close()
+
+
+def _processes(client: Any, settings: "Settings") -> "dict[str, Info | None]":
+    """Identities, and what their beats say; None where the beat is gone or cannot be read."""
+    from kiqdoctor.wire.heartbeat import read_info
+
+    names = [raw.decode("utf-8", "backslashreplace") for raw in client.smembers(settings.keys.processes)]
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hget(settings.keys.process(name), "info")
+        answers = pipe.execute(raise_on_error=False)
+    found: dict[str, Info | None] = {}
+    for name, raw in zip(names, answers, strict=True):
+        try:
+            found[name] = read_info(raw) if isinstance(raw, bytes) else None
+        except ValueError:
+            found[name] = None
+    return found
+
+
+def _here(pid: int, processes: "dict[str, Info | None]", settings: "Settings") -> str:
+    """The youngest process of this host with this pid."""
+    from kiqdoctor.wire.heartbeat import split_identity
+
+    names = {socket.gethostname(), os.environ.get("DYNO", "")}
+    fits = [
+        (info.started_at or 0.0, name)
+        for name, info in processes.items()
+        if info is not None and split_identity(name)[1] == pid and split_identity(name)[0] in names
+    ]
+    if not fits:
+        raise UnansweredError(
+            f"no worker of this host with pid {pid} beats in Redis at {_address(settings)};"
+            " --redis and --namespace say which one it uses"
+        )
+    return max(fits)[1]
+
+
+def _must_be_ours(identity: str, processes: "dict[str, Info | None]", settings: "Settings") -> None:
+    from kiqdoctor.wire.heartbeat import RUNTIME
+
+    info = processes.get(identity)
+    if info is None:
+        alive = ", ".join(sorted(name for name, one in processes.items() if one is not None)[:5]) or "none"
+        raise UnansweredError(f"no process {identity} beats in Redis at {_address(settings)}; those that do: {alive}")
+    if info.runtime != RUNTIME:
+        raise UnansweredError(f"{identity} is no worker of kiqdoctor's runtime, and no other answers through Redis")
+
+
+def _address(settings: "Settings") -> str:
+    return settings.shown + (f", namespace {settings.namespace}" if settings.namespace else "")

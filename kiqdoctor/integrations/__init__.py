@@ -1,0 +1,1 @@
+"""Other people's frameworks, each imported by the one thin module that knows it."""

@@ -1,0 +1,89 @@
+"""BRPOP, as Sidekiq's own open source fetches: what a killed process was running is lost."""
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from kiqdoctor.runtime.capsule import Capsule
+from kiqdoctor.runtime.fetch import Ending, Home, Work
+from kiqdoctor.runtime.leaving import Leaving
+from kiqdoctor.wire.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+BLOCK: Final = 2.0  # seconds
+
+
+class Always:
+    """What BRPOP took is nobody else's, for ever."""
+
+    good_until = math.inf
+
+
+class BasicFetch:
+    """Each thread waits for itself."""
+
+    slowest = 0.0
+
+    def __init__(self, client: "Redis", keys: Keys, capsule: Capsule, stopping: Callable[[], bool]) -> None:
+        self._client, self._keys, self._capsule, self._stopping = client, keys, capsule, stopping
+        self._leaving = Leaving(client)
+        self._homes = {keys.queue(name).encode(): Home(name) for name in capsule.names}
+        self._running: set[Work] = set()
+        self.lease = Always()
+        self.done: Callable[[Work], Any] = self._running.discard  # nothing is left to acknowledge
+
+    def take(self, number: int) -> Work | None:  # noqa: ARG002 - threads are alike here
+        """One job, waiting up to two seconds."""
+        names = [self._keys.queue(name) for name in self._capsule.order(random.shuffle)]
+        found: Any = self._client.brpop(names, timeout=BLOCK)
+        if found is None:
+            return None
+        work = Work(found[1], self._homes[found[0]])
+        if self._stopping():
+            self.give_back([work])
+            return None
+        self._running.add(work)
+        return work
+
+    def put_back(self, work: Work) -> None:
+        """Into its queue."""
+        self.give_back([work])
+
+    def send_on(self, work: Work, ending: Ending) -> bool:
+        """Into retry or dead."""
+        self._leaving.store(ending.steps)
+        self._running.discard(work)
+        return True
+
+    def give_back(self, works: Iterable[Work]) -> int:
+        """RPUSH, so that they are next."""
+        count = 0
+        with self._client.pipeline(transaction=False) as pipe:
+            for work in works:
+                pipe.rpush(self._keys.queue(work.queue), work.payload)
+                count += 1
+            pipe.execute()
+        return count
+
+    def alone(self, number: int) -> bool:  # noqa: ARG002 - no job is recovered here, so none is suspected
+        """Always."""
+        return True
+
+    def together(self) -> None:
+        """Nothing to end."""
+
+    def tick(self) -> None:
+        """Nothing waits."""
+
+    def running(self) -> list[Work]:
+        """What threads run."""
+        return list(self._running.copy())
+
+    def wake(self) -> None:
+        """They look every two seconds."""
+
+    def close(self) -> None:
+        """Nothing is held."""

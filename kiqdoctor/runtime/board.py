@@ -1,0 +1,96 @@
+"""What the threads of a process do now, and what they have done since the last beat."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from kiqdoctor.clock import boottime
+from kiqdoctor.runtime import log
+from kiqdoctor.runtime.fetch import Work
+from kiqdoctor.wire.heartbeat import Work as InFlight
+
+
+class Slot(msgspec.Struct, eq=False):
+    """One thread's job: since when (boot clock), its cleaned words, and the right to say in the log that it began."""
+
+    work: Work
+    began: float
+    shown: str
+    jid: str
+    first: list[bool]
+
+
+@dataclass(slots=True)
+class Seat:
+    """One thread: counters are its own, so that nobody waits for anybody."""
+
+    name: str = ""
+    ident: int = 0
+    slot: Slot | None = None
+    processed: int = 0
+    failed: int = 0
+
+
+@dataclass
+class Board:
+    """All threads of a process."""
+
+    seats: list[Seat] = field(default_factory=list)
+    offset: float = 0.0  # epoch seconds of the boot clock's zero
+    told: tuple[int, int] = (0, 0)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.set_clock()
+
+    def set_clock(self) -> None:
+        """Wall time may be set while we run."""
+        self.offset = time.time() - boottime()
+
+    def seat(self) -> Seat:
+        """A place for one more thread."""
+        made = Seat()
+        self.seats.append(made)
+        return made
+
+    @property
+    def busy(self) -> int:
+        """How many run a job."""
+        return sum(seat.slot is not None for seat in self.seats)
+
+    @property
+    def in_flight(self) -> list[InFlight]:
+        """As the heartbeat tells it."""
+        found = [(seat.name, seat.slot) for seat in self.seats]
+        return [
+            InFlight(name, slot.work.queue, slot.work.payload, slot.began + self.offset)
+            for name, slot in found
+            if slot is not None
+        ]
+
+    def announce(self) -> None:
+        """Say of each job that still runs that it began; who takes the right to say so says it."""
+        for seat in self.seats:
+            slot = seat.slot
+            if slot is None or not slot.first:
+                continue
+            try:
+                slot.first.pop()
+            except IndexError:
+                continue
+            log.started(slot.began, seat.name, slot.shown, slot.jid)
+
+    def totals(self) -> tuple[int, int]:
+        """Processed and failed since the start; a failure counts as processed too, as in Sidekiq."""
+        return sum(seat.processed for seat in self.seats), sum(seat.failed for seat in self.seats)
+
+    def untold(self) -> tuple[int, int]:
+        """What happened since ``told``."""
+        processed, failed = self.totals()
+        return processed - self.told[0], failed - self.told[1]
+
+    def tell(self, processed: int, failed: int) -> None:
+        """So much has been told."""
+        self.told = (self.told[0] + processed, self.told[1] + failed)

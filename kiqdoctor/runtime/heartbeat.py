@@ -1,0 +1,129 @@
+"""What a process writes of itself every five seconds: Sidekiq's record, counters, jobs in flight, and facts of our own."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from kiqdoctor import __version__
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.runtime.board import Board
+from kiqdoctor.runtime.capsule import Capsule
+from kiqdoctor.wire.heartbeat import RUNTIME, Info
+from kiqdoctor.wire.keys import DAY_STAT_TTL, PROCESS_TTL, Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+BEAT: Final = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """What does not change while a process lives under one identity."""
+
+    identity: str
+    capsule: Capsule
+    started_at: float
+    tag: str = ""
+    reliable: bool = True
+    embedded: bool = False
+
+    def info(self) -> Info:
+        """The record's ``info``."""
+        host, pid, _ = self.identity.rsplit(":", 2)
+        return Info(
+            identity=self.identity,
+            hostname=host,
+            pid=int(pid),
+            tag=self.tag,
+            started_at=self.started_at,
+            concurrency=self.capsule.concurrency,
+            queues=self.capsule.names,
+            labels=("reliable",) if self.reliable else (),
+            version=__version__,
+            embedded=self.embedded,
+            runtime=RUNTIME,
+            capsules=(self.capsule.wire,),
+        )
+
+
+class Heartbeat:
+    """Each part by itself: where one is refused the others are still told."""
+
+    def __init__(self, client: "Redis", keys: Keys, board: Board, facts: Callable[[], Mapping[str, Any]],
+                 clock: Clock = SYSTEM) -> None:  # fmt: skip
+        self._client, self._keys, self._board, self._facts, self._clock = client, keys, board, facts, clock
+        self.last = 0.0  # monotonic, of the last that was told whole
+
+    def beat(self, who: Self, *, quiet: bool) -> str | None:
+        """Tell everything; the signal that the web UI asked for, if any."""
+        self._board.set_clock()
+        self.count()
+        self._tell_work(who)
+        began = self._clock.monotonic()
+        self._client.ping()
+        rtt_us = int((self._clock.monotonic() - began) * 1_000_000)
+        facts: Any = dict(self._facts())
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.sadd(self._keys.processes, who.identity)
+            pipe.hset(self._keys.process(who.identity), mapping=self._record(who, quiet, rtt_us))
+            pipe.expire(self._keys.process(who.identity), PROCESS_TTL)
+            pipe.hset(self._keys.facts(who.identity), mapping=facts)
+            pipe.expire(self._keys.facts(who.identity), PROCESS_TTL)
+            pipe.rpop(self._keys.signals(who.identity))
+            replies = pipe.execute()
+        self.last = self._clock.monotonic()
+        return replies[-1].decode("ascii", "replace") if replies[-1] is not None else None
+
+    def _record(self, who: Self, quiet: bool, rtt_us: int) -> dict[Any, Any]:  # noqa: FBT001 - a field's value
+        return {
+            "info": who.info().encode(),
+            "busy": self._board.busy,
+            "beat": self._clock.now(),
+            "quiet": "true" if quiet else "false",
+            "rtt_us": rtt_us,
+            "rss": rss_kb(),
+            "concurrency": who.capsule.concurrency,
+        }
+
+    def count(self) -> None:
+        """Counters since the last time; kept where they could not be told."""
+        processed, failed = self._board.untold()
+        if not processed and not failed:
+            return
+        day = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%d")
+        with self._client.pipeline(transaction=True) as pipe:
+            for name, count in (("processed", processed), ("failed", failed)):
+                pipe.incrby(self._keys.stat(name), count)
+                pipe.incrby(self._keys.stat(name, day), count)
+                pipe.expire(self._keys.stat(name, day), DAY_STAT_TTL)
+            pipe.execute()
+        self._board.tell(processed, failed)
+
+    def _tell_work(self, who: Self) -> None:
+        """Under both names: readers up to 6.4.1 look at ``:workers``, later ones at ``:work``."""
+        entries: dict[Any, Any] = {one.thread: one.encode() for one in self._board.in_flight}
+        with self._client.pipeline(transaction=True) as pipe:
+            for key in (self._keys.work(who.identity), self._keys.workers(who.identity)):
+                pipe.unlink(key)
+                if entries:
+                    pipe.hset(key, mapping=entries)
+                    pipe.expire(key, PROCESS_TTL)
+            pipe.execute()
+
+    def leave(self, identity: str) -> None:
+        """As a clean exit does: counters told, the member and the work removed; the record expires by itself."""
+        self.count()
+        self._client.srem(self._keys.processes, identity)
+        self._client.unlink(self._keys.work(identity), self._keys.workers(identity), self._keys.facts(identity))
+
+
+def rss_kb() -> int:
+    """Resident memory of this process in kB; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - one line, each beat
+            return int(file.read().split()[1]) * (os.sysconf("SC_PAGE_SIZE") // 1024)
+    except (OSError, IndexError):
+        return 0

@@ -1,0 +1,85 @@
+"""Jobs that are generators: each value says where to go on, and is kept where Sidekiq keeps its own cursors."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+SAVE: Final = 5.0  # seconds between two saves while it runs
+KEEP: Final = 30 * 24 * 3600  # seconds
+
+
+class InterruptedError_(Exception):  # noqa: N801, N818 - no error: the job goes on elsewhere
+    """The process wants to stop: the cursor is saved, and the job goes back to its queue."""
+
+
+
+class Cursor:
+    """One job's place, in its ``it-<jid>`` hash."""
+
+    def __init__(self, client: "Redis", keys: Keys, jid: str) -> None:
+        self._client, self._key = client, keys.iteration(jid)
+        self._runs, self._seconds = 0, 0.0
+        self.value: Any = None
+        self.cancelled = False
+
+    def load(self) -> None:
+        """Where it was."""
+        found: Any = self._client.hgetall(self._key)
+        self._runs = int(found.get(b"ex", 0)) + 1
+        self._seconds = float(found.get(b"rt", 0))
+        self.value = codec.decode(found[b"c"]) if b"c" in found else None
+        self.cancelled = b"cancelled" in found
+
+    def save(self, since: float) -> None:
+        """Where it is; and whether it was cancelled meanwhile."""
+        ran = round(self._seconds + time.monotonic() - since, 3)
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(self._key, mapping={"ex": self._runs, "c": codec.encode(self.value), "rt": ran})
+            pipe.expire(self._key, KEEP)
+            pipe.hexists(self._key, "cancelled")
+            self.cancelled = bool(pipe.execute()[-1])
+
+    def clear(self) -> None:
+        """It came to its end."""
+        self._client.unlink(self._key)
+
+
+def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callable[[], bool]) -> None:
+    """Iterate from the saved cursor to the end.
+
+    Raises:
+        InterruptedError_: stopped on the way; the cursor is saved.
+    """
+    cursor.load()
+    since = saved = time.monotonic()
+    iterator = steps(cursor.value)
+    try:
+        while not cursor.cancelled:
+            try:
+                value = next(iterator)
+            except StopIteration:
+                break
+            codec.strict(value, "the cursor")
+            cursor.value = value
+            stop, now = stopping(), time.monotonic()
+            if stop or now - saved >= SAVE:
+                cursor.save(since)
+                saved = now
+            if stop:
+                raise InterruptedError_
+    except InterruptedError_:
+        raise
+    except BaseException:
+        cursor.save(since)
+        raise
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+    cursor.clear()

@@ -1,0 +1,165 @@
+"""A process's right to hold jobs: a lease that it renews, and the account of its private lists in the index."""
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.runtime import lua
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+LEASE: Final = 15  # seconds
+RENEW: Final = 5.0  # seconds
+MARGIN: Final = 5.0  # seconds before the lease's end at which nothing is started any more
+LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has private lists of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a process sits: enough for a neighbour to see that it is gone."""
+
+    boot: str
+    namespace: str
+    pid: int
+    started: str
+
+    @classmethod
+    def here(cls) -> "Seat":
+        """Ours."""
+        return cls(
+            _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"), os.getpid(), _started(os.getpid())
+        )
+
+    def gone(self, other: "Seat") -> bool:
+        """Whether the other sits on this host and has ended."""
+        if not self.boot or (self.boot, self.namespace) != (other.boot, other.namespace):
+            return False
+        return _started(other.pid) != other.started
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return str(Path(path).readlink())
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    cells = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return cells[19] if len(cells) > 19 and cells[0] != "Z" else ""  # noqa: PLR2004 - the start's place in the line
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An entry of the index: which queues a process keeps private lists for, and where it sits."""
+
+    queues: tuple[str, ...]
+    seat: Seat
+
+    def encode(self) -> bytes:
+        """As it is stored."""
+        seat = {"boot": self.seat.boot, "namespace": self.seat.namespace, "pid": self.seat.pid,
+                "started": self.seat.started}  # fmt: skip
+        return codec.encode({"queues": list(self.queues), "seat": seat})
+
+    @classmethod
+    def read(cls, raw: bytes) -> "Account":
+        """What can be read of one; a seat that cannot be read is nowhere."""
+        try:
+            found = codec.decode(raw)
+            queues = tuple(str(name) for name in found["queues"])
+        except (codec.NotJsonError, KeyError, TypeError):
+            return cls((), Seat("", "", 0, ""))
+        try:
+            seat = found["seat"]
+            return cls(queues, Seat(str(seat["boot"]), str(seat["namespace"]), int(seat["pid"]), str(seat["started"])))
+        except (KeyError, TypeError, ValueError):
+            return cls(queues, Seat("", "", 0, ""))
+
+
+class Lease:
+    """Renewed by a plain EXPIRE, which a full Redis still takes."""
+
+    def __init__(
+        self, client: "Redis", keys: Keys, identity: str, queues: Sequence[str], clock: Clock = SYSTEM
+    ) -> None:
+        self._client, self._keys, self._clock = client, keys, clock
+        self._reclaim = client.register_script(lua.source("reclaim"))
+        self._forget = client.register_script(lua.source("forget"))
+        self._lock = threading.Lock()
+        self.identity = identity
+        self.account = Account(tuple(queues), Seat.here())
+        self.good_until = 0.0  # boottime; nothing is started after it
+        self._steady_since = clock.boottime()
+
+    @property
+    def key(self) -> str:
+        """The lease's own key."""
+        return self._keys.lease(self.identity)
+
+    def acquire(self) -> None:
+        """Lease and account together, before the first fetch."""
+        sent = self._clock.boottime()
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.set(self.key, "1", ex=LEASE)
+            pipe.hset(self._keys.index, self.identity, self.account.encode())
+            pipe.execute()
+        self._steady_since = sent
+        self._held(sent)
+
+    def renew(self) -> bool:
+        """Whether it was still ours; a server that refuses to write says so by an error."""
+        sent = self._clock.boottime()
+        if sent - (self.good_until - LEASE + MARGIN) > LEASE:
+            self._steady_since = sent  # a gap of our own: the others may have had it too
+        renewed = bool(self._client.expire(self.key, LEASE))
+        if renewed:
+            self._held(sent)
+        return renewed
+
+    def reclaim(self) -> bool:
+        """Whether a lease that ran out is ours again, with what still lies in our private lists."""
+        sent = self._clock.boottime()
+        if not self._reclaim(keys=[self.key, self._keys.index], args=[self.identity, LEASE]):
+            return False
+        self._steady_since = sent
+        self._held(sent)
+        return True
+
+    def _held(self, sent: float) -> None:
+        self.good_until = sent + LEASE - MARGIN
+
+    def interrupted(self) -> None:
+        """A renewal could not be told: from the next one on we count anew."""
+        self._steady_since = self._clock.boottime()
+
+    @property
+    def steady(self) -> bool:
+        """Whether we renewed without a gap for a whole lease: then another's missing lease means its death."""
+        return self._clock.boottime() - self._steady_since > LEASE and self._clock.boottime() < self.good_until
+
+    def release(self) -> bool:
+        """We leave; the account stays for the survivors where a private list still holds something."""
+        return close_account(self._forget, self._keys, self.identity, self.account.queues, leaving=True)
+
+
+def close_account(forget: Any, keys: Keys, identity: str, queues: Sequence[str], *, leaving: bool = False) -> bool:
+    """Remove a process from the index when nothing of it is left; whether it was."""
+    lists = [keys.private(identity, lane, queue) for lane in LANES for queue in queues]
+    numbers = [keys.sequence(identity, lane) for lane in LANES]
+    words = [identity, len(lists), "leaving" if leaving else ""]
+    return bool(forget(keys=[keys.lease(identity), keys.index, *lists, *numbers], args=words))

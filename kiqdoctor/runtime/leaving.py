@@ -1,0 +1,57 @@
+"""The other ways out of a private list: each job leaves once, and what follows happens in the same step."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kiqdoctor.runtime import lua
+from kiqdoctor.runtime.fetch import Step
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+class Leaving:
+    """One script for all of them."""
+
+    def __init__(self, client: "Redis") -> None:
+        self._client = client
+        self._script = client.register_script(lua.source("leave"))
+
+    def leave(self, private: str, payload: bytes, steps: Sequence[Step], *, lease: str = "", dead: bool = False) -> int:
+        """1 where the job left now, 0 where it had left before, -1 where ``dead`` was asked and the lease is there.
+
+        Raises:
+            redis.exceptions.ResponseError: its new place refused it; it lies in the private list still.
+        """
+        return int(self._script(*_words(private, payload, steps, lease=lease, dead=dead)))
+
+    def many(self, leavers: Sequence[tuple[str, bytes, Sequence[Step]]]) -> int:
+        """Several in one round trip; how many left now."""
+        if not leavers:
+            return 0
+        with self._client.pipeline(transaction=False) as pipe:
+            for private, payload, steps in leavers:
+                keys, args = _words(private, payload, steps, lease="", dead=False)
+                self._script(keys=keys, args=args, client=pipe)
+            return sum(int(one) for one in pipe.execute())
+
+    def store(self, steps: Sequence[Step]) -> None:
+        """The steps alone, where no private list is."""
+        if not steps:
+            return
+        with self._client.pipeline(transaction=True) as pipe:
+            for step in steps:
+                if step.name.isupper() and step.name not in {"DELIF", "CLOSE"}:
+                    pipe.execute_command(step.name, step.key, *step.words)  # type: ignore[no-untyped-call]
+            pipe.execute()
+
+
+def _words(
+    private: str, payload: bytes, steps: Sequence[Step], *, lease: str, dead: bool
+) -> tuple[list[str], list[Any]]:
+    keys = [private, lease or private]
+    args: list[Any] = [payload, "dead" if dead else ""]
+    for step in steps:
+        keys.append(step.key)
+        args += [step.name, len(keys), len(step.words), *step.words]
+    return keys, args

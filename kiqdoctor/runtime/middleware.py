@@ -1,0 +1,77 @@
+"""What goes around every push and every run: plain callables, composed in the order in which they were given.
+
+A middleware gets the job and ``proceed``, which takes no argument and runs what lies inside. A client middleware that
+does not call ``proceed`` drops the push; a server middleware that does not call it ends the job as done.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from kiqdoctor.clock import boottime
+
+Proceed = Callable[[], Any]
+
+
+class DeadlineExceededError(Exception):
+    """A job ran longer than its ``timeout``, and came to a checkpoint."""
+
+
+def _never() -> bool:
+    return False
+
+
+class Running(msgspec.Struct, eq=False):
+    """A job that a thread runs now. ``started`` is epoch seconds; ``fields`` is its decoded payload, to be read only.
+
+    ``deadline``: of the boot clock, where the job has a ``timeout``; ``stopping``: whether the process wants to end.
+    """
+
+    job_class: str
+    jid: str
+    queue: str
+    args: list[Any]
+    fields: dict[str, Any]
+    started: float
+    deadline: float | None = None
+    stopping: Callable[[], bool] = _never
+    progress: Callable[[int, int], None] | None = None
+
+    @property
+    def attempt(self) -> int:
+        """1 at the first run, 2 at the first retry, and so on."""
+        count = self.fields.get("retry_count")
+        return count + 2 if isinstance(count, int) else 1
+
+    @property
+    def batch(self) -> str | None:
+        """The id of the batch that it belongs to."""
+        found = self.fields.get("kiq_batch")
+        return found if isinstance(found, str) else None
+
+    def checkpoint(self) -> None:
+        """A place where the job may end before its time.
+
+        Raises:
+            DeadlineExceededError: its ``timeout`` is over; the job fails, and is tried again as any other.
+        """
+        if self.deadline is not None and boottime() > self.deadline:
+            raise DeadlineExceededError(f"{self.job_class} ran longer than its timeout")
+
+    def at(self, done: int, total: int) -> None:
+        """Tell how far it is, where it was declared with ``status=True``."""
+        if self.progress is not None:
+            self.progress(done, total)
+
+
+ServerMiddleware = Callable[[Running, Proceed], Any]
+ClientMiddleware = Callable[[dict[str, Any], Proceed], Any]
+
+
+def around(chain: Sequence[Callable[[Any, Proceed], Any]], subject: Any, body: Proceed) -> Any:
+    """Run ``body`` within the chain; the first middleware is outermost."""
+    for middleware in reversed(chain):
+        body = partial(middleware, subject, body)
+    return body()

@@ -1,0 +1,137 @@
+"""Jobs that run by the clock: each tick of a cron expression is pushed once by the whole fleet."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.runtime import client, context, log, lua
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from kiqdoctor.runtime.job import Job
+
+GRACE: Final = 300.0  # seconds after which a tick that nobody saw is left out
+LOOK: Final = 0.5  # seconds
+
+J = TypeVar("J")
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """One job's times."""
+
+    job: "Job[Any, Any]"
+    expression: str
+    zone: ZoneInfo | None
+    args: tuple[Any, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What distinguishes it in the fleet."""
+        args = context.fingerprint(self.job.name, "", self.args)[:8]
+        zone = self.zone.key if self.zone is not None else "UTC"
+        return f"{self.job.name} {self.expression} {zone} {args}"
+
+    def last(self, now: float) -> float:
+        """The latest tick that is not after ``now``; both in epoch seconds."""
+        return self._tick(now + 0.001, reverse=True)  # the search leaves its own start out
+
+    def next(self, now: float) -> float:
+        """The first tick after ``now``."""
+        return self._tick(now, reverse=False)
+
+    def _tick(self, now: float, *, reverse: bool) -> float:
+        from cronsim import CronSim
+
+        start = datetime.fromtimestamp(now, self.zone or UTC)
+        found: datetime = next(CronSim(self.expression, start, reverse=reverse))
+        return found.timestamp()
+
+
+PERIODIC: list[Periodic] = []
+
+
+def periodic(expression: str, *, tz: str | None = None, args: Sequence[Any] = ()) -> Callable[[J], J]:
+    """Push a job at the times of a cron expression: ``@periodic("*/5 * * * *", tz="Europe/Berlin")`` above ``@job``.
+
+    ``tz``: an IANA time zone, UTC without it; days with a change of time are handled as Debian's cron does. A tick that
+    no worker saw within five minutes is left out.
+
+    Raises:
+        ValueError: no cron expression, no known zone, or not a job.
+    """
+    from cronsim import CronSimError
+
+    zone = _zone(tz)
+
+    def register(job: J) -> J:
+        from kiqdoctor.runtime.job import Job
+
+        if not isinstance(job, Job):
+            raise ValueError("@periodic stands above @job")
+        made = Periodic(job, expression, zone, tuple(args))
+        try:
+            made.next(SYSTEM.now())
+        except (CronSimError, StopIteration) as error:
+            raise ValueError(f"no cron expression: {expression!r}: {error}") from None
+        codec.strict(list(args), "args")
+        if made not in PERIODIC:
+            PERIODIC.append(made)
+        return job
+
+    return register
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"no time zone is called {name!r}") from None
+
+
+class Clockwork:
+    """One thread of each process that has periodic jobs."""
+
+    def __init__(self, redis: "Redis", keys: Keys, stop: threading.Event, clock: Clock = SYSTEM,
+                 entries: Sequence[Periodic] = PERIODIC) -> None:  # fmt: skip
+        self._keys, self._stop, self._clock, self._entries = keys, stop, clock, entries
+        self._script = redis.register_script(lua.source("tick"))
+        self._seen: dict[str, float] = {}
+        self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.periodic")
+
+    def run(self) -> None:
+        """Look until stopped."""
+        while not self._stop.wait(LOOK):
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - Redis may be away; the next look tries again
+                log.warn_seldom(f"periodic: {type(error).__name__}: {error}")
+
+    def look(self) -> int:
+        """Push what is due now; how many."""
+        now = self._clock.now()
+        return sum(self._due(entry, now) for entry in self._entries if now >= self._seen.get(entry.name, 0.0))
+
+    def _due(self, entry: Periodic, now: float) -> int:
+        tick = entry.last(now)
+        prepared = client.prepare(entry.job.name, [entry.args], entry.job.options)
+        if not prepared:
+            return 0
+        [push] = prepared
+        queue = push.fields["queue"]
+        late = now - tick > GRACE
+        pushed: Any = self._script(
+            keys=[self._keys.periodic, self._keys.queues, self._keys.queue(queue)],
+            args=[entry.name, repr(tick), queue, push.encode(), "note" if late else "push"],
+        )
+        self._seen[entry.name] = entry.next(now)
+        return int(pushed)

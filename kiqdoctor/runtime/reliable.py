@@ -1,0 +1,569 @@
+"""Reliable fetch: every job lies in a private list of its process from its queue to its end.
+
+Threads share what was fetched. Whoever finds it empty, or half empty while jobs are short, asks Redis for all: one
+script carries the ends of jobs there and brings jobs back. Two connections take turns, so that one request is under way
+while the other's jobs run. When every queue is empty one thread waits in a BLMOVE on each of them.
+"""
+
+import os
+import random
+import select
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.runtime import log
+from kiqdoctor.runtime.capsule import Capsule
+from kiqdoctor.runtime.channel import Channel, Script, bulk, command
+from kiqdoctor.runtime.fetch import Ending, FencedError, Home, Step, Work
+from kiqdoctor.runtime.lease import LANES, Lease
+from kiqdoctor.runtime.leaving import Leaving
+from kiqdoctor.wire.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+BYTES: Final = 256 * 1024  # of payloads in one fetch
+MOST: Final = 200
+AHEAD: Final = 0.005  # seconds of work that is fetched ahead
+BLOCK: Final = 1.0  # seconds of one wait for the first job; far less than a lease
+PARKED: Final = 8  # queues that are waited for; with more we look again and again
+LONGEST_PAUSE: Final = 0.05  # seconds between two such looks
+UNTOUCHED: Final = 0.02  # seconds after which what nobody started goes back to its queue
+WAKE: Final = 0.0001  # seconds; jobs that are shorter are run by whoever is awake
+AUDIT: Final = 5.0  # seconds between two counts of the private lists
+
+
+@dataclass(eq=False)
+class Lane:
+    """One connection's private lists, and what it has under way. Its lock is held while its request is."""
+
+    name: str
+    channel: Channel
+    homes: list[Home] = field(default_factory=list)
+    head: bytes = b""
+    words: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    number: int = 0  # of its last request
+    pending: tuple[bytes, list[Work]] | None = None  # a request whose reply was not read, and what it acknowledges
+    lost: bool = False  # what lies in its lists must be compared with what we know
+    audited: float = 0.0
+    retired: bool = False
+
+
+class ReliableFetch:
+    """For the threads of one capsule."""
+
+    def __init__(
+        self, client: "Redis", keys: Keys, capsule: Capsule, lease: Lease, clock: Clock = SYSTEM
+    ) -> None:
+        self._client, self._keys, self._capsule, self._clock = client, keys, capsule, clock
+        self._leaving = Leaving(client)
+        self._script = Script("fetch")
+        self.lease = lease
+        self.local: deque[Work] = deque()
+        self._ended: deque[Work] = deque()
+        self.done: Callable[[Work], Any] = self._ended.append  # told with the next fetch, or by the ticker
+        self.paused: frozenset[str] = frozenset()
+        self.slowest = 0.0
+        self.fetched_at = clock.monotonic()
+        self.unfound = 0  # acknowledgements that removed nothing: somebody else had the job
+        self._leading = threading.Lock()
+        self._beds = [threading.Lock() for _ in range(capsule.concurrency)]
+        for bed in self._beds:
+            bed.acquire()
+        self._sleepers: deque[int] = deque()
+        self._alone: int | None = None
+        self._solo = threading.Lock()
+        self._pace = 0.0
+        self._want = 1
+        self._low = -1
+        self._wide = True
+        self._pause = 0.0
+        self._no_blocking_until = 0.0
+        self._first: tuple[Work | None, float] = (None, 0.0)
+        self._bell = os.pipe()
+        os.set_blocking(self._bell[0], False)
+        os.set_blocking(self._bell[1], False)
+        self._stopped = False
+        self.adopt(lease)
+
+    # -- identity ------------------------------------------------------------------------------------------------
+
+    def adopt(self, lease: Lease) -> None:
+        """Hold jobs under this lease from now on; what still runs under an older one ends by itself."""
+        for lane in getattr(self, "_lanes", ()):
+            lane.retired = True
+            lane.channel.close()
+        self.lease = lease
+        self._taken: set[Work] = set()
+        self._lanes = [Lane(name, Channel(self._client)) for name in LANES]
+        self._waiters = [Channel(self._client) for _ in self._capsule.names]
+        self._waiter_ids: list[int | None] = [None] * len(self._waiters)
+        self._out: set[int] = set()
+        queues = [self._keys.queue(name) for name in self._capsule.names]
+        lists = [
+            [self._keys.private(lease.identity, lane.name, name) for name in self._capsule.names] for lane in self._lanes
+        ]
+        for number, lane in enumerate(self._lanes):
+            keys = [lease.key, self._keys.sequence(lease.identity, lane.name), *queues, *(k for some in lists for k in some)]
+            lane.head, lane.words = self._script.head(keys)
+            ours = 3 + len(queues) * (1 + number)
+            lane.homes = [
+                Home(name, lane, lists[number][index], bulk(ours + index))
+                for index, name in enumerate(self._capsule.names)
+            ]
+        self._waits = [
+            command("BLMOVE", queue, home.key, "RIGHT", "LEFT", BLOCK)
+            for queue, home in zip(queues, self._lanes[-1].homes, strict=True)
+        ]
+
+    # -- taking --------------------------------------------------------------------------------------------------
+
+    def take(self, number: int) -> Work | None:
+        """A job at hand, else ask Redis, or wait while another thread does."""
+        if self._alone is not None and self._alone != number:
+            threading.Event().wait(LONGEST_PAUSE)
+            return None
+        if len(self.local) <= self._low:
+            lane = self._lanes[number & 1]
+            if lane.lock.acquire(blocking=False):
+                try:
+                    self._rouse()  # somebody goes on with what is at hand while we wait for the reply
+                    self._refill(lane)
+                finally:
+                    lane.lock.release()
+        try:
+            work = self.local.popleft()
+        except IndexError:
+            return self._wait(number)
+        if self._wide and self.local:
+            self._rouse()
+        return work
+
+    def _wait(self, number: int) -> Work | None:
+        """Nothing is at hand: ask Redis and wait there, as one thread of all does, or sleep."""
+        if self._stopped or not self._leading.acquire(blocking=False):
+            return self._sleep(number)
+        try:
+            work = self._lead(number)
+        finally:
+            self._leading.release()
+        if work is not None:
+            self._rouse()  # somebody must lead now, or take the rest
+        return work
+
+    def _lead(self, number: int) -> Work | None:
+        for lane in (self._lanes[number & 1], self._lanes[1 - (number & 1)]):
+            if lane.lock.acquire(blocking=False):
+                try:
+                    self._refill(lane)
+                finally:
+                    lane.lock.release()
+                break
+        if not self.local and not self._stopped and self._alone is None:
+            self._park()
+        try:
+            return self.local.popleft()
+        except IndexError:
+            return None
+
+    def _sleep(self, number: int) -> Work | None:
+        bed = self._beds[number]
+        self._sleepers.append(number)
+        if (self.local or not self._leading.locked()) and not self._stopped:
+            self._get_up(number)
+        elif not bed.acquire(timeout=BLOCK):
+            self._get_up(number)
+        try:
+            return self.local.popleft()
+        except IndexError:
+            return None
+
+    def _get_up(self, number: int) -> None:
+        """Not roused: where somebody is about to rouse us, that is waited for."""
+        try:
+            self._sleepers.remove(number)
+        except ValueError:
+            self._beds[number].acquire()
+
+    def _rouse(self) -> None:
+        """One more thread for what is at hand; the last that fell asleep is the quickest."""
+        try:
+            number = self._sleepers.pop()
+        except IndexError:
+            return
+        self._beds[number].release()
+
+    def _refill(self, lane: Lane) -> None:
+        """Under the lane's lock: tell what ended, bring what is wanted."""
+        self._settle(lane)
+        wanted = max(1, len(self._sleepers), self._want)
+        jobs = self._request(lane, wanted)
+        self.fetched_at = self._clock.monotonic()
+        self._adapt(wanted, jobs)
+
+    def _adapt(self, wanted: int, got: int) -> None:
+        """As many ahead as run in five milliseconds, from few to more; none ahead where jobs are long."""
+        pace = self._pace = max(self.slowest, self._pace * 0.7)
+        self.slowest = 0.0
+        target = min(MOST, int(AHEAD * self._capsule.concurrency / pace)) if pace > 0 else MOST
+        self._want = max(1, min(target, max(wanted, self._capsule.concurrency) * 2))
+        self._low = self._want // 2 if got >= wanted and self._want > self._capsule.concurrency else -1
+        self._wide = not 0 < pace < WAKE
+
+    def _request(self, lane: Lane, wanted: int) -> int:
+        """How many jobs came."""
+        if self._stopped or self._alone is not None:
+            wanted = 0
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        if any(work.home.lane.retired for work in ended):
+            ended = self._end_retired(ended)
+        if not wanted and not ended:
+            return 0
+        lane.number += 1
+        lane.pending = (self._packed(lane, wanted, ended), ended)
+        return self._answered(lane, ended, self._call(lane, lane.pending[0]))
+
+    def _packed(self, lane: Lane, wanted: int, ended: list[Work]) -> bytes:
+        count = len(lane.homes)
+        order = self._order(wanted)
+        parts = [
+            b"*%d\r\n" % (lane.words + 6 + 2 * len(ended) + 2 * len(order)),
+            lane.head,
+            bulk(lane.number),
+            bulk(wanted),
+            bulk(BYTES),
+            bulk(count),
+            lane.homes[0].place,
+            bulk(len(ended)),
+        ]
+        for work in ended:
+            payload = work.payload
+            parts.append(work.home.place)
+            parts.append(b"$%d\r\n%b\r\n" % (len(payload), payload))
+        for index, share in order:
+            parts.append(bulk(index))
+            parts.append(bulk(share))
+        return b"".join(parts)
+
+    def _order(self, wanted: int) -> list[tuple[int, int]]:
+        """Queues by number, and how many from each at first: all from the first that has some where order is strict."""
+        if not wanted:
+            return []
+        shares = self._capsule.shares(wanted, random.random)
+        return [(index + 1, share) for index, name, share in shares if name not in self.paused]
+
+    def _call(self, lane: Lane, request: bytes) -> Any:
+        try:
+            return lane.channel.call(request, self._script)
+        except BaseException:
+            lane.lost = True
+            raise
+
+    def _answered(self, lane: Lane, ended: list[Work], reply: Any) -> int:
+        lane.pending = None
+        if reply[0] == b"FENCED":
+            self._ended.extendleft(reversed(ended))
+            self.fenced()
+            raise FencedError
+        self._taken.difference_update(ended)
+        if reply[0] == b"REPEATED":
+            lane.lost = True
+            return 0
+        self.unfound += len(ended) - reply[1]
+        for error in reply[2]:
+            log.warn_seldom(f"fetch: {error.decode('utf-8', 'replace')}")
+        count = 0
+        for at in range(3, len(reply), 2):
+            home = lane.homes[reply[at] - 1]
+            works = [Work(payload, home) for payload in reply[at + 1]]
+            self._taken.update(works)
+            self.local.extend(works)
+            count += len(works)
+        return count
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def _park(self) -> None:
+        """Every queue was empty a moment ago: wait for the first job of any."""
+        indexes = [index for index, name in enumerate(self._capsule.names) if name not in self.paused]
+        if not indexes or len(indexes) > PARKED or self._clock.monotonic() < self._no_blocking_until:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.001)
+            self._poll([], self._pause)
+            return
+        waiting = self._lanes[-1]
+        try:
+            self._settle(waiting)
+            for index in indexes:
+                if index not in self._out:
+                    self._send_wait(index)
+            fresh = self._poll([self._waiters[index] for index in self._out], BLOCK + 1)
+            self._collect(waiting)
+            self.fetched_at = self._clock.monotonic()
+            if not fresh:
+                self._pause = 0.0
+        except BaseException:
+            self._hang_up()
+            raise
+
+    def _send_wait(self, index: int) -> None:
+        import redis
+
+        channel = self._waiters[index]
+        if not channel.open:
+            self._waiter_ids[index] = None
+            try:
+                self._waiter_ids[index] = int(channel.call(command("CLIENT", "ID")))
+            except redis.ResponseError as error:
+                log.info(f"CLIENT ID: {error}; a stop may take a second longer")
+        channel.send(self._waits[index])
+        self._out.add(index)
+
+    def _poll(self, channels: list[Channel], seconds: float) -> bool:
+        """Whether something came, rather than that time ran out."""
+        poll = select.poll()
+        poll.register(self._bell[0], select.POLLIN)
+        for channel in channels:
+            if channel.ready():
+                return True
+            poll.register(channel.fileno(), select.POLLIN)
+        found = poll.poll(seconds * 1000)
+        if any(number == self._bell[0] for number, _ in found):
+            self._silence()
+        return bool(found)
+
+    def _silence(self) -> None:
+        try:
+            os.read(self._bell[0], 1024)
+        except BlockingIOError:
+            return
+
+    def _collect(self, waiting: Lane) -> None:
+        """Read the replies that are there."""
+        import redis
+
+        for index in list(self._out):
+            channel = self._waiters[index]
+            if not channel.ready():
+                continue
+            try:
+                payload = channel.read()
+            except redis.ResponseError as error:
+                self._out.discard(index)
+                self._no_blocking_until = self._clock.monotonic() + 1.0
+                log.warn_seldom(f"fetch: {self._capsule.names[index]}: {error}")
+                if not channel.open:
+                    raise
+                continue
+            self._out.discard(index)
+            if payload is not None:
+                work = Work(payload, waiting.homes[index])
+                self._taken.add(work)
+                self.local.append(work)
+
+    def _hang_up(self) -> None:
+        """A wait was cut off: what it moved is found in the list, now and again when its time must have run out."""
+        waiting = self._lanes[-1]
+        waiting.lost = True
+        self._out.clear()
+        for channel in self._waiters:
+            channel.close()
+
+    # -- what we do not know -------------------------------------------------------------------------------------
+
+    def _settle(self, lane: Lane) -> None:
+        """After a lost reply: the request is repeated under its number, and the lists are compared with what we know."""
+        if lane.pending is not None:
+            request, ended = lane.pending
+            reply = self._call(lane, request)
+            lane.pending = None
+            if reply[0] == b"FENCED":
+                self._ended.extendleft(reversed(ended))
+                self.fenced()
+                raise FencedError
+            self._taken.difference_update(ended)
+            lane.lost = True
+        now = self._clock.monotonic()
+        if lane.lost or now - lane.audited > AUDIT:
+            lost, lane.lost = lane.lost, False  # whoever sets it meanwhile wants another look
+            try:
+                if lost or self._more_than_known(lane):
+                    self._reconcile(lane)
+            except BaseException:
+                lane.lost = True
+                raise
+            lane.audited = 0.0 if lost else now
+
+    def _more_than_known(self, lane: Lane) -> bool:
+        known = sum(work.home.lane is lane for work in self._taken.copy())
+        stored = sum(int(lane.channel.call(command("LLEN", home.key))) for home in lane.homes)
+        return stored > known
+
+    def _reconcile(self, lane: Lane) -> None:
+        """What lies in the lists, as a multiset, is at hand, running, ended, or came in a reply that was lost.
+
+        What we know is looked at first: what ends meanwhile may be missing in the lists, and is none of the lost.
+        """
+        known = Counter((work.home.key, work.payload) for work in self._taken.copy() if work.home.lane is lane)
+        for home in lane.homes:
+            stored = Counter(lane.channel.call(command("LRANGE", home.key, 0, -1)))
+            for payload, count in stored.items():
+                for _ in range(count - known[home.key, payload]):
+                    work = Work(payload, home)
+                    self._taken.add(work)
+                    self.local.append(work)
+
+    def fenced(self) -> None:
+        """Without the lease nothing more is started: what we had not started is dropped, and found again if it is ours."""
+        self.lease.good_until = 0.0
+        dropped = []
+        try:
+            while True:
+                dropped.append(self.local.pop())
+        except IndexError:
+            self._taken.difference_update(dropped)
+        for lane in self._lanes:
+            lane.lost = True
+
+    # -- ends ----------------------------------------------------------------------------------------------------
+
+    def put_back(self, work: Work) -> None:
+        """It is next again."""
+        self.local.appendleft(work)
+
+    def send_on(self, work: Work, ending: Ending) -> bool:
+        """Out of the private list and elsewhere in one step, once."""
+        left = self._leaving.leave(work.home.key, work.payload, ending.steps)
+        self._taken.discard(work)
+        self.unfound += not left
+        return bool(left)
+
+    def _end_retired(self, ended: list[Work]) -> list[Work]:
+        """What ended under an older identity leaves its list one by one, where it is still there."""
+        old = [work for work in ended if work.home.lane.retired]
+        try:
+            left = self._leaving.many([(work.home.key, work.payload, ()) for work in old])
+        except BaseException:
+            self._ended.extendleft(reversed(ended))
+            raise
+        self.unfound += len(old) - left
+        return [work for work in ended if not work.home.lane.retired]
+
+    def give_back(self, works: Iterable[Work]) -> int:
+        """Out of the private list and back to the end that is taken next; the last of them comes out first."""
+        listed = list(works)
+        count = self._leaving.many(
+            [
+                (work.home.key, work.payload, (Step("RPUSH", self._keys.queue(work.queue), (work.payload,)),))
+                for work in listed
+            ]
+        )
+        self._taken.difference_update(listed)
+        return count
+
+    def alone(self, number: int) -> bool:
+        """Nothing more is started or fetched; what was at hand goes back."""
+        if not self._solo.acquire(blocking=False):
+            return False
+        self._alone = number
+        self._low = -1
+        self.give_back(self._at_hand())
+        return True
+
+    def together(self) -> None:
+        """Go on as usual."""
+        self._alone = None
+        self._solo.release()
+        self.wake()
+
+    def _at_hand(self) -> list[Work]:
+        """Take what was not started, newest first."""
+        found = []
+        try:
+            while True:
+                found.append(self.local.pop())
+        except IndexError:
+            return found
+
+    def tick(self) -> None:
+        """Acknowledgements that no fetch carried, and jobs that nobody read or started, do not wait."""
+        if self._out and self._leading.acquire(blocking=False):  # a wait beside the one that brought a job
+            try:
+                self._collect(self._lanes[-1])
+            finally:
+                self._leading.release()
+        if self._ended and self._lanes[0].lock.acquire(blocking=False):
+            try:
+                self._settle(self._lanes[0])
+                self._request(self._lanes[0], 0)
+            finally:
+                self._lanes[0].lock.release()
+        self._return_untouched()
+
+    def _return_untouched(self) -> None:
+        """What lies at hand for long lies behind long jobs: others may have a thread for it."""
+        try:
+            first = self.local[0]
+        except IndexError:
+            self._first = (None, 0.0)
+            return
+        now = self._clock.monotonic()
+        if first is not self._first[0]:
+            self._first = (first, now)
+            return
+        self._rouse()
+        if now - self._first[1] > UNTOUCHED and self._clock.boottime() < self.lease.good_until:
+            self._want, self._low = 1, -1
+            self.give_back(self._at_hand())
+
+    def running(self) -> list[Work]:
+        """What was taken, is not at hand and has not ended."""
+        return list(self._taken.difference(self.local.copy(), self._ended.copy()))
+
+    def wake(self) -> None:
+        """Whoever waits for jobs looks around."""
+        for _ in self._beds:
+            self._rouse()
+        try:
+            os.write(self._bell[1], b"!")
+        except BlockingIOError:
+            return
+
+    def stop(self) -> None:
+        """Take nothing more."""
+        self._stopped = True
+        self._low = -1
+        self.wake()
+        with self._leading:
+            try:
+                self._end_waits()
+            except BaseException:
+                self._hang_up()
+                raise
+
+    def close(self) -> None:
+        """Acknowledge, end the waits, and give back what nobody started."""
+        self.stop()
+        for lane in self._lanes:
+            with lane.lock:
+                self._settle(lane)
+                self._request(lane, 0)
+        self.give_back(self._at_hand())
+        for channel in (*self._waiters, *(lane.channel for lane in self._lanes)):
+            channel.close()
+        for end in self._bell:
+            os.close(end)
+
+    def _end_waits(self) -> None:
+        """Under the leading lock: what a wait still brings is at hand then, and goes back as all that nobody starts."""
+        for index in self._out:
+            if (number := self._waiter_ids[index]) is not None:
+                self._client.client_unblock(number)
+        deadline = self._clock.monotonic() + BLOCK + 1
+        while self._out and self._clock.monotonic() < deadline:
+            self._poll([self._waiters[index] for index in self._out], BLOCK)
+            self._collect(self._lanes[-1])
