@@ -23,6 +23,8 @@ from kiqdoctor import __version__
 @click.option("--embedded", is_flag=True, help="Start the embedded Redis and work on that.")
 @click.option("--fetch", type=click.Choice(["reliable", "basic"]), default="reliable", show_default=True)
 @click.option("-e", "--environment", default="", help="Name of the environment, for your own code (APP_ENV).")
+@click.option("--health", metavar="[HOST:]PORT", help="Serve /livez, /readyz and /metrics there.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--tag", default="", help="Shown in the process list; default: the directory's name.")
 def command(
     *,
@@ -35,6 +37,8 @@ def command(
     embedded: bool,
     fetch: str,
     environment: str,
+    health: str | None,
+    log_format: str,
     tag: str,
 ) -> int:
     """Import every MODULE, then run the jobs that they define."""
@@ -50,6 +54,8 @@ def command(
     with ExitStack() as stack:
         try:
             chosen = Capsule("default", concurrency, parse_queues(queues))
+            if health:
+                _checked_bind(health)
             url = _embedded(stack) if embedded else redis
             config.override(redis=url, namespace=namespace)
         except (ValueError, UrlError) as error:
@@ -57,19 +63,21 @@ def command(
         _import(modules)
         config.override(redis=url, namespace=namespace)
         settings = config.current()
-        launcher = Launcher(Options(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment))
+        log.use(log_format)
+        launcher = Launcher(
+            Options(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment, health=health or "")
+        )
+        arrived = signals.listen()
         try:
             launcher.start()
+            found = launcher.budget()
         except Exception as error:  # noqa: BLE001 - whatever keeps us from Redis is one line
             click.echo(f"kiqdoctor: cannot start: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
             return 1
         names = ", ".join(chosen.names)
-        log.info(
-            f"kiqdoctor {__version__} runs {concurrency} threads on {names}"
-            f" at {settings.shown}, {fetch} fetch;"
-            f" it opens at most {launcher.connections + config.CLIENT_CONNECTIONS} Redis connections"
-        )
-        signals.run(launcher)
+        log.info(f"kiqdoctor {__version__} runs {concurrency} threads on {names} at {settings.shown}, {fetch} fetch")
+        (log.warn if found.short else log.info)(found.line)
+        signals.serve(launcher, arrived)
     return 0
 
 
@@ -82,6 +90,12 @@ def _embedded(stack: ExitStack) -> str:
         raise click.UsageError(str(error)) from None
     click.echo(server.line, err=True)
     return server.url
+
+
+def _checked_bind(text: str) -> None:
+    from kiqdoctor.runtime.health import parse_bind
+
+    parse_bind(text)
 
 
 def _set_up_django() -> None:

@@ -61,7 +61,9 @@ class Batch:
         self._pushes = self._stack.enter_context(client.collected())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None") -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
         """Send it, unless the block raised."""
         self._stack.close()
         if kind is None:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 SLICE: Final = 1_000  # jobs in one round trip
 JID_BYTES: Final = 12
-TRANSACTIONS: Final = frozenset({"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.committing"})  # once imported, a transaction may be open
+TRANSACTIONS: Final = frozenset(
+    {"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.committing"}
+)  # once imported, a transaction may be open
 
 
 class Options(Protocol):
@@ -242,6 +244,11 @@ class Sender:
                 self._free.append(channel)
         return _jids(pushes, replies, locked) if locked else [one.jid for one in pushes]
 
+    @property
+    def in_use(self) -> int:
+        """Connections that push right now."""
+        return config.CLIENT_CONNECTIONS - self._room._value  # noqa: SLF001 - a semaphore does not tell otherwise
+
     def _channel(self) -> Channel:
         try:
             channel = self._free.pop()
@@ -310,6 +317,11 @@ def _unique_request(keys: Keys, unique: Script, push: Push) -> bytes:
 def _jids(pushes: Sequence[Push], replies: list[Any], places: list[int]) -> list[str]:
     answers = iter(places)
     return [replies[next(answers)].decode() if push.lock else push.jid for push in pushes]
+
+
+def in_use() -> int:
+    """How many connections push right now."""
+    return _made[1].in_use if _made is not None else 0
 
 
 _senders = threading.Lock()

@@ -1,9 +1,11 @@
 """Which Redis and namespace the runtime uses, for clients and workers alike, and what goes around jobs."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -90,11 +92,12 @@ def configure(
     Raises:
         kiqdoctor.connection.UrlError: the address is no Redis URL.
     """
+    server, client_side = _traced()
     found = Settings(
         _address(redis),
-        (namespace or os.environ.get("KIQDOCTOR_NAMESPACE") or "").rstrip(":") or None,
-        tuple(middleware),
-        tuple(client_middleware),
+        (namespace or "").rstrip(":") or None,
+        (*server, *middleware),
+        (*client_side, *client_middleware),
         tuple(death_handlers),
         tuple(on_recovered),
         resend,
@@ -103,6 +106,17 @@ def configure(
     with _current.lock:
         _current.settings = found
         _current.client = None
+
+
+def _traced() -> tuple[tuple[ServerMiddleware, ...], tuple[ClientMiddleware, ...]]:
+    """OpenTelemetry's, where the process uses it: it is imported already, or its variables say where traces go."""
+    if "opentelemetry" not in sys.modules and not any(name.startswith("OTEL_") for name in os.environ):
+        return (), ()
+    tracing = import_module("kiqdoctor.integrations.opentelemetry")
+    if not tracing.available() or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return (), ()
+    server, client_side = tracing.middleware()
+    return (server,), (client_side,)
 
 
 def _address(option: str | None) -> str:
@@ -118,12 +132,12 @@ def override(*, redis: str | None, namespace: str | None) -> None:
     Raises:
         kiqdoctor.connection.UrlError: the address is no Redis URL.
     """
-    from dataclasses import replace
-
-    if redis is None and namespace is None:
-        current()
+    if _current.settings is None:
+        configure(redis=redis, namespace=namespace)
         return
-    known = current() if _current.settings is not None or redis is None else Settings(_address(redis))
+    known = _current.settings
+    if redis is None and namespace is None:
+        return
     with _current.lock:
         _current.settings = replace(
             known,
@@ -205,6 +219,4 @@ def _sentinel(url: str) -> tuple[list[tuple[str, int]], str, int]:
             raise ValueError("it needs hosts and a service")
         return hosts, service, int(database or 0)
     except ValueError as error:
-        raise UrlError(
-            f"not a Sentinel URL: {error}; as in redis+sentinel://host:26379,host:26379/service/0"
-        ) from None
+        raise UrlError(f"not a Sentinel URL: {error}; as in redis+sentinel://host:26379,host:26379/service/0") from None

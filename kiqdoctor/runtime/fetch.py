@@ -76,8 +76,14 @@ class Fetch(Protocol):
     """How a capsule's threads get work and rid of it. ``slowest``: seconds a job of late took, told by processors."""
 
     slowest: float
-    lease: "Term"
-    done: Callable[[Work], Any]  # it ended
+
+    @property
+    def lease(self) -> "Term":
+        """Until when what was taken may be started."""
+
+    @property
+    def done(self) -> Callable[[Work], Any]:
+        """Call it with what ended."""
 
     def take(self, number: int) -> Work | None:
         """The next job for thread ``number``, or None when there is none for now."""

@@ -1,18 +1,16 @@
 """Answers an orchestrator's probes and a scraper over HTTP, where somebody asked for it; on loopback by default."""
 
 import io
-import math
-import re
 import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from kiqdoctor.runtime.openmetrics import OPENMETRICS, Metric, exposition
 from kiqdoctor.text import clean
 
 LOOPBACK: Final = "127.0.0.1"
@@ -21,151 +19,14 @@ REQUEST_LIMIT: Final = 8_192  # bytes of request line and headers together
 PATIENCE: Final = 5.0  # seconds for a whole request, and for sending its answer
 SLOTS: Final = 16  # requests at once; one more is closed unheard
 POLL: Final = 0.2  # seconds that stop() waits at most
-FETCH_STALE: Final = 30.0  # seconds; a blocking fetch answers well within
-REDIS_STALE: Final = 15.0  # seconds; a lease lasts as long
 
 PLAIN: Final = "text/plain; charset=utf-8"
-OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL: Final = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-_OF_ONE_JOB: Final = frozenset({"jid", "bid", "args", "payload", "error_message"})  # a series for each job ever run
 
 Reason = Callable[[], str | None]
 
 
 class HealthError(ValueError):
     """The health server cannot be had as asked, in one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One value of a family, with label names and values."""
-
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One OpenMetrics family; zero where no samples are given. A counter's name goes without ``_total``.
-
-    Raises:
-        ValueError: a name that OpenMetrics does not allow, or a label that would make a series of each job.
-    """
-
-    name: str
-    kind: Literal["counter", "gauge"]
-    help: str
-    samples: tuple[Sample, ...] = (Sample(0),)
-
-    def __post_init__(self) -> None:
-        """Refuse what would spoil the whole exposition."""
-        if not _NAME.fullmatch(self.name) or self.name.endswith("_total"):
-            raise ValueError(f"no name for a metric: {self.name!r}")
-        for label in {name for sample in self.samples for name, _ in sample.labels}:
-            if not _LABEL.fullmatch(label) or label in _OF_ONE_JOB:
-                raise ValueError(f"no label for {self.name}: {label!r}")
-
-
-def by_label(metric: Metric, label: str, counts: Mapping[str, float], every: Iterable[str]) -> Metric:
-    """The family with one sample for each name in ``every`` and in ``counts``; zero where nothing was counted."""
-    names = dict.fromkeys((*every, *counts))
-    samples = tuple(Sample(counts.get(name, 0), ((label, name),)) for name in names)
-    return Metric(metric.name, metric.kind, metric.help, samples)
-
-
-def exposition(metrics: Iterable[Metric]) -> str:
-    """OpenMetrics text, ended by ``# EOF``."""
-    return "\n".join([*(line for metric in metrics for line in _family(metric)), "# EOF", ""])
-
-
-def _family(metric: Metric) -> Iterator[str]:
-    yield f"# TYPE {metric.name} {metric.kind}"
-    yield f"# HELP {metric.name} {_escaped(metric.help)}"
-    name = f"{metric.name}_total" if metric.kind == "counter" else metric.name
-    for sample in metric.samples:
-        labels = ",".join(f'{label}="{_escaped(value)}"' for label, value in sample.labels)
-        yield f"{name}{{{labels}}} {_number(sample.value)}" if labels else f"{name} {_number(sample.value)}"
-
-
-def _escaped(text: str) -> str:
-    sound = text.encode("utf-8", "backslashreplace").decode()
-    return sound.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: float) -> str:
-    if math.isfinite(value):
-        return repr(int(value)) if value == int(value) else repr(float(value))
-    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a worker knows of itself. Ages are seconds.
-
-    ``fetch_age``: since a fetching thread last came back, with a reply or an error; None while none should be fetching,
-    for all are busy or it is quiet. A Redis that is away is no reason to restart every worker, so it is not one here.
-    ``lease_held``: True as well where the fetch needs no lease.
-    """
-
-    dead_threads: tuple[str, ...] = ()
-    fetch_age: float | None = None
-    redis_age: float = 0.0
-    lease_held: bool = True
-    quiet: bool = False
-    stopping: bool = False
-
-    def not_live(self) -> str | None:
-        """Why only a restart helps; never while it stops, when threads end as they should."""
-        if self.stopping:
-            return None
-        if self.dead_threads:
-            return f"threads ended: {', '.join(self.dead_threads)}"
-        if self.fetch_age is not None and self.fetch_age > FETCH_STALE:
-            return f"no fetch came back for {self.fetch_age:.0f} s"
-        return None
-
-    def not_ready(self) -> str | None:
-        """Why it takes no jobs now."""
-        if self.stopping or self.quiet:
-            return "stopping" if self.stopping else "quiet"
-        if self.redis_age > REDIS_STALE:
-            return f"Redis has not answered for {self.redis_age:.0f} s"
-        return None if self.lease_held else "the lease is not held"
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """A worker's numbers: counters since its start, what its threads do now, seconds and bytes."""
-
-    processed: int
-    failed: int
-    threads: Mapping[str, int]
-    prefetched: int
-    rtt_s: float
-    rss_bytes: int
-    started_at: float
-    quiet: bool
-
-
-def worker_metrics(found: Figures, states: Iterable[str] = ("running", "waiting", "idle")) -> tuple[Metric, ...]:
-    """The families of one worker; none grows with jobs, classes or queues."""
-    threads = Metric("kiqdoctor_worker_threads", "gauge", "Processor threads by what they do.")
-
-    def gauge(name: str, text: str, value: float) -> Metric:
-        return Metric(f"kiqdoctor_worker_{name}", "gauge", text, (Sample(value),))
-
-    return (
-        Metric("kiqdoctor_worker_jobs", "counter", "Jobs that ended, failures among them.", (Sample(found.processed),)),
-        Metric("kiqdoctor_worker_jobs_failed", "counter", "Jobs that failed.", (Sample(found.failed),)),
-        by_label(threads, "state", found.threads, states),
-        gauge("prefetched_jobs", "Jobs taken from their queues and not started.", found.prefetched),
-        gauge("quiet", "1 when it takes no more jobs.", found.quiet),
-        gauge("redis_rtt_seconds", "Redis' last answer to a PING.", found.rtt_s),
-        gauge("resident_memory_bytes", "Memory of the process.", found.rss_bytes),
-        gauge("start_time_seconds", "When it started, since the epoch.", found.started_at),
-    )
 
 
 class Health:

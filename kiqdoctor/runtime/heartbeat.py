@@ -52,40 +52,42 @@ class Self:
 class Heartbeat:
     """Each part by itself: where one is refused the others are still told."""
 
-    def __init__(self, client: "Redis", keys: Keys, board: Board, facts: Callable[[], Mapping[str, Any]],
+    def __init__(self, client: "Redis", keys: Keys, board: Board, about: Callable[[], Mapping[str, Any]],
                  clock: Clock = SYSTEM) -> None:  # fmt: skip
-        self._client, self._keys, self._board, self._facts, self._clock = client, keys, board, facts, clock
+        self._client, self._keys, self._board, self._about, self._clock = client, keys, board, about, clock
         self.last = 0.0  # monotonic, of the last that was told whole
+        self.rtt_us = 0
 
-    def beat(self, who: Self, *, quiet: bool) -> str | None:
+    def beat(self, who: Self, *, quiet: bool, prefetched: int = 0) -> str | None:
         """Tell everything; the signal that the web UI asked for, if any."""
         self._board.set_clock()
         self.count()
         self._tell_work(who)
         began = self._clock.monotonic()
         self._client.ping()
-        rtt_us = int((self._clock.monotonic() - began) * 1_000_000)
-        facts: Any = dict(self._facts())
+        self.rtt_us = int((self._clock.monotonic() - began) * 1_000_000)
+        about: Any = dict(self._about())
         with self._client.pipeline(transaction=True) as pipe:
             pipe.sadd(self._keys.processes, who.identity)
-            pipe.hset(self._keys.process(who.identity), mapping=self._record(who, quiet, rtt_us))
+            pipe.hset(self._keys.process(who.identity), mapping=self._record(who, quiet, prefetched))
             pipe.expire(self._keys.process(who.identity), PROCESS_TTL)
-            pipe.hset(self._keys.facts(who.identity), mapping=facts)
-            pipe.expire(self._keys.facts(who.identity), PROCESS_TTL)
+            pipe.hset(self._keys.about(who.identity), mapping=about)
+            pipe.expire(self._keys.about(who.identity), PROCESS_TTL)
             pipe.rpop(self._keys.signals(who.identity))
             replies = pipe.execute()
         self.last = self._clock.monotonic()
         return replies[-1].decode("ascii", "replace") if replies[-1] is not None else None
 
-    def _record(self, who: Self, quiet: bool, rtt_us: int) -> dict[Any, Any]:  # noqa: FBT001 - a field's value
+    def _record(self, who: Self, quiet: bool, prefetched: int) -> dict[Any, Any]:  # noqa: FBT001 - a field's value
         return {
             "info": who.info().encode(),
             "busy": self._board.busy,
             "beat": self._clock.now(),
             "quiet": "true" if quiet else "false",
-            "rtt_us": rtt_us,
+            "rtt_us": self.rtt_us,
             "rss": rss_kb(),
             "concurrency": who.capsule.concurrency,
+            "prefetched": prefetched,
         }
 
     def count(self) -> None:
@@ -117,7 +119,7 @@ class Heartbeat:
         """As a clean exit does: counters told, the member and the work removed; the record expires by itself."""
         self.count()
         self._client.srem(self._keys.processes, identity)
-        self._client.unlink(self._keys.work(identity), self._keys.workers(identity), self._keys.facts(identity))
+        self._client.unlink(self._keys.work(identity), self._keys.workers(identity), self._keys.about(identity))
 
 
 def rss_kb() -> int:

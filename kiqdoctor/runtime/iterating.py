@@ -18,7 +18,6 @@ class InterruptedError_(Exception):  # noqa: N801, N818 - no error: the job goes
     """The process wants to stop: the cursor is saved, and the job goes back to its queue."""
 
 
-
 class Cursor:
     """One job's place, in its ``it-<jid>`` hash."""
 

@@ -7,14 +7,15 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import log, loops
 from kiqdoctor.runtime.basic import BasicFetch
 from kiqdoctor.runtime.board import Board
+from kiqdoctor.runtime.budget import Budget, budget, read
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.config import Settings, connect
+from kiqdoctor.runtime.config import CLIENT_CONNECTIONS, Settings, connect
 from kiqdoctor.runtime.fetch import Fetch
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Self
 from kiqdoctor.runtime.job import REGISTRY
@@ -25,6 +26,13 @@ from kiqdoctor.runtime.periodic import PERIODIC, Clockwork
 from kiqdoctor.runtime.recover import Recovery
 from kiqdoctor.runtime.reliable import PARKED, ReliableFetch
 from kiqdoctor.runtime.scheduled import Poller
+from kiqdoctor.runtime.state import worker_metrics
+from kiqdoctor.runtime.systemd import Notifier
+from kiqdoctor.runtime.vitals import Vitals
+from kiqdoctor.runtime.watchdog import STALL, Watchdog, answer
+
+if TYPE_CHECKING:
+    from kiqdoctor.runtime.health import Health
 
 TICK: Final = 0.01  # seconds that an acknowledgement waits at most
 LINES: Final = 5  # ticks that a job's log lines wait at most
@@ -48,6 +56,7 @@ class Options:
     tag: str = ""
     environment: str = ""
     embedded: bool = False
+    health: str = ""
 
 
 class Launcher:
@@ -59,18 +68,29 @@ class Launcher:
         self.reliable = options.fetch == "reliable"
         self._client = connect(self._settings, self._pool())
         self._started_at = clock.now()
-        self._quiet, self._done = threading.Event(), threading.Event()
+        self._quiet, self._stopping, self._done = threading.Event(), threading.Event(), threading.Event()
         self.hurry = threading.Event()
         self.board = Board()
         self._renewal = threading.Lock()
         self.lease = self._new_lease()
-        self.heartbeat = Heartbeat(self._client, self._keys, self.board, self._facts, clock)
+        self.heartbeat = Heartbeat(self._client, self._keys, self.board, lambda: self.vitals.fields(), clock)
         self.performer = Performer(
             self._client, self._settings, REGISTRY, lambda: self.identity, self._quiet.is_set, clock
         )
         self.fetch: Fetch
+        self.vitals: Vitals
         self._manager: Manager | None = None
         self._recovery: Recovery | None = None
+        self._health: Health | None = None
+        self._systemd = Notifier({} if options.embedded else os.environ, os.getpid())
+        self.watchdog = Watchdog(
+            jobs=lambda: self.vitals.jobs(),
+            pools=lambda: self.vitals.pools(),
+            write=log.warn,
+            identity=lambda: self.identity,
+            signals=not options.embedded,
+            stall_s=0 if options.embedded else STALL,
+        )
         self.on_signal: Callable[[str], None] = self._act
 
     @property
@@ -83,10 +103,15 @@ class Launcher:
         return (min(threads, 10) if self.reliable else threads) + BESIDE
 
     @property
-    def connections(self) -> int:
-        """How many it opens at most, beside those of jobs that push."""
+    def pools(self) -> tuple[tuple[str, int], ...]:
+        """What opens connections, and how many at most."""
         waits = min(len(self.options.capsule.names), PARKED)
-        return self._pool() + (LANES_OPEN + waits if self.reliable else 0)
+        fetch = (("fetch", LANES_OPEN + waits),) if self.reliable else ()
+        return (*fetch, ("worker", self._pool()), ("pushes of jobs", CLIENT_CONNECTIONS))
+
+    def budget(self) -> Budget:
+        """These against what the server allows."""
+        return budget(self.pools, read(self._client))
 
     def _new_lease(self) -> Lease:
         host = os.environ.get("DYNO") or socket.gethostname()
@@ -100,6 +125,8 @@ class Launcher:
             redis.exceptions.RedisError: it cannot be reached.
             ServerError: it is too old, or a cluster.
         """
+        if self.options.health:
+            self._listen(self.options.health)
         _fit(self._client)
         if self.reliable:
             self.lease.acquire()
@@ -113,10 +140,51 @@ class Launcher:
             fenced=self._fenced,
             clock=self._clock,
         )
+        self.vitals = self._new_vitals(self._manager)
+        if not self.options.embedded:
+            self.watchdog.start()
         self.beat()
         for thread in self._background():
             thread.start()
         self._manager.start()
+        self._systemd.ready(f"{self.options.capsule.concurrency} threads")
+
+    def _new_vitals(self, manager: Manager) -> Vitals:
+        options, capsule = self.options, self.options.capsule
+        found = Vitals(
+            self._client,
+            self.board,
+            self.fetch,
+            manager,
+            self.heartbeat,
+            self._quiet.is_set,
+            self._stopping.is_set,
+            self._started_at,
+            lambda: self._recovery.recovered if self._recovery is not None else 0,
+            self.pools,
+            clock=self._clock,
+        )
+        config = {
+            "queues": [list(one) for one in capsule.queues],
+            "concurrency": capsule.concurrency,
+            "timeout": options.timeout_s,
+            "fetch": options.fetch,
+            "namespace": self._settings.namespace,
+        }
+        found.learn(config, self._settings.namespace)
+        return found
+
+    def _listen(self, at: str) -> None:
+        from kiqdoctor.runtime.health import Health
+
+        self._health = Health(
+            at,
+            live=lambda: self.vitals.state().not_live() if self._manager else None,
+            ready=lambda: self.vitals.state().not_ready() if self._manager else "starting",
+            metrics=lambda: worker_metrics(self.vitals.figures()) if self._manager else (),
+            warn=log.warn,
+        )
+        self._health.start()
 
     def _background(self) -> list[threading.Thread]:
         threads = [
@@ -124,6 +192,8 @@ class Launcher:
             self._thread(self._beating, "kiq.heartbeat"),
             self._thread(self._ticking, "kiq.ticker"),
         ]
+        if self._systemd.interval is not None:
+            threads.append(self._thread(self._reassuring, "kiq.systemd"))
         if PERIODIC:
             threads.append(Clockwork(self._client, self._keys, self._quiet, self._clock).thread)
         if self.reliable:
@@ -145,6 +215,7 @@ class Launcher:
     def quiet(self) -> None:
         """Take no more jobs."""
         self._quiet.set()
+        self._systemd.status("quiet")
         fetch = getattr(self, "fetch", None)
         if isinstance(fetch, ReliableFetch):
             try:
@@ -155,6 +226,8 @@ class Launcher:
     def stop(self) -> None:
         """Let running jobs end until the deadline, give back the others, and leave."""
         deadline = self._clock.monotonic() + self.options.timeout_s
+        self._stopping.set()
+        self._systemd.stopping()
         self.quiet()
         if self._manager is not None:
             self._manager.finish(deadline, self.hurry.is_set, embedded=self.options.embedded)
@@ -162,6 +235,9 @@ class Launcher:
         self._leave()
         if not self.options.embedded:
             loops.stop()
+            self.watchdog.stop()
+        if self._health is not None:
+            self._health.stop()
         log.flush()
         self._client.close()
 
@@ -228,6 +304,10 @@ class Launcher:
             except Exception:  # noqa: BLE001 - the processors log it, and try again
                 self._done.wait(0.5)
 
+    def _reassuring(self) -> None:
+        while not self._done.wait(self._systemd.interval):
+            self._systemd.alive(self.vitals.state().not_live())
+
     def _beating(self) -> None:
         while not self._done.wait(BEAT):
             try:
@@ -245,18 +325,13 @@ class Launcher:
             reliable=self.reliable,
             embedded=self.options.embedded,
         )
-        wanted = self.heartbeat.beat(who, quiet=self._quiet.is_set())
+        wanted = self.heartbeat.beat(who, quiet=self._quiet.is_set(), prefetched=self.vitals.prefetched())
+        answer(self._client, self._keys, self.identity, lambda: self.watchdog.dump("asked through Redis"))
         if isinstance(self.fetch, ReliableFetch):
             paused: Any = self._client.smembers(self._keys.paused)
             self.fetch.paused = frozenset(name.decode("utf-8", "replace") for name in paused)
         if wanted is not None:
             self.on_signal(wanted)
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "prefetched": len(self.fetch.local) if isinstance(self.fetch, ReliableFetch) else 0,
-            "recovered": self._recovery.recovered if self._recovery is not None else 0,
-        }
 
     def _act(self, name: str) -> None:
         number = {"TSTP": signal.SIGTSTP, "TERM": signal.SIGTERM, "TTIN": signal.SIGTTIN}.get(name)
@@ -273,6 +348,3 @@ def _fit(client: Any) -> None:
         raise ServerError(f"Redis {found.get('redis_version')} is too old: a worker needs 6.2 or later, or Valkey")
     if found.get("redis_mode") == "cluster":
         raise ServerError("this is a Redis Cluster; the queues need one primary, as Sidekiq's do: use Sentinel instead")
-
-
-

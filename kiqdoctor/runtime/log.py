@@ -5,10 +5,12 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from kiqdoctor.clock import boottime
+from kiqdoctor.runtime.logformat import NO_FIELDS, Formatter, Line, json_line, text_line
 from kiqdoctor.text import LONG, clean
 
 SELDOM: Final = 10.0  # seconds between two lines that say the same
@@ -40,40 +42,37 @@ class _Lines:
         self.jobs: deque[tuple[float, float, str, str, str, bool]] = deque()
         self.names = threading.local()
         self.seldom: dict[str, float] = {}
-        self.level_jobs = True
-        self.second = -1
-        self.spelt = ""
-        self.json = False
-
-    def at(self, now: float) -> str:
-        """``2026-01-02T03:04:05.678Z``; a second is spelt once."""
-        second = int(now)
-        if second != self.second:
-            self.second, self.spelt = second, _spelt(second)
-        return self.spelt + _MILLIS[int((now - second) * 1000)]
+        self.spell: Formatter = text_line
 
     def gather(self) -> None:
         """Spell the jobs that ended, under the lock."""
-        offset = time.time() - boottime()
-        pid = os.getpid()
-        add, take, millis = self.waiting.append, self.jobs.popleft, _MILLIS
+        offset, pid = time.time() - boottime(), os.getpid()
+        add, take = self.waiting.append, self.jobs.popleft
+        quick = self.spell is text_line
         second, spelt = -1, ""
         for _ in range(len(self.jobs)):
             began, ended, tid, shown, jid, announced = take()
-            at = ended + offset
+            since, at = began + offset, ended + offset
             whole = int(at)
             if whole != second:
                 second, spelt = whole, _spelt(whole)
-            done = spelt + millis[int((at - whole) * 1000)]
             took = ended - began
-            middle = f"pid={pid} tid={tid} class={shown} jid={jid}"
             said = f"{took:.3f}" if took >= SHOWN else "0.000"
-            if announced:
-                add(f"{done} {middle} elapsed={said} INFO: done\n")
+            if not quick or announced or since < whole:
+                self.jobs_lines(Line(since, pid, tid, "INFO", "start", {"class": shown, "jid": jid}),
+                                Line(at, pid, tid, "INFO", "done", {"class": shown, "jid": jid, "elapsed": said}),
+                                announced=announced)  # fmt: skip
                 continue
-            since = began + offset
-            start = spelt + millis[int((since - whole) * 1000)] if since >= whole else self.at(since)
+            # The same two lines, spelt at once: at a hundred thousand jobs a second nothing else is as dear.
+            middle = f"pid={pid} tid={tid} class={shown} jid={jid}"
+            start, done = spelt + _MILLIS[int((since - whole) * 1000)], spelt + _MILLIS[int((at - whole) * 1000)]
             add(f"{start} {middle} INFO: start\n{done} {middle} elapsed={said} INFO: done\n")
+
+    def jobs_lines(self, start: Line, done: Line, *, announced: bool) -> None:
+        """A job's lines in any format."""
+        if not announced:
+            self.waiting.append(self.spell(start))
+        self.waiting.append(self.spell(done))
 
     def write(self) -> None:
         """Everything, under the lock."""
@@ -107,9 +106,9 @@ Takes when it began and ended (boot clock), the thread's name, the cleaned class
 
 def started(began: float, tid: str, shown: str, jid: str) -> None:
     """The first line of a job that still runs when lines are written."""
+    line = Line(began + time.time() - boottime(), os.getpid(), tid, "INFO", "start", {"class": shown, "jid": jid})
     with _lines.lock:
-        at = _lines.at(began + time.time() - boottime())
-        _lines.waiting.append(f"{at} pid={os.getpid()} tid={tid} class={shown} jid={jid} INFO: start\n")
+        _lines.waiting.append(_lines.spell(line))
 
 
 def flush() -> None:
@@ -119,24 +118,28 @@ def flush() -> None:
             _lines.write()
 
 
-def _say(level: str, text: str, context: str, *, now: bool) -> None:
+def use(name: str) -> None:
+    """``text``, as Sidekiq's, or ``json``."""
+    _lines.spell = json_line if name == "json" else text_line
+
+
+def _say(level: str, text: str, fields: Mapping[str, str]) -> None:
+    line = Line(time.time(), os.getpid(), own_thread_id(), level, clean(text, LONG, lines=True), fields)
     with _lines.lock:
         if _lines.jobs:
             _lines.gather()
-        head = f"{_lines.at(time.time())} pid={os.getpid()} tid={own_thread_id()} "
-        _lines.waiting.append(f"{head}{context}{level}: {clean(text, LONG, lines=True)}\n")
-        if now:
-            _lines.write()
+        _lines.waiting.append(_lines.spell(line))
+        _lines.write()
 
 
-def info(text: str, context: str = "") -> None:
-    """What happens."""
-    _say("INFO", text, context, now=True)
+def info(text: str, fields: Mapping[str, str] = NO_FIELDS) -> None:
+    """What happens; the values of ``fields`` are clean."""
+    _say("INFO", text, fields)
 
 
-def warn(text: str, context: str = "") -> None:
+def warn(text: str, fields: Mapping[str, str] = NO_FIELDS) -> None:
     """What somebody should look at."""
-    _say("WARN", text, context, now=True)
+    _say("WARN", text, fields)
 
 
 def warn_seldom(text: str) -> None:
@@ -147,3 +150,11 @@ def warn_seldom(text: str) -> None:
             _lines.seldom.clear()
         _lines.seldom[text] = now
         warn(text)
+
+
+def _in_child() -> None:
+    """A child of fork must not find the lock held by a thread that it does not have."""
+    _lines.lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -92,7 +92,9 @@ class Processor:
             return
         self._run(work, fields, job, args, jid, began)
 
-    def _run(self, work: Work, fields: dict[str, Any], job: Job[Any, Any], args: list[Any], jid: str, began: float) -> None:
+    def _run(
+        self, work: Work, fields: dict[str, Any], job: Job[Any, Any], args: list[Any], jid: str, began: float
+    ) -> None:
         seat = self._seat
         words, told = (job.shown, jid if jid.isalnum() else clean(jid)) if len(fields) <= PLAIN_FIELDS else (
             shown(fields), clean(jid))  # fmt: skip
@@ -103,7 +105,7 @@ class Processor:
             self._performer.run(job, running)
         except InterruptedError_:
             self._end(seat, failed=False)
-            log.info("interrupted: it goes on where it was", f"class={words} jid={told} ")
+            log.info("interrupted: it goes on where it was", {"class": words, "jid": told})
             self._let_go(work, self._performer.given_back(job, fields, work))
             return
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
@@ -136,9 +138,11 @@ class Processor:
         seat.processed += 1
         seat.failed += failed
 
-    def _failed(self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, error: BaseException, began: float) -> None:
+    def _failed(
+        self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, error: BaseException, began: float
+    ) -> None:
         self._end(self._seat, failed=True)
-        words = f"class={shown(fields)} jid={clean(str(fields.get('jid')))} elapsed={boottime() - began:.3f} "
+        words = {**_words(fields), "elapsed": f"{boottime() - began:.3f}"}
         lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
         log.warn("fail: " + "\n".join(lines[-TRACE:] if job is not None else lines[-1:]), words)
         if not self.abandoned:
@@ -167,7 +171,7 @@ class Processor:
             return
         if refused is not None:
             if refused.word == "gone":
-                log.info("expired: it is not run", f"class={shown(fields)} jid={clean(str(fields.get('jid')))} ")
+                log.info("expired: it is not run", _words(fields))
             self._let_go(work, refused)
         elif job is None:
             name = fields.get("class")
@@ -208,3 +212,7 @@ class Processor:
                 self._pause()
             else:
                 return
+
+
+def _words(fields: dict[str, Any]) -> dict[str, str]:
+    return {"class": shown(fields), "jid": clean(str(fields.get("jid")))}

@@ -164,7 +164,7 @@ class Recovery:
         return self._leaving.leave(key, raw, steps, lease=self._keys.lease(identity), dead=True)
 
     def _died(self, fields: dict[str, Any], error: Exception) -> None:
-        log.warn(f"buried: {error}", f"class={clean(str(fields.get('class')))} jid={clean(str(fields.get('jid')))} ")
+        log.warn(f"buried: {error}", {"class": clean(str(fields.get("class"))), "jid": clean(str(fields.get("jid")))})
         for handler in self._settings.death_handlers:
             self._guarded(partial(handler, dict(fields), error))
 

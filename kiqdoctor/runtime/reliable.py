@@ -57,9 +57,7 @@ class Lane:
 class ReliableFetch:
     """For the threads of one capsule."""
 
-    def __init__(
-        self, client: "Redis", keys: Keys, capsule: Capsule, lease: Lease, clock: Clock = SYSTEM
-    ) -> None:
+    def __init__(self, client: "Redis", keys: Keys, capsule: Capsule, lease: Lease, clock: Clock = SYSTEM) -> None:
         self._client, self._keys, self._capsule, self._clock = client, keys, capsule, clock
         self._leaving = Leaving(client)
         self._script = Script("fetch")
@@ -69,7 +67,7 @@ class ReliableFetch:
         self.done: Callable[[Work], Any] = self._ended.append  # told with the next fetch, or by the ticker
         self.paused: frozenset[str] = frozenset()
         self.slowest = 0.0
-        self.fetched_at = clock.monotonic()
+        self.fetched_at = self.tried_at = clock.monotonic()
         self.unfound = 0  # acknowledgements that removed nothing: somebody else had the job
         self._leading = threading.Lock()
         self._beds = [threading.Lock() for _ in range(capsule.concurrency)]
@@ -106,10 +104,16 @@ class ReliableFetch:
         self._out: set[int] = set()
         queues = [self._keys.queue(name) for name in self._capsule.names]
         lists = [
-            [self._keys.private(lease.identity, lane.name, name) for name in self._capsule.names] for lane in self._lanes
+            [self._keys.private(lease.identity, lane.name, name) for name in self._capsule.names]
+            for lane in self._lanes
         ]
         for number, lane in enumerate(self._lanes):
-            keys = [lease.key, self._keys.sequence(lease.identity, lane.name), *queues, *(k for some in lists for k in some)]
+            keys = [
+                lease.key,
+                self._keys.sequence(lease.identity, lane.name),
+                *queues,
+                *(k for some in lists for k in some),
+            ]
             lane.head, lane.words = self._script.head(keys)
             ours = 3 + len(queues) * (1 + number)
             lane.homes = [
@@ -200,6 +204,7 @@ class ReliableFetch:
 
     def _refill(self, lane: Lane) -> None:
         """Under the lane's lock: tell what ended, bring what is wanted."""
+        self.tried_at = self._clock.monotonic()
         self._settle(lane)
         wanted = max(1, len(self._sleepers), self._want)
         jobs = self._request(lane, wanted)

@@ -62,7 +62,9 @@ class Status:
             clock.sleep(LOOK)
 
 
-def commands(keys: Keys, jid: str, state: str, now: float, more: Mapping[str, int] | None = None) -> list[tuple[Any, ...]]:
+def commands(
+    keys: Keys, jid: str, state: str, now: float, more: Mapping[str, int] | None = None
+) -> list[tuple[Any, ...]]:
     """What writes a state."""
     key = keys.status(jid)
     words = [part for name, value in (more or {}).items() for part in (name, value)]

@@ -107,7 +107,7 @@ class Keys:
         return self.name(f"kiq:sequence:{identity}:{lane}")
 
     def about(self, identity: str) -> str:
-        """Ours: hash deploy, config, namespace, packages, natives, pools, threads; 60 s; heartbeat."""
+        """Ours: hash deploy, config, namespace, packages, natives, pools, threads, recovered; 60 s; heartbeat."""
         return self.name(f"kiq:about:{identity}")
 
     def unique(self, fingerprint: str) -> str:
@@ -153,10 +153,6 @@ class Keys:
     def recovered(self) -> str:
         """Ours: counter of jobs that were taken back from dead processes; no TTL."""
         return self.name("kiq:recovered")
-
-    def facts(self, identity: str) -> str:
-        """Ours: hash of what a process says of itself beyond Sidekiq's record; 60 s; heartbeat."""
-        return self.name(f"kiq:facts:{identity}")
 
     def ask(self, identity: str) -> str:
         """Ours: list of tokens, each a wish for a thread dump of this process; 60 s; who asks pushes, a beat pops."""

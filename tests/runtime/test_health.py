@@ -10,24 +10,9 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 from servers import eventually
 
-from kiqdoctor.runtime.health import (
-    FETCH_STALE,
-    OPENMETRICS,
-    REDIS_STALE,
-    REQUEST_LIMIT,
-    SLOTS,
-    Figures,
-    Health,
-    HealthError,
-    Metric,
-    Reason,
-    Sample,
-    State,
-    by_label,
-    exposition,
-    parse_bind,
-    worker_metrics,
-)
+from kiqdoctor.runtime.health import REQUEST_LIMIT, SLOTS, Health, HealthError, Reason, parse_bind
+from kiqdoctor.runtime.openmetrics import OPENMETRICS, Metric, Sample, by_label, exposition
+from kiqdoctor.runtime.state import FETCH_STALE, REDIS_STALE, Figures, State, worker_metrics
 
 
 def fine() -> str | None:
