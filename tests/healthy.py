@@ -3,7 +3,7 @@
 from kiqdoctor.doctor.facts.application import Deployment, RedisSetting, RedisSettings, WebConfig, WorkerConfig
 from kiqdoctor.doctor.facts.native import NativeCode
 from kiqdoctor.doctor.facts.packages import Advisories, Package, Packages
-from kiqdoctor.doctor.facts.processes import Fleet, LocalProcess, LocalProcesses, Process
+from kiqdoctor.doctor.facts.processes import Fleet, LocalProcess, LocalProcesses, Process, Recoveries
 from kiqdoctor.doctor.facts.queues import Databases, Installation, JobSet, Keyspace, Queue, Queues, Sample
 from kiqdoctor.doctor.facts.redis import Client, ClientLimit, Clients, Connection, Server, ServerTime
 from kiqdoctor.doctor.facts.source import Source
@@ -64,6 +64,7 @@ HEALTHY = Snapshot.of(
     Clients((Client(7, "10.0.0.1:5000", flags="b", command="brpop"),)),
     ServerTime(NOW, NOW),
     Fleet((WORKER,), 1),
+    Recoveries(),
     Queues((QUEUE,), (JobSet("schedule", 0), JobSet("retry", 0), JobSet("dead", 0)), traces=("queues", "processes")),
     Keyspace((INSTALLATION,), scanned=9, total=9),
     Databases(),

@@ -13,7 +13,7 @@ severity lower.
 
 ## When it is wrong
 A process that is alive but starved beats late and looks the same from afar. Processes with reliable fetch keep
-their jobs in a private list: they are left out.
+their jobs in a private list: they are left out, and what was taken back from dead ones is told as evidence.
 
 ## Confirm by hand
 `redis-cli hgetall IDENTITY:work`, `redis-cli ttl IDENTITY:work`, and `ps -p PID` on that host.
@@ -30,6 +30,7 @@ A real Sidekiq 6.4.1 killed with 5 of 20 jobs running lost 5; its record lived 5
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from kiqdoctor.doctor import (
     Evidence,
@@ -38,6 +39,7 @@ from kiqdoctor.doctor import (
     LocalProcesses,
     Missing,
     Process,
+    Recoveries,
     Severity,
     Unknown,
     Verdict,
@@ -56,7 +58,9 @@ REMEDY = (
 
 
 @check("PRO008", severity=Severity.CRITICAL)
-def inflight_jobs_of_dead_worker(fleet: Fleet, local: LocalProcesses | Missing) -> Iterator[Verdict]:
+def inflight_jobs_of_dead_worker(
+    fleet: Fleet, local: LocalProcesses | Missing, recoveries: Recoveries | Missing
+) -> Iterator[Verdict]:
     holding = [one for one in fleet.processes if one.in_flight]
     for process in holding:
         if process.reliable:
@@ -70,6 +74,18 @@ def inflight_jobs_of_dead_worker(fleet: Fleet, local: LocalProcesses | Missing) 
     if fleet.partial:
         yield Unknown(fleet.partial, "fewer members in processes")
     yield Evidence("processes with jobs in flight", str(len(holding)), "HGETALL <identity>:work")
+    if isinstance(recoveries, Recoveries):
+        yield from _recovered(recoveries)
+
+
+def _recovered(found: Recoveries) -> Iterator[Evidence]:
+    """What our runtime lost processes with, and took back: nobody has to do anything, and everybody should know."""
+    if found.jobs:
+        yield Evidence("jobs taken back from dead processes, ever", str(found.jobs), "GET kiq:recovered")
+    for one in found.last[:SHOWN]:
+        when = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.at is not None else "?"
+        said = f"{one.jobs} jobs of {one.identity} by {one.by}, {one.buried} of them buried"
+        yield Evidence(f"recovered at {when}", said, "LRANGE kiq:recoveries 0 99")
 
 
 def _interval(process: Process) -> float:

@@ -18,6 +18,8 @@ from kiqdoctor.doctor.facts.processes import (
     LocalProcess,
     LocalProcesses,
     Process,
+    Recoveries,
+    Recovery,
 )
 from kiqdoctor.doctor.facts.queues import (
     Databases,
@@ -78,6 +80,8 @@ __all__ = [
     "Process",
     "Queue",
     "Queues",
+    "Recoveries",
+    "Recovery",
     "RedisSetting",
     "RedisSettings",
     "Refused",

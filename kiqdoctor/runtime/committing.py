@@ -7,12 +7,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import import_module
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.runtime import client, log
+from kiqdoctor.runtime import client, forking, log
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 
@@ -25,7 +24,6 @@ Detector = Callable[[], str | None]
 DJANGO: Final = "kiqdoctor.integrations.django"
 SQLALCHEMY: Final = "kiqdoctor.integrations.sqlalchemy"
 
-_OURS: Final = str(Path(__file__).parents[1]) + "/"
 _WATCHED: Final = {"django.db": DJANGO, "sqlalchemy.orm": SQLALCHEMY}  # once imported -> what sees its transactions
 
 _detectors: dict[str, Detector] = {}
@@ -114,7 +112,7 @@ def warn_if_open(job_class: str) -> None:
     """
     watch()
     if _detectors and (what := open_transaction()) is not None and not _on_purpose.get():
-        _warn(job_class, what, _caller())
+        _warn(job_class, what, forking.caller())
 
 
 def open_transaction() -> str | None:
@@ -169,14 +167,6 @@ def _due(delay: float | timedelta | None, at: float | datetime | None) -> float 
             raise ValueError("at= needs an aware datetime: this one has no time zone")
         return at.timestamp()
     return None if at is None else float(at)
-
-
-def _caller() -> FrameType | None:
-    """The innermost frame that is not ours."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe is the same, with a price
-    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
-        frame = frame.f_back
-    return frame
 
 
 def _warn(job_class: str, what: str, frame: FrameType | None) -> None:

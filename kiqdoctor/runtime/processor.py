@@ -121,7 +121,7 @@ class Processor:
         seat.slot = None
         seat.processed += 1
         took = ended - began
-        job.pace += (took - job.pace) * PACE
+        job.pace += (took - job.pace) * PACE if job.pace else took
         if job.pace > self._fetch.slowest:
             self._fetch.slowest = job.pace
         log.job_done((began, ended, seat.name, words, told, announced))

@@ -105,7 +105,9 @@ class Recovery:
         for key, queue, raw, payload in read_jobs:
             if not self._one(identity, key, queue, raw, payload, found, spare=suspects):
                 return found.count  # it lives: it has its lease again
-        close_account(self._forget, self._keys, identity, account.queues)
+        if close_account(self._forget, self._keys, identity, account.queues):
+            self._client.srem(self._keys.processes, identity)
+            self._client.unlink(self._keys.work(identity), self._keys.workers(identity))
         self._tell(identity, found)
         return found.count
 

@@ -33,6 +33,7 @@ BLOCK: Final = 1.0  # seconds of one wait for the first job; far less than a lea
 PARKED: Final = 8  # queues that are waited for; with more we look again and again
 LONGEST_PAUSE: Final = 0.05  # seconds between two such looks
 UNTOUCHED: Final = 0.02  # seconds after which what nobody started goes back to its queue
+WORTH: Final = 4  # jobs ahead from which on asking before all are taken pays
 WAKE: Final = 0.0001  # seconds; jobs that are shorter are run by whoever is awake
 AUDIT: Final = 5.0  # seconds between two counts of the private lists
 
@@ -215,9 +216,9 @@ class ReliableFetch:
         """As many ahead as run in five milliseconds, from few to more; none ahead where jobs are long."""
         pace = self._pace = max(self.slowest, self._pace * 0.7)
         self.slowest = 0.0
-        target = min(MOST, int(AHEAD * self._capsule.concurrency / pace)) if pace > 0 else MOST
-        self._want = max(1, min(target, max(wanted, self._capsule.concurrency) * 2))
-        self._low = self._want // 2 if got >= wanted and self._want > self._capsule.concurrency else -1
+        ahead = min(MOST, int(AHEAD * self._capsule.concurrency / pace)) if pace else 1
+        self._want = max(1, min(ahead, max(wanted, self._capsule.concurrency) * 2))
+        self._low = self._want // 2 if got >= wanted and ahead >= WORTH else -1
         self._wide = not 0 < pace < WAKE
 
     def _request(self, lane: Lane, wanted: int) -> int:

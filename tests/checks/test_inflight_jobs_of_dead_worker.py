@@ -5,7 +5,7 @@ from dataclasses import replace
 from healthy import HEALTHY, LOCAL, NOW, WORKER
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.processes import Fleet, InFlight, LocalProcesses
+from kiqdoctor.doctor.facts.processes import Fleet, InFlight, LocalProcesses, Recoveries, Recovery
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
 
@@ -73,3 +73,13 @@ def test_a_partial_reading_is_no_pass() -> None:
     state = HEALTHY.with_(Fleet((WORKER,), 3000, "2000 of 3000 process records were read"))
 
     assert diagnose("PRO008", state).outcome is Outcome.UNKNOWN
+
+
+def test_what_our_runtime_took_back_is_told() -> None:
+    last = Recovery(NOW - 60, "web-1:1:aa", "web-2:2:bb", 5, 1)
+    judged = diagnose("PRO008", HEALTHY.with_(Recoveries(7, (last,))))
+
+    assert judged.outcome is Outcome.PASS
+    told = [f"{one.label}: {one.value}" for one in judged.evidence]
+    assert "jobs taken back from dead processes, ever: 7" in told
+    assert any("5 jobs of web-1:1:aa by web-2:2:bb, 1 of them buried" in one for one in told)

@@ -121,3 +121,22 @@ class LocalProcesses:
         default_factory=dict
     )  # pid -> epoch seconds, of every process that may be seen
     addresses: tuple[str, ...] = ()  # this host's own IP addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One dead process of our runtime: when (epoch seconds), whose jobs, who took them, how many, how many buried."""
+
+    at: float | None
+    identity: str
+    by: str
+    jobs: int
+    buried: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recoveries:
+    """Jobs that our runtime took back from the dead: all there ever were, and the last ones, newest first."""
+
+    jobs: int = 0
+    last: tuple[Recovery, ...] = ()

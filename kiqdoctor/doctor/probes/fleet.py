@@ -195,6 +195,11 @@ def _recoverable(redis: Redis, keys: Keys, processes: list[Process]) -> list[Pro
     ours = batched(redis, [("HEXISTS", keys.index, one) for one in identities])
     pro = batched(redis, [("SISMEMBER", keys.name("super_processes"), one) for one in identities])
     return [
-        replace(process, reliable=number(mine) == 1 or number(theirs) == 1)
+        replace(process, reliable=number(mine) == 1 or number(theirs) == 1 or _says_so(process))
         for process, mine, theirs in zip(processes, ours, pro, strict=True)
     ]
+
+
+def _says_so(process: Process) -> bool:
+    """Our runtime's label; when its account in the index was closed, its jobs were taken back before."""
+    return process.runtime == heartbeat.RUNTIME and "reliable" in process.labels
