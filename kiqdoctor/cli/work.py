@@ -1,5 +1,6 @@
 """``kiqdoctor work``: run the embedded queue runtime as a worker process."""
 
+import gc
 import os
 import sys
 from contextlib import ExitStack
@@ -67,6 +68,7 @@ def command(
         launcher = Launcher(
             Options(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment, health=health or "")
         )
+        gc.freeze()  # what was imported lives as long as the process: no collection has to look at it again
         arrived = signals.listen()
         try:
             launcher.start()

@@ -1,14 +1,15 @@
 """Jobs that belong together, and what is to run when all of them ran, or all succeeded."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.runtime import client, config, lua
+from kiqdoctor.runtime import client, config, forking, lua
 from kiqdoctor.runtime.fetch import Step
+from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 KEEP: Final = 30 * 24 * 3600  # seconds
 FIELD: Final = "kiq_batch"
-
-Callback = "Job[Any, Any] | tuple[Any, ...] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +44,28 @@ class Progress:
 class Batch:
     """``with Batch(on_success=(report, "monthly")): send.perform_async(...)``.
 
-    Jobs that are pushed within the block belong to it; they are sent at its end, or not at all where it raises.
-    ``on_complete`` runs when each has run once, failed or not; ``on_success`` when each has succeeded, perhaps after
-    retries. Each is a job, or a job and further arguments, and is called with the batch's id before these.
+    Jobs that are pushed within the block, by its own thread or task, belong to it; they are sent at its end, or not at
+    all where it raises. ``on_complete`` runs when each has run once, failed or not; ``on_success`` when each has
+    succeeded, perhaps after retries: a job that died or was discarded is in its way, one that expired is not. Each is a
+    job, or a job and further arguments, and is called with the batch's id before these, once. Where Redis fails at the
+    end of the block, jobs may have been sent, and nobody is called back.
+
+    Raises:
+        ValueError: a callback that is no job.
+        kiqdoctor.wire.codec.ArgumentError: its arguments have no JSON form.
     """
 
     def __init__(self, *, on_success: Any = None, on_complete: Any = None) -> None:
         self.id = secrets.token_hex(8)
-        self._callbacks = {"success": on_success, "complete": on_complete}
+        self._callbacks = {"success": _callback(on_success), "complete": _callback(on_complete)}
         self._stack = ExitStack()
-        self._pushes: list[client.Push] = []
+        self._pushes: list[client.Push] | None = None
+        self._origin = forking.origin("a batch")
 
-    def __enter__(self) -> "Batch":
+    def __enter__(self) -> Self:
         """Gather what is pushed."""
+        if self._pushes is not None:
+            raise RuntimeError("a batch is for one block: make another one")
         self._pushes = self._stack.enter_context(client.collected())
         return self
 
@@ -67,43 +75,71 @@ class Batch:
         """Send it, unless the block raised."""
         self._stack.close()
         if kind is None:
-            self._send()
+            self._origin.check()
+            self._send(self._pushes or [])
 
-    def _send(self) -> None:
-        keys = config.current().keys
-        for push in self._pushes:
+    def _send(self, pushes: list[client.Push]) -> None:
+        for push in pushes:
             push.fields[FIELD] = self.id
-        if client.intercept is None:
-            self._open(keys, [push.jid for push in self._pushes])
-        sent = client.deliver(self._pushes)
-        if client.intercept is None:
-            dropped = [push.jid for push, jid in zip(self._pushes, sent, strict=True) if push.jid != jid]
-            self._seal(keys, dropped)
+        if client.intercept is not None:
+            client.deliver(pushes, at_once=True)
+            return
+        keys = config.current().keys
+        self._patiently(lambda: self._open(keys, [push.jid for push in pushes]))
+        sent = client.deliver(pushes, at_once=True)
+        dropped = [push.jid for push, jid in zip(pushes, sent, strict=True) if push.jid != jid]
+        self._patiently(lambda: self._seal(keys, dropped))
+
+    @staticmethod
+    def _patiently(act: Callable[[], None]) -> None:
+        """Once more where the reply was lost: both acts may be repeated."""
+        import redis
+
+        try:
+            act()
+        except (redis.ConnectionError, redis.TimeoutError):
+            act()
 
     def _open(self, keys: Keys, jids: Sequence[str]) -> None:
         """The account is there before the first job."""
         fields: dict[Any, Any] = {"created_at": repr(SYSTEM.now()), "total": len(jids)}
         for event, callback in self._callbacks.items():
-            if callback is not None:
-                fields[f"{event}_queue"], fields[event] = self._payload(callback)
+            if callback is not None and (payload := self._payload(*callback)) is not None:
+                fields[f"{event}_queue"], fields[event] = payload
         with config.client().pipeline(transaction=True) as pipe:
             pipe.hset(keys.batch(self.id), mapping=fields)
             pipe.expire(keys.batch(self.id), KEEP)
             for part in ("open", "pending"):
-                if jids:
-                    pipe.sadd(keys.batch(self.id, part), *jids)
-                    pipe.expire(keys.batch(self.id, part), KEEP)
+                for start in range(0, len(jids), client.SLICE):
+                    pipe.sadd(keys.batch(self.id, part), *jids[start : start + client.SLICE])
+                pipe.expire(keys.batch(self.id, part), KEEP)
             pipe.execute()
 
-    def _payload(self, callback: Any) -> tuple[str, bytes]:
-        job, *args = callback if isinstance(callback, tuple) else (callback,)
-        [push] = client.prepare(job.name, [[self.id, *args]], job.options)
+    def _payload(self, job: "Job[..., Any]", args: tuple[Any, ...]) -> tuple[str, bytes] | None:
+        """Its queue and bytes, which batch.lua ends with the time of the push; None where a middleware dropped it."""
+        prepared = client.prepare(job.name, [[self.id, *args]], job.options)
+        if not prepared:
+            return None
+        [push] = prepared
+        push.fields.pop("enqueued_at", None)
         return push.fields["queue"], push.encode()
 
     def _seal(self, keys: Keys, dropped: Sequence[str]) -> None:
         sets = [keys.batch(self.id, "open"), keys.batch(self.id, "pending")]
         script = config.client().register_script(lua.source("seal"))
         script(keys=[keys.batch(self.id), *sets, keys.queues], args=[keys.name(QUEUE_PREFIX), *dropped])
+
+
+def _callback(value: Any) -> "tuple[Job[..., Any], tuple[Any, ...]] | None":
+    if value is None:
+        return None
+    from kiqdoctor.runtime.job import Job
+
+    job, *args = value if isinstance(value, tuple) else (value,)
+    if not isinstance(job, Job):
+        raise ValueError(f"a batch calls back a job, or (job, arguments...), not {value!r}")
+    codec.strict(args, "args")
+    return job, tuple(args)
 
 
 def progress(batch: str) -> Progress | None:

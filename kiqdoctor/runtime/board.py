@@ -12,7 +12,7 @@ from kiqdoctor.runtime.fetch import Work
 from kiqdoctor.wire.heartbeat import Work as InFlight
 
 
-class Slot(msgspec.Struct, eq=False):
+class Slot(msgspec.Struct, eq=False, gc=False):
     """One thread's job: since when (boot clock), its cleaned words, and the right to say in the log that it began."""
 
     work: Work

@@ -50,7 +50,8 @@ class Channel:
         Raises:
             redis.exceptions.ConnectionError: the connection is gone.
         """
-        self.connect()
+        if not self.open:
+            self.connect()
         self._connection.send_packed_command([request], check_health=False)
 
     def connect(self) -> None:

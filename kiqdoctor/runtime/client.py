@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.runtime import config, context
+from kiqdoctor.runtime import config, context, forking, status
 from kiqdoctor.runtime.channel import Channel, Script, command
 from kiqdoctor.runtime.middleware import around
 from kiqdoctor.wire import codec
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 SLICE: Final = 1_000  # jobs in one round trip
+LARGEST: Final = 64 * 1024 * 1024  # bytes of one round trip, where it can be divided; the server's own limit is 1 GB
 JID_BYTES: Final = 12
+SHOWN: Final = 3  # jids in a message
 TRANSACTIONS: Final = frozenset(
     {"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.committing"}
 )  # once imported, a transaction may be open
@@ -45,13 +47,21 @@ class Options(Protocol):
     def expires_in(self) -> float | None:
         """Seconds after which it is not begun any more."""
 
+    @property
+    def status(self) -> bool:
+        """Whether its state can be asked for."""
+
 
 class MaybeEnqueued(ConnectionError):  # noqa: N818 - it is no error if it is there
-    """The reply to a push was lost: its jobs are in their queues, or they are not. ``jids`` are those they have."""
+    """The reply to a push was lost: its jobs are in their queues, or they are not. ``jids`` are those they have.
+
+    ``enqueued``: jids of the same call that certainly are, where it took several round trips.
+    """
 
     def __init__(self, jids: Sequence[str], reason: str) -> None:
-        super().__init__(f"the reply to a push was lost ({reason}); jid {', '.join(jids[:3])} may be enqueued or not")
+        super().__init__(f"the reply to a push was lost ({reason}); jid {_some(jids)} may be enqueued or not")
         self.jids = tuple(jids)
+        self.enqueued: tuple[str, ...] = ()
 
     @property
     def jid(self) -> str:
@@ -59,14 +69,23 @@ class MaybeEnqueued(ConnectionError):  # noqa: N818 - it is no error if it is th
         return self.jids[0]
 
 
+def _some(jids: Sequence[str]) -> str:
+    more = f" and {len(jids) - SHOWN} more" if len(jids) > SHOWN else ""
+    return ", ".join(jids[:SHOWN]) + more
+
+
 class Push(msgspec.Struct, eq=False):
-    """A job on its way in: ``at`` in epoch seconds for later; ``lock`` and ``lock_for`` where it must be unique."""
+    """A job on its way in: ``at`` in epoch seconds for later; ``lock`` and ``lock_for`` where it must be unique.
+
+    ``told``: its state is written too.
+    """
 
     fields: dict[str, Any]
     at: float | None = None
     lock: str = ""
     lock_for: float = 0.0
     plain: bool = False
+    told: bool = False
 
     def encode(self) -> bytes:
         """Its payload; ``plain`` where it is known to hold no float that must be spelt."""
@@ -97,7 +116,7 @@ def new_jid() -> str:
 
 
 def enqueue_one(job_class: str, args: Sequence[Any], options: Options, *, at: float | None = None) -> str:
-    """Push one job; its jid, or that of the one that is already there where it must be unique.
+    """Push one job; its jid, or that of the one that is already there where it must be unique, or "" where dropped.
 
     Raises:
         kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
@@ -115,12 +134,21 @@ def enqueue(
     at: float | None = None,
     jids: Sequence[str] | None = None,
 ) -> list[str]:
-    """Push jobs of one class, under these jids where they are given; the jids, in order. Raises as ``enqueue_one``."""
+    """Push jobs of one class, under these jids where they are given; the jids, in order. Raises as ``enqueue_one``.
+
+    A job that a client middleware dropped has "" in its place.
+    """
     if not TRANSACTIONS.isdisjoint(sys.modules):
         from kiqdoctor.runtime import committing
 
         committing.warn_if_open(job_class)
-    return deliver(prepare(job_class, batch, options, at=at, jids=jids))
+    drafts = _drafts(job_class, batch, options, at, jids)
+    kept = [push for push in drafts if push is not None]
+    sent = deliver(kept)
+    if len(kept) == len(drafts):
+        return sent
+    left = iter(sent)
+    return ["" if push is None else next(left) for push in drafts]
 
 
 def prepare(
@@ -132,6 +160,17 @@ def prepare(
     jids: Sequence[str] | None = None,
 ) -> list[Push]:
     """Payloads with jids, through the client middleware; what it drops is not among them."""
+    return [push for push in _drafts(job_class, batch, options, at, jids) if push is not None]
+
+
+def _drafts(
+    job_class: str,
+    batch: Sequence[Sequence[Any]],
+    options: Options,
+    at: float | None,
+    jids: Sequence[str] | None,
+) -> list[Push | None]:
+    """None where a middleware dropped it."""
     now = SYSTEM.now()
     later = at if at is not None and at > now else None
     shared = {**options.wire, **context.stamped()}
@@ -140,53 +179,70 @@ def prepare(
         shared["expiry"] = (later or now) + options.expires_in
     created, middleware = stamp(now), config.current().client_middleware
     drawn = new_jids(len(batch)) if jids is None else jids
-    pushes = []
+    pushes: list[Push | None] = []
+    unique_for, told = options.unique_for, options.status
     for jid, args in zip(drawn, batch, strict=True):
-        listed, odd = _checked(args)
+        try:
+            listed, odd = _checked(args)
+        except codec.ArgumentError as error:
+            raise codec.ArgumentError(_which(error, len(pushes), len(batch), job_class)) from None
         fields = {**shared, "class": job_class, "args": listed, "jid": jid, "created_at": created}
         if later is None:
             fields["enqueued_at"] = created
         if middleware and not _through(middleware, fields):
-            continue
-        if options.unique_for is None:
-            pushes.append(Push(fields, later, plain=not odd and not middleware))
+            pushes.append(None)
+        elif unique_for is None:
+            pushes.append(Push(fields, later, plain=not odd and not middleware, told=told))
         else:
-            pushes.append(_unique(fields, later, options.unique_for))
+            pushes.append(_unique(fields, later, unique_for, told=told))
     return pushes
+
+
+def _which(error: codec.ArgumentError, number: int, count: int, job_class: str) -> str:
+    return f"{job_class}: {error}" if count == 1 else f"{job_class}, job {number} of {count}: {error}"
 
 
 def _through(middleware: Sequence[Any], fields: dict[str, Any]) -> bool:
     passed: list[bool] = []
     around(middleware, fields, lambda: passed.append(True))
+    if passed:
+        codec.strict(fields, "the payload, after client middleware,")
     return bool(passed)
 
 
-def _unique(fields: dict[str, Any], at: float | None, unique_for: float) -> Push:
+def _unique(fields: dict[str, Any], at: float | None, unique_for: float, *, told: bool) -> Push:
     lock = context.fingerprint(fields["class"], fields["queue"], fields["args"])
     fields["unique_for"], fields["kiq_lock"] = unique_for, lock
     delay = max(0.0, at - SYSTEM.now()) if at is not None else 0.0
-    return Push(fields, at, lock, unique_for + delay)
+    return Push(fields, at, lock, unique_for + delay, told=told)
+
+
+_LISTS: Final = frozenset({list, tuple})
 
 
 def _checked(args: Sequence[Any]) -> tuple[list[Any], bool]:
-    if isinstance(args, str | bytes):
-        raise codec.ArgumentError("each job's arguments must be a list, not a string")
+    if type(args) not in _LISTS and (isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence)):
+        raise codec.ArgumentError(f"a job's arguments must be a list, not a {type(args).__name__}")
     listed = list(args)
     return listed, codec.strict(listed, "args")
 
 
 @contextmanager
 def pipelined() -> Iterator[None]:
-    """Pushes within the block are sent together at its end, a thousand in a round trip; none where it raises."""
+    """Pushes within the block are sent together at its end, a thousand in a round trip; none where it raises.
+
+    A unique job's jid is within the block always its own: whether there is another is known at the end.
+
+    Raises:
+        kiqdoctor.runtime.forking.ForkedError: this is a child that was forked within the block: its parent sends.
+    """
     if _collecting.get() is not None:
         yield
         return
-    gathered: list[Push] = []
-    token = _collecting.set(gathered)
-    try:
+    origin = forking.origin("pipelined()")
+    with collected() as gathered:
         yield
-    finally:
-        _collecting.reset(token)
+    origin.check()
     deliver(gathered)
 
 
@@ -201,12 +257,12 @@ def collected() -> Iterator[list[Push]]:
         _collecting.reset(token)
 
 
-def deliver(pushes: Sequence[Push]) -> list[str]:
-    """Send, or gather where a block gathers; the jids in order."""
+def deliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str]:
+    """Send, or gather where a block gathers and not ``at_once``; the jids in order."""
     if not pushes:
         return []
     gathering = _collecting.get()
-    if gathering is not None:
+    if gathering is not None and not at_once:
         gathering.extend(pushes)
         return [one.jid for one in pushes]
     if intercept is not None:
@@ -216,7 +272,15 @@ def deliver(pushes: Sequence[Push]) -> list[str]:
     sender = _sender()
     jids: list[str] = []
     for start in range(0, len(pushes), SLICE):
-        jids += sender.send(pushes[start : start + SLICE])
+        try:
+            jids += sender.send(pushes[start : start + SLICE])
+        except MaybeEnqueued as doubt:
+            doubt.enqueued = tuple(jids)
+            raise
+        except Exception as error:
+            if jids:
+                error.add_note(f"{len(jids)} of {len(pushes)} jobs were enqueued before that")
+            raise
     return jids
 
 
@@ -233,6 +297,9 @@ class Sender:
     def send(self, pushes: Sequence[Push]) -> list[str]:
         """At most a slice, in one round trip; the jids, in order."""
         requests, count, locked = _packed(self._keys, self._unique, pushes)
+        if len(requests) > LARGEST and len(pushes) > 1:
+            half = len(pushes) // 2
+            return self.send(pushes[:half]) + self.send(pushes[half:])
         if self._settings.wait_replicas:
             requests += command("WAIT", self._settings.wait_replicas, 1000)
             count += 1
@@ -274,24 +341,29 @@ class Sender:
         except lost as error:
             if not self._settings.resend:
                 raise MaybeEnqueued([one.jid for one in pushes], f"{type(error).__name__}: {error}") from error
-            channel.close()
-            return channel.exchange(requests, count)
+            try:
+                channel.close()
+                return channel.exchange(requests, count)
+            except lost as again:
+                raise MaybeEnqueued([one.jid for one in pushes], f"{type(again).__name__}: {again}, twice") from again
 
 
 def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, int, list[int]]:
     """Requests, how many there are, and which of the replies belong to unique pushes, each after the plain ones."""
     now: dict[str, list[bytes]] = {}
     later: list[Any] = []
+    parts: list[bytes] = []
     locked = [push for push in pushes if push.lock]
     for push in pushes:
         if push.lock:
             continue
         raw = push.encode()
+        if push.told:  # before the job, which may run at once
+            parts += [command(*words) for words in status.commands(keys, push.jid, *_state(push))]
         if push.at is None:
             now.setdefault(push.fields["queue"], []).append(raw)
         else:
             later += [repr(push.at), raw]
-    parts = []
     if now:
         parts.append(command("SADD", keys.queues, *now))
         parts += [command("LPUSH", keys.queue(queue), *raws) for queue, raws in now.items()]
@@ -305,13 +377,23 @@ def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, 
 
 
 def _unique_request(keys: Keys, unique: Script, push: Push) -> bytes:
-    queue = push.fields["queue"]
+    names, words = script_words(keys, push)
+    return command("EVALSHA", unique.digest, len(names), *names, *words)
+
+
+def script_words(keys: Keys, push: Push) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of push.lua."""
+    queue, jid = push.fields["queue"], push.jid
     target = keys.queue(queue) if push.at is None else keys.schedule
-    at = "" if push.at is None else repr(push.at)
-    return command(
-        "EVALSHA", unique.digest, 3, keys.unique(push.lock), keys.queues, target,
-        push.jid, int(push.lock_for * 1000) or 1, queue, push.encode(), at,
-    )  # fmt: skip
+    lasts = max(1, int(push.lock_for * 1000)) if push.lock else 0
+    told = (status.KEEP, *_state(push)) if push.told else ()
+    names = [keys.unique(push.lock), keys.queues, target, keys.status(jid)]
+    return names, [jid, lasts, queue, push.encode(), "" if push.at is None else repr(push.at), *told]
+
+
+def _state(push: Push) -> tuple[str, float]:
+    """Its first one, and since when."""
+    return "queued" if push.at is None else "scheduled", SYSTEM.now()
 
 
 def _jids(pushes: Sequence[Push], replies: list[Any], places: list[int]) -> list[str]:
@@ -338,3 +420,12 @@ def _sender() -> Sender:
         made = Sender(client, config.current())
         _made = (client, made)
         return made
+
+
+def _forget() -> None:
+    """In a child after fork the parent's connections are not used, and the next push opens others."""
+    global _senders, _made
+    _senders, _made = threading.Lock(), None
+
+
+forking.in_child(_forget)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from kiqdoctor.runtime import config
+from kiqdoctor.runtime import config, forking
 from kiqdoctor.runtime.capsule import Capsule, parse_queues
 from kiqdoctor.runtime.launcher import Launcher, Options
 
@@ -28,9 +28,11 @@ def embed(
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     chosen = Capsule("default", concurrency, parse_queues(queues))
+    origin = forking.origin("a worker, by embed(),")
     launcher = Launcher(Options(config.current(), chosen, timeout, fetch, tag, embedded=True))
     launcher.start()
     try:
         yield launcher
     finally:
-        launcher.stop()
+        if origin.here:  # a child after fork that leaves the block has none of its threads, and would end the parent's
+            launcher.stop()

@@ -24,7 +24,7 @@ class Home:
     place: bytes = b""  # of that list among a request's keys, packed
 
 
-class Work(msgspec.Struct, eq=False):
+class Work(msgspec.Struct, eq=False, gc=False):
     """A job's bytes and where they lie; two with equal bytes are two."""
 
     payload: bytes

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from kiqdoctor.runtime import log
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import Keys
 
@@ -56,29 +57,44 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callabl
         InterruptedError_: stopped on the way; the cursor is saved.
     """
     cursor.load()
-    since = saved = time.monotonic()
+    began = time.monotonic()
     iterator = steps(cursor.value)
     try:
-        while not cursor.cancelled:
-            try:
-                value = next(iterator)
-            except StopIteration:
-                break
-            codec.strict(value, "the cursor")
-            cursor.value = value
-            stop, now = stopping(), time.monotonic()
-            if stop or now - saved >= SAVE:
-                cursor.save(since)
-                saved = now
-            if stop:
-                raise InterruptedError_
-    except InterruptedError_:
-        raise
+        interrupted = _iterate(iterator, cursor, stopping, began)
     except BaseException:
-        cursor.save(since)
+        _save_anyway(cursor, began)
         raise
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
+    if interrupted:
+        raise InterruptedError_
     cursor.clear()
+
+
+def _iterate(iterator: Iterator[Any], cursor: Cursor, stopping: Callable[[], bool], began: float) -> bool:
+    """Whether it was interrupted before its end."""
+    saved = began
+    while not cursor.cancelled:
+        try:
+            value = next(iterator)
+        except StopIteration:
+            return False
+        codec.strict(value, "the cursor")
+        cursor.value = value
+        stop, now = stopping(), time.monotonic()
+        if stop or now - saved >= SAVE:
+            cursor.save(began)
+            saved = now
+        if stop:
+            return True
+    return False
+
+
+def _save_anyway(cursor: Cursor, since: float) -> None:
+    """The job's own error is what counts; a cursor that could not be saved is a little older then."""
+    try:
+        cursor.save(since)
+    except Exception as error:  # noqa: BLE001
+        log.warn_seldom(f"a cursor could not be saved: {type(error).__name__}: {error}")

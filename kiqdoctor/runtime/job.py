@@ -1,13 +1,14 @@
 """What the user writes: ``@job``, and the ways to have it run."""
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
@@ -70,7 +71,8 @@ class Job(Generic[P, R]):
     def perform_async(self, *args: Any) -> str:
         """Have it run as soon as a worker is free; its jid.
 
-        With ``unique_for`` it is the jid of the job that is already waiting or running, where there is one.
+        With ``unique_for`` it is the jid of the job that is already waiting or running, where there is one. "" where a
+        client middleware dropped it.
 
         Raises:
             kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
@@ -80,27 +82,29 @@ class Job(Generic[P, R]):
         return client.enqueue_one(self.name, args, self.options)
 
     def perform_in(self, delay: Seconds, *args: Any) -> str:
-        """Have it run so many seconds from now, or after a timedelta; its jid."""
+        """Have it run so many seconds from now, or after a timedelta; its jid.
+
+        Raises:
+            ValueError: no finite number of seconds.
+        """
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-        return client.enqueue_one(self.name, args, self.options, at=SYSTEM.now() + seconds)
+        return client.enqueue_one(self.name, args, self.options, at=_epoch(SYSTEM.now() + seconds))
 
     def perform_at(self, when: float | datetime, *args: Any) -> str:
         """Have it run at epoch seconds or an aware datetime; its jid.
 
         Raises:
-            ValueError: a datetime without a time zone, which could mean any hour.
+            ValueError: a datetime without a time zone, which could mean any hour; no finite number.
         """
-        if isinstance(when, datetime) and when.tzinfo is None:
-            raise ValueError("perform_at needs an aware datetime: this one has no time zone")
-        at = when.timestamp() if isinstance(when, datetime) else float(when)
-        return client.enqueue_one(self.name, args, self.options, at=at)
+        return client.enqueue_one(self.name, args, self.options, at=_epoch(when))
 
-    def perform_bulk(self, batch: Iterable[Sequence[Any]], *, at: float | None = None) -> list[str]:
+    def perform_bulk(self, batch: Iterable[Sequence[Any]], *, at: float | datetime | None = None) -> list[str]:
         """Have it run once for each list of arguments, a thousand in a round trip; the jids, in order.
 
-        ``at``: epoch seconds, for all of them.
+        ``at``: epoch seconds or an aware datetime, for all of them. Raises as ``perform_async``, and of more than a
+        thousand those of earlier round trips are pushed then: ``MaybeEnqueued`` names them, other errors count them.
         """
-        return client.enqueue(self.name, list(batch), self.options, at=at)
+        return client.enqueue(self.name, list(batch), self.options, at=None if at is None else _epoch(at))
 
     def __repr__(self) -> str:
         return f"<job {self.name}>"
@@ -135,9 +139,9 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
     All times are seconds or timedeltas.
 
     - ``retry``: True for 25 times, a number, or False for none and no place among the dead. ``retry_in(count, error)``
-      answers seconds, "kill", "discard", or None for Sidekiq's own formula. ``retry_for``: tried again that long,
-      however often. ``retry_queue``: where further tries go. ``retries_exhausted(fields, error)`` is called after the
-      last one, and may answer "discard". ``dead=False``: then it is gone instead of kept among the dead.
+      answers seconds, a timedelta, "kill", "discard", or None for Sidekiq's own formula. ``retry_for``: tried again
+      that long, however often. ``retry_queue``: where further tries go. ``retries_exhausted(fields, error)`` is called
+      after the last one, and may answer "discard". ``dead=False``: then it is gone instead of kept among the dead.
     - ``unique_for``: while one with the same arguments waits or runs, at most so long, no second one is pushed.
     - ``expires_in``: it is dropped where it has not begun by then.
     - ``limit``: so many at once in the whole fleet. ``rate=(10, 60)``: ten in each sixty seconds, in the whole fleet.
@@ -149,11 +153,12 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
     comes back as the keyword ``cursor``. An ``async def`` runs on the process's one event loop.
 
     Raises:
-        ValueError: an option that cannot be, or a name that another function has.
+        ValueError: an option that cannot be, a name that another function has, or a function that cannot be a job.
     """
     settings = _options(options)
 
     def make(wrapped: Callable[P, R]) -> Job[P, R]:
+        _fit(wrapped)
         made = Job(wrapped, name or _name(wrapped), settings)
         known = REGISTRY.get(made.name)
         if known is not None and _place(known.function) != _place(wrapped):
@@ -166,6 +171,15 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
         return made
 
     return make if function is None else make(function)
+
+
+def _epoch(when: float | datetime) -> float:
+    if isinstance(when, datetime) and when.tzinfo is None:
+        raise ValueError("a job needs an aware datetime: this one has no time zone")
+    at = when.timestamp() if isinstance(when, datetime) else float(when)
+    if not math.isfinite(at):
+        raise ValueError(f"a job cannot be scheduled for {at}")
+    return at
 
 
 def _options(words: dict[str, Any]) -> Options:
@@ -209,6 +223,20 @@ def _check(options: Options) -> None:
         raise ValueError(f"limit must be a number of jobs, not {options.limit!r}")
 
 
+def _fit(function: Callable[..., Any]) -> None:
+    """What would run and do nothing, or fail each time, is told where it is written."""
+    if inspect.isasyncgenfunction(function):
+        raise ValueError(f"{function.__qualname__} is an async generator: an iterable job is a plain one")
+    if not inspect.isgeneratorfunction(function):
+        return
+    words = inspect.signature(function).parameters.values()
+    if not any(word.kind is word.VAR_KEYWORD or (word.name == "cursor" and word.kind in _KEYWORD) for word in words):
+        raise ValueError(f"{function.__qualname__} is a generator, so an iterable job: it needs the keyword cursor")
+
+
+_KEYWORD: Final = frozenset({inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
+
+
 def _wire(options: Options) -> dict[str, Any]:
     """The options that readers of the payload know, Ruby's among them."""
     found: dict[str, Any] = {"retry": options.retry, "queue": options.queue}
@@ -219,7 +247,7 @@ def _wire(options: Options) -> dict[str, Any]:
     if options.tags:
         found["tags"] = list(options.tags)
     if options.retry_for is not None:
-        found["retry_for"] = int(options.retry_for)
+        found["retry_for"] = math.ceil(options.retry_for)
     if options.retry_queue:
         found["retry_queue"] = options.retry_queue
     if options.at_most_once:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.health import Health
 
 TICK: Final = 0.01  # seconds that an acknowledgement waits at most
-LINES: Final = 5  # ticks that a job's log lines wait at most
+LINES: Final = 0.05  # seconds that a job's log lines wait at most
 BESIDE: Final = 8  # connections beside the threads' own: beat, lease, poller, recovery, ends, give-back
 LANES_OPEN: Final = 3
 OLDEST: Final = (6, 2)
@@ -188,9 +188,10 @@ class Launcher:
 
     def _background(self) -> list[threading.Thread]:
         threads = [
-            Poller(self._client, self._keys, self._quiet, self._clock).thread,
+            Poller(self._client, self._keys, self._quiet).thread,
             self._thread(self._beating, "kiq.heartbeat"),
             self._thread(self._ticking, "kiq.ticker"),
+            self._thread(self._logging, "kiq.log"),
         ]
         if self._systemd.interval is not None:
             threads.append(self._thread(self._reassuring, "kiq.systemd"))
@@ -291,14 +292,15 @@ class Launcher:
 
     # -- what goes on beside -------------------------------------------------------------------------------------
 
+    def _logging(self) -> None:
+        """In a thread of its own: whoever reads our log may be slow."""
+        while not self._done.wait(LINES):
+            self.board.announce()
+            log.flush()
+
     def _ticking(self) -> None:
-        """Acknowledgements that no fetch carries are told soon, and so are log lines."""
-        ticks = 0
+        """Acknowledgements that no fetch carries are told soon."""
         while not self._done.wait(TICK):
-            ticks += 1
-            if ticks % LINES == 0:
-                self.board.announce()
-                log.flush()
             try:
                 self.fetch.tick()
             except Exception:  # noqa: BLE001 - the processors log it, and try again

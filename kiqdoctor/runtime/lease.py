@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LEASE: Final = 15  # seconds
 RENEW: Final = 5.0  # seconds
 MARGIN: Final = 5.0  # seconds before the lease's end at which nothing is started any more
+SLACK: Final = 3.0  # seconds that a renewal may be late without meaning an outage
 LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has private lists of its own
 
 
@@ -123,10 +124,11 @@ class Lease:
 
     def renew(self) -> bool:
         """Whether it was still ours; a server that refuses to write says so by an error."""
+        before = self.good_until - LEASE + MARGIN
         sent = self._clock.boottime()
-        if sent - (self.good_until - LEASE + MARGIN) > LEASE:
-            self._steady_since = sent  # a gap of our own: the others may have had it too
         renewed = bool(self._client.expire(self.key, LEASE))
+        if (now := self._clock.boottime()) - before > RENEW + SLACK:
+            self._steady_since = now  # a gap of our own: the others may have had it too
         if renewed:
             self._held(sent)
         return renewed

@@ -14,6 +14,8 @@ from kiqdoctor.runtime.logformat import NO_FIELDS, Formatter, Line, json_line, t
 from kiqdoctor.text import LONG, clean
 
 SELDOM: Final = 10.0  # seconds between two lines that say the same
+SLOW: Final = "whoever reads this log is slower than jobs end"
+KEPT: Final = 100_000  # jobs whose lines wait at most, where standard error is slower than they are
 SHOWN: Final = 0.0005  # seconds; what is shorter is shown as 0.000
 _MILLIS: Final = tuple(f".{number:03}Z" for number in range(1000))
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -39,7 +41,7 @@ class _Lines:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.waiting: list[str] = []
-        self.jobs: deque[tuple[float, float, str, str, str, bool]] = deque()
+        self.jobs: deque[tuple[float, float, str, str, str, bool]] = deque(maxlen=KEPT)
         self.names = threading.local()
         self.seldom: dict[str, float] = {}
         self.spell: Formatter = text_line
@@ -50,6 +52,8 @@ class _Lines:
         add, take = self.waiting.append, self.jobs.popleft
         quick = self.spell is text_line
         second, spelt = -1, ""
+        if len(self.jobs) == KEPT:
+            self.waiting.append(self.spell(Line(time.time(), pid, "", "WARN", "lines of jobs were left out: " + SLOW)))
         for _ in range(len(self.jobs)):
             began, ended, tid, shown, jid, announced = take()
             since, at = began + offset, ended + offset

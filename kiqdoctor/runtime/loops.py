@@ -3,10 +3,16 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
+
+from kiqdoctor.runtime import forking
+
+FAREWELL: Final = 1.0  # seconds that jobs which are cancelled at the end have for their ``finally``
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_ending = threading.Event()
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -15,24 +21,53 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _running() -> asyncio.AbstractEventLoop:
-    global _loop  # noqa: PLW0603 - one for the process
+    global _loop, _ending
     with _lock:
         if _loop is None or _loop.is_closed():
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, daemon=True, name="kiq.loop").start()
+            _loop, _ending = asyncio.new_event_loop(), threading.Event()
+            threading.Thread(target=_forever, args=(_loop, _ending), daemon=True, name="kiq.loop").start()
         return _loop
+
+
+def _forever(loop: asyncio.AbstractEventLoop, ending: threading.Event) -> None:
+    """A SystemExit in one job ends ``run_forever`` too; the job has its error then, and the others go on."""
+    asyncio.set_event_loop(loop)
+    while not ending.is_set():
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            continue
+    loop.close()
 
 
 def forget() -> None:
     """In a child after fork: the loop's thread is not here."""
-    global _loop  # noqa: PLW0603
-    _loop = None
+    global _loop, _lock
+    _loop, _lock = None, threading.Lock()
 
 
 def stop() -> None:
-    """No job runs any more."""
-    global _loop  # noqa: PLW0603
+    """No job runs any more that anybody waits for: those that do are cancelled, and may tidy up for a moment."""
+    global _loop
     with _lock:
-        if _loop is not None:
-            _loop.call_soon_threadsafe(_loop.stop)
-            _loop = None
+        loop, _loop = _loop, None
+        if loop is None:
+            return
+        ending = _ending
+    farewell = asyncio.run_coroutine_threadsafe(_cancel_all(), loop)
+    with suppress(TimeoutError):  # a job that holds the loop itself ends with the process
+        farewell.result(FAREWELL + 1)
+    ending.set()
+    with suppress(RuntimeError):  # it has just closed itself
+        loop.call_soon_threadsafe(loop.stop)
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=FAREWELL)
+
+
+forking.in_child(forget)

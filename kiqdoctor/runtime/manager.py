@@ -1,13 +1,14 @@
 """A capsule's threads: started together, stopped together, given a deadline."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.board import Board
-from kiqdoctor.runtime.fetch import Fetch
-from kiqdoctor.runtime.performing import Performer
+from kiqdoctor.runtime.fetch import Fetch, Work
+from kiqdoctor.runtime.performing import Performer, described
 from kiqdoctor.runtime.processor import Processor
 
 CHECK = 0.02  # seconds between two looks at threads that should end
@@ -19,7 +20,7 @@ class Manager:
 
     def __init__(self, count: int, fetch: Fetch, board: Board, performer: Performer, *, stopping: Callable[[], bool],
                  fenced: Callable[[], None], clock: Clock = SYSTEM) -> None:  # fmt: skip
-        self.fetch, self._clock = fetch, clock
+        self.fetch, self._performer, self._clock = fetch, performer, clock
         self._processors = [
             Processor(number, fetch, board, performer, stopping=stopping, fenced=fenced, clock=clock)
             for number in range(count)
@@ -43,15 +44,33 @@ class Manager:
         while self.alive and self._clock.monotonic() < deadline and not hurry():
             self._clock.sleep(CHECK)
         late = self.alive
-        works = self.fetch.running() if late else []
         if late and embedded:
-            log.warn(f"{len(works)} jobs still run at the deadline; they are not given back, for they would run twice")
+            self._name(self.fetch.running())
         elif late:
-            for processor in late:
-                processor.abandoned = True
-            count = self._patiently(lambda: self.fetch.give_back(works))
-            log.warn(f"gave {count} running jobs back to their queues")
+            self._give_back(late)
         self._patiently(self.fetch.close)
+
+    @staticmethod
+    def _name(works: list[Work]) -> None:
+        for work in works:
+            log.warn("still runs at the deadline; it is not given back, for it would run twice", described(work))
+
+    def _give_back(self, late: list[Processor]) -> None:
+        """What still runs goes back to its queue, or to the dead where it may run at most once."""
+        for processor in late:
+            processor.abandoned = True  # first: what ends from now on is not acknowledged, and so it is still running
+        plain, back, buried = [], 0, 0
+        for work in self.fetch.running():
+            ending = self._performer.at_deadline(work)
+            if ending is None:
+                plain.append(work)
+            elif self._patiently(partial(self.fetch.send_on, work, ending)):
+                back += ending.word == "back"
+                buried += ending.word != "back"
+                if ending.word != "back":
+                    log.warn("buried: it still ran, and it may run at most once", described(work))
+        back += self._patiently(lambda: self.fetch.give_back(plain))
+        log.warn(f"gave {back} running jobs back to their queues" + (f"; {buried} were buried" if buried else ""))
 
     def _patiently(self, act: Callable[[], Any]) -> Any:
         """What cannot be told stays in the private lists, and is recovered by others."""

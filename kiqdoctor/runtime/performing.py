@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,15 +13,18 @@ from kiqdoctor.runtime.fetch import Ending, Step, Work, buried
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.runtime.middleware import Running, around
-from kiqdoctor.runtime.retrying import Fate, after_failure
+from kiqdoctor.runtime.recover import InterruptedOnceError
+from kiqdoctor.runtime.retrying import Fate, after_failure, tell
 from kiqdoctor.text import clean
-from kiqdoctor.wire.payload import Payload
+from kiqdoctor.wire.payload import Payload, PayloadError, read
+from kiqdoctor.wire.stamps import stamp
 
 if TYPE_CHECKING:
     from redis import Redis
 
 PLAIN_FIELDS: Final = 7  # of a payload that asks for nothing special
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
+STATES: Final = {"back": "queued", "later": "scheduled", "dropped": "dead"}  # by an ending's word, where it differs
 LATER: Final = 0.5  # seconds at least until a job that found no room is looked at again
 
 
@@ -47,15 +51,18 @@ class Performer:
         self.chain = self.settings.middleware
 
     def run(self, job: Job[Any, Any], running: Running) -> None:
-        """The body, within what goes around it."""
+        """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
         context.running.set(running)
         function, args = job.function, running.args
         if not (job.special or job.iterable or job.asynchronous or context.FIELD in running.fields):
             if self.chain:
-                around(self.chain, running, lambda: function(*args))
+                copy_context().run(around, self.chain, running, lambda: function(*args))
             else:
-                function(*args)
+                copy_context().run(function, *args)
             return
+        copy_context().run(self._equipped, job, running)
+
+    def _equipped(self, job: Job[Any, Any], running: Running) -> None:
         with context.restored(running.fields):
             self._equip(job, running)
             around(self.chain, running, lambda: self._body(job, running))
@@ -65,8 +72,8 @@ class Performer:
         if job.options.timeout is not None:
             running.deadline = self.clock.boottime() + job.options.timeout
         if job.options.status:
-            running.progress = lambda done, total: self._tell(job, running.jid, "running", done=done, total=total)
-            self._tell(job, running.jid, "running")
+            running.progress = lambda done, total: self._tell(running.jid, "running", done=done, total=total)
+            self._tell(running.jid, "running")
 
     def _body(self, job: Job[Any, Any], running: Running) -> None:
         if job.iterable:
@@ -77,9 +84,7 @@ class Performer:
         else:
             job.function(*running.args)
 
-    def _tell(self, job: Job[Any, Any] | None, jid: str, state: str, **more: int) -> None:
-        if job is None or not job.options.status:
-            return
+    def _tell(self, jid: str, state: str, **more: int) -> None:
         try:
             status.tell(self.redis, self.keys, jid, state, self.clock.now(), more)
         except Exception as error:  # noqa: BLE001 - a job does not fail because nobody could be told
@@ -89,15 +94,17 @@ class Performer:
         """An ending where the job must not begin: it has expired, or its class has no room now."""
         now = self.clock.now()
         expiry = fields.get("expiry")
-        if isinstance(expiry, int | float) and now > expiry:
+        if isinstance(expiry, int | float) and not isinstance(expiry, bool) and now > expiry:
             return self.ending(job, fields, "gone", ())
         if job is None or not (job.options.limit or job.options.rate):
             return None
-        wait = self.limits.enter(job, self.identity(), str(fields.get("jid")))
+        jid = str(fields.get("jid"))
+        wait = self.limits.enter(job, self.identity(), jid)
         if not wait:
             return None
         at = now + max(LATER, wait) * (1 + 0.1 * self.draw())
-        return Ending((Step("ZADD", self.keys.schedule, (repr(at), work.payload)),), "later")
+        put_off = Step("ZADD", self.keys.schedule, (repr(at), work.payload))
+        return Ending((put_off, *self._told(job, jid, "later")), "later")
 
     def ending(self, job: Job[Any, Any] | None, fields: dict[str, Any], word: str, steps: tuple[Step, ...]) -> Ending:
         """What goes with an end: the batch hears of it, the lock and the place among the running are given up."""
@@ -110,15 +117,50 @@ class Performer:
             more.append(Step("DELIF", self.keys.unique(lock), (jid,)))
         if job is not None and job.options.limit:
             more.append(self.limits.left(job.name, self.identity(), jid))
-        self._tell(job, jid, {"back": "queued", "later": "scheduled", "dropped": "dead"}.get(word, word))
-        return Ending((*steps, *more), word)
+        return Ending((*steps, *more, *self._told(job, jid, word)), word)
+
+    def _told(self, job: Job[Any, Any] | None, jid: str, word: str) -> tuple[Step, ...]:
+        if job is None or not job.options.status:
+            return ()
+        return status.steps(self.keys, jid, STATES.get(word, word), self.clock.now())
 
     def failed(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work, error: BaseException) -> Ending:
         """Where a failure sends the job."""
-        fate = after_failure(
-            work.payload, work.queue, job, error, self.clock.now(), self.draw(), self.settings.death_handlers
-        )
+        now = self.clock.now()
+        try:
+            fate = after_failure(work.payload, work.queue, job, error, now, self.draw(), self.settings.death_handlers)
+        except Exception as fault:  # noqa: BLE001 - numbers that no formula was made for; the job must not be lost
+            log.warn(f"a payload that cannot be tried again goes to the dead: {type(fault).__name__}: {fault}")
+            fate = Fate("dead", now, work.payload)
         return self.ending(job, fields, fate.place or "dropped", self._stored(fate))
+
+    def at_deadline(self, work: Work) -> Ending | None:
+        """What becomes of a job that still runs when the process must end; None: it goes back, and nothing else."""
+        try:
+            payload = read(work.payload)
+        except PayloadError:
+            return None
+        fields = payload.fields
+        name = fields.get("class")
+        job = self.registry.get(name) if isinstance(name, str) else None
+        if fields.get("at_most_once") is True:
+            return self._buried(job, payload)
+        if job is not None and (job.special or len(fields) > PLAIN_FIELDS):
+            return self.given_back(job, fields, work)
+        return None
+
+    def _buried(self, job: Job[Any, Any] | None, payload: Payload) -> Ending:
+        error = InterruptedOnceError("it still ran when its process had to end, and it may run at most once")
+        now = self.clock.now()
+        said = payload.with_(
+            error_class="kiqdoctor.InterruptedOnce",
+            error_message=str(error),
+            failed_at=payload.fields.get("failed_at", stamp(now)),
+        )
+        tell(self.settings.death_handlers, said.fields, error)
+        if payload.fields.get("dead") is False:
+            return self.ending(job, payload.fields, "dropped", ())
+        return self.ending(job, payload.fields, "dead", buried(self.keys.dead, said.encode(), now))
 
     def _stored(self, fate: Fate) -> tuple[Step, ...]:
         if fate.place == "retry":
@@ -137,6 +179,19 @@ class Performer:
 def shown(fields: dict[str, Any]) -> str:
     """The class that a person knows the job by, cleaned."""
     return clean(Payload(fields).shown_class)
+
+
+def named(fields: dict[str, Any]) -> dict[str, str]:
+    """What tells a log line's job."""
+    return {"class": shown(fields), "jid": clean(str(fields.get("jid")))}
+
+
+def described(work: Work) -> dict[str, str]:
+    """The same of a job as bytes."""
+    try:
+        return named(read(work.payload).fields)
+    except PayloadError:
+        return {}
 
 
 def suspicious(fields: dict[str, Any]) -> bool:

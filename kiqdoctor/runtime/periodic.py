@@ -111,27 +111,28 @@ class Clockwork:
     def run(self) -> None:
         """Look until stopped."""
         while not self._stop.wait(LOOK):
-            try:
-                self.look()
-            except Exception as error:  # noqa: BLE001 - Redis may be away; the next look tries again
-                log.warn_seldom(f"periodic: {type(error).__name__}: {error}")
+            self.look()
 
     def look(self) -> int:
         """Push what is due now; how many."""
         now = self._clock.now()
-        return sum(self._due(entry, now) for entry in self._entries if now >= self._seen.get(entry.name, 0.0))
+        return sum(self._looked(entry, now) for entry in self._entries if now >= self._seen.get(entry.name, 0.0))
 
-    def _due(self, entry: Periodic, now: float) -> int:
-        tick = entry.last(now)
+    def _looked(self, entry: Periodic, now: float) -> int:
+        """One that fails is looked at again, and is not in the way of the others."""
+        try:
+            pushed = self._due(entry, entry.last(now), now)
+        except Exception as error:  # noqa: BLE001 - Redis may be away, and client middleware may do anything
+            log.warn_seldom(f"periodic {entry.job.shown}: {type(error).__name__}: {error}")
+            return 0
+        self._seen[entry.name] = entry.next(now)
+        return pushed
+
+    def _due(self, entry: Periodic, tick: float, now: float) -> int:
         prepared = client.prepare(entry.job.name, [entry.args], entry.job.options)
         if not prepared:
-            return 0
-        [push] = prepared
-        queue = push.fields["queue"]
-        late = now - tick > GRACE
-        pushed: Any = self._script(
-            keys=[self._keys.periodic, self._keys.queues, self._keys.queue(queue)],
-            args=[entry.name, repr(tick), queue, push.encode(), "note" if late else "push"],
-        )
-        self._seen[entry.name] = entry.next(now)
+            return 0  # a client middleware dropped it
+        names, words = client.script_words(self._keys, prepared[0])
+        act = "push" if now - tick <= GRACE else "note"
+        pushed: Any = self._script(keys=[self._keys.periodic, *names], args=[entry.name, repr(tick), act, *words])
         return int(pushed)

@@ -4,15 +4,16 @@ import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock, boottime
-from kiqdoctor.runtime import log
+from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.board import Board, Slot
 from kiqdoctor.runtime.fetch import Ending, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import InterruptedError_
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
-from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, shown, suspicious, unknown
+from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, described, named, shown, suspicious, unknown
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 
@@ -20,6 +21,7 @@ AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while 
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
+JID: Final = 24  # characters of one that is like ours
 TRACE: Final = 50  # lines of a failure's traceback in the log
 
 
@@ -41,15 +43,16 @@ class Processor:
         self._fetch, self._performer = fetch, performer
         self._stopping, self._fenced, self._clock = stopping, fenced, clock
         self._seat, self._board = board.seat(), board
-        self.abandoned = False
+        self.abandoned = False  # what ends from now on is nobody's business: it was given back, or this is a child
         self.thread = threading.Thread(target=self.run, daemon=True, name=f"kiq.processor {number}")
+        _processors.add(self)
 
     def run(self) -> None:
         """The thread's whole life."""
         self._seat.name, self._seat.ident = log.own_thread_id(), threading.get_ident()
         take, process, stopping, number = self._fetch.take, self.process, self._stopping, self._number
         down_since = 0.0
-        while not stopping():
+        while not (stopping() or self.abandoned):
             try:
                 work = take(number)
             except FencedError:
@@ -65,7 +68,10 @@ class Processor:
                 log.info(f"Redis is online, {self._clock.monotonic() - down_since:.1f} s downtime")
                 down_since = 0.0
             if work is not None:
-                process(work)
+                try:
+                    process(work)
+                except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the thread
+                    log.warn(f"a job stays in its private list: {type(error).__name__}: {error}", described(work))
 
     def _pause(self) -> None:
         self._clock.sleep(AWAY * (0.5 + self._performer.draw()))
@@ -96,8 +102,8 @@ class Processor:
         self, work: Work, fields: dict[str, Any], job: Job[Any, Any], args: list[Any], jid: str, began: float
     ) -> None:
         seat = self._seat
-        words, told = (job.shown, jid if jid.isalnum() else clean(jid)) if len(fields) <= PLAIN_FIELDS else (
-            shown(fields), clean(jid))  # fmt: skip
+        words = job.shown if len(fields) <= PLAIN_FIELDS else shown(fields)
+        told = jid if len(jid) == JID and jid.isalnum() else clean(jid)
         first = [True]
         seat.slot = Slot(work, began, words, told, first)
         running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset)
@@ -122,7 +128,7 @@ class Processor:
         seat.processed += 1
         took = ended - began
         job.pace += (took - job.pace) * PACE if job.pace else took
-        if job.pace > self._fetch.slowest:
+        if job.pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
             self._fetch.slowest = job.pace
         log.job_done((began, ended, seat.name, words, told, announced))
         if self.abandoned:
@@ -142,7 +148,7 @@ class Processor:
         self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, error: BaseException, began: float
     ) -> None:
         self._end(self._seat, failed=True)
-        words = {**_words(fields), "elapsed": f"{boottime() - began:.3f}"}
+        words = {**named(fields), "elapsed": f"{boottime() - began:.3f}"}
         lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
         log.warn("fail: " + "\n".join(lines[-TRACE:] if job is not None else lines[-1:]), words)
         if not self.abandoned:
@@ -171,7 +177,7 @@ class Processor:
             return
         if refused is not None:
             if refused.word == "gone":
-                log.info("expired: it is not run", _words(fields))
+                log.info("expired: it is not run", named(fields))
             self._let_go(work, refused)
         elif job is None:
             name = fields.get("class")
@@ -214,5 +220,13 @@ class Processor:
                 return
 
 
-def _words(fields: dict[str, Any]) -> dict[str, str]:
-    return {"class": shown(fields), "jid": clean(str(fields.get("jid")))}
+_processors: "WeakSet[Processor]" = WeakSet()
+
+
+def _abandon() -> None:
+    """A child that comes back from the job that forked it must neither end the job nor take another."""
+    for processor in list(_processors):
+        processor.abandoned = True
+
+
+forking.in_child(_abandon)

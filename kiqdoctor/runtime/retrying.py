@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from kiqdoctor.runtime import log
@@ -11,6 +12,7 @@ from kiqdoctor.wire import backoff
 from kiqdoctor.wire.payload import Payload, PayloadError, failed, pack_backtrace, read
 
 BACKTRACE_LINES: Final = 1_000
+LONGEST_RETRY_IN: Final = 1_000_000_000  # seconds; a score beyond it is nobody's wish
 _HARMLESS: Final = str.maketrans("<>&", "()+")
 DeathHandler = Callable[[dict[str, Any], BaseException], Any]
 
@@ -47,20 +49,17 @@ def after_failure(
         retry = job.options.retry if job else True
     limit = backoff.limit(retry)
     if limit is None:
-        _tell(handlers, payload.fields, error)
+        tell(handlers, payload.fields, error)
         return Fate(died=True)
     counted = _counted(payload, queue, error, now)
     chosen = _chosen(job, counted.retry_count or 0, error)
     if chosen == "discard":
-        _tell(handlers, counted.fields, error)
+        tell(handlers, counted.fields, error)
         return Fate(died=True)
     if chosen == "kill" or _spent(counted, limit, now):
         return _exhausted(counted, job, error, now, handlers)
     count = counted.retry_count or 0
-    if isinstance(chosen, int):
-        delay = chosen + backoff.jitter(count, fraction)
-    else:
-        delay = backoff.delay(count, fraction)
+    delay = chosen + backoff.jitter(count, fraction) if isinstance(chosen, int) else backoff.delay(count, fraction)
     return Fate("retry", now + delay, counted.encode())
 
 
@@ -79,14 +78,15 @@ def _exhausted(
     answer = None
     if job is not None and job.options.retries_exhausted is not None:
         answer = _guarded("retries_exhausted", job.options.retries_exhausted, counted.fields, error)
-    _tell(handlers, counted.fields, error)
+    tell(handlers, counted.fields, error)
     keep = counted.fields.get("dead", job.options.dead if job else True)
     if answer == "discard" or keep is False:
         return Fate(died=True)
     return Fate("dead", now, counted.encode(), died=True)
 
 
-def _tell(handlers: Sequence[DeathHandler], fields: dict[str, Any], error: BaseException) -> None:
+def tell(handlers: Sequence[DeathHandler], fields: dict[str, Any], error: BaseException) -> None:
+    """Death handlers hear of a job that will not be tried again."""
     for handler in handlers:
         _guarded("death handler", handler, fields, error)
 
@@ -95,8 +95,8 @@ def _guarded(what: str, handler: DeathHandler, fields: dict[str, Any], error: Ba
     """A fault in the user's callable is logged; the job goes where it goes."""
     try:
         return handler(dict(fields), error)
-    except Exception as fault:  # noqa: BLE001
-        log.warn(f"{what}: {type(fault).__name__}: {fault}")
+    except BaseException as fault:  # noqa: BLE001 - SystemExit too: the thread goes on, and so must the job
+        log.warn(f"{what}: {type(fault).__name__}: {_message(fault)}")
         return None
 
 
@@ -134,10 +134,17 @@ def _chosen(job: "Job[..., object] | None", count: int, error: BaseException) ->
     if job is None or job.options.retry_in is None:
         return None
     try:
-        chosen = job.options.retry_in(count, error)
-    except Exception as fault:  # noqa: BLE001 - a fault in the user's formula falls back to ours
-        log.warn(f"retry_in of {job.shown}: {type(fault).__name__}: {fault}")
+        return _understood(job.options.retry_in(count, error))
+    except BaseException as fault:  # noqa: BLE001 - a fault in the user's formula falls back to ours
+        log.warn(f"retry_in of {job.shown}: {type(fault).__name__}: {_message(fault)}")
         return None
-    if chosen in ("kill", "discard"):
-        return str(chosen)
-    return int(chosen) if isinstance(chosen, int | float) and not isinstance(chosen, bool) and chosen > 0 else None
+
+
+def _understood(answer: Any) -> int | str | None:
+    if answer is None or answer in ("kill", "discard"):
+        return None if answer is None else str(answer)
+    seconds = answer.total_seconds() if isinstance(answer, timedelta) else answer
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError(f"answers seconds, a timedelta, 'kill', 'discard' or None, not {answer!r:.100}")
+    whole = min(int(seconds), LONGEST_RETRY_IN)
+    return whole if whole > 0 else None

@@ -4,8 +4,8 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
-from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import log, lua
+from kiqdoctor.text import clean
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.payload import PayloadError, pushed, read
 
@@ -20,8 +20,9 @@ MANY = 10  # processes; from here on the spread is wider
 class Poller:
     """One thread of each process."""
 
-    def __init__(self, client: "Redis", keys: Keys, stop: threading.Event, clock: Clock = SYSTEM) -> None:
-        self._client, self._keys, self._stop, self._clock = client, keys, stop, clock
+    def __init__(self, client: "Redis", keys: Keys, stop: threading.Event) -> None:
+        self._client, self._keys, self._stop = client, keys, stop
+        self._page = client.register_script(lua.source("page"))
         self._due = client.register_script(lua.source("due"))
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.scheduler")
 
@@ -49,25 +50,35 @@ class Poller:
     def _drain(self, key: str) -> int:
         count = 0
         while not self._stop.is_set():
-            due: Any = self._client.zrangebyscore(key, "-inf", self._clock.now(), start=0, num=PAGE)
-            for member in due:
-                count += self._push(key, member)
-            if len(due) < PAGE:
+            found: Any = self._page(keys=[key], args=[PAGE])
+            now, due = float(found[0]), found[1]
+            moved = sum(self._push(key, member, now) for member in due)
+            count += moved
+            if len(due) < PAGE or not moved:
                 return count
         return count
 
-    def _push(self, key: str, member: bytes) -> int:
+    def _push(self, key: str, member: bytes, now: float) -> int:
+        """1 where it left now; one whose queue refuses it stays, and holds up no other."""
+        import redis
+
         try:
             payload = read(member)
         except PayloadError:
-            return self._bury(key, member)
+            return self._bury(key, member, now)
         queue = payload.queue or "default"
-        raw = pushed(payload, self._clock.now()).encode()
-        return int(self._due(keys=[key, self._keys.queues, self._keys.queue(queue)], args=[member, queue, raw]))
+        raw = pushed(payload, now).encode()
+        try:
+            return int(self._due(keys=[key, self._keys.queues, self._keys.queue(queue)], args=[member, queue, raw, ""]))
+        except redis.ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            log.warn_seldom(f"scheduler: {clean(queue)} refuses a due job: {error}")
+            return 0
 
-    def _bury(self, key: str, member: bytes) -> int:
+    def _bury(self, key: str, member: bytes, now: float) -> int:
         """What is no payload can never run."""
-        if self._client.zrem(key, member):
-            self._client.zadd(self._keys.dead, {member: self._clock.now()})
+        moved = int(self._due(keys=[key, self._keys.queues, self._keys.dead], args=[member, "", member, repr(now)]))
+        if moved:
             log.warn(f"invalid payload of {key} moved to dead")
-        return 0
+        return moved

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import config
+from kiqdoctor.runtime.fetch import Step
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ def commands(
         ("HINCRBY", key, "version", 1),
         ("EXPIRE", key, KEEP),
     ]
+
+
+def steps(keys: Keys, jid: str, state: str, now: float) -> tuple[Step, ...]:
+    """The same beside a job's end; the first may be the ending's first, which must be one that cannot be refused."""
+    told = [Step(one[0], one[1], one[2:]) for one in commands(keys, jid, state, now)]
+    return (Step("EXISTS", keys.status(jid)), *told)
 
 
 def tell(client: "Redis", keys: Keys, jid: str, state: str, now: float, more: Mapping[str, int] | None = None) -> None:

@@ -1,8 +1,8 @@
 """Workers, their connections and Redis die again and again, and every job that was enqueued runs to its end.
 
-``python tests/chaos/chaos.py --kills 300`` takes some eight minutes; ``--seed`` repeats the same plan. Each execution is
-noted outside Redis. A repeat must be explained: the job lay in a private list of a process when that process was killed or
-frozen, or Redis was away then, so that nobody could look.
+``python tests/chaos/chaos.py --kills 300`` takes some eight minutes; ``--seed`` repeats the same plan. Each execution
+is noted outside Redis. A repeat must be explained: the job lay in a private list of a process when that process was
+killed or frozen, or Redis was away then, so that nobody could look.
 """
 
 import argparse
@@ -17,8 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,33 +26,12 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import redis as redis_py
+from ledger import Ledger, preamble
 from servers import RedisServer
 
 import kiqdoctor
 
 APP: Final = """
-import os, time
-from contextlib import contextmanager
-import kiqdoctor
-from kiqdoctor import job
-
-LEDGER = os.open(os.environ["CHAOS_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-
-def note(word):
-    running = kiqdoctor.current()
-    line = f"{word} {running.jid} {running.attempt} {os.getpid()} {time.monotonic():.6f}\\n"
-    os.write(LEDGER, line.encode())
-
-@contextmanager
-def noted():
-    note("begin")
-    try:
-        yield
-    except BaseException:
-        note("fail")
-        raise
-    note("end")
-
 @job(queue="quick")
 def nothing():
     with noted():
@@ -148,9 +127,8 @@ class Member:
 
     def start(self, url: str) -> None:
         words = [sys.executable, "-m", "kiqdoctor", "work", "chaos_app", "--redis", url, *WORDS]
-        environ = {**os.environ, "CHAOS_LEDGER": str(self.folder / "ledger")}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder, env=environ)
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder)
         self.told, self.frozen_until = "", 0.0
 
     def send(self, number: signal.Signals) -> None:
@@ -217,19 +195,16 @@ class Producer:
             self.stop.wait(0.1)
 
     def _one(self, drawn: float) -> list[str]:
-        if drawn < 0.50:
-            return [nothing.perform_async()]
-        if drawn < 0.82:
-            return [wait.perform_async(0.005)]
-        if drawn < 0.88:
-            return [wait_long.perform_async(0.1)]
-        if drawn < 0.885:
-            return [wait_long.perform_async(1.0)]
-        if drawn < 0.94:
-            return [flaky.perform_async(1)]
-        if drawn < 0.98:
-            return [nothing.perform_in(self.rng.uniform(0.1, 3.0))]
-        return nothing.perform_bulk([[] for _ in range(self.rng.randrange(2, 60))])
+        ways: tuple[tuple[float, Callable[[], list[str]]], ...] = (
+            (0.50, lambda: [nothing.perform_async()]),
+            (0.82, lambda: [wait.perform_async(0.005)]),
+            (0.88, lambda: [wait_long.perform_async(0.1)]),
+            (0.885, lambda: [wait_long.perform_async(1.0)]),
+            (0.94, lambda: [flaky.perform_async(1)]),
+            (0.98, lambda: [nothing.perform_in(self.rng.uniform(0.1, 3.0))]),
+            (1.0, lambda: nothing.perform_bulk([[] for _ in range(self.rng.randrange(2, 60))])),
+        )
+        return next(way for share, way in ways if drawn < share)()
 
 
 # -- the run -------------------------------------------------------------------------------------------------------
@@ -251,8 +226,7 @@ class Chaos:
     redis_frozen: bool = False
 
     def __post_init__(self) -> None:
-        (self.folder / "chaos_app.py").write_text(APP, encoding="utf-8")
-        (self.folder / "ledger").touch()
+        (self.folder / "chaos_app.py").write_text(preamble(self.folder / "ledger") + APP, encoding="utf-8")
         self.members = [Member(number, self.folder) for number in range(self.workers)]
 
     def run(self, acts: Iterable[Act], producer: Producer, *, limit: float) -> None:
@@ -328,7 +302,7 @@ class Chaos:
 
     @staticmethod
     def _said(member: Member) -> str:
-        """The log of the one that ended last: it begins where its pid is named first, or is all of a start that failed."""
+        """The log of the one that ended last, from where its pid is named first; its end where it never was."""
         text = member.log.read_text(errors="replace")
         found = text.find(f"pid={member.pid} ")
         return text[found:] if found >= 0 else text[-2000:]
@@ -468,27 +442,6 @@ class Chaos:
 # -- the judgement -------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Ledger:
-    """What was noted outside Redis: executions of each (jid, attempt) by pid, and the jids that ran to their end."""
-
-    begun: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
-    ended: set[str] = field(default_factory=set)
-    ends: Counter[str] = field(default_factory=Counter)
-
-    @classmethod
-    def read(cls, path: Path) -> "Ledger":
-        found = cls()
-        for line in path.read_text(encoding="ascii").splitlines():
-            word, jid, attempt, pid, _ = line.split(" ")
-            if word == "begin":
-                found.begun[jid, attempt].append(int(pid))
-            elif word == "end":
-                found.ended.add(jid)
-                found.ends[jid] += 1
-        return found
-
-
 def judge(chaos: Chaos, producer: Producer) -> dict[str, Any]:
     """Faults go to ``chaos.faults``; the numbers that a person wants to see."""
     ledger = Ledger.read(chaos.folder / "ledger")
@@ -500,9 +453,8 @@ def judge(chaos: Chaos, producer: Producer) -> dict[str, Any]:
     faults += [f"dead, and no poison: {one}" for one in dead if one["jid"] not in poison]
     lost = producer.sure - ledger.ended - poison
     faults += [f"lost: {jid} {_where(chaos, jid)}" for jid in sorted(lost)[:20]]
-    strangers = {jid for jid, _ in ledger.begun} - producer.sure - producer.maybe
+    strangers = ledger.jids - producer.sure - producer.maybe
     faults += [f"ran though its push was refused: {jid}" for jid in sorted(strangers)[:20]]
-    repeats = sum(len(pids) - 1 for pids in ledger.begun.values())
     unexplained = list(_unexplained(ledger, chaos.blows))
     faults += unexplained[:20]
     held = sum(blow.jids.total() for blow in chaos.blows if blow.jids is not None)
@@ -514,8 +466,8 @@ def judge(chaos: Chaos, producer: Producer) -> dict[str, Any]:
         "pushes refused": producer.refused,
         "lost": len(lost),
         "poison": sorted(poison),
-        "executions": sum(len(pids) for pids in ledger.begun.values()),
-        "repeats": repeats,
+        "executions": ledger.executions,
+        "repeats": ledger.executions - len(ledger.begun),
         "ended twice or more": sum(count > 1 for count in ledger.ends.values()),
         "held at kills and freezes": held,
         "blows that nobody could look at": unseen,
@@ -562,7 +514,7 @@ def main() -> int:
     rng = random.Random(options.seed)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     began = time.monotonic()
-    settings = {"appendonly": "yes", "appendfsync": "always", "enable-debug-command": "local"}
+    settings = {"appendonly": "yes", "appendfsync": "always"}
     with RedisServer.start(settings) as server:
         kiqdoctor.configure(redis=server.url)
         chaos = Chaos(server, folder, rng, options.workers)

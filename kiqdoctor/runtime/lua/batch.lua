@@ -1,6 +1,7 @@
 -- What became of one job of a batch; included by leave.lua and seal.lua.
 -- key: hash of the batch; then a jid ("" for none), "done" or "failed", the names of its sets of jids that have not run
--- to an end once and that have not succeeded, the set `queues`, and the prefix of queue keys. A callback is pushed once.
+-- to an end once and that have not succeeded, the set `queues`, and the prefix of queue keys. A callback is pushed once:
+-- its payload is stored without `enqueued_at`, which is written here, since nobody knows before when that will be.
 local function close(key, jid, ending, open, pending, queues, prefix)
   if redis.call('EXISTS', key) == 0 then
     return
@@ -15,13 +16,18 @@ local function close(key, jid, ending, open, pending, queues, prefix)
     return
   end
   local function tell(event, left)
-    if redis.call('SCARD', left) == 0 and redis.call('HSETNX', key, event .. '_told', '1') == 1 then
-      local queue, payload = redis.call('HGET', key, event .. '_queue'), redis.call('HGET', key, event)
-      if payload then
-        redis.call('SADD', queues, queue)
-        redis.call('LPUSH', prefix .. queue, payload)
-      end
+    if redis.call('SCARD', left) > 0 or redis.call('HEXISTS', key, event .. '_told') == 1 then
+      return
     end
+    local queue, payload = redis.call('HGET', key, event .. '_queue'), redis.call('HGET', key, event)
+    if payload then
+      local time = redis.call('TIME')
+      local micros = string.gsub(string.format('%06d', math.max(1, time[2])), '0+$', '') -- as JSON writers spell it
+      local pushed = ',"enqueued_at":' .. time[1] .. '.' .. micros .. '}'
+      redis.call('LPUSH', prefix .. queue, string.sub(payload, 1, -2) .. pushed)
+      redis.call('SADD', queues, queue)
+    end
+    redis.call('HSET', key, event .. '_told', '1')
   end
   tell('complete', open)
   tell('success', pending)

@@ -1,15 +1,13 @@
 -- A periodic job's tick is pushed once, whoever sees it first.
--- KEYS: hash of last ticks, set `queues`, queue    ARGV: name, tick, bare queue name, payload, "push" or "note"
--- Returns 1 where it was pushed now. A name that was never seen is only noted: it has missed nothing. Cost: O(1).
+-- KEYS: hash of last ticks, then lock, set `queues`, queue and hash of its status
+-- ARGV: name, tick, "push" or "note", then what push.lua wants from the jid on
+-- Returns 1 where it was pushed now. A name that was never seen is only noted: it has missed nothing. A tick whose job
+-- must be unique, and another is there, is noted too. Cost: O(1).
+-- include push
 local last = redis.call('HGET', KEYS[1], ARGV[1])
 if last and tonumber(last) >= tonumber(ARGV[2]) then
   return 0
 end
-if not last or ARGV[5] ~= 'push' then
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-  return 0
-end
-redis.call('LPUSH', KEYS[3], ARGV[4])
-redis.call('SADD', KEYS[2], ARGV[3])
+local pushed = last and ARGV[3] == 'push' and push(KEYS[2], KEYS[3], KEYS[4], KEYS[5], unpack(ARGV, 4)) == ARGV[4]
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return 1
+return pushed and 1 or 0

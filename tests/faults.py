@@ -1,0 +1,185 @@
+"""What stands between a program and its Redis, and fails exactly where a test says: between two commands."""
+
+import contextlib
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from servers import DEADLINE
+
+READ: Final = 1 << 20  # bytes at once: a request arrives whole
+LOOK: Final = 0.05  # seconds between two looks at whether the proxy is down
+
+
+@dataclass(eq=False)
+class Fault:
+    """Meets the next request that holds ``match``, once. ``happened``: it did; ``go_on``: what is held may pass."""
+
+    match: bytes
+    act: str  # refuse, lose, hold-request, hold-reply
+    happened: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        """Until it happened."""
+        assert self.happened.wait(DEADLINE), f"no request met {self}"
+
+
+@dataclass(eq=False)
+class Proxy:
+    """Listens on a loopback port of its own for the server at ``port``."""
+
+    port: int
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    faults: list[Fault] = field(default_factory=list)
+    met: list[Fault] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    sockets: list[socket.socket] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+    refusing: bool = False
+    closed: bool = False
+
+    @classmethod
+    @contextmanager
+    def start(cls, port: int) -> "Iterator[Proxy]":
+        """A proxy that passes everything on, until it is told otherwise."""
+        proxy = cls(port)
+        accepting = threading.Thread(target=proxy._accept, daemon=True)
+        accepting.start()
+        try:
+            yield proxy
+        finally:
+            proxy.closed = True
+            for fault in proxy.met:
+                fault.go_on.set()
+            proxy.cut()
+            accepting.join()
+            for thread in proxy.threads:
+                thread.join()
+            proxy.listener.close()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.listener.getsockname()[1]}/0"
+
+    # -- what a test asks for --------------------------------------------------------------------------------------
+
+    def refuse(self, match: bytes) -> Fault:
+        """The connection ends before the server sees the request."""
+        return self._expect(match, "refuse")
+
+    def lose(self, match: bytes) -> Fault:
+        """The server did it, and the connection ends before the reply is there."""
+        return self._expect(match, "lose")
+
+    def hold_request(self, match: bytes) -> Fault:
+        """The server does not see it yet."""
+        return self._expect(match, "hold-request")
+
+    def hold_reply(self, match: bytes) -> Fault:
+        """The server did it; the reply is under way until it may go on."""
+        return self._expect(match, "hold-reply")
+
+    def cut(self) -> None:
+        """Every connection ends; new ones may come."""
+        with self.lock:
+            found, self.sockets = self.sockets, []
+        for one in found:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Nobody gets through."""
+        self.refusing = True
+        self.cut()
+        try:
+            yield
+        finally:
+            self.refusing = False
+
+    # -- passing on ------------------------------------------------------------------------------------------------
+
+    def _expect(self, match: bytes, act: str) -> Fault:
+        fault = Fault(match, act)
+        with self.lock:
+            self.faults.append(fault)
+        return fault
+
+    def _accept(self) -> None:
+        while not self.closed:
+            if not select.select([self.listener], [], [], LOOK)[0]:
+                continue
+            client, _ = self.listener.accept()
+            if self.refusing or self.closed:
+                client.close()
+                continue
+            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self.port))
+        except OSError:
+            client.close()
+            return
+        with self.lock:
+            self.sockets += [client, server]
+        try:
+            self._pass(client, server)
+        except OSError:
+            return
+        finally:
+            for one in (client, server):
+                one.close()
+
+    def _pass(self, client: socket.socket, server: socket.socket) -> None:
+        """Until one of the two ends, or a fault ends it."""
+        while True:
+            ready = select.select([client, server], [], [])[0]
+            if server in ready:
+                reply = server.recv(READ)
+                if not reply:
+                    return
+                client.sendall(reply)
+            if client in ready:
+                request = client.recv(READ)
+                if not request or not self._request(request, client, server):
+                    return
+
+    def _request(self, request: bytes, client: socket.socket, server: socket.socket) -> bool:
+        """Whether the connection goes on."""
+        fault = self._met(request)
+        if fault is None:
+            server.sendall(request)
+            return True
+        if fault.act == "refuse":
+            fault.happened.set()
+            return False
+        if fault.act == "hold-request":
+            fault.happened.set()
+            fault.go_on.wait()
+            server.sendall(request)
+            return True
+        server.sendall(request)
+        reply = server.recv(READ)
+        fault.happened.set()
+        if fault.act == "lose":
+            return False
+        fault.go_on.wait()
+        client.sendall(reply)
+        return True
+
+    def _met(self, request: bytes) -> Fault | None:
+        with self.lock:
+            for fault in self.faults:
+                if fault.match in request:
+                    self.faults.remove(fault)
+                    self.met.append(fault)
+                    return fault
+        return None

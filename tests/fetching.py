@@ -1,0 +1,139 @@
+"""What a worker has for fetching, without its threads: a test takes the part of each of them."""
+
+import itertools
+import json
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import redis as redis_py
+
+from kiqdoctor.clock import Clock, boottime
+from kiqdoctor.runtime.capsule import Capsule
+from kiqdoctor.runtime.channel import Script
+from kiqdoctor.runtime.config import Settings, connect
+from kiqdoctor.runtime.fetch import FencedError, Work
+from kiqdoctor.runtime.lease import LANES, Lease
+from kiqdoctor.runtime.recover import Recovery
+from kiqdoctor.runtime.reliable import ReliableFetch
+from kiqdoctor.wire.keys import Keys
+
+KEYS: Final = Keys(None)
+FETCH: Final = Script("fetch").digest.encode()
+LEAVE: Final = Script("leave").digest.encode()
+SCRIPTS: Final = ("fetch", "leave", "forget", "reclaim")
+_numbers = itertools.count(1)
+
+
+class Never:
+    """In place of an event that is never set."""
+
+    def wait(self, timeout: float) -> bool:
+        return False
+
+
+class Process:
+    """A process with an identity of its own; ``skipped`` are seconds that it was suspended for."""
+
+    def __init__(self, url: str, queues: Sequence[tuple[str, int]] = (("default", 0),), concurrency: int = 2) -> None:
+        self.client = connect(Settings(url), 8)
+        for name in SCRIPTS:
+            self.client.script_load(Script(name).source)
+        self.skipped = 0.0
+        self.clock = Clock(boottime=lambda: boottime() + self.skipped)
+        self.capsule = Capsule("default", concurrency, tuple(queues))
+        self.lease = self._new_lease()
+        self.lease.acquire()
+        self.fetch = ReliableFetch(self.client, KEYS, self.capsule, self.lease, self.clock)
+        self.former: list[str] = []
+
+    @property
+    def identity(self) -> str:
+        return self.lease.identity
+
+    def _new_lease(self) -> Lease:
+        identity = f"here:{os.getpid()}:{next(_numbers)}{secrets.token_hex(3)}"
+        return Lease(self.client, KEYS, identity, self.capsule.names, self.clock)
+
+    def take(self, number: int = 0) -> Work | None:
+        """One look; a wait that it begins goes on beside."""
+        self.fetch.wake()
+        return self.fetch.take(number)
+
+    def take_all(self, number: int = 0) -> list[Work]:
+        """Until two looks find nothing."""
+        found: list[Work] = []
+        empty = 0
+        while empty < 2:
+            work = self.take(number)
+            if work is None:
+                empty += 1
+            else:
+                empty = 0
+                found.append(work)
+        return found
+
+    def regain(self) -> bool:
+        """As the launcher does it where the lease is gone; whether the identity is still the same."""
+        if self.lease.renew():
+            return True
+        self.fetch.fenced()
+        if self.lease.reclaim():
+            return True
+        new = self._new_lease()
+        new.acquire()
+        self.fetch.adopt(new)
+        self.former.append(self.identity)
+        self.lease = new
+        return False
+
+    def recovery(self, settings: Settings | None = None) -> Recovery:
+        """One that has renewed for long enough to judge others."""
+        made = Recovery(self.client, settings or Settings("redis://unused"), lambda: self.lease, Never(), self.clock)  # type: ignore[arg-type]
+        self.lease._steady_since = self.clock.boottime() - 16
+        return made
+
+    def private(self, lane: str, queue: str = "default") -> str:
+        return KEYS.private(self.identity, lane, queue)
+
+    def held(self, client: Any, identity: str | None = None) -> Counter[bytes]:
+        """What lies in its private lists."""
+        names = [KEYS.private(identity or self.identity, lane, queue) for lane in LANES for queue in self.capsule.names]
+        return Counter(raw for name in names for raw in client.lrange(name, 0, -1))
+
+    def die(self) -> None:
+        """Nothing is told any more."""
+        self.fetch.abandon()
+        self.client.close()
+
+    def leave(self) -> None:
+        """As a worker that stops, as far as Redis lets it."""
+        with suppress(redis_py.RedisError, FencedError):
+            self.fetch.close()
+            self.lease.release()
+        self.die()
+
+
+def payload(name: str = "Job", jid: str = "", *args: Any, queue: str = "default", **more: Any) -> bytes:
+    fields = {"class": name, "args": list(args), "queue": queue, "jid": jid or secrets.token_hex(12), "retry": True}
+    return json.dumps({**fields, **more}, separators=(",", ":")).encode()
+
+
+def push(client: Any, *payloads: bytes, queue: str = "default") -> None:
+    client.sadd("queues", queue)
+    client.lpush(KEYS.queue(queue), *payloads)
+
+
+def jobs(count: int, queue: str = "default") -> list[bytes]:
+    return [payload("Job", f"{queue}-{number}", queue=queue) for number in range(count)]
+
+
+def bytes_of(works: Iterable[Work]) -> Counter[bytes]:
+    return Counter(work.payload for work in works)
+
+
+def queued(client: Any, queue: str = "default") -> Counter[bytes]:
+    return Counter(client.lrange(KEYS.queue(queue), 0, -1))
