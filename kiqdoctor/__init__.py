@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.config import configure
     from kiqdoctor.runtime.context import current, propagate
     from kiqdoctor.runtime.embedding import embed
+    from kiqdoctor.runtime.forking import ForkedError
     from kiqdoctor.runtime.job import job
     from kiqdoctor.runtime.middleware import DeadlineExceededError, Running
     from kiqdoctor.runtime.periodic import periodic
@@ -19,6 +20,7 @@ __all__ = [
     "Batch",
     "DeadlineExceededError",
     "EnqueuedInTransactionWarning",
+    "ForkedError",
     "MaybeEnqueued",
     "Running",
     "Status",
@@ -37,6 +39,7 @@ _HOMES = {
     "Batch": "batches",
     "DeadlineExceededError": "middleware",
     "EnqueuedInTransactionWarning": "committing",
+    "ForkedError": "forking",
     "MaybeEnqueued": "client",
     "Running": "middleware",
     "Status": "status",

@@ -1,8 +1,8 @@
 """Jobs in tests without Redis: ``fake()`` keeps what is pushed, ``inline()`` runs it at once.
 
 With pytest the fixtures ``kiqdoctor_fake`` and ``kiqdoctor_inline`` do the same for one test. In both modes arguments
-are checked as ever and make the journey through JSON, and client and server middleware run. A mode holds for the whole
-process, all threads of it.
+are checked as ever and make the journey through JSON, and client and server middleware run. ``inline()`` calls a
+batch's callbacks back at the end of its block, ``fake()`` never. A mode holds for the whole process, all threads of it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -125,19 +125,20 @@ def fake() -> Iterator[Pushed]:
 @contextmanager
 def inline() -> Iterator[None]:
     """A push runs its job at once in the calling thread, whenever it is for; its exception reaches who pushed."""
-    with _instead(_run_all):
+    with _instead(_run_all, inline=True):
         yield
 
 
 @contextmanager
-def _instead(intercept: Intercept) -> Iterator[None]:
+def _instead(intercept: Intercept, *, inline: bool = False) -> Iterator[None]:
     from kiqdoctor.runtime import client
 
-    before, client.intercept = client.intercept, intercept
+    before = client.intercept, client.inline
+    client.intercept, client.inline = intercept, inline
     try:
         yield
     finally:
-        client.intercept = before
+        client.intercept, client.inline = before
 
 
 def _run_all(payloads: "Sequence[Payload]", at: float | None) -> None:
@@ -195,9 +196,20 @@ def _list(jobs: Sequence[Enqueued]) -> str:
     return "; ".join(map(str, jobs))
 
 
+def pytest_addoption(parser: Any) -> None:
+    """As a pytest plugin: ``--kiqdoctor`` runs the doctor's static checks as tests."""
+    from kiqdoctor.integrations import pytest_checks
+
+    pytest_checks.add_options(parser)
+
+
 def pytest_configure(config: Any) -> None:
     """As a pytest plugin: the fixtures are made here, so that this module is imported without pytest too."""
     config.pluginmanager.register(_fixtures(), "kiqdoctor-fixtures")
+    if config.getoption("kiqdoctor"):
+        from kiqdoctor.integrations import pytest_checks
+
+        config.pluginmanager.register(pytest_checks.tests(), "kiqdoctor-checks")
 
 
 def _fixtures() -> object:

@@ -102,11 +102,16 @@ def _by_hand(connection: Any) -> bool:
     return connection.connection is not None and not connection.autocommit
 
 
+def _ready() -> None:
+    autodiscover()
+    import_module("kiqdoctor.integrations.django_checks").register()
+
+
 @cache
 def _app_config() -> type:
     apps = import_module("django.apps")
 
-    members = {"name": __name__, "label": "kiqdoctor", "ready": lambda _: autodiscover()}
+    members = {"name": __name__, "label": "kiqdoctor", "ready": lambda _: _ready()}
     return type("KiqdoctorConfig", (apps.AppConfig,), members)
 
 

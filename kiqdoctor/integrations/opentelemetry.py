@@ -5,6 +5,7 @@ too: a trace may begin in one language and go on in the other.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,8 +88,13 @@ def _failed(span: "Span", error: BaseException) -> None:
     from opentelemetry.trace import Status, StatusCode
 
     span.set_attribute("error.type", type(error).__qualname__)
-    span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+    with suppress(Exception):  # it spells the error, whose own text may raise anything
+        span.record_exception(error)
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an exception's own text may raise anything
+        said = type(error).__name__
+    span.set_status(Status(StatusCode.ERROR, said))
 
 
 class _Texts:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from kiqdoctor.runtime import log
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.fetch import Ending, Home, Work
 from kiqdoctor.runtime.leaving import Leaving
@@ -42,11 +43,18 @@ class BasicFetch:
         if found is None:
             return None
         work = Work(found[1], self._homes[found[0]])
-        if self._stopping():
-            self.give_back([work])
+        if self._stopping() and self._returned(work):
             return None
         self._running.add(work)
         return work
+
+    def _returned(self, work: Work) -> bool:
+        """Else it must run, though we are stopping: nobody else has it."""
+        try:
+            return self.give_back([work]) == 1
+        except Exception as error:  # noqa: BLE001
+            log.warn(f"while stopping: {type(error).__name__}: {error}")
+            return False
 
     def put_back(self, work: Work) -> None:
         """Into its queue."""
@@ -60,13 +68,13 @@ class BasicFetch:
 
     def give_back(self, works: Iterable[Work]) -> int:
         """RPUSH, so that they are next."""
-        count = 0
+        listed = list(works)
         with self._client.pipeline(transaction=False) as pipe:
-            for work in works:
+            for work in listed:
                 pipe.rpush(self._keys.queue(work.queue), work.payload)
-                count += 1
             pipe.execute()
-        return count
+        self._running.difference_update(listed)
+        return len(listed)
 
     def alone(self, number: int) -> bool:  # noqa: ARG002 - no job is recovered here, so none is suspected
         """Always."""

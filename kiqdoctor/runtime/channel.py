@@ -1,7 +1,9 @@
 """One connection to Redis with requests that we pack ourselves: redis-py connects, authenticates and parses."""
 
 import hashlib
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.runtime import lua
@@ -124,6 +126,8 @@ class Channel:
         """Whether a reply, or the end of the connection, can be read now."""
         import redis
 
+        if not self.open:
+            return True  # redis-py would connect anew, and wait for a reply that nobody asked for
         try:
             return bool(self._connection.can_read(0))
         except redis.ConnectionError:
@@ -133,6 +137,13 @@ class Channel:
     def open(self) -> bool:
         """Whether it is connected, as far as we know."""
         return self._connection is not None and self._connection._sock is not None  # noqa: SLF001
+
+    def cut(self) -> None:
+        """End it while another thread may read there: that finds it ended. Closed here, its number could be reused."""
+        held = self._connection._sock if self._connection is not None else None  # noqa: SLF001
+        if held is not None:
+            with suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Disconnect."""

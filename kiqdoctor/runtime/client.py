@@ -100,6 +100,8 @@ class Push(msgspec.Struct, eq=False):
 Intercept = Callable[[Sequence[Payload], float | None], None]
 intercept: Intercept | None = None
 """Where pushes go instead of to Redis, in tests."""
+inline = False
+"""Whether a job has run when ``intercept`` returns."""
 
 _collecting: ContextVar["list[Push] | None"] = ContextVar("kiqdoctor_collecting", default=None)
 

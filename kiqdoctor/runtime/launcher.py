@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import log, loops
+from kiqdoctor.runtime import forking, log, loops
 from kiqdoctor.runtime.basic import BasicFetch
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.budget import Budget, budget, read
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 TICK: Final = 0.01  # seconds that an acknowledgement waits at most
 LINES: Final = 0.05  # seconds that a job's log lines wait at most
 BESIDE: Final = 8  # connections beside the threads' own: beat, lease, poller, recovery, ends, give-back
+LINGER: Final = 0.2  # seconds between two looks at what an embedded worker still runs
 LANES_OPEN: Final = 3
 OLDEST: Final = (6, 2)
 
@@ -64,6 +65,7 @@ class Launcher:
 
     def __init__(self, options: Options, clock: Clock = SYSTEM) -> None:
         self.options, self._clock = options, clock
+        self._origin = forking.origin("this worker")
         self._settings, self._keys = options.settings, options.settings.keys
         self.reliable = options.fetch == "reliable"
         self._client = connect(self._settings, self._pool())
@@ -214,7 +216,12 @@ class Launcher:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def quiet(self) -> None:
-        """Take no more jobs."""
+        """Take no more jobs.
+
+        Raises:
+            kiqdoctor.runtime.forking.ForkedError: this is a child of the worker's process.
+        """
+        self._origin.check()
         self._quiet.set()
         self._systemd.status("quiet")
         fetch = getattr(self, "fetch", None)
@@ -225,24 +232,47 @@ class Launcher:
                 log.warn_seldom(f"quiet: {type(error).__name__}: {error}")
 
     def stop(self) -> None:
-        """Let running jobs end until the deadline, give back the others, and leave."""
+        """Let running jobs end until the deadline, give back the others, and leave.
+
+        What an embedded worker still runs then keeps its lease until it ended: nobody else may run it meanwhile.
+
+        Raises:
+            kiqdoctor.runtime.forking.ForkedError: this is a child of the worker's process.
+        """
+        self._origin.check()
         deadline = self._clock.monotonic() + self.options.timeout_s
         self._stopping.set()
         self._systemd.stopping()
         self.quiet()
         if self._manager is not None:
             self._manager.finish(deadline, self.hurry.is_set, embedded=self.options.embedded)
-        self._done.set()
-        self._leave()
         if not self.options.embedded:
             loops.stop()
             self.watchdog.stop()
         if self._health is not None:
             self._health.stop()
-        log.flush()
-        self._client.close()
+        if self.options.embedded and self._manager is not None and self._manager.alive:
+            self._thread(self._linger, "kiq.last").start()
+        else:
+            self._leave()
+
+    def _linger(self) -> None:
+        while self._manager is not None and self._manager.alive:
+            self._clock.sleep(LINGER)
+        try:
+            self.fetch.close()
+        except Exception as error:  # noqa: BLE001 - it is found in the private list
+            log.warn(f"while stopping: {type(error).__name__}: {error}")
+        self._leave()
 
     def _leave(self) -> None:
+        self._done.set()
+        self._say_goodbye()
+        log.flush()
+        self._client.close()
+        self._client.connection_pool.disconnect()
+
+    def _say_goodbye(self) -> None:
         try:
             self.heartbeat.leave(self.identity)
             if self.reliable and not self.lease.release():
@@ -318,7 +348,12 @@ class Launcher:
                 log.warn_seldom(f"heartbeat: {type(error).__name__}: {error}")
 
     def beat(self) -> None:
-        """Tell who we are and what we do; obey the web UI."""
+        """Tell who we are and what we do; obey the web UI.
+
+        Raises:
+            kiqdoctor.runtime.forking.ForkedError: this is a child of the worker's process.
+        """
+        self._origin.check()
         who = Self(
             self.identity,
             self.options.capsule,

@@ -1,14 +1,13 @@
 """A process's right to hold jobs: a lease that it renews, and the account of its private lists in the index."""
 
 import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import lua
+from kiqdoctor.runtime import forking, lua
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import Keys
 
@@ -101,7 +100,7 @@ class Lease:
         self._client, self._keys, self._clock = client, keys, clock
         self._reclaim = client.register_script(lua.source("reclaim"))
         self._forget = client.register_script(lua.source("forget"))
-        self._lock = threading.Lock()
+        self._origin = forking.origin("this worker")
         self.identity = identity
         self.account = Account(tuple(queues), Seat.here())
         self.good_until = 0.0  # boottime; nothing is started after it
@@ -115,15 +114,17 @@ class Lease:
     def acquire(self) -> None:
         """Lease and account together, before the first fetch."""
         sent = self._clock.boottime()
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.set(self.key, "1", ex=LEASE)
-            pipe.hset(self._keys.index, self.identity, self.account.encode())
-            pipe.execute()
+        self._claim(LEASE, self.account.encode())
         self._steady_since = sent
         self._held(sent)
 
+    def leave_open(self) -> None:
+        """The account alone: what a wait of ours may bring after it was closed is found by the survivors."""
+        self._claim(0, self.account.encode())
+
     def renew(self) -> bool:
         """Whether it was still ours; a server that refuses to write says so by an error."""
+        self._origin.check()
         before = self.good_until - LEASE + MARGIN
         sent = self._clock.boottime()
         renewed = bool(self._client.expire(self.key, LEASE))
@@ -136,11 +137,15 @@ class Lease:
     def reclaim(self) -> bool:
         """Whether a lease that ran out is ours again, with what still lies in our private lists."""
         sent = self._clock.boottime()
-        if not self._reclaim(keys=[self.key, self._keys.index], args=[self.identity, LEASE]):
+        if not self._claim(LEASE, b""):
             return False
         self._steady_since = sent
         self._held(sent)
         return True
+
+    def _claim(self, seconds: int, account: bytes) -> bool:
+        self._origin.check()
+        return bool(self._reclaim(keys=[self.key, self._keys.index], args=[self.identity, seconds, account]))
 
     def _held(self, sent: float) -> None:
         self.good_until = sent + LEASE - MARGIN
@@ -156,12 +161,13 @@ class Lease:
 
     def release(self) -> bool:
         """We leave; the account stays for the survivors where a private list still holds something."""
+        self._origin.check()
         return close_account(self._forget, self._keys, self.identity, self.account.queues, leaving=True)
 
 
 def close_account(forget: Any, keys: Keys, identity: str, queues: Sequence[str], *, leaving: bool = False) -> bool:
     """Remove a process from the index when nothing of it is left; whether it was."""
     lists = [keys.private(identity, lane, queue) for lane in LANES for queue in queues]
-    numbers = [keys.sequence(identity, lane) for lane in LANES]
+    numbers = [*(keys.sequence(identity, lane) for lane in LANES), keys.exits(identity)]
     words = [identity, len(lists), "leaving" if leaving else ""]
     return bool(forget(keys=[keys.lease(identity), keys.index, *lists, *numbers], args=words))

@@ -1,6 +1,7 @@
 """The other ways out of a private list: each job leaves once, and what follows happens in the same step."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.runtime import lua
@@ -10,6 +11,15 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
+@dataclass(slots=True)
+class Exit:
+    """For one leaver at a time; its number grows with each use, so that a use is told again safely."""
+
+    key: str  # of its process' exits
+    name: str
+    number: int = 1
+
+
 class Leaving:
     """One script for all of them."""
 
@@ -17,13 +27,21 @@ class Leaving:
         self._client = client
         self._script = client.register_script(lua.source("leave"))
 
-    def leave(self, private: str, payload: bytes, steps: Sequence[Step], *, lease: str = "", dead: bool = False) -> int:
-        """1 where the job left now, 0 where it had left before, -1 where ``dead`` was asked and the lease is there.
+    def leave(self, private: str, payload: bytes, steps: Sequence[Step], *, by: Exit | None = None) -> int:
+        """1 where the job left, now or by this very use of the exit, and 0 where it had left before.
 
         Raises:
             redis.exceptions.ResponseError: its new place refused it; it lies in the private list still.
         """
-        return int(self._script(*_words(private, payload, steps, lease=lease, dead=dead)))
+        return int(self._script(*_words(private, payload, steps, by=by)))
+
+    def leave_dead(self, private: str, payload: bytes, steps: Sequence[Step], lease: str) -> int:
+        """As ``leave``, out of the list of a dead process; -1 where it turns out to live, for its lease is there.
+
+        Raises:
+            redis.exceptions.ResponseError: as above.
+        """
+        return int(self._script(*_words(private, payload, steps, lease=lease)))
 
     def many(self, leavers: Sequence[tuple[str, bytes, Sequence[Step]]]) -> int:
         """Several in one round trip; how many left now."""
@@ -31,7 +49,7 @@ class Leaving:
             return 0
         with self._client.pipeline(transaction=False) as pipe:
             for private, payload, steps in leavers:
-                keys, args = _words(private, payload, steps, lease="", dead=False)
+                keys, args = _words(private, payload, steps)
                 self._script(keys=keys, args=args, client=pipe)
             return sum(int(one) for one in pipe.execute())
 
@@ -47,10 +65,10 @@ class Leaving:
 
 
 def _words(
-    private: str, payload: bytes, steps: Sequence[Step], *, lease: str, dead: bool
+    private: str, payload: bytes, steps: Sequence[Step], *, lease: str = "", by: Exit | None = None
 ) -> tuple[list[str], list[Any]]:
-    keys = [private, lease or private]
-    args: list[Any] = [payload, "dead" if dead else ""]
+    keys = [private, lease or private, by.key if by else private]
+    args: list[Any] = [payload, "dead" if lease else "", by.name if by else "", by.number if by else ""]
     for step in steps:
         keys.append(step.key)
         args += [step.name, len(keys), len(step.words), *step.words]

@@ -159,6 +159,8 @@ def warn_seldom(text: str) -> None:
 def _in_child() -> None:
     """A child of fork must not find the lock held by a thread that it does not have."""
     _lines.lock = threading.Lock()
+    _lines.waiting = []
+    _lines.jobs.clear()  # the parent tells of them
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -1,6 +1,7 @@
 """The process's one event loop, for jobs that are ``async def``; made when the first of them runs."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -13,6 +14,7 @@ FAREWELL: Final = 1.0  # seconds that jobs which are cancelled at the end have f
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _ending = threading.Event()
+_thread: threading.Thread | None = None
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -21,28 +23,35 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _running() -> asyncio.AbstractEventLoop:
-    global _loop, _ending
+    global _loop, _ending, _thread  # noqa: PLW0603 - one for the process
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop, _ending = asyncio.new_event_loop(), threading.Event()
-            threading.Thread(target=_forever, args=(_loop, _ending), daemon=True, name="kiq.loop").start()
+            _thread = threading.Thread(target=_forever, args=(_loop, _ending), daemon=True, name="kiq.loop")
+            _thread.start()
         return _loop
 
 
 def _forever(loop: asyncio.AbstractEventLoop, ending: threading.Event) -> None:
     """A SystemExit in one job ends ``run_forever`` too; the job has its error then, and the others go on."""
     asyncio.set_event_loop(loop)
+    generation = forking.generation
     while not ending.is_set():
         try:
             loop.run_forever()
         except (SystemExit, KeyboardInterrupt):
             continue
+        finally:
+            if forking.generation != generation:
+                os._exit(0)  # closing it would take the parent's out of the selector that both have
     loop.close()
 
 
 def forget() -> None:
     """In a child after fork: the loop's thread is not here."""
     global _loop, _lock
+    if _loop is not None and threading.current_thread() is _thread:
+        _loop.stop()  # a coroutine has forked: the child ends with it
     _loop, _lock = None, threading.Lock()
 
 

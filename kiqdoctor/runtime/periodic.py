@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.job import Job
 
 GRACE: Final = 300.0  # seconds after which a tick that nobody saw is left out
+CHANGE: Final = 3 * 3600.0  # seconds before a tick within which a change of the zone's time may concern it
 LOOK: Final = 0.5  # seconds
 
 J = TypeVar("J")
@@ -40,8 +41,20 @@ class Periodic:
         return f"{self.job.name} {self.expression} {zone} {args}"
 
     def last(self, now: float) -> float:
-        """The latest tick that is not after ``now``; both in epoch seconds."""
-        return self._tick(now + 0.001, reverse=True)  # the search leaves its own start out
+        """The latest tick that is not after ``now``; both in epoch seconds.
+
+        Backwards the search finds the other one of a doubled hour's two: there the ticks are gone through as they came.
+        """
+        found = self._tick(now + 0.001, reverse=True)  # the search leaves its own start out
+        if self.zone is None or self._offset(found - CHANGE) == self._offset(now):
+            return found
+        found = self._tick(found - CHANGE, reverse=True)
+        while (after := self.next(found)) <= now:
+            found = after
+        return found
+
+    def _offset(self, at: float) -> object:
+        return datetime.fromtimestamp(at, self.zone).utcoffset()
 
     def next(self, now: float) -> float:
         """The first tick after ``now``."""

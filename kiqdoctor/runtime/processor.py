@@ -1,9 +1,12 @@
 """One thread: fetch, run, and see to it that the job leaves in one of the ways that there are."""
 
+import os
+import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock, boottime
@@ -44,6 +47,7 @@ class Processor:
         self._stopping, self._fenced, self._clock = stopping, fenced, clock
         self._seat, self._board = board.seat(), board
         self.abandoned = False  # what ends from now on is nobody's business: it was given back, or this is a child
+        self._generation = forking.generation
         self.thread = threading.Thread(target=self.run, daemon=True, name=f"kiq.processor {number}")
         _processors.add(self)
 
@@ -72,6 +76,8 @@ class Processor:
                     process(work)
                 except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the thread
                     log.warn(f"a job stays in its private list: {type(error).__name__}: {error}", described(work))
+        if forking.generation != self._generation:
+            _end_child(None)
 
     def _pause(self) -> None:
         self._clock.sleep(AWAY * (0.5 + self._performer.draw()))
@@ -115,6 +121,8 @@ class Processor:
             self._let_go(work, self._performer.given_back(job, fields, work))
             return
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
+            if forking.generation != self._generation:
+                _end_child(error)
             self._failed(work, fields, job, error, began)
             return
         ended = boottime()
@@ -218,6 +226,20 @@ class Processor:
                 self._pause()
             else:
                 return
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    """A child that comes back from the job that forked it ends, as a program would: the worker is its parent's."""
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 _processors: "WeakSet[Processor]" = WeakSet()

@@ -12,6 +12,7 @@ from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.fetch import Step, buried
 from kiqdoctor.runtime.lease import LANES, Account, Lease, Seat, close_account
 from kiqdoctor.runtime.leaving import Leaving
+from kiqdoctor.runtime.reliable import BLOCK
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.payload import Payload, PayloadError, read
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SCAN: Final = 3.0  # seconds
 LOCK: Final = 2_900  # milliseconds; one process of the fleet at a time looks at other hosts
+PROMPT: Final = 2.0  # seconds in which Redis answers; where it stands still longer, renewals wait behind our questions
+LATE: Final = 2 * BLOCK  # seconds after which no wait of a dead process brings a job any more
 POISON: Final = 3  # deaths with the same job in flight
 REMEMBERED: Final = 100  # recoveries
 REMEMBERED_FOR: Final = 7 * 24 * 3600  # seconds
@@ -33,6 +36,16 @@ class PoisonError(Exception):
 
 class InterruptedOnceError(Exception):
     """A process was killed while it held a job that may run at most once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One job in a private list; no ``payload`` where it cannot be read."""
+
+    key: str
+    queue: str
+    raw: bytes
+    payload: Payload | None
 
 
 @dataclass
@@ -58,6 +71,7 @@ class Recovery:
         self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
         self._here = Seat.here()
+        self._empty_since: dict[str, float] = {}  # monotonic; accounts of the dead that are to be closed
         self.recovered = 0
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.recovery")
 
@@ -77,6 +91,7 @@ class Recovery:
         ours = self._lease().identity
         others = {raw.decode("utf-8", "replace"): Account.read(entry) for raw, entry in index.items()}
         others.pop(ours, None)
+        self._empty_since = {identity: since for identity, since in self._empty_since.items() if identity in others}
         neighbours = {identity for identity, account in others.items() if self._here.gone(account.seat)}
         for identity in neighbours:
             self._client.delete(self._keys.lease(identity))
@@ -87,39 +102,79 @@ class Recovery:
         """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death."""
         if not identities or not self._lease().steady:
             return set()
-        if not self._client.set(self._keys.recovering, self._lease().identity, nx=True, px=LOCK):
+        began = self._clock.boottime()
+        if not self._turn():
             return set()
         ordered = sorted(identities)
         with self._client.pipeline(transaction=False) as pipe:
             for identity in ordered:
                 pipe.exists(self._keys.lease(identity))
             held = pipe.execute()
+        if self._clock.boottime() - began > PROMPT or not self._lease().steady:
+            return set()
         return {identity for identity, there in zip(ordered, held, strict=True) if not there}
 
+    def _turn(self) -> bool:
+        """Whether it is ours to look; two that look do no harm, so with memory full everybody does."""
+        import redis
+
+        try:
+            return bool(self._client.set(self._keys.recovering, self._lease().identity, nx=True, px=LOCK))
+        except redis.exceptions.OutOfMemoryError:
+            return True
+
     def _take_back(self, identity: str, account: Account) -> int:
+        if not account.queues:
+            log.warn_seldom(f"recovery: the account of {clean(identity)} cannot be read; it is left as it is")
+            return 0
         lists = [(self._keys.private(identity, lane, queue), queue) for lane in LANES for queue in account.queues]
-        jobs = [(key, queue, raw) for key, queue in lists for raw in self._listed(key)]
-        read_jobs = [(key, queue, raw, _read(raw)) for key, queue, raw in jobs]
-        suspects = any(_deaths(payload) for *_, payload in read_jobs if payload is not None)
+        jobs = [Held(key, queue, raw, _read(raw)) for key, queue in lists for raw in self._listed(key)]
         found = Found()
-        for key, queue, raw, payload in read_jobs:
-            if not self._one(identity, key, queue, raw, payload, found, spare=suspects):
-                return found.count  # it lives: it has its lease again
-        if close_account(self._forget, self._keys, identity, account.queues):
+        try:
+            dead = self._all(identity, jobs, found)
+        finally:
+            self._tell(identity, found)
+        if dead:
+            self._close(identity, account, empty=not jobs)
+        return found.count
+
+    def _all(self, identity: str, jobs: list[Held], found: Found) -> bool:
+        """Whether its process was dead to the end.
+
+        Suspects are the last to leave: whoever looks after us, or beside us, must see that there are some.
+        """
+        import redis
+
+        suspects = any(_deaths(job.payload) for job in jobs)
+        for job in sorted(jobs, key=lambda one: _deaths(one.payload) > 0):
+            try:
+                if not self._one(identity, job, found, spare=suspects):
+                    return False
+            except redis.ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+                log.warn_seldom(f"recovery: {clean(job.key)} keeps a job that its place refuses: {error}")
+        return True
+
+    def _close(self, identity: str, account: Account, *, empty: bool) -> None:
+        """Not before the last wait of the dead process must have ended: its job would lie where nobody looks."""
+        now = self._clock.monotonic()
+        since = self._empty_since.setdefault(identity, now)
+        if not empty:
+            self._empty_since[identity] = now
+        elif now - since >= LATE and close_account(self._forget, self._keys, identity, account.queues):
             self._client.srem(self._keys.processes, identity)
             self._client.unlink(self._keys.work(identity), self._keys.workers(identity))
-        self._tell(identity, found)
-        return found.count
 
     def _listed(self, key: str) -> list[bytes]:
         """Newest first: the oldest is pushed last, and so it is taken next."""
         found: Any = self._client.lrange(key, 0, -1)
         return list(found)
 
-    def _one(self, identity: str, key: str, queue: str, raw: bytes, payload: Payload | None, found: Found, *,
-             spare: bool) -> bool:  # fmt: skip
-        """One job; False where its process turned out to live."""
+    def _one(self, identity: str, job: Held, found: Found, *, spare: bool) -> bool:
+        """One job; False where its process turned out to live: it has its lease again."""
         now = self._clock.now()
+        key, raw, payload = job.key, job.raw, job.payload
         if payload is None:
             return self._moved(identity, key, raw, buried(self._keys.dead, raw, now)) >= 0
         before = _deaths(payload)
@@ -127,7 +182,7 @@ class Recovery:
         again = payload.with_(recovered=deaths) if deaths else payload
         error = self._fatal(payload, deaths)
         if error is None:
-            back = Step("RPUSH", self._keys.queue(queue), (again.encode(),))
+            back = Step("RPUSH", self._keys.queue(job.queue), (again.encode() if deaths else raw,))
             moved = self._moved(identity, key, raw, (back, self._slot(identity, payload)))
             if moved == 1:
                 found.back.append(again.fields)
@@ -163,7 +218,7 @@ class Recovery:
         return tuple(steps)
 
     def _moved(self, identity: str, key: str, raw: bytes, steps: Sequence[Step]) -> int:
-        return self._leaving.leave(key, raw, steps, lease=self._keys.lease(identity), dead=True)
+        return self._leaving.leave_dead(key, raw, steps, self._keys.lease(identity))
 
     def _died(self, fields: dict[str, Any], error: Exception) -> None:
         log.warn(f"buried: {error}", {"class": clean(str(fields.get("class"))), "jid": clean(str(fields.get("jid")))})
@@ -175,14 +230,19 @@ class Recovery:
         try:
             call()
         except Exception as fault:  # noqa: BLE001 - the user's callable must not stop the recovery
-            log.warn(f"handler: {type(fault).__name__}: {fault}")
+            log.warn(f"of a recovery: {type(fault).__name__}: {fault}")
 
     def _tell(self, identity: str, found: Found) -> None:
-        """The log, a counter, what the doctor reads, and the user's own callables."""
+        """The log, a counter, what the doctor reads, and the user's own callables; what fails there stops no recovery."""
         if not found.count:
             return
         self.recovered += found.count
         log.warn(f"recovered {found.count} jobs of {clean(identity)}, which is dead; {len(found.buried)} were buried")
+        self._guarded(partial(self._remember, identity, found))
+        for callback in self._settings.on_recovered:
+            self._guarded(partial(callback, identity, [*found.back, *found.buried]))
+
+    def _remember(self, identity: str, found: Found) -> None:
         entry = codec.encode({"at": self._clock.now(), "identity": identity, "by": self._lease().identity,
                               "jobs": found.count, "buried": len(found.buried)})  # fmt: skip
         with self._client.pipeline(transaction=True) as pipe:
@@ -191,8 +251,6 @@ class Recovery:
             pipe.ltrim(self._keys.recoveries, 0, REMEMBERED - 1)
             pipe.expire(self._keys.recoveries, REMEMBERED_FOR)
             pipe.execute()
-        for callback in self._settings.on_recovered:
-            self._guarded(partial(callback, identity, [*found.back, *found.buried]))
 
 
 def _read(raw: bytes) -> Payload | None:
@@ -202,6 +260,6 @@ def _read(raw: bytes) -> Payload | None:
         return None
 
 
-def _deaths(payload: Payload) -> int:
-    found = payload.fields.get("recovered")
+def _deaths(payload: Payload | None) -> int:
+    found = payload.fields.get("recovered") if payload is not None else 0
     return found if isinstance(found, int) and not isinstance(found, bool) else 0

@@ -5,22 +5,25 @@ script carries the ends of jobs there and brings jobs back. Two connections take
 while the other's jobs run. When every queue is empty one thread waits in a BLMOVE on each of them.
 """
 
+import itertools
 import os
 import random
 import select
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import log
+from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Channel, Script, bulk, command
 from kiqdoctor.runtime.fetch import Ending, FencedError, Home, Step, Work
 from kiqdoctor.runtime.lease import LANES, Lease
-from kiqdoctor.runtime.leaving import Leaving
+from kiqdoctor.runtime.leaving import Exit, Leaving
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -60,7 +63,11 @@ class ReliableFetch:
 
     def __init__(self, client: "Redis", keys: Keys, capsule: Capsule, lease: Lease, clock: Clock = SYSTEM) -> None:
         self._client, self._keys, self._capsule, self._clock = client, keys, capsule, clock
+        self._origin = forking.origin("this worker")
         self._leaving = Leaving(client)
+        self._exits: list[Exit] = []  # those that nobody uses
+        self._exit_names = itertools.count()
+        self._doubts: dict[Work, Exit] = {}  # whose leaving was asked for, and no reply was read
         self._script = Script("fetch")
         self.lease = lease
         self.local: deque[Work] = deque()
@@ -83,26 +90,46 @@ class ReliableFetch:
         self._wide = True
         self._pause = 0.0
         self._no_blocking_until = 0.0
+        self._waits_end = 0.0  # monotonic; until then what was cut off may go on in Redis
         self._first: tuple[Work | None, float] = (None, 0.0)
         self._bell = os.pipe()
         os.set_blocking(self._bell[0], False)
         os.set_blocking(self._bell[1], False)
-        self._stopped = False
-        self.adopt(lease)
+        self._ringing = threading.Lock()
+        self._gone = self._stopped = False
+        self._hold(lease)
+        _here.add(self)
 
     # -- identity ------------------------------------------------------------------------------------------------
 
     def adopt(self, lease: Lease) -> None:
-        """Hold jobs under this lease from now on; what still runs under an older one ends by itself."""
-        for lane in getattr(self, "_lanes", ()):
+        """Hold jobs under this lease from now on; what still runs under an older one ends by itself.
+
+        Raises:
+            redis.exceptions.RedisError: nothing has changed.
+        """
+        self.lease.leave_open()
+        lanes = self._lanes
+        for lane in lanes:
             lane.retired = True
-            lane.channel.close()
+            lane.channel.cut()
+        self.wake()
+        with ExitStack() as held:
+            for lock in (self._leading, *(lane.lock for lane in lanes)):
+                held.enter_context(lock)
+            for channel in (*self._waiters, *(lane.channel for lane in lanes)):
+                channel.close()
+            self.local.clear()
+            self._hold(lease)
+
+    def _hold(self, lease: Lease) -> None:
         self.lease = lease
         self._taken: set[Work] = set()
         self._lanes = [Lane(name, Channel(self._client)) for name in LANES]
         self._waiters = [Channel(self._client) for _ in self._capsule.names]
         self._waiter_ids: list[int | None] = [None] * len(self._waiters)
         self._out: set[int] = set()
+        self._exits_key = self._keys.exits(lease.identity)
         queues = [self._keys.queue(name) for name in self._capsule.names]
         lists = [
             [self._keys.private(lease.identity, lane.name, name) for name in self._capsule.names]
@@ -172,9 +199,11 @@ class ReliableFetch:
         if not self.local and not self._stopped and self._alone is None:
             self._park()
         try:
-            return self.local.popleft()
+            work = self.local.popleft()
         except IndexError:
             return None
+        self._pause = 0.0
+        return work
 
     def _sleep(self, number: int) -> Work | None:
         bed = self._beds[number]
@@ -274,8 +303,7 @@ class ReliableFetch:
         lane.pending = None
         if reply[0] == b"FENCED":
             self._ended.extendleft(reversed(ended))
-            self.fenced()
-            raise FencedError
+            self._expelled(lane)
         self._taken.difference_update(ended)
         if reply[0] == b"REPEATED":
             lane.lost = True
@@ -283,6 +311,8 @@ class ReliableFetch:
         self.unfound += len(ended) - reply[1]
         for error in reply[2]:
             log.warn_seldom(f"fetch: {error.decode('utf-8', 'replace')}")
+        if lane.lost:
+            return 0  # the lease went while the reply was under way: what is still ours is found in the lists
         count = 0
         for at in range(3, len(reply), 2):
             home = lane.homes[reply[at] - 1]
@@ -290,35 +320,41 @@ class ReliableFetch:
             self._taken.update(works)
             self.local.extend(works)
             count += len(works)
+        self._look_again(lane)
         return count
+
+    def _look_again(self, lane: Lane) -> None:
+        """What is at hand now, and would not be had it come a moment later."""
+        if lane.lost:
+            self._unsure()
+        elif self._alone is not None:
+            self._return_at_hand()
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
     def _park(self) -> None:
-        """Every queue was empty a moment ago: wait for the first job of any."""
+        """Every queue was empty a moment ago: wait for the first job of any, or for a while."""
         indexes = [index for index, name in enumerate(self._capsule.names) if name not in self.paused]
-        if not indexes or len(indexes) > PARKED or self._clock.monotonic() < self._no_blocking_until:
-            self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.001)
-            self._poll([], self._pause)
-            return
-        waiting = self._lanes[-1]
-        try:
-            self._settle(waiting)
-            for index in indexes:
-                if index not in self._out:
-                    self._send_wait(index)
-            fresh = self._poll([self._waiters[index] for index in self._out], BLOCK + 1)
-            self._collect(waiting)
+        blocking = 0 < len(indexes) <= PARKED and self._clock.monotonic() >= self._no_blocking_until
+        with self._hanging_up():
+            self._settle_waits()
+            if self.local:
+                return
+            if blocking:
+                for index in indexes:
+                    if index not in self._out:
+                        self._send_wait(index)
+            else:
+                self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.001)
+            self._poll([self._waiters[index] for index in self._out], BLOCK + 1 if blocking else self._pause)
+            self._collect()
             self.fetched_at = self._clock.monotonic()
-            if not fresh:
-                self._pause = 0.0
-        except BaseException:
-            self._hang_up()
-            raise
 
     def _send_wait(self, index: int) -> None:
         import redis
 
+        if self._clock.boottime() >= self.lease.good_until:
+            raise FencedError  # a wait asks for no lease, as the script does
         channel = self._waiters[index]
         if not channel.open:
             self._waiter_ids[index] = None
@@ -348,10 +384,11 @@ class ReliableFetch:
         except BlockingIOError:
             return
 
-    def _collect(self, waiting: Lane) -> None:
+    def _collect(self) -> None:
         """Read the replies that are there."""
         import redis
 
+        waiting, came = self._lanes[-1], False
         for index in list(self._out):
             channel = self._waiters[index]
             if not channel.ready():
@@ -366,15 +403,33 @@ class ReliableFetch:
                     raise
                 continue
             self._out.discard(index)
-            if payload is not None:
+            if payload is not None and not waiting.lost:  # else it is found in the list, if it is ours
                 work = Work(payload, waiting.homes[index])
                 self._taken.add(work)
                 self.local.append(work)
+                came = True
+        if came:
+            self._look_again(waiting)
+
+    def _settle_waits(self) -> None:
+        """Under the leading lock. What a wait brings and we have not read would be found and then read, and be two."""
+        if self._out and self._due(self._lanes[-1]):
+            self._end_waits()
+        self._settle(self._lanes[-1])
+
+    @contextmanager
+    def _hanging_up(self) -> Iterator[None]:
+        """Where a wait is cut off, all are."""
+        try:
+            yield
+        except BaseException:
+            self._hang_up()
+            raise
 
     def _hang_up(self) -> None:
-        """A wait was cut off: what it moved is found in the list, now and again when its time must have run out."""
-        waiting = self._lanes[-1]
-        waiting.lost = True
+        """What a wait moved is found in the list, now and again when its time must have run out."""
+        self._waits_end = self._clock.monotonic() + BLOCK
+        self._lanes[-1].lost = True
         self._out.clear()
         for channel in self._waiters:
             channel.close()
@@ -382,19 +437,21 @@ class ReliableFetch:
     # -- what we do not know -------------------------------------------------------------------------------------
 
     def _settle(self, lane: Lane) -> None:
-        """After a lost reply: the request is repeated under its number, and the lists are compared with what we know."""
+        """After a lost reply the request is repeated under its number, and the lists are compared with what we know."""
+        if lane.retired:
+            raise FencedError
         if lane.pending is not None:
             request, ended = lane.pending
             reply = self._call(lane, request)
-            lane.pending = None
             if reply[0] == b"FENCED":
-                self._ended.extendleft(reversed(ended))
-                self.fenced()
-                raise FencedError
+                self._expelled(lane)  # it stays pending: under another number what it told may be told twice
+            lane.pending = None
             self._taken.difference_update(ended)
             lane.lost = True
         now = self._clock.monotonic()
         if lane.lost or now - lane.audited > AUDIT:
+            if self._clock.boottime() >= self.lease.good_until:
+                raise FencedError  # what lies there now may be somebody else's in a moment
             lost, lane.lost = lane.lost, False  # whoever sets it meanwhile wants another look
             try:
                 if lost or self._more_than_known(lane):
@@ -403,6 +460,10 @@ class ReliableFetch:
                 lane.lost = True
                 raise
             lane.audited = 0.0 if lost else now
+
+    def _due(self, lane: Lane) -> bool:
+        """Whether settling it has something to do."""
+        return lane.lost or lane.pending is not None or self._clock.monotonic() - lane.audited > AUDIT
 
     def _more_than_known(self, lane: Lane) -> bool:
         known = sum(work.home.lane is lane for work in self._taken.copy())
@@ -422,31 +483,60 @@ class ReliableFetch:
                     work = Work(payload, home)
                     self._taken.add(work)
                     self.local.append(work)
+        self._look_again(lane)
 
     def fenced(self) -> None:
-        """Without the lease nothing more is started: what we had not started is dropped, and found again if it is ours."""
+        """Without the lease nothing is started: what we had not started is dropped, and found again if it is ours."""
         self.lease.good_until = 0.0
-        dropped = []
-        try:
-            while True:
-                dropped.append(self.local.pop())
-        except IndexError:
-            self._taken.difference_update(dropped)
+        self._unsure()
+
+    def _unsure(self) -> None:
+        """Marked before it is dropped: whoever has a reply just now looks at the mark once it added to what is there."""
         for lane in self._lanes:
             lane.lost = True
+        self._taken.difference_update(self._at_hand())
+
+    def _expelled(self, lane: Lane) -> NoReturn:
+        if not lane.retired:
+            self.fenced()
+        raise FencedError
+
+    def _lose(self, works: Iterable[Work]) -> None:
+        """Where they are is not known; they are found again where they are ours. Marked last: then they are unknown."""
+        listed = list(works)
+        self._taken.difference_update(listed)
+        for work in listed:
+            work.home.lane.lost = True
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
     def put_back(self, work: Work) -> None:
-        """It is next again."""
-        self.local.appendleft(work)
+        """It is next again, if it is still ours."""
+        self._lose([work])
 
     def send_on(self, work: Work, ending: Ending) -> bool:
-        """Out of the private list and elsewhere in one step, once."""
-        left = self._leaving.leave(work.home.key, work.payload, ending.steps)
+        """Out of the private list and elsewhere in one step, once, though it is asked for again after a lost reply."""
+        self._origin.check()
+        by = self._doubts.pop(work, None) or self._exit()
+        try:
+            told = None if work.home.lane.retired else by
+            left = self._leaving.leave(work.home.key, work.payload, ending.steps, by=told)
+        except BaseException:
+            self._doubts[work] = by
+            raise
+        by.number += 1
+        self._exits.append(by)
         self._taken.discard(work)
         self.unfound += not left
         return bool(left)
+
+    def _exit(self) -> Exit:
+        try:
+            by = self._exits.pop()
+        except IndexError:
+            return Exit(self._exits_key, str(next(self._exit_names)))
+        by.key = self._exits_key
+        return by
 
     def _end_retired(self, ended: list[Work]) -> list[Work]:
         """What ended under an older identity leaves its list one by one, where it is still there."""
@@ -460,16 +550,24 @@ class ReliableFetch:
         return [work for work in ended if not work.home.lane.retired]
 
     def give_back(self, works: Iterable[Work]) -> int:
-        """Out of the private list and back to the end that is taken next; the last of them comes out first."""
+        """Out of the private list and back to the end that is taken next; the last of them comes out first.
+
+        Raises:
+            redis.exceptions.RedisError: those that are still ours are found in their lists, and at hand then.
+        """
+        self._origin.check()
         listed = list(works)
-        count = self._leaving.many(
-            [
-                (work.home.key, work.payload, (Step("RPUSH", self._keys.queue(work.queue), (work.payload,)),))
-                for work in listed
-            ]
-        )
+        leavers = [
+            (work.home.key, work.payload, (Step("RPUSH", self._keys.queue(work.queue), (work.payload,)),))
+            for work in listed
+        ]
+        try:
+            left = self._leaving.many(leavers)
+        except BaseException:
+            self._lose(listed)
+            raise
         self._taken.difference_update(listed)
-        return count
+        return left
 
     def alone(self, number: int) -> bool:
         """Nothing more is started or fetched; what was at hand goes back."""
@@ -477,7 +575,7 @@ class ReliableFetch:
             return False
         self._alone = number
         self._low = -1
-        self.give_back(self._at_hand())
+        self._return_at_hand()
         return True
 
     def together(self) -> None:
@@ -485,6 +583,12 @@ class ReliableFetch:
         self._alone = None
         self._solo.release()
         self.wake()
+
+    def _return_at_hand(self) -> None:
+        try:
+            self.give_back(self._at_hand())
+        except Exception as error:  # noqa: BLE001 - the ticker tries again
+            log.warn_seldom(f"give back: {type(error).__name__}: {error}")
 
     def _at_hand(self) -> list[Work]:
         """Take what was not started, newest first."""
@@ -496,18 +600,23 @@ class ReliableFetch:
             return found
 
     def tick(self) -> None:
-        """Acknowledgements that no fetch carried, and jobs that nobody read or started, do not wait."""
-        if self._out and self._leading.acquire(blocking=False):  # a wait beside the one that brought a job
+        """Acknowledgements that no fetch carried, and jobs that nobody read, found or started, do not wait."""
+        if self._gone:
+            return
+        for lane in self._lanes[:-1]:
+            if (self._ended or self._due(lane)) and lane.lock.acquire(blocking=False):
+                try:
+                    self._settle(lane)
+                    self._request(lane, 0)
+                finally:
+                    lane.lock.release()
+        if (self._out or self._due(self._lanes[-1])) and self._leading.acquire(blocking=False):
             try:
-                self._collect(self._lanes[-1])
+                with self._hanging_up():
+                    self._collect()  # a wait beside the one that brought a job
+                    self._settle_waits()
             finally:
                 self._leading.release()
-        if self._ended and self._lanes[0].lock.acquire(blocking=False):
-            try:
-                self._settle(self._lanes[0])
-                self._request(self._lanes[0], 0)
-            finally:
-                self._lanes[0].lock.release()
         self._return_untouched()
 
     def _return_untouched(self) -> None:
@@ -524,45 +633,51 @@ class ReliableFetch:
         self._rouse()
         if now - self._first[1] > UNTOUCHED and self._clock.boottime() < self.lease.good_until:
             self._want, self._low = 1, -1
-            self.give_back(self._at_hand())
+            self._return_at_hand()
 
     def running(self) -> list[Work]:
         """What was taken, is not at hand and has not ended."""
-        return list(self._taken.difference(self.local.copy(), self._ended.copy()))
+        told = [work for lane in self._lanes if (pending := lane.pending) for work in pending[1]]
+        return list(self._taken.difference(self.local.copy(), self._ended.copy(), told))
 
     def wake(self) -> None:
         """Whoever waits for jobs looks around."""
         for _ in self._beds:
             self._rouse()
-        try:
-            os.write(self._bell[1], b"!")
-        except BlockingIOError:
-            return
+        with self._ringing:
+            if not self._gone:  # else its number is somebody else's by now
+                with suppress(BlockingIOError):
+                    os.write(self._bell[1], b"!")
 
     def stop(self) -> None:
         """Take nothing more."""
+        self._origin.check()
         self._stopped = True
         self._low = -1
         self.wake()
-        with self._leading:
-            try:
-                self._end_waits()
-            except BaseException:
-                self._hang_up()
-                raise
+        with self._leading, self._hanging_up():
+            self._end_waits()
 
     def close(self) -> None:
         """Acknowledge, end the waits, and give back what nobody started."""
         self.stop()
+        if (left := self._waits_end - self._clock.monotonic()) > 0:
+            self._clock.sleep(left)  # what was cut off may bring a job still, to an account that we close
         for lane in self._lanes:
             with lane.lock:
                 self._settle(lane)
                 self._request(lane, 0)
         self.give_back(self._at_hand())
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Hang up, telling nothing."""
         for channel in (*self._waiters, *(lane.channel for lane in self._lanes)):
             channel.close()
-        for end in self._bell:
-            os.close(end)
+        with self._ringing:
+            for end in self._bell if not self._gone else ():
+                os.close(end)
+            self._gone = True
 
     def _end_waits(self) -> None:
         """Under the leading lock: what a wait still brings is at hand then, and goes back as all that nobody starts."""
@@ -572,4 +687,32 @@ class ReliableFetch:
         deadline = self._clock.monotonic() + BLOCK + 1
         while self._out and self._clock.monotonic() < deadline:
             self._poll([self._waiters[index] for index in self._out], BLOCK)
-            self._collect(self._lanes[-1])
+            self._collect()
+
+    def _orphan(self) -> None:
+        """In a child after fork: what is at hand is the parent's."""
+        self.local = _Inherited(self._origin)
+        self._low = -1
+
+
+class _Inherited(deque[Work]):
+    """In place of what is at hand: whoever takes from it is told why there is nothing."""
+
+    def __init__(self, origin: forking.Origin) -> None:
+        super().__init__()
+        self._origin = origin
+
+    def popleft(self) -> Work:
+        self._origin.check()
+        return super().popleft()
+
+
+_here: "WeakSet[ReliableFetch]" = WeakSet()
+
+
+def _orphan() -> None:
+    for fetch in list(_here):
+        fetch._orphan()  # noqa: SLF001 - it is this room's
+
+
+forking.in_child(_orphan)

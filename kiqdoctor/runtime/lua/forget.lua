@@ -1,5 +1,5 @@
 -- A process leaves the index when nothing of it is left.
--- KEYS: lease, index, its private lists, then its sequence numbers
+-- KEYS: lease, index, its private lists, then its numbers
 -- ARGV: identity, how many private lists, "leaving" where the process itself says so
 -- Returns 1 where it left. Cost: O(lists).
 if ARGV[3] ~= 'leaving' and redis.call('EXISTS', KEYS[1]) == 1 then

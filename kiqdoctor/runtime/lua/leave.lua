@@ -1,14 +1,19 @@
 -- A job leaves its private list, once, and what follows from that happens in the same step.
--- KEYS: private list, lease of its process, then what the commands name
--- ARGV: payload, "dead" where the process must hold no lease (else ""), then for each command: its name, the index of
---   its key, how many further arguments, those arguments
+-- KEYS: private list, lease of its process, its exits, then what the commands name
+-- ARGV: payload, "dead" where the process must hold no lease (else ""), which of its exits ("" for none) with the number
+--   of this use of it, then for each command: its name, the index of its key, how many further arguments, those arguments
 -- The first command stores the job elsewhere (or there is none: it ended); where it is refused the job goes back into
 --   its private list and the error is returned. Two names are ours: DELIF deletes a key that holds a value (a lock of
 --   ours), CLOSE tells a batch what became of the job (see batch.lua).
--- Returns 1 where it left now, 0 where it had left before, -1 where the process is not dead: then nothing was done.
+-- Returns 1 where it left now, or by this very use of the exit, of which the reply was lost; 0 where it had left before;
+--   -1 where the process is not dead: then nothing was done. Without the number a request that is repeated would take an
+--   equal job with it.
 -- Cost: O(length of the private list + log n).
 if ARGV[2] == 'dead' and redis.call('EXISTS', KEYS[2]) == 1 then
   return -1
+end
+if ARGV[3] ~= '' and redis.call('HGET', KEYS[3], ARGV[3]) == ARGV[4] then
+  return 1
 end
 if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
   return 0
@@ -19,7 +24,7 @@ local function delete_if(key, value)
   end
 end
 -- include batch
-local at, first = 3, true
+local at, first = 5, true
 while at <= #ARGV do
   local name, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
   local words = {}
@@ -40,5 +45,8 @@ while at <= #ARGV do
     return answer
   end
   first = false
+end
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[3], ARGV[3], ARGV[4])
 end
 return 1

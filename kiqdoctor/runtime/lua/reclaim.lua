@@ -1,8 +1,15 @@
--- A process whose lease ran out takes it again, unless others have already closed its account.
--- KEYS: lease, index    ARGV: identity, seconds
--- Returns 1 where it has its lease again: what still lies in its private lists is still its own. Cost: O(1).
-if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
+-- A process takes a lease: its first, or again where that ran out and others have not closed its account yet.
+-- KEYS: lease, index    ARGV: identity, seconds of the lease (0: none), its account where that is to be written (else "")
+-- Returns 1, or 0 where the account is closed and none was given: then nothing of it is its own any more. The first write
+-- needs no memory; after it a server at maxmemory lets the rest pass. Cost: O(1).
+if ARGV[3] == '' and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
   return 0
 end
-redis.call('SET', KEYS[1], '1', 'EX', ARGV[2])
+redis.call('PERSIST', KEYS[1])
+if tonumber(ARGV[2]) > 0 then
+  redis.call('SET', KEYS[1], '1', 'EX', ARGV[2])
+end
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+end
 return 1

@@ -1,6 +1,8 @@
-"""What the tests of job features share: a configured runtime, a poller that looks into the future, what jobs noted."""
+"""What tests of job features share: a configured runtime, a poller ahead of its time, a proxy that loses replies."""
 
 import json
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +21,9 @@ from kiqdoctor.wire.keys import Keys
 
 
 @pytest.fixture(autouse=True)
-def configured(redis: Any, redis_server: RedisServer) -> Iterator[None]:
-    """The session's server, and no job, periodic or carried variable of another test."""
+def configured(redis: Any, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The session's server, and no job, periodic or carried variable of another test, nor any traces."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     kiqdoctor.configure(redis=redis_server.url)
     jobs, times, carried = dict(REGISTRY), list(PERIODIC), dict(context._carried)
     PERIODIC.clear()
@@ -38,7 +41,12 @@ class Lab:
     """Questions to Redis and waits for what workers do."""
 
     redis: Any
+    url: str
     seen: list[Any] = field(default_factory=list)
+
+    def configure(self, **options: Any) -> None:
+        """The session's server with more."""
+        kiqdoctor.configure(**{"redis": self.url, **options})
 
     def note(self, what: Any) -> None:
         """For jobs of this process."""
@@ -68,11 +76,84 @@ class Lab:
         eventually(lambda: size(key) >= count, f"{count} in {key}")
         return self.jobs(key)
 
-    def idle(self) -> None:
-        """Wait until nothing is queued and nothing is held by any process."""
-        eventually(lambda: not [*self.redis.scan_iter("queue:*"), *self.redis.scan_iter("kiq:taken:*")], "idle workers")
+    @staticmethod
+    def waits_for(holds: Callable[[], Any]) -> Any:
+        """Ask until it is so."""
+        return eventually(holds)
+
+    def idle(self, queue: str = "default") -> None:
+        """Wait until nothing is queued there and nothing is held by any process."""
+        eventually(lambda: not (self.redis.exists(f"queue:{queue}") or self.redis.keys("kiq:taken:*")), "idle workers")
+
+    def work(self, queue: str = "default", **options: Any) -> None:
+        """Run what is queued, and what that pushes, with an embedded worker of one thread or more."""
+        with kiqdoctor.embed(**{"concurrency": 1, "queues": [queue], **options}):
+            self.idle(queue)
 
 
 @pytest.fixture
-def lab(redis: Any) -> Lab:
-    return Lab(redis)
+def lab(redis: Any, redis_server: RedisServer) -> Lab:
+    return Lab(redis, redis_server.url)
+
+
+class Proxy:
+    """Between clients and a server: counts round trips, and loses replies on demand."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.trips = 0
+        self.swallow = 0  # so many replies from now on are lost, each with its connection
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _accept(self) -> None:
+        self._listener.settimeout(0.05)
+        while not self._stop.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            thread = threading.Thread(target=self._carry, args=(client,))
+            thread.start()
+            self._threads.append(thread)
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._target)) as server:
+            asked = False
+            while not self._stop.is_set():
+                ready, _, _ = select.select([client, server], [], [], 0.05)
+                for side in ready:
+                    if side is server and select.select([client], [], [], 0.005)[0]:
+                        continue  # an early reply to a request that is still being sent
+                    try:
+                        data = side.recv(1 << 20)
+                    except ConnectionError:
+                        return
+                    if not data:
+                        return
+                    if side is server and self.swallow:
+                        self.swallow -= 1
+                        return
+                    self.trips += side is client and not asked
+                    asked = side is client
+                    (server if side is client else client).sendall(data)
+
+    def close(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[Proxy]:
+    made = Proxy(redis_server.port)
+    yield made
+    made.close()

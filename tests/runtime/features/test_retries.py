@@ -6,6 +6,8 @@ import pytest
 
 import kiqdoctor
 from kiqdoctor.runtime.job import Job
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.payload import backtrace
 
 
 def failing(lab: Any, **options: Any) -> Job[..., None]:
@@ -21,8 +23,7 @@ def run(lab: Any, job: Job[..., None], *args: Any) -> None:
     """Once, to the end of what follows from it."""
     before = len(lab.seen)
     job.perform_async(*args)
-    with kiqdoctor.embed(concurrency=1):
-        lab.idle()
+    lab.work()
     assert len(lab.seen) == before + 1
 
 
@@ -76,8 +77,7 @@ def test_the_formula_gets_the_count_and_the_error(lab: Any) -> None:
     fail = failing(lab, retry_in=formula)
     run(lab, fail)
     lab.poll(ahead=2000)
-    with kiqdoctor.embed(concurrency=1):
-        lab.idle()
+    lab.work()
 
     assert asked == [(0, "no"), (1, "no")]
     assert lab.jobs("retry")[0]["retry_count"] == 1
@@ -85,10 +85,7 @@ def test_the_formula_gets_the_count_and_the_error(lab: Any) -> None:
 
 def test_killed_by_its_formula_it_is_dead_at_once(lab: Any) -> None:
     told: list[Any] = []
-    kiqdoctor.configure(
-        redis=str(kiqdoctor.runtime.config.current().url),
-        death_handlers=[lambda fields, error: told.append((fields["jid"], type(error)))],
-    )
+    lab.configure(death_handlers=[lambda fields, error: told.append((fields["jid"], type(error)))])
     exhausted: list[str] = []
     run(
         lab,
@@ -107,8 +104,7 @@ def test_killed_by_its_formula_it_is_dead_at_once(lab: Any) -> None:
 
 def test_discarded_by_its_formula_it_is_gone_and_death_handlers_hear_of_it(lab: Any) -> None:
     told: list[Any] = []
-    url = kiqdoctor.runtime.config.current().url
-    kiqdoctor.configure(redis=url, death_handlers=[lambda fields, error: told.append(fields["jid"])])
+    lab.configure(death_handlers=[lambda fields, error: told.append(fields["jid"])])
     run(lab, failing(lab, retry_in=lambda count, error: "discard"))
 
     assert len(told) == 1
@@ -118,8 +114,7 @@ def test_discarded_by_its_formula_it_is_gone_and_death_handlers_hear_of_it(lab: 
 @pytest.mark.parametrize(("retry", "dead", "told"), [(0, 1, 1), (False, 0, 1), (1, 0, 0)])
 def test_how_often_it_is_tried(lab: Any, retry: Any, dead: int, told: int) -> None:
     heard: list[Any] = []
-    url = kiqdoctor.runtime.config.current().url
-    kiqdoctor.configure(redis=url, death_handlers=[lambda fields, error: heard.append(fields)])
+    lab.configure(death_handlers=[lambda fields, error: heard.append(fields)])
     run(lab, failing(lab, retry=retry))
 
     assert lab.redis.zcard("dead") == dead
@@ -132,8 +127,7 @@ def test_the_last_try_ends_among_the_dead(lab: Any) -> None:
     run(lab, fail)
     for _ in range(2):
         lab.poll(ahead=10_000)
-        with kiqdoctor.embed(concurrency=1):
-            lab.idle()
+        lab.work()
 
     [job] = lab.jobs("dead")
     assert job["retry_count"] == 2
@@ -142,8 +136,7 @@ def test_the_last_try_ends_among_the_dead(lab: Any) -> None:
 
 def test_dead_false_leaves_nothing_and_tells_the_death_handlers(lab: Any) -> None:
     told: list[Any] = []
-    url = kiqdoctor.runtime.config.current().url
-    kiqdoctor.configure(redis=url, death_handlers=[lambda fields, error: told.append(fields)])
+    lab.configure(death_handlers=[lambda fields, error: told.append(fields)])
     run(lab, failing(lab, retry=0, dead=False))
 
     assert not lab.redis.exists("dead", "retry")
@@ -163,8 +156,7 @@ def test_callables_that_raise_stop_nothing(lab: Any, error: type[BaseException])
     def broken(fields: dict[str, Any], cause: BaseException) -> None:
         raise error
 
-    url = kiqdoctor.runtime.config.current().url
-    kiqdoctor.configure(redis=url, death_handlers=[broken, lambda fields, cause: told.append(fields["class"])])
+    lab.configure(death_handlers=[broken, lambda fields, cause: told.append(fields["class"])])
     run(lab, failing(lab, retry=0, retries_exhausted=broken))
 
     assert told == ["Fail"]
@@ -178,16 +170,14 @@ def test_a_window_replaces_the_count(lab: Any) -> None:
     lab.redis.delete("retry")
     within = raw.replace(b'"retry_count":0', b'"retry_count":40')
     lab.redis.lpush("queue:default", within)
-    with kiqdoctor.embed(concurrency=1):
-        lab.idle()
+    lab.work()
     [job] = lab.jobs("retry")
     assert job["retry_count"] == 41
 
     lab.redis.delete("retry")
     stale = {**job, "failed_at": job["failed_at"] - 3700}
-    lab.redis.lpush("queue:default", kiqdoctor.wire.codec.encode(stale))
-    with kiqdoctor.embed(concurrency=1):
-        lab.idle()
+    lab.redis.lpush("queue:default", codec.encode(stale))
+    lab.work()
     assert lab.redis.zcard("dead") == 1
 
 
@@ -197,8 +187,7 @@ def test_further_tries_go_to_their_own_queue(lab: Any) -> None:
 
     [job] = lab.jobs("queue:patient")
     assert job["queue"] == "patient"
-    with kiqdoctor.embed(concurrency=1, queues=["patient"]):
-        lab.idle()
+    lab.work("patient")
     assert lab.jobs("retry")[0]["queue"] == "patient"
 
 
@@ -217,7 +206,7 @@ def test_the_dead_set_is_trimmed_where_one_is_added(lab: Any) -> None:
 def test_a_backtrace_of_so_many_lines(lab: Any) -> None:
     run(lab, failing(lab, backtrace=1))
 
-    [line] = kiqdoctor.wire.payload.backtrace(lab.jobs("retry")[0]["error_backtrace"])
+    [line] = backtrace(lab.jobs("retry")[0]["error_backtrace"])
     assert "test_retries.py" in line
 
 
@@ -236,8 +225,6 @@ def test_an_odd_payload_that_fails_is_kept_and_costs_no_thread(lab: Any, odd: by
     lab.redis.lpush("queue:default", b'{"class":"Fail","args":[],"queue":"default","jid":"odd",%b}' % odd)
     with kiqdoctor.embed(concurrency=1):
         lab.idle()
-        failing_again = failing.__name__
-        assert failing_again
         lab.redis.lpush("queue:default", b'{"class":"Fail","args":[],"queue":"default","jid":"next","retry":false}')
         lab.idle()
 

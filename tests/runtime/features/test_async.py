@@ -1,0 +1,159 @@
+import asyncio
+import threading
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from servers import RedisServer, eventually
+from workers import Worker
+
+import kiqdoctor
+from kiqdoctor.runtime import loops
+
+
+def test_they_run_at_once_on_one_loop(lab: Any) -> None:
+    together = asyncio.Barrier(4)
+
+    @kiqdoctor.job(name="Meet")
+    async def meet(n: int) -> None:
+        await asyncio.wait_for(together.wait(), 20)
+        lab.note((n, id(asyncio.get_running_loop()), threading.current_thread().name))
+
+    meet.perform_bulk([[n] for n in range(4)])
+    lab.work(concurrency=4)
+
+    assert sorted(n for n, *_ in lab.seen) == [0, 1, 2, 3]
+    assert len({loop for _, loop, _ in lab.seen}) == 1
+    assert {name for *_, name in lab.seen} == {"kiq.loop"}
+
+
+def test_an_exception_is_the_job_s_failure(lab: Any) -> None:
+    @kiqdoctor.job(name="Fails", backtrace=True)
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("inside")
+
+    fails.perform_async()
+    lab.work()
+
+    [job] = lab.jobs("retry")
+    assert (job["error_class"], job["error_message"]) == ("LookupError", "inside")
+
+
+def test_what_holds_around_a_job_holds_in_its_coroutine_and_its_tasks(lab: Any) -> None:
+    tenant: ContextVar[str] = ContextVar("tenant", default="none")
+    kiqdoctor.propagate(tenant)
+
+    @kiqdoctor.job(name="Asks", timeout=60)
+    async def asks() -> None:
+        async def deeper() -> tuple[str, str]:
+            return kiqdoctor.current().jid, tenant.get()
+
+        kiqdoctor.current().checkpoint()
+        lab.note(await asyncio.create_task(deeper()))
+
+    token = tenant.set("acme")
+    jid = asks.perform_async()
+    tenant.reset(token)
+    lab.work()
+
+    assert lab.seen == [(jid, "acme")]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, KeyboardInterrupt])
+def test_what_would_end_a_loop_ends_one_job(lab: Any, error: type[BaseException]) -> None:
+    @kiqdoctor.job(name="Ends")
+    async def ends() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    @kiqdoctor.job(name="After")
+    async def after() -> None:
+        await asyncio.sleep(0)
+        lab.note("after")
+
+    ends.perform_async()
+    after.perform_async()
+    lab.work()
+
+    assert lab.seen == ["after"]
+    assert [job["class"] for job in lab.jobs("retry")] == ["Ends"]
+
+
+def test_a_job_that_others_wait_for_is_not_lost_when_one_ends_the_loop(lab: Any) -> None:
+    waiting = threading.Event()
+
+    @kiqdoctor.job(name="Waits")
+    async def waits() -> None:
+        waiting.set()
+        await asyncio.sleep(0.05)
+        lab.note("waited")
+
+    @kiqdoctor.job(name="Ends", retry=False)
+    async def ends() -> None:
+        raise SystemExit
+
+    waits.perform_async()
+    with kiqdoctor.embed(concurrency=2):
+        assert waiting.wait(20)
+        ends.perform_async()
+        lab.idle()
+
+    assert lab.seen == ["waited"]
+
+
+def test_one_that_cancels_itself_is_tried_again(lab: Any) -> None:
+    @kiqdoctor.job(name="Cancels")
+    async def cancels() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    cancels.perform_async()
+    lab.work()
+
+    assert lab.jobs("retry")[0]["error_class"].endswith("CancelledError")
+
+
+def test_after_a_stop_there_is_another_loop() -> None:
+    async def loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    first = loops.run(loop())
+    loops.stop()
+    second = loops.run(loop())
+    loops.stop()
+
+    assert first is not second
+    eventually(lambda: first.is_closed() and second.is_closed())
+
+
+APP = """
+import asyncio, redis
+from kiqdoctor import job
+client = redis.Redis.from_url("{url}")
+
+@job(name="Long")
+async def long():
+    try:
+        client.rpush("began", 1)
+        await asyncio.sleep(600)
+    finally:
+        client.rpush("tidied", 1)
+"""
+
+
+def test_at_the_deadline_they_are_given_back_and_may_tidy_up(lab: Any, redis: Any, redis_server: RedisServer) -> None:
+    @kiqdoctor.job(name="Long")
+    async def long() -> None: ...
+
+    long.perform_bulk([[], []])
+    with Worker.start(APP.replace("{url}", redis_server.url), redis_server.url, "-t", "0.1") as worker:
+        eventually(lambda: redis.llen("began") == 2)
+        assert worker.stop() == 0
+        assert "Task was destroyed" not in worker.log()
+
+    assert redis.llen("tidied") == 2
+    assert redis.llen("queue:default") == 2
+    assert not redis.exists("retry")

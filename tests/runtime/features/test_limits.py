@@ -1,0 +1,179 @@
+import time
+from typing import Any
+
+import pytest
+from servers import RedisServer, eventually
+from workers import Worker
+
+import kiqdoctor
+from kiqdoctor.runtime.job import Job
+from kiqdoctor.runtime.limits import Limits
+from kiqdoctor.wire.keys import Keys
+
+APP = """
+import time
+import redis
+from kiqdoctor import job
+client = redis.Redis.from_url("{url}")
+
+@job(name="Few", limit=2)
+def few(n):
+    client.rpush("levels", client.incr("level"))
+    while client.exists("hold"):
+        time.sleep(0.01)
+    client.decr("level")
+"""
+
+
+def few(count: int) -> list[str]:
+    @kiqdoctor.job(name="Few", limit=2)
+    def declared(n: int) -> None: ...
+
+    return declared.perform_bulk([[n] for n in range(count)])
+
+
+def slots(lab: Any) -> int:
+    return int(lab.redis.zcard("kiq:slots:Few"))
+
+
+def test_no_more_at_once_in_two_processes(lab: Any, redis_server: RedisServer) -> None:
+    app = APP.replace("{url}", redis_server.url)
+    lab.redis.set("hold", 1)
+    few(12)
+    with (
+        Worker.start(app, redis_server.url, "-c", "4") as one,
+        Worker.start(app, redis_server.url, "-c", "4") as two,
+    ):
+        lab.waits("schedule", 10)
+        assert lab.redis.get("level") == b"2"
+        lab.redis.delete("hold")
+
+        def all_ran() -> bool:
+            lab.poll(ahead=60)
+            return bool(lab.redis.llen("levels") == 12)
+
+        eventually(all_ran, one.log() + two.log())
+        eventually(lambda: not slots(lab))
+
+    assert {int(level) for level in lab.redis.lrange("levels", 0, -1)} <= {1, 2}
+
+
+def test_over_the_limit_it_waits_in_schedule_as_it_is_and_is_no_failure(lab: Any) -> None:
+    few(1)
+    lab.redis.zadd("kiq:slots:Few", {"somebody|a": 1, "somebody|b": 2})
+    lab.redis.set("kiq:lease:somebody", "1", ex=60)
+    [raw] = lab.redis.lrange("queue:default", 0, -1)
+    lab.work()
+
+    [(kept, due)] = lab.redis.zrange("schedule", 0, -1, withscores=True)
+    assert kept == raw
+    assert 0.3 < due - time.time() < 2
+    assert not lab.redis.exists("retry", "dead")
+    assert lab.redis.get("stat:failed") in {None, b"0"}
+    assert lab.redis.get("stat:processed") in {None, b"0"}
+
+
+def test_the_place_of_a_process_that_is_gone_is_free(lab: Any) -> None:
+    few(1)
+    lab.redis.zadd("kiq:slots:Few", {"gone|a": 1, "gone|b": 2})
+    lab.work()
+
+    assert not lab.redis.exists("schedule", "kiq:slots:Few")
+
+
+@pytest.mark.parametrize("options", [{}, {"retry": False}, {"retry": 0}])
+def test_a_failure_frees_its_place(lab: Any, options: dict[str, Any]) -> None:
+    @kiqdoctor.job(name="Few", limit=1, **options)
+    def failing() -> None:
+        lab.note(lab.redis.zcard("kiq:slots:Few"))
+        raise ValueError
+
+    failing.perform_async()
+    lab.work()
+
+    assert lab.seen == [1]
+    assert slots(lab) == 0
+
+
+def test_a_killed_worker_s_places_are_free_after_its_recovery(lab: Any, redis_server: RedisServer) -> None:
+    app = APP.replace("{url}", redis_server.url)
+    lab.redis.set("hold", 1)
+    few(2)
+    with Worker.start(app, redis_server.url, "-c", "2") as worker:
+        eventually(lambda: lab.redis.llen("levels") == 2)
+        worker.kill()
+    assert slots(lab) == 2
+    lab.redis.delete("hold")
+    with Worker.start(app, redis_server.url, "-c", "2") as second:
+        eventually(lambda: lab.redis.llen("levels") == 4, second.log())
+        eventually(lambda: not slots(lab))
+
+
+def test_a_place_is_free_when_a_worker_gave_its_job_back_at_the_deadline(lab: Any, redis_server: RedisServer) -> None:
+    app = APP.replace("{url}", redis_server.url)
+    lab.redis.set("hold", 1)
+    few(2)
+    with Worker.start(app, redis_server.url, "-c", "2", "-t", "0.1") as worker:
+        eventually(lambda: lab.redis.llen("levels") == 2)
+        assert worker.stop() == 0
+
+    assert slots(lab) == 0
+    assert lab.redis.llen("queue:default") == 2
+
+
+@pytest.fixture
+def rated() -> Job[..., None]:
+    @kiqdoctor.job(name="Rated", rate=(3, 0.2))
+    def rated() -> None: ...
+
+    return rated
+
+
+def test_no_window_of_that_length_has_more_starts(lab: Any, rated: Job[..., None]) -> None:
+    limits = Limits(lab.redis, Keys())
+    starts: list[float] = []
+    waits: list[float] = []
+
+    def ask() -> bool:
+        wait = limits.enter(rated, "us", f"jid{len(starts)}")
+        if wait:
+            waits.append(wait)
+        else:
+            starts.append(lab.redis.zrange("kiq:rate:Rated", -1, -1, withscores=True)[0][1])
+        return len(starts) == 16
+
+    eventually(ask)
+
+    assert all(later - earlier >= 200_000 for earlier, later in zip(starts, starts[3:], strict=False))
+    assert starts[-1] - starts[0] < 3_000_000
+    assert max(waits) <= 0.201
+    assert lab.redis.zcard("kiq:rate:Rated") <= 3
+
+
+def test_what_the_script_answers_is_when_there_is_room(lab: Any, rated: Job[..., None]) -> None:
+    limits = Limits(lab.redis, Keys())
+    for n in range(3):
+        assert limits.enter(rated, "us", str(n)) == 0
+    time.sleep(limits.enter(rated, "us", "4"))
+
+    assert limits.enter(rated, "us", "4") == 0
+
+
+def test_the_rate_holds_for_workers(lab: Any) -> None:
+    @kiqdoctor.job(name="Rated", rate=(5, 60))
+    def rated(n: int) -> None:
+        lab.note(n)
+
+    rated.perform_bulk([[n] for n in range(8)])
+    lab.work(concurrency=4)
+
+    assert len(lab.seen) == 5
+    assert [round(due - time.time(), -1) for _, due in lab.redis.zrange("schedule", 0, -1, withscores=True)] == [60] * 3
+
+
+@pytest.mark.parametrize(
+    "words", [{"limit": 0}, {"limit": True}, {"limit": "1"}, {"rate": 5}, {"rate": (0, 1)}, {"rate": (1, 0)}]
+)
+def test_what_cannot_be_is_told_at_once(words: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"limit|rate"):
+        kiqdoctor.job(**words)

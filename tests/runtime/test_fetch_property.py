@@ -1,0 +1,346 @@
+"""Whatever happens to several processes at one Redis, in whatever order, no job is lost and none comes back.
+
+In Redis a job only ever moves, or leaves because its run came to an end. So of each job there are never more than were
+enqueued, and never fewer than those whose end was not told; hypothesis looks for an order of events in which it is not so.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import redis as redis_py
+from faults import Proxy
+from fetching import FETCH, KEYS, LEAVE, Process, payload, push
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from servers import RedisServer
+
+from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.recover import LATE, Recovery
+
+QUEUES: Final = ("default", "other")
+TWINS: Final = ("twin", "other twin")  # jobs that are enqueued more than once, with equal bytes
+PROCESSES: Final = 3
+EXAMPLES: Final = int(os.environ.get("KIQDOCTOR_TEST_EXAMPLES", "40"))
+MATCHES: Final = (FETCH, LEAVE, b"BLMOVE", b"LLEN", b"LRANGE", b"EXPIRE", b"kiq:index", b"UNBLOCK")
+LOST: Final = (redis_py.ConnectionError, redis_py.TimeoutError)
+
+processes = st.integers(0, PROCESSES - 1)
+numbers = st.integers(0, 100)
+
+
+@dataclass(eq=False)
+class Seat:
+    """A process, and what its threads have in hand."""
+
+    process: Process
+    recovery: Recovery
+    running: list[Work] = field(default_factory=list)
+    failing: list[tuple[Work, Ending]] = field(default_factory=list)
+    told: list[Work] = field(default_factory=list)  # ended; that Redis heard of it is not known yet
+    unfound: int = 0
+
+
+def jid(raw: bytes) -> str:
+    found: str = json.loads(raw[raw.index(b"{") :])["jid"]
+    return found
+
+
+class Fleet(RuleBasedStateMachine):
+    """Threads take turns here; what happens between two commands, the proxy does."""
+
+    server: RedisServer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.redis = self.server.client()
+        self.redis.flushdb()
+        self.proxying = Proxy.start(self.server.port)
+        self.proxy = self.proxying.__enter__()
+        self.enqueued: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()  # runs that came to an end, whether Redis knows it or not
+        self.left: Counter[str] = Counter()  # those of which Redis is known to know
+        self.peaceful = True  # nobody was taken for dead so far
+        self.count = 0
+        self.seats: list[Seat] = []
+
+    @initialize()
+    def begin(self) -> None:
+        self.seats = [self.new() for _ in range(PROCESSES)]
+
+    def new(self) -> Seat:
+        with self.proxy.calm():
+            process = Process(self.proxy.url, tuple((name, 0) for name in QUEUES))
+        return Seat(process, process.recovery())
+
+    # -- jobs ------------------------------------------------------------------------------------------------------
+
+    @rule(queue=st.sampled_from(QUEUES), twin=st.sampled_from((*TWINS, "", "", "")), many=st.integers(1, 4))
+    def enqueue(self, queue: str, twin: str, many: int) -> None:
+        for _ in range(many):
+            self.count += 1
+            name = twin or f"job {self.count}"
+            push(self.redis, payload("Job", name, queue=queue), queue=queue)
+            self.enqueued[name] += 1
+
+    @rule(who=processes, thread=st.integers(0, 1), ahead=st.sampled_from((0, 0, 2, 5)))
+    def take(self, who: int, thread: int, ahead: int) -> None:
+        seat = self.seats[who]
+        fetch = seat.process.fetch
+        if ahead:
+            fetch._want = ahead
+        work = self.asked(seat, lambda: seat.process.take(thread))
+        if work is None:
+            return
+        if seat.process.clock.boottime() >= seat.process.lease.good_until:
+            fetch.put_back(work)  # as a processor does it
+            self.regain(who)
+        else:
+            seat.running.append(work)
+
+    @rule(who=processes, which=numbers)
+    def end(self, who: int, which: int) -> None:
+        seat = self.seats[who]
+        if (work := self.drawn(seat.running, which)) is not None:
+            self.ended[jid(work.payload)] += 1
+            seat.process.fetch.done(work)
+            seat.told.append(work)
+
+    @rule(who=processes, which=numbers)
+    def fail(self, who: int, which: int) -> None:
+        seat = self.seats[who]
+        if (work := self.drawn(seat.running, which)) is not None:
+            self.count += 1
+            member = b"%d: %b" % (self.count, work.payload)
+            seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), "retry")))
+            self.tell_failures(who)
+
+    @rule(who=processes)
+    def tell_failures(self, who: int) -> None:
+        seat = self.seats[who]
+        for one in list(seat.failing):
+            with suppress(*LOST):
+                seat.process.fetch.send_on(*one)
+                seat.failing.remove(one)
+
+    @rule(who=processes)
+    def tick(self, who: int) -> None:
+        self.flush(self.seats[who])
+
+    def flush(self, seat: Seat) -> None:
+        """Where nothing went wrong, what ended has left."""
+        fetch = seat.process.fetch
+        self.asked(seat, fetch.tick)
+        if fetch._ended or any(lane.pending for lane in fetch._lanes):
+            return
+        if fetch.unfound == seat.unfound:
+            self.left.update(jid(work.payload) for work in seat.told)
+        seat.told, seat.unfound = [], fetch.unfound
+
+    @rule(who=processes)
+    def give_back_what_is_at_hand(self, who: int) -> None:
+        seat = self.seats[who]
+        if seat.process.clock.boottime() < seat.process.lease.good_until:
+            self.asked(seat, lambda: seat.process.fetch.give_back(seat.process.fetch._at_hand()))
+
+    @rule(who=processes, which=numbers)
+    def give_back_what_runs(self, who: int, which: int) -> None:
+        """As at a deadline: its thread is told not to end it."""
+        seat = self.seats[who]
+        if (work := self.drawn(seat.running, which)) is not None:
+            self.asked(seat, lambda: seat.process.fetch.give_back([work]))
+
+    @rule(who=processes)
+    def run_alone(self, who: int) -> None:
+        fetch = self.seats[who].process.fetch
+        if fetch.alone(0):
+            fetch.together()
+
+    @rule()
+    def retries_are_due(self) -> None:
+        for member in self.redis.zrange(KEYS.retry, 0, -1):
+            raw = member[member.index(b"{") :]
+            with self.redis.pipeline(transaction=True) as pipe:
+                pipe.zrem(KEYS.retry, member)
+                pipe.lpush(KEYS.queue(json.loads(raw)["queue"]), raw)
+                pipe.execute()
+
+    # -- misfortunes -----------------------------------------------------------------------------------------------
+
+    @rule(match=st.sampled_from(MATCHES), act=st.sampled_from(("lose", "refuse")))
+    def a_request_is_cut_off(self, match: bytes, act: str) -> None:
+        getattr(self.proxy, act)(match)
+
+    @rule()
+    def every_connection_ends(self) -> None:
+        self.proxy.cut()
+
+    @rule(who=processes)
+    def crash(self, who: int) -> None:
+        self.seats[who].process.die()
+        self.lease_runs_out(who)
+        self.seats[who] = self.new()
+
+    @rule(who=processes)
+    def suspend(self, who: int) -> None:
+        """Past its lease. What its threads run goes on when it is back."""
+        self.seats[who].process.skipped += 60
+        self.lease_runs_out(who)
+
+    @rule(who=processes)
+    def lease_runs_out(self, who: int) -> None:
+        self.peaceful = False
+        self.redis.delete(KEYS.lease(self.seats[who].process.identity))
+
+    @rule(who=processes)
+    def regain(self, who: int) -> None:
+        seat = self.seats[who]
+        self.asked(seat, seat.process.regain)
+
+    @rule(who=processes, times=st.integers(1, 3))
+    def recover(self, who: int, times: int) -> None:
+        """Once, or until accounts are closed too."""
+        seat = self.seats[who]
+        for _ in range(times):
+            self.redis.delete(KEYS.recovering)
+            seat.process.lease._steady_since = seat.process.clock.boottime() - 16
+            self.asked(seat, seat.recovery.scan)
+            seat.recovery._empty_since = {one: since - LATE for one, since in seat.recovery._empty_since.items()}
+
+    @precondition(lambda self: self.seats)
+    @rule(who=processes)
+    def leave(self, who: int) -> None:
+        """A graceful end, though some jobs still run: they are not ended any more."""
+        seat = self.seats[who]
+        process = seat.process
+        if process.fetch._waits_end < process.clock.monotonic():
+            self.asked(seat, lambda: process.fetch.give_back(seat.running))
+            self.asked(seat, process.fetch.close)
+        self.asked(seat, process.lease.release)
+        process.die()
+        self.redis.delete(KEYS.lease(process.identity))  # where it could not say goodbye, that runs out
+        self.seats[who] = self.new()
+
+    # -- what helps ------------------------------------------------------------------------------------------------
+
+    def asked(self, seat: Seat, act: Callable[[], Any]) -> Any:
+        """As threads do it: what fails is tried again some time, what is fenced sees to the lease."""
+        try:
+            return act()
+        except FencedError:
+            with suppress(*LOST):
+                seat.process.regain()
+        except LOST:
+            return None
+
+    @staticmethod
+    def drawn(works: list[Work], which: int) -> Work | None:
+        return works.pop(which % len(works)) if works else None
+
+    def places(self) -> dict[str, list[bytes]]:
+        """Every job in Redis by the key it lies in."""
+        taken = [key.decode() for key in self.redis.keys("kiq:taken:*")]
+        lists = [*(KEYS.queue(name) for name in QUEUES), *taken]
+        sets = (KEYS.retry, KEYS.dead)
+        with self.redis.pipeline(transaction=True) as pipe:
+            for key in lists:
+                pipe.lrange(key, 0, -1)
+            for key in sets:
+                pipe.zrange(key, 0, -1)
+            return dict(zip((*lists, *sets), pipe.execute(), strict=True))
+
+    def there(self) -> Counter[str]:
+        return Counter(jid(raw) for raws in self.places().values() for raw in raws)
+
+    # -- what holds ------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_is_lost_and_nothing_comes_back(self) -> None:
+        there = self.there()
+        for name, count in self.enqueued.items():
+            assert there[name] + self.ended[name] >= count, f"{name} is lost"
+            assert there[name] + self.left[name] <= count, f"{name} came back"
+        assert there.keys() <= self.enqueued.keys()
+
+    @invariant()
+    def every_private_list_is_somebodys(self) -> None:
+        index = {name.decode() for name in self.redis.hkeys(KEYS.index)}
+        for key in self.redis.keys("kiq:taken:*"):
+            identity = ":".join(key.decode().split(":")[2:5])
+            assert identity in index, f"nobody would look at {key}"
+
+    @invariant()
+    def nothing_is_twice_in_one_process(self) -> None:
+        for seat in self.seats:
+            fetch = seat.process.fetch
+            known = [*fetch.local, *seat.running]
+            assert len(known) == len(set(known))
+            assert set(fetch.local) <= fetch._taken
+
+    @invariant()
+    def while_nobody_dies_each_job_is_in_one_place(self) -> None:
+        if not self.peaceful:
+            return
+        held: Counter[tuple[str, bytes]] = Counter()
+        for key, raws in self.places().items():
+            if key.startswith("kiq:taken:"):
+                held.update((key, raw) for raw in raws)
+        for seat in self.seats:
+            assert seat.process.fetch.unfound == 0
+            for work in seat.running:
+                held[work.home.key, work.payload] -= 1
+        assert all(count >= 0 for count in held.values()), "something runs that lies in no private list"
+
+    def teardown(self) -> None:
+        """Everybody dies; one that comes then finds every job."""
+        try:
+            for seat in self.seats:
+                seat.process.die()
+                self.redis.delete(KEYS.lease(seat.process.identity))
+            if self.seats:
+                self.all_is_found()
+        finally:
+            for seat in self.seats:
+                seat.process.die()
+            self.proxying.__exit__(None, None, None)
+            self.redis.close()
+
+    def all_is_found(self) -> None:
+        before = self.there()
+        survivor = self.new()
+        self.seats.append(survivor)
+        self.proxy.faults.clear()
+        self.recover(len(self.seats) - 1, 3)
+        self.nothing_is_lost_and_nothing_comes_back()
+        assert self.there() == before
+        assert self.redis.hkeys(KEYS.index) == [survivor.process.identity.encode()]
+        assert self.redis.keys("kiq:taken:*") == []
+        works = survivor.process.take_all()
+        assert not any(self.redis.exists(KEYS.queue(name)) for name in QUEUES)
+        for work in works:
+            self.ended[jid(work.payload)] += 1
+            survivor.process.fetch.done(work)
+        self.flush(survivor)
+        survivor.process.fetch.close()
+        assert survivor.process.lease.release()
+        left = {key.decode() for key in self.redis.keys("kiq:*")} - {KEYS.recovering, KEYS.recovered, KEYS.recoveries}
+        assert left == set()
+
+
+def test_no_job_is_ever_lost(redis: Any, redis_server: RedisServer) -> None:
+    Fleet.server = redis_server
+    run_state_machine_as_test(
+        Fleet,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
