@@ -93,6 +93,17 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
+    def calm(self) -> Iterator[None]:
+        """What was asked for does not happen yet."""
+        with self.lock:
+            later, self.faults = self.faults, []
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.faults += later
+
+    @contextmanager
     def down(self) -> Iterator[None]:
         """Nobody gets through."""
         self.refusing = True

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -43,7 +44,9 @@ class Process:
         for name in SCRIPTS:
             self.client.script_load(Script(name).source)
         self.skipped = 0.0
-        self.clock = Clock(boottime=lambda: boottime() + self.skipped)
+        self.clock = Clock(
+            boottime=lambda: boottime() + self.skipped, monotonic=lambda: time.monotonic() + self.skipped
+        )
         self.capsule = Capsule("default", concurrency, tuple(queues))
         self.lease = self._new_lease()
         self.lease.acquire()
@@ -118,8 +121,8 @@ class Process:
 
 
 def payload(name: str = "Job", jid: str = "", *args: Any, queue: str = "default", **more: Any) -> bytes:
-    fields = {"class": name, "args": list(args), "queue": queue, "jid": jid or secrets.token_hex(12), "retry": True}
-    return json.dumps({**fields, **more}, separators=(",", ":")).encode()
+    fields = {"retry": True, "queue": queue, "class": name, "args": list(args), "jid": jid or secrets.token_hex(12)}
+    return json.dumps({**fields, "created_at": 1.5, "enqueued_at": 1.5, **more}, separators=(",", ":")).encode()
 
 
 def push(client: Any, *payloads: bytes, queue: str = "default") -> None:

@@ -7,6 +7,7 @@ from kiqdoctor.doctor.facts.processes import Fleet, LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.queues import Databases, Installation, JobSet, Keyspace, Queue, Queues, Sample
 from kiqdoctor.doctor.facts.redis import Client, ClientLimit, Clients, Connection, Server, ServerTime
 from kiqdoctor.doctor.facts.source import Source
+from kiqdoctor.doctor.facts.suppressions import Fate, Suppressed, Suppressions
 from kiqdoctor.doctor.snapshot import Snapshot
 
 NOW = 1_795_500_000.0
@@ -57,6 +58,17 @@ LOCAL = LocalProcess(
     sockets=(("10.0.0.1:5000", "10.0.0.2:6379"),),
 )
 SETTING = RedisSetting("server", "config/initializers/sidekiq.rb", 1, url="ENV[REDIS_URL]")
+SUPPRESSED = Suppressed(
+    check="RED003",
+    names="RED003:redis",
+    reason="the plan grows next month",
+    owner="team-queues",
+    expires="2027-01-31",
+    days_left=60.0,
+    fate=Fate.HOLDS,
+    matched=1,
+    source="kiqdoctor.toml:3",
+)
 HEALTHY = Snapshot.of(
     Connection("redis://redis-1:6379/0"),
     Server({"maxclients": "100", "connected_clients": "9", "rejected_connections": "0", "redis_version": "7.2.4"}),
@@ -83,4 +95,5 @@ HEALTHY = Snapshot.of(
     Advisories(),
     Source(files=1),
     NativeCode(environments=("Gemfile.lock",)),
+    Suppressions((SUPPRESSED,)),
 )

@@ -12,9 +12,9 @@ from kiqdoctor import job
 
 LEDGER = os.open({path!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
-def note(word):
+def note(word, of=None):
     running = kiqdoctor.current()
-    line = f"{{word}} {{running.jid}} {{running.attempt}} {{os.getpid()}} {{time.monotonic():.6f}}\\n"
+    line = f"{{word}} {{of or running.jid}} {{running.attempt}} {{os.getpid()}} {{time.monotonic():.6f}}\\n"
     os.write(LEDGER, line.encode())
 
 @contextmanager
@@ -36,11 +36,15 @@ def preamble(path: Path) -> str:
 
 @dataclass
 class Ledger:
-    """``begun``: pids of all executions of (jid, attempt), in order; ``ends``: how often each jid ran to its end."""
+    """``begun``: pids of all executions of (jid, attempt), in order; ``ends``: how often each jid ran to its end.
+
+    ``words``: of what an application noted of its own, by word and what it is of.
+    """
 
     begun: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     ends: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    words: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @classmethod
     def read(cls, path: Path) -> "Ledger":
@@ -52,8 +56,10 @@ class Ledger:
                 found.begun[jid, attempt].append(int(pid))
             elif word == "end":
                 found.ends[jid] += 1
-            else:
+            elif word == "fail":
                 found.failures[jid] += 1
+            else:
+                found.words[word, jid] += 1
         return found
 
     @property

@@ -11,7 +11,7 @@ from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.coverage import Coverage
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.pack import load
-from kiqdoctor.doctor.plan import LIVE_GIVEN
+from kiqdoctor.doctor.plan import DECIDED, LIVE_GIVEN
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Refused
 
@@ -31,6 +31,7 @@ NSP001 namespace-split
 NSP002 database-or-url-split
 NSP004 foreign-queue-data
 OBS002 audit-blind-spots
+OBS003 stale-suppression
 PKG001 thread-unsafe-package
 PRO001 no-live-worker
 PRO002 ghost-process-entry
@@ -75,7 +76,7 @@ def test_it_passes_on_the_healthy_installation(check: Check) -> None:
 
 
 def required() -> list[tuple[Check, Need]]:
-    free = {Connection, Coverage}
+    free = {Connection, Coverage, *DECIDED}
     return [(check, need) for check in CHECKS for need in check.needs if not need.optional and need.kind not in free]
 
 
@@ -89,7 +90,7 @@ def test_it_is_unknown_without_a_fact_that_it_needs(check: Check, need: Need) ->
 
 @every
 def test_somebody_reads_each_fact_that_it_needs(check: Check) -> None:
-    read = {probe.fact for probe in probes.every()} | LIVE_GIVEN
+    read = {probe.fact for probe in probes.every()} | LIVE_GIVEN | DECIDED
 
     assert {need.kind for need in check.needs} <= read
 

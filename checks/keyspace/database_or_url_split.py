@@ -4,7 +4,12 @@
 After a deploy with a changed URL the clients push into one database and the workers stand idle in another: no error
 anywhere, and nothing runs.
 
+In the log: nothing on either side: pushes succeed, and workers that find empty queues say nothing.
+
 ## How it is found
+Formula: fails if database A has waiting > 0 and live = 0, and database B has live > 0 and takes a queue of A's that is
+empty in B
+
 Every database that holds keys is looked at. One where jobs wait and no process lives, and another where live
 processes take queues of the same names, which are empty there, are two halves of one installation. It counts as
 certain where no worker ever counted a job in the waiting database.
@@ -19,6 +24,10 @@ severity lower. Databases with other queue names are other applications.
 ## How to fix
 One URL, from one variable, for clients and workers; restart the side that was wrong. Move the stranded jobs
 afterwards.
+
+Risk: jobs that are moved run late, and those that somebody enqueued again meanwhile run twice.
+
+Undo: the old URL; moved jobs that have run cannot be taken back, so move one first.
 
 ## Unknown when
 SELECT is refused, or a database has too many keys to look at them all.

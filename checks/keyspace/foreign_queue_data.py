@@ -5,7 +5,11 @@ Resque and Sidekiq use the same key names: a Sidekiq worker that takes a Resque 
 without a dead entry, and no error is raised in Redis. Left-over data of any system costs memory and misleads
 whoever counts.
 
+In the log: a worker's `start` and `fail` lines without a jid, and no retry after them.
+
 ## How it is found
+Formula: fails if marks of another owner >= 2, or if a payload of queue:* has class and args and no jid
+
 Keys are read by SCAN and grouped by owner; an owner is named only by two marks of its own (a name with the type
 that it gives it, or the shape of its payloads), never by a prefix alone. A live owner is told by its heartbeat or
 its clients. Payloads in `queue:*` with `class` and `args` but no `jid` are Resque-shaped.
@@ -21,6 +25,10 @@ hand-written producer may leave the jid out.
 Stop what still pushes; drain the queues with the old system's own worker, or export them; then UNLINK exactly the
 keys that are listed. Where the other system used no prefix, Sidekiq owns `queues`, `queue:*` and `stat:*`: leave
 those.
+
+Risk: UNLINK cannot be taken back, and some names belong to both systems: remove none that is not listed.
+
+Undo: none after UNLINK; `DUMP KEY` beforehand keeps a copy that `RESTORE` brings back.
 
 ## Unknown when
 The scan's budget ended before all keys were seen, or SCAN or TYPE is not allowed.

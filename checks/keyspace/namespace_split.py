@@ -4,7 +4,12 @@
 Jobs are pushed where no worker looks: no error, no log line, an ever longer queue that no dashboard of the workers
 shows.
 
+In the log: nothing on either side. The client logs that it pushed, the workers log that they wait.
+
 ## How it is found
+Formula: fails if namespace, url or database of server != those of client, or only one of them is configured; or if a
+prefix P has waiting > 0 and live = 0 while another prefix of the same database has live > 0
+
 In the source: `Sidekiq.configure_server` and `configure_client` (or the Python settings of worker and web) name
 different namespaces, URLs or databases, or only one of them is configured. In Redis: jobs wait under one prefix
 that has no process, while live processes work under another prefix of the same database. It counts as certain where
@@ -20,6 +25,10 @@ constant, one method or one environment variable are equal.
 ## How to fix
 Configure both roles from one constant; from Sidekiq 7 on use a database number or a Redis of its own instead of a
 namespace. The stranded jobs can be moved once the configuration is right.
+
+Risk: jobs that are moved run late, and those that somebody enqueued again meanwhile run twice.
+
+Undo: the configuration is one commit to revert; moved jobs that have run cannot be taken back, so move one first.
 
 ## Unknown when
 An expression cannot be followed, or the scan ended before all keys were seen.

@@ -4,7 +4,13 @@
 Only native code can crash a worker's whole process, with every job in it. An extension that was built for another
 interpreter or whose library is gone fails at the first job that needs it, not at the deploy.
 
+In the log: `ImportError: libX.so.1: cannot open shared object file`, `undefined symbol`, Ruby's `LoadError`; when one
+crashes, `Fatal Python error: Segmentation fault` or `[BUG] Segmentation fault`, and after that no line at all.
+
 ## How it is found
+Formula: fails if an extension's machine or interpreter != this environment's, or if needed libraries - provided ones is
+not empty; without the GIL also if a package does not declare that it works so
+
 Python: each distribution's RECORD names its shared objects; their ELF dynamic sections say what they need and for
 which machine, their names for which interpreter. Ruby: gems with extensions, installed or in the lock file. A
 library counts as missing when neither the file's own paths nor the loader's folders nor another bundled library
@@ -19,6 +25,11 @@ A library that a package loads by hand beforehand, or that a driver brings on th
 ## How to fix
 Reinstall the package for this interpreter and machine, or install the library; upgrade the oldest native packages
 first when a worker crashes.
+
+Risk: a reinstalled package may come in a newer version: keep the pinned one (`pip install --force-reinstall --no-deps
+NAME==VERSION`).
+
+Undo: reinstall from the lock file.
 
 ## Unknown when
 There is only a lock file: what is linked cannot be examined. Name the environment by --python.

@@ -3,7 +3,11 @@
 ## Why it hurts
 A question that could not be asked looks like health to whoever only counts findings.
 
+In the log: nothing, in no worker's; the server's own `ACL LOG` shows each command that it refused the doctor.
+
 ## How it is found
+Formula: fails if any fact is refused or partial; severity info, always
+
 Every fact that was refused is listed with its reason, the checks that went without it, and the least permission,
 option or package that would settle it; samples and byte budgets that left something out are listed too.
 
@@ -15,6 +19,10 @@ Never: it reports on the doctor itself.
 
 ## How to fix
 Grant what is listed, or accept the gap knowingly: select the checks that can be judged.
+
+Risk: each permission lets the doctor's user read more; none of those listed lets it write.
+
+Undo: `ACL SETUSER NAME -COMMAND` for what was granted.
 
 ## Unknown when
 Never.

@@ -4,7 +4,12 @@
 Workers run many jobs at once in one process: a library that keeps state for the whole process mixes one job's data
 into another's, corrupts a connection that two threads share, or crashes the process with every job in it.
 
+In the log: errors that no single job explains and that one thread never shows: another user's data, `dictionary changed
+size during iteration`, `Packets out of order`, a segmentation fault.
+
 ## How it is found
+Formula: fails if version in row.range and row.condition holds in the source; version alone, condition not known: info
+
 Each package's resolved version is compared with a dated table of advisories; a row's condition is then judged from
 the application's source: what jobs import, call, share between threads, change, or open before a fork. Version and
 condition together are a finding of the row's severity. Where the condition cannot be told, because no source was
@@ -19,6 +24,10 @@ Follow the chain that the evidence shows, from the job to the line.
 
 ## How to fix
 What the row says; or run these jobs in a single-threaded capsule or a process of its own.
+
+Risk: an upgrade may change more than the fault; a capsule of one thread makes its queue slower.
+
+Undo: the old lock file; the old capsule.
 
 ## Unknown when
 A lock file cannot be parsed, or source files cannot be parsed and nothing else decides.

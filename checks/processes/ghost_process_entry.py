@@ -4,7 +4,11 @@
 Each ghost counts as a process: the pollers of schedules and retries spread themselves over all of them, so due jobs
 run late, and dashboards show workers that are not there.
 
+In the log: nothing; jobs of `schedule` and `retry` start later than their time says.
+
 ## How it is found
+Formula: ghosts = members of processes without a record, read twice; ghosts >= MANY * members is medium, fewer are low
+
 A member of `processes` without a record, still so when it is read again: a beat adds the member and gives the
 record its 60 seconds in one transaction, so such a member has not beaten for a minute. One in ten or more is a
 fault.
@@ -19,6 +23,10 @@ A process that ends and removes its own member between two reads.
 A worker prunes them some seconds after it starts, and so does opening the web UI; or SREM the listed members, after
 they were looked at once more.
 
+Risk: none: a process that lives adds itself again with its next beat.
+
+Undo: `SADD processes IDENTITY`.
+
 ## Unknown when
 The members may not be read.
 
@@ -28,17 +36,34 @@ Sidekiq's ProcessSet cleanup and poll interval (lib/sidekiq/scheduled.rb, api.rb
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Fleet, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Fleet,
+    Severity,
+    Threshold,
+    Thresholds,
+    Unknown,
+    Verdict,
+    check,
+)
 
-MANY = 0.1  # of the members
+MANY = Threshold(
+    name="many",
+    default=0.1,
+    unit="of the members",
+    meaning="From this share of ghosts on, they are a fault and not a remnant.",
+    source="ours: pollers spread over all members, so one ghost in ten makes due jobs a tenth later",
+    most=1.0,
+)
 SHOWN = 10
 
 
-@check("PRO002", severity=Severity.MEDIUM)
-def ghost_process_entry(fleet: Fleet) -> Iterator[Verdict]:
+@check("PRO002", severity=Severity.MEDIUM, thresholds=(MANY,))
+def ghost_process_entry(fleet: Fleet, thresholds: Thresholds) -> Iterator[Verdict]:
     ghosts = fleet.ghosts
     if ghosts:
-        many = len(ghosts) >= MANY * fleet.members
+        many = len(ghosts) >= thresholds[MANY] * fleet.members
         evidence = [Evidence("ghost", ghost.identity, "EXISTS") for ghost in ghosts[:SHOWN]]
         evidence.append(Evidence("members of processes", str(fleet.members), "SCARD processes"))
         yield Finding(

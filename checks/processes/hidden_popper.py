@@ -4,7 +4,12 @@
 Jobs disappear without a log line: a forgotten worker, another environment's, or one that lost its heartbeat takes
 them and runs them elsewhere, with other code, or not at all.
 
+In the log: a jid that a client pushed has no `start` line in the log of any worker that you know.
+
 ## How it is found
+Formula: P = clients with flag b in a blocking pop of this database, connected for BOOTING seconds or more; T = threads
+of its live processes; P > SLACK * T fails, and so do hosts of P > hosts of live processes
+
 CLIENT LIST shows who waits in a blocking pop right now (flag `b`). Too many: more of them than the threads of all
 live processes in this database, and 5 % more. Unexplained: they come from more hosts than have live processes.
 Proven: the connection belongs to a worker of this host that is registered nowhere. One sample makes it high; two
@@ -19,6 +24,10 @@ that started less than 15 seconds ago has not beaten yet. Behind NAT or a proxy 
 
 ## How to fix
 Find the host and the process, and stop it, or give it the right Redis, database and namespace.
+
+Risk: who is stopped may be in the middle of a job: send TSTP first and wait until it is idle.
+
+Undo: start it again.
 
 ## Unknown when
 CLIENT LIST is not allowed, or a live process does not say how many threads it has.
@@ -41,6 +50,8 @@ from kiqdoctor.doctor import (
     LocalProcesses,
     Missing,
     Severity,
+    Threshold,
+    Thresholds,
     Twice,
     Unknown,
     Verdict,
@@ -48,29 +59,49 @@ from kiqdoctor.doctor import (
 )
 
 POPS = {"brpop", "blpop", "blmove", "brpoplpush", "blmpop"}
-SLACK = 1.05
-BOOTING = 15  # seconds
+SLACK = Threshold(
+    name="slack",
+    default=1.05,
+    unit="times the live processes' threads",
+    meaning="More clients than this that wait for jobs are somebody else's.",
+    source="ours: a thread that reconnects is counted twice for a moment",
+    least=1.0,
+)
+BOOTING = Threshold(
+    name="booting-s",
+    default=15,
+    unit="s",
+    meaning="A client that connected within this time may be a worker that has not beaten yet.",
+    source="a worker's first beat comes within one interval of 5 or 10 seconds after its start",
+)
 LOOPBACK = {"127.0.0.1", "::1", "[::1]", "localhost", ""}
 REMEDY = "Find the process behind the address, stop it, or give it the right Redis, database and namespace."
 
 
-@check("PRO004", severity=Severity.CRITICAL)
+@check("PRO004", severity=Severity.CRITICAL, thresholds=(SLACK, BOOTING))
 def hidden_popper(
-    fleet: Fleet, clients: Clients, keyspace: Keyspace, local: LocalProcesses | Missing, twice: Twice[Clients] | Missing
+    fleet: Fleet,
+    clients: Clients,
+    keyspace: Keyspace,
+    local: LocalProcesses | Missing,
+    twice: Twice[Clients] | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
-    popping = _popping(clients, keyspace.database)
+    booting_s = thresholds[BOOTING]
+    popping = _popping(clients, keyspace.database, booting_s)
     proven = [(worker, client) for worker in _unregistered(local, keyspace) for client in _of(worker, popping)]
     if proven:
         yield _proven(*proven[0], len(proven))
         return
     reason = _unclear(fleet, keyspace, popping)
     threads = sum(one.threads for one in keyspace.installations)
-    sure = isinstance(twice, Twice) and _excess(_popping(twice.last, keyspace.database), threads)
+    most = threads * thresholds[SLACK]
+    sure = isinstance(twice, Twice) and len(_popping(twice.last, keyspace.database, booting_s)) > most
     severity = Severity.CRITICAL if sure else Severity.CRITICAL.milder
     strangers = _strangers(popping, keyspace, local)
     if reason and popping:
         yield Unknown(reason, "a database of their own for Sidekiq's keys")
-    elif _excess(popping, threads):
+    elif len(popping) > most:
         title = f"{len(popping)} clients wait for jobs, but the live processes have {threads} threads"
         yield Finding("redis", title, REMEDY, tuple(_rows(popping)), severity, key="more-than-threads")
     elif strangers:
@@ -80,17 +111,13 @@ def hidden_popper(
         yield Evidence("clients that wait for jobs", f"{len(popping)}, for {threads} threads", "CLIENT LIST")
 
 
-def _popping(clients: Clients, database: int) -> list[Client]:
+def _popping(clients: Clients, database: int, booting_s: float) -> list[Client]:
     """Blocked in a pop of this database right now; a worker that has just started is given time to beat."""
     return [
         one
         for one in clients.all
-        if one.blocked and one.command in POPS and one.database == database and one.age_s >= BOOTING
+        if one.blocked and one.command in POPS and one.database == database and one.age_s >= booting_s
     ]
-
-
-def _excess(popping: Sequence[Client], threads: int) -> bool:
-    return len(popping) > threads * SLACK
 
 
 def _unclear(fleet: Fleet, keyspace: Keyspace, popping: Sequence[Client]) -> str:

@@ -5,7 +5,12 @@ Basic fetch removes a job from its queue before it runs. When the process is kil
 heartbeat's record of what was in flight, and Redis drops that 60 seconds after the last beat: then the jobs are
 gone without a trace.
 
+In the log: a `start` line without a `done` or `fail` line of the same jid, and no `Bye!` of that process.
+
 ## How it is found
+Formula: fails if the record holds jobs, fetch is not reliable, and the process is proven dead (critical) or its beat is
+older than STALE_BEATS * interval (high); interval = OLD_BEAT or NEW_BEAT, by its version
+
 `<identity>:work` (`:workers` up to 6.4.1) holds jobs, and the process is proven dead: its host name is ours and its
 pid is gone or belongs to a process that started later, or the same host and pid registered again under a new
 identity. For a process of another host, whose beat has been stale for three intervals, death is likely and told one
@@ -22,11 +27,18 @@ their jobs in a private list: they are left out, and what was taken back from de
 Export the payloads now; find out which of them completed; LPUSH the others back into their queues. Use reliable
 fetch.
 
+Risk: a job that did complete runs a second time when its payload is pushed back: look at what it did first.
+
+Undo: `LREM queue:NAME 1 PAYLOAD`, until a worker has taken it.
+
 ## Unknown when
 The process records may not be read.
 
 ## Source
 A real Sidekiq 6.4.1 killed with 5 of 20 jobs running lost 5; its record lived 58 seconds more.
+
+- OLD_BEAT: seconds between beats up to Sidekiq 6 and of our runtime; launcher.rb.
+- NEW_BEAT: seconds between beats from Sidekiq 7.0 on; launcher.rb.
 """
 
 from collections.abc import Iterator
@@ -41,6 +53,8 @@ from kiqdoctor.doctor import (
     Process,
     Recoveries,
     Severity,
+    Threshold,
+    Thresholds,
     Unknown,
     Verdict,
     check,
@@ -48,8 +62,23 @@ from kiqdoctor.doctor import (
 
 OLD_BEAT = 5.0  # seconds between beats up to Sidekiq 6, and of our runtime
 NEW_BEAT = 10.0  # from 7.0 on
-STALE_BEATS = 3
-SETTLED = 2.0  # seconds: a process that ends cleanly clears its record within these
+STALE_BEATS = Threshold(
+    name="stale-beats",
+    default=3,
+    unit="intervals between beats",
+    meaning="A process of another host that has not beaten for so long has probably died.",
+    source="ours: one late beat is load, three are a death or a hang",
+    least=1.0,
+    per=("tag",),
+)
+SETTLED = Threshold(
+    name="settled-s",
+    default=2.0,
+    unit="s",
+    meaning="A quiet process that has beaten within this time may still be ending cleanly.",
+    source="ours: a process that ends cleanly clears its record within these",
+    per=("tag",),
+)
 SHOWN = 10
 REMEDY = (
     "Export the in-flight hash now, verify which jobs did not complete, and LPUSH their payloads back; use reliable"
@@ -57,17 +86,17 @@ REMEDY = (
 )
 
 
-@check("PRO008", severity=Severity.CRITICAL)
+@check("PRO008", severity=Severity.CRITICAL, thresholds=(STALE_BEATS, SETTLED))
 def inflight_jobs_of_dead_worker(
-    fleet: Fleet, local: LocalProcesses | Missing, recoveries: Recoveries | Missing
+    fleet: Fleet, local: LocalProcesses | Missing, recoveries: Recoveries | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     holding = [one for one in fleet.processes if one.in_flight]
     for process in holding:
         if process.reliable:
             continue
-        if proof := _proof(process, fleet, local):
+        if proof := _proof(process, fleet, local, thresholds.of(SETTLED, tag=process.tag)):
             yield _finding(process, proof, Severity.CRITICAL)
-        elif _stale(process) and not _alive_here(process, local):
+        elif _stale(process, thresholds.of(STALE_BEATS, tag=process.tag)) and not _alive_here(process, local):
             yield _finding(process, _likely(process), Severity.CRITICAL.milder)
         elif process.beat_age_s is None and process.error:
             yield Unknown(f"{process.identity} holds jobs, and {process.error}", "a readable process record")
@@ -93,15 +122,15 @@ def _interval(process: Process) -> float:
     return NEW_BEAT if major.isdigit() and int(major) >= 7 and not process.runtime else OLD_BEAT  # noqa: PLR2004
 
 
-def _stale(process: Process) -> bool:
+def _stale(process: Process, beats: float) -> bool:
     if not process.exists:
         return True
-    return process.beat_age_s is not None and process.beat_age_s >= STALE_BEATS * _interval(process)
+    return process.beat_age_s is not None and process.beat_age_s >= beats * _interval(process)
 
 
-def _proof(process: Process, fleet: Fleet, local: LocalProcesses | Missing) -> str:
+def _proof(process: Process, fleet: Fleet, local: LocalProcesses | Missing, settled_s: float) -> str:
     """What proves the death; "" where nothing does."""
-    if process.beat_age_s is not None and process.beat_age_s < SETTLED and process.quiet:
+    if process.beat_age_s is not None and process.beat_age_s < settled_s and process.quiet:
         return ""
     for other in fleet.live:
         if _succeeds(other, process):

@@ -4,7 +4,13 @@
 It takes jobs and runs them with yesterday's code: jobs fail for reasons that the new code does not have, or do the
 wrong thing, and the new deploy's log shows nothing.
 
+In the log: of the old process, errors that the new code cannot raise (`uninitialized constant`, `wrong number of
+arguments`); in the new one's, nothing.
+
 ## How it is found
+Formula: signs = [cwd deleted] + [release != current] + [a second worker of its tag in a login session] + [version older
+than most of its tag]; 1 is high, 2 or more are critical
+
 On this host: the process's working directory was deleted, or lies in another release than `current` points to, or
 two workers of one tag run side by side, one under a service and one in a login session. Elsewhere: its version is
 older than that of most live processes of its tag. One sign alone is high; two are critical. A deleted executable or
@@ -19,6 +25,11 @@ quarter of an hour after the newest process has started.
 
 ## How to fix
 TSTP, wait until it is idle, then TERM; let one supervisor own every worker, so that a deploy replaces them all.
+
+Risk: TERM gives its jobs its --timeout (25 seconds by default) and pushes back what is not done: those start again on
+another worker.
+
+Undo: start it again from its release, where that still exists.
 
 ## Unknown when
 The process belongs to another user, whose working directory may not be read.
@@ -42,17 +53,28 @@ from kiqdoctor.doctor import (
     Process,
     ServerTime,
     Severity,
+    Threshold,
+    Thresholds,
     Unknown,
     Verdict,
     check,
 )
 
-WINDOW = 900.0  # seconds of a rolling deploy
+WINDOW = Threshold(
+    name="window-s",
+    default=900,
+    unit="s",
+    meaning="Within this time after the newest process has started, versions may differ.",
+    source="ours: a rolling deploy is given a quarter of an hour",
+    per=("tag",),
+)
 REMEDY = "Send it TSTP, wait until it is idle, then TERM; let one supervisor own every worker."
 
 
-@check("PRO003", severity=Severity.CRITICAL)
-def leftover_old_worker(fleet: Fleet, local: LocalProcesses, clock: ServerTime | Missing) -> Iterator[Verdict]:
+@check("PRO003", severity=Severity.CRITICAL, thresholds=(WINDOW,))
+def leftover_old_worker(
+    fleet: Fleet, local: LocalProcesses, clock: ServerTime | Missing, thresholds: Thresholds
+) -> Iterator[Verdict]:
     workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor", "sidekiq-embedded"}]
     for worker in workers:
         yield from _judged(worker, workers, fleet)
@@ -62,9 +84,8 @@ def leftover_old_worker(fleet: Fleet, local: LocalProcesses, clock: ServerTime |
             f"pid {unseen[0].pid} belongs to another user; its directory may not be read", "the same user, or root"
         )
     here = {one.pid for one in workers}
-    yield from _minorities(
-        [one for one in fleet.live if one.pid not in here or one.hostname != local.hostname], fleet, clock
-    )
+    elsewhere = [one for one in fleet.live if one.pid not in here or one.hostname != local.hostname]
+    yield from _minorities(elsewhere, fleet, clock, thresholds)
     yield Evidence("workers on this host", str(len(workers)), "/proc")
 
 
@@ -131,10 +152,12 @@ def _finding(worker: LocalProcess, signs: list[Evidence], severity: Severity) ->
     return Finding(_subject(worker), title, "" if draining else REMEDY, evidence, severity, key=key)
 
 
-def _minorities(processes: list[Process], fleet: Fleet, clock: ServerTime | Missing) -> Iterator[Finding]:
+def _minorities(
+    processes: list[Process], fleet: Fleet, clock: ServerTime | Missing, thresholds: Thresholds
+) -> Iterator[Finding]:
     for process in processes:
         peers = [one for one in fleet.live if one.tag == process.tag and one.version]
-        if not process.version or process.quiet or _young(peers, clock):
+        if not process.version or process.quiet or _young(peers, clock, thresholds.of(WINDOW, tag=process.tag)):
             continue
         most, count = Counter(one.version for one in peers).most_common(1)[0]
         mine = sum(one.version == process.version for one in peers)
@@ -144,11 +167,11 @@ def _minorities(processes: list[Process], fleet: Fleet, clock: ServerTime | Miss
             yield Finding(process.subject, title, REMEDY, evidence, Severity.CRITICAL.milder, key="version")
 
 
-def _young(peers: list[Process], clock: ServerTime | Missing) -> bool:
+def _young(peers: list[Process], clock: ServerTime | Missing, window_s: float) -> bool:
     """Whether a deploy may be going on: somebody has just started."""
     if not isinstance(clock, ServerTime):
         return True
-    return any(one.started_at is not None and clock.now - one.started_at < WINDOW for one in peers)
+    return any(one.started_at is not None and clock.now - one.started_at < window_s for one in peers)
 
 
 def _older(one: str, other: str) -> bool:

@@ -3,7 +3,13 @@
 ## Why it hurts
 Jobs are accepted and never run. Nothing complains: pushes succeed, queues grow, schedules and retries stand still.
 
+In the log: nothing new. The last worker's ends with `Bye!` where somebody stopped it, and in the middle where it was
+killed.
+
 ## How it is found
+Formula: live = members of processes whose beat is younger than 60 s; live = 0 is critical if anything waits or is
+overdue, else high
+
 No member of `processes` has a record whose beat is younger than 60 seconds, by Redis' own clock, while jobs wait in a
 queue or are overdue in `schedule` or `retry`. Where nothing waits yet, it is a warning.
 
@@ -16,6 +22,10 @@ that started less than 15 seconds ago.
 
 ## How to fix
 Start a worker with the same Redis URL, database and namespace as the clients; then find out why the last one ended.
+
+Risk: all that waited runs at once: databases and services behind the jobs get a burst. Start with a low concurrency.
+
+Undo: TERM, which gives jobs that are not done back to their queues.
 
 ## Unknown when
 The process records or queues may not be read, or there are too many members to look at them all.
@@ -36,18 +46,30 @@ from kiqdoctor.doctor import (
     Queues,
     ServerTime,
     Severity,
+    Threshold,
+    Thresholds,
     Unknown,
     Verdict,
     check,
 )
 
-BOOTING = 15.0  # seconds
+BOOTING = Threshold(
+    name="booting-s",
+    default=15,
+    unit="s",
+    meaning="A worker of this host that started within this time is given time to beat.",
+    source="a worker's first beat comes within one interval of 5 or 10 seconds after its start",
+)
 REMEDY = "Start a worker on this Redis, database and namespace, and find out why the last one ended."
 
 
-@check("PRO001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002"))
+@check("PRO001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002"), thresholds=(BOOTING,))
 def no_live_worker(
-    fleet: Fleet, queues: Queues, local: LocalProcesses | Missing, clock: ServerTime | Missing
+    fleet: Fleet,
+    queues: Queues,
+    local: LocalProcesses | Missing,
+    clock: ServerTime | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     if fleet.live:
         yield Evidence("live processes", str(len(fleet.live)), "processes, beat")
@@ -56,7 +78,7 @@ def no_live_worker(
     if unreadable or fleet.partial:
         reason = fleet.partial or f"{len(unreadable)} process records cannot be read: {unreadable[0].error}"
         yield Unknown(f"no live process among those that were read; {reason}", "readable process records")
-    elif (age := _youngest(local, clock)) is not None and age < BOOTING:
+    elif (age := _youngest(local, clock)) is not None and age < thresholds[BOOTING]:
         yield Unknown(f"a worker on this host started {age:.0f} s ago and has not beaten yet", "run it again")
     elif not queues.traces and not fleet.members:
         yield NotApplicable("no Sidekiq data lies here")

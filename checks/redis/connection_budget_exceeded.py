@@ -4,12 +4,15 @@
 Pools fill under load and at deploys, not on a quiet day: the limit is met at the worst moment, and then web and
 workers fail together (RED002).
 
+In the log: nothing before the limit is met, and then RED002's `ERR max number of clients reached` on both sides.
+
 ## How it is found
-`W = sum over worker processes of (threads + k) + web and others`, against the limit `L`. `k` is what Sidekiq opens
-beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S` in the configuration makes every pool S, and there is
+Formula: W = surge * sum over worker processes of (threads + k) + web and others; W > L is high, W > SAFE * L is medium
+
+W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S` in the configuration makes every pool S, and there is
 one pool up to 6.5, one a capsule and one more from 7.0 on. Processes are those that are alive now and those that
 the deployment's files ask for, whichever needs more. Web and others are what the files say, or else what is
-connected now beside the workers. A deploy that surges doubles the workers. `W > L` fails, `W > 0.9 * L` warns.
+connected now beside the workers. A deploy that surges doubles the workers (surge = 2).
 
 ## When it is wrong
 Pools are lazy: W is the peak, not what is seen on a quiet day. Connections that jobs open by themselves are not in
@@ -21,11 +24,18 @@ it.
 ## How to fix
 Set the concurrency that the remedy prints, or raise the limit to the number there; both leave this check green.
 
+Risk: a lower concurrency makes queues longer, and a higher limit takes memory and file descriptors of the server. Where
+a pool is made smaller than its threads need, jobs wait in `ConnectionPool::TimeoutError`.
+
+Undo: the old numbers, which the evidence shows; workers take them at their next start.
+
 ## Unknown when
 The limit is hidden (--redis-limit N), or the number of processes or of web connections cannot be told.
 
 ## Source
 lib/sidekiq/config.rb, capsule.rb and redis_connection.rb, tag by tag; Redis' clients documentation.
+
+- OURS: connections that our own runtime opens beside its threads: fetching, heartbeat, poller, control.
 """
 
 from collections.abc import Iterator
@@ -48,12 +58,22 @@ from kiqdoctor.doctor import (
     Refused,
     Server,
     Severity,
+    Threshold,
+    Thresholds,
     Unknown,
     Verdict,
     check,
 )
 
-SAFE = 0.9  # of the limit: a console and the doctor want in too
+SAFE = Threshold(
+    name="safe",
+    default=0.9,
+    unit="of the limit",
+    meaning="A fleet that can open more than this share of the limit is near it.",
+    source="ours: a console and the doctor want in too",
+    least=0.1,
+    most=1.0,
+)
 OURS = 5  # fetching, heartbeat, poller, control: beside our runtime's threads
 
 
@@ -72,7 +92,7 @@ class Worker:
         return self.fixed if self.fixed is not None else self.threads + self.beside
 
 
-@check("RED003", severity=Severity.HIGH, caused_by=("RED001",))
+@check("RED003", severity=Severity.HIGH, caused_by=("RED001",), thresholds=(SAFE,))
 def connection_budget_exceeded(
     limit: ClientLimit | Missing,
     fleet: Fleet | Missing,
@@ -80,6 +100,7 @@ def connection_budget_exceeded(
     deployment: Deployment | Missing,
     packages: Packages | Missing,
     settings: RedisSettings | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     version = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
     size = _size(settings)
@@ -101,8 +122,9 @@ def connection_budget_exceeded(
         return
     need = total + (others[0] if others else 0)
     evidence += (Evidence("limit", str(limit.limit), limit.source),)
-    if need > SAFE * limit.limit:
-        yield _finding(workers, surge, need - total, need, limit, evidence)
+    safe = thresholds[SAFE]
+    if need > safe * limit.limit:
+        yield _finding(workers, surge, need - total, need, limit, safe, evidence)
     elif gaps:
         yield Unknown(f"at least {need} of {limit.limit}; {gaps}", "say it in the files, or examine the live fleet")
     elif others is None:
@@ -218,24 +240,30 @@ def _shown_others(others: tuple[int, str] | None) -> Iterator[Evidence]:
 
 
 def _finding(
-    workers: list[Worker], surge: int, others: int, need: int, limit: ClientLimit, evidence: tuple[Evidence, ...]
+    workers: list[Worker],
+    surge: int,
+    others: int,
+    need: int,
+    limit: ClientLimit,
+    safe: float,
+    evidence: tuple[Evidence, ...],
 ) -> Finding:
     over = need > limit.limit
-    raise_to = ceil(need / SAFE)
+    raise_to = ceil(need / safe)
     title = f"Redis accepts {limit.limit} clients; this fleet can open {need}"
     return Finding(
         "redis",
-        title if over else f"{title}, which leaves less than a tenth",
-        f"{_advice(workers, surge, others, limit.limit)}aise the limit to {raise_to}.",
+        title if over else f"{title}, which leaves less than {1 - safe:.0%}",
+        f"{_advice(workers, surge, others, safe * limit.limit)}aise the limit to {raise_to}.",
         evidence,
         Severity.HIGH if over else Severity.HIGH.milder,
         related=("RED002",),
     )
 
 
-def _advice(workers: list[Worker], surge: int, others: int, limit: int) -> str:
+def _advice(workers: list[Worker], surge: int, others: int, safe: float) -> str:
     """The largest concurrency that leaves this check green, up to the word before "aise the limit"."""
-    room = SAFE * limit - others
+    room = safe - others
     if any(one.fixed is not None for one in workers):
         return f"Lower `size` so that the workers' pools stay within {max(0, floor(room / surge))} connections, or r"
     threads = floor((room / surge - sum(one.beside for one in workers)) / len(workers))

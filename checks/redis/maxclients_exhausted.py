@@ -4,7 +4,13 @@
 Each further connection is refused with `ERR max number of clients reached`: workers that restart do not come back,
 web processes fail to enqueue, and the doctor itself may be shut out.
 
+In the log: `ERR max number of clients reached`, from workers while they boot or reconnect, and from web processes when
+they push.
+
 ## How it is found
+Formula: fails if our connection was refused, or if rejected_connections rose within the window (critical), or if
+connected_clients >= NEAR * limit (high)
+
 `refused`: our own connection was refused with that text, or `rejected_connections` rose between two readings.
 `near`: `connected_clients >= 0.9 * limit`, where the limit is the smaller of `maxclients` and `--redis-limit`.
 
@@ -16,6 +22,11 @@ web processes fail to enqueue, and the doctor itself may be shut out.
 
 ## How to fix
 Lower the concurrency or the pools, run fewer processes, or raise the limit; RED003 prints numbers that fit.
+
+Risk: `CONFIG SET maxclients` takes file descriptors: Redis refuses what the process's `ulimit -n` does not hold, and
+client buffers take memory. A lower concurrency makes queues longer.
+
+Undo: `CONFIG SET maxclients` with the old number, which the evidence shows; the old concurrency.
 
 ## Unknown when
 The server hides its limit and INFO, and refused nobody while we looked.
@@ -36,23 +47,34 @@ from kiqdoctor.doctor import (
     Missing,
     Server,
     Severity,
+    Threshold,
+    Thresholds,
     Twice,
     Unknown,
     Verdict,
     check,
 )
 
-NEAR = 0.9  # of the limit
+NEAR = Threshold(
+    name="near",
+    default=0.9,
+    unit="of the limit",
+    meaning="At this share of the limit the client slots are as good as taken.",
+    source="ours: the last tenth is what a deploy, a console and the doctor need",
+    least=0.1,
+    most=1.0,
+)
 REMEDY = "Lower concurrency or pool sizes, run fewer processes, or raise the limit; RED003 prints numbers that fit."
 
 
-@check("RED002", severity=Severity.CRITICAL)
+@check("RED002", severity=Severity.CRITICAL, thresholds=(NEAR,))
 def maxclients_exhausted(
     connection: Connection,
     server: Server | Missing,
     servers: Twice[Server] | Missing,
     limit: ClientLimit | Missing,
     clients: Clients | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     if connection.failed_step == "limit":
         evidence = (Evidence("error", connection.error, "connecting"),)
@@ -66,7 +88,7 @@ def maxclients_exhausted(
     seen = tuple(_seen(used, rejected, limit, clients))
     if rise:
         yield Finding("redis", f"Redis refused {rise} clients while we looked", REMEDY, seen)
-    elif isinstance(limit, ClientLimit) and used is not None and used >= NEAR * limit.limit:
+    elif isinstance(limit, ClientLimit) and used is not None and used >= thresholds[NEAR] * limit.limit:
         title = f"{used} of {limit.limit} client slots are taken"
         yield Finding("redis", title, REMEDY, seen, Severity.CRITICAL.milder, key="near")
     elif not isinstance(limit, ClientLimit) or used is None:

@@ -3,7 +3,13 @@
 ## Why it hurts
 Every push fails in the face of a user, every worker stands still, and nothing else in this report can be trusted.
 
+In the log: `Error fetching job: Connection refused` from each worker, once, and when it is over `Redis is online,
+12.3 sec downtime`; web requests end in `RedisClient::CannotConnectError` or `redis.exceptions.ConnectionError`.
+
 ## How it is found
+Formula: fails if a step of dns, tcp, tls, auth, ping, select failed; or if loading = 1 and
+uptime_in_seconds > SLOW_LOAD; or if role = replica and master_link_status = down
+
 The connection is made step by step: the name is resolved, the socket opened, TLS agreed, the user authenticated, PING
 answered, the database selected. Three tries, a second apart, where a restart would explain the failure. A server that
 answers, but has been loading its data for more than 30 seconds, or is a replica whose link to its primary is down, is
@@ -19,6 +25,11 @@ A server that refuses for want of client slots is reachable: that is RED002.
 Mend the step that is named: the host name, the port and firewall, the certificate, the user or password. Workers try
 again each second; they need no restart.
 
+Risk: none in correcting an address. A primary that is started with an empty disk makes its replicas empty too: look at
+its data before it is started.
+
+Undo: put the old address, certificate or user back.
+
 ## Unknown when
 Nobody named a Redis, and none listens at the default address.
 
@@ -28,9 +39,27 @@ Sidekiq's processor retries each second (lib/sidekiq/processor.rb); INFO persist
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Connection, Evidence, Finding, Missing, Server, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import (
+    Connection,
+    Evidence,
+    Finding,
+    Missing,
+    Server,
+    Severity,
+    Threshold,
+    Thresholds,
+    Unknown,
+    Verdict,
+    check,
+)
 
-SLOW_LOAD = 30  # seconds
+SLOW_LOAD = Threshold(
+    name="slow-load-s",
+    default=30,
+    unit="s",
+    meaning="Loading its data for longer than this, Redis counts as unreachable.",
+    source="ours: a restart that takes longer is one that people notice",
+)
 
 REMEDIES = {
     "dns": "Correct the host name in the URL, or the resolver of this host.",
@@ -43,8 +72,8 @@ REMEDIES = {
 }
 
 
-@check("RED001", severity=Severity.CRITICAL)
-def redis_unreachable(connection: Connection, server: Server | Missing) -> Iterator[Verdict]:
+@check("RED001", severity=Severity.CRITICAL, thresholds=(SLOW_LOAD,))
+def redis_unreachable(connection: Connection, server: Server | Missing, thresholds: Thresholds) -> Iterator[Verdict]:
     step = connection.failed_step
     address = Evidence("address", connection.url)
     if step == "limit":
@@ -64,12 +93,12 @@ def redis_unreachable(connection: Connection, server: Server | Missing) -> Itera
     else:
         yield address
         if isinstance(server, Server):
-            yield from _unready(server)
+            yield from _unready(server, thresholds[SLOW_LOAD])
 
 
-def _unready(server: Server) -> Iterator[Verdict]:
+def _unready(server: Server, slow_s: float) -> Iterator[Verdict]:
     seconds = _loading_for(server)
-    if server.info.get("loading") == "1" and seconds > SLOW_LOAD:
+    if server.info.get("loading") == "1" and seconds > slow_s:
         yield Finding(
             "redis",
             f"Redis has been loading its data for {seconds} s and refuses commands meanwhile",

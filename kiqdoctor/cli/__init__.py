@@ -11,11 +11,15 @@ from kiqdoctor import __version__
 COMMANDS = {
     "check": "check",
     "demo": "demo",
+    "diff": "diff",
     "dump": "dump",
     "explain": "explain",
     "gate": "gate",
+    "init": "init",
     "list": "list",
+    "new": "new",
     "record": "record",
+    "serve": "serve",
     "work": "work",
 }
 

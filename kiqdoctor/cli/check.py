@@ -6,12 +6,13 @@ from typing import Any
 import click
 
 from kiqdoctor.cli import options as words
+from kiqdoctor.cli.configured import Configured
 from kiqdoctor.cli.examination import examination, planned
 from kiqdoctor.cli.output import colour, further, rendered, write
 from kiqdoctor.doctor.plan import Plan
 
 
-@click.command("check")
+@click.command("check", cls=Configured)
 @words.examination
 @words.judgement
 @words.rendering

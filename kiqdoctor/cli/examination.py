@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from kiqdoctor import __version__
+from kiqdoctor.cli.config import Configuration
+from kiqdoctor.cli.decisions import decided
 from kiqdoctor.cli.options import Options
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import (
@@ -22,7 +24,7 @@ from kiqdoctor.connection import (
     UrlError,
     resolve_url,
 )
-from kiqdoctor.doctor import pack, probes
+from kiqdoctor.doctor import baseline, pack, probes
 from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
@@ -33,9 +35,8 @@ from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.probes.door import ClosedDoor, Door
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
-from kiqdoctor.doctor.report import Cost, Report, Target
+from kiqdoctor.doctor.report import Cost, Report, Result, Target
 from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
-from kiqdoctor.doctor.suppressions import BaselineError, read, suppress, write
 from kiqdoctor.doctor.tools import Application, Host, Redis, Settings
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
@@ -57,10 +58,21 @@ def planned(options: Options) -> Plan:
         click.UsageError: a selector that fits no check.
     """
     checks, readers = every_check(options.checks), probes.every()
-    for selector in (*options.select, *options.ignore, *options.require):
-        if not any(matches(check, selector) for check in checks):
-            raise click.UsageError(f"no check has the id, prefix, name or category {selector!r}; see `kiqdoctor list`")
-    return plan([check for check in checks if _selected(check, options, readers)], readers)
+    _, suppressions = decided(options.configuration, checks, readers, options.path)
+    for key, selectors in (("select", options.select), ("ignore", options.ignore), ("require", options.require)):
+        for selector in selectors:
+            if not any(matches(check, selector) for check in checks):
+                raise _unmatched(options.configuration, key, selector)
+    premises = [kind for one in suppressions if one.premise for kind in one.premise.kinds]
+    return plan([check for check in checks if _selected(check, options, readers)], readers, premises)
+
+
+def _unmatched(configuration: Configuration, key: str, selector: str) -> click.UsageError:
+    """Where the file says it, its line is told."""
+    text = f"no check has the id, prefix, name or category {selector!r}; see `kiqdoctor list`"
+    if selector in ",".join(configuration.words(key)):
+        return configuration.error(text, key)
+    return click.UsageError(text)
 
 
 def _selected(check: Check, options: Options, readers: Sequence[Probe]) -> bool:
@@ -84,18 +96,27 @@ class Examined:
 
 
 def examination(options: Options, clock: Clock = SYSTEM) -> Report:
-    """The whole way from options to report; writes the recording if one was asked for."""
+    """The whole way from options to report; writes the recording and the baseline if they were asked for."""
     chosen = planned(options)
+    known = _known(options.baseline)
+    old = _known(options.write_baseline) if options.write_baseline and options.write_baseline.exists() else None
     began = clock.monotonic()
     started_at = clock.now()
     with ExitStack() as stack:
         examined = replayed(options) if options.replay else stack.enter_context(looked(options, chosen, clock))
     if options.record:
         save(examined.recording, options.record)
-    known = _known(options.baseline)
-    results = suppress(link(examine(chosen.checks, examined.recording.snapshot, clock)), known)
+    results = judged(options, chosen.checks, examined.recording.snapshot, clock)
+    notes = list(examined.notes)
     if options.write_baseline:
-        _write(options.write_baseline, write(results))
+        revised = baseline.revise(old, results, grow=options.allow_grow)
+        _write(options.write_baseline, baseline.write(revised.fingerprints))
+        notes.append(revised.said(str(options.write_baseline)))
+    elif healed := baseline.gone(known, results):
+        notes.append(
+            f"{len(healed)} of the baseline's findings healed; --write-baseline {options.baseline} removes them"
+        )
+    results = baseline.suppress(results, known, new_only=options.new_only)
     status = exit_status(results, fail_on=options.fail_on, required=options.require, unreachable=examined.unreachable)
     return Report(
         version=__version__,
@@ -105,8 +126,15 @@ def examination(options: Options, clock: Clock = SYSTEM) -> Report:
         results=results,
         exit_status=int(status),
         cost=examined.recording.cost,
-        notes=examined.notes,
+        notes=tuple(notes),
     )
+
+
+def judged(options: Options, checks: Sequence[Check], snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
+    """What these checks make of a snapshot, with the numbers and the suppressions of the configuration."""
+    everything = every_check(options.checks)
+    thresholds, suppressions = decided(options.configuration, everything, probes.every(), options.path)
+    return link(examine(checks, snapshot, clock, thresholds, suppressions))
 
 
 @contextmanager
@@ -131,7 +159,7 @@ def looked(options: Options, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         given: dict[type, Any] = {}
         address, bill = None, Bill()
         if reads_redis:
-            address = _address(redis_url, environ)
+            address = _address(redis_url, environ, options.configured_redis)
             connection, outcome = connect(address, clock)
             if connection is not None:
                 stack.callback(connection.close)
@@ -159,9 +187,11 @@ def looked(options: Options, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         )
 
 
-def _address(option: str | None, environ: Mapping[str, str]) -> Address:
+def _address(option: str | None, environ: Mapping[str, str], configured: str | None) -> Address:
+    """The environment's address goes before the configuration's."""
     try:
-        return resolve_url(option, environ)
+        address = resolve_url(option, environ)
+        return address if address.named or not configured else resolve_url(configured, {})
     except UrlError as error:
         raise click.UsageError(str(error)) from None
 
@@ -227,8 +257,10 @@ def _known(file: Path | None) -> frozenset[str]:
     if file is None:
         return frozenset()
     try:
-        return read(file.read_bytes())
-    except (BaselineError, OSError) as error:
+        return baseline.read(file.read_bytes())
+    except OSError as error:
+        raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
+    except baseline.BaselineError as error:
         raise click.UsageError(f"{file}: {error}") from None
 
 

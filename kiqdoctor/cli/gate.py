@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from kiqdoctor.cli import options as words
+from kiqdoctor.cli.configured import Configured
 from kiqdoctor.cli.examination import examination
 from kiqdoctor.cli.options import Options
 from kiqdoctor.cli.output import further, rendered, write
@@ -40,7 +41,7 @@ SYSTEMS: Final = (
 )
 
 
-@click.command("gate")
+@click.command("gate", cls=Configured)
 @words.examination
 @words.judgement
 @words.rendering

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from kiqdoctor.cli import configured
+from kiqdoctor.cli.config import NO_CONFIGURATION, Configuration
+from kiqdoctor.cli.forms import Form
 from kiqdoctor.doctor.verdict import Severity
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,8 +39,12 @@ class Options:
     show_args: bool = False
     baseline: Path | None = None
     write_baseline: Path | None = None
+    allow_grow: bool = False
+    new_only: bool = False
     record: Path | None = None
     replay: Path | None = None
+    configured_redis: str | None = None  # of the configuration file: the environment goes before it
+    configuration: Configuration = NO_CONFIGURATION
 
 
 def examination(command: Command) -> Command:
@@ -76,10 +84,11 @@ _EXAMINATION = (
     click.option("--live", is_flag=True, help="Only what reads Redis and processes."),
     click.option("--for", "window", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Sample that long."),
     click.option("--show-args", is_flag=True, help="Show job arguments (masked by default)."),
+    *configured.OPTIONS,
 )
 FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "prometheus", "html", "markdown")
 _RENDERING = (
-    click.option("--format", "form", type=click.Choice(FORMATS), default=None, help="How to print it (default: text)."),
+    click.option("--format", "form", type=Form(FORMATS), default=None, help="How to print it (default: text)."),
     click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write it there."),
     click.option("--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run."),
     click.option("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too."),
@@ -103,12 +112,19 @@ _JUDGEMENT = (
         "--write-baseline",
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Write what was found as a baseline; the exit status stays as it is.",
+        help="Write what was found as a baseline, or remove from an existing one what healed.",
     ),
+    click.option("--allow-grow", is_flag=True, help="Let --write-baseline add new findings to an existing baseline."),
+    click.option("--new-only", is_flag=True, help="Show people only what the baseline does not know."),
     click.option(
         "--record", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Save what was examined."
     ),
-    click.option("--replay", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)),
+    click.option(
+        "--replay",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Judge a saved examination in place of the real world.",
+    ),
 )
 
 
@@ -122,6 +138,11 @@ def read(words: dict[str, Any]) -> Options:
         raise click.UsageError("--static and --live exclude each other")
     if words.get("embedded") and words.get("redis"):
         raise click.UsageError("--embedded and --redis exclude each other")
+    if not isfinite(words.get("window") or 0):
+        raise click.UsageError("--for takes a number of seconds")
+    if words.get("new_only") and not words.get("baseline"):
+        raise click.UsageError("--new-only needs --baseline FILE: what is new is what it does not name")
+    configuration = words.get("configuration", NO_CONFIGURATION)
     fail_on = words.get("fail_on", "high")
     return Options(
         path=words.get("path") or _here(),
@@ -143,6 +164,10 @@ def read(words: dict[str, Any]) -> Options:
         write_baseline=words.get("write_baseline"),
         record=words.get("record"),
         replay=words.get("replay"),
+        allow_grow=bool(words.get("allow_grow")),
+        new_only=bool(words.get("new_only")),
+        configured_redis=configuration.redis,
+        configuration=configuration,
     )
 
 

@@ -8,14 +8,16 @@ from typing import cast
 
 import click
 
+from kiqdoctor.cli import forms
 from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.report import Report
 
 
 def further(text: str) -> tuple[str, Path]:
     """``FORMAT=FILE`` of ``--report``."""
     form, separator, file = text.partition("=")
-    if not separator or form not in FORMATS or not file:
+    if not separator or form not in (*FORMATS, *plugins.formats()) or not file:
         raise click.UsageError(f"--report takes FORMAT=FILE with one of {', '.join(FORMATS)}, not {text!r}")
     return form, Path(file)
 
@@ -26,6 +28,8 @@ def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool =
         from kiqdoctor.render import text
 
         return text.render(report, colour=colour, verbose=verbose)
+    if form not in FORMATS:
+        return forms.rendered(report, form)
     return cast("str", import_module(f"kiqdoctor.render.{form}").render(report))
 
 

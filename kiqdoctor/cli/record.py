@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from kiqdoctor.cli import options as words
+from kiqdoctor.cli.configured import Configured
 from kiqdoctor.cli.examination import examination
 
 
-@click.command("record")
+@click.command("record", cls=Configured)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @words.examination
 def command(file: Path, **rest: Any) -> int:

@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -10,9 +11,18 @@ from pathlib import Path
 import click
 
 from kiqdoctor import __version__
+from kiqdoctor.cli.config import Configuration
+from kiqdoctor.cli.configured import OPTIONS, Configured
 
 
-@click.command("work")
+def with_configuration(command: Callable[..., int]) -> Callable[..., int]:
+    """``--config`` and ``--isolated``, as every command that reads the file has them."""
+    for option in OPTIONS:
+        command = option(command)
+    return command
+
+
+@click.command("work", cls=Configured)
 @click.argument("modules", nargs=-1, required=True, metavar="MODULE...")
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 1000), default=5, show_default=True, help="Processor threads."
@@ -26,6 +36,7 @@ from kiqdoctor import __version__
 @click.option("-e", "--environment", default="", help="Name of the environment, for your own code (APP_ENV).")
 @click.option("--health", metavar="[HOST:]PORT", help="Serve /livez, /readyz and /metrics there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@with_configuration
 @click.option("--tag", default="", help="Shown in the process list; default: the directory's name.")
 def command(
     *,
@@ -41,6 +52,8 @@ def command(
     health: str | None,
     log_format: str,
     tag: str,
+    configuration: Configuration,
+    **_files: object,
 ) -> int:
     """Import every MODULE, then run the jobs that they define."""
     from kiqdoctor.connection import UrlError
@@ -57,7 +70,7 @@ def command(
             chosen = Capsule("default", concurrency, parse_queues(queues))
             if health:
                 _checked_bind(health)
-            url = _embedded(stack) if embedded else redis
+            url = _embedded(stack) if embedded else redis or _from_file(configuration)
             config.override(redis=url, namespace=namespace)
         except (ValueError, UrlError) as error:
             raise click.UsageError(str(error)) from None
@@ -92,6 +105,13 @@ def _embedded(stack: ExitStack) -> str:
         raise click.UsageError(str(error)) from None
     click.echo(server.line, err=True)
     return server.url
+
+
+def _from_file(configuration: Configuration) -> str | None:
+    """The file's address, where the environment names none."""
+    from kiqdoctor.connection import resolve_url
+
+    return None if resolve_url(None, os.environ).named else configuration.redis
 
 
 def _checked_bind(text: str) -> None:

@@ -33,6 +33,8 @@ from kiqdoctor.doctor.facts.queues import (
 )
 from kiqdoctor.doctor.facts.redis import Client, ClientLimit, Clients, Connection, Server, ServerTime
 from kiqdoctor.doctor.facts.source import Job, Source, Use
+from kiqdoctor.doctor.facts.suppressions import Fate, Suppressed, Suppressions
+from kiqdoctor.doctor.facts.thresholds import Threshold, Thresholds
 from kiqdoctor.doctor.snapshot import Absent, Missing, Refused
 from kiqdoctor.doctor.verdict import (
     Evidence,
@@ -59,6 +61,7 @@ __all__ = [
     "Deployment",
     "Evidence",
     "Extension",
+    "Fate",
     "Finding",
     "Fleet",
     "Foreign",
@@ -90,6 +93,10 @@ __all__ = [
     "ServerTime",
     "Severity",
     "Source",
+    "Suppressed",
+    "Suppressions",
+    "Threshold",
+    "Thresholds",
     "Twice",
     "Unknown",
     "Use",

@@ -1,15 +1,20 @@
 """Runs a plan's probes, each under its deadline, into a snapshot. The live and the file probes go side by side."""
 
 import threading
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.check import Need
+from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.doctor.probe import AbsenceError, Probe, RefusalError
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
+
+
+_LEFT_BEHIND: "weakref.WeakKeyDictionary[Callable[..., Any], threading.Thread]" = weakref.WeakKeyDictionary()
 
 
 @dataclass
@@ -73,12 +78,20 @@ def _lane(probes: list[Probe], tools: Mapping[type, Any], readings: _Readings, c
 
 
 def _within_deadline(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
-    """The probe's fact; a probe that does not end in time is left behind in its daemon thread."""
+    """The probe's fact; a probe that does not end in time is left behind in its daemon thread.
+
+    One that still hangs from an earlier examination of this process is not started again beside it.
+    """
+    if (stuck := _LEFT_BEHIND.get(probe.read)) is not None and stuck.is_alive():
+        return Refused(f"{probe.name} crashed: it hangs since an earlier examination", "restart the doctor")
     box: list[Any] = []
     thread = threading.Thread(target=lambda: box.append(_run(probe, tools, readings)), daemon=True)
     thread.start()
     thread.join(probe.deadline_s)
-    return box[0] if box else Refused(f"{probe.name} did not finish within {probe.deadline_s:g} s", "run it again")
+    if box:
+        return box[0]
+    _LEFT_BEHIND[probe.read] = thread
+    return Refused(f"{probe.name} crashed: it did not finish within {probe.deadline_s:g} s", "run it again")
 
 
 def _run(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
@@ -89,13 +102,21 @@ def _run(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
             return value
         arguments[need.name] = value
     try:
-        return probe.read(**arguments)
+        value = probe.read(**arguments)
     except RefusalError as error:
         return error.refused
     except AbsenceError as error:
         return Absent(str(error))
-    except Exception as error:  # noqa: BLE001 - the seam where a crash becomes a refusal with its reason
-        return Refused(f"{probe.name} crashed: {type(error).__name__}: {error}", "report it as a fault of kiqdoctor")
+    except BaseException as error:  # noqa: BLE001 - the seam where a crash becomes a refusal with its reason
+        return _crashed(probe, said(error))
+    if not isinstance(value, probe.fact):
+        return _crashed(probe, f"it read a {type(value).__name__}, not a {probe.fact.__name__}")
+    return value
+
+
+def _crashed(probe: Probe, why: str) -> Refused:
+    whose = probe.read.__module__.partition(".")[0]
+    return Refused(f"{probe.name} crashed: {why}", f"report it as a fault of {whose}")
 
 
 def _argument(need: Need, tools: Mapping[type, Any], readings: _Readings, seconds: float) -> Any | Missing:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from kiqdoctor.doctor.facts.thresholds import Threshold
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.verdict import Severity, Verdict
 
@@ -34,7 +35,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A registered check; ``caused_by`` names checks whose findings explain this one's."""
+    """A registered check; ``caused_by`` names checks whose findings explain this one's.
+
+    ``thresholds`` are the numbers that a configuration may turn: it takes them as the fact ``Thresholds``. ``origin``
+    names the plug-in that brought it, "" for our own.
+    """
 
     id: str
     name: str
@@ -45,6 +50,8 @@ class Check:
     page: str
     preview: bool = False
     caused_by: tuple[str, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    origin: str = ""
 
     @property
     def title(self) -> str:
@@ -61,6 +68,7 @@ def check(
     severity: Severity,
     preview: bool = False,
     caused_by: tuple[str, ...] = (),
+    thresholds: tuple[Threshold, ...] = (),
 ) -> Callable[[Callable[..., Iterable[Verdict]]], Check]:
     """Make a check of a generator whose annotations name the facts it judges. Its module's docstring is its page."""
 
@@ -76,6 +84,7 @@ def check(
             page=inspect.cleandoc((module.__doc__ if module else None) or ""),
             preview=preview,
             caused_by=caused_by,
+            thresholds=thresholds,
         )
 
     return register

@@ -8,6 +8,7 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.examine import examine
 from kiqdoctor.doctor.pack import load
+from kiqdoctor.doctor.page import Page, page
 from kiqdoctor.doctor.report import Result
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -17,14 +18,29 @@ def _checks(folders: tuple[Path, ...]) -> tuple[Check, ...]:
     return load(folders)
 
 
+def _chosen(check: str, folders: Sequence[Path]) -> Check:
+    chosen = [one for one in _checks(tuple(folders)) if check in {one.id, one.name}]
+    if not chosen:
+        raise LookupError(f"no check is called {check!r}")
+    return chosen[0]
+
+
 def diagnose(check: str, snapshot: Snapshot, folders: Sequence[Path] = ()) -> Result:
     """The check's result on these facts.
 
     Raises:
         LookupError: no check has this id or name.
     """
-    chosen = [one for one in _checks(tuple(folders)) if check in {one.id, one.name}]
-    if not chosen:
-        raise LookupError(f"no check is called {check!r}")
-    [result] = examine(chosen, snapshot, SYSTEM)
+    [result] = examine([_chosen(check, folders)], snapshot, SYSTEM)
     return result
+
+
+def page_of(check: str, folders: Sequence[Path] = ()) -> Page:
+    """The check's own page, which says in ``gaps`` what is missing in it.
+
+    Raises:
+        LookupError: no check has this id or name.
+    """
+    from kiqdoctor.doctor import probes
+
+    return page(_chosen(check, folders), _checks(tuple(folders)), probes.every())

@@ -1,21 +1,43 @@
-"""Snapshot + checks -> results. A crash in a check is an unknown; the others go on."""
+"""Snapshot + checks + what people decided -> results. A crash in a check is an unknown; the others go on."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.check import Check, Need, Twice
 from kiqdoctor.doctor.facts.coverage import Coverage, Gap
+from kiqdoctor.doctor.facts.suppressions import Suppressions
+from kiqdoctor.doctor.facts.thresholds import Thresholds, Turned
+from kiqdoctor.doctor.judging import called
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
+from kiqdoctor.doctor.suppressions import Suppression, apply
 from kiqdoctor.doctor.verdict import Evidence, Finding, NotApplicable, Unknown, Verdict
 
+NOTHING_TURNED = Thresholds()
 
-def examine(checks: Sequence[Check], snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
-    """Judge every check, in the order of their ids."""
+
+def examine(
+    checks: Sequence[Check],
+    snapshot: Snapshot,
+    clock: Clock,
+    thresholds: Thresholds = NOTHING_TURNED,
+    suppressions: Sequence[Suppression] = (),
+) -> tuple[Result, ...]:
+    """Judge every check, in the order of their ids; those that judge the suppressions themselves come last.
+
+    A fact of the engine's own that the snapshot already holds is taken as it is.
+    """
     coverage = Reading(covered(checks, snapshot), "coverage")
-    whole = Snapshot({**snapshot.readings, Coverage: coverage}, snapshot.later, snapshot.window_s)
-    return tuple(judge(check, whole, clock) for check in sorted(checks, key=lambda check: check.id))
+    own = {Thresholds: Reading(thresholds), **snapshot.readings, Coverage: coverage}
+    whole = Snapshot(own, snapshot.later, snapshot.window_s)
+    last = [check for check in checks if any(need.kind is Suppressions for need in check.needs)]
+    first = [judge(check, whole, clock) for check in checks if check not in last]
+    results, fates = apply(suppressions, first, whole, clock.now())
+    known = Snapshot({Suppressions: Reading(fates), **whole.readings}, whole.later, whole.window_s)
+    results += tuple(judge(check, known, clock) for check in last)
+    return tuple(sorted(results, key=lambda result: result.check.id))
 
 
 def covered(checks: Iterable[Check], snapshot: Snapshot) -> Coverage:
@@ -40,7 +62,8 @@ def judge(check: Check, snapshot: Snapshot, clock: Clock) -> Result:
     began = clock.monotonic()
     verdicts = _verdicts(check, snapshot)
     took_ms = (clock.monotonic() - began) * 1000
-    findings = tuple(_reported(check, one) for one in verdicts if isinstance(one, Finding))
+    turned = _turned(check, snapshot)
+    findings = tuple(_reported(check, one, turned) for one in verdicts if isinstance(one, Finding))
     evidence = tuple(one for one in verdicts if isinstance(one, Evidence))
     unknown = [one for one in verdicts if isinstance(one, Unknown)]
     not_applicable = [one for one in verdicts if isinstance(one, NotApplicable)]
@@ -55,7 +78,25 @@ def judge(check: Check, snapshot: Snapshot, clock: Clock) -> Result:
     )
     reasons = [_reason(one) for one in unknown] or [one.reason for one in not_applicable]
     reason = "; ".join(dict.fromkeys(reasons)) or None
+    if outcome is Outcome.PASS:
+        evidence += tuple(_shown(check, one) for one in turned.turned)
     return Result(check, outcome, reason if outcome is not Outcome.PASS else None, took_ms, evidence, findings)
+
+
+def _turned(check: Check, snapshot: Snapshot) -> Thresholds:
+    """What somebody turned for this check."""
+    found = snapshot.get(Thresholds)
+    return found.of_check(check.id) if isinstance(found, Thresholds) else NOTHING_TURNED
+
+
+def _shown(check: Check, turned: Turned) -> Evidence:
+    """A number that is not the check's own belongs to what led to the verdict."""
+    threshold = next((one for one in check.thresholds if one.name == turned.name), None)
+    only = (
+        f" for {'queue' if turned.queue else 'tag'} {turned.queue or turned.tag}" if turned.queue or turned.tag else ""
+    )
+    usual = f" {threshold.unit} (default {threshold.default:g})" if threshold else ""
+    return Evidence(f"threshold {turned.name}{only}", f"{turned.value:g}{usual}", turned.source)
 
 
 def _reason(unknown: Unknown | Refused) -> str:
@@ -66,7 +107,7 @@ def _verdicts(check: Check, snapshot: Snapshot) -> list[Verdict]:
     arguments: dict[str, Any] = {}
     missing: list[Missing] = []
     for need in check.needs:
-        value = _fact(need, snapshot)
+        value = _fact(check, need, snapshot)
         if isinstance(value, Refused | Absent) and not need.optional:
             missing.append(value)
         arguments[need.name] = value
@@ -74,13 +115,12 @@ def _verdicts(check: Check, snapshot: Snapshot) -> list[Verdict]:
         return [NotApplicable(reason) for reason in dict.fromkeys(absent)]
     if missing:
         return [Unknown(one.reason, one.unlock) for one in missing if isinstance(one, Refused)]
-    try:
-        return list(check.judge(**arguments))
-    except Exception as error:  # noqa: BLE001 - the seam where a crash becomes an unknown
-        return [Unknown(f"crashed: {type(error).__name__}: {error}", "report it as a fault of the check")]
+    return called(check, arguments)
 
 
-def _fact(need: Need, snapshot: Snapshot) -> Any:
+def _fact(check: Check, need: Need, snapshot: Snapshot) -> Any:
+    if need.kind is Thresholds:
+        return _turned(check, snapshot)
     first: Any = snapshot.get(need.kind)
     if not need.twice or isinstance(first, Refused | Absent):
         return first
@@ -88,10 +128,11 @@ def _fact(need: Need, snapshot: Snapshot) -> Any:
     return last if isinstance(last, Refused | Absent) else Twice(first, last, snapshot.window_s)
 
 
-def _reported(check: Check, finding: Finding) -> Reported:
+def _reported(check: Check, finding: Finding, turned: Thresholds) -> Reported:
     parts = (check.id, finding.subject, finding.key)
+    numbers = tuple(_shown(check, one) for one in turned.about(finding.subject))
     return Reported(
-        finding=finding,
+        finding=replace(finding, evidence=(*finding.evidence, *numbers)) if numbers else finding,
         severity=finding.severity or check.severity,
         fingerprint=":".join(part for part in parts if part),
     )

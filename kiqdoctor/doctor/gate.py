@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from enum import IntEnum
 
-from kiqdoctor.doctor.plan import matches
+from kiqdoctor.doctor.facts.coverage import Coverage
+from kiqdoctor.doctor.plan import DECIDED, matches
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.verdict import Severity
 
@@ -27,7 +28,7 @@ def exit_status(
 ) -> Status:
     """``unreachable``: a target that somebody named could not be reached or read. ``fail_on`` None: never fail."""
     counted = [result for result in results if not result.check.preview]
-    judged = any(result.outcome in {Outcome.PASS, Outcome.FAIL} for result in results)
+    judged = any(result.outcome in {Outcome.PASS, Outcome.FAIL} and not _of_itself(result) for result in results)
     failing = fail_on is not None and any(
         not one.suppressed and one.severity.rank <= fail_on.rank for result in counted for one in result.findings
     )
@@ -40,3 +41,9 @@ def exit_status(
     if failing:
         return Status.FINDINGS
     return Status.INCOMPLETE if lacking or not judged else Status.OK
+
+
+def _of_itself(result: Result) -> bool:
+    """Whether it tells of the examination only: what it missed, what people decided. That judges nothing."""
+    kinds = {need.kind for need in result.check.needs}
+    return bool(kinds) and kinds <= {Coverage, *DECIDED}

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.facts.coverage import Coverage
 from kiqdoctor.doctor.facts.redis import Connection
+from kiqdoctor.doctor.facts.suppressions import Suppressions
+from kiqdoctor.doctor.facts.thresholds import Thresholds
 from kiqdoctor.doctor.probe import Probe
 
 LIVE_GIVEN = frozenset({Connection, Coverage})
 """Facts that no probe reads: the composition root hands in the first, the engine makes the second."""
+DECIDED = frozenset({Suppressions, Thresholds})
+"""Facts about what people decided: they are there in both halves of an examination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,8 @@ class Plan:
     twice: frozenset[type] = frozenset()
 
 
-def plan(checks: Iterable[Check], probes: Sequence[Probe]) -> Plan:
-    """Union what the checks declare and order the probes."""
+def plan(checks: Iterable[Check], probes: Sequence[Probe], also: Iterable[type] = ()) -> Plan:
+    """Union what the checks declare, with the facts that suppressions depend on (``also``), and order the probes."""
     chosen = tuple(checks)
     by_fact = {probe.fact: probe for probe in probes}
     ordered: dict[type, Probe] = {}
@@ -38,6 +42,8 @@ def plan(checks: Iterable[Check], probes: Sequence[Probe]) -> Plan:
     for check in chosen:
         for need in check.needs:
             add(need.kind)
+    for kind in also:
+        add(kind)
     twice = frozenset(need.kind for check in chosen for need in check.needs if need.twice)
     return Plan(chosen, tuple(ordered.values()), twice)
 
@@ -51,10 +57,18 @@ class Sides:
 
 
 def sides(check: Check, probes: Sequence[Probe]) -> Sides:
-    """Live: it reads a Redis or processes and needs nothing else; static: the same of files. Some are both."""
+    """Live: it reads a Redis or processes and needs nothing else; static: the same of files. Some are both.
+
+    A check that judges only what people decided is judged in either half; so is one whose facts nobody reads, as when
+    a plug-in's probe is broken: it is there, and unknown.
+    """
+    if all(need.kind in DECIDED for need in check.needs):
+        return Sides(live=True, static=True)
     kinds = {probe.fact: probe.live for probe in probes}
     kinds |= dict.fromkeys(LIVE_GIVEN, True)
     declared = [(need, kinds[need.kind]) for need in check.needs if need.kind in kinds]
+    if not declared:
+        return Sides(live=True, static=True)
     required = [live for need, live in declared if not need.optional]
     return Sides(
         live=any(live for _, live in declared) and all(required),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Absent, Reading, Refused, Snapshot
@@ -63,20 +64,30 @@ def load(raw: bytes, kinds: Iterable[type]) -> Recording:
             version=str(document["version"]),
             cost=msgspec.convert(document["cost"], Cost),
         )
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordingError(f"it is not a recording: {' '.join(str(error).split())}") from None
 
 
 def _written(readings: Mapping[type, Reading]) -> dict[str, Any]:
     return {
         kind.__name__: {
-            _slot(reading.value): reading.value,
+            _slot(value): value,
             "probe": reading.probe,
             "at": reading.at,
             "took_ms": reading.took_ms,
         }
         for kind, reading in readings.items()
+        for value in (_writable(kind, reading.value),)
     }
+
+
+def _writable(kind: type, value: Any) -> Any:
+    """The fact, or that it is of a shape (a plug-in's) that no recording can keep."""
+    try:
+        msgspec.convert(msgspec.json.decode(msgspec.json.encode(value)), type(value), str_keys=True)
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        return Refused(f"{kind.__name__} cannot be recorded: {said(error)}", "examine the real thing")
+    return value
 
 
 def _slot(value: Any) -> str:

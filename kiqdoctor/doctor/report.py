@@ -40,6 +40,8 @@ class Reported:
     fingerprint: str
     suppressed: bool = False
     related: tuple[str, ...] = ()
+    justification: str = ""  # who suppressed it, why and until when; or that a baseline knows it
+    hidden: bool = False  # known, and only what is new was asked for: people are not shown it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Result:
     duration_ms: float
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[Reported, ...] = ()
+
+    @property
+    def shown(self) -> tuple[Reported, ...]:
+        """The findings that people are shown."""
+        return tuple(one for one in self.findings if not one.hidden)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,51 +1,98 @@
-"""Findings that are known: a baseline of fingerprints, read, written, and laid over results."""
+"""What people decided not to hear of for a while: each decision with reason, owner and end, laid over results."""
 
-import json
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Final
 
-from kiqdoctor.doctor.report import Result
+from kiqdoctor.doctor.facts.suppressions import Fate, Suppressed, Suppressions
+from kiqdoctor.doctor.premise import Premise, Told
+from kiqdoctor.doctor.report import Outcome, Reported, Result
+from kiqdoctor.doctor.snapshot import Snapshot
+from kiqdoctor.doctor.verdict import Location
 
-SCHEMA: Final = "kiqdoctor.baseline/1"
+DAY: Final = 86_400.0  # seconds
 
 
-class BaselineError(Exception):
-    """The file is no baseline; one line."""
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """One decision. ``check`` is an id; ``until`` is its end in epoch seconds, ``expires`` the same as written.
 
-
-def read(raw: bytes) -> frozenset[str]:
-    """The fingerprints of a baseline.
-
-    Raises:
-        BaselineError: not JSON, another schema, or something that is no fingerprint.
+    ``subject`` is a glob, ``fingerprint`` exact; "" leaves that open.
     """
-    try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise BaselineError(f"it is not JSON: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise BaselineError(f"its schema is not {SCHEMA}; `--write-baseline` writes one")
-    found = document.get("fingerprints")
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise BaselineError("`fingerprints` must be a list of strings")
-    return frozenset(found)
 
+    check: str
+    reason: str
+    owner: str
+    expires: str
+    until: float
+    subject: str = ""
+    fingerprint: str = ""
+    premise: Premise | None = None
+    source: str = ""
+    location: Location | None = None
 
-def write(results: Sequence[Result]) -> bytes:
-    """All fingerprints of these results, ordered, one a line."""
-    found = sorted({one.fingerprint for result in results for one in result.findings})
-    return (json.dumps({"schema": SCHEMA, "fingerprints": found}, indent=2) + "\n").encode()
+    @property
+    def names(self) -> str:
+        """What it is about, as it is told."""
+        return self.fingerprint or (f"{self.check}:{self.subject}" if self.subject else self.check)
 
-
-def suppress(results: Sequence[Result], fingerprints: Collection[str]) -> tuple[Result, ...]:
-    """The same results; findings with these fingerprints do not count."""
-    return tuple(
-        replace(
-            result,
-            findings=tuple(
-                replace(one, suppressed=one.suppressed or one.fingerprint in fingerprints) for one in result.findings
-            ),
+    def fits(self, result: Result, one: Reported) -> bool:
+        """Whether it is about this finding."""
+        return (
+            result.check.id == self.check
+            and self.fingerprint in {"", one.fingerprint}
+            and (not self.subject or fnmatchcase(one.finding.subject, self.subject))
         )
+
+    @property
+    def justification(self) -> str:
+        """Why a finding is silent, as reports tell it."""
+        return f"{self.reason} ({self.owner}, until {self.expires})"
+
+
+def apply(
+    decided: Sequence[Suppression], results: Sequence[Result], snapshot: Snapshot, now: float
+) -> tuple[tuple[Result, ...], Suppressions]:
+    """The results with silenced findings, and what became of each decision at ``now`` (epoch seconds)."""
+    told = [one.premise.told(snapshot) if one.premise else Told(truth=True) for one in decided]
+    holding = [one for one, what in zip(decided, told, strict=True) if now < one.until and what.truth]
+    silenced = tuple(
+        replace(result, findings=tuple(_silenced(result, one, holding) for one in result.findings))
         for result in results
+    )
+    fates = tuple(_fate(one, what, results, now) for one, what in zip(decided, told, strict=True))
+    return silenced, Suppressions(fates)
+
+
+def _silenced(result: Result, one: Reported, holding: Sequence[Suppression]) -> Reported:
+    by = next((some for some in holding if some.fits(result, one)), None)
+    return one if by is None else replace(one, suppressed=True, justification=by.justification)
+
+
+def _fate(one: Suppression, told: Told, results: Sequence[Result], now: float) -> Suppressed:
+    mine = [result for result in results if result.check.id == one.check]
+    matched = sum(one.fits(result, reported) for result in mine for reported in result.findings)
+    judged = any(result.outcome in {Outcome.PASS, Outcome.FAIL} for result in mine)
+    if now >= one.until:
+        fate = Fate.EXPIRED
+    elif told.truth is not True:
+        fate = Fate.UNTOLD if told.truth is None else Fate.REFUTED
+    elif matched:
+        fate = Fate.HOLDS
+    else:
+        fate = Fate.UNUSED if judged else Fate.UNJUDGED
+    return Suppressed(
+        check=one.check,
+        names=one.names,
+        reason=one.reason,
+        owner=one.owner,
+        expires=one.expires,
+        days_left=(one.until - now) / DAY,
+        fate=fate,
+        matched=matched,
+        condition=one.premise.text if one.premise else "",
+        told=told.shown,
+        source=one.source,
+        location=one.location,
     )

@@ -16,6 +16,8 @@ from kiqdoctor.integrations.examining import ExaminationError, Found, Judged, ex
 
 LEVELS: Final = {"critical": 50, "high": 40, "medium": 30, "low": 20, "info": 20}
 """Django's numbers of CRITICAL, ERROR, WARNING and INFO."""
+INCOMPLETE: Final = 3  # CONTRACT.md's exit status
+UNJUDGED: Final = "kiqdoctor.failed"
 FAILED: Final = 30  # WARNING: nothing was looked at
 NOT_JUDGED: Final = 20  # INFO: it fails nothing, and is told all the same
 
@@ -36,10 +38,13 @@ def run(app_configs: Sequence[Any] | None, **_: Any) -> list[Any]:
     message = import_module("django.core.checks").CheckMessage
     root = getattr(settings, "KIQDOCTOR_CHECK_PATH", None) or getattr(settings, "BASE_DIR", None) or Path.cwd()
     try:
-        results, _status = examine(str(root), [str(word) for word in getattr(settings, "KIQDOCTOR_CHECK_OPTIONS", ())])
+        results, status = examine(str(root), [str(word) for word in getattr(settings, "KIQDOCTOR_CHECK_OPTIONS", ())])
     except ExaminationError as error:
-        return [message(FAILED, f"kiqdoctor could not examine {root}: {error}", id="kiqdoctor.failed")]
-    return [message(*told[:2], hint=told[2], obj=told[3], id=f"kiqdoctor.{told[4]}") for told in _told(results)]
+        return [message(FAILED, f"kiqdoctor could not examine {root}: {error}", id=UNJUDGED)]
+    told = [message(*one[:2], hint=one[2], obj=one[3], id=f"kiqdoctor.{one[4]}") for one in _told(results)]
+    if status == INCOMPLETE:
+        told.append(message(FAILED, f"kiqdoctor could judge nothing, or not what is required, in {root}", id=UNJUDGED))
+    return told
 
 
 def _told(results: Sequence[Judged]) -> Iterator[tuple[int, str, str | None, str | None, str]]:

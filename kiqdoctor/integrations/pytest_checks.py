@@ -92,7 +92,7 @@ def tests() -> object:
         def pytest_collection_modifyitems(self, session: Any, items: list[Any]) -> None:
             """Beside whatever else is run, and before -k and -m choose."""
             collected = Collected.from_parent(session, name=COLLECTED, nodeid=COLLECTED)
-            items += list(collected.collect())
+            items += list(session.genitems(collected))
 
     return Plugin()
 

@@ -1,10 +1,14 @@
-"""The report as GitHub workflow commands: an annotation a finding, then the summary line."""
+"""The report as GitHub workflow commands: an annotation a finding, the worst first, then the summary line.
+
+GitHub shows the first ten of each kind beside the change and all of them in the log.
+"""
 
 from typing import Final
 
-from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, Severity
-from kiqdoctor.render.words import message, summary
-from kiqdoctor.text import LONG, clean
+from kiqdoctor.doctor.report import Location, Report, Reported, Result, Severity
+from kiqdoctor.render.ground import Ground
+from kiqdoctor.render.words import failing, full, summary, unknowns, worst_first
+from kiqdoctor.text import SHORT, clean
 
 COMMANDS: Final = {
     Severity.CRITICAL: "error",
@@ -13,32 +17,40 @@ COMMANDS: Final = {
     Severity.LOW: "notice",
     Severity.INFO: "notice",
 }
+PIECE: Final = 1000  # characters of a title, an evidence or a remedy: GitHub cuts an annotation at 64 KiB
+NAMED: Final = 20  # checks by name in one notice
 
 
-def render(report: Report) -> str:
-    """One line each."""
-    lines = [_annotation(result, one) for result in report.results for one in result.findings if not one.suppressed]
-    lines += [_unknown(result) for result in report.results if result.outcome is Outcome.UNKNOWN]
+def render(report: Report, ground: Ground = Ground()) -> str:  # noqa: B008 - frozen
+    """One line each; what cannot be told apart from a command by its first characters is escaped."""
+    fails = failing(report)
+    lines = [_annotation(result, one, fails, ground) for result, one in worst_first(report)]
+    lines += [_unknown(reason, results) for reason, results in unknowns(report).items()]
     return "\n".join([*lines, f"kiqdoctor: {summary(report)}", ""])
 
 
-def _annotation(result: Result, one: Reported) -> str:
-    location = one.finding.location
-    properties = {"title": f"{result.check.id} {one.severity.value}: {clean(one.finding.subject, LONG)}"}
-    if location is not None:
-        properties = {
-            "file": clean(location.path, LONG),
-            "line": str(location.line),
-            "col": str(location.column),
-            **properties,
-        }
-    spelt = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{COMMANDS[one.severity]} {spelt}::{_data(message(one))}"
+def _annotation(result: Result, one: Reported, fails: int, ground: Ground) -> str:
+    properties = {"title": f"{result.check.id} {one.severity.value}: {clean(one.finding.subject)}"}
+    if one.finding.location is not None:
+        properties = {**_where(ground.seen(one.finding.location)), **properties}
+    command = "error" if one.severity.rank <= fails and not result.check.preview else COMMANDS[one.severity]
+    return _command(command, properties, full(one, PIECE))
 
 
-def _unknown(result: Result) -> str:
-    title = _property(f"{result.check.id} unknown")
-    return f"::notice title={title}::{_data(f'{result.check.name}: {clean(result.reason or str(), LONG)}')}"
+def _where(location: Location) -> dict[str, str]:
+    return {"file": clean(location.path, PIECE), "line": str(location.line), "col": str(location.column)}
+
+
+def _unknown(reason: str, results: list[Result]) -> str:
+    names = [result.check.id for result in results]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    title = f"could not be judged: {', '.join(names[:NAMED])}{more}"
+    return _command("notice", {"title": clean(title, SHORT * 2)}, clean(reason, PIECE) or "no reason was given")
+
+
+def _command(name: str, properties: dict[str, str], text: str) -> str:
+    spelt = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{name} {spelt}::{_data(text)}"
 
 
 def _data(text: str) -> str:

@@ -1,10 +1,11 @@
-"""The report as GitLab Code Quality: one array; a finding without a file is placed at its subject's name."""
+"""The report as GitLab Code Quality: one array, an entry a finding and one for each check that could not be judged."""
 
-import hashlib
 import json
 from typing import Any, Final
 
-from kiqdoctor.doctor.report import Report, Reported, Result, Severity
+from kiqdoctor.doctor.report import Location, Outcome, Report, Reported, Result, Severity
+from kiqdoctor.render.ground import Ground
+from kiqdoctor.render.identity import hashed, identified
 from kiqdoctor.render.words import message
 from kiqdoctor.text import LONG, clean
 
@@ -17,21 +18,33 @@ SEVERITIES: Final = {
 }
 
 
-def render(report: Report) -> str:
-    """A JSON array, empty where nothing counts."""
-    found = [_entry(result, one) for result in report.results for one in result.findings if not one.suppressed]
-    return json.dumps(found, indent=2) + "\n"
+def render(report: Report, ground: Ground = Ground()) -> str:  # noqa: B008 - frozen
+    """A JSON array, ASCII only, empty where everything was judged and nothing counts."""
+    entries = [
+        _found(result, one, digest if number == 1 else hashed(f"{digest}:{number}"), ground)
+        for result, one, digest, number in identified(report)
+        if not one.suppressed
+    ]
+    entries += [_unknown(result, ground) for result in report.results if result.outcome is Outcome.UNKNOWN]
+    return json.dumps(entries, indent=2) + "\n"
 
 
-def _entry(result: Result, one: Reported) -> dict[str, Any]:
-    location = one.finding.location
+def _found(result: Result, one: Reported, fingerprint: str, ground: Ground) -> dict[str, Any]:
+    return _entry(result, message(one), SEVERITIES[one.severity], fingerprint, ground.place(one))
+
+
+def _unknown(result: Result, ground: Ground) -> dict[str, Any]:
+    """The widget compares two branches: a check that went blind is news there too."""
+    said = f"could not be judged: {clean(result.reason or 'no reason was given', LONG)}"
+    place = ground.seen(Location(ground.anchor))
+    return _entry(result, said, "info", hashed(f"{result.check.id}:unknown"), place)
+
+
+def _entry(result: Result, said: str, severity: str, fingerprint: str, place: Location) -> dict[str, Any]:
     return {
-        "description": message(one),
+        "description": f"{result.check.id}: {said}",
         "check_name": f"{result.check.id} {result.check.name}",
-        "fingerprint": hashlib.sha256(one.fingerprint.encode("utf-8", "backslashreplace")).hexdigest(),
-        "severity": SEVERITIES[one.severity],
-        "location": {
-            "path": clean(location.path if location else one.finding.subject, LONG),
-            "lines": {"begin": location.line if location else 1},
-        },
+        "fingerprint": fingerprint,
+        "severity": severity,
+        "location": {"path": clean(place.path, LONG), "lines": {"begin": place.line}},
     }

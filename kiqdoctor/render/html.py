@@ -1,119 +1,206 @@
 """The report as one self-contained page: readable without a script, on a phone, in light and dark."""
 
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, causes_first
+from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity, causes_first
+from kiqdoctor.render.charts import Bar, Part, bars, ring
 from kiqdoctor.render.json import stamp
-from kiqdoctor.render.words import place, summary
+from kiqdoctor.render.words import coverage, place, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
 STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1c1e21; --soft: #5c6370; --line: #d8dce2; --card: #ffffff; --page: #f5f6f8;
-  --critical: #a3123a; --high: #c4391d; --medium: #8a5a00; --low: #0b6477; --info: #2f5fb3; --good: #23703a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e7e9ec; --soft: #a2a9b4; --line: #363b43; --card: #1e2227;
-  --page: #14171a; --critical: #ff7b9c; --high: #ff8f73; --medium: #f0bd5b; --low: #6fd0e2; --info: #8db4ff;
-  --good: #7fd39a; } }
+:root { color-scheme: light dark; --ink: #1c1e21; --soft: #565d68; --line: #d5d9e0; --card: #fff; --page: #f4f5f7;
+  --critical: #a3123a; --high: #c2410c; --medium: #8a5a00; --low: #0b6477; --info: #2f5fb3;
+  --good: #1f7a3d; --unknown: #6d4fb0; --absent: #9aa2ae; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e7e9ec; --soft: #a6adb8; --line: #383e47; --card: #1d2126;
+  --page: #131619; --critical: #ff7b9c; --high: #ff9a6b; --medium: #f0bd5b; --low: #6fd0e2; --info: #8db4ff;
+  --good: #74d195; --unknown: #bda6f5; --absent: #5f6773; } }
+* { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.4rem; margin: .5rem 0 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-p.soft, .soft { color: var(--soft); } .bar { display: flex; height: 1.25rem; border-radius: .3rem; overflow: hidden; }
-.bar span { min-width: 2px; } .legend { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: .4rem 0 1rem; }
-.legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: .15rem; margin-right: .35rem; }
-article { background: var(--card); border: 1px solid var(--line); border-left: .4rem solid; border-radius: .4rem;
-  padding: .8rem 1rem; margin: .8rem 0; overflow-wrap: anywhere; }
-article h3 { margin: 0; font-size: 1.05rem; } .tag { font-weight: 700; text-transform: uppercase; font-size: .8rem; }
-table { border-collapse: collapse; width: 100%; margin: .6rem 0; font-size: .9rem; }
-td, th { text-align: left; padding: .25rem .5rem .25rem 0; border-top: 1px solid var(--line); vertical-align: top; }
-.do { margin: .4rem 0 0; } .do b { color: var(--good); }
+main { max-width: 64rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: .25rem 0; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
+h3 { font-size: 1.05rem; line-height: 1.35; margin: .1rem 0 .2rem; } details h3 { margin-top: .8rem; }
+p { margin: .4rem 0; } main, table, summary { overflow-wrap: anywhere; }
+.soft { color: var(--soft); font-size: .9rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: .8rem; margin: 1rem 0; }
+figure, article, details { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
+figure { margin: 0; padding: .7rem .9rem; } figcaption { font-weight: 600; margin-bottom: .4rem; }
+svg { display: block; width: 100%; max-width: 22rem; height: auto; font: 13px system-ui, sans-serif; }
+svg text { fill: var(--ink); } svg .of { fill: var(--soft); } svg .track { fill: var(--line); opacity: .5; }
+article { border-left: .4rem solid; padding: .7rem 1rem; margin: .8rem 0; }
+.tag { font-weight: 700; font-size: .85rem; letter-spacing: .02em; }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: .6rem 0; font-size: .92rem; }
+td, th { text-align: left; padding: .3rem .7rem .3rem 0; border-top: 1px solid var(--line); vertical-align: top; }
+th { font-weight: 600; width: 28%; } td.soft { width: 26%; } td:last-child { padding-right: 0; }
+.do { margin-top: .5rem; } .do b { color: var(--good); }
+details { margin: .4rem 0; padding: .4rem .9rem; } summary { cursor: pointer; padding: .25rem 0; }
+a { color: inherit; }
+footer { margin: 2rem 0 1rem; border-top: 1px solid var(--line); padding-top: .6rem; }
+@media (max-width: 34rem) { main { padding: .7rem; } h1 { font-size: 1.3rem; } article { padding: .6rem .7rem; }
+  tr, td, td.soft, th { display: block; width: auto; } td, th { border-top: 0; padding: 0; }
+  tr { border-top: 1px solid var(--line); padding: .35rem 0; } }
+@media print { body { background: none; } article, figure { break-inside: avoid; } }
 """
+POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+"""Nothing loads and nothing runs, whatever a queue is called."""
+GLYPHS: Final = {
+    Severity.CRITICAL: "✖",
+    Severity.HIGH: "▲",
+    Severity.MEDIUM: "◆",
+    Severity.LOW: "●",
+    Severity.INFO: "○",
+}
+MARKS: Final = {0: ("✔", "good"), 1: ("✖", "high"), 3: ("?", "unknown")}
 COLOURS: Final = {
-    Outcome.PASS: "var(--good)",
-    Outcome.FAIL: "var(--high)",
-    Outcome.UNKNOWN: "var(--medium)",
-    Outcome.NOT_APPLICABLE: "var(--line)",
+    Outcome.PASS: "good",
+    Outcome.FAIL: "high",
+    Outcome.UNKNOWN: "unknown",
+    Outcome.NOT_APPLICABLE: "absent",
 }
 
 
 def render(report: Report) -> str:
     """One HTML document, with nothing to load from anywhere."""
-    failed = "".join(_finding(result, one) for result in causes_first(report.results) for one in result.findings)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>kiqdoctor: {_text(summary(report))}</title><style>{STYLE}</style></head>\n<body><main>\n"
-        f"{_head(report)}<h2>Findings</h2>\n{failed or '<p>None.</p>'}\n"
-        f"{_listed(report, Outcome.UNKNOWN, 'Could not be judged', 'because')}"
-        f"{_passed(report)}"
-        f"{_listed(report, Outcome.NOT_APPLICABLE, 'Does not apply', 'because')}"
-        "</main></body></html>\n"
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>kiqdoctor: {_text(verdict(report))}: {_text(summary(report))}</title>\n<style>{STYLE}</style>\n"
+        f"</head>\n<body>\n<main>\n{''.join(_body(report))}</main>\n</body>\n</html>\n"
     )
 
 
-def _head(report: Report) -> str:
+def _body(report: Report) -> Iterator[str]:
+    yield from _head(report)
+    yield from _charts(report)
+    yield "<h2>Findings</h2>\n"
+    failed = [result for result in causes_first(report.results) if result.shown]
+    here = frozenset(result.check.id for result in failed)
+    yield "".join(_group(result, here) for result in failed) or "<p>None.</p>\n"
+    yield from _blind(report)
+    yield from _passed(report)
+    yield from _absent(report)
+    yield from _foot(report)
+
+
+def _head(report: Report) -> Iterator[str]:
     target = report.target
-    where = " · ".join(
-        _text(part) for part in (target.redis, target.namespace, target.path, target.replayed_from) if part
-    )
-    return (
-        f"<h1>kiqdoctor {_text(report.version)}</h1>\n<p class=soft>{where} · {stamp(report.started_at)} ·"
-        f" {report.duration_s:.2f} s</p>\n<p><b>{_text(summary(report))}</b></p>\n{_bar(report)}"
-    )
+    mark, colour = MARKS.get(report.exit_status, ("!", "high"))
+    where = [target.redis, target.namespace and f"namespace {target.namespace}", target.path]
+    where.append(target.replayed_from and f"replayed from {target.replayed_from}")
+    yield "<header>\n"
+    yield f'<h1>kiqdoctor <span style="color:var(--{colour})">{mark} {_text(verdict(report))}</span></h1>\n'
+    yield f"<p><b>{_text(summary(report))}</b></p>\n"
+    yield f'<p class="soft">{" · ".join(_text(part) for part in where if part) or "no target"}</p>\n'
+    yield f'<p class="soft">{stamp(report.started_at)} · {report.duration_s:.2f} s</p>\n</header>\n'
 
 
-def _bar(report: Report) -> str:
-    """Checks by outcome, as a bar with its legend."""
-    counts = {outcome: report.count(outcome) for outcome in Outcome}
-    pieces = "".join(
-        f'<span style="flex:{count};background:{COLOURS[outcome]}"></span>'
-        for outcome, count in counts.items()
-        if count
-    )
-    legend = "".join(
-        f'<span><i style="background:{COLOURS[outcome]}"></i>{count} {outcome.value}</span>'
-        for outcome, count in counts.items()
-    )
-    label = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items())
-    return f'<div class=bar role=img aria-label="Checks: {label}">{pieces}</div>\n<div class=legend>{legend}</div>\n'
+def _charts(report: Report) -> Iterator[str]:
+    judged, applicable = coverage(report)
+    outcomes = [Part(COLOURS[one], one.value, report.count(one)) for one in Outcome]
+    severities = [
+        Bar(f"{GLYPHS[one]} {one.value}", (Part(one.value, one.value, report.findings(one)),)) for one in Severity
+    ]
+    yield '<div class="charts">\n'
+    yield _figure("Checks by outcome", ring(outcomes, f"{judged}/{applicable}", "judged"))
+    yield _figure("Findings by severity", bars(severities))
+    yield _figure("Checks by category", bars(list(_categories(report.results))))
+    yield "</div>\n"
 
 
-def _finding(result: Result, one: Reported) -> str:
+def _categories(results: Iterable[Result]) -> Iterator[Bar]:
+    every = list(results)
+    for name in sorted({result.check.category for result in every}):
+        inside = [result.outcome for result in every if result.check.category == name]
+        parts = tuple(Part(COLOURS[one], one.value, inside.count(one)) for one in Outcome)
+        yield Bar(clean(name, 40), parts)
+
+
+def _figure(title: str, chart: str) -> str:
+    return f"<figure><figcaption>{title}</figcaption>\n{chart}</figure>\n"
+
+
+def _group(result: Result, here: frozenset[str]) -> str:
+    """All findings of one check; others' "see also" leads here."""
+    found = "".join(_finding(result, one, here) for one in sorted(result.shown, key=lambda one: one.severity.rank))
+    return f'<div id="{_text(result.check.id)}">\n{found}</div>\n'
+
+
+def _finding(result: Result, one: Reported, here: frozenset[str]) -> str:
     colour = f"var(--{one.severity.value})"
-    suppressed = " (suppressed)" if one.suppressed else ""
-    remedy = f"<p class=do><b>Do:</b> {_text(one.finding.remedy)}</p>" if one.finding.remedy else ""
-    related = f"<p class=soft>See also {_text(', '.join(one.related))}</p>" if one.related else ""
+    known = f" · suppressed{': ' if one.justification else ''}{_text(one.justification)}" if one.suppressed else ""
+    remedy = f'<p class="do"><b>Do:</b> {_text(one.finding.remedy)}</p>\n' if one.finding.remedy else ""
+    related = ", ".join(_link(check) if check in here else _text(check) for check in one.related)
+    also = f'<p class="soft">See also {related}</p>\n' if related else ""
     return (
-        f'<article style="border-left-color:{colour}"><span class=tag style="color:{colour}">'
-        f"{one.severity.value}{suppressed}</span><h3>{_text(one.finding.title)}</h3>"
-        f"<p class=soft>{result.check.id} {_text(result.check.name)} · {_text(place(one))}</p>"
-        f"{_table(one.finding.evidence)}{remedy}{related}</article>\n"
+        f'<article style="border-left-color:{colour}">\n'
+        f'<div class="tag" style="color:{colour}">{GLYPHS[one.severity]} {one.severity.value.upper()}{known}</div>\n'
+        f"<h3>{_text(one.finding.title)}</h3>\n"
+        f'<p class="soft">{_name(result)} · {_text(place(one))}</p>\n'
+        f"{_table(one.finding.evidence)}{remedy}{also}</article>\n"
     )
 
 
-def _table(evidence: tuple[Evidence, ...]) -> str:
+def _link(check: str) -> str:
+    return f'<a href="#{_text(check)}">{_text(check)}</a>'
+
+
+def _name(result: Result) -> str:
+    return _text(f"{result.check.id} {result.check.name}")
+
+
+def _table(evidence: Iterable[Evidence]) -> str:
     rows = "".join(
-        f"<tr><th>{_text(one.label)}</th><td>{_text(one.value)}</td><td class=soft>{_text(one.source)}</td></tr>"
+        f'<tr><th scope="row">{_text(one.label)}</th><td>{_text(one.value)}</td>'
+        f'<td class="soft">{_text(one.source)}</td></tr>\n'
         for one in evidence
     )
-    return f"<table>{rows}</table>" if rows else ""
+    return f"<table>\n{rows}</table>\n" if rows else ""
 
 
-def _listed(report: Report, outcome: Outcome, title: str, word: str) -> str:
-    rows = "".join(
-        f"<tr><th>{result.check.id} {_text(result.check.name)}</th><td>{word} {_text(result.reason or '')}</td></tr>"
-        for result in report.results
-        if result.outcome is outcome
-    )
-    return f"<h2>{title}</h2>\n<table>{rows}</table>\n" if rows else ""
+def _blind(report: Report) -> Iterator[str]:
+    """Open, since it must not be overlooked; checks with one reason together."""
+    rows = [
+        f'<tr><th scope="row">{", ".join(_name(result) for result in results)}</th><td>{_text(reason)}</td></tr>\n'
+        for reason, results in unknowns(report).items()
+    ]
+    if rows:
+        yield f"<h2>Could not be judged</h2>\n<table>\n{''.join(rows)}</table>\n"
 
 
-def _passed(report: Report) -> str:
+def _passed(report: Report) -> Iterator[str]:
     passed = [result for result in report.results if result.outcome is Outcome.PASS]
-    blocks = "".join(
-        f"<details><summary>{result.check.id} {_text(result.check.name)}</summary>{_table(result.evidence)}</details>"
-        for result in passed
-    )
-    return f"<h2>Passed</h2>\n{blocks}\n" if blocks else ""
+    if passed:
+        yield f"<h2>Passed: {len(passed)}</h2>\n<details><summary>What proves it</summary>\n"
+        for result in passed:
+            proof = _table(result.evidence) or '<p class="soft">Nothing was found.</p>\n'
+            yield f"<h3>{_name(result)}</h3>\n{proof}"
+        yield "</details>\n"
+
+
+def _absent(report: Report) -> Iterator[str]:
+    rows = [
+        f'<tr><th scope="row">{_name(result)}</th><td>{_text(result.reason or "no reason was given")}</td></tr>\n'
+        for result in report.results
+        if result.outcome is Outcome.NOT_APPLICABLE
+    ]
+    if rows:
+        yield f"<h2>Does not apply: {len(rows)}</h2>\n"
+        yield f"<details><summary>Why</summary>\n<table>\n{''.join(rows)}</table>\n</details>\n"
+
+
+def _foot(report: Report) -> Iterator[str]:
+    yield '<footer class="soft">\n'
+    yield from (f"<p>{_text(note)}</p>\n" for note in report.notes)
+    if report.cost.total:
+        size = report.cost.bytes_sent + report.cost.bytes_received
+        slowest = f"slowest round trip {report.cost.slowest} {report.cost.slowest_ms:.1f} ms"
+        yield f"<p>{_text(f'{report.cost.total} Redis commands, {size} bytes, {slowest}. Nothing was written.')}</p>\n"
+    yield f"<p>kiqdoctor {_text(report.version)}</p>\n</footer>\n"
 
 
 def _text(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any, Final
 
 from kiqdoctor.doctor.report import Evidence, Location, Outcome, Report, Reported, Result, Severity
@@ -43,6 +44,13 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
+def schema() -> dict[str, Any]:
+    """The published JSON Schema (draft 2020-12) of what ``render`` returns; it lies in the package as a file."""
+    file = files("kiqdoctor.render") / "schema" / "report-1.schema.json"
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return found
+
+
 def stamp(epoch_s: float) -> str:
     """Epoch seconds as ``2026-01-02T03:04:05.678Z``."""
     return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -54,7 +62,7 @@ def _result(result: Result) -> dict[str, Any]:
         "name": result.check.name,
         "category": result.check.category,
         "outcome": result.outcome.value,
-        "reason": _text(result.reason),
+        "reason": _text(_reason(result)),
         "duration_ms": round(result.duration_ms, 3),
         "evidence": [_evidence(one) for one in result.evidence],
         "findings": [_finding(one) for one in result.findings],
@@ -83,7 +91,13 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
 def _location(location: Location | None) -> dict[str, Any] | None:
     if location is None:
         return None
-    return {"path": _text(location.path), "line": location.line, "column": location.column}
+    return {"path": _text(location.path), "line": max(1, location.line), "column": max(1, location.column)}
+
+
+def _reason(result: Result) -> str | None:
+    """Never nothing where the outcome needs a reason: a pack's check may have forgotten its own."""
+    needed = result.outcome in {Outcome.UNKNOWN, Outcome.NOT_APPLICABLE}
+    return result.reason or ("no reason was given" if needed else None)
 
 
 def _text(text: str | None) -> str | None:

@@ -1,68 +1,129 @@
-"""The report as JUnit XML: a suite a category, a case a check. Unknown and not-applicable are skipped, with reasons."""
+"""The report as JUnit XML: a suite a category, a case a check; red exactly where the exit status is not 0.
 
+A case fails by a finding that the gate counts, is skipped where the check could not be judged, does not apply or has
+only suppressed findings, and keeps milder findings as its output. An examination that is not complete is an error in a
+suite of its own.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Final, Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from kiqdoctor.doctor.report import Outcome, Report, Result
+from kiqdoctor.doctor.report import Outcome, Report, Reported, Result
 from kiqdoctor.render.json import stamp
-from kiqdoctor.render.words import message, place
+from kiqdoctor.render.words import failing, full, place, summary, unknowns
 from kiqdoctor.text import LONG, clean
+
+INCOMPLETE: Final = 3
+PIECE: Final = 1000  # characters of one attribute
+
+Kind = Literal["failure", "error", "skipped", "system-out"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One test case; at most one child, as every reader expects."""
+
+    classname: str
+    name: str
+    seconds: float
+    kind: Kind | None = None
+    said: str = ""
+    type: str = ""
+    text: str = ""
 
 
 def render(report: Report) -> str:
     """One XML document."""
-    by_category = sorted(report.results, key=lambda result: (result.check.category, result.check.id))
-    suites = "".join(
-        _suite(report, category, list(results))
-        for category, results in groupby(by_category, key=lambda result: result.check.category)
-    )
-    counts = _counts(report.results)
+    limit = failing(report)
+    ordered = sorted(report.results, key=lambda result: (result.check.category, result.check.id))
+    suites = [
+        (category, [_case(result, limit) for result in results])
+        for category, results in groupby(ordered, key=lambda result: result.check.category)
+    ]
+    if report.exit_status == INCOMPLETE:
+        suites.append(("examination", [_incomplete(report)]))
+    every = [case for _, cases in suites for case in cases]
+    counts = f'tests="{len(every)}" failures="{_count(every, "failure")}" errors="{_count(every, "error")}"'
     head = f'<testsuites name="kiqdoctor" {counts} time="{report.duration_s:.3f}">'
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{suites}</testsuites>\n'
+    body = "".join(_suite(report, name, cases) for name, cases in suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{body}</testsuites>\n'
 
 
-def _counts(results: tuple[Result, ...] | list[Result]) -> str:
-    failed = sum(_fails(result) for result in results)
-    skipped = sum(result.outcome in {Outcome.UNKNOWN, Outcome.NOT_APPLICABLE} for result in results)
-    return f'tests="{len(results)}" failures="{failed}" errors="0" skipped="{skipped}"'
-
-
-def _fails(result: Result) -> bool:
-    return any(not one.suppressed for one in result.findings)
-
-
-def _suite(report: Report, category: str, results: list[Result]) -> str:
-    seconds = sum(result.duration_ms for result in results) / 1000
+def _suite(report: Report, name: str, cases: Sequence[_Case]) -> str:
+    kinds: tuple[Kind, ...] = ("failure", "error", "skipped")
+    failures, errors, skipped = (_count(cases, kind) for kind in kinds)
+    seconds = sum(case.seconds for case in cases)
     head = (
-        f'  <testsuite name={_attribute(category)} {_counts(results)} time="{seconds:.6f}"'
-        f' timestamp="{stamp(report.started_at)[:19]}">'
+        f'  <testsuite name={_attribute(name)} tests="{len(cases)}" failures="{failures}" errors="{errors}"'
+        f' skipped="{skipped}" time="{seconds:.3f}" timestamp="{stamp(report.started_at)[:19]}">'
     )
-    return f"{head}\n{''.join(map(_case, results))}  </testsuite>\n"
+    about = {"summary": summary(report), "redis": report.target.redis, "path": report.target.path}
+    properties = "".join(
+        f"      <property name={_attribute(key)} value={_attribute(value)}/>\n" for key, value in about.items() if value
+    )
+    body = "".join(map(_spelt, cases))
+    return f"{head}\n    <properties>\n{properties}    </properties>\n{body}  </testsuite>\n"
 
 
-def _case(result: Result) -> str:
-    name = _attribute(f"{result.check.id} {result.check.name}")
-    category, seconds = _attribute(result.check.category), result.duration_ms / 1000
-    head = f'    <testcase classname={category} name={name} time="{seconds:.6f}"'
-    body = _body(result)
-    return f"{head}>\n{body}    </testcase>\n" if body else f"{head}/>\n"
+def _count(cases: Sequence[_Case], kind: Kind) -> int:
+    return sum(case.kind == kind for case in cases)
 
 
-def _body(result: Result) -> str:
-    if _fails(result):
-        found = [one for one in result.findings if not one.suppressed]
-        text = "\n".join(f"{one.severity.value}: {place(one)}: {message(one)}" for one in found)
-        kind = _attribute(found[0].severity.value)
-        return f"      <failure message={_attribute(found[0].finding.title)} type={kind}>{_text(text)}</failure>\n"
-    if result.outcome is Outcome.FAIL:
-        return "      <system-out>every finding is suppressed</system-out>\n"
+def _spelt(case: _Case) -> str:
+    names = f"classname={_attribute(case.classname)} name={_attribute(case.name)}"
+    head = f'    <testcase {names} time="{case.seconds:.3f}"'
+    if case.kind is None:
+        return f"{head}/>\n"
+    about = "" if case.kind == "system-out" else f" message={_attribute(case.said)}"
+    about += f" type={_attribute(case.type)}" if case.type else ""
+    return f"{head}>\n      <{case.kind}{about}>{_text(case.text)}</{case.kind}>\n    </testcase>\n"
+
+
+def _case(result: Result, limit: int) -> _Case:
+    kind, said, of, text = _judged(result, limit)
+    name = f"{result.check.id} {result.check.name}"
+    return _Case(f"kiqdoctor.{result.check.category}", name, result.duration_ms / 1000, kind, said, of, text)
+
+
+def _judged(result: Result, limit: int) -> tuple[Kind | None, str, str, str]:
+    """The child element's kind, message, type and text."""
     if result.outcome is Outcome.PASS:
-        return ""
-    return f"      <skipped message={_attribute(f'{result.outcome.value}: {result.reason or chr(63)}')}/>\n"
+        return None, "", "", ""
+    if result.outcome is not Outcome.FAIL:
+        return "skipped", f"{result.outcome.value}: {result.reason or 'no reason was given'}", result.outcome.value, ""
+    counted = sorted((one for one in result.findings if not one.suppressed), key=lambda one: one.severity.rank)
+    text = "\n\n".join(_lines(counted))
+    if not counted:
+        return "skipped", _suppressed(result.findings[0]), "suppressed", ""
+    if counted[0].severity.rank <= limit and not result.check.preview:
+        return "failure", counted[0].finding.title, counted[0].severity.value, text
+    return "system-out", "", "", text
+
+
+def _suppressed(one: Reported) -> str:
+    why = f" ({one.justification})" if one.justification else ""
+    return f"suppressed{why}: {one.finding.title}"
+
+
+def _lines(findings: Sequence[Reported]) -> Iterator[str]:
+    for one in findings:
+        yield f"{one.severity.value}: {place(one)}: {full(one)}"
+
+
+def _incomplete(report: Report) -> _Case:
+    blind = [
+        f"{', '.join(result.check.id for result in results)}: {clean(reason, LONG)}"
+        for reason, results in unknowns(report).items()
+    ]
+    said = "the examination is not complete: exit status 3"
+    return _Case("kiqdoctor", "examination", 0.0, "error", said, "incomplete", "\n".join([summary(report), *blind]))
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(clean(text, LONG))
+    return quoteattr(clean(text, PIECE))
 
 
 def _text(text: str) -> str:

@@ -1,39 +1,109 @@
-"""The report as Markdown, for step summaries and issue trackers; nothing from outside becomes markup."""
+"""The report as Markdown, for step summaries and issue trackers; nothing from outside becomes markup.
+
+Mentions, issue references and emoji are made of the text that Markdown left, so escaping does not stop them: a cell
+that holds one is a code span, and in a sentence its first character is followed by one without width.
+"""
 
 import re
+from collections.abc import Iterator
+from typing import Final
 
-from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, causes_first
-from kiqdoctor.render.words import place, summary
+from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, Severity, causes_first
+from kiqdoctor.render.words import coverage, place, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~@&$:])")
+WHOLE: Final = 900_000  # bytes; a step summary above 1 MiB is refused whole
+PIECE: Final = 1000  # characters of one cell or sentence
+MARKS: Final = {0: "✅", 1: "❌", 3: "❓"}
+
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~@&$:=^'\"])")
+_LINKING: Final = re.compile(
+    r"@(?=\w)|#(?=\d)|\bGH(?=-\d)|:(?=[\w+-]+:)|\bwww(?=\.)|\bhttps?(?=:)|\bftp(?=:)", re.IGNORECASE
+)
+_WIDTHLESS: Final = "\u200b"
 
 
 def render(report: Report) -> str:
-    """The whole report."""
-    lines = [f"## kiqdoctor {report.version}", "", _literal(summary(report)), ""]
-    for result in causes_first(report.results):
-        for one in result.findings:
-            lines += _finding(result, one)
-    unknown = [result for result in report.results if result.outcome is Outcome.UNKNOWN]
-    if unknown:
-        lines += ["### Could not be judged", "", "| check | because |", "|---|---|"]
-        lines += [f"| {result.check.id} {result.check.name} | {_literal(result.reason or '')} |" for result in unknown]
-        lines.append("")
-    return "\n".join(lines)
+    """The whole report, or as many findings as a step summary takes, and how many were left out."""
+    foot = "\n".join(_foot(report))
+    head = "\n".join(_head(report))
+    left = WHOLE - len((head + foot).encode())
+    blocks = ["\n".join(_finding(result, one)) for result in causes_first(report.results) for one in result.shown]
+    shown: list[str] = []
+    for block in blocks:
+        left -= len(block.encode()) + 1
+        if left < 0:
+            more = len(blocks) - len(shown)
+            shown.append(f"**{more} more findings are in the other formats of this report.**\n")
+            break
+        shown.append(block)
+    return "\n".join([head, *shown, foot]).rstrip("\n") + "\n"
 
 
-def _finding(result: Result, one: Reported) -> list[str]:
+def _head(report: Report) -> Iterator[str]:
+    judged, applicable = coverage(report)
+    yield f"## {MARKS.get(report.exit_status, '❗')} kiqdoctor: {verdict(report)}"
+    yield ""
+    yield f"{_literal(summary(report))}"
+    yield ""
+    yield f"| {' | '.join(severity.value for severity in Severity)} | suppressed | judged |"
+    yield "|" + "---:|" * (len(Severity) + 2)
+    counts = " | ".join(str(report.findings(severity)) for severity in Severity)
+    yield f"| {counts} | {report.suppressed} | {judged} of {applicable} |"
+    yield ""
+
+
+def _finding(result: Result, one: Reported) -> Iterator[str]:
     suppressed = " (suppressed)" if one.suppressed else ""
-    head = f"### {one.severity.value.upper()}{suppressed}: {_literal(one.finding.title)}"
-    rows = [
-        f"| {_literal(evidence.label)} | {_literal(evidence.value)} | {_literal(evidence.source)} |"
-        for evidence in one.finding.evidence
-    ]
-    table = ["| evidence | value | source |", "|---|---|---|", *rows, ""] if rows else []
-    remedy = [f"**Do:** {_literal(one.finding.remedy)}", ""] if one.finding.remedy else []
-    return [head, "", f"{result.check.id} {result.check.name} · {_literal(place(one))}", "", *table, *remedy]
+    yield f"### {one.severity.value.upper()}{suppressed}: {_literal(one.finding.title)}"
+    yield ""
+    if one.justification:
+        yield f"Suppressed: {_literal(one.justification)}"
+        yield ""
+    yield f"{_literal(f'{result.check.id} {result.check.name}')} · {_cell(place(one))}"
+    yield ""
+    if one.finding.evidence:
+        yield "| evidence | value | source |"
+        yield "|---|---|---|"
+        for seen in one.finding.evidence:
+            yield f"| {_cell(seen.label)} | {_cell(seen.value)} | {_cell(seen.source)} |"
+        yield ""
+    if one.finding.remedy:
+        yield f"**Do:** {_literal(one.finding.remedy)}"
+        yield ""
 
 
-def _literal(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", clean(text, LONG))
+def _foot(report: Report) -> Iterator[str]:
+    blind = unknowns(report)
+    if blind:
+        yield "### Could not be judged"
+        yield ""
+        yield "| checks | because |"
+        yield "|---|---|"
+        for reason, results in blind.items():
+            names = ", ".join(f"{result.check.id} {result.check.name}" for result in results)
+            yield f"| {_literal(names, LONG)} | {_literal(reason)} |"
+        yield ""
+    counts = ", ".join(f"{report.count(one)} {one.value}" for one in Outcome)
+    target = " · ".join(
+        f"{part}" for part in (report.target.redis, report.target.namespace, report.target.path) if part
+    )
+    yield _literal(f"{counts} · kiqdoctor {report.version}" + (f" · {target}" if target else ""), LONG)
+
+
+def _literal(text: str, limit: int = PIECE) -> str:
+    """The text itself, whatever it looks like."""
+    apart = _LINKING.sub(lambda found: found[0] + _WIDTHLESS, clean(text, limit).strip())
+    return _MARKUP.sub(r"\\\1", apart).replace(_WIDTHLESS, "&#8203;")
+
+
+def _cell(text: str) -> str:
+    """What somebody may want to copy: no character of ours in it."""
+    shown = clean(text, PIECE).strip()
+    return _code(shown) if _LINKING.search(shown) and "|" not in shown else _literal(shown)
+
+
+def _code(text: str) -> str:
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    room = " " if "`" in {text[0], text[-1]} else ""
+    return f"{fence}{room}{text}{room}{fence}"

@@ -1,48 +1,78 @@
-"""The report as OpenMetrics text: explicit zeros, one state a check, no label that a job or a queue could fill."""
+"""The report as OpenMetrics text: explicit zeros, one state a check, no label that a job or a queue could fill.
 
-from collections.abc import Iterator
+Only gauges: what node_exporter's textfile collector reads is the older text format, which knows neither `info` nor
+`stateset`, and one unknown type would cost it the whole file.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from kiqdoctor.doctor.report import Outcome, Report, Severity
 from kiqdoctor.render.words import coverage
 
+CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+Samples = Iterator[tuple[Mapping[str, str], float]]
+
 
 def render(report: Report) -> str:
-    """One exposition, ended by ``# EOF``."""
-    return "\n".join([*_lines(report), "# EOF", ""])
+    """One exposition, ended by ``# EOF``; line feeds only, no timestamps."""
+    return "".join([*_families(report), "# EOF\n"])
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _families(report: Report) -> Iterator[str]:
     judged, applicable = coverage(report)
-    yield from _family("kiqdoctor_findings", "Findings that count, by severity.")
-    yield from (f'kiqdoctor_findings{{severity="{one.value}"}} {report.findings(one)}' for one in Severity)
-    yield from _family("kiqdoctor_findings_suppressed", "Findings that do not count.")
-    yield f"kiqdoctor_findings_suppressed {report.suppressed}"
-    yield from _family("kiqdoctor_checks", "Checks by outcome.")
-    yield from (f'kiqdoctor_checks{{outcome="{one.value}"}} {report.count(one)}' for one in Outcome)
-    yield from _family("kiqdoctor_check_outcome", "1 for the outcome of each check, 0 for the others.")
+    yield _family("findings", "Findings that count, by severity.", _by_severity(report))
+    yield _one("findings_suppressed", "Findings that do not count.", report.suppressed)
+    yield _family("checks", "Checks by outcome.", _by_outcome(report))
+    yield _family("check_outcome", "1 for the outcome of each check, 0 for the others.", _each_outcome(report))
+    yield _family("check_findings", "Findings that count, by check.", _each_findings(report))
+    yield _one("coverage_ratio", "Checks judged among those that apply.", judged / applicable if applicable else 0.0)
+    yield _one("exit_status", "The exit status of this examination.", report.exit_status)
+    yield _one("duration_seconds", "How long the examination took.", round(report.duration_s, 3))
+    yield _one("started_timestamp_seconds", "When the examination began, Unix time.", round(report.started_at, 3))
+    yield _one("redis_commands", "Commands that the examination sent to Redis.", report.cost.total)
+    yield _family("build", "The doctor that examined.", iter([({"version": report.version}, 1)]))
+
+
+def _by_severity(report: Report) -> Samples:
+    yield from (({"severity": one.value}, report.findings(one)) for one in Severity)
+
+
+def _by_outcome(report: Report) -> Samples:
+    yield from (({"outcome": one.value}, report.count(one)) for one in Outcome)
+
+
+def _each_outcome(report: Report) -> Samples:
     for result in report.results:
-        labels = f'check="{result.check.id}",name="{_label(result.check.name)}"'
-        yield from (
-            f'kiqdoctor_check_outcome{{{labels},outcome="{one.value}"}} {int(result.outcome is one)}' for one in Outcome
-        )
-    numbers = {
-        "kiqdoctor_coverage_ratio": (
-            "Checks judged among those that apply.",
-            judged / applicable if applicable else 0.0,
-        ),
-        "kiqdoctor_exit_status": ("The exit status of this examination.", report.exit_status),
-        "kiqdoctor_duration_seconds": ("How long the examination took.", round(report.duration_s, 3)),
-        "kiqdoctor_started_timestamp_seconds": ("When the examination began.", round(report.started_at, 3)),
-    }
-    for name, (text, value) in numbers.items():
-        yield from _family(name, text)
-        yield f"{name} {value}"
+        for one in Outcome:
+            labels = {"check": result.check.id, "name": result.check.name, "outcome": one.value}
+            yield labels, int(result.outcome is one)
 
 
-def _family(name: str, text: str) -> Iterator[str]:
-    yield f"# TYPE {name} gauge"
-    yield f"# HELP {name} {text}"
+def _each_findings(report: Report) -> Samples:
+    for result in report.results:
+        labels = {"check": result.check.id, "name": result.check.name}
+        yield labels, sum(not one.suppressed for one in result.findings)
 
 
-def _label(text: str) -> str:
+def _one(name: str, text: str, value: float) -> str:
+    return _family(name, text, iter([({}, value)]))
+
+
+def _family(name: str, text: str, samples: Samples) -> str:
+    unit = name.rpartition("_")[2]
+    lines = [f"# TYPE kiqdoctor_{name} gauge"]
+    lines += [f"# UNIT kiqdoctor_{name} {unit}"] if unit in {"seconds", "ratio"} else []
+    lines += [f"# HELP kiqdoctor_{name} {text}"]
+    lines += [f"kiqdoctor_{name}{_labels(labels)} {value}" for labels, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    spelt = ",".join(f'{key}="{_value(value)}"' for key, value in labels.items())
+    return f"{{{spelt}}}" if spelt else ""
+
+
+def _value(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

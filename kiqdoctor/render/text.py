@@ -1,8 +1,11 @@
 """The report for people: root causes first, each finding with its evidence and what to do, then what was not seen."""
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
-from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity, causes_first
+from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, causes_first
+from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
 Line = list[tuple[str, str]]
@@ -20,7 +23,11 @@ STYLES = {
 }
 RESET = "\x1b[0m"
 KIBI = 1024
-SHOWN_EVIDENCE = 12  # rows a finding; the rest is in the JSON report
+VERDICT_STYLES = {0: "good", 1: "high"}
+
+_ANYWHERE: Final = re.compile(r"##(?=\w*\[)")
+_FIRST: Final = re.compile(r"^(\s*:)(?=:)")
+"""What a CI system takes for a command to itself: ``##vso[...]`` anywhere in a line, ``::error::`` at its start."""
 
 
 @dataclass
@@ -28,7 +35,11 @@ class _Page:
     lines: list[Line] = field(default_factory=list)
 
     def add(self, *pieces: tuple[str, str]) -> None:
-        self.lines.append(list(pieces))
+        self.lines.append([(style, _disarmed(text)) for style, text in pieces])
+
+
+def _disarmed(text: str) -> str:
+    return _FIRST.sub(r"\1 ", _ANYWHERE.sub("# #", text))
 
 
 def render(report: Report, *, colour: bool = False, verbose: bool = False) -> str:
@@ -45,7 +56,7 @@ def lines(report: Report, *, verbose: bool = False) -> list[Line]:
     page = _Page()
     _head(page, report)
     for result in causes_first(report.results):
-        for one in sorted(result.findings, key=lambda one: one.severity.rank):
+        for one in sorted(result.shown, key=lambda one: one.severity.rank):
             _finding(page, result, one)
     _unknown(page, report)
     if verbose:
@@ -67,7 +78,8 @@ def _head(page: _Page, report: Report) -> None:
 
 def _finding(page: _Page, result: Result, one: Reported) -> None:
     finding = one.finding
-    suppressed = "  (suppressed)" if one.suppressed else ""
+    known = f": {clean(one.justification, LONG)}" if one.justification else ""
+    suppressed = f"  (suppressed{known})" if one.suppressed else ""
     page.add(
         (one.severity.value, f"{one.severity.value.upper():<8}"),
         ("strong", f"  {clean(finding.title, LONG)}"),
@@ -92,13 +104,9 @@ def _evidence(evidence: Evidence) -> Line:
 
 
 def _unknown(page: _Page, report: Report) -> None:
-    """Results that share a reason share a line: one refused permission would else fill the screen."""
-    reasons: dict[str, list[str]] = {}
-    for result in report.results:
-        if result.outcome is Outcome.UNKNOWN:
-            reasons.setdefault(result.reason or "", []).append(f"{result.check.id} {result.check.name}")
-    for reason, checks in reasons.items():
-        page.add(("medium", "UNKNOWN "), ("strong", f"  {', '.join(checks)}"))
+    for reason, results in unknowns(report).items():
+        names = ", ".join(f"{result.check.id} {result.check.name}" for result in results)
+        page.add(("medium", "UNKNOWN "), ("strong", f"  {names}"))
         page.add(("", f"          because {clean(reason, LONG)}"))
         page.add()
 
@@ -115,17 +123,9 @@ def _passed(page: _Page, report: Report) -> None:
 
 
 def _foot(page: _Page, report: Report) -> None:
-    judged = report.count(Outcome.PASS) + report.count(Outcome.FAIL)
-    counts = ", ".join(f"{report.findings(one)} {one.value}" for one in Severity if report.findings(one))
-    page.add(
-        ("strong", f"{len(report.reported) - report.suppressed} findings" + (f" ({counts})" if counts else "")),
-        (
-            "dim",
-            f" · {judged} of {len(report.results)} checks judged: "
-            + ", ".join(f"{report.count(one)} {one.value}" for one in Outcome)
-            + (f" · {report.suppressed} suppressed" if report.suppressed else ""),
-        ),
-    )
+    outcomes = ", ".join(f"{report.count(one)} {one.value}" for one in Outcome)
+    page.add((VERDICT_STYLES.get(report.exit_status, "medium"), verdict(report)), ("strong", f"  {summary(report)}"))
+    page.add(("dim", f"{len(report.results)} checks: {outcomes}"))
     for note in report.notes:
         page.add(("dim", clean(note, LONG)))
     cost = report.cost

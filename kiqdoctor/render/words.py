@@ -1,7 +1,12 @@
-"""What every format says in the same words: a finding's message, the summary line, what counts."""
+"""What every format says in the same words: a finding's message, the summary line, what counts, what fails."""
 
-from kiqdoctor.doctor.report import Outcome, Report, Reported, Severity
+from typing import Final
+
+from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity
 from kiqdoctor.text import LONG, clean
+
+VERDICTS: Final = {0: "healthy", 1: "FAILED", 3: "INCOMPLETE"}
+SHOWN_EVIDENCE: Final = 12  # rows a finding where a reader waits; the rest is in the JSON report
 
 
 def counted(report: Report) -> tuple[Reported, ...]:
@@ -9,10 +14,57 @@ def counted(report: Report) -> tuple[Reported, ...]:
     return tuple(one for one in report.reported if not one.suppressed)
 
 
+def worst_first(report: Report) -> list[tuple[Result, Reported]]:
+    """Unsuppressed findings with their results, worst first, else in the report's order."""
+    found = [(result, one) for result in report.results for one in result.findings if not one.suppressed]
+    return sorted(found, key=lambda pair: pair[1].severity.rank)
+
+
+def failing(report: Report) -> int:
+    """Findings of this rank or a worse one make the exit status 1; -1 where none does.
+
+    Two formats draw consequences of their own (a red test, a red annotation): they must draw the gate's.
+    """
+    fail_on: Severity | None = getattr(report, "fail_on", Severity.HIGH)
+    if report.exit_status == 0 or fail_on is None:
+        return -1
+    ranks = [one.severity.rank for result, one in worst_first(report) if not result.check.preview]
+    return max(fail_on.rank, *ranks[:1]) if report.exit_status == 1 and ranks else fail_on.rank
+
+
+def unknowns(report: Report) -> dict[str, list[Result]]:
+    """What could not be judged, by reason: one refused permission explains many checks."""
+    by_reason: dict[str, list[Result]] = {}
+    for result in report.results:
+        if result.outcome is Outcome.UNKNOWN:
+            by_reason.setdefault(result.reason or "", []).append(result)
+    return by_reason
+
+
 def message(one: Reported) -> str:
     """Title and remedy in one line."""
     title, remedy = clean(one.finding.title, LONG), clean(one.finding.remedy, LONG)
-    return f"{title}. {remedy}" if remedy else title
+    return f"{sentence(title)} {remedy}" if remedy else title
+
+
+def full(one: Reported, limit: int = LONG) -> str:
+    """Title, evidence and remedy, a line each; every piece is cut to ``limit`` characters."""
+    lines = [sentence(clean(one.finding.title, limit))]
+    lines += [evidence(seen, limit) for seen in one.finding.evidence[:SHOWN_EVIDENCE]]
+    if one.finding.remedy:
+        lines.append(f"Do: {clean(one.finding.remedy, limit)}")
+    return "\n".join(lines)
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, if nothing ends it already."""
+    return text if text.endswith((".", "…", "!", "?")) else f"{text}."
+
+
+def evidence(seen: Evidence, limit: int = LONG) -> str:
+    """``label: value (source)``."""
+    source = f" ({clean(seen.source, limit)})" if seen.source else ""
+    return f"{clean(seen.label, limit)}: {clean(seen.value, limit)}{source}"
 
 
 def place(one: Reported) -> str:
@@ -27,11 +79,17 @@ def coverage(report: Report) -> tuple[int, int]:
     return judged, len(report.results) - report.count(Outcome.NOT_APPLICABLE)
 
 
+def verdict(report: Report) -> str:
+    """The exit status as a word."""
+    return VERDICTS.get(report.exit_status, "ERROR")
+
+
 def summary(report: Report) -> str:
     """One line: how many findings of which severity, the coverage, the exit status."""
     counts = [f"{report.findings(severity)} {severity.value}" for severity in Severity if report.findings(severity)]
     judged, applicable = coverage(report)
-    findings = f"{len(counted(report))} findings" + (f" ({', '.join(counts)})" if counts else "")
+    number = len(counted(report))
+    findings = f"{number} finding{'' if number == 1 else 's'}" + (f" ({', '.join(counts)})" if counts else "")
     suppressed = f", {report.suppressed} suppressed" if report.suppressed else ""
     return (
         f"{findings}{suppressed}; {judged} of {applicable} applicable checks judged; exit status {report.exit_status}"

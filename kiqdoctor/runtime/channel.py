@@ -96,25 +96,23 @@ class Channel:
         return self.read()
 
     def exchange(self, requests: bytes, count: int) -> list[Any]:
-        """Send several and read all their replies.
+        """Send several and read all their replies; a refusal stands in its place.
 
         Raises:
-            redis.exceptions.RedisError: the first error among them, when all were read.
+            redis.exceptions.ReadOnlyError: this is no primary.
+            redis.exceptions.ConnectionError: the connection is gone.
         """
         import redis
 
         self.send(requests)
         replies: list[Any] = []
-        refused: redis.ResponseError | None = None
         for _ in range(count):
             try:
                 replies.append(self.read())
+            except redis.ReadOnlyError:
+                raise
             except redis.ResponseError as error:
-                refused = refused or error
-                if not self.open:
-                    break
-        if refused is not None:
-            raise refused
+                replies.append(error)
         return replies
 
     def fileno(self) -> int:

@@ -298,7 +298,7 @@ class Sender:
 
     def send(self, pushes: Sequence[Push]) -> list[str]:
         """At most a slice, in one round trip; the jids, in order."""
-        requests, count, locked = _packed(self._keys, self._unique, pushes)
+        requests, count, storing, locked = _packed(self._keys, self._unique, pushes)
         if len(requests) > LARGEST and len(pushes) > 1:
             half = len(pushes) // 2
             return self.send(pushes[:half]) + self.send(pushes[half:])
@@ -311,6 +311,7 @@ class Sender:
                 replies = self._exchange(channel, requests, count, pushes)
             finally:
                 self._free.append(channel)
+        _insist([replies[place] for place in storing], pushes)
         return _jids(pushes, replies, locked) if locked else [one.jid for one in pushes]
 
     @property
@@ -350,8 +351,18 @@ class Sender:
                 raise MaybeEnqueued([one.jid for one in pushes], f"{type(again).__name__}: {again}, twice") from again
 
 
-def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, int, list[int]]:
-    """Requests, how many there are, and which of the replies belong to unique pushes, each after the plain ones."""
+def _insist(replies: list[Any], pushes: Sequence[Push]) -> None:
+    """What stores jobs must not have been refused; all of it was, or nobody knows without looking."""
+    refused = [one for one in replies if isinstance(one, Exception)]
+    if not refused:
+        return
+    if len(refused) == len(replies):
+        raise refused[0]
+    raise MaybeEnqueued([one.jid for one in pushes], f"some queues refused: {refused[0]}")
+
+
+def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, int, list[int], list[int]]:
+    """Requests, how many there are, which of the replies tell of jobs that were stored, and which of unique ones."""
     now: dict[str, list[bytes]] = {}
     later: list[Any] = []
     parts: list[bytes] = []
@@ -368,14 +379,16 @@ def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, 
             later += [repr(push.at), raw]
     if now:
         parts.append(command("SADD", keys.queues, *now))
-        parts += [command("LPUSH", keys.queue(queue), *raws) for queue, raws in now.items()]
+    first = len(parts)
+    parts += [command("LPUSH", keys.queue(queue), *raws) for queue, raws in now.items()]
     if later:
         parts.append(command("ZADD", keys.schedule, *later))
+    storing = list(range(first, len(parts)))
     if locked:
         parts.append(command("SCRIPT", "LOAD", unique.source))
     places = list(range(len(parts), len(parts) + len(locked)))
     parts += [_unique_request(keys, unique, push) for push in locked]
-    return b"".join(parts), len(parts), places
+    return b"".join(parts), len(parts), storing + places, places
 
 
 def _unique_request(keys: Keys, unique: Script, push: Push) -> bytes:

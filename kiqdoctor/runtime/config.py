@@ -178,8 +178,11 @@ def connect(settings: Settings, connections: int, *, name: str | None = None) ->
         "client_name": name,
         "protocol": 2,
         "health_check_interval": 0,
-        "driver_info": None,  # two commands fewer for each connection
     }
+    if "rediss" not in urlsplit(settings.url).scheme:
+        # Two commands fewer for each connection. By TLS they are sent: a connection whose handshake left something
+        # unread is taken for a broken one, and only a reply that is read clears that away.
+        options["driver_info"] = None
     if urlsplit(settings.url).scheme in SENTINEL:
         return _by_sentinel(settings.url, options)
     pool = redis.BlockingConnectionPool.from_url(

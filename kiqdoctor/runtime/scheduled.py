@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 AVERAGE = 5.0  # seconds between two polls of the whole fleet
 PAGE = 100
+CLEANUP_EVERY = 60  # seconds
 MANY = 10  # processes; from here on the spread is wider
 
 
@@ -32,10 +33,19 @@ class Poller:
         while not self._stop.wait(wait):
             try:
                 self.poll()
-                wait = self._interval(max(1, self._client.scard(self._keys.processes)))
+                wait = self._interval(self._processes())
             except Exception as error:  # noqa: BLE001 - Redis may be away; the next round tries again
                 log.warn_seldom(f"scheduler: {type(error).__name__}: {error}")
                 wait = AVERAGE
+
+    def _processes(self) -> int:
+        import redis
+
+        try:
+            prune(self._client, self._keys)
+        except redis.exceptions.NoPermissionError as error:  # then ghosts are counted
+            log.warn_seldom(f"scheduler: {error}")
+        return max(1, self._client.scard(self._keys.processes))
 
     @staticmethod
     def _interval(processes: int) -> float:
@@ -82,3 +92,17 @@ class Poller:
         if moved:
             log.warn(f"invalid payload of {key} moved to dead")
         return moved
+
+
+def prune(client: "Redis", keys: Keys) -> int:
+    """Members of ``processes`` whose record is gone, once a minute in the whole fleet: they would slow the polls down."""
+    if not client.set(keys.cleanup, "1", nx=True, ex=CLEANUP_EVERY):
+        return 0
+    members: Any = client.smembers(keys.processes)
+    listed = list(members)
+    with client.pipeline(transaction=False) as pipe:
+        for member in listed:
+            pipe.exists(keys.process(member.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
+        there = pipe.execute()
+    ghosts = [member for member, exists in zip(listed, there, strict=True) if not exists]
+    return int(client.srem(keys.processes, *ghosts)) if ghosts else 0

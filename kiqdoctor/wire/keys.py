@@ -106,6 +106,10 @@ class Keys:
         """Ours: string, number of the last request that this connection made; no TTL; goes with the lists."""
         return self.name(f"kiq:sequence:{identity}:{lane}")
 
+    def exits(self, identity: str) -> str:
+        """Ours: hash exit -> number of its last use, by which a job left a private list; no TTL; goes with the lists."""
+        return self.name(f"kiq:exits:{identity}")
+
     def about(self, identity: str) -> str:
         """Ours: hash deploy, config, namespace, packages, natives, pools, threads, recovered; 60 s; heartbeat."""
         return self.name(f"kiq:about:{identity}")

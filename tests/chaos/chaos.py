@@ -52,11 +52,17 @@ def flaky(times):
     with noted():
         if kiqdoctor.current().attempt <= times:
             raise ValueError("not yet")
+
+@job(queue="quick")
+def called(batch):
+    with noted():
+        note("callback", kiqdoctor.current().jid)
+        note("called", batch)
 """
 QUEUES: Final = ("quick", "slow")
 WORDS: Final = ("-q", "quick,3", "-q", "slow,1", "-c", "5", "-t", "5")
 PACE: Final = 0.8  # seconds between two acts, on average
-LOAD: Final = 150  # jobs a second, on average
+LOAD: Final = 200  # jobs a second, on average
 LEAVE: Final = 40.0  # seconds in which a worker that got TERM must be gone
 DRAIN: Final = 180.0  # seconds in which fresh workers must have run what is left
 AWAY: Final = re.compile(r"could not say goodbye|while stopping:|still in our private lists|gave [1-9]\d* running")
@@ -169,6 +175,10 @@ def wait_long(seconds: float) -> None: ...
 def flaky(times: int) -> None: ...
 
 
+@kiqdoctor.job(name="chaos_app.called", queue="quick")
+def called(batch: str) -> None: ...
+
+
 @dataclass
 class Producer:
     """Pushes until stopped. ``sure``: Redis said yes; ``maybe``: its reply was lost; else it said no."""
@@ -176,6 +186,7 @@ class Producer:
     rng: random.Random
     sure: set[str] = field(default_factory=set)
     maybe: set[str] = field(default_factory=set)
+    batches: dict[str, list[str]] = field(default_factory=dict)
     refused: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -201,10 +212,22 @@ class Producer:
             (0.88, lambda: [wait_long.perform_async(0.1)]),
             (0.885, lambda: [wait_long.perform_async(1.0)]),
             (0.94, lambda: [flaky.perform_async(1)]),
-            (0.98, lambda: [nothing.perform_in(self.rng.uniform(0.1, 3.0))]),
-            (1.0, lambda: nothing.perform_bulk([[] for _ in range(self.rng.randrange(2, 60))])),
+            (0.97, lambda: [nothing.perform_in(self.rng.uniform(0.1, 3.0))]),
+            (0.98, self._batch),
+            (1.0, lambda: nothing.perform_bulk([[] for _ in range(self.rng.randrange(2, 300))])),
         )
         return next(way for share, way in ways if drawn < share)()
+
+    def _batch(self) -> list[str]:
+        jids: list[str] = []
+        try:
+            with kiqdoctor.Batch(on_success=called) as batch:
+                jids += [nothing.perform_async(), flaky.perform_async(1), wait.perform_async(0.005)]
+        except redis_py.RedisError:
+            self.maybe.update(jids)  # some may have been sent
+            raise
+        self.batches[batch.id] = jids
+        return jids
 
 
 # -- the run -------------------------------------------------------------------------------------------------------
@@ -453,8 +476,15 @@ def judge(chaos: Chaos, producer: Producer) -> dict[str, Any]:
     faults += [f"dead, and no poison: {one}" for one in dead if one["jid"] not in poison]
     lost = producer.sure - ledger.ended - poison
     faults += [f"lost: {jid} {_where(chaos, jid)}" for jid in sorted(lost)[:20]]
-    strangers = ledger.jids - producer.sure - producer.maybe
+    callbacks = {of for word, of in ledger.words if word == "callback"}
+    strangers = ledger.jids - producer.sure - producer.maybe - callbacks
+    silent = {
+        batch
+        for batch, jids in producer.batches.items()
+        if not ledger.words["called", batch] and not poison.intersection(jids)
+    }
     faults += [f"ran though its push was refused: {jid}" for jid in sorted(strangers)[:20]]
+    faults += [f"never called back: batch {batch} of {producer.batches[batch]}" for batch in sorted(silent)[:20]]
     unexplained = list(_unexplained(ledger, chaos.blows))
     faults += unexplained[:20]
     held = sum(blow.jids.total() for blow in chaos.blows if blow.jids is not None)
@@ -465,6 +495,8 @@ def judge(chaos: Chaos, producer: Producer) -> dict[str, Any]:
         "of them ran": len(producer.maybe & ledger.ended),
         "pushes refused": producer.refused,
         "lost": len(lost),
+        "batches": len(producer.batches),
+        "never called back": len(silent),
         "poison": sorted(poison),
         "executions": ledger.executions,
         "repeats": ledger.executions - len(ledger.begun),

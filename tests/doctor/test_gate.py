@@ -1,10 +1,13 @@
 """The exit status is a pure table over the results."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from kiqdoctor.doctor.check import check
+from kiqdoctor.doctor.check import Need, check
+from kiqdoctor.doctor.facts.coverage import Coverage
+from kiqdoctor.doctor.facts.suppressions import Suppressions
 from kiqdoctor.doctor.gate import exit_status
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.verdict import Finding, Severity, Verdict
@@ -16,8 +19,6 @@ def some(*_: object) -> Iterator[Verdict]:
 
 
 def result(outcome: Outcome, *severities: Severity, suppressed: bool = False, preview: bool = False) -> Result:
-    from dataclasses import replace
-
     findings = tuple(Reported(Finding("redis", "ill", ""), one, "TST001:redis", suppressed) for one in severities)
     return Result(replace(some, preview=preview), outcome, None, 0.0, (), findings)
 
@@ -55,3 +56,12 @@ def test_the_table(
     results: list[Result], fail_on: Severity | None, required: tuple[str, ...], unreachable: bool, status: int
 ) -> None:
     assert exit_status(results, fail_on=fail_on, required=required, unreachable=unreachable) == status
+
+
+@pytest.mark.parametrize("kind", [Coverage, Suppressions])
+def test_what_tells_of_the_examination_itself_judges_nothing(kind: type) -> None:
+    of_itself = replace(some, needs=(Need("own", kind),))
+    passed = Result(of_itself, Outcome.PASS, None, 0.0)
+
+    assert exit_status([passed], fail_on=Severity.HIGH) == 3
+    assert exit_status([passed, PASS], fail_on=Severity.HIGH) == 0

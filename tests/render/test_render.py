@@ -76,7 +76,7 @@ def test_text_names_finding_evidence_remedy_unknown_and_cost() -> None:
     for words in ("HIGH", "TST001 queue-odd", "queue:mail", "app/jobs.py:12", "size: 50  (LLEN)", "→ Add it."):
         assert words in shown
     assert "because NOPERM info" in shown
-    assert "1 findings (1 high) · 1 of 2 checks judged" in shown
+    assert "FAILED  1 finding (1 high); 1 of 2 applicable checks judged; exit status 1\n" in shown
     assert "1 Redis commands, 3.9 KiB, slowest round trip INFO 0.7 ms" in shown
 
 

@@ -210,7 +210,14 @@ class Fleet(RuleBasedStateMachine):
             self.redis.delete(KEYS.recovering)
             seat.process.lease._steady_since = seat.process.clock.boottime() - 16
             self.asked(seat, seat.recovery.scan)
-            seat.recovery._empty_since = {one: since - LATE for one, since in seat.recovery._empty_since.items()}
+            self.some_seconds_pass(seat.recovery)
+
+    def some_seconds_pass(self, recovery: Recovery) -> None:
+        """Then every wait has ended that was there, and what was empty has been so for long."""
+        for one in self.redis.client_list():
+            if "b" in one["flags"]:
+                self.redis.client_unblock(int(one["id"]))
+        recovery._empty_since = {identity: since - LATE for identity, since in recovery._empty_since.items()}
 
     @precondition(lambda self: self.seats)
     @rule(who=processes)

@@ -1,0 +1,65 @@
+"""``kiqdoctor diff``: what is new, healed or persisting between two reports or recordings."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kiqdoctor.cli import configured
+from kiqdoctor.cli.configured import Configured
+from kiqdoctor.cli.examination import examination
+from kiqdoctor.cli.options import Options
+from kiqdoctor.cli.output import write
+from kiqdoctor.doctor import recording
+from kiqdoctor.doctor.difference import ReportError, Side, compare, side
+from kiqdoctor.doctor.verdict import Severity
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("diff", cls=Configured)
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE)
+@click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([*(severity.value for severity in Severity), "never"]),
+    default="high",
+    show_default=True,
+    help="Exit 1 where something new is at or above this severity.",
+)
+@click.option("--checks", metavar="DIR", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--config", metavar="FILE", type=_FILE, help=configured.CONFIG_HELP)
+@click.option("--isolated", is_flag=True, help=configured.ISOLATED_HELP)
+def command(old: Path, new: Path, *, shape: str, output: Path | None, fail_on: str, **rest: Any) -> int:
+    """Show what changed from OLD to NEW: JSON reports, or recordings, which are judged anew by the same rules."""
+    from kiqdoctor.render import diff
+
+    options = Options(checks=tuple(rest["checks"]), configuration=rest["configuration"])
+    found = compare(_side(old, options), _side(new, options))
+    status = int(found.failing(None if fail_on == "never" else Severity(fail_on)))
+    rendered = {"text": diff.text, "json": diff.document}[shape]
+    write(rendered(found, (str(old), str(new)), status), output)
+    return status
+
+
+def _side(file: Path, options: Options) -> Side:
+    """A report as it is, a recording as what its facts come to now."""
+    import msgspec
+
+    from kiqdoctor.render import json
+
+    try:
+        document = msgspec.json.decode(file.read_bytes())
+        if isinstance(document, dict) and document.get("schema") == recording.SCHEMA:
+            judged = side(json.document(examination(replace(options, replay=file, fail_on=None))))
+            return replace(judged, started_at=json.stamp(float(document["recorded_at"])))
+        return side(document)
+    except OSError as error:
+        raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise click.UsageError(f"{file}: it is not JSON: {' '.join(str(error).split())}") from None
+    except ReportError as error:
+        raise click.UsageError(f"{file}: {error}") from None

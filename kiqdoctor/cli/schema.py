@@ -1,0 +1,119 @@
+"""The JSON Schema of the configuration, made of what the commands and the checks themselves declare."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import click
+
+from kiqdoctor.cli.configured import FOLDERS, settings
+from kiqdoctor.cli.decisions import SCOPES, WORDS
+from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.facts.suppressions import Suppressions
+from kiqdoctor.doctor.facts.thresholds import Threshold
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+TITLE: Final = "kiqdoctor.toml, and [tool.kiqdoctor] in pyproject.toml"
+_PACKS: Final = {"type": "object", "additionalProperties": {"type": "number"}}
+_SCOPED: Final = {
+    "queues": "Numbers for queues whose name matches the glob.",
+    "tags": "Numbers for processes whose tag matches the glob.",
+}
+
+
+def text(checks: Sequence[Check]) -> str:
+    """As the file in docs/ has it."""
+    return json.dumps(document(checks), indent=2, ensure_ascii=True) + "\n"
+
+
+def document(checks: Sequence[Check]) -> dict[str, Any]:
+    """The schema; numbers of other packs' checks are let through, and judged when the file is read."""
+    options = {key: option(one) for key, one in sorted(settings().items())}
+    return {
+        "$schema": DIALECT,
+        "title": TITLE,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **options,
+            "checks": {
+                "description": "Numbers by check; or, as a list, further folders of checks.",
+                "anyOf": [options["checks"], _by_check(checks, "", {FOLDERS: options["checks"]})],
+            },
+            **{
+                section: {
+                    "description": _SCOPED[section],
+                    "type": "object",
+                    "additionalProperties": _by_check(checks, scope, {}),
+                }
+                for section, scope in SCOPES.items()
+            },
+            "suppress": _suppress(checks),
+        },
+    }
+
+
+def option(parameter: click.Parameter) -> dict[str, Any]:
+    """One option of the command line as it stands in the file."""
+    said = {"description": getattr(parameter, "help", None) or "The application's root."}
+    default = parameter.default if isinstance(parameter.default, str | int | float) else None
+    if default is not None and default != 0:
+        said["default"] = default
+    if getattr(parameter, "is_flag", False):
+        return {**said, "type": "boolean"}
+    one = _value(parameter.type)
+    return {**said, "anyOf": [one, {"type": "array", "items": one}]} if parameter.multiple else {**said, **one}
+
+
+def _value(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, click.Choice):
+        known = [str(one) for one in kind.choices]
+        plain = type(kind) is click.Choice
+        return {"enum": known} if plain else {"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]}
+    for number, name in ((click.types.IntParamType, "integer"), (click.types.FloatParamType, "number")):
+        if isinstance(kind, number):
+            least = getattr(kind, "min", None)
+            return {"type": name} if least is None else {"type": name, "minimum": least}
+    return {"type": "string", "minLength": 1}
+
+
+def _by_check(checks: Sequence[Check], scope: str, more: dict[str, Any]) -> dict[str, Any]:
+    """A table of tables: each check by id or name, with its numbers."""
+    known: dict[str, Any] = {}
+    for check in checks:
+        if turnable := [one for one in check.thresholds if not scope or scope in one.per]:
+            known[check.id] = known[check.name] = _numbers(turnable)
+        else:
+            known[check.id] = known[check.name] = {"type": "object", "additionalProperties": False}
+    return {"type": "object", "properties": {**more, **known}, "additionalProperties": _PACKS}
+
+
+def _numbers(thresholds: Iterable[Threshold]) -> dict[str, Any]:
+    found = {}
+    for one in thresholds:
+        most = {} if one.most is None else {"maximum": one.most}
+        said = f"{one.meaning} Unit: {one.unit}. Default: {one.source}."
+        found[one.name] = {
+            "type": "number",
+            "description": said,
+            "default": one.default,
+            "minimum": one.least,
+            **most,
+        }
+    return {"type": "object", "properties": found, "additionalProperties": False}
+
+
+def _suppress(checks: Sequence[Check]) -> dict[str, Any]:
+    watching = [one for one in checks if any(need.kind is Suppressions for need in one.needs)]
+    never = [name for one in watching for name in (one.id, one.name)]
+    words = {one.name: {"type": "string", "minLength": 1, "description": one.meaning} for one in WORDS}
+    return {
+        "description": "Findings that do not count for a while.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {**words, "check": {**words["check"], "not": {"enum": never}}},
+            "required": [one.name for one in WORDS if one.required],
+            "additionalProperties": False,
+        },
+    }

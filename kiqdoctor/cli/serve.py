@@ -1,0 +1,90 @@
+"""``kiqdoctor serve``: the report over HTTP, for an orchestrator's probes, a scraper and a status page."""
+
+import signal
+import threading
+from contextlib import suppress
+from typing import Any, Final
+
+import click
+
+from kiqdoctor.cli import options as words
+from kiqdoctor.cli.configured import Configured
+from kiqdoctor.cli.examination import examination, planned
+from kiqdoctor.httpd import LOOPBACK, BindError, parse_bind
+
+PORT: Final = 7433
+LEAST_STALE: Final = 15.0  # seconds: one slow examination is no reason
+
+
+@click.command("serve", cls=Configured)
+@words.examination
+@words.judgement
+@click.option(
+    "--listen",
+    metavar="[HOST:]PORT",
+    default=f"{LOOPBACK}:{PORT}",
+    show_default=True,
+    help="Where; without a host on loopback.",
+)
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(1),
+    default=30.0,
+    show_default=True,
+    help="Between the end of one examination and the next.",
+)
+@click.option(
+    "--stale-after",
+    metavar="SECONDS",
+    type=click.FloatRange(1),
+    help="A report this old is stale (default: twice the interval, and 15 at least).",
+)
+def command(*, listen: str, interval: float, stale_after: float | None, **rest: Any) -> int:
+    """Serve /livez, /readyz, /metrics and /status.json from a report that is refreshed in the background."""
+    from kiqdoctor.render import json, prometheus
+    from kiqdoctor.serve import Views, Watch, server
+
+    asked = words.read(rest)
+    planned(asked)  # what is wrong with the words is said before anything listens
+    watch = Watch(
+        lambda: examination(asked),
+        Views(json.render, prometheus.render, prometheus.CONTENT_TYPE),
+        interval_s=interval,
+        stale_after_s=stale_after or max(2 * interval, LEAST_STALE),
+        say=_say,
+    )
+    bind = _bind(listen)
+    httpd = server(watch, bind, _say)
+    try:
+        httpd.start()
+    except OSError as error:
+        raise click.UsageError(f"cannot listen on {httpd.address}: {error.strerror or error}") from None
+    told = _told()
+    open_to = "" if bind[0] in {LOOPBACK, "::1", "localhost"} else ", where other hosts can read the report"
+    _say(f"http://{httpd.address}{open_to}; an examination every {interval:g} s")
+    watch.start()
+    told.wait()
+    watch.stop()
+    httpd.stop()
+    return 0
+
+
+def _bind(text: str) -> tuple[str, int]:
+    try:
+        return parse_bind(text)
+    except BindError as error:
+        raise click.UsageError(f"--listen: {error}") from None
+
+
+def _told() -> threading.Event:
+    """Set by TERM and INT."""
+    told = threading.Event()
+    with suppress(ValueError):  # not the main thread: whoever runs us there ends us too
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: told.set())
+    return told
+
+
+def _say(text: str) -> None:
+    click.echo(f"kiqdoctor serve: {text}", err=True)

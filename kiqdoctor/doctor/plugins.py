@@ -1,0 +1,108 @@
+"""What installed packages add by entry point: probes and renderers; whatever is wrong with one is a value too.
+
+Groups: ``kiqdoctor.checks`` (a package whose folder is a pack, read by ``doctor.pack``), ``kiqdoctor.probes`` (a module
+that holds probes, or one probe), ``kiqdoctor.renderers`` (a function from a report to text; its name is the format).
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, is_dataclass, replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from inspect import isfunction
+from types import ModuleType
+from typing import Any, Final
+
+from kiqdoctor.doctor.contain import CrashError, contained
+from kiqdoctor.doctor.probe import Probe, Read
+from kiqdoctor.doctor.report import Report
+
+CHECKS: Final = "kiqdoctor.checks"
+PROBES: Final = "kiqdoctor.probes"
+RENDERERS: Final = "kiqdoctor.renderers"
+LOADING: Final = 10.0  # seconds that importing one plug-in may take
+RENDERING: Final = 60.0  # seconds
+LONGEST: Final = 60.0  # seconds that a plug-in's probe may ask for
+
+_FORMAT: Final = re.compile(r"[a-z][a-z0-9-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plug-in, or a file of one, that cannot be used. ``names``: ids of the checks that are lost with it, if told."""
+
+    plugin: str
+    why: str
+    names: tuple[str, ...] = ()
+    category: str = ""
+
+
+def entries(group: str) -> tuple[EntryPoint, ...]:
+    """The group's entry points in a stable order; the same one of a package that is installed twice counts once."""
+    return tuple(sorted(dict.fromkeys(entry_points(group=group)), key=lambda entry: (entry.name, entry.value)))
+
+
+def called(entry: EntryPoint) -> str:
+    """How a report names the plug-in: its distribution where that is known."""
+    owner = entry.dist.name if entry.dist is not None else ""
+    return f"{owner} ({entry.group} {entry.name})" if owner else f"{entry.group} {entry.name}"
+
+
+@cache
+def probes() -> tuple[tuple[Probe, ...], tuple[Broken, ...]]:
+    """Every sound probe of every plug-in, and what is broken."""
+    found: list[Probe] = []
+    broken: list[Broken] = []
+    for entry in entries(PROBES):
+        try:
+            loaded = contained(entry.load, LOADING)
+        except CrashError as error:
+            broken.append(Broken(called(entry), str(error)))
+            continue
+        held = [one for one in _held(loaded) if isinstance(one, Probe)]
+        if not held:
+            broken.append(Broken(called(entry), f"{entry.value} holds no probe: a function under @probe(...)"))
+        for one in held:
+            if flaw := probe_flaw(one, {known.fact.__name__ for known in found if known is not one}):
+                broken.append(Broken(called(entry), flaw))
+            elif one not in found:
+                found.append(replace(one, deadline_s=min(one.deadline_s, LONGEST)))
+    return tuple(found), tuple(broken)
+
+
+def _held(loaded: Any) -> Iterator[Any]:
+    """What a module holds, or the value itself."""
+    yield from vars(loaded).values() if isinstance(loaded, ModuleType) else (loaded,)
+
+
+def probe_flaw(probe: Probe, taken: Collection[str]) -> str:
+    """Why a plug-in's probe cannot be used beside facts of these names; "" where it can."""
+    if not isfunction(probe.read) or not isinstance(probe.fact, type) or not is_dataclass(probe.fact):
+        return f"the probe {probe.name} reads no fact: its return annotation must be a frozen dataclass"
+    if probe.fact.__name__ in taken:
+        return f"the probe {probe.name} reads {probe.fact.__name__}, and a fact of that name is read already"
+    if not all(isinstance(read, Read) for read in probe.reads):
+        return f"the probe {probe.name} must declare what it reads: @probe(Read(...), live=...)"
+    if not probe.deadline_s > 0:
+        return f"the probe {probe.name} has no time to look: deadline_s must be above 0"
+    return ""
+
+
+def formats() -> tuple[str, ...]:
+    """The names of further formats; none of their code is imported for that."""
+    return tuple(dict.fromkeys(entry.name for entry in entries(RENDERERS) if _FORMAT.fullmatch(entry.name)))
+
+
+def rendered(report: Report, form: str) -> str:
+    """The report in a plug-in's format. It gets a copy: what it does to that changes neither report nor exit status.
+
+    Raises:
+        CrashError: it cannot be imported, raised, took too long, or returned something else than text.
+    """
+    [entry, *_] = [entry for entry in entries(RENDERERS) if entry.name == form]
+    renderer: Callable[[Report], Any] = contained(entry.load, LOADING)
+    text = contained(lambda: renderer(deepcopy(report)), RENDERING)
+    if not isinstance(text, str):
+        raise CrashError(f"it returned a {type(text).__name__}, not text")
+    return text
