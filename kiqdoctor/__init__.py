@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.batches import Batch
-    from kiqdoctor.runtime.client import MaybeEnqueued, pipelined
+    from kiqdoctor.runtime.client import pipelined
     from kiqdoctor.runtime.committing import EnqueuedInTransactionWarning, enqueue_on_commit
     from kiqdoctor.runtime.config import configure
     from kiqdoctor.runtime.context import current, propagate
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.job import job
     from kiqdoctor.runtime.middleware import DeadlineExceededError, Running
     from kiqdoctor.runtime.periodic import periodic
+    from kiqdoctor.runtime.sending import MaybeEnqueued
     from kiqdoctor.runtime.status import Status
 
 __version__ = "0.1.0"
@@ -40,7 +41,7 @@ _HOMES = {
     "DeadlineExceededError": "middleware",
     "EnqueuedInTransactionWarning": "committing",
     "ForkedError": "forking",
-    "MaybeEnqueued": "client",
+    "MaybeEnqueued": "sending",
     "Running": "middleware",
     "Status": "status",
     "configure": "config",

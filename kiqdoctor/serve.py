@@ -35,7 +35,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """How a report is shown: as the JSON document, and as OpenMetrics text ended by ``# EOF``, with its content type."""
+    """How a report is shown: as JSON, and as OpenMetrics text ended by ``# EOF`` with its content type."""
 
     document: Callable[[Report], str]
     metrics: Callable[[Report], str]
@@ -122,6 +122,7 @@ class Watch:
         yield "# HELP kiqdoctor_report_stale 1 while the other metrics do not tell how things are now."
         yield f"kiqdoctor_report_stale {int(self.stale() is not None)}"
         yield "# TYPE kiqdoctor_report_age_seconds gauge"
+        yield "# UNIT kiqdoctor_report_age_seconds seconds"
         yield "# HELP kiqdoctor_report_age_seconds Time since the last examination ended."
         age = "NaN" if shown is None else f"{self._clock.monotonic() - shown.at:.3f}"
         yield f"kiqdoctor_report_age_seconds {age}"
@@ -140,26 +141,34 @@ class Watch:
             report = self._look()
             shown = Shown(self._clock.monotonic(), self._views.document(report), self._views.metrics(report))
         except Exception as error:  # noqa: BLE001 - whatever it was, the next one may succeed
-            ending, trouble = "failed", f"the last examination failed: {said(error)}"
+            judged = _Judged("failed", f"the last examination failed: {said(error)}")
         else:
             self._shown = shown
-            ending, trouble = _judged(report)
-        self._began, self._trouble = None, trouble
-        self._counts[ending] += 1
-        if trouble != was:
-            self._say(f"stale: {clean(trouble, LONG)}" if trouble is not None else "the report is fresh")
+            judged = _judged(report)
+        self._began, self._trouble = None, judged.trouble
+        self._counts[judged.ending] += 1
+        if judged.trouble != was:
+            self._say("the report is fresh" if judged.trouble is None else f"stale: {clean(judged.trouble, LONG)}")
 
 
-def _judged(report: Report) -> tuple[Ending, str | None]:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """How an examination ended, and why it does not tell how things are, if it does not."""
+
+    ending: Ending
+    trouble: str | None = None
+
+
+def _judged(report: Report) -> _Judged:
     """An examination that could not reach what it was to examine tells nothing of how things are."""
     if report.exit_status != INCOMPLETE:
-        return "complete", None
+        return _Judged("complete")
     findings = [
         one.finding.title for result in report.results if result.check.id == "RED001" for one in result.findings
     ]
     reasons = [result.reason for result in report.results if result.outcome is Outcome.UNKNOWN and result.reason]
     why = next(iter((*findings, *reasons)), "nothing could be judged")
-    return "incomplete", f"the examination is not complete: {why}"
+    return _Judged("incomplete", f"the examination is not complete: {why}")
 
 
 def server(watch: Watch, bind: tuple[str, int], warn: Callable[[str], None]) -> Httpd:

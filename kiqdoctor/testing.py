@@ -209,7 +209,7 @@ def pytest_configure(config: Any) -> None:
     if config.getoption("kiqdoctor"):
         from kiqdoctor.integrations import pytest_checks
 
-        config.pluginmanager.register(pytest_checks.tests(), "kiqdoctor-checks")
+        config.pluginmanager.register(pytest_checks.Plugin(), "kiqdoctor-checks")
 
 
 def _fixtures() -> object:

@@ -142,7 +142,7 @@ def test_the_action_examines_a_service_container_s_redis(
 def gitlab(folder: Path, command: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The job's script without its installation, as GitLab's runner runs it."""
     job = loaded(DOCS / "gitlab-ci.yml")["kiqdoctor"]
-    script = [line.replace("/tmp/kiqdoctor/bin/kiqdoctor", str(command)) for line in job["script"][2:]]  # noqa: S108
+    script = [line.replace("/tmp/kiqdoctor/bin/kiqdoctor", str(command)) for line in job["script"][2:]]
     return subprocess.run(
         ["bash", "-eo", "pipefail", "-c", "\n".join(script)],
         cwd=folder,

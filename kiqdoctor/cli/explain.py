@@ -130,8 +130,10 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
             yield from block.splitlines()
         else:
             indent = "  " if block.startswith("- ") else ""
-            options = {"break_long_words": False, "break_on_hyphens": False}
-            yield from wrap(" ".join(block.split()), width, subsequent_indent=indent, **options) or [""]
+            prose = " ".join(block.split())
+            yield from wrap(prose, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [
+                ""
+            ]
 
 
 def _blocks(text: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ class Form(_Choice):
             return str(value)
         return str(super().convert(value, param, ctx))
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Both."""
         names = dict.fromkeys((*self.choices, *plugins.formats()))
         return [CompletionItem(name) for name in names if str(name).startswith(incomplete)]

@@ -13,7 +13,6 @@ from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.doctor.probe import AbsenceError, Probe, RefusalError
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
 
-
 _LEFT_BEHIND: "weakref.WeakKeyDictionary[Callable[..., Any], threading.Thread]" = weakref.WeakKeyDictionary()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.check import Check
@@ -140,7 +140,7 @@ def _module(file: Path, dotted: str) -> ModuleType:
     return module
 
 
-def _flaw(check: Check) -> str:
+def _flaw(check: Any) -> str:
     """Why another's check cannot be taken among ours; "" where it can."""
     if not isinstance(check.id, str) or not _ID.fullmatch(check.id):
         return f"its id must be three capitals and three digits, not {check.id!r}"

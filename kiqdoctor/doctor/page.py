@@ -46,7 +46,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A number that the check compares with: its name and value, where it comes from, whether a configuration may set it."""
+    """A number that the check compares with: where it comes from, and whether a configuration may set it."""
 
     name: str
     value: str

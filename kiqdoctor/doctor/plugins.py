@@ -40,7 +40,14 @@ class Broken:
 
 def entries(group: str) -> tuple[EntryPoint, ...]:
     """The group's entry points in a stable order; the same one of a package that is installed twice counts once."""
-    return tuple(sorted(dict.fromkeys(entry_points(group=group)), key=lambda entry: (entry.name, entry.value)))
+    found: dict[EntryPoint, None] = dict.fromkeys(_installed().select(group=group))
+    return tuple(sorted(found, key=lambda entry: (entry.name, entry.value)))
+
+
+@cache
+def _installed() -> Any:
+    """All there are (their type has another name in each Python); every installed distribution is looked into once."""
+    return entry_points()
 
 
 def called(entry: EntryPoint) -> str:
@@ -76,7 +83,7 @@ def _held(loaded: Any) -> Iterator[Any]:
     yield from vars(loaded).values() if isinstance(loaded, ModuleType) else (loaded,)
 
 
-def probe_flaw(probe: Probe, taken: Collection[str]) -> str:
+def probe_flaw(probe: Any, taken: Collection[str]) -> str:
     """Why a plug-in's probe cannot be used beside facts of these names; "" where it can."""
     if not isfunction(probe.read) or not isinstance(probe.fact, type) or not is_dataclass(probe.fact):
         return f"the probe {probe.name} reads no fact: its return annotation must be a frozen dataclass"

@@ -39,7 +39,7 @@ def _wrong(record: Any) -> str:
     return ""
 
 
-def _wrong_inside(finding: Finding) -> str:
+def _wrong_inside(finding: Any) -> str:
     if not all(isinstance(one, str) for one in finding.related):
         return "Finding.related holds something else than ids"
     for one in finding.evidence:

@@ -6,7 +6,10 @@ skipped with its reason; a last test fails where nothing at all was judged, or a
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
+
+import pytest
 
 from kiqdoctor.integrations.examining import SEVERITIES, ExaminationError, Found, Judged, counts, examine
 
@@ -15,7 +18,7 @@ WHOLE: Final = "examination"  # the last test
 INCOMPLETE: Final = 3  # CONTRACT.md's exit status
 
 
-def add_options(parser: Any) -> None:
+def add_options(parser: pytest.Parser) -> None:
     """The options, in a group of their own."""
     group = parser.getgroup("kiqdoctor")
     group.addoption("--kiqdoctor", action="store_true", help="run the doctor's static checks over the project as tests")
@@ -30,71 +33,66 @@ def add_options(parser: Any) -> None:
     )
 
 
-def tests() -> object:
-    """The plugin that adds the tests; made here, so that this module is imported without pytest too."""
-    import pytest
+class _Item(pytest.Item):
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where it counts as being, and its name."""
+        return self.path, None, self.nodeid
 
-    class Check(pytest.Item):
-        """One check's result as a test."""
 
-        def __init__(self, *, judged: Judged, fail_on: str, **keywords: Any) -> None:
-            super().__init__(**keywords)
-            self.judged, self.fail_on = judged, fail_on
+class Check(_Item):
+    """One check's result as a test."""
 
-        def runtest(self) -> None:
-            """Fail, skip or pass."""
-            found = [one for one in self.judged.found if counts(one.severity, self.fail_on)]
-            if found:
-                pytest.fail("\n".join(line for one in found for line in _lines(one)), pytrace=False)
-            if self.judged.outcome in {"unknown", "not-applicable"}:
-                pytest.skip(f"{self.judged.outcome}: {self.judged.reason}")
+    def __init__(self, *, judged: Judged, fail_on: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.judged, self.fail_on = judged, fail_on
 
-        def reportinfo(self) -> tuple[Any, int | None, str]:
-            """Where it counts as being, and its name."""
-            return self.path, None, self.nodeid
+    def runtest(self) -> None:
+        """Fail, skip or pass."""
+        found = [one for one in self.judged.found if counts(one.severity, self.fail_on)]
+        if found:
+            pytest.fail("\n".join(line for one in found for line in _lines(one)), pytrace=False)
+        if self.judged.outcome in {"unknown", "not-applicable"}:
+            pytest.skip(f"{self.judged.outcome}: {self.judged.reason}")
 
-    class Examination(pytest.Item):
-        """The examination as a whole as a test."""
 
-        def __init__(self, *, why: str, **keywords: Any) -> None:
-            super().__init__(**keywords)
-            self.why = why
+class Examination(_Item):
+    """The examination as a whole as a test."""
 
-        def runtest(self) -> None:
-            """Fail where it does not tell how things are."""
-            if self.why:
-                pytest.fail(self.why, pytrace=False)
+    def __init__(self, *, why: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.why = why
 
-        def reportinfo(self) -> tuple[Any, int | None, str]:
-            """Where it counts as being, and its name."""
-            return self.path, None, self.nodeid
+    def runtest(self) -> None:
+        """Fail where it does not tell how things are."""
+        if self.why:
+            pytest.fail(self.why, pytrace=False)
 
-    class Collected(pytest.Collector):
-        """All of them; the examination runs when they are collected."""
 
-        def collect(self) -> Iterator[Any]:
-            """One test a check in the order of the ids, and one of the whole."""
-            option = self.config.getoption
-            fail_on: str = option("kiqdoctor_fail_on")
-            words = ["--fail-on", fail_on, *shlex.split(option("kiqdoctor_options"))]
-            try:
-                results, status = examine(str(self.config.rootpath), words)
-            except ExaminationError as error:
-                yield Examination.from_parent(self, name=WHOLE, why=str(error))
-                return
-            for judged in results:
-                yield Check.from_parent(self, name=f"{judged.check}-{judged.name}", judged=judged, fail_on=fail_on)
-            why = "nothing could be judged, or a required check could not" if status == INCOMPLETE else ""
-            yield Examination.from_parent(self, name=WHOLE, why=why)
+class Collected(pytest.Collector):
+    """All of them; the examination runs when they are collected."""
 
-    class Plugin:
-        @pytest.hookimpl(tryfirst=True)
-        def pytest_collection_modifyitems(self, session: Any, items: list[Any]) -> None:
-            """Beside whatever else is run, and before -k and -m choose."""
-            collected = Collected.from_parent(session, name=COLLECTED, nodeid=COLLECTED)
-            items += list(session.genitems(collected))
+    def collect(self) -> Iterator[pytest.Item]:
+        """One test a check in the order of the ids, and one of the whole."""
+        fail_on: str = self.config.getoption("kiqdoctor_fail_on")
+        words = ["--fail-on", fail_on, *shlex.split(self.config.getoption("kiqdoctor_options"))]
+        try:
+            results, status = examine(str(self.config.rootpath), words)
+        except ExaminationError as error:
+            yield Examination.from_parent(self, name=WHOLE, why=str(error))
+            return
+        for judged in results:
+            yield Check.from_parent(self, name=f"{judged.check}-{judged.name}", judged=judged, fail_on=fail_on)
+        why = "nothing could be judged, or a required check could not" if status == INCOMPLETE else ""
+        yield Examination.from_parent(self, name=WHOLE, why=why)
 
-    return Plugin()
+
+class Plugin:
+    """Adds the tests."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Beside whatever else is run, and before -k and -m choose."""
+        items += list(session.genitems(Collected.from_parent(session, name=COLLECTED, nodeid=COLLECTED)))
 
 
 def _lines(found: Found) -> Iterator[str]:

@@ -89,7 +89,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
 
 
 def _location(location: Location | None) -> dict[str, Any] | None:
-    if location is None:
+    if location is None or not location.path:
         return None
     return {"path": _text(location.path), "line": max(1, location.line), "column": max(1, location.column)}
 

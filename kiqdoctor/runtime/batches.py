@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client, config, forking, lua
 from kiqdoctor.runtime.fetch import Step
+from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 
@@ -59,7 +60,7 @@ class Batch:
         self.id = secrets.token_hex(8)
         self._callbacks = {"success": _callback(on_success), "complete": _callback(on_complete)}
         self._stack = ExitStack()
-        self._pushes: list[client.Push] | None = None
+        self._pushes: list[Push] | None = None
         self._origin = forking.origin("a batch")
 
     def __enter__(self) -> Self:
@@ -78,7 +79,7 @@ class Batch:
             self._origin.check()
             self._send(self._pushes or [])
 
-    def _send(self, pushes: list[client.Push]) -> None:
+    def _send(self, pushes: list[Push]) -> None:
         for push in pushes:
             push.fields[FIELD] = self.id
         if client.intercept is not None:
@@ -90,7 +91,7 @@ class Batch:
         dropped = [push.jid for push, jid in zip(pushes, sent, strict=True) if push.jid != jid]
         self._patiently(lambda: self._seal(keys, dropped))
 
-    def _instead(self, pushes: list[client.Push]) -> None:
+    def _instead(self, pushes: list[Push]) -> None:
         """In tests without Redis; where jobs run at once, all of them have succeeded then."""
         client.deliver(pushes, at_once=True)
         if client.inline:
@@ -119,8 +120,8 @@ class Batch:
             pipe.hset(keys.batch(self.id), mapping=fields)
             pipe.expire(keys.batch(self.id), KEEP)
             for part in ("open", "pending"):
-                for start in range(0, len(jids), client.SLICE):
-                    pipe.sadd(keys.batch(self.id, part), *jids[start : start + client.SLICE])
+                for start in range(0, len(jids), SLICE):
+                    pipe.sadd(keys.batch(self.id, part), *jids[start : start + SLICE])
                 pipe.expire(keys.batch(self.id, part), KEEP)
             pipe.execute()
 

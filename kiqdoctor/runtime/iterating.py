@@ -15,7 +15,7 @@ SAVE: Final = 5.0  # seconds between two saves while it runs
 KEEP: Final = 30 * 24 * 3600  # seconds
 
 
-class InterruptedError_(Exception):  # noqa: N801, N818 - no error: the job goes on elsewhere
+class Interruption(Exception):  # noqa: N801, N818 - no error: the job goes on elsewhere
     """The process wants to stop: the cursor is saved, and the job goes back to its queue."""
 
 
@@ -54,7 +54,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callabl
     """Iterate from the saved cursor to the end.
 
     Raises:
-        InterruptedError_: stopped on the way; the cursor is saved.
+        Interruption: stopped on the way; the cursor is saved.
     """
     cursor.load()
     began = time.monotonic()
@@ -69,7 +69,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callabl
         if close is not None:
             close()
     if interrupted:
-        raise InterruptedError_
+        raise Interruption
     cursor.clear()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import client, context, log, lua
+from kiqdoctor.runtime import client, context, log, lua, sending
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import Keys
 
@@ -145,7 +145,7 @@ class Clockwork:
         prepared = client.prepare(entry.job.name, [entry.args], entry.job.options)
         if not prepared:
             return 0  # a client middleware dropped it
-        names, words = client.script_words(self._keys, prepared[0])
+        names, words = sending.script_words(self._keys, prepared[0])
         act = "push" if now - tick <= GRACE else "note"
         pushed: Any = self._script(keys=[self._keys.periodic, *names], args=[entry.name, repr(tick), act, *words])
         return int(pushed)

@@ -13,7 +13,7 @@ from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.board import Board, Slot
 from kiqdoctor.runtime.fetch import Ending, FencedError, Fetch, Work
-from kiqdoctor.runtime.iterating import InterruptedError_
+from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, described, named, shown, suspicious, unknown
@@ -115,7 +115,7 @@ class Processor:
         running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset)
         try:
             self._performer.run(job, running)
-        except InterruptedError_:
+        except Interruption:
             self._end(seat, failed=False)
             log.info("interrupted: it goes on where it was", {"class": words, "jid": told})
             self._let_go(work, self._performer.given_back(job, fields, work))

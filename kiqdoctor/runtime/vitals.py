@@ -102,11 +102,11 @@ class Vitals:
 
     def pools(self) -> list[PoolUse]:
         """The worker's own connections, and those that jobs push with."""
-        from kiqdoctor.runtime import client, config
+        from kiqdoctor.runtime import config, sending
 
         shared: Any = self.redis.connection_pool
         counts = shared.get_connection_count()
         used = next((number for number, labels in counts if "used" in str(labels)), 0)
         found = [PoolUse("worker", used, shared.max_connections)]
-        pushing = client.in_use()
+        pushing = sending.in_use()
         return [*found, PoolUse("pushes", pushing, config.CLIENT_CONNECTIONS)]

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pages
 import pytest
@@ -82,7 +83,9 @@ def test_the_docs_site_has_no_page_of_a_check_that_is_gone() -> None:
 
 @pytest.mark.parametrize("part", ["formula", "log", "risk", "undo", "why", "confirm"])
 def test_a_page_that_says_nothing_of_a_part_has_a_gap(part: str) -> None:
-    assert replace(made(CHECKS[0]), **{part: " "}).gaps == (part,)
+    changed: dict[str, Any] = {part: " "}
+
+    assert replace(made(CHECKS[0]), **changed).gaps == (part,)
 
 
 def test_a_number_that_nobody_explains_is_a_gap() -> None:

@@ -83,6 +83,34 @@ def test_a_hanging_probe_is_left_behind() -> None:
     assert "did not finish within 0.05 s" in value.reason
 
 
+def test_what_still_hangs_is_not_started_a_second_time() -> None:
+    never, starts = threading.Event(), [0]
+
+    @probe(live=True, deadline_s=0.05)
+    def hanging(settings: Settings) -> Limit:
+        starts[0] += 1
+        never.wait()
+        return Limit(1)
+
+    run(hanging)
+    again = run(hanging).get(Limit)
+    never.set()
+
+    assert again == Refused("hanging crashed: it hangs since an earlier examination", "restart the doctor")
+    assert starts == [1]
+
+
+def test_a_fact_of_another_kind_is_a_crash() -> None:
+    @probe(live=True)
+    def other_kind(settings: Settings) -> Limit:
+        return None  # type: ignore[return-value]
+
+    value = run(other_kind).get(Limit)
+
+    assert isinstance(value, Refused)
+    assert value.reason == "other_kind crashed: it read a NoneType, not a Limit"
+
+
 def test_nothing_to_look_at_is_absent() -> None:
     @probe(live=False)
     def nothing(settings: Settings) -> Other:

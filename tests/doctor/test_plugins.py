@@ -85,12 +85,11 @@ def checking(number: str, function: str, body: str, *, fact: str = "Shelf", head
     """
 
 
+FULL = """if fact.books > 9:
+            yield Finding("shelf", "It is full", "Sell")
+        yield from ()"""
 CHECKS = {
-    "full_shelf": checking(
-        "LIB001",
-        "full_shelf",
-        'if fact.books > 9:\n            yield Finding("shelf", "It is full", "Sell")\n        yield from ()',
-    ),  # fmt: skip
+    "full_shelf": checking("LIB001", "full_shelf", FULL),
     "no_import": checking("LIB002", "no_import", "yield", head="import there_is_no_such_module"),
     "no_python": 'check("LIB003"\n    @check("LIB003", severity=',
     "raises": checking("LIB004", "raises", "raise ZeroDivisionError('by\\nnought')"),
@@ -298,7 +297,7 @@ def test_a_check_that_hangs_is_left_behind() -> None:
 
     never = threading.Event()
 
-    [verdict] = called(theirs(lambda: iter(lambda: never.wait(), None)), {}, seconds=0.05)
+    [verdict] = called(theirs(lambda: iter(never.wait, None)), {}, seconds=0.05)
     never.set()
 
     assert verdict == Unknown(

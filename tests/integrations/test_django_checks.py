@@ -29,7 +29,7 @@ execute_from_command_line(sys.argv)
 
 def django(folder: Path, settings: str = "", *, sound: bool = False) -> Path:
     files = {"settings.py": SETTINGS + settings, "manage.py": MANAGE, "shop/__init__.py": ""}
-    return project(folder, sound=sound, **files)
+    return project(folder, files, sound=sound)
 
 
 def manage(folder: Path, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":

@@ -23,7 +23,7 @@ def outcomes(ran: "subprocess.CompletedProcess[str]") -> dict[str, str]:
 
 @pytest.fixture
 def faulty(tmp_path: Path) -> Path:
-    return project(tmp_path, **{"test_own.py": "def test_own(): ...\n", "pytest.ini": "[pytest]\n"})
+    return project(tmp_path, {"test_own.py": "def test_own(): ...\n", "pytest.ini": "[pytest]\n"})
 
 
 def test_a_finding_fails_its_check_s_test_and_says_all(faulty: Path) -> None:

@@ -173,7 +173,7 @@ def test_threads_push_beside_each_other(lab: Any, note: Job[..., None]) -> None:
 def test_what_one_round_trip_cannot_hold_is_divided(
     lab: Any, proxy: Any, note: Job[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kiqdoctor.runtime.client, "LARGEST", 100_000)
+    monkeypatch.setattr(kiqdoctor.runtime.sending, "LARGEST", 100_000)
     jids = note.perform_bulk([["x" * 30_000] for _ in range(8)])
 
     assert [job["jid"] for job in lab.jobs("queue:default")] == jids[::-1]
@@ -229,7 +229,7 @@ def test_of_many_those_that_are_certain_are_told(lab: Any, proxy: Any, note: Job
     lab.configure(redis=proxy.url)
     note.perform_async("warm")
     sent = []
-    original = kiqdoctor.runtime.client.Sender.send
+    original = kiqdoctor.runtime.sending.Sender.send
 
     def send(self: Any, pushes: Any) -> Any:
         sent.append(len(pushes))
@@ -238,7 +238,7 @@ def test_of_many_those_that_are_certain_are_told(lab: Any, proxy: Any, note: Job
         return original(self, pushes)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kiqdoctor.runtime.client.Sender, "send", send)
+        patch.setattr(kiqdoctor.runtime.sending.Sender, "send", send)
         with pytest.raises(MaybeEnqueued, match="and 997 more") as caught:
             note.perform_bulk([[n] for n in range(2500)])
 
