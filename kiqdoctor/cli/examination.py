@@ -127,6 +127,7 @@ def examination(options: Options, clock: Clock = SYSTEM) -> Report:
         exit_status=int(status),
         cost=examined.recording.cost,
         notes=tuple(notes),
+        fail_on=options.fail_on,
     )
 
 

@@ -15,7 +15,7 @@ from kiqdoctor.cli.options import Options
 from kiqdoctor.cli.output import further, rendered, write
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.report import Outcome, Report, Severity
-from kiqdoctor.render.words import counted, message, summary
+from kiqdoctor.render.words import counted, message, summary, verdict
 
 BETWEEN: Final = 2.0  # seconds between examinations under --wait
 
@@ -106,11 +106,6 @@ def left_behind(report: Report, system: System) -> None:
                 out.write(rendered(report, "markdown"))
         except OSError as error:
             raise click.UsageError(f"cannot write {step}: {error.strerror}") from None
-
-
-def verdict(report: Report) -> str:
-    """The exit status as a word."""
-    return {0: "healthy", 1: "FAILED", 3: "INCOMPLETE"}.get(report.exit_status, "ERROR")
 
 
 def plugin(report: Report) -> str:

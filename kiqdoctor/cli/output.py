@@ -12,6 +12,7 @@ from kiqdoctor.cli import forms
 from kiqdoctor.cli.options import FORMATS
 from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.report import Report
+from kiqdoctor.render.ground import MANIFESTS, Ground
 
 
 def further(text: str) -> tuple[str, Path]:
@@ -30,7 +31,21 @@ def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool =
         return text.render(report, colour=colour, verbose=verbose)
     if form not in FORMATS:
         return forms.rendered(report, form)
-    return cast("str", import_module(f"kiqdoctor.render.{form}").render(report))
+    module = import_module(f"kiqdoctor.render.{form}")
+    if form == "sarif":
+        profile = module.Profile.GITHUB if os.environ.get("GITHUB_ACTIONS") else module.Profile.FINDINGS
+        return cast("str", module.render(report, _ground(report), profile))
+    if form in {"github", "gitlab"}:
+        return cast("str", module.render(report, _ground(report)))
+    return cast("str", module.render(report))
+
+
+def _ground(report: Report) -> Ground:
+    """Paths as the repository has them, and the file that stands for the application."""
+    home = Path(report.target.path or ".").resolve()
+    top = next((one for one in (home, *home.parents) if (one / ".git").exists()), home)
+    anchor = next((name for name in MANIFESTS if (home / name).is_file()), MANIFESTS[0])
+    return Ground("" if home == top else home.relative_to(top).as_posix(), anchor)
 
 
 def write(text: str, file: Path | None) -> None:

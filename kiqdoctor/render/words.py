@@ -25,7 +25,7 @@ def failing(report: Report) -> int:
 
     Two formats draw consequences of their own (a red test, a red annotation): they must draw the gate's.
     """
-    fail_on: Severity | None = getattr(report, "fail_on", Severity.HIGH)
+    fail_on = report.fail_on
     if report.exit_status == 0 or fail_on is None:
         return -1
     ranks = [one.severity.rank for result, one in worst_first(report) if not result.check.preview]
