@@ -42,9 +42,12 @@ def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool =
 
 def _ground(report: Report) -> Ground:
     """Paths as the repository has them, and the file that stands for the application."""
-    home = Path(report.target.path or ".").resolve()
-    top = next((one for one in (home, *home.parents) if (one / ".git").exists()), home)
-    anchor = next((name for name in MANIFESTS if (home / name).is_file()), MANIFESTS[0])
+    try:
+        home = Path(report.target.path or ".").resolve()
+        top = next((one for one in (home, *home.parents) if (one / ".git").exists()), home)
+        anchor = next((name for name in MANIFESTS if (home / name).is_file()), MANIFESTS[0])
+    except (OSError, ValueError):  # a recording may name a path that cannot be one here
+        return Ground()
     return Ground("" if home == top else home.relative_to(top).as_posix(), anchor)
 
 

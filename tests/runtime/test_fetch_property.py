@@ -24,14 +24,16 @@ from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
 from kiqdoctor.runtime.recover import LATE, Recovery
 
 QUEUES: Final = ("default", "other")
-TWINS: Final = ("twin", "other twin")  # jobs that are enqueued more than once, with equal bytes
-PROCESSES: Final = 3
+TWINS: Final = ("twin", "")  # jobs that are enqueued more than once, with equal bytes; and others
+PROCESSES: Final = 2
 EXAMPLES: Final = int(os.environ.get("KIQDOCTOR_TEST_EXAMPLES", "40"))
-MATCHES: Final = (FETCH, LEAVE, b"BLMOVE", b"LLEN", b"LRANGE", b"EXPIRE", b"kiq:index", b"UNBLOCK")
+MATCHES: Final = (b"BLMOVE", b"LLEN", b"LRANGE", b"EXPIRE", b"kiq:index", b"UNBLOCK")
 LOST: Final = (redis_py.ConnectionError, redis_py.TimeoutError)
 
 processes = st.integers(0, PROCESSES - 1)
-numbers = st.integers(0, 100)
+queues = st.sampled_from(QUEUES)
+twins = st.sampled_from(TWINS)
+cuts = st.sampled_from(("", "", "lose", "refuse"))
 
 
 @dataclass(eq=False)
@@ -80,49 +82,65 @@ class Fleet(RuleBasedStateMachine):
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
-    @rule(queue=st.sampled_from(QUEUES), twin=st.sampled_from((*TWINS, "", "", "")), many=st.integers(1, 4))
+    @rule(queue=queues, twin=twins, many=st.integers(1, 4))
     def enqueue(self, queue: str, twin: str, many: int) -> None:
         for _ in range(many):
             self.count += 1
-            name = twin or f"job {self.count}"
+            name = f"{twin} in {queue}" if twin else f"job {self.count}"
             push(self.redis, payload("Job", name, queue=queue), queue=queue)
             self.enqueued[name] += 1
 
-    @rule(who=processes, thread=st.integers(0, 1), ahead=st.sampled_from((0, 0, 2, 5)))
-    def take(self, who: int, thread: int, ahead: int) -> None:
+    @rule(who=processes, thread=st.integers(0, 1), ahead=st.sampled_from((0, 0, 2, 5)), times=st.integers(1, 3), cut=cuts)
+    def take(self, who: int, thread: int, ahead: int, times: int, cut: str) -> None:
         seat = self.seats[who]
-        fetch = seat.process.fetch
         if ahead:
-            fetch._want = ahead
+            seat.process.fetch._want = ahead
+        self.cut(cut, FETCH)
+        for _ in range(times):
+            self.take_one(who, thread)
+
+    def take_one(self, who: int, thread: int) -> None:
+        seat = self.seats[who]
         work = self.asked(seat, lambda: seat.process.take(thread))
         if work is None:
             return
         if seat.process.clock.boottime() >= seat.process.lease.good_until:
-            fetch.put_back(work)  # as a processor does it
+            seat.process.fetch.put_back(work)  # as a processor does it
             self.regain(who)
         else:
             seat.running.append(work)
 
-    @rule(who=processes, which=numbers)
-    def end(self, who: int, which: int) -> None:
-        seat = self.seats[who]
-        if (work := self.drawn(seat.running, which)) is not None:
+    @precondition(lambda self: any(seat.running for seat in self.seats))
+    @rule(data=st.data(), many=st.integers(1, 3), tells=st.booleans(), cut=cuts)
+    def end(self, data: st.DataObject, many: int, tells: bool, cut: str) -> None:
+        seat = self.busy(data)
+        for work in [self.drawn(data, seat) for _ in range(min(many, len(seat.running)))]:
             self.ended[jid(work.payload)] += 1
             seat.process.fetch.done(work)
             seat.told.append(work)
+        if tells:
+            self.cut(cut, FETCH)
+            self.flush(seat)
 
-    @rule(who=processes, which=numbers)
-    def fail(self, who: int, which: int) -> None:
-        seat = self.seats[who]
-        if (work := self.drawn(seat.running, which)) is not None:
-            self.count += 1
-            member = b"%d: %b" % (self.count, work.payload)
-            seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), "retry")))
-            self.tell_failures(who)
+    @precondition(lambda self: any(seat.running for seat in self.seats))
+    @rule(data=st.data(), cut=cuts)
+    def fail(self, data: st.DataObject, cut: str) -> None:
+        seat = self.busy(data)
+        work = self.drawn(data, seat)
+        self.count += 1
+        member = b"%d: %b" % (self.count, work.payload)
+        seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), "retry")))
+        self.cut(cut, LEAVE)
+        self.tell(seat)
 
-    @rule(who=processes)
-    def tell_failures(self, who: int) -> None:
-        seat = self.seats[who]
+    @precondition(lambda self: any(seat.failing for seat in self.seats))
+    @rule()
+    def tell_failures_again(self) -> None:
+        for seat in self.seats:
+            self.tell(seat)
+
+    @staticmethod
+    def tell(seat: Seat) -> None:
         for one in list(seat.failing):
             with suppress(*LOST):
                 seat.process.fetch.send_on(*one)
@@ -142,18 +160,22 @@ class Fleet(RuleBasedStateMachine):
             self.left.update(jid(work.payload) for work in seat.told)
         seat.told, seat.unfound = [], fetch.unfound
 
-    @rule(who=processes)
-    def give_back_what_is_at_hand(self, who: int) -> None:
-        seat = self.seats[who]
-        if seat.process.clock.boottime() < seat.process.lease.good_until:
-            self.asked(seat, lambda: seat.process.fetch.give_back(seat.process.fetch._at_hand()))
+    @precondition(lambda self: any(seat.process.fetch.local for seat in self.seats))
+    @rule(cut=cuts)
+    def give_back_what_is_at_hand(self, cut: str) -> None:
+        for seat in self.seats:
+            if seat.process.clock.boottime() < seat.process.lease.good_until:
+                self.cut(cut, LEAVE)
+                self.asked(seat, lambda seat=seat: seat.process.fetch.give_back(seat.process.fetch._at_hand()))
 
-    @rule(who=processes, which=numbers)
-    def give_back_what_runs(self, who: int, which: int) -> None:
+    @precondition(lambda self: any(seat.running for seat in self.seats))
+    @rule(data=st.data(), cut=cuts)
+    def give_back_what_runs(self, data: st.DataObject, cut: str) -> None:
         """As at a deadline: its thread is told not to end it."""
-        seat = self.seats[who]
-        if (work := self.drawn(seat.running, which)) is not None:
-            self.asked(seat, lambda: seat.process.fetch.give_back([work]))
+        seat = self.busy(data)
+        work = self.drawn(data, seat)
+        self.cut(cut, LEAVE)
+        self.asked(seat, lambda: seat.process.fetch.give_back([work]))
 
     @rule(who=processes)
     def run_alone(self, who: int) -> None:
@@ -174,7 +196,7 @@ class Fleet(RuleBasedStateMachine):
 
     @rule(match=st.sampled_from(MATCHES), act=st.sampled_from(("lose", "refuse")))
     def a_request_is_cut_off(self, match: bytes, act: str) -> None:
-        getattr(self.proxy, act)(match)
+        self.cut(act, match)
 
     @rule()
     def every_connection_ends(self) -> None:
@@ -245,9 +267,18 @@ class Fleet(RuleBasedStateMachine):
         except LOST:
             return None
 
+    def cut(self, act: str, match: bytes) -> None:
+        """The next such request."""
+        if act:
+            getattr(self.proxy, act)(match)
+
+    def busy(self, data: st.DataObject) -> Seat:
+        """One that runs something."""
+        return data.draw(st.sampled_from([seat for seat in self.seats if seat.running]))
+
     @staticmethod
-    def drawn(works: list[Work], which: int) -> Work | None:
-        return works.pop(which % len(works)) if works else None
+    def drawn(data: st.DataObject, seat: Seat) -> Work:
+        return seat.running.pop(data.draw(st.integers(0, len(seat.running) - 1)))
 
     def places(self) -> dict[str, list[bytes]]:
         """Every job in Redis by the key it lies in."""
