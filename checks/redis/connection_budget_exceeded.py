@@ -9,8 +9,8 @@ In the log: nothing before the limit is met, and then RED002's `ERR max number o
 ## How it is found
 Formula: W = surge * sum over worker processes of (threads + k) + web and others; W > L is high, W > SAFE * L is medium
 
-W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S` in the configuration makes every pool S, and there is
-one pool up to 6.5, one a capsule and one more from 7.0 on. Processes are those that are alive now and those that
+W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S` in
+the configuration makes every pool S, and there is one pool up to 6.5, one a capsule and one more from 7.0 on. Processes are those that are alive now and those that
 the deployment's files ask for, whichever needs more. Web and others are what the files say, or else what is
 connected now beside the workers. A deploy that surges doubles the workers (surge = 2).
 

@@ -71,8 +71,10 @@ def command(
         return plugin_status(report)
     chosen = form or (system.form if system else "text")
     write(rendered(report, chosen, verbose=verbose), output)
-    if system is not None and not form and not others:
-        left_behind(report, system)
+    if system is not None:
+        if not form and not others:
+            left_behind(report, system)
+        summarise(report, system)
     click.echo(f"kiqdoctor gate: {verdict(report)}: {summary(report)}", err=output is None and chosen != "text")
     return report.exit_status
 
@@ -94,11 +96,15 @@ def recognised(environ: Mapping[str, str]) -> System | None:
 
 
 def left_behind(report: Report, system: System) -> None:
-    """The files that the system shows by itself, and GitHub's step summary."""
+    """The files that the system shows by itself, where nobody asked for others."""
     for form, name in system.files:
         file = Path(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         write(rendered(report, form), file)
+
+
+def summarise(report: Report, system: System) -> None:
+    """GitHub's step summary, whatever else was asked for."""
     step = os.environ.get("GITHUB_STEP_SUMMARY")
     if system.variable == "GITHUB_ACTIONS" and step:
         try:

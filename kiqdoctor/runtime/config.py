@@ -20,6 +20,7 @@ CLIENT_CONNECTIONS: Final = 10  # that callers of perform_async share
 READ_TIMEOUT: Final = 10.0  # seconds; longer than any blocking command that we send
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
+SENTINEL_FORM: Final = "as in redis+sentinel://host:26379,host:26379/service/0"
 SENTINEL_PORT: Final = 26379
 
 DeathHandler = Callable[[dict[str, Any], BaseException], Any]
@@ -218,8 +219,9 @@ def _sentinel(url: str) -> tuple[list[tuple[str, int]], str, int]:
             host, _, port = word.partition(":")
             hosts.append((host, int(port or SENTINEL_PORT)))
         service, _, database = parts.path.strip("/").partition("/")
-        if not service or not all(host for host, _ in hosts):
-            raise ValueError("it needs hosts and a service")
-        return hosts, service, int(database or 0)
+        number = int(database or 0)
     except ValueError as error:
-        raise UrlError(f"not a Sentinel URL: {error}; as in redis+sentinel://host:26379,host:26379/service/0") from None
+        raise UrlError(f"not a Sentinel URL: {error}; {SENTINEL_FORM}") from None
+    if not service or not all(host for host, _ in hosts):
+        raise UrlError(f"not a Sentinel URL: it needs hosts and a service; {SENTINEL_FORM}")
+    return hosts, service, number

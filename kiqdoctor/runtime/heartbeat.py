@@ -1,4 +1,4 @@
-"""What a process writes of itself every five seconds: Sidekiq's record, counters, jobs in flight, and facts of our own."""
+"""What a process writes of itself every five seconds: Sidekiq's record, counters, jobs in flight, facts of ours."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -78,7 +78,7 @@ class Heartbeat:
         self.last = self._clock.monotonic()
         return replies[-1].decode("ascii", "replace") if replies[-1] is not None else None
 
-    def _record(self, who: Self, quiet: bool, prefetched: int) -> dict[Any, Any]:  # noqa: FBT001 - a field's value
+    def _record(self, who: Self, quiet: bool, prefetched: int) -> dict[Any, Any]:
         return {
             "info": who.info().encode(),
             "busy": self._board.busy,

@@ -15,7 +15,7 @@ SAVE: Final = 5.0  # seconds between two saves while it runs
 KEEP: Final = 30 * 24 * 3600  # seconds
 
 
-class Interruption(Exception):  # noqa: N801, N818 - no error: the job goes on elsewhere
+class Interruption(Exception):  # noqa: N818 - no error: the job goes on elsewhere
     """The process wants to stop: the cursor is saved, and the job goes back to its queue."""
 
 

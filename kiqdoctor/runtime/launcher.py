@@ -16,6 +16,7 @@ from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.budget import Budget, budget, read
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.config import CLIENT_CONNECTIONS, Settings, connect
+from kiqdoctor.runtime.dump import JobNow, PoolUse
 from kiqdoctor.runtime.fetch import Fetch
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Self
 from kiqdoctor.runtime.job import REGISTRY
@@ -75,7 +76,7 @@ class Launcher:
         self.board = Board()
         self._renewal = threading.Lock()
         self.lease = self._new_lease()
-        self.heartbeat = Heartbeat(self._client, self._keys, self.board, lambda: self.vitals.fields(), clock)
+        self.heartbeat = Heartbeat(self._client, self._keys, self.board, self._about, clock)
         self.performer = Performer(
             self._client, self._settings, REGISTRY, lambda: self.identity, self._quiet.is_set, clock
         )
@@ -86,14 +87,23 @@ class Launcher:
         self._health: Health | None = None
         self._systemd = Notifier({} if options.embedded else os.environ, os.getpid())
         self.watchdog = Watchdog(
-            jobs=lambda: self.vitals.jobs(),
-            pools=lambda: self.vitals.pools(),
+            jobs=self._jobs,
+            pools=self._pools_now,
             write=log.warn,
             identity=lambda: self.identity,
             signals=not options.embedded,
             stall_s=0 if options.embedded else STALL,
         )
         self.on_signal: Callable[[str], None] = self._act
+
+    def _about(self) -> dict[str, Any]:
+        return self.vitals.fields()
+
+    def _jobs(self) -> dict[int, JobNow]:
+        return self.vitals.jobs()
+
+    def _pools_now(self) -> list[PoolUse]:
+        return self.vitals.pools()
 
     @property
     def identity(self) -> str:

@@ -95,7 +95,7 @@ class Poller:
 
 
 def prune(client: "Redis", keys: Keys) -> int:
-    """Members of ``processes`` whose record is gone, once a minute in the whole fleet: they would slow the polls down."""
+    """Members of ``processes`` whose record is gone, once a minute for the whole fleet: they slow the polls down."""
     if not client.set(keys.cleanup, "1", nx=True, ex=CLEANUP_EVERY):
         return 0
     members: Any = client.smembers(keys.processes)

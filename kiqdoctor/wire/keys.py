@@ -111,7 +111,7 @@ class Keys:
         return self.name(f"kiq:exits:{identity}")
 
     def about(self, identity: str) -> str:
-        """Ours: hash deploy, config, namespace, packages, natives, pools, threads, recovered; 60 s; heartbeat."""
+        """Ours: hash deploy, config, namespace, packages, natives, pools, threads, recovered; 60 s; beat."""
         return self.name(f"kiq:about:{identity}")
 
     def unique(self, fingerprint: str) -> str:

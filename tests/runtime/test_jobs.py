@@ -12,12 +12,9 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
-from kiqdoctor.runtime import config
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.lease import Lease, Seat
-from kiqdoctor.runtime.recover import Recovery
+from kiqdoctor.runtime.lease import Seat
 from kiqdoctor.wire.codec import ArgumentError
-from kiqdoctor.wire.keys import Keys
 
 APP = """
 import os, time

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Runs the gate. Inputs come as variables and never become code; the Redis URL stays out of the list of processes.
 set -euo pipefail
-page="$RUNNER_TEMP/kiqdoctor.md"
-words=(gate "$INPUT_PATH" --fail-on "$INPUT_FAIL_ON" --report "markdown=$page")
+words=(gate "$INPUT_PATH" --fail-on "$INPUT_FAIL_ON")
 if [ -n "$INPUT_REDIS" ]; then
   export KIQDOCTOR_REDIS_URL="$INPUT_REDIS"
 elif [ -z "${KIQDOCTOR_REDIS_URL:-}" ]; then
@@ -15,10 +14,7 @@ if [ -n "$INPUT_OPTIONS" ]; then
 fi
 
 status=0
-rm -f "$page"
 "${INPUT_KIQDOCTOR:-$RUNNER_TEMP/kiqdoctor/bin/kiqdoctor}" "${words[@]}" || status=$?
-# The gate leaves a summary by itself where no report files were asked for.
-if [ -f "$page" ] && [ ! -s "$GITHUB_STEP_SUMMARY" ]; then cat "$page" >> "$GITHUB_STEP_SUMMARY"; fi
 {
   echo "status=$status"
   if [ -n "$INPUT_SARIF" ] && [ -f "$INPUT_SARIF" ]; then echo "sarif=$INPUT_SARIF"; else echo "sarif="; fi
