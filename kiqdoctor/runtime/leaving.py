@@ -54,21 +54,25 @@ class Leaving:
             return sum(int(one) for one in pipe.execute())
 
     def store(self, steps: Sequence[Step]) -> None:
-        """The steps alone, where no private list is."""
-        if not steps:
-            return
-        with self._client.pipeline(transaction=True) as pipe:
-            for step in steps:
-                if step.name.isupper() and step.name not in {"DELIF", "CLOSE"}:
-                    pipe.execute_command(step.name, step.key, *step.words)  # type: ignore[no-untyped-call]
-            pipe.execute()
+        """The steps alone, where no private list is; together, as ever.
+
+        Raises:
+            redis.exceptions.ResponseError: the first of them was refused.
+        """
+        if steps:
+            self._script(*_words(steps[0].key, b"", steps, held=False))
 
 
 def _words(
-    private: str, payload: bytes, steps: Sequence[Step], *, lease: str = "", by: Exit | None = None
+    private: str, payload: bytes, steps: Sequence[Step], *, lease: str = "", by: Exit | None = None, held: bool = True
 ) -> tuple[list[str], list[Any]]:
     keys = [private, lease or private, by.key if by else private]
-    args: list[Any] = [payload, "dead" if lease else "", by.name if by else "", by.number if by else ""]
+    args: list[Any] = [
+        payload,
+        "dead" if lease else "" if held else "free",
+        by.name if by else "",
+        by.number if by else "",
+    ]
     for step in steps:
         keys.append(step.key)
         args += [step.name, len(keys), len(step.words), *step.words]

@@ -1,7 +1,8 @@
 -- A job leaves its private list, once, and what follows from that happens in the same step.
 -- KEYS: private list, lease of its process, its exits, then what the commands name
--- ARGV: payload, "dead" where the process must hold no lease (else ""), which of its exits ("" for none) with the number
---   of this use of it, then for each command: its name, the index of its key, how many further arguments, those arguments
+-- ARGV: payload; "dead" where the process must hold no lease, "free" where the job lies in no list, else ""; which of its
+--   exits ("" for none) with the number
+--   of this use of it; then for each command: its name, the index of its key, how many further arguments, those arguments
 -- The first command stores the job elsewhere (or there is none: it ended); where it is refused the job goes back into
 --   its private list and the error is returned. Two names are ours: DELIF deletes a key that holds a value (a lock of
 --   ours), CLOSE tells a batch what became of the job (see batch.lua).
@@ -15,7 +16,7 @@ end
 if ARGV[3] ~= '' and redis.call('HGET', KEYS[3], ARGV[3]) == ARGV[4] then
   return 1
 end
-if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
+if ARGV[2] ~= 'free' and redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
   return 0
 end
 local function delete_if(key, value)
@@ -41,7 +42,9 @@ while at <= #ARGV do
     answer = redis.pcall(name, key, unpack(words))
   end
   if first and type(answer) == 'table' and answer.err then
-    redis.call('RPUSH', KEYS[1], ARGV[1])
+    if ARGV[2] ~= 'free' then
+      redis.call('RPUSH', KEYS[1], ARGV[1])
+    end
     return answer
   end
   first = false
