@@ -12,7 +12,7 @@ from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.fetch import Step, buried
 from kiqdoctor.runtime.lease import LANES, Account, Lease, Seat, close_account
 from kiqdoctor.runtime.leaving import Leaving
-from kiqdoctor.runtime.reliable import BLOCK
+from kiqdoctor.runtime.waits import BLOCK
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.payload import Payload, PayloadError, read

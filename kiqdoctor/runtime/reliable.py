@@ -6,56 +6,37 @@ while the other's jobs run. When every queue is empty one thread waits in a BLMO
 """
 
 import itertools
-import os
 import random
-import select
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log
+from kiqdoctor.runtime.beds import Beds
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.channel import Channel, Script, bulk, command
-from kiqdoctor.runtime.fetch import Ending, FencedError, Home, Step, Work
-from kiqdoctor.runtime.lease import LANES, Lease
+from kiqdoctor.runtime.channel import Script, command
+from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.lanes import Lane, lanes
+from kiqdoctor.runtime.lease import Lease
 from kiqdoctor.runtime.leaving import Exit, Leaving
+from kiqdoctor.runtime.waits import BLOCK, Bell, Waits
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
-BYTES: Final = 256 * 1024  # of payloads in one fetch
 MOST: Final = 200
 AHEAD: Final = 0.005  # seconds of work that is fetched ahead
-BLOCK: Final = 1.0  # seconds of one wait for the first job; far less than a lease
 PARKED: Final = 8  # queues that are waited for; with more we look again and again
 LONGEST_PAUSE: Final = 0.05  # seconds between two such looks
 UNTOUCHED: Final = 0.02  # seconds after which what nobody started goes back to its queue
 WORTH: Final = 4  # jobs ahead from which on asking before all are taken pays
 WAKE: Final = 0.0001  # seconds; jobs that are shorter are run by whoever is awake
 AUDIT: Final = 5.0  # seconds between two counts of the private lists
-
-
-@dataclass(eq=False)
-class Lane:
-    """One connection's private lists, and what it has under way. Its lock is held while its request is."""
-
-    name: str
-    channel: Channel
-    homes: list[Home] = field(default_factory=list)
-    head: bytes = b""
-    words: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    number: int = 0  # of its last request
-    pending: tuple[bytes, list[Work]] | None = None  # a request whose reply was not read, and what it acknowledges
-    lost: bool = False  # what lies in its lists must be compared with what we know
-    audited: float = 0.0
-    retired: bool = False
 
 
 class ReliableFetch:
@@ -78,10 +59,7 @@ class ReliableFetch:
         self.fetched_at = self.tried_at = clock.monotonic()
         self.unfound = 0  # acknowledgements that removed nothing: somebody else had the job
         self._leading = threading.Lock()
-        self._beds = [threading.Lock() for _ in range(capsule.concurrency)]
-        for bed in self._beds:
-            bed.acquire()
-        self._sleepers: deque[int] = deque()
+        self._beds = Beds(capsule.concurrency)
         self._alone: int | None = None
         self._solo = threading.Lock()
         self._pace = 0.0
@@ -90,13 +68,9 @@ class ReliableFetch:
         self._wide = True
         self._pause = 0.0
         self._no_blocking_until = 0.0
-        self._waits_end = 0.0  # monotonic; until then what was cut off may go on in Redis
         self._first: tuple[Work | None, float] = (None, 0.0)
-        self._bell = os.pipe()
-        os.set_blocking(self._bell[0], False)
-        os.set_blocking(self._bell[1], False)
-        self._ringing = threading.Lock()
-        self._gone = self._stopped = False
+        self._bell = Bell()
+        self._stopped = False
         self._hold(lease)
         _here.add(self)
 
@@ -109,49 +83,26 @@ class ReliableFetch:
             redis.exceptions.RedisError: nothing has changed.
         """
         self.lease.leave_open()
-        lanes = self._lanes
-        for lane in lanes:
+        old = self._lanes
+        for lane in old:
             lane.retired = True
             lane.channel.cut()
         self.wake()
         with ExitStack() as held:
-            for lock in (self._leading, *(lane.lock for lane in lanes)):
+            for lock in (self._leading, *(lane.lock for lane in old)):
                 held.enter_context(lock)
-            for channel in (*self._waiters, *(lane.channel for lane in lanes)):
-                channel.close()
+            self._waits.close()
+            for lane in old:
+                lane.channel.close()
             self.local.clear()
             self._hold(lease)
 
     def _hold(self, lease: Lease) -> None:
         self.lease = lease
         self._taken: set[Work] = set()
-        self._lanes = [Lane(name, Channel(self._client)) for name in LANES]
-        self._waiters = [Channel(self._client) for _ in self._capsule.names]
-        self._waiter_ids: list[int | None] = [None] * len(self._waiters)
-        self._out: set[int] = set()
         self._exits_key = self._keys.exits(lease.identity)
-        queues = [self._keys.queue(name) for name in self._capsule.names]
-        lists = [
-            [self._keys.private(lease.identity, lane.name, name) for name in self._capsule.names]
-            for lane in self._lanes
-        ]
-        for number, lane in enumerate(self._lanes):
-            keys = [
-                lease.key,
-                self._keys.sequence(lease.identity, lane.name),
-                *queues,
-                *(k for some in lists for k in some),
-            ]
-            lane.head, lane.words = self._script.head(keys)
-            ours = 3 + len(queues) * (1 + number)
-            lane.homes = [
-                Home(name, lane, lists[number][index], bulk(ours + index))
-                for index, name in enumerate(self._capsule.names)
-            ]
-        self._waits = [
-            command("BLMOVE", queue, home.key, "RIGHT", "LEFT", BLOCK)
-            for queue, home in zip(queues, self._lanes[-1].homes, strict=True)
-        ]
+        self._lanes = lanes(self._client, self._keys, self._capsule.names, lease, self._script)
+        self._waits = Waits(self._client, self._keys, self._lanes[-1].homes, self._bell, self._clock)
 
     # -- taking --------------------------------------------------------------------------------------------------
 
@@ -164,7 +115,7 @@ class ReliableFetch:
             lane = self._lanes[number & 1]
             if lane.lock.acquire(blocking=False):
                 try:
-                    self._rouse()  # somebody goes on with what is at hand while we wait for the reply
+                    self._beds.rouse()  # somebody goes on with what is at hand while we wait for the reply
                     self._refill(lane)
                 finally:
                     lane.lock.release()
@@ -173,7 +124,7 @@ class ReliableFetch:
         except IndexError:
             return self._wait(number)
         if self._wide and self.local:
-            self._rouse()
+            self._beds.rouse()
         return work
 
     def _wait(self, number: int) -> Work | None:
@@ -185,7 +136,7 @@ class ReliableFetch:
         finally:
             self._leading.release()
         if work is not None:
-            self._rouse()  # somebody must lead now, or take the rest
+            self._beds.rouse()  # somebody must lead now, or take the rest
         return work
 
     def _lead(self, number: int) -> Work | None:
@@ -206,37 +157,21 @@ class ReliableFetch:
         return work
 
     def _sleep(self, number: int) -> Work | None:
-        bed = self._beds[number]
-        self._sleepers.append(number)
-        if (self.local or not self._leading.locked()) and not self._stopped:
-            self._get_up(number)
-        elif not bed.acquire(timeout=BLOCK):
-            self._get_up(number)
+        self._beds.sleep(number, BLOCK, self._worth_staying_up)
         try:
             return self.local.popleft()
         except IndexError:
             return None
 
-    def _get_up(self, number: int) -> None:
-        """Not roused: where somebody is about to rouse us, that is waited for."""
-        try:
-            self._sleepers.remove(number)
-        except ValueError:
-            self._beds[number].acquire()
-
-    def _rouse(self) -> None:
-        """One more thread for what is at hand; the last that fell asleep is the quickest."""
-        try:
-            number = self._sleepers.pop()
-        except IndexError:
-            return
-        self._beds[number].release()
+    def _worth_staying_up(self) -> bool:
+        """Something is at hand, or nobody leads."""
+        return bool(self.local or not self._leading.locked()) and not self._stopped
 
     def _refill(self, lane: Lane) -> None:
         """Under the lane's lock: tell what ended, bring what is wanted."""
         self.tried_at = self._clock.monotonic()
         self._settle(lane)
-        wanted = max(1, len(self._sleepers), self._want)
+        wanted = max(1, len(self._beds), self._want)
         jobs = self._request(lane, wanted)
         self.fetched_at = self._clock.monotonic()
         self._adapt(wanted, jobs)
@@ -259,31 +194,8 @@ class ReliableFetch:
             ended = self._end_retired(ended)
         if not wanted and not ended:
             return 0
-        lane.number += 1
-        lane.pending = (self._packed(lane, wanted, ended), ended)
+        lane.pending = (lane.request(wanted, ended, self._order(wanted)), ended)
         return self._answered(lane, ended, self._call(lane, lane.pending[0]))
-
-    def _packed(self, lane: Lane, wanted: int, ended: list[Work]) -> bytes:
-        count = len(lane.homes)
-        order = self._order(wanted)
-        parts = [
-            b"*%d\r\n" % (lane.words + 6 + 2 * len(ended) + 2 * len(order)),
-            lane.head,
-            bulk(lane.number),
-            bulk(wanted),
-            bulk(BYTES),
-            bulk(count),
-            lane.homes[0].place,
-            bulk(len(ended)),
-        ]
-        for work in ended:
-            payload = work.payload
-            parts.append(work.home.place)
-            parts.append(b"$%d\r\n%b\r\n" % (len(payload), payload))
-        for index, share in order:
-            parts.append(bulk(index))
-            parts.append(bulk(share))
-        return b"".join(parts)
 
     def _order(self, wanted: int) -> list[tuple[int, int]]:
         """Queues by number, and how many from each at first: all from the first that has some where order is strict."""
@@ -341,70 +253,24 @@ class ReliableFetch:
             if self.local:
                 return
             if blocking:
-                for index in indexes:
-                    if index not in self._out:
-                        self._send_wait(index)
+                if self._clock.boottime() >= self.lease.good_until:
+                    raise FencedError  # a wait asks for no lease, as the script does
+                self._waits.ask(indexes)
             else:
                 self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.001)
-            self._poll([self._waiters[index] for index in self._out], BLOCK + 1 if blocking else self._pause)
+            self._waits.poll(BLOCK + 1 if blocking else self._pause)
             self._collect()
             self.fetched_at = self._clock.monotonic()
 
-    def _send_wait(self, index: int) -> None:
-        import redis
-
-        if self._clock.boottime() >= self.lease.good_until:
-            raise FencedError  # a wait asks for no lease, as the script does
-        channel = self._waiters[index]
-        if not channel.open:
-            self._waiter_ids[index] = None
-            try:
-                self._waiter_ids[index] = int(channel.call(command("CLIENT", "ID")))
-            except redis.ResponseError as error:
-                log.info(f"CLIENT ID: {error}; a stop may take a second longer")
-        channel.send(self._waits[index])
-        self._out.add(index)
-
-    def _poll(self, channels: list[Channel], seconds: float) -> bool:
-        """Whether something came, rather than that time ran out."""
-        poll = select.poll()
-        poll.register(self._bell[0], select.POLLIN)
-        for channel in channels:
-            if channel.ready():
-                return True
-            poll.register(channel.fileno(), select.POLLIN)
-        found = poll.poll(seconds * 1000)
-        if any(number == self._bell[0] for number, _ in found):
-            self._silence()
-        return bool(found)
-
-    def _silence(self) -> None:
-        try:
-            os.read(self._bell[0], 1024)
-        except BlockingIOError:
-            return
-
     def _collect(self) -> None:
-        """Read the replies that are there."""
-        import redis
-
+        """What the waits have brought."""
         waiting, came = self._lanes[-1], False
-        for index in list(self._out):
-            channel = self._waiters[index]
-            if not channel.ready():
-                continue
-            try:
-                payload = channel.read()
-            except redis.ResponseError as error:
-                self._out.discard(index)
+        for index, reply in self._waits.collect():
+            if isinstance(reply, Exception):
                 self._no_blocking_until = self._clock.monotonic() + 1.0
-                log.warn_seldom(f"fetch: {self._capsule.names[index]}: {error}")
-                if not channel.open:
-                    raise
-                continue
-            self._out.discard(index)
-            if payload is not None and not waiting.lost:  # else it is found in the list, if it is ours
-                work = Work(payload, waiting.homes[index])
+                log.warn_seldom(f"fetch: {self._capsule.names[index]}: {reply}")
+            elif reply is not None and not waiting.lost:  # else it is found in the list, if it is ours
+                work = Work(reply, waiting.homes[index])
                 self._taken.add(work)
                 self.local.append(work)
                 came = True
@@ -413,7 +279,7 @@ class ReliableFetch:
 
     def _settle_waits(self) -> None:
         """Under the leading lock. What a wait brings and we have not read would be found and then read, and be two."""
-        if self._out and self._due(self._lanes[-1]):
+        if self._waits.out and self._due(self._lanes[-1]):
             self._end_waits()
         self._settle(self._lanes[-1])
 
@@ -428,11 +294,8 @@ class ReliableFetch:
 
     def _hang_up(self) -> None:
         """What a wait moved is found in the list, now and again when its time must have run out."""
-        self._waits_end = self._clock.monotonic() + BLOCK
         self._lanes[-1].lost = True
-        self._out.clear()
-        for channel in self._waiters:
-            channel.close()
+        self._waits.hang_up()
 
     # -- what we do not know -------------------------------------------------------------------------------------
 
@@ -601,7 +464,7 @@ class ReliableFetch:
 
     def tick(self) -> None:
         """Acknowledgements that no fetch carried, and jobs that nobody read, found or started, do not wait."""
-        if self._gone:
+        if self._bell.gone:
             return
         for lane in self._lanes[:-1]:
             if (self._ended or self._due(lane)) and lane.lock.acquire(blocking=False):
@@ -610,7 +473,7 @@ class ReliableFetch:
                     self._request(lane, 0)
                 finally:
                     lane.lock.release()
-        if (self._out or self._due(self._lanes[-1])) and self._leading.acquire(blocking=False):
+        if (self._waits.out or self._due(self._lanes[-1])) and self._leading.acquire(blocking=False):
             try:
                 with self._hanging_up():
                     self._collect()  # a wait beside the one that brought a job
@@ -630,7 +493,7 @@ class ReliableFetch:
         if first is not self._first[0]:
             self._first = (first, now)
             return
-        self._rouse()
+        self._beds.rouse()
         if now - self._first[1] > UNTOUCHED and self._clock.boottime() < self.lease.good_until:
             self._want, self._low = 1, -1
             self._return_at_hand()
@@ -642,12 +505,8 @@ class ReliableFetch:
 
     def wake(self) -> None:
         """Whoever waits for jobs looks around."""
-        for _ in self._beds:
-            self._rouse()
-        with self._ringing:
-            if not self._gone:  # else its number is somebody else's by now
-                with suppress(BlockingIOError):
-                    os.write(self._bell[1], b"!")
+        self._beds.rouse_all()
+        self._bell.ring()
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -661,7 +520,7 @@ class ReliableFetch:
     def close(self) -> None:
         """Acknowledge, end the waits, and give back what nobody started."""
         self.stop()
-        if (left := self._waits_end - self._clock.monotonic()) > 0:
+        if (left := self._waits.over - self._clock.monotonic()) > 0:
             self._clock.sleep(left)  # what was cut off may bring a job still, to an account that we close
         for lane in self._lanes:
             with lane.lock:
@@ -672,21 +531,17 @@ class ReliableFetch:
 
     def abandon(self) -> None:
         """Hang up, telling nothing."""
-        for channel in (*self._waiters, *(lane.channel for lane in self._lanes)):
-            channel.close()
-        with self._ringing:
-            for end in self._bell if not self._gone else ():
-                os.close(end)
-            self._gone = True
+        self._waits.close()
+        for lane in self._lanes:
+            lane.channel.close()
+        self._bell.close()
 
     def _end_waits(self) -> None:
         """Under the leading lock: what a wait still brings is at hand then, and goes back as all that nobody starts."""
-        for index in self._out:
-            if (number := self._waiter_ids[index]) is not None:
-                self._client.client_unblock(number)
+        self._waits.unblock()
         deadline = self._clock.monotonic() + BLOCK + 1
-        while self._out and self._clock.monotonic() < deadline:
-            self._poll([self._waiters[index] for index in self._out], BLOCK)
+        while self._waits.out and self._clock.monotonic() < deadline:
+            self._waits.poll(BLOCK)
             self._collect()
 
     def _orphan(self) -> None:

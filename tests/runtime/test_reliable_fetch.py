@@ -257,7 +257,7 @@ def test_a_wait_whose_reply_was_lost_leaves_its_job_to_be_found(redis: Any, prox
 def test_what_a_wait_had_moved_is_found_while_the_process_is_busy(redis: Any, proxy: Proxy, start: Start) -> None:
     process = start(proxy.url, queues=(("default", 0), ("other", 0)))
     assert process.take() is None
-    assert len(process.fetch._out) == 2
+    assert len(process.fetch._waits.out) == 2
     [lost] = jobs(1)
     redis.lpush(process.private("w"), lost)  # as the server does it when nobody reads the reply
 
@@ -273,6 +273,24 @@ def test_what_a_wait_had_moved_is_found_while_the_process_is_busy(redis: Any, pr
     eventually(found_it)
 
     assert bytes_of(found) == Counter([lost])
+
+
+@pytest.mark.parametrize("why", ["it is time to count", "the lease was lost"])
+def test_what_a_wait_brought_and_nobody_read_yet_is_found_once(redis: Any, start: Start, why: str) -> None:
+    process = start()
+    assert process.take() is None
+    [job] = jobs(1)
+    push(redis, job)  # the wait moves it, and its reply lies in the socket
+    assert process.held(redis) == Counter([job])
+
+    process.fetch._lanes[2].audited = 0.0
+    if why == "the lease was lost":
+        redis.delete(KEYS.lease(process.identity))
+        with pytest.raises(FencedError):
+            process.take()
+        assert process.regain()
+
+    assert bytes_of(process.take_all()) == Counter([job])
 
 
 def test_a_lane_that_nobody_asks_through_is_looked_at_all_the_same(redis: Any, proxy: Proxy, start: Start) -> None:
@@ -351,10 +369,10 @@ def test_a_connection_of_this_kind_is_killed(redis: Any, start: Start, kind: str
     if kind == "pool":
         process.client.ping()
         known = {channel.call(command("CLIENT", "ID")) for channel in [one.channel for one in fetch._lanes]}
-        known |= {number for number in fetch._waiter_ids if number}
+        known |= {number for number in fetch._waits._ids if number}
         ids = [one for one in connections(redis) - {int(redis.client_id())} if one not in known]
     elif kind == "wait":
-        ids = [number for number in fetch._waiter_ids if number]
+        ids = [number for number in fetch._waits._ids if number]
     else:
         ids = [channels[kind].channel.call(command("CLIENT", "ID"))]
     assert ids
@@ -390,7 +408,7 @@ def sent_on(process: Process, work: Work) -> bool:
 def test_a_killed_wait_is_noticed_though_another_one_brings_jobs(redis: Any, start: Start) -> None:
     process, pushed = start(queues=(("default", 0), ("other", 0))), jobs(3)
     assert process.take() is None
-    other = process.fetch._waiter_ids[1]
+    other = process.fetch._waits._ids[1]
 
     redis.client_kill_filter(_id=str(other))
     push(redis, pushed[0])
@@ -401,8 +419,8 @@ def test_a_killed_wait_is_noticed_though_another_one_brings_jobs(redis: Any, sta
 
     assert bytes_of(all_again(process)) == Counter(pushed)
     assert process.take() is None
-    assert process.fetch._out == {0, 1}
-    assert all(channel.open for channel in process.fetch._waiters)
+    assert process.fetch._waits.out == {0, 1}
+    assert all(channel.open for channel in process.fetch._waits._channels)
 
 
 # -- the lease is lost ---------------------------------------------------------------------------------------------
@@ -573,11 +591,11 @@ def test_an_acknowledgement_that_was_applied_is_not_told_again_under_another_num
 def test_a_wait_that_outlives_its_identity_leaves_its_job_to_the_survivors(redis: Any, start: Start) -> None:
     process, other = start(), start()
     assert process.take() is None
-    assert process.fetch._out
+    assert process.fetch._waits.out
     retire(process, redis)
     redis.delete(KEYS.sequence(process.identity, "0"))
 
-    process.fetch._waiters[0].connect()
+    process.fetch._waits._channels[0].connect()
     push(redis, *jobs(1))  # the wait is still there, and moves it
     eventually(lambda: process.held(redis))
     assert not process.regain()
@@ -941,7 +959,7 @@ def test_a_paused_queue_is_neither_asked_nor_waited_for(redis: Any, start: Start
     push(redis, *jobs(2, "other"), queue="other")
     push(redis, *jobs(2))
     assert names(process.take_all()) == ["default", "default"]
-    assert process.fetch._out == {0}
+    assert process.fetch._waits.out == {0}
     process.fetch.paused = frozenset()
     assert names(process.take_all()) == ["other", "other"]
 
@@ -958,7 +976,7 @@ def test_more_queues_than_are_waited_for_are_looked_at(redis: Any, start: Start)
     queues = tuple((f"queue-{number}", 0) for number in range(PARKED + 1))
     process = start(queues=queues)
     assert process.fetch.take(0) is None
-    assert not process.fetch._out
+    assert not process.fetch._waits.out
     for name, _ in queues:
         push(redis, *jobs(1, name), queue=name)
     assert sorted(names(process.take_all())) == sorted(name for name, _ in queues)
@@ -1148,7 +1166,7 @@ def test_the_right_to_run_alone_is_not_stuck_when_redis_is_away(redis: Any, prox
 def test_a_stop_with_waits_under_way_leaves_nothing(redis: Any, start: Start) -> None:
     process = start(queues=(("default", 0), ("other", 0)))
     assert process.take() is None
-    assert len(process.fetch._out) == 2
+    assert len(process.fetch._waits.out) == 2
 
     process.fetch.stop()
     push(redis, *jobs(1), queue="other")
@@ -1176,7 +1194,7 @@ def test_a_stop_while_a_thread_waits_ends_the_wait(redis: Any, start: Start) -> 
     process = start()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(process.fetch.take, 0)
-        eventually(lambda: process.fetch._out)
+        eventually(lambda: process.fetch._waits.out)
         process.fetch.stop()
         assert waiting.result() is None
     put_away(process, redis)
@@ -1185,7 +1203,7 @@ def test_a_stop_while_a_thread_waits_ends_the_wait(redis: Any, start: Start) -> 
 def test_a_stop_ends_waits_that_were_cut_off_too(redis: Any, proxy: Proxy, start: Start) -> None:
     process = start(proxy.url)
     assert process.take() is None
-    wait = process.fetch._waiter_ids[0]
+    wait = process.fetch._waits._ids[0]
     proxy.cut()
     with contextlib.suppress(*LOST):
         process.fetch.stop()

@@ -1,0 +1,69 @@
+"""A connection that fetches: its private lists, its numbered requests, and how they are packed."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.runtime.channel import Channel, Script, bulk
+from kiqdoctor.runtime.fetch import Home, Work
+from kiqdoctor.runtime.lease import LANES, Lease
+from kiqdoctor.wire.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+BYTES: Final = 256 * 1024  # of payloads in one fetch
+FIXED: Final = 6  # arguments of the script before acknowledgements
+
+
+@dataclass(eq=False)
+class Lane:
+    """One connection's private lists, and what it has under way. Its lock is held while its request is."""
+
+    name: str
+    channel: Channel
+    homes: list[Home] = field(default_factory=list)
+    head: bytes = b""
+    words: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    number: int = 0  # of its last request
+    pending: tuple[bytes, list[Work]] | None = None  # a request whose reply was not read, and what it acknowledges
+    lost: bool = False  # what lies in its lists must be compared with what we know
+    audited: float = 0.0
+    retired: bool = False
+
+    def request(self, wanted: int, ended: Sequence[Work], order: Sequence[tuple[int, int]]) -> bytes:
+        """The next request, whole: ``order`` has queues by number, and how many from each at first."""
+        self.number += 1
+        parts = [
+            b"*%d\r\n" % (self.words + FIXED + 2 * len(ended) + 2 * len(order)),
+            self.head,
+            bulk(self.number),
+            bulk(wanted),
+            bulk(BYTES),
+            bulk(len(self.homes)),
+            self.homes[0].place,
+            bulk(len(ended)),
+        ]
+        for work in ended:
+            payload = work.payload
+            parts.append(work.home.place)
+            parts.append(b"$%d\r\n%b\r\n" % (len(payload), payload))
+        for index, share in order:
+            parts.append(bulk(index))
+            parts.append(bulk(share))
+        return b"".join(parts)
+
+
+def lanes(client: "Redis", keys: Keys, names: Sequence[str], lease: Lease, script: Script) -> list[Lane]:
+    """Those of one identity. Any of them may acknowledge what another one took: each request names all lists."""
+    found = [Lane(name, Channel(client)) for name in LANES]
+    queues = [keys.queue(name) for name in names]
+    lists = [[keys.private(lease.identity, lane.name, name) for name in names] for lane in found]
+    every = [key for some in lists for key in some]
+    for number, lane in enumerate(found):
+        lane.head, lane.words = script.head([lease.key, keys.sequence(lease.identity, lane.name), *queues, *every])
+        ours = 3 + len(queues) * (1 + number)
+        lane.homes = [Home(name, lane, lists[number][index], bulk(ours + index)) for index, name in enumerate(names)]
+    return found
