@@ -89,7 +89,7 @@ def start(environ: Mapping[str, str] | None = None, *, settings: Mapping[str, st
     """
     binary = find(os.environ if environ is None else environ)
     name, version = identify(binary)
-    folder = Path(tempfile.mkdtemp(prefix="kiqdoctor-redis-"))
+    folder = _folder()
     password, port = secrets.token_urlsafe(24), _free_port()
     lines = _configuration(port, password, folder, settings or {})
     supervisor, pid = _launch(binary, folder, lines)
@@ -98,6 +98,16 @@ def start(environ: Mapping[str, str] | None = None, *, settings: Mapping[str, st
         yield Server(f"redis://:{password}@127.0.0.1:{port}/0", port, pid, name, version, binary.source)
     finally:
         _stop(supervisor, folder)
+
+
+def _folder() -> Path:
+    """For the server's log; a container may have no place at all that can be written."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="kiqdoctor-redis-"))
+    except OSError as error:
+        raise EmbeddedError(
+            f"the embedded server needs a folder that it can write: {error.strerror}; name one in TMPDIR"
+        ) from None
 
 
 def find(environ: Mapping[str, str]) -> Binary:

@@ -66,6 +66,12 @@ class Process:
         self.fetch.wake()
         return self.fetch.take(number)
 
+    def need(self) -> Work:
+        """One that must be there."""
+        work = self.take()
+        assert work is not None
+        return work
+
     def take_all(self, number: int = 0) -> list[Work]:
         """Until two looks find nothing."""
         found: list[Work] = []
@@ -140,3 +146,9 @@ def bytes_of(works: Iterable[Work]) -> Counter[bytes]:
 
 def queued(client: Any, queue: str = "default") -> Counter[bytes]:
     return Counter(client.lrange(KEYS.queue(queue), 0, -1))
+
+
+def ticked(process: Process) -> bool:
+    """True, after a tick: for conditions that need one."""
+    process.fetch.tick()
+    return True

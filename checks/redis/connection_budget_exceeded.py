@@ -9,10 +9,11 @@ In the log: nothing before the limit is met, and then RED002's `ERR max number o
 ## How it is found
 Formula: W = surge * sum over worker processes of (threads + k) + web and others; W > L is high, W > SAFE * L is medium
 
-W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S` in
-the configuration makes every pool S, and there is one pool up to 6.5, one a capsule and one more from 7.0 on. Processes are those that are alive now and those that
-the deployment's files ask for, whichever needs more. Web and others are what the files say, or else what is
-connected now beside the workers. A deploy that surges doubles the workers (surge = 2).
+W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S`
+in the configuration makes every pool S, and there is one pool up to 6.5, one a capsule and one more from 7.0 on.
+Processes are those that are alive now and those that the deployment's files ask for, whichever needs more. Web and
+others are what the files say, or else what is connected now beside the workers. A deploy that surges doubles the
+workers (surge = 2).
 
 ## When it is wrong
 Pools are lazy: W is the peak, not what is seen on a quiet day. Connections that jobs open by themselves are not in
@@ -35,10 +36,12 @@ The limit is hidden (--redis-limit N), or the number of processes or of web conn
 ## Source
 lib/sidekiq/config.rb, capsule.rb and redis_connection.rb, tag by tag; Redis' clients documentation.
 
-- OURS: connections that our own runtime opens beside its threads: fetching, heartbeat, poller, control.
+- OURS: connections of our own runtime that fetch (3) and that its own threads share (5), as it prints them at boot.
+- OURS_WAITING: and one for each queue that it waits for, at most so many.
+- OURS_PUSHING: and one for each thread whose job pushes, at most so many.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -74,7 +77,9 @@ SAFE = Threshold(
     least=0.1,
     most=1.0,
 )
-OURS = 5  # fetching, heartbeat, poller, control: beside our runtime's threads
+OURS = 8  # connections of our runtime: three that fetch, five that heartbeat, poller and the ends of jobs share
+OURS_WAITING = 8  # and one for each queue that it waits for, at most so many
+OURS_PUSHING = 10  # and one for each thread whose job pushes, at most so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +152,14 @@ def _size(settings: RedisSettings | Missing) -> int | None:
 def _running(process: Process, size: int | None) -> Worker:
     threads = process.concurrency or 0
     if process.runtime:
-        return Worker(threads, OURS, "our runtime")
+        return _ours(threads, process.queues or (), "our runtime", basic="reliable" not in process.labels)
     return _worker(threads, process.version or "6", 1 + max(1, len(process.capsules)), size)
+
+
+def _ours(threads: int, queues: Sequence[str], source: str, *, basic: bool = False) -> Worker:
+    """Our runtime fetches over few connections, whatever its threads; with basic fetch each thread has one."""
+    beside = OURS + min(max(1, len(queues)), OURS_WAITING)
+    return Worker(min(threads, OURS_PUSHING) + (threads if basic else 0), beside, source)
 
 
 def _worker(threads: int, version: str, pools: int, size: int | None) -> Worker:
@@ -181,7 +192,7 @@ def _planned(deployment: Deployment | Missing, version: str, size: int | None) -
         if worker.processes is None:
             gaps.append(f"{worker.path} does not say how many processes run")
         pools = 1 + max(1, len(worker.capsules))
-        one = Worker(threads, OURS, worker.path) if worker.language == "python" else _worker(
+        one = _ours(threads, worker.queues, worker.path) if worker.language == "python" else _worker(
             threads, version or "8", pools, size)  # fmt: skip
         found += [one] * (1 if worker.processes is None else worker.processes)
     return found, "; ".join(dict.fromkeys(gaps))

@@ -1,7 +1,8 @@
 """``kiqdoctor gate``: the same engine as a CI health gate; one summary line last."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -99,19 +100,28 @@ def left_behind(report: Report, system: System) -> None:
     """The files that the system shows by itself, where nobody asked for others."""
     for form, name in system.files:
         file = Path(name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write(rendered(report, form), file)
+        with _unasked(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write(rendered(report, form), file)
 
 
 def summarise(report: Report, system: System) -> None:
     """GitHub's step summary, whatever else was asked for."""
     step = os.environ.get("GITHUB_STEP_SUMMARY")
     if system.variable == "GITHUB_ACTIONS" and step:
-        try:
-            with Path(step).open("a", encoding="utf-8") as out:
-                out.write(rendered(report, "markdown"))
-        except OSError as error:
-            raise click.UsageError(f"cannot write {step}: {error.strerror}") from None
+        with _unasked(Path(step)), Path(step).open("a", encoding="utf-8") as out:
+            out.write(rendered(report, "markdown"))
+
+
+@contextmanager
+def _unasked(file: Path) -> Iterator[None]:
+    """What nobody asked for by name may fail, as where the checkout is read-only: it is told, and the status stands."""
+    try:
+        yield
+    except OSError as error:
+        click.echo(f"kiqdoctor: cannot write {file}: {error.strerror}", err=True)
+    except click.UsageError as error:
+        click.echo(f"kiqdoctor: {error.format_message()}", err=True)
 
 
 def plugin(report: Report) -> str:

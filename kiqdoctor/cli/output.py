@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -52,16 +53,20 @@ def _ground(report: Report) -> Ground:
 
 
 def write(text: str, file: Path | None) -> None:
-    """To the file, atomically, or to standard output; a reader that left early is no error of ours."""
+    """To the file, atomically, or to standard output; a reader that left early, or never was, is no error of ours."""
     content = text.encode("utf-8", "backslashreplace")
     if file is not None:
         _replace(file, content)
         return
+    if sys.stdout is None:  # it was closed before we began: only the exit status is wanted
+        return
     try:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails once more when it ends
+        if not isinstance(error, BrokenPipeError):
+            raise click.UsageError(f"cannot write to standard output: {error.strerror}") from None
 
 
 def _replace(file: Path, content: bytes) -> None:
@@ -74,7 +79,8 @@ def _replace(file: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(file)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # on a file system that is read-only, this fails too
+            beside.unlink(missing_ok=True)
         raise click.UsageError(f"cannot write {file}: {error.strerror}") from None
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.01  # seconds that an acknowledgement waits at most
 LINES: Final = 0.05  # seconds that a job's log lines wait at most
-BESIDE: Final = 8  # connections beside the threads' own: beat, lease, poller, recovery, ends, give-back
+BESIDE: Final = 5  # connections that beat, lease, poller, recovery and the ends of jobs share, and wait for
 LINGER: Final = 0.2  # seconds between two looks at what an embedded worker still runs
 LANES_OPEN: Final = 3
 OLDEST: Final = (6, 2)
@@ -112,14 +112,18 @@ class Launcher:
 
     def _pool(self) -> int:
         threads = self.options.capsule.concurrency
-        return (min(threads, 10) if self.reliable else threads) + BESIDE
+        return BESIDE + (0 if self.reliable else threads)
 
     @property
     def pools(self) -> tuple[tuple[str, int], ...]:
         """What opens connections, and how many at most."""
         waits = min(len(self.options.capsule.names), PARKED)
         fetch = (("fetch", LANES_OPEN + waits),) if self.reliable else ()
-        return (*fetch, ("worker", self._pool()), ("pushes of jobs", CLIENT_CONNECTIONS))
+        return (
+            *fetch,
+            ("worker", self._pool()),
+            ("pushes of jobs", min(CLIENT_CONNECTIONS, self.options.capsule.concurrency)),
+        )
 
     def budget(self) -> Budget:
         """These against what the server allows."""

@@ -187,7 +187,8 @@ class Recovery:
             if moved == 1:
                 found.back.append(again.fields)
             return moved >= 0
-        said = again.with_(error_class=f"kiqdoctor.{type(error).__name__.removesuffix('Error')}", error_message=str(error),
+        name = type(error).__name__.removesuffix("Error")
+        said = again.with_(error_class=f"kiqdoctor.{name}", error_message=str(error),
                            failed_at=payload.fields.get("failed_at", stamp(now)))  # fmt: skip
         keep = payload.fields.get("dead", True) is not False
         steps = buried(self._keys.dead, said.encode(), now) if keep else ()
@@ -233,7 +234,7 @@ class Recovery:
             log.warn(f"of a recovery: {type(fault).__name__}: {fault}")
 
     def _tell(self, identity: str, found: Found) -> None:
-        """The log, a counter, what the doctor reads, and the user's own callables; what fails there stops no recovery."""
+        """The log, a counter, what the doctor reads, and the user's callables; what fails there stops no recovery."""
         if not found.count:
             return
         self.recovered += found.count

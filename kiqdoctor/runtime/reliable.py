@@ -354,7 +354,7 @@ class ReliableFetch:
         self._unsure()
 
     def _unsure(self) -> None:
-        """Marked before it is dropped: whoever has a reply just now looks at the mark once it added to what is there."""
+        """Marked before it is dropped: whoever has a reply just now looks at the mark once it has added to it."""
         for lane in self._lanes:
             lane.lost = True
         self._taken.difference_update(self._at_hand())

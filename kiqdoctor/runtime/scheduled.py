@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 AVERAGE = 5.0  # seconds between two polls of the whole fleet
 PAGE = 100
+REFUSED = -1
 CLEANUP_EVERY = 60  # seconds
 MANY = 10  # processes; from here on the spread is wider
 
@@ -58,18 +59,19 @@ class Poller:
         return sum(self._drain(key) for key in (self._keys.retry, self._keys.schedule))
 
     def _drain(self, key: str) -> int:
-        count = 0
+        count = refused = 0
         while not self._stop.is_set():
-            found: Any = self._page(keys=[key], args=[PAGE])
+            found: Any = self._page(keys=[key], args=[PAGE, refused])
             now, due = float(found[0]), found[1]
-            moved = sum(self._push(key, member, now) for member in due)
-            count += moved
-            if len(due) < PAGE or not moved:
+            moved = [self._push(key, member, now) for member in due]
+            count += moved.count(1)
+            refused += moved.count(REFUSED)
+            if len(due) < PAGE:
                 return count
         return count
 
     def _push(self, key: str, member: bytes, now: float) -> int:
-        """1 where it left now; one whose queue refuses it stays, and holds up no other."""
+        """1 where it left now, 0 where it had left; one whose queue refuses it stays, and holds up no other."""
         import redis
 
         try:
@@ -84,7 +86,7 @@ class Poller:
             if "WRONGTYPE" not in str(error):
                 raise
             log.warn_seldom(f"scheduler: {clean(queue)} refuses a due job: {error}")
-            return 0
+            return REFUSED
 
     def _bury(self, key: str, member: bytes, now: float) -> int:
         """What is no payload can never run."""

@@ -107,7 +107,7 @@ class Keys:
         return self.name(f"kiq:sequence:{identity}:{lane}")
 
     def exits(self, identity: str) -> str:
-        """Ours: hash exit -> number of its last use, by which a job left a private list; no TTL; goes with the lists."""
+        """Ours: hash exit -> number of its last use, by which a job left a private list; no TTL; goes with them."""
         return self.name(f"kiq:exits:{identity}")
 
     def about(self, identity: str) -> str:

@@ -77,7 +77,8 @@ def test_the_schema_and_the_reader_refuse_the_same(doctor: Doctor, validator: Dr
 
 
 def test_each_number_of_each_check_is_in_it(validator: Draft202012Validator) -> None:
-    known = validator.schema["properties"]["checks"]["anyOf"][1]["properties"]
+    schema: Any = validator.schema
+    known = schema["properties"]["checks"]["anyOf"][1]["properties"]
 
     for check in every_check():
         if not check.origin:

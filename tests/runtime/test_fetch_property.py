@@ -1,7 +1,8 @@
 """Whatever happens to several processes at one Redis, in whatever order, no job is lost and none comes back.
 
 In Redis a job only ever moves, or leaves because its run came to an end. So of each job there are never more than were
-enqueued, and never fewer than those whose end was not told; hypothesis looks for an order of events in which it is not so.
+enqueued, and never fewer than those whose end was not told; hypothesis looks for an order of events in which that is
+not so.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import redis as redis_py
@@ -61,7 +63,7 @@ class Fleet(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.redis = self.server.client()
+        self.redis: Any = self.server.client()
         self.redis.flushdb()
         self.proxying = Proxy.start(self.server.port)
         self.proxy = self.proxying.__enter__()
@@ -168,7 +170,8 @@ class Fleet(RuleBasedStateMachine):
         for seat in self.seats:
             if seat.process.clock.boottime() < seat.process.lease.good_until:
                 self.cut(cut, LEAVE)
-                self.asked(seat, lambda seat=seat: seat.process.fetch.give_back(seat.process.fetch._at_hand()))
+                fetch = seat.process.fetch
+                self.asked(seat, partial(fetch.give_back, fetch._at_hand()))
 
     @rule(which=numbers, cut=cuts)
     def give_back_what_runs(self, which: int, cut: str) -> None:
@@ -274,7 +277,7 @@ class Fleet(RuleBasedStateMachine):
             getattr(self.proxy, act)(match)
 
     def busy(self, which: int) -> Seat:
-        """One that runs something, if any does. What is drawn depends on nothing here: hypothesis must be able to repeat it."""
+        """One that runs something, if any does. What is drawn depends on nothing here: hypothesis must repeat it."""
         found = [seat for seat in self.seats if seat.running] or self.seats
         return found[which % len(found)]
 

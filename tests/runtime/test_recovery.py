@@ -7,16 +7,17 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis as redis_py
 from faults import Proxy
-from fetching import KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued
+from fetching import KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued, ticked
 from servers import RedisServer, eventually
 
 import kiqdoctor
-from kiqdoctor.runtime import config, context
 from kiqdoctor.runtime.batches import progress
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.embedding import embed
@@ -223,7 +224,7 @@ def test_a_success_leaves_nothing_that_counts(redis: Any, start: Start, dead: De
     survivor = start()
     [work] = survivor.take_all()
     survivor.fetch.done(work)
-    eventually(lambda: (survivor.fetch.tick(), not survivor.held(redis))[1])
+    eventually(lambda: ticked(survivor) and not survivor.held(redis))
     assert redis.keys("*a*") == [b"queues"] or not queued(redis)
 
 
@@ -573,7 +574,7 @@ def test_an_owner_that_comes_back_too_late_cannot_undo_what_others_do(redis: Any
 
     assert owner.regain()
     owner.fetch.done(running)
-    eventually(lambda: (owner.fetch.tick(), owner.fetch.unfound == 1)[1])
+    eventually(lambda: ticked(owner) and owner.fetch.unfound == 1)
 
     assert other.held(redis) == Counter([again.payload])
 
@@ -662,10 +663,8 @@ def test_a_recovery_that_was_cut_off_goes_on_later(redis: Any, proxy: Proxy, sta
     recovery = start(proxy.url).recovery()
     for match in (b"HGETALL", KEYS.recovering.encode(), b"EXISTS", b"LRANGE", LEAVE, b"INCRBY"):
         proxy.lose(match)
-        try:
+        with suppress(redis_py.ConnectionError, redis_py.TimeoutError):
             recovery.scan()
-        except Exception as error:  # noqa: BLE001 - the thread of a process logs it, and scans again
-            assert "onnection" in f"{type(error).__name__} {error}"
         redis.delete(KEYS.recovering)
     recovery.scan()
 

@@ -9,13 +9,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis as redis_py
 from faults import Proxy
-from fetching import FETCH, KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued
+from fetching import FETCH, KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued, ticked
 from servers import RedisServer, eventually
 
 from kiqdoctor.runtime.basic import BasicFetch
@@ -230,7 +231,7 @@ def test_untouched_jobs_whose_give_back_was_cut_off_are_given_back_later(
 
     def returned() -> bool:
         tick(process)
-        return redis.llen("queue:default") == 3
+        return bool(redis.llen("queue:default") == 3)
 
     eventually(returned)
 
@@ -876,7 +877,7 @@ def test_after_an_outage_of_the_whole_fleet_nobody_takes_anybody_for_dead() -> N
         fleet = [Process(server.url) for _ in range(3)]
         recoveries = [one.recovery() for one in fleet]
         push(client, *jobs(6))
-        running = [one.take_all()[:2] or [one.take()] for one in fleet]
+        running = [[one.need(), one.need()] for one in fleet]
         server.down(signal.SIGKILL)
         for one in fleet:
             one.skipped += 60  # the outage, of which everybody's renewals hear
@@ -998,7 +999,7 @@ def test_more_is_fetched_ahead_of_short_jobs_and_nothing_ahead_of_long_ones(redi
     process = start()
     push(redis, *jobs(3000))
     fetch = process.fetch
-    sizes = []
+    sizes: list[int] = []
     while len(sizes) < 12:
         work = process.take()
         assert work is not None
@@ -1036,7 +1037,7 @@ def test_what_lies_behind_busy_threads_goes_to_another_process(redis: Any, start
     assert running is not None
     assert len(busy.fetch.local) == 3
 
-    eventually(lambda: (busy.fetch.tick(), redis.llen("queue:default") == 3)[1])
+    eventually(lambda: ticked(busy) and redis.llen("queue:default") == 3)
 
     assert [work.payload for work in idle.take_all()] == pushed[1:]
     assert busy.held(redis) == Counter([running.payload])
@@ -1329,7 +1330,7 @@ def test_a_child_after_fork_touches_nothing_of_its_parent(redis: Any, start: Sta
         process.lease.reclaim,
     ]
     for act in acts:
-        assert "ForkedError" in in_child(lambda act=act: tried(act)), act
+        assert "ForkedError" in in_child(partial(tried, act)), act
 
     assert redis.exists(KEYS.lease(process.identity))
     rest = process.take_all()

@@ -3,8 +3,8 @@
 import time
 
 from kiqdoctor.doctor.facts.redis import Client, ClientLimit, Clients, Server, ServerTime
-from kiqdoctor.doctor.probe import Read, RefusalError, probe
-from kiqdoctor.doctor.snapshot import Absent, Refused
+from kiqdoctor.doctor.probe import AbsenceError, Read, RefusalError, probe
+from kiqdoctor.doctor.snapshot import Absent, Missing, Refused
 from kiqdoctor.doctor.tools import Redis, Settings
 from kiqdoctor.text import decode
 
@@ -25,21 +25,23 @@ def server(redis: Redis) -> Server:
     Read("CONFIG GET maxclients", "+config|get", "O(1), only where INFO has no maxclients"),
     live=True,
 )
-def client_limit(settings: Settings, redis: Redis, server: Server | Refused) -> ClientLimit:
+def client_limit(settings: Settings, redis: Redis | Absent, server: Server | Missing) -> ClientLimit:
     """The smallest of what the plan allows (--redis-limit) and what the server accepts."""
     found = []
     if settings.redis_limit is not None:
         found.append(ClientLimit(settings.redis_limit, "--redis-limit"))
-    told = _told(redis, server)
+    told = redis if isinstance(redis, Absent) else _told(redis, server)
     if isinstance(told, ClientLimit):
         found.append(told)
     if not found:
+        if isinstance(told, Absent):
+            raise AbsenceError(told.reason)
         reason = told.reason if isinstance(told, Refused) else "the server does not say its client limit"
         raise RefusalError(reason, "--redis-limit N, or +info (Redis 6.2 and later), or +config|get")
     return min(found, key=lambda one: one.limit)
 
 
-def _told(redis: Redis, server: Server | Refused) -> ClientLimit | Refused:
+def _told(redis: Redis, server: Server | Missing) -> ClientLimit | Refused:
     if isinstance(server, Server):
         for name in LIMIT_FIELDS:
             if (number := server.number(name)) is not None and number > 0:

@@ -1,0 +1,1 @@
+"""A shop that sends its invoices in the background."""
