@@ -26,3 +26,15 @@ def redis(redis_server: RedisServer) -> Iterator["redis_py.Redis"]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture(autouse=True)
+def _registry() -> Iterator[None]:
+    """Jobs that a test defines are gone after it; their names are free again."""
+    module = sys.modules.get("kiqdoctor.runtime.job")
+    before = dict(module.REGISTRY) if module is not None else {}
+    yield
+    module = sys.modules.get("kiqdoctor.runtime.job")
+    if module is not None:
+        module.REGISTRY.clear()
+        module.REGISTRY.update(before)

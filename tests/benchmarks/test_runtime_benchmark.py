@@ -8,6 +8,8 @@ import pytest
 from benchmarks.contenders import FLOOR, OURS
 from benchmarks.measuring import NoResultError, drain
 
+pytestmark = pytest.mark.slow
+
 RUNTIME = Path(__file__).parent / "runtime.py"
 
 

@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from ledger import Ledger, preamble
 from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
+
+pytestmark = pytest.mark.slow
 
 KILLS: Final = 16
 QUEUES: Final = tuple(f"trickle{number}" for number in range(8))

@@ -10,6 +10,8 @@ from doctoring import check
 from ruby import RubySidekiq
 from servers import RedisServer, eventually
 
+pytestmark = pytest.mark.slow
+
 APP = "class Note\n  include Sidekiq::Worker\n  def perform(text)\n  end\nend\n"
 
 

@@ -76,7 +76,11 @@ class Fleet(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        """Everybody is at work: what can go wrong needs jobs that run."""
         self.seats = [self.new() for _ in range(PROCESSES)]
+        for who in range(PROCESSES):
+            self.enqueue("default", "twin", 3)
+            self.take(who, 0, 0, 3, "")
 
     def new(self) -> Seat:
         with self.proxy.calm():
@@ -100,6 +104,8 @@ class Fleet(RuleBasedStateMachine):
         seat = self.seats[who]
         if ahead:
             seat.process.fetch._want = ahead
+        if not any(self.redis.llen(KEYS.queue(name)) for name in QUEUES):
+            self.enqueue("default", "twin", 2)
         self.cut(cut, FETCH)
         for _ in range(times):
             self.take_one(who, thread)
@@ -139,10 +145,13 @@ class Fleet(RuleBasedStateMachine):
         self.cut(cut, LEAVE)
         self.tell(seat)
 
-    @rule()
-    def tell_failures_again(self) -> None:
+    @rule(what=st.sampled_from(("ends", "failures", "retries")))
+    def goes_on(self, what: str) -> None:
+        """What threads of their own do: told and tried again."""
+        if what == "retries":
+            self.retries_are_due()
         for seat in self.seats:
-            self.tell(seat)
+            self.flush(seat) if what == "ends" else self.tell(seat)
 
     @staticmethod
     def tell(seat: Seat) -> None:
@@ -150,10 +159,6 @@ class Fleet(RuleBasedStateMachine):
             with suppress(*LOST):
                 seat.process.fetch.send_on(*one)
                 seat.failing.remove(one)
-
-    @rule(who=processes)
-    def tick(self, who: int) -> None:
-        self.flush(self.seats[who])
 
     def flush(self, seat: Seat) -> None:
         """Where nothing went wrong, what ended has left."""
@@ -165,7 +170,15 @@ class Fleet(RuleBasedStateMachine):
             self.left.update(jid(work.payload) for work in seat.told)
         seat.told, seat.unfound = [], fetch.unfound
 
-    @rule(cut=cuts)
+    @rule(what=st.sampled_from(("at hand", "running", "beside one that runs alone")), which=numbers, cut=cuts)
+    def give_back(self, what: str, which: int, cut: str) -> None:
+        if what == "at hand":
+            self.give_back_what_is_at_hand(cut)
+        elif what == "running":
+            self.give_back_what_runs(which, cut)
+        else:
+            self.run_alone(which % PROCESSES)
+
     def give_back_what_is_at_hand(self, cut: str) -> None:
         for seat in self.seats:
             if seat.process.clock.boottime() < seat.process.lease.good_until:
@@ -173,7 +186,6 @@ class Fleet(RuleBasedStateMachine):
                 fetch = seat.process.fetch
                 self.asked(seat, partial(fetch.give_back, fetch._at_hand()))
 
-    @rule(which=numbers, cut=cuts)
     def give_back_what_runs(self, which: int, cut: str) -> None:
         """As at a deadline: its thread is told not to end it."""
         seat = self.busy(which)
@@ -183,13 +195,11 @@ class Fleet(RuleBasedStateMachine):
         self.cut(cut, LEAVE)
         self.asked(seat, lambda: seat.process.fetch.give_back([work]))
 
-    @rule(who=processes)
     def run_alone(self, who: int) -> None:
         fetch = self.seats[who].process.fetch
         if fetch.alone(0):
             fetch.together()
 
-    @rule()
     def retries_are_due(self) -> None:
         for member in self.redis.zrange(KEYS.retry, 0, -1):
             raw = member[member.index(b"{") :]
@@ -200,21 +210,29 @@ class Fleet(RuleBasedStateMachine):
 
     # -- misfortunes -----------------------------------------------------------------------------------------------
 
-    @rule(match=st.sampled_from(MATCHES), act=st.sampled_from(("lose", "refuse")))
-    def a_request_is_cut_off(self, match: bytes, act: str) -> None:
-        self.cut(act, match)
+    @rule(
+        what=st.sampled_from(("crash", "suspension", "suspension", "request", "connections", "end")),
+        who=processes,
+        match=st.sampled_from(MATCHES),
+        act=st.sampled_from(("lose", "refuse")),
+    )
+    def misfortune(self, what: str, who: int, match: bytes, act: str) -> None:
+        if what == "crash":
+            self.crash(who)
+        elif what == "suspension":
+            self.suspend(who)
+        elif what == "request":
+            self.cut(act, match)
+        elif what == "connections":
+            self.proxy.cut()
+        else:
+            self.leave(who)
 
-    @rule()
-    def every_connection_ends(self) -> None:
-        self.proxy.cut()
-
-    @rule(who=processes)
     def crash(self, who: int) -> None:
         self.seats[who].process.die()
         self.lease_runs_out(who)
         self.seats[who] = self.new()
 
-    @rule(who=processes)
     def suspend(self, who: int) -> None:
         """Past its lease. What its threads run goes on when it is back."""
         self.seats[who].process.skipped += 60
@@ -246,7 +264,6 @@ class Fleet(RuleBasedStateMachine):
                 self.redis.client_unblock(int(one["id"]))
         recovery._empty_since = {identity: since - LATE for identity, since in recovery._empty_since.items()}
 
-    @rule(who=processes)
     def leave(self, who: int) -> None:
         """A graceful end, though some jobs still run: they are not ended any more."""
         seat = self.seats[who]
@@ -277,7 +294,9 @@ class Fleet(RuleBasedStateMachine):
             getattr(self.proxy, act)(match)
 
     def busy(self, which: int) -> Seat:
-        """One that runs something, if any does. What is drawn depends on nothing here: hypothesis must repeat it."""
+        """One that runs something, as far as may be. What is drawn depends on nothing here: hypothesis must repeat it."""
+        if not any(seat.running for seat in self.seats):
+            self.take(which % PROCESSES, 0, 0, 3, "")
         found = [seat for seat in self.seats if seat.running] or self.seats
         return found[which % len(found)]
 

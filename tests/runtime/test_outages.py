@@ -17,6 +17,8 @@ from workers import Worker
 
 import kiqdoctor
 
+pytestmark = pytest.mark.slow
+
 APP: Final = """
 @job(name="outages.note")
 def note_it():

@@ -19,6 +19,8 @@ from workers import Worker
 
 import kiqdoctor
 
+pytestmark = pytest.mark.slow
+
 JOBS: Final = 3
 SAME_HOST: Final = 10.0  # seconds; 5 are promised
 OTHER_HOST: Final = 40.0  # seconds; 30 are promised

@@ -67,7 +67,10 @@ class Lab:
 
     def jobs(self, key: str) -> list[dict[str, Any]]:
         """What lies in a queue (next last) or a sorted set (by score), decoded."""
-        raws = self.redis.lrange(key, 0, -1) if self.redis.type(key) == b"list" else self.redis.zrange(key, 0, -1)
+        kind = self.redis.type(key)
+        if kind == b"none":
+            return []
+        raws = self.redis.lrange(key, 0, -1) if kind == b"list" else self.redis.zrange(key, 0, -1)
         return [json.loads(raw) for raw in raws]
 
     def waits(self, key: str, count: int = 1) -> list[dict[str, Any]]:
