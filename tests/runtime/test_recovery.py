@@ -187,7 +187,7 @@ def test_arguments_come_back_as_they_went(redis: Any, start: Start, dead: Dead) 
 def test_bystanders_stay_uncounted_though_whoever_looked_died_half_way(
     redis: Any, proxy: Proxy, start: Start, dead: Dead
 ) -> None:
-    push(redis, payload("Job", "suspect", recovered=1), payload("Job", "one"), payload("Job", "two"))
+    push(redis, payload("Job", "one"), payload("Job", "two"), payload("Job", "suspect", recovered=1))
     dead.holding(3)
     first, second = start(proxy.url), start()
     recovery = first.recovery()
@@ -592,6 +592,8 @@ def test_an_account_is_closed_when_it_is_empty_and_nothing_can_come_any_more(
     redis.hset(KEYS.exits(process.identity), "0", 1)
 
     assert recovery.scan() == 1
+    redis.delete(KEYS.recovering)
+    assert recovery.scan() == 0
     assert redis.hexists(KEYS.index, process.identity)
     late = payload("Job", "late")
     redis.lpush(KEYS.private(process.identity, "w", "default"), late)  # as a wait that outlived it
