@@ -12,6 +12,14 @@ from states import beat, push
 from kiqdoctor.cli.options import FORMATS
 
 
+@pytest.fixture(autouse=True)
+def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that somebody else starts on this host is no reason to wait for its first beat."""
+    file = tmp_path_factory.mktemp("alone") / "kiqdoctor.toml"
+    file.write_text("[checks.PRO001]\nbooting-s = 0\n")
+    monkeypatch.setenv("KIQDOCTOR_CONFIG", str(file))
+
+
 @pytest.fixture
 def ill(redis: "redis_py.Redis", redis_server: RedisServer) -> str:
     push(redis)

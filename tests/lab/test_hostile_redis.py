@@ -14,6 +14,14 @@ from servers import RedisServer, free_port
 from states import beat, push
 
 
+@pytest.fixture(autouse=True)
+def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that somebody else starts on this host is no reason to wait for its first beat."""
+    file = tmp_path_factory.mktemp("alone") / "kiqdoctor.toml"
+    file.write_text("[checks.PRO001]\nbooting-s = 0\n")
+    monkeypatch.setenv("KIQDOCTOR_CONFIG", str(file))
+
+
 @contextmanager
 def talking(answer: bytes | None) -> Iterator[str]:
     """A server that answers everything with these bytes; None: it accepts and says nothing."""

@@ -304,7 +304,7 @@ class Fleet(RuleBasedStateMachine):
             getattr(self.proxy, act)(match)
 
     def busy(self, which: int) -> Seat:
-        """One that runs something. Nothing is drawn by what Redis says: hypothesis must repeat it."""
+        """One that runs something, where there is any. Draws depend on nothing in Redis: they must be repeatable."""
         if not any(seat.running for seat in self.seats):
             self.take(which % PROCESSES, 0, 0, 3, "")
         found = [seat for seat in self.seats if seat.running] or self.seats

@@ -212,16 +212,20 @@ def _program(words: tuple[str, ...]) -> str:
 
 
 def _option(words: tuple[str, ...], *names: str) -> str | None:
+    return next(_options(words, *names), None)
+
+
+def _options(words: tuple[str, ...], *names: str) -> Iterator[str | None]:
+    """Each value of an option, None where the command ends before it."""
     rest = _split(words)[1]
     for number, word in enumerate(rest):
         for name in names:
             if word == name:
-                return rest[number + 1] if number + 1 < len(rest) else None
-            if word.startswith(f"{name}="):
-                return word.partition("=")[2]
-            if not name.startswith("--") and word.startswith(name) and word[len(name) :].isdigit():
-                return word[len(name) :]
-    return None
+                yield rest[number + 1] if number + 1 < len(rest) else None
+            elif word.startswith(f"{name}="):
+                yield word.partition("=")[2]
+            elif not name.startswith("--") and word.startswith(name) and word[len(name) :].isdigit():
+                yield word[len(name) :]
 
 
 def _worker(command: Command, configured: WorkerConfig | None) -> WorkerConfig | None:
@@ -235,6 +239,7 @@ def _worker(command: Command, configured: WorkerConfig | None) -> WorkerConfig |
         path=command.path,
         line=command.line,
         concurrency=int(threads) if threads and threads.isdigit() else base.concurrency,
+        queues=tuple(_queue(one) for one in _options(command.words, "-q", "--queue") if one) or base.queues,
         processes=command.replicas,
         language="python" if program == "kiqdoctor" else "ruby",
     )
