@@ -123,7 +123,7 @@ class Proxy:
 
     def _accept(self) -> None:
         while not self.closed:
-            if not select.select([self.listener], [], [], LOOK)[0]:
+            if not _readable(self.listener, seconds=LOOK):
                 continue
             client, _ = self.listener.accept()
             if self.refusing or self.closed:
@@ -152,7 +152,7 @@ class Proxy:
     def _pass(self, client: socket.socket, server: socket.socket) -> None:
         """Until one of the two ends, or a fault ends it."""
         while True:
-            ready = select.select([client, server], [], [])[0]
+            ready = _readable(client, server)
             if server in ready:
                 reply = server.recv(READ)
                 if not reply:
@@ -194,3 +194,12 @@ class Proxy:
                     self.met.append(fault)
                     return fault
         return None
+
+
+def _readable(*sockets: socket.socket, seconds: float | None = None) -> list[socket.socket]:
+    """Those that can be read, or have ended."""
+    poll = select.poll()
+    for one in sockets:
+        poll.register(one, select.POLLIN)
+    ready = {number for number, _ in poll.poll(None if seconds is None else seconds * 1000)}
+    return [one for one in sockets if one.fileno() in ready]

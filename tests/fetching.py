@@ -116,7 +116,7 @@ class Process:
     def die(self) -> None:
         """Nothing is told any more."""
         self.fetch.abandon()
-        self.client.close()
+        self.client.connection_pool.disconnect()
 
     def leave(self) -> None:
         """As a worker that stops, as far as Redis lets it."""

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -29,8 +30,10 @@ def free_port() -> int:
 
 
 def binary() -> str:
-    """redis-server on PATH, else what the product would embed."""
-    return shutil.which("redis-server") or str(embedded.find(os.environ).path)
+    """The system's redis-server, else what the product would embed; a wheel may have put an old one beside Python."""
+    ours = Path(sys.executable).parent
+    path = os.pathsep.join(one for one in os.get_exec_path() if Path(one) != ours)
+    return shutil.which("redis-server", path=path) or str(embedded.find(os.environ).path)
 
 
 @dataclass

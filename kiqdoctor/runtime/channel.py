@@ -79,6 +79,11 @@ class Channel:
         except redis.ReadOnlyError:
             self.close()  # a replica now: the next connection may find the primary
             raise
+        except redis.ResponseError as error:
+            if "-READONLY" not in str(error):
+                raise
+            self.close()
+            raise redis.ReadOnlyError(str(error)) from None  # so Redis 6.2 spells it, from within a script
 
     def call(self, request: bytes, script: Script | None = None) -> Any:
         """Send and read; a script that the server does not know is loaded, and the request repeated: it did not run."""

@@ -94,6 +94,9 @@ class ReliableFetch:
             self._waits.close()
             for lane in old:
                 lane.channel.close()
+                if lane.pending is not None:  # also: a cycle through works is not seen by the garbage collector
+                    self._ended.extend(lane.pending[1])
+                    lane.pending = None
             self.local.clear()
             self._hold(lease)
 

@@ -301,8 +301,10 @@ def test_wrong_usage_is_one_line_and_no_report(
 @forms
 @pytest.mark.parametrize("command", ["check", "gate"])
 def test_interrupted_is_one_line_and_no_report(
-    command: str, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    command: str, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a runner in the background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     pipe = tmp_path / "recording"
     os.mkfifo(pipe)
 

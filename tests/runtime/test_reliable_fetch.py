@@ -468,6 +468,24 @@ def test_what_others_took_back_ends_under_the_old_identity_and_is_counted(redis:
     assert len(process.take_all()) == 3
 
 
+def test_an_end_whose_reply_was_lost_before_the_identity_changed_is_counted_too(
+    redis: Any, proxy: Proxy, start: Start
+) -> None:
+    process, other = start(proxy.url), start()
+    push(redis, *jobs(1))
+    process.fetch.done(process.need())
+    proxy.refuse(FETCH)
+    tick(process)
+    redis.delete(KEYS.lease(process.identity))
+    assert other.recovery().scan() == 1
+    retire(process, redis)
+
+    assert not process.regain()
+    told(process)
+
+    assert process.fetch.unfound == 1
+
+
 def test_a_reply_that_was_under_way_when_the_lease_was_lost_starts_nothing_that_others_took(
     redis: Any, proxy: Proxy, start: Start
 ) -> None:
