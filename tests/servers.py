@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -31,8 +30,7 @@ def free_port() -> int:
 
 def binary() -> str:
     """The system's redis-server, else what the product would embed; a wheel may have put an old one beside Python."""
-    ours = Path(sys.executable).parent
-    path = os.pathsep.join(one for one in os.get_exec_path() if Path(one) != ours)
+    path = os.pathsep.join(one for one in os.get_exec_path() if not (Path(one).parent / "pyvenv.cfg").exists())
     return shutil.which("redis-server", path=path) or str(embedded.find(os.environ).path)
 
 

@@ -313,6 +313,7 @@ class ReliableFetch:
                 self._expelled(lane)  # it stays pending: under another number what it told may be told twice
             lane.pending = None
             self._taken.difference_update(ended)
+            self.unfound += len(ended) - reply[1] if reply[0] == b"OK" else 0
             lane.lost = True
         now = self._clock.monotonic()
         if lane.lost or now - lane.audited > AUDIT:

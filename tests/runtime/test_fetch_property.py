@@ -48,7 +48,6 @@ class Seat:
     running: list[Work] = field(default_factory=list)
     failing: list[tuple[Work, Ending]] = field(default_factory=list)
     told: list[Work] = field(default_factory=list)  # ended; that Redis heard of it is not known yet
-    unfound: int = 0
     knows: bool = True  # that its lease is gone, where it is
 
 
@@ -163,14 +162,16 @@ class Fleet(RuleBasedStateMachine):
                 seat.failing.remove(one)
 
     def flush(self, seat: Seat) -> None:
-        """Where nothing went wrong, what ended has left."""
+        """Where nothing went wrong, what ended has left. Of what was told before, with whatever reply, nobody knows."""
         fetch = seat.process.fetch
+        if any(lane.pending for lane in fetch._lanes):
+            seat.told = []
+        untold = [work for work in seat.told if work in fetch._ended]
+        unfound = fetch.unfound
         self.asked(seat, fetch.tick)
-        if fetch._ended or any(lane.pending for lane in fetch._lanes):
-            return
-        if fetch.unfound == seat.unfound:
-            self.left.update(jid(work.payload) for work in seat.told)
-        seat.told, seat.unfound = [], fetch.unfound
+        if not fetch._ended and not any(lane.pending for lane in fetch._lanes) and fetch.unfound == unfound:
+            self.left.update(jid(work.payload) for work in untold)
+            seat.told = []
 
     @rule(what=st.sampled_from(("at hand", "running", "beside one that runs alone")), which=numbers, cut=cuts)
     def give_back(self, what: str, which: int, cut: str) -> None:

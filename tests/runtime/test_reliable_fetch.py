@@ -468,6 +468,21 @@ def test_what_others_took_back_ends_under_the_old_identity_and_is_counted(redis:
     assert len(process.take_all()) == 3
 
 
+def test_an_end_that_is_told_again_and_removes_nothing_is_counted(redis: Any, proxy: Proxy, start: Start) -> None:
+    process, other = start(proxy.url), start()
+    push(redis, *jobs(1))
+    process.fetch.done(process.need())
+    proxy.refuse(FETCH)
+    tick(process)
+    redis.delete(KEYS.lease(process.identity))
+    assert other.recovery().scan() == 1
+
+    assert process.regain()
+    told(process)
+
+    assert process.fetch.unfound == 1
+
+
 def test_an_end_whose_reply_was_lost_before_the_identity_changed_is_counted_too(
     redis: Any, proxy: Proxy, start: Start
 ) -> None:

@@ -168,7 +168,9 @@ def test_the_rate_holds_for_workers(lab: Any) -> None:
     lab.work(concurrency=4)
 
     assert len(lab.seen) == 5
-    assert [round(due - time.time(), -1) for _, due in lab.redis.zrange("schedule", 0, -1, withscores=True)] == [60] * 3
+    waits = [due - time.time() for _, due in lab.redis.zrange("schedule", 0, -1, withscores=True)]
+    assert len(waits) == 3
+    assert all(50 < wait < 67 for wait in waits)  # a tenth of it is drawn
 
 
 @pytest.mark.parametrize(
