@@ -1,7 +1,7 @@
 """``kiqdoctor serve``: the report over HTTP, for an orchestrator's probes, a scraper and a status page."""
 
+import queue
 import signal
-import threading
 from contextlib import suppress
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ def command(*, listen: str, interval: float, stale_after: float | None, **rest: 
     open_to = "" if bind[0] in {LOOPBACK, "::1", "localhost"} else ", where other hosts can read the report"
     _say(f"http://{httpd.address}{open_to}; an examination every {interval:g} s")
     watch.start()
-    told.wait()
+    told.get()
     watch.stop()
     httpd.stop()
     return 0
@@ -77,12 +77,12 @@ def _bind(text: str) -> tuple[str, int]:
         raise click.UsageError(f"--listen: {error}") from None
 
 
-def _told() -> threading.Event:
-    """Set by TERM and INT."""
-    told = threading.Event()
+def _told() -> "queue.SimpleQueue[int]":
+    """Gets TERM and INT. An Event would not do: its lock may be held by the very thread that runs the handler."""
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
     with suppress(ValueError):  # not the main thread: whoever runs us there ends us too
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: told.set())
+            signal.signal(number, lambda number, _: told.put(number))
     return told
 
 
