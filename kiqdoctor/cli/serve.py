@@ -1,7 +1,7 @@
 """``kiqdoctor serve``: the report over HTTP, for an orchestrator's probes, a scraper and a status page."""
 
-import queue
 import signal
+import time
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from kiqdoctor.httpd import LOOPBACK, BindError, parse_bind
 
 PORT: Final = 7433
 LEAST_STALE: Final = 15.0  # seconds: one slow examination is no reason
+LOOK: Final = 0.2  # seconds: whether a signal came
 
 
 @click.command("serve", cls=Configured)
@@ -64,7 +65,8 @@ def command(*, listen: str, interval: float, stale_after: float | None, **rest: 
     open_to = "" if bind[0] in {LOOPBACK, "::1", "localhost"} else ", where other hosts can read the report"
     _say(f"http://{httpd.address}{open_to}; an examination every {interval:g} s")
     watch.start()
-    told.get()
+    while not told:
+        time.sleep(LOOK)
     watch.stop()
     httpd.stop()
     return 0
@@ -77,12 +79,12 @@ def _bind(text: str) -> tuple[str, int]:
         raise click.UsageError(f"--listen: {error}") from None
 
 
-def _told() -> "queue.SimpleQueue[int]":
-    """Gets TERM and INT. An Event would not do: its lock may be held by the very thread that runs the handler."""
-    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+def _told() -> list[int]:
+    """TERM and INT, as they come: a wait without an end could begin between a signal and its handler, and miss it."""
+    told: list[int] = []
     with suppress(ValueError):  # not the main thread: whoever runs us there ends us too
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _: told.put(number))
+            signal.signal(number, lambda number, _: told.append(number))
     return told
 
 

@@ -72,7 +72,7 @@ class Launcher:
         self._client = connect(self._settings, self._pool())
         self._started_at = clock.now()
         self._quiet, self._stopping, self._done = threading.Event(), threading.Event(), threading.Event()
-        self.hurry = threading.Event()
+        self._hurried = False
         self.board = Board()
         self._renewal = threading.Lock()
         self.lease = self._new_lease()
@@ -259,7 +259,7 @@ class Launcher:
         self._systemd.stopping()
         self.quiet()
         if self._manager is not None:
-            self._manager.finish(deadline, self.hurry.is_set, embedded=self.options.embedded)
+            self._manager.finish(deadline, lambda: self._hurried, embedded=self.options.embedded)
         if not self.options.embedded:
             loops.stop()
             self.watchdog.stop()
@@ -269,6 +269,10 @@ class Launcher:
             self._thread(self._linger, "kiq.last").start()
         else:
             self._leave()
+
+    def hurry(self) -> None:
+        """Wait for running jobs no longer. Takes no lock: a signal's handler may call it."""
+        self._hurried = True
 
     def _linger(self) -> None:
         while self._manager is not None and self._manager.alive:

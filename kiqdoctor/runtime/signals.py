@@ -35,7 +35,7 @@ def serve(launcher: Launcher, arrived: Arrived) -> None:
             launcher.quiet()
     log.info("shutting down")
     for again in STOP:
-        signal.signal(again, lambda *_: launcher.hurry.set())
+        signal.signal(again, lambda *_: launcher.hurry())
     launcher.stop()
     log.info("Bye!")
 
