@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
 DEFAULT_URL: Final = "redis://localhost:6379/0"
@@ -199,6 +199,9 @@ def _word(value: str | bytes | float) -> str:
 class ReadOnlyConnection:
     """One connection that only reads. Not for use by several threads at once without the caller's lock."""
 
+    allowed: ClassVar[frozenset[str]] = READ_ONLY
+    """Commands that it sends; whatever else is refused before anything is sent."""
+
     def __init__(self, address: Address, *, name: str | None = None, timeout: float = READ_TIMEOUT) -> None:
         self.address = address
         self.bill = Bill()
@@ -245,7 +248,7 @@ class ReadOnlyConnection:
         """
         names = [command_name(command) for command in commands]
         for name in names:
-            if name not in READ_ONLY:
+            if name not in self.allowed:
                 raise WriteRefusedError(f"{name} is not a command that the doctor sends")
         return self._exchange(commands, names, timeout or self._timeout)
 

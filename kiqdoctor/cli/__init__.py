@@ -20,6 +20,7 @@ COMMANDS = {
     "new": "new",
     "record": "record",
     "serve": "serve",
+    "top": "top",
     "work": "work",
 }
 

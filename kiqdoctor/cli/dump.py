@@ -1,26 +1,35 @@
-"""``kiqdoctor dump``: what every thread of one worker does now, asked for through Redis."""
+"""``kiqdoctor dump``: what every thread of one worker does now, asked for through Redis or read by py-spy."""
 
 import json
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.text import clean
+from kiqdoctor.wire.heartbeat import RUNTIME
 
 if TYPE_CHECKING:
+    from kiqdoctor.doctor.snapshot import Refused
     from kiqdoctor.runtime.config import Settings
     from kiqdoctor.runtime.dump import Dump
     from kiqdoctor.wire.heartbeat import Info
 
 PROC = Path("/proc")
+PID_DIGITS = 10
 
 
 class UnansweredError(Exception):
-    """No dump; one line that says why, and what is needed."""
+    """No dump of the process's own: one line that says why, and what is needed; ``instead``, where it was read."""
+
+    def __init__(self, text: str, instead: Threads | None = None) -> None:
+        super().__init__(text)
+        self.instead = instead
 
 
 @click.command("dump")
@@ -32,14 +41,17 @@ class UnansweredError(Exception):
 def command(*, target: str, redis: str | None, namespace: str | None, timeout: float, form: str) -> int:
     """Show every thread of a worker: its job, its stack, its locks.
 
-    TARGET is an identity HOST:PID:NONCE, as the process list shows it, or a pid on this host. Only workers of
-    kiqdoctor's own runtime answer. They do at their next beat, within 5 seconds.
+    TARGET is an identity HOST:PID:NONCE, as the process list shows it, or a pid on this host. Workers of kiqdoctor's
+    own runtime answer at their next beat, within 5 seconds. Of any other Python process of this host py-spy reads the
+    stacks, without pausing it, and of a worker that does not answer.
+
+    Exit status 0: shown. 3: not, or only the stacks of a worker that should have answered.
     """
     from kiqdoctor.connection import UrlError
     from kiqdoctor.runtime import config
     from kiqdoctor.wire.heartbeat import split_identity
 
-    by_pid = target.isascii() and target.isdigit()
+    by_pid = target.isascii() and target.isdigit() and len(target) <= PID_DIGITS
     if not by_pid and split_identity(target)[1] is None:
         raise click.UsageError(f"TARGET is a pid or an identity HOST:PID:NONCE, not {clean(target)!r}")
     try:
@@ -50,28 +62,38 @@ def command(*, target: str, redis: str | None, namespace: str | None, timeout: f
         settings = config.current()
         found = _of_pid(int(target), settings, timeout) if by_pid else _of_identity(target, settings, timeout)
     except UnansweredError as error:
+        if error.instead is not None:
+            click.echo(_shown(error.instead, int(target), form))
         click.echo(f"kiqdoctor: {clean(str(error), 1_000)}", err=True)
         return 3
-    click.echo(_shown(found, form))
+    click.echo(_shown(found, int(target) if by_pid else 0, form))
     return 0
 
 
-def _shown(found: "Dump", form: str) -> str:
-    if form == "text":
-        from kiqdoctor.runtime.dump import lines
+def _shown(found: "Dump | Threads", pid: int, form: str) -> str:
+    from kiqdoctor.cli import threads
+    from kiqdoctor.runtime import dump
 
-        return "\n".join(lines(found))
+    if form == "text":
+        return "\n".join(dump.lines(found) if isinstance(found, dump.Dump) else threads.lines(found))
     import msgspec
 
-    return json.dumps(msgspec.to_builtins(found), indent=2)
+    plain = msgspec.to_builtins(found) if isinstance(found, dump.Dump) else threads.as_dump(found, pid)
+    return json.dumps(plain, indent=2)
 
 
 def _of_identity(identity: str, settings: "Settings", timeout: float) -> "Dump":
-    return _through_redis(settings, timeout, identity=identity)
+    from kiqdoctor.wire.heartbeat import split_identity
+
+    try:
+        return _through_redis(settings, timeout, identity=identity)
+    except UnansweredError as error:
+        pid = split_identity(identity)[1]
+        raise UnansweredError(f"{error}; on its host, kiqdoctor dump {pid} reads the stacks of any Python") from None
 
 
-def _of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump":
-    """Through Redis too; where that fails, TTIN makes the worker write the dump into its own log."""
+def _of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump | Threads":
+    """Through Redis too; where that fails, its stacks from outside."""
     from kiqdoctor.doctor.probes.procfs.recognise import recognise
 
     folder = PROC / str(pid)
@@ -80,22 +102,37 @@ def _of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump":
     except OSError:
         missing = f"no process {pid} on this host" if PROC.joinpath("self").exists() else "no /proc on this host"
         raise UnansweredError(f"{missing}; a worker elsewhere is asked by its identity HOST:PID:NONCE") from None
-    title = recognise(folder, cmdline)
-    ours = title is not None and title.kind == "kiqdoctor"
     try:
         return _through_redis(settings, timeout, pid=pid)
     except UnansweredError as error:
-        if ours:
-            raise UnansweredError(f"{error}; {_signalled(pid)}") from None
-        whose = f"a worker of {title.kind}" if title is not None else "not known as a worker"
-        raise UnansweredError(
-            f"process {pid} is {whose}; only kiqdoctor's own runtime answers here ({error}):"
-            f" py-spy dump --pid {pid} shows the stacks of any Python process"
-        ) from None
+        why = str(error)
+    title = recognise(folder, cmdline)
+    stacks = _from_outside(pid)
+    if title is not None and title.kind == "kiqdoctor":
+        instead = stacks if isinstance(stacks, Threads) else None
+        raise UnansweredError(f"{why}; {_signalled(pid)}", instead)
+    if isinstance(stacks, Threads):
+        return replace(stacks, note=f"{why}; {stacks.note}")
+    whose = f"a worker of {title.kind}" if title is not None else "not known as a worker"
+    unlock = f"; what helps: {stacks.unlock}" if stacks.unlock else ""
+    raise UnansweredError(
+        f"process {pid} is {whose}, and only kiqdoctor's own runtime answers ({why});"
+        f" py-spy dump --pid {pid}: {stacks.reason}{unlock}"
+    )
+
+
+def _from_outside(pid: int) -> "Threads | Refused":
+    from kiqdoctor.doctor.probe import RefusalError
+    from kiqdoctor.doctor.probes.stacks import stacks
+
+    try:
+        return stacks(pid, proc=PROC)
+    except RefusalError as error:
+        return error.refused
 
 
 def _signalled(pid: int) -> str:
-    """TTIN where it is caught; it would stop a process that does not catch it."""
+    """TTIN makes our worker write the dump into its own log; it would stop a process that does not catch it."""
     if not catches(PROC / str(pid), signal.SIGTTIN):
         return f"process {pid} does not catch TTIN, which would stop it: nothing was sent"
     try:
@@ -175,8 +212,6 @@ def _here(pid: int, processes: "dict[str, Info | None]", settings: "Settings") -
 
 
 def _must_be_ours(identity: str, processes: "dict[str, Info | None]", settings: "Settings") -> None:
-    from kiqdoctor.wire.heartbeat import RUNTIME
-
     info = processes.get(identity)
     if info is None:
         alive = ", ".join(sorted(name for name, one in processes.items() if one is not None)[:5]) or "none"

@@ -97,17 +97,22 @@ class Examined:
 
 def examination(options: Options, clock: Clock = SYSTEM) -> Report:
     """The whole way from options to report; writes the recording and the baseline if they were asked for."""
+    return examined(options, clock)[0]
+
+
+def examined(options: Options, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
+    """The same, with the facts that were judged."""
     chosen = planned(options)
     known = _known(options.baseline)
     old = _known(options.write_baseline) if options.write_baseline and options.write_baseline.exists() else None
     began = clock.monotonic()
     started_at = clock.now()
     with ExitStack() as stack:
-        examined = replayed(options) if options.replay else stack.enter_context(looked(options, chosen, clock))
+        seen = replayed(options) if options.replay else stack.enter_context(looked(options, chosen, clock))
     if options.record:
-        save(examined.recording, options.record)
-    results = judged(options, chosen.checks, examined.recording.snapshot, clock)
-    notes = list(examined.notes)
+        save(seen.recording, options.record)
+    results = judged(options, chosen.checks, seen.recording.snapshot, clock)
+    notes = list(seen.notes)
     if options.write_baseline:
         revised = baseline.revise(old, results, grow=options.allow_grow)
         _write(options.write_baseline, baseline.write(revised.fingerprints))
@@ -117,18 +122,19 @@ def examination(options: Options, clock: Clock = SYSTEM) -> Report:
             f"{len(healed)} of the baseline's findings healed; --write-baseline {options.baseline} removes them"
         )
     results = baseline.suppress(results, known, new_only=options.new_only)
-    status = exit_status(results, fail_on=options.fail_on, required=options.require, unreachable=examined.unreachable)
-    return Report(
+    status = exit_status(results, fail_on=options.fail_on, required=options.require, unreachable=seen.unreachable)
+    report = Report(
         version=__version__,
         started_at=started_at,
         duration_s=clock.monotonic() - began,
-        target=examined.recording.target,
+        target=seen.recording.target,
         results=results,
         exit_status=int(status),
-        cost=examined.recording.cost,
+        cost=seen.recording.cost,
         notes=tuple(notes),
         fail_on=options.fail_on,
     )
+    return report, seen.recording.snapshot
 
 
 def judged(options: Options, checks: Sequence[Check], snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
@@ -160,7 +166,7 @@ def looked(options: Options, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         given: dict[type, Any] = {}
         address, bill = None, Bill()
         if reads_redis:
-            address = _address(redis_url, environ, options.configured_redis)
+            address = resolved(redis_url, environ, options.configured_redis)
             connection, outcome = connect(address, clock)
             if connection is not None:
                 stack.callback(connection.close)
@@ -188,7 +194,7 @@ def looked(options: Options, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         )
 
 
-def _address(option: str | None, environ: Mapping[str, str], configured: str | None) -> Address:
+def resolved(option: str | None, environ: Mapping[str, str], configured: str | None) -> Address:
     """The environment's address goes before the configuration's."""
     try:
         address = resolve_url(option, environ)

@@ -185,12 +185,10 @@ def lines(dump: Dump) -> list[str]:
 def _entry(thread: ThreadDump, room: int) -> str:
     """One thread; frames that find no room are counted."""
     head = [f"Thread TID-{clean(thread.tid)} {clean(thread.name)}{_job_words(thread.job)}"]
-    head += [f"  {'' if held.sure else 'probably '}holds {_lock_words(held)}, taken at {clean(held.at)}"
+    head += [f"  {'' if held.sure else 'probably '}holds {lock_words(held)}, taken at {clean(held.at)}"
              for held in thread.holds]  # fmt: skip
     if thread.waits is not None:
-        head.append(
-            f"  waits for {_lock_words(thread.waits)} at {clean(thread.waits.at)}, {_holder_words(thread.waits)}"
-        )
+        head.append(f"  waits for {lock_words(thread.waits)} at {clean(thread.waits.at)}, {holder_words(thread.waits)}")
     text, shown = "\n".join(head), 0
     for frame in thread.frames:
         line = f"\n  {clean(frame.file)}:{frame.line} in {clean(frame.function)}"
@@ -208,11 +206,13 @@ def _job_words(job: JobNow | None) -> str:
     return f" class={clean(job.job_class)} jid={clean(job.jid)} queue={clean(job.queue)} running={job.running_s:.1f}s"
 
 
-def _lock_words(lock: Held | Wanted) -> str:
+def lock_words(lock: Held | Wanted) -> str:
+    """Its name, kind and address."""
     return f"{clean(lock.lock)} ({clean(lock.kind)} {clean(lock.address)})"
 
 
-def _holder_words(wanted: Wanted) -> str:
+def holder_words(wanted: Wanted) -> str:
+    """Who holds it, and how sure that is."""
     if wanted.holder is None:
         return "no holder found"
     return f"{'held' if wanted.sure else 'probably held'} by TID-{clean(wanted.holder)}"

@@ -158,6 +158,10 @@ class Keys:
         """Ours: counter of jobs that were taken back from dead processes; no TTL."""
         return self.name("kiq:recovered")
 
+    def cleared(self, name: str, token: str) -> str:
+        """Ours: list, a queue that somebody cleared; one hour; ``top``, which can put it back until then."""
+        return self.name(f"kiq:cleared:{name}:{token}")
+
     def ask(self, identity: str) -> str:
         """Ours: list of tokens, each a wish for a thread dump of this process; 60 s; who asks pushes, a beat pops."""
         return self.name(f"kiq:ask:{identity}")

@@ -10,7 +10,7 @@ from examining import Doctor
 from kiqdoctor.cli import configured
 from kiqdoctor.cli.config import NO_CONFIGURATION, load
 from kiqdoctor.cli.decisions import decided
-from kiqdoctor.cli.examination import _address, every_check
+from kiqdoctor.cli.examination import every_check, resolved
 from kiqdoctor.doctor import probes
 
 CROWDED = "RED002"  # high; so `fail-on = "critical"` makes the difference
@@ -94,10 +94,10 @@ def test_the_gate_reads_its_own_options_too(doctor: Doctor) -> None:
 def test_the_environment_s_redis_goes_before_the_file_s() -> None:
     environ = {"REDIS_URL": "redis://from-environment/0"}
 
-    assert _address(None, environ, "redis://from-file/0").url == "redis://from-environment/0"
-    assert _address("redis://from-option/0", environ, "redis://from-file/0").url == "redis://from-option/0"
-    assert _address(None, {}, "redis://from-file/0").url == "redis://from-file/0"
-    assert _address(None, {}, "redis://from-file/0").named
+    assert resolved(None, environ, "redis://from-file/0").url == "redis://from-environment/0"
+    assert resolved("redis://from-option/0", environ, "redis://from-file/0").url == "redis://from-option/0"
+    assert resolved(None, {}, "redis://from-file/0").url == "redis://from-file/0"
+    assert resolved(None, {}, "redis://from-file/0").named
 
 
 def test_the_command_line_sends_away_what_it_excludes(doctor: Doctor) -> None:

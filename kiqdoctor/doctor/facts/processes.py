@@ -41,6 +41,8 @@ class Process:
     error: str = ""  # why the record could not be read
     beat_age_s: float | None = None  # measured against Redis' clock, or ours where TIME is refused
     reliable: bool = False  # it holds a private list: what it ran can be recovered
+    rss_kb: int | None = None  # resident memory in KiB; None before 6.1.3
+    rtt_us: int | None = None  # its last round trip to Redis in microseconds; None before 6.2
 
     @property
     def live(self) -> bool:

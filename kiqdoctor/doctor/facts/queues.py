@@ -27,6 +27,7 @@ class Queue:
     oldest_at: float | None = None  # epoch seconds when the oldest job was enqueued
     sample: tuple[Sample, ...] = ()
     unread: str = ""  # why members were not read, if they were not
+    paused: bool = False  # its name is in ``paused``: our runtime and Sidekiq Pro take nothing from it
 
     @property
     def subject(self) -> str:

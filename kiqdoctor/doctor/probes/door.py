@@ -18,6 +18,7 @@ class Door:
         self.namespace = namespace
         self.database = connection.database
         self.client_id = connection.client_id
+        self.lost = ""  # why the connection broke, once it did
 
     def ask(self, *command: str | bytes | float) -> Reply:
         """One command; raises ``RefusalError`` where the server refuses it."""
@@ -34,6 +35,7 @@ class Door:
             try:
                 replies = self._connection.exchange(commands)
             except ConnectError as error:
+                self.lost = f"{error.step}: {error}"
                 raise RefusalError(f"Redis went away while it was read: {error}", "run it again") from None
         return [self._judged(command, reply) for command, reply in zip(commands, replies, strict=True)]
 

@@ -19,7 +19,7 @@ from kiqdoctor.wire.stamps import plain
 MOST_MEMBERS: Final = 250_000  # members of the set that are looked at
 MOST_READ: Final = 2_000  # processes whose records are read whole
 TOGETHER: Final = 250  # keys in one EXISTS: 0.1 ms of Redis' time
-FIELDS: Final = ("info", "busy", "beat", "quiet", "concurrency")
+FIELDS: Final = ("info", "busy", "beat", "quiet", "concurrency", "rss", "rtt_us")
 TTL_MS: Final = PROCESS_TTL * 1000  # what each beat gives a record
 WORK_LIMIT: Final = 1_000  # jobs in flight of one process that are read
 WORK_BYTES: Final = 1024 * 1024  # bytes of one in-flight hash that are read
@@ -43,8 +43,8 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     again, ghosts = sorted_out(redis, keys, ghosts)
     existing += again
     now = clock.now if isinstance(clock, ServerTime) else time.time()
-    read = _recoverable(redis, keys, _with_work(redis, keys, records(redis, keys, existing[:MOST_READ], now)))
-    haunted = _with_work(redis, keys, [Process(decode(one), exists=False) for one in ghosts[:MOST_READ]])
+    read = _recoverable(redis, keys, with_work(redis, keys, records(redis, keys, existing[:MOST_READ], now)))
+    haunted = with_work(redis, keys, [Process(decode(one), exists=False) for one in ghosts[:MOST_READ]])
     plain_ghosts = [Process(decode(one), exists=False) for one in ghosts[MOST_READ:]]
     partial = "" if complete else f"processes has more than {MOST_MEMBERS} members"
     if len(existing) > MOST_READ:
@@ -55,18 +55,19 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
 def sorted_out(redis: Redis, keys: Keys, identities: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Those whose hash exists, and those without; whole chunks of ghosts cost one command."""
     chunks = [identities[start : start + TOGETHER] for start in range(0, len(identities), TOGETHER)]
-    counts = batched(redis, [("EXISTS", *(_key(keys, one) for one in chunk)) for chunk in chunks])
+    counts = batched(redis, [("EXISTS", *(key_of(keys, one) for one in chunk)) for chunk in chunks])
     _insist(counts)
     doubtful = [one for chunk, count in zip(chunks, counts, strict=True) if 0 < count < len(chunk) for one in chunk]
     whole = [one for chunk, count in zip(chunks, counts, strict=True) if count == len(chunk) for one in chunk]
     ghosts = [one for chunk, count in zip(chunks, counts, strict=True) if count == 0 for one in chunk]
-    singles = batched(redis, [("EXISTS", _key(keys, one)) for one in doubtful])
+    singles = batched(redis, [("EXISTS", key_of(keys, one)) for one in doubtful])
     whole += [one for one, exists in zip(doubtful, singles, strict=True) if exists]
     ghosts += [one for one, exists in zip(doubtful, singles, strict=True) if not exists]
     return whole, ghosts
 
 
-def _key(keys: Keys, identity: bytes) -> bytes:
+def key_of(keys: Keys, identity: bytes) -> bytes:
+    """The key of its record."""
     return keys.name("").encode() + identity
 
 
@@ -77,7 +78,7 @@ def _insist(replies: Sequence[Any]) -> None:
 
 def records(redis: Redis, keys: Keys, identities: list[bytes], now: float) -> list[Process]:
     """The processes of these identities, whose hashes exist, without what they have in flight."""
-    sizes = batched(redis, [("HSTRLEN", _key(keys, one), "info") for one in identities])
+    sizes = batched(redis, [("HSTRLEN", key_of(keys, one), "info") for one in identities])
     _insist(sizes)
     readable = [one for one, size in zip(identities, sizes, strict=True) if number(size) <= MEMBER_LIMIT]
     unreadable = [
@@ -85,8 +86,8 @@ def records(redis: Redis, keys: Keys, identities: list[bytes], now: float) -> li
         for one, size in zip(identities, sizes, strict=True)
         if number(size) > MEMBER_LIMIT
     ]
-    replies = batched(redis, [("HMGET", _key(keys, one), *FIELDS) for one in readable])
-    lives = batched(redis, [("PTTL", _key(keys, one)) for one in readable])
+    replies = batched(redis, [("HMGET", key_of(keys, one), *FIELDS) for one in readable])
+    lives = batched(redis, [("PTTL", key_of(keys, one)) for one in readable])
     _insist([*replies, *lives])
     found = [
         _record(decode(one), fields, life, now) for one, fields, life in zip(readable, replies, lives, strict=True)
@@ -98,7 +99,7 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
     if isinstance(fields, Refused):
         return Process(identity, error=fields.reason)
     info, error = heartbeat.Info(), ""
-    raw_info, busy, beat, quiet, concurrency = fields
+    raw_info, busy, beat, quiet, concurrency, rss, rtt = fields
     if raw_info is None:
         error = "its record has no info"
     else:
@@ -127,6 +128,8 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
         ttl_s=life // 1000 if isinstance(life, int) and life >= 0 else None,
         error=error,
         beat_age_s=_age(beat_at, life, now),
+        rss_kb=number(rss) or None,
+        rtt_us=number(rtt) if rtt is not None else None,
     )
 
 
@@ -144,7 +147,7 @@ def _age(beat: float | None, life: Any, now: float) -> float | None:
     return None
 
 
-def _with_work(redis: Redis, keys: Keys, processes: list[Process]) -> list[Process]:
+def with_work(redis: Redis, keys: Keys, processes: list[Process]) -> list[Process]:
     """The same with their jobs in flight; both names are looked at, the longer hash counts."""
     names = [(keys.work(one.identity), keys.workers(one.identity)) for one in processes]
     flat = [name for pair in names for name in pair]

@@ -15,7 +15,11 @@ LIMIT_FIELDS = ("maxclients", "max_clients")  # Redis from 6.2 on and Valkey; Dr
 @probe(Read("INFO", "+info", "O(1), about 5 KB"), live=True)
 def server(redis: Redis) -> Server:
     """INFO's default sections; a field that the server leaves out is absent."""
-    text = decode(_bytes(redis.ask("INFO")))
+    return read_info(decode(_bytes(redis.ask("INFO"))))
+
+
+def read_info(text: str) -> Server:
+    """INFO's text as a fact."""
     lines = (line.partition(":") for line in text.splitlines() if line and not line.startswith("#"))
     return Server({name: value for name, separator, value in lines if separator})
 

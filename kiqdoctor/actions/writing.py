@@ -1,0 +1,120 @@
+"""The connection that writes, and the permission that would allow what Redis refused it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, ClassVar, Final
+from urllib.parse import unquote
+
+from kiqdoctor.actions.plans import Plan, Verb
+from kiqdoctor.connection import Address, Command, ConnectError, ReadOnlyConnection
+from kiqdoctor.text import clean
+from kiqdoctor.wire.keys import Keys
+
+NAME: Final = "kiqdoctor-top"
+
+_NAMED: Final = re.compile(r"to run the '([a-z|]+)' command")
+_KEY: Final = re.compile(r"access (a key|one of the keys|at least one of the keys)")
+_DENIED: Final = re.compile(r"NOPERM|ACL failure|can't run this command|can't access")
+_MOVING: Final = "+eval +type +zscore +lpos +zadd +lpush +rpush +sadd +zrem +lrem"
+_COMMANDS: Final = {
+    Verb.RETRY: _MOVING,
+    Verb.ENQUEUE: _MOVING,
+    Verb.KILL: f"{_MOVING} +zremrangebyscore +zremrangebyrank",
+    Verb.DELETE: "+zrem +lrem +zadd +rpush +sadd",
+    Verb.PAUSE: "+sadd +srem",
+    Verb.RESUME: "+sadd +srem",
+    Verb.CLEAR: "+eval +type +llen +rename +expire +persist +lmove +srem +sadd",
+    Verb.QUIET: "+multi +exec +lpush +expire",
+    Verb.STOP: "+multi +exec +lpush +expire",
+}
+"""Of an action and its undo."""
+_PLACES: Final = {
+    Verb.RETRY: ("queue:*", "queues"),
+    Verb.ENQUEUE: ("queue:*", "queues"),
+    Verb.KILL: ("dead",),
+    Verb.PAUSE: ("paused",),
+    Verb.RESUME: ("paused",),
+    Verb.CLEAR: ("queue:*", "queues", "kiq:cleared:*"),
+    Verb.QUIET: ("*-signals",),
+    Verb.STOP: ("*-signals",),
+}
+
+
+class WritingConnection(ReadOnlyConnection):
+    """A connection for what actions send, and for nothing else."""
+
+    allowed: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("PING", "CLIENT|SETNAME", "CLIENT|ID", "SELECT", "EVAL", "ZREM", "LREM", "ZADD", "RPUSH", "LPUSH"),
+            *("SADD", "SREM", "EXPIRE", "MULTI", "EXEC", "ZREMRANGEBYSCORE", "ZREMRANGEBYRANK"),
+        )
+    )
+
+
+class Writer:
+    """One connection, opened when it is needed, again after it broke."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._connection: WritingConnection | None = None
+        self.user = unquote(WritingConnection(address).user)
+
+    def send(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies; an error that the server answers comes back in its place.
+
+        Raises:
+            ConnectError: Redis is away, or went; what was under way may have arrived.
+        """
+        if self._connection is None:
+            connection = WritingConnection(self._address, name=NAME)
+            connection.open()
+            self._connection = connection
+        try:
+            return self._connection.exchange(commands)
+        except ConnectError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def refused(error: Exception, user: str, plan: Plan, keys: Keys) -> str:
+    """What the server answered, in a line, with what would allow it where that was not."""
+    said = " ".join(str(error).split())
+    if not _DENIED.search(said):
+        return f"Redis refuses: {clean(said)}"
+    return f"Redis refuses: {clean(said)}; to allow it: {allowing(said, user, plan, keys)}"
+
+
+def allowing(said: str, user: str, plan: Plan, keys: Keys) -> str:
+    """``ACL SETUSER ops +zrem ~retry``: what is missing, where the server says that; else all that the action needs.
+
+    Queues are meant by ``~queue:*``: a name from outside would be a rule to whoever pastes this.
+    """
+    named = _NAMED.search(said)
+    if _KEY.search(said):
+        commands = ""
+    elif named and named[1] != "eval":
+        commands = f"+{named[1]}"
+    else:
+        commands = _COMMANDS[plan.verb]
+    return " ".join(["ACL SETUSER", clean(user), *commands.split(), *(f"~{keys.name(one)}" for one in _touched(plan))])
+
+
+def _touched(plan: Plan) -> Iterable[str]:
+    """Patterns of the keys, without the namespace."""
+    sources = ["queue:*" if job.in_queue else job.place for job in plan.jobs]
+    back = ["queues"] if "queue:*" in sources else []
+    return dict.fromkeys([*sources, *back, *_PLACES.get(plan.verb, ())])
+
+
+@cache
+def script(name: str) -> str:
+    """The text of ``lua/<name>.lua``."""
+    return files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")

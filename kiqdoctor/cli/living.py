@@ -1,0 +1,243 @@
+"""What the live view reads one installation with: connections that come back, readers, the examination, recordings."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from kiqdoctor import __version__
+from kiqdoctor.actions import Actions
+from kiqdoctor.cli.examination import every_check, examined, judged, planned, save
+from kiqdoctor.cli.options import Options
+from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
+from kiqdoctor.doctor import probes
+from kiqdoctor.doctor.facts.live import Counters, Depths, JobRow, Metrics, Page, Search, SlowLog, Workers
+from kiqdoctor.doctor.facts.processes import Fleet, Process
+from kiqdoctor.doctor.facts.queues import Queues
+from kiqdoctor.doctor.facts.threads import Threads
+from kiqdoctor.doctor.page import page as page_of
+from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.doctor.probes.door import Door
+from kiqdoctor.doctor.probes.live import jobs
+from kiqdoctor.doctor.probes.live.follower import Follower, settled
+from kiqdoctor.doctor.recording import Recording, RecordingError, load
+from kiqdoctor.doctor.report import Cost, Report
+from kiqdoctor.doctor.report import Target as Examinee
+from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
+from kiqdoctor.text import clean
+from kiqdoctor.top.source import Examined, Look, LostError, Recorded, Target, Writing
+
+NAME: Final = "kiqdoctor-top"
+KINDS: Final = (Counters, Depths, Workers, SlowLog, Metrics)  # facts of the view's own, beside those of the probes
+LONGEST: Final = 64 * 1024 * 1024  # bytes of a recording
+PAGE_WIDTH: Final = 96  # cells that a check's page is wrapped to
+
+
+class Line:
+    """One connection that is opened when it is needed, and again after it broke. For one thread at a time."""
+
+    def __init__(self, address: Address, namespace: str | None) -> None:
+        self._address, self._namespace = address, namespace
+        self._connection: ReadOnlyConnection | None = None
+        self._door: Door | None = None
+
+    def door(self) -> Door:
+        """An open one.
+
+        Raises:
+            LostError: it cannot be opened now.
+        """
+        if self._door is None or self._door.lost:
+            self.close()
+            connection = ReadOnlyConnection(self._address, name=NAME)
+            try:
+                connection.open()
+            except ConnectError as error:
+                raise LostError(f"{error.step}: {error}") from None
+            self._connection, self._door = connection, Door(connection, self._namespace)
+        return self._door
+
+    @property
+    def round_trips(self) -> int:
+        """Since it was opened."""
+        return self._connection.bill.round_trips if self._connection is not None else 0
+
+    def close(self) -> None:
+        """Leave."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._door = None
+
+
+class Live:
+    """``top.source.Source`` of one Redis."""
+
+    def __init__(self, options: Options, address: Address, *, read_only: bool = False, clock: Clock = SYSTEM) -> None:
+        self.target = Target(address.shown, options.namespace, show_args=options.show_args)
+        self._options, self._address, self._clock, self._read_only = options, address, clock, read_only
+        self._looking, self._asking = (Line(address, options.namespace) for _ in range(2))
+        self._follower: Follower | None = None
+        self._followed: Door | None = None
+        self._asked = threading.Lock()
+
+    def look(self, also: frozenset[type]) -> Look:
+        """One refresh over a connection of its own."""
+        door = self._looking.door()
+        if self._follower is None or door is not self._followed:
+            self._follower, self._followed = Follower(door, self._clock), door
+        before, began = self._looking.round_trips, self._clock.monotonic()
+        try:
+            snapshot = self._follower.look(also)
+        except RefusalError as error:
+            raise LostError(error.refused.reason) from None
+        if door.lost:
+            raise LostError(door.lost)
+        at = next(
+            (value.at for kind in (Counters, Depths, Workers) if isinstance(value := snapshot.get(kind), kind)), None
+        )
+        took_ms = (self._clock.monotonic() - began) * 1000
+        return Look(snapshot, self._clock.now() if at is None else at, self._looking.round_trips - before, took_ms)
+
+    def examine(self) -> Examined:
+        """As ``check`` does."""
+        return Examined(*examined(self._options, self._clock))
+
+    def page(self, place: str, start: int, count: int, *, backwards: bool) -> Page | Refused:
+        """Over the connection for what is asked."""
+        with self._asked:
+            try:
+                door = self._asking.door()
+                return jobs.page(door, place, start, count, backwards=backwards, show_args=self._options.show_args)
+            except LostError as error:
+                return Refused(f"Redis cannot be reached: {error}")
+            except RefusalError as error:
+                return error.refused
+
+    def search(self, place: str, text: str) -> Iterator[Search | Refused]:
+        """Over a connection of its own: a search may be long."""
+        line = Line(self._address, self._options.namespace)
+        try:
+            yield from jobs.search(line.door(), place, text, show_args=self._options.show_args)
+        except LostError as error:
+            yield Refused(f"Redis cannot be reached: {error}")
+        except RefusalError as error:
+            yield error.refused
+        finally:
+            line.close()
+
+    def whole(self, row: JobRow) -> JobRow:
+        """From the bytes that were read."""
+        return jobs.whole(row, show_args=self._options.show_args)
+
+    def threads(self, process: Process) -> Threads | Refused:
+        """Through Redis, or by py-spy."""
+        from kiqdoctor.cli.threads import threads_of
+
+        return threads_of(
+            process.identity,
+            process.runtime,
+            process.pid,
+            here=process.hostname in {socket.gethostname(), os.environ.get("DYNO", "")},
+            address=self._address,
+            namespace=self._options.namespace,
+            may_ask=not self._read_only,
+        )
+
+    def explain(self, check: str) -> str:
+        """The page that ``explain`` prints."""
+        from kiqdoctor.cli.explain import plain
+
+        found = every_check(self._options.checks)
+        chosen = next(one for one in found if one.id == check)
+        return plain(page_of(chosen, found, probes.every()), PAGE_WIDTH)
+
+    def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
+        """A recording that ``check --replay`` judges as this examination did, with what the view shows beside it."""
+        readings = dict(look.snapshot.readings)
+        if examined is not None:
+            readings |= examined.snapshot.readings
+        workers = look.snapshot.get(Workers)
+        if isinstance(workers, Workers):
+            readings[Workers] = Reading(settled(workers, look.at), "follower", look.at)
+        path = self._options.path
+        whose = Examinee(self.target.redis, self.target.namespace, str(path.resolve()) if path else None)
+        cost = examined.report.cost if examined is not None else Cost()
+        name = f"kiqdoctor-{datetime.fromtimestamp(look.at, UTC):%Y%m%dT%H%M%S}.json"
+        save(Recording(Snapshot(readings), whose, look.at, __version__, cost), folder / name)
+        return folder / name
+
+    def writing(self) -> Writing:
+        """Whether anything may be changed: asked of Redis, with a command that changes nothing."""
+        if self._read_only:
+            return Writing(reason="--read-only")
+        actions = Actions(self._address, self._options.namespace, self._clock)
+        try:
+            reason = actions.may_not_write()
+        except ConnectError as error:
+            return Writing(reason=f"Redis cannot be reached: {error.step}: {error}", ask_again=True)
+        return Writing(reason=reason) if reason else Writing(actions)
+
+
+def recorded(place: Path, options: Options, clock: Clock = SYSTEM) -> Recorded:
+    """The recordings of a folder, or one file, in the order of their time, each judged as it is.
+
+    Raises:
+        click.UsageError: nothing there is a recording.
+    """
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    looks: list[Look] = []
+    left_out: list[str] = []
+    target = Target("", recorded=clean(str(place)), show_args=options.show_args)
+    for file in files:
+        if not file.is_file() or (place.is_dir() and file.suffix != ".json"):
+            continue
+        try:
+            recording = _read(file)
+        except (RecordingError, OSError) as error:
+            left_out.append(f"{clean(file.name)} is left out: {clean(str(error), 400)}")
+            continue
+        target = replace(target, redis=recording.target.redis or "", namespace=recording.target.namespace)
+        looks.append(Look(_completed(recording), recording.recorded_at, report=_report(recording, options, clock)))
+    if not looks:
+        why = f": {left_out[0]}" if left_out else ""
+        raise click.UsageError(f"{clean(str(place))} holds no recording{why}")
+    return Recorded(target, sorted(looks, key=lambda look: look.at), tuple(left_out))
+
+
+def _read(file: Path) -> Recording:
+    if file.stat().st_size > LONGEST:
+        raise RecordingError(f"it is larger than {LONGEST // 1024 // 1024} MiB")
+    return load(file.read_bytes(), [*(probe.fact for probe in probes.every()), *KINDS])
+
+
+def _completed(recording: Recording) -> Snapshot:
+    """What ``record`` and ``check --record`` save has no facts of the view's own: the examination's serve."""
+    snapshot, at = recording.snapshot, recording.recorded_at
+    readings = dict(snapshot.readings)
+    fleet, queues = snapshot.get(Fleet), snapshot.get(Queues)
+    if Workers not in readings and Fleet in readings:
+        value: Any = fleet
+        if isinstance(fleet, Fleet):
+            there = tuple(one for one in fleet.processes if one.exists)
+            value = Workers(at, there, fleet.members, fleet.partial)
+        readings[Workers] = replace(readings[Fleet], value=value)
+    if Depths not in readings and Queues in readings:
+        value = Depths(at, queues.all, queues.sets, queues.partial) if isinstance(queues, Queues) else queues
+        readings[Depths] = replace(readings[Queues], value=value)
+    return Snapshot(readings, snapshot.later, snapshot.window_s)
+
+
+def _report(recording: Recording, options: Options, clock: Clock) -> Report:
+    """What the checks make of it now."""
+    began = clock.monotonic()
+    results = judged(options, planned(options).checks, recording.snapshot, clock)
+    return Report(
+        __version__, recording.recorded_at, clock.monotonic() - began, recording.target, results, cost=recording.cost
+    )

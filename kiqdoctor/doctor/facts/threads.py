@@ -1,0 +1,65 @@
+"""What the threads of one process do at one moment, told by the process itself or read from outside.
+
+From outside only stacks are seen: jobs, locks and pools are known where the process told them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call; ``source`` is the line's text, empty where it is not known to be what runs."""
+
+    function: str
+    file: str
+    line: int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One thread; ``frames`` innermost first, ``more_frames`` were left out.
+
+    ``id`` is the name that the process gives it in Redis (base 36) where it is of our runtime, else Python's ident in
+    hexadecimal. ``holds`` and ``waits`` are locks in words, the latter with who holds it. ``active`` (on CPU) and
+    ``owns_gil`` are None where nobody looked.
+    """
+
+    id: str
+    name: str = ""
+    frames: tuple[Frame, ...] = ()
+    more_frames: int = 0
+    job_class: str = ""
+    jid: str = ""
+    queue: str = ""
+    running_s: float | None = None
+    holds: tuple[str, ...] = ()
+    waits: str = ""
+    active: bool | None = None
+    owns_gil: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A connection pool: how many of its connections are taken, of how many at most."""
+
+    name: str
+    in_use: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """A process at one moment (``at``, epoch seconds); ``deadlocks`` are cycles of thread ids, all of them probable.
+
+    ``source`` is how it was read, ``note`` what it therefore cannot tell; ``more_threads`` were left out.
+    """
+
+    identity: str
+    at: float
+    source: str
+    threads: tuple[Thread, ...] = ()
+    more_threads: int = 0
+    pools: tuple[Pool, ...] = ()
+    deadlocks: tuple[tuple[str, ...], ...] = ()
+    note: str = ""

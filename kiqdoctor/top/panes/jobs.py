@@ -1,0 +1,391 @@
+"""Jobs of a queue or set: a window over however many there are, searched and ordered on request."""
+
+from collections.abc import Hashable, Sequence
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widget import Widget
+
+from kiqdoctor import actions
+from kiqdoctor.actions import Job, Plan, Verb
+from kiqdoctor.doctor.facts.live import Depths, JobRow, Page, Search
+from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.text import SHORT, clean
+from kiqdoctor.top import words
+from kiqdoctor.top.paint import Line, Piece
+from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.table import Column, Rows, Table
+
+PAGE: Final = 200  # rows
+KEPT: Final = 50  # pages: 10,000 rows
+FRESH: Final = 2.0  # seconds that a visible page is believed
+VERBS: Final = {
+    "retry": frozenset({Verb.RETRY, Verb.DELETE, Verb.KILL}),
+    "schedule": frozenset({Verb.ENQUEUE, Verb.DELETE, Verb.KILL}),
+    "dead": frozenset({Verb.RETRY, Verb.DELETE}),
+}
+OF_QUEUES: Final = frozenset({Verb.DELETE, Verb.KILL})
+KEYS: Final = {
+    Verb.RETRY: ("R", "retry now"),
+    Verb.ENQUEUE: ("E", "enqueue now"),
+    Verb.DELETE: ("D", "delete"),
+    Verb.KILL: ("K", "kill: move to dead"),
+}
+
+
+class Jobs(Pane):
+    """A table of jobs. It asks for pages and searches by messages, and is told what they brought."""
+
+    class Asked(Message):
+        """Rows of a page are wanted."""
+
+        def __init__(self, pane: "Jobs", number: int) -> None:
+            super().__init__()
+            self.pane, self.number = pane, number
+
+    class Sought(Message):
+        """A search is wanted; "" finds everything, up to its limit."""
+
+        def __init__(self, pane: "Jobs", text: str) -> None:
+            super().__init__()
+            self.pane, self.text = pane, text
+
+    facts: ClassVar[tuple[type, ...]] = (Depths,)
+    place: str
+    newest_first: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = Table(self._columns(), order=0)
+        self.table.backwards = self.newest_first
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was read."""
+        self.pages: dict[int, Page] = {}
+        self.read_at: dict[int, float] = {}
+        self.asked: set[int] = set()
+        self.known: dict[bytes, JobRow] = {}
+        self.found: Search | None = None
+        self.held: list[JobRow] = []
+        self.total = 0
+        self.refusal = ""
+        self.table.marked = set()
+        self.table.cursor = 0
+
+    @property
+    def verbs(self) -> frozenset[Verb]:
+        """What may be done to its jobs."""
+        return VERBS.get(self.place, OF_QUEUES)
+
+    def _columns(self) -> tuple[Column, ...]:
+        queue = self.place.startswith("queue:")
+        failing = self.place in {"retry", "dead"}
+        return (
+            Column({"dead": "Died", "retry": "Next try"}.get(self.place, "Due"), 13, lambda one: one.score)
+            if not queue
+            else Column("Enqueued", 13, lambda one: one.enqueued_at),
+            Column("Job", 20, lambda one: one.job_class, grow=2),
+            Column("Queue", 10, lambda one: one.queue, grow=1, rank=1 if not queue else 3),
+            Column(
+                "Tries" if failing else "Args", 5, lambda one: one.retry_count if failing else one.arity, right=True
+            ),
+            Column("Error" if failing else "Arguments", 20, lambda one: one.error_class, grow=3),
+            Column("Jid", 24, lambda one: one.jid, rank=2),
+            Column("Created", 9, lambda one: one.created_at, right=True, rank=3),
+        )
+
+    def body(self) -> ComposeResult:
+        """The table."""
+        yield self.table
+
+    @property
+    def focus_on(self) -> Widget:
+        """The table."""
+        return self.table
+
+    def draw(self, shown: Shown) -> Line:
+        """What was read so far; pages that are visible are read again when they are older than a moment."""
+        if shown.target.recorded:
+            self.table.show(Rows(0, str, lambda _: None))
+            depths = self.fact(shown, Depths)
+            return [
+                ("", f"{words.plural(self._length(depths), 'job')}; "),
+                ("warn", "recordings keep how many, not which"),
+            ]
+        depths = self.fact(shown, Depths)
+        self.total = self._length(depths) if self.found is None else len(self.held)
+        self._refresh(shown)
+        self._fill(shown)
+        past = (
+            [("warn", "; the list is of now: the past keeps how many, not which")] if shown.behind is not None else []
+        )
+        return [*self._told(depths), *past, ("bad", f"; {clean(self.refusal, 400)}" if self.refusal else "")]
+
+    def _length(self, depths: Depths) -> int:
+        if self.place.startswith("queue:"):
+            name = self.place.removeprefix("queue:")
+            return next((queue.size for queue in depths.queues if queue.name == name), 0)
+        return depths.size(self.place)
+
+    def _told(self, depths: Depths) -> list[Piece]:
+        size = self._length(depths)
+        if self.found is None:
+            marked = f", {len(self.table.marked)} marked" if self.table.marked else ""
+            return [("", f"{words.plural(size, 'job')}{marked}")]
+        found = self.found
+        looked = f"looked at {found.looked_at:,} of {found.total:,}"
+        what = (
+            f"{len(self.held):,} hold {clean(found.text)!r}"
+            if found.text
+            else f"the first {len(self.held):,} are ordered"
+        )
+        note = f"; {found.note}" if found.note else ""
+        return [("accent", f"{what}; {looked}{'' if found.done else ' so far'}{note}; esc for all")]
+
+    def _refresh(self, shown: Shown) -> None:
+        if self.found is not None:
+            return
+        first = self.table.scroll_offset.y // PAGE
+        last = (self.table.scroll_offset.y + self.table.room) // PAGE
+        for number in range(first, last + 1):
+            if number * PAGE < self.total and shown.local_now - self.read_at.get(number, 0.0) > FRESH:
+                self._ask(number)
+
+    def _ask(self, number: int) -> None:
+        if number not in self.asked:
+            self.asked.add(number)
+            self.post_message(self.Asked(self, number))
+
+    def _fill(self, shown: Shown) -> None:
+        def row(index: int) -> JobRow | None:
+            if self.found is not None:
+                return self.held[index]
+            page = self.pages.get(index // PAGE)
+            within = index - (index // PAGE) * PAGE
+            return page.rows[within] if page is not None and within < len(page.rows) else None
+
+        def cells(index: int) -> Sequence[Piece] | None:
+            one = row(index)
+            return self.cells(one, shown) if one is not None else None
+
+        def key(index: int) -> Hashable:
+            one = row(index)
+            return one.member if one is not None else index
+
+        def find(wanted: Hashable) -> int | None:
+            return next(
+                (index for index in self._near() if (one := row(index)) is not None and one.member == wanted), None
+            )
+
+        self.table.empty = [("dim", "  nothing here" if not self.found or self.found.done else "  searching")]
+        self.table.show(Rows(self.total, key, cells, find))
+
+    def _near(self) -> list[int]:
+        """Rows near the cursor, the nearest first: where a row that moved a little is found again."""
+        at = self.table.cursor
+        around = sorted(range(at - PAGE, at + PAGE), key=lambda index: abs(index - at))
+        return [index for index in around if 0 <= index < self.total]
+
+    def cells(self, row: JobRow, shown: Shown) -> Sequence[Piece]:
+        """A job in a row."""
+        queue = self.place.startswith("queue:")
+        at = row.enqueued_at if queue else row.score
+        if row.error:
+            return (
+                ("", words.when(at, shown.now)),
+                ("bad", "(no payload)"),
+                *[("", "")] * 2,
+                ("bad", row.error),
+                ("", ""),
+                ("", ""),
+            )
+        failing = self.place in {"retry", "dead"}
+        args = row.args if row.args is not None else "masked: --show-args"
+        last = f"{row.error_class}: {row.error_message}" if failing and row.error_class else "" if failing else args
+        late = self.place in {"retry", "schedule"} and at is not None and shown.now - at > 60  # noqa: PLR2004 - a minute
+        tries = row.retry_count if row.retry_count is not None else 0
+        return (
+            ("warn" if late else "", words.when(at, shown.now) + ("!" if late else "")),
+            ("strong", row.job_class),
+            ("", row.queue),
+            ("", str(tries if failing else row.arity)),
+            ("bad" if failing and last else "dim", clean(last, SHORT)),
+            ("dim", row.jid),
+            ("dim", words.age(shown.now - row.created_at) if row.created_at else words.NOTHING),
+        )
+
+    def window(self, number: int) -> tuple[str, int, int, bool]:
+        """Place, first row, rows and direction of a page."""
+        return self.place, number * PAGE, PAGE, self.table.backwards
+
+    def take(self, number: int, page: Page | Refused) -> None:
+        """A page that was asked for."""
+        self.asked.discard(number)
+        if isinstance(page, Refused):
+            self.refusal = f"{page.reason}; to settle it: {page.unlock}" if page.unlock else page.reason
+        elif page.place == self.place:
+            self.refusal = page.note
+            self.pages[number] = page
+            self.read_at[number] = self.shown.local_now if self.shown else 0.0
+            self.known |= {row.member: row for row in page.rows}
+            self._forget(number)
+        self.again()
+
+    def _forget(self, number: int) -> None:
+        """The pages farthest from this one."""
+        for far in sorted(self.pages, key=lambda one: -abs(one - number))[: max(0, len(self.pages) - KEPT)]:
+            for row in self.pages.pop(far).rows:
+                if row.member not in self.table.marked:
+                    self.known.pop(row.member, None)
+
+    def hold(self, search: Search | Refused) -> None:
+        """What a search has found so far."""
+        if isinstance(search, Refused):
+            self.refusal = f"{search.reason}; to settle it: {search.unlock}" if search.unlock else search.reason
+        elif search.place == self.place:
+            self.found, self.refusal = search, ""
+            self.known |= {row.member: row for row in search.rows}
+            self.held = self.table.sorted(search.rows)
+        self.again()
+
+    def filter(self, text: str) -> None:
+        """Search Redis for the text; "" shows all again."""
+        if text:
+            self.post_message(self.Sought(self, text))
+        elif self.found is not None:
+            self._everything()
+
+    def _everything(self) -> None:
+        self.reset()
+        self.table.order, self.table.backwards = 0, self.newest_first
+        self.again()
+
+    def reorder(self) -> None:
+        """By time Redis has the order; by anything else all of it, up to the search's limit, is read and ordered."""
+        if self.found is not None:
+            self.held = self.table.sorted(self.found.rows)
+            self.again()
+        elif self.table.order == 0:
+            backwards = self.table.backwards
+            self.reset()
+            self.table.backwards = backwards
+            self.again()
+        else:
+            self.post_message(self.Sought(self, ""))
+
+    def on_table_wanted(self, event: Table.Wanted) -> None:
+        """Rows that are visible and not there."""
+        event.stop()
+        for number in range(event.first // PAGE, max(event.last - 1, event.first) // PAGE + 1):
+            self._ask(number)
+
+    def on_table_ordered(self, event: Table.Ordered) -> None:
+        """Another order."""
+        event.stop()
+        self.reorder()
+
+    @property
+    def chosen(self) -> list[JobRow]:
+        """The marked jobs, else the one under the cursor."""
+        return [self.known[key] for key in self.table.chosen if isinstance(key, bytes) and key in self.known]
+
+    @property
+    def here(self) -> JobRow | None:
+        """The job under the cursor."""
+        key = self.table.key
+        return self.known.get(key) if isinstance(key, bytes) else None
+
+    def plan(self, verb: Verb) -> Plan:
+        """What the verb would do to what is chosen."""
+        if verb not in self.verbs:
+            able = ", ".join(f"{KEYS[one][0]} {KEYS[one][1]}" for one in Verb if one in self.verbs)
+            raise ValueError(f"jobs of {clean(self.place)} cannot be asked to {verb.value}; they can: {able}")
+        jobs = [Job(row.place, row.member, row.score) for row in self.chosen]
+        return actions.plan(verb, jobs=jobs, namespace=self.shown.target.namespace if self.shown else None)
+
+    @property
+    def id_here(self) -> str:
+        """The jid."""
+        return self.here.jid if self.here is not None else ""
+
+
+def keys_of(place: str) -> tuple[tuple[str, str], ...]:
+    """The keys that act on jobs of a place."""
+    verbs = VERBS.get(place, OF_QUEUES)
+    return (*(KEYS[verb] for verb in Verb if verb in verbs), ("enter", "the whole job"))
+
+
+class Retries(Jobs):
+    """Jobs that failed and will be tried again."""
+
+    label: ClassVar[str] = "Retries"
+    place = "retry"
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("retry")
+
+
+class Scheduled(Jobs):
+    """Jobs whose time has not come."""
+
+    label: ClassVar[str] = "Scheduled"
+    place = "schedule"
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("schedule")
+
+
+class Dead(Jobs):
+    """Jobs that nobody will run again by themselves, the last first."""
+
+    label: ClassVar[str] = "Dead"
+    place = "dead"
+    newest_first: ClassVar[bool] = True
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("dead")
+
+
+class QueueJobs(Jobs):
+    """Jobs of one queue, in the order in which they will run."""
+
+    label: ClassVar[str] = "Queue"
+    place = "queue:"
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("queue:")
+
+    def open(self, queue: str) -> None:
+        """Show this queue."""
+        self.place = f"queue:{queue}"
+        self.title_here = f"Queue {clean(queue)}"
+        self.reset()
+
+
+def details(row: JobRow, shown: Shown) -> list[Line]:
+    """All that is known of a job."""
+    args = (
+        row.args if row.args is not None else f"{words.plural(row.arity, 'argument')}, masked: --show-args shows them"
+    )
+    rows = (
+        ("class", row.job_class),
+        ("jid", row.jid),
+        ("queue", row.queue),
+        ("arguments", args),
+        ({"dead": "died", "retry": "next try"}.get(row.place, "due"), words.moment(row.score) if row.score else ""),
+        ("created", words.moment(row.created_at) if row.created_at else ""),
+        ("enqueued", words.moment(row.enqueued_at) if row.enqueued_at else ""),
+        ("failed first", words.moment(row.failed_at) if row.failed_at else ""),
+        ("failed last", words.moment(row.retried_at) if row.retried_at else ""),
+        ("retries so far", str(row.retry_count) if row.retry_count is not None else ""),
+        ("tags", ", ".join(row.tags)),
+        ("size", words.size(len(row.member))),
+        ("trouble", row.error),
+    )
+    lines: list[Line] = [[("dim", f"{label:<16}"), ("", text)] for label, text in rows if text]
+    if row.error_class or row.error_message:
+        lines += [[], [("bad", row.error_class)], *([("", line)] for line in row.error_message.splitlines())]
+    if row.backtrace:
+        lines += [[], [("strong", "backtrace")], *([("dim", f"  {line}")] for line in row.backtrace)]
+    if row.others:
+        lines += [
+            [],
+            [("strong", "further fields")],
+            *([("dim", f"  {key:<20} "), ("", text)] for key, text in row.others),
+        ]
+    del shown
+    return lines

@@ -1,0 +1,131 @@
+"""Panes that cannot be shown, data that is old, a Redis that goes away: said on the screen, and nothing ends."""
+
+from dataclasses import replace
+
+import pytest
+from screens import NOW, Scripted, Standing, look, perform, screen, until
+from textual.pilot import Pilot
+
+from kiqdoctor.doctor.facts.live import Depths, Workers
+from kiqdoctor.doctor.facts.queues import JobSet, Queue
+from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.top import keys
+from kiqdoctor.top.app import Top
+from kiqdoctor.top.source import LostError, Target
+
+TABS = (*keys.DIGITS, "m")
+
+
+def test_a_refused_fact_takes_its_own_panes_and_no_other() -> None:
+    refused = Refused("Redis refuses SSCAN: NOPERM", "ACL SETUSER reader +sscan")
+    source = Scripted(look(Workers=refused, Clients=refused))
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("2")
+        assert "cannot be shown: Redis refuses SSCAN: NOPERM; to settle it: ACL SETUSER reader +sscan" in screen(app)
+        await pilot.press("3")
+        assert "default" in screen(app)
+        await pilot.press("0")
+        assert "Clients cannot be shown: Redis refuses SSCAN" in screen(app)
+        assert "slow log" in screen(app)
+        await pilot.press("1")
+        assert "Busy -" in screen(app)
+        assert "5,003" in screen(app)
+
+    perform(steps, source)
+
+
+def test_a_pane_that_fails_says_so_and_the_others_go_on() -> None:
+    broken = Workers(NOW, (None,))  # type: ignore[arg-type]
+    source = Scripted(look(Workers=broken))
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("4")
+        assert "this pane failed (AttributeError" in screen(app)
+        await pilot.press("3")
+        assert "default" in screen(app)
+
+    # What counts the workers fails with them: the numbers stay as they were.
+    with pytest.raises(AttributeError):
+        perform(steps, source)
+
+
+def test_redis_going_away_and_coming_back_are_events() -> None:
+    standing = Standing()
+    source = Scripted(look(), LostError("tcp: Connection refused"))
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await until(pilot, lambda: "REDIS AWAY" in screen(app))
+        assert "tcp: Connection refused" in app.where.text
+        assert "123,456" in screen(app)
+        standing.now += 30
+        await pilot.press("2")
+        await until(pilot, lambda: "STALE: 30s old" in screen(app))
+        assert "web-0" in screen(app)
+        source.looks = [look(NOW + 30, processed=130_000)]
+        await until(pilot, lambda: "LIVE" in app.where.text and "130,000" in screen(app))
+        assert "STALE" not in screen(app)
+        assert any(one.processed is None for one in app.history.samples)
+
+    perform(steps, source, clock=standing.clock)
+
+
+def test_a_redis_that_was_never_there_is_said_and_waited_for() -> None:
+    source = Scripted(LostError("tcp: Connection refused"))
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        for tab in TABS:
+            await pilot.press(tab)
+            assert "failed (" not in screen(app)
+        assert "tcp: Connection refused" in screen(app)
+        source.looks = [look()]
+        await until(pilot, lambda: "123,456" in screen(app))
+
+    perform(steps, source)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (250, 80), (40, 10)])
+@pytest.mark.parametrize("light", [False, True])
+def test_every_tab_fits_every_size(size: tuple[int, int], light: bool) -> None:
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        for tab in TABS:
+            await pilot.press(tab)
+            assert "failed (" not in screen(app)
+            assert max(map(len, screen(app).splitlines())) <= max(size[0], 200)
+
+    perform(steps, size=size, light=light)
+
+
+def test_nothing_at_all_is_shown_as_nothing() -> None:
+    empty = look(
+        Depths=Depths(NOW, (), (JobSet("retry", 0), JobSet("schedule", 0), JobSet("dead", 0))), Workers=Workers(NOW)
+    )
+    source = Scripted(empty)
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("2")
+        assert "no process beats here: nothing runs these jobs" in screen(app)
+        await pilot.press("3")
+        assert "no queue is registered here" in screen(app)
+        await pilot.press("5")
+        assert "0 jobs" in screen(app)
+
+    perform(steps, source)
+
+
+def test_a_queue_that_nobody_takes_is_said_in_words() -> None:
+    alone = look(Depths=Depths(NOW, (Queue("orphan", 3, oldest_at=NOW - 60),), ()))
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("3")
+        assert "nobody takes it" in screen(app)
+
+    perform(steps, Scripted(alone))
+
+
+def test_arguments_are_masked_unless_they_are_asked_for() -> None:
+    async def masked(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "masked: --show-args" in screen(app))
+
+    perform(masked, Scripted(target=replace(Target("redis://r/0"), namespace="shop")))
