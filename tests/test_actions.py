@@ -3,14 +3,17 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import redis as redis_py
-from servers import RedisServer
+from faults import Proxy
+from ruby import RubyConsole, RubySidekiq
+from servers import RedisServer, eventually
 
 from kiqdoctor.actions import Actions, Job, Plan, Verb, plan
 from kiqdoctor.connection import ConnectError, resolve_url
+from kiqdoctor.wire.payload import read
 
 NOW = 1_700_000_000.0
 
@@ -31,6 +34,11 @@ def in_set(redis: "redis_py.Redis", place: str, *members: bytes, score: float = 
     for member in members:
         redis.zadd(place, {member: score})
     return [Job(place, member, score) for member in members]
+
+
+def scored(redis: Any, place: str) -> list[tuple[bytes, float]]:
+    """Members with their scores, lowest first."""
+    return list(redis.zrange(place, 0, -1, withscores=True))
 
 
 def in_queue(redis: "redis_py.Redis", *members: bytes, queue: str = "mail") -> list[Job]:
@@ -63,7 +71,7 @@ def test_undoing_a_retry_puts_back_what_still_waits(redis: "redis_py.Redis", act
     undone = actions.undo(done)
 
     assert (undone.changed, undone.gone) == (1, 1)
-    assert redis.zrange("retry", 0, -1, withscores=True) == [(second, 123.5)]
+    assert scored(redis, "retry") == [(second, 123.5)]
     assert redis.llen("queue:mail") == 0
 
 
@@ -99,6 +107,54 @@ def test_deleted_jobs_of_a_queue_come_back_at_its_front(redis: "redis_py.Redis",
     assert redis.rpop("queue:mail") == payload(3)
 
 
+@pytest.mark.parametrize("verb", [Verb.DELETE, Verb.KILL])
+def test_jobs_come_back_to_their_queue_in_their_order(verb: Verb, redis: "redis_py.Redis", actions: Actions) -> None:
+    jobs = in_queue(redis, *(payload(n) for n in range(300)))
+    before = redis.lrange("queue:mail", 0, -1)
+
+    done = actions.carry_out(plan(verb, jobs=jobs))
+    left = redis.llen("queue:mail")
+    actions.undo(done)
+
+    assert (done.changed, left) == (300, 0)
+    assert redis.lrange("queue:mail", 0, -1) == before
+
+
+def test_undo_puts_a_job_back_at_the_time_that_it_had_and_not_at_the_one_that_was_seen(
+    redis: "redis_py.Redis", actions: Actions
+) -> None:
+    in_set(redis, "retry", payload(1), score=0.1 + 0.2)
+
+    done = actions.carry_out(plan(Verb.KILL, jobs=[Job("retry", payload(1))]))
+    actions.undo(done)
+
+    assert redis.zscore("retry", payload(1)) == 0.1 + 0.2
+
+
+def test_undo_leaves_a_job_that_came_back_by_itself(redis: "redis_py.Redis", actions: Actions) -> None:
+    done = actions.carry_out(plan(Verb.DELETE, jobs=in_set(redis, "retry", payload(1), score=1.0)))
+    redis.zadd("retry", {payload(1): 2.0})
+
+    undone = actions.undo(done)
+
+    assert (undone.changed, undone.gone) == (0, 1)
+    assert redis.zscore("retry", payload(1)) == 2.0
+
+
+def test_a_long_queue_is_searched_for_few_jobs_at_once(redis: "redis_py.Redis", actions: Actions) -> None:
+    """As many commands of one request as go through a million entries."""
+    in_queue(redis, *(b"%d" % n for n in range(100_000)))
+    redis.config_resetstat()
+    jobs = [Job("queue:mail", b"%d" % n) for n in (0, 99_999, 50_000, 7, 99_000, *range(200, 220))]
+
+    done = actions.carry_out(plan(Verb.KILL, jobs=jobs))
+    evals = redis.info("commandstats")["cmdstat_eval"]["calls"]
+    undone = actions.undo(done)
+
+    assert evals == 3  # 10 jobs each
+    assert (done.changed, undone.changed, redis.llen("queue:mail")) == (25, 25, 100_000)
+
+
 def test_of_equal_jobs_one_is_deleted(redis: "redis_py.Redis", actions: Actions) -> None:
     jobs = in_queue(redis, payload(1), payload(1))
 
@@ -111,13 +167,13 @@ def test_killed_jobs_lie_in_dead_and_come_back(redis: "redis_py.Redis", actions:
     jobs = [*in_set(redis, "retry", payload(1), score=5.5), *in_queue(redis, payload(2))]
 
     done = actions.carry_out(plan(Verb.KILL, jobs=jobs))
-    dead: Any = redis.zrange("dead", 0, -1, withscores=True)
+    dead: Any = scored(redis, "dead")
     undone = actions.undo(done)
 
     assert {member for member, _ in dead} == {payload(1), payload(2)}
     assert all(abs(score - time.time()) < 60 for _, score in dead)
     assert undone.changed == 2
-    assert redis.zrange("retry", 0, -1, withscores=True) == [(payload(1), 5.5)]
+    assert scored(redis, "retry") == [(payload(1), 5.5)]
     assert redis.lrange("queue:mail", 0, -1) == [payload(2)]
     assert redis.zcard("dead") == 0
 
@@ -128,7 +184,7 @@ def test_killing_keeps_the_dead_sets_limits(redis: "redis_py.Redis", actions: Ac
 
     actions.carry_out(plan(Verb.KILL, jobs=in_set(redis, "retry", payload(1))))
 
-    assert redis.zcard("dead") == 10_000
+    assert redis.zcard("dead") == 9_999  # one less than its limit, as Sidekiq trims
     assert redis.zscore("dead", payload(1)) is not None
     assert redis.zscore("dead", "ancient") is None
 
@@ -176,6 +232,16 @@ def test_pause_and_resume(redis: "redis_py.Redis", actions: Actions) -> None:
     assert redis.smembers("paused") == set()
 
 
+def test_undo_leaves_alone_what_somebody_else_had_paused(redis: "redis_py.Redis", actions: Actions) -> None:
+    redis.sadd("paused", "low")
+
+    done = actions.carry_out(plan(Verb.PAUSE, queues=["mail", "low"]))
+    actions.undo(done)
+
+    assert (done.changed, done.gone) == (1, 1)
+    assert redis.smembers("paused") == {b"low"}
+
+
 @pytest.mark.parametrize(("verb", "signal"), [(Verb.QUIET, b"TSTP"), (Verb.STOP, b"TERM")])
 def test_signals_expire_and_cannot_be_undone(
     verb: Verb, signal: bytes, redis: "redis_py.Redis", actions: Actions
@@ -185,6 +251,15 @@ def test_signals_expire_and_cannot_be_undone(
     assert (done.changed, done.reversal) == (1, None)
     assert redis.lrange("web-1:4711:ab12-signals", 0, -1) == [signal]
     assert 0 < redis.ttl("web-1:4711:ab12-signals") <= 60
+
+
+def test_a_signal_that_cannot_be_put_down_was_not_sent(redis: "redis_py.Redis", actions: Actions) -> None:
+    redis.set("web-1:4711:ab12-signals", "?")
+
+    done = actions.carry_out(plan(Verb.QUIET, processes=["web-1:4711:ab12"]))
+
+    assert done.changed == 0
+    assert "WRONGTYPE" in done.problems[0]
 
 
 def test_a_cleared_queue_comes_back_whole(redis: "redis_py.Redis", actions: Actions) -> None:
@@ -203,6 +278,30 @@ def test_a_cleared_queue_comes_back_whole(redis: "redis_py.Redis", actions: Acti
     assert redis.smembers("queues") == {b"mail"}
 
 
+def test_a_queue_is_not_cleared_by_halves(redis: "redis_py.Redis", actions: Actions) -> None:
+    in_queue(redis, payload(1))
+    redis.delete("queues")
+    redis.set("queues", "?")
+
+    done = actions.carry_out(plan(Verb.CLEAR, queues=["mail", "none"]))
+
+    assert (done.changed, done.reversal) == (0, None)
+    assert "WRONGTYPE" in done.problems[0]
+    assert redis.llen("queue:mail") == 1
+    assert redis.keys("kiq:cleared:*") == []
+
+
+def test_a_cleared_queue_whose_hour_is_over_is_lost(redis: "redis_py.Redis", actions: Actions) -> None:
+    in_queue(redis, payload(1))
+    done = actions.carry_out(plan(Verb.CLEAR, queues=["mail"]))
+    redis.delete(*redis.keys("kiq:cleared:*"))
+
+    undone = actions.undo(done)
+
+    assert undone.changed == 0
+    assert undone.problems == ("mail: the hour is over, nothing can be put back",)
+
+
 def test_what_was_cleared_goes_before_what_came_since(redis: "redis_py.Redis", actions: Actions) -> None:
     in_queue(redis, *(payload(n) for n in range(2_500)))
     done = actions.carry_out(plan(Verb.CLEAR, queues=["mail"]))
@@ -218,7 +317,7 @@ def test_what_was_cleared_goes_before_what_came_since(redis: "redis_py.Redis", a
 
 def test_ten_thousand_jobs_go_in_parts(redis: "redis_py.Redis", actions: Actions) -> None:
     redis.zadd("retry", {payload(n, queue=f"q{n % 3}"): n for n in range(10_000)})
-    found: Any = redis.zrange("retry", 0, -1, withscores=True)
+    found: Any = scored(redis, "retry")
     jobs = [Job("retry", member, score) for member, score in found]
 
     done = actions.carry_out(plan(Verb.RETRY, jobs=jobs))
@@ -227,6 +326,25 @@ def test_ten_thousand_jobs_go_in_parts(redis: "redis_py.Redis", actions: Actions
     assert sum(redis.llen(f"queue:q{n}") for n in range(3)) == 10_000
     assert actions.undo(done).changed == 10_000
     assert redis.zcard("retry") == 10_000
+
+
+def test_requests_stay_small_whatever_the_jobs_size(redis: "redis_py.Redis", actions: Actions) -> None:
+    large = [payload(n, filling="x" * 700_000) for n in range(5)]
+
+    done = actions.carry_out(plan(Verb.KILL, jobs=in_set(redis, "retry", *large)))
+
+    assert (done.changed, redis.zcard("dead")) == (5, 5)
+    assert actions.undo(done).changed == 5
+
+
+def test_one_bad_job_among_many_does_not_hold_the_others_up(redis: "redis_py.Redis", actions: Actions) -> None:
+    bad = [b"no payload" + b"." * n for n in range(50)]
+    jobs = in_set(redis, "retry", *bad, *(payload(n) for n in range(50)))
+
+    done = actions.carry_out(plan(Verb.RETRY, jobs=jobs))
+
+    assert (done.changed, redis.zcard("retry"), redis.llen("queue:mail")) == (50, 50, 50)
+    assert all("stays in retry" in line for line in done.problems)
 
 
 def test_keys_lie_under_the_namespace(redis_server: RedisServer, redis: "redis_py.Redis") -> None:
@@ -256,26 +374,104 @@ def test_a_user_who_may_not_write_is_told_why(reader: Actions, actions: Actions,
     before = redis.dbsize()
 
     assert actions.may_not_write() == ""
-    assert "the Redis user reader may not write" in reader.may_not_write()
+    assert reader.may_not_write() == "the Redis user reader may not write; ACL SETUSER reader +zrem ~retry lets it"
     assert redis.dbsize() == before
 
 
-def test_a_missing_permission_is_named_and_nothing_is_doubled(
-    redis: "redis_py.Redis", redis_server: RedisServer
-) -> None:
-    rules = ["+eval", "+type", "+zscore", "+lpos", "+zadd", "+lpush", "+rpush", "+sadd", "+ping", "+client"]
-    redis.acl_setuser("half", enabled=True, passwords=["+pw"], keys=["*"], commands=rules)
-    actions = Actions(resolve_url(redis_server.url.replace("redis://", "redis://half:pw@"), {}), None)
+@pytest.fixture
+def half(redis: "redis_py.Redis", redis_server: RedisServer) -> Iterator[Any]:
+    """Actions of a user who has these rules and no others."""
+    made: list[Actions] = []
 
-    done = actions.carry_out(plan(Verb.RETRY, jobs=in_set(redis, "retry", payload(1))))
-    actions.close()
+    def user(commands: str, *keys: str) -> Actions:
+        rules = ["+ping", "+client", *commands.split()]
+        redis.acl_setuser("half", enabled=True, passwords=["+pw"], keys=list(keys), commands=rules)
+        made.append(Actions(resolve_url(redis_server.url.replace("redis://", "redis://half:pw@"), {}), None))
+        return made[-1]
+
+    yield user
+    for one in made:
+        one.close()
     redis.acl_deluser("half")
 
-    assert done.changed == 0
-    assert (redis.llen("queue:mail"), redis.zcard("retry")) == (0, 1)
-    assert "ACL SETUSER half" in done.problems[0]
-    assert "+zrem" in done.problems[0]
+
+MOVING: Final = "+eval +type +zscore +llen +lpos +zadd +lpush +rpush +sadd +zrem +lrem"
+JOB: Final = Job("retry", payload(1), NOW)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "commands", "keys", "opens"),
+    [
+        (plan(Verb.DELETE, jobs=[JOB]), "+zadd", ["*"], "+zrem ~retry"),
+        (plan(Verb.DELETE, jobs=[JOB]), "+zrem", ["dead"], "~retry"),
+        (plan(Verb.PAUSE, queues=["mail"]), "+srem", ["*"], "+sadd ~paused"),
+        (plan(Verb.STOP, processes=["a:1:b"]), "+multi +exec +expire", ["*"], "+lpush ~*-signals"),
+        (plan(Verb.RETRY, jobs=[JOB]), "+eval +type", ["queues", "retry"], "~retry ~queue:* ~queues"),
+        (
+            plan(Verb.KILL, jobs=[JOB]),
+            "+zrem",
+            ["*"],
+            f"{MOVING} +zremrangebyscore +zremrangebyrank ~retry ~dead",
+        ),
+    ],
+)
+def test_the_missing_permission_is_named(
+    chosen: Plan, commands: str, keys: list[str], opens: str, half: Any, redis: "redis_py.Redis"
+) -> None:
+    redis.zadd("retry", {JOB.member: NOW})
+
+    done = half(commands, *keys).carry_out(chosen)
+
+    assert (done.changed, redis.zcard("retry")) == (0, 1)
+    assert done.problems[0].endswith(f"; to allow it: ACL SETUSER half {opens}")
     assert "pw" not in done.problems[0]
+
+
+TO_QUEUE: Final = frozenset({"+type", "+zscore", "+zrem", "+lpush", "+sadd"})
+TO_DEAD: Final = frozenset({"+type", "+zscore", "+zrem", "+zadd"})
+
+
+@pytest.mark.parametrize(
+    ("verb", "needed", "lacking"),
+    [
+        *((Verb.RETRY, TO_QUEUE, one) for one in sorted(TO_QUEUE)),
+        *((Verb.KILL, TO_DEAD, one) for one in sorted(TO_DEAD)),
+    ],
+)
+def test_a_job_is_neither_doubled_nor_lost_where_a_permission_is_missing(
+    verb: Verb, needed: frozenset[str], lacking: str, half: Any, redis: "redis_py.Redis"
+) -> None:
+    redis.zadd("retry", {JOB.member: NOW})
+    actions = half(f"+eval {' '.join(needed - {lacking})}", "*")
+
+    done = actions.carry_out(plan(verb, jobs=[JOB]))
+
+    assert (done.changed, redis.zcard("retry")) == (0, 1)
+    assert redis.zcard("dead") + redis.llen("queue:mail") == 0
+    assert "ACL SETUSER half" in done.problems[0]
+
+
+@pytest.mark.parametrize("lacking", ["+type", "+lpos", "+lrem", "+zadd"])
+def test_a_queued_job_is_neither_doubled_nor_lost(lacking: str, half: Any, redis: "redis_py.Redis") -> None:
+    jobs = in_queue(redis, payload(1))
+    rules = "+eval +llen +type +lpos +lrem +zadd".replace(lacking, "")
+
+    done = half(rules, "*").carry_out(plan(Verb.KILL, jobs=jobs))
+
+    assert (done.changed, redis.llen("queue:mail"), redis.zcard("dead")) == (0, 1, 0)
+    assert "ACL SETUSER half" in done.problems[0]
+
+
+@pytest.mark.parametrize("lacking", ["+expire", "+rename", "+srem", "+llen"])
+def test_a_queue_stays_where_a_permission_is_missing(lacking: str, half: Any, redis: "redis_py.Redis") -> None:
+    in_queue(redis, payload(1))
+
+    done = half("+eval +type +llen +rename +expire +srem".replace(lacking, ""), "*").carry_out(
+        plan(Verb.CLEAR, queues=["mail"])
+    )
+
+    assert done.changed == 0
+    assert (redis.llen("queue:mail"), redis.smembers("queues")) == (1, {b"mail"})
 
 
 def test_a_replica_takes_no_writes() -> None:
@@ -308,6 +504,27 @@ def test_a_redis_that_goes_away_is_one_line_and_comes_back() -> None:
     assert again.changed == 1
 
 
+@pytest.mark.parametrize(("fault", "left"), [("refuse", 500), ("lose", 400)])
+def test_a_connection_that_breaks_in_between_tells_how_far_it_came(
+    fault: str, left: int, redis: "redis_py.Redis", redis_server: RedisServer
+) -> None:
+    jobs = in_set(redis, "retry", *(payload(n) for n in range(1_000)))
+
+    with Proxy.start(redis_server.port) as proxy:
+        actions = Actions(resolve_url(proxy.url, {}), None)
+        getattr(proxy, fault)(f'"jid":"{550:024x}"'.encode())
+        done = actions.carry_out(plan(Verb.RETRY, jobs=jobs))
+        remaining = redis.zcard("retry")
+        undone = actions.undo(done)
+        actions.close()
+
+    assert (done.changed, remaining) == (500, left)
+    assert len(done.problems) == 1
+    assert done.problems[0].startswith("Redis went away after 500 changes (ping: ")
+    assert done.problems[0].endswith("whether the last request arrived is not known")
+    assert (undone.changed, redis.zcard("retry")) == (500, left + 500)
+
+
 HOSTILE = payload(1, **{"class": "A\x1b]52;c;aGk=\x07\u202e[/x]", "queue": "q\x1b[2J"})
 
 
@@ -337,6 +554,30 @@ def test_the_words_say_what_is_sent() -> None:
     assert chosen.title == "Delete 30 jobs of retry"
     assert chosen.sent[0] == f"ZREM retry <{len(payload(0))} bytes: SendMail {0:024x}>"
     assert chosen.sent[-1] == "and 18 more like these"
+    assert chosen.effect.startswith("They will not run.")
+    assert chosen.undo == "they are put back: in a set at their old time, in a queue at its front"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sent"),
+    [
+        (
+            plan(Verb.RETRY, jobs=[JOB]),
+            "ZREM retry {job}; SADD queues mail; LPUSH queue:mail <the same, stamped>",
+        ),
+        (plan(Verb.RETRY, jobs=[Job("dead", b"?", 1.0)]), "nothing: <1 bytes, no payload> stays in dead"),
+        (plan(Verb.KILL, jobs=[Job("queue:mail", JOB.member)]), "LREM queue:mail -1 {job}; ZADD dead <now> <the same>"),
+        (plan(Verb.PAUSE, queues=["mail"]), "SADD paused mail"),
+        (plan(Verb.RESUME, queues=["mail"], namespace="shop"), "SREM shop:paused mail"),
+        (
+            plan(Verb.CLEAR, queues=["mail"]),
+            "RENAME queue:mail kiq:cleared:mail:…; EXPIRE kiq:cleared:mail:… 3600; SREM queues mail",
+        ),
+        (plan(Verb.QUIET, processes=["a:1:b"]), "LPUSH a:1:b-signals TSTP; EXPIRE a:1:b-signals 60"),
+    ],
+)
+def test_each_verb_says_its_commands(chosen: Plan, sent: str) -> None:
+    assert chosen.sent[0] == sent.replace("{job}", f"<{len(JOB.member)} bytes: SendMail {1:024x}>")
 
 
 @pytest.mark.parametrize(
@@ -348,8 +589,118 @@ def test_the_words_say_what_is_sent() -> None:
         (Verb.RETRY, {"jobs": [Job("queue:mail", b"{}")]}, "cannot be asked to retry"),
         (Verb.ENQUEUE, {"jobs": [Job("dead", b"{}")]}, "cannot be asked to enqueue"),
         (Verb.KILL, {"jobs": [Job("dead", b"{}")]}, "cannot be asked to kill"),
+        (Verb.DELETE, {"jobs": [Job("dead", b"{}")]}, "with its score at hand"),
+        (Verb.PAUSE, {"jobs": [Job("dead", b"{}", 1.0)]}, "pause needs a queue: none was chosen"),
+        (Verb.STOP, {"processes": ["a:1:b", "c:2:d"], "embedded": {"c:2:d"}}, "c:2:d is embedded in another program"),
     ],
 )
 def test_verbs_that_do_not_fit_are_one_line(verb: Verb, targets: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         plan(verb, **targets)
+
+
+# Ruby beside us
+
+
+RUBY: Final = """\
+class Note
+  include Sidekiq::Worker
+  def perform(text)
+    Sidekiq.redis { |redis| redis.rpush('noted', text) }
+  end
+end
+"""
+
+
+@pytest.fixture
+def ruby(redis: "redis_py.Redis", redis_server: RedisServer) -> Iterator[RubyConsole]:
+    with RubyConsole.start(redis_server.url) as console:
+        yield console
+
+
+def pushed_by(ruby: RubyConsole, redis: Any, text: str, place: str) -> Job:
+    """A job that Ruby wrote, moved into the set by Ruby's own API."""
+    code = "Sidekiq::Client.push('class' => 'Note', 'args' => [text], 'queue' => 'rb', 'retry_count' => 3)"
+    ruby.ask(code, text=text)
+    member = redis.rpop("queue:rb")
+    ruby.ask(
+        "Sidekiq::JobSet.new(place).schedule(Time.now.to_f + 3600.25, JSON.parse(raw))",
+        place=place,
+        raw=member.decode(),
+    )
+    [(found, score)] = scored(redis, place)
+    return Job(place, found, score)
+
+
+@pytest.mark.ruby
+@pytest.mark.parametrize(("place", "verb"), [("retry", Verb.RETRY), ("dead", Verb.RETRY), ("schedule", Verb.ENQUEUE)])
+def test_what_we_send_to_its_queue_is_what_ruby_would_send(
+    place: str, verb: Verb, ruby: RubyConsole, redis: "redis_py.Redis", actions: Actions
+) -> None:
+    theirs = pushed_by(ruby, redis, "hello", place)
+    ruby.ask(f"Sidekiq::JobSet.new(place).first.{'retry' if verb is Verb.RETRY else 'add_to_queue'}; nil", place=place)
+    sent_by_ruby = read(redis.rpop("queue:rb")).fields  # type: ignore[arg-type]
+    redis.zadd(place, {theirs.member: theirs.score})  # type: ignore[dict-item]
+
+    actions.carry_out(plan(verb, jobs=[theirs]))
+
+    sent_by_us = read(redis.rpop("queue:rb")).fields  # type: ignore[arg-type]
+    stamp, ours = sent_by_ruby.pop("enqueued_at"), sent_by_us.pop("enqueued_at")
+    assert type(stamp) is type(ours)
+    assert sent_by_us == sent_by_ruby
+
+
+@pytest.mark.ruby
+def test_ruby_sees_what_we_did(ruby: RubyConsole, redis: "redis_py.Redis", actions: Actions) -> None:
+    job = pushed_by(ruby, redis, "hello", "retry")
+    jid = read(job.member).jid
+
+    killed = actions.carry_out(plan(Verb.KILL, jobs=[job]))
+    assert ruby.ask("Sidekiq::DeadSet.new.map { |job| [job.jid, job.args] }") == [[jid, ["hello"]]]
+    actions.undo(killed)
+    assert ruby.ask("[Sidekiq::DeadSet.new.size, Sidekiq::RetrySet.new.find_job(jid).score]", jid=jid) == [0, job.score]
+
+    actions.carry_out(plan(Verb.RETRY, jobs=[job]))
+    assert ruby.ask("Sidekiq::Queue.new('rb').map { |job| [job.jid, job['retry_count']] }") == [[jid, 2]]
+    cleared = actions.carry_out(plan(Verb.CLEAR, queues=["rb"]))
+    assert ruby.ask("Sidekiq::Queue.all.map(&:name)") == []
+    actions.undo(cleared)
+    assert ruby.ask("Sidekiq::Queue.all.map { |queue| [queue.name, queue.size] }") == [["rb", 1]]
+
+    actions.carry_out(plan(Verb.PAUSE, queues=["rb"]))
+    assert ruby.ask("Sidekiq.redis { |redis| redis.smembers('paused') }") == ["rb"]
+
+
+@pytest.mark.ruby
+def test_a_ruby_worker_runs_what_we_retry_and_stops_when_we_say_so(
+    ruby: RubyConsole, redis: "redis_py.Redis", redis_server: RedisServer, actions: Actions
+) -> None:
+    with RubySidekiq.start(RUBY, redis_server.url, queues=("rb",)) as worker:
+        ruby.ask("Sidekiq::RetrySet.new.schedule(Time.now.to_f + 3600, item); nil", item=NOTE)
+        [(member, score)] = scored(redis, "retry")
+
+        done = actions.carry_out(plan(Verb.RETRY, jobs=[Job("retry", member, score)]))
+        eventually(lambda: redis.lrange("noted", 0, -1) == [b"hello"], worker.log())
+        undone = actions.undo(done)
+        actions.carry_out(plan(Verb.QUIET, processes=[worker.identity]))
+        eventually(lambda: redis.hget(worker.identity, "quiet") == b"true", worker.log(), seconds=40)
+        actions.carry_out(plan(Verb.STOP, processes=[worker.identity]))
+
+        assert (undone.changed, undone.gone) == (0, 1)
+        assert worker.process is not None
+        assert worker.process.wait(60) == 0
+
+
+NOTE: Final = {
+    "class": "Note",
+    "args": ["hello"],
+    "queue": "rb",
+    "jid": "a" * 24,
+    "retry": True,
+    "retry_count": 0,
+    "created_at": NOW,
+    "enqueued_at": NOW,
+    "error_class": "RuntimeError",
+    "error_message": "boom",
+    "failed_at": NOW,
+}

@@ -14,7 +14,7 @@ from kiqdoctor.wire.keys import QUEUE_PREFIX, SIGNALS_TTL, Keys
 from kiqdoctor.wire.payload import PayloadError, pushed, read
 
 CHUNK: Final = 100  # jobs in one request
-SEARCHED: Final = 20  # jobs in one request that a queue is searched for
+SEARCHED: Final = 1_000_000  # entries of queues that one request may pass by, which takes Redis some 0.2 s
 CHUNK_BYTES: Final = 1_000_000
 PART: Final = 1_000  # jobs that one request puts back into a cleared queue
 PROBLEMS: Final = 20  # lines
@@ -195,8 +195,8 @@ class Actions:
         keys = [self._keys.name(source), self._keys.name(to), *([self._keys.queues] if queue else [])]
         searched = source.startswith(QUEUE_PREFIX)
         kinds = (start if searched else "zset", end if queue else "zset")
-        for chunk in chunked(moves, SEARCHED if searched else CHUNK, lambda one: len(one[1]) + len(one[2])):
-            words = [word for _, *job in chunk for word in job]
+        for chunk in chunked(moves, self._together(source, tally), lambda one: len(one[1]) + len(one[2])):
+            words = [word for _, here, there, score in chunk for word in (here, there, score)]
             [scores] = self._sent([("EVAL", script("move"), len(keys), *keys, *kinds, queue, *words)], tally)
             if not isinstance(scores, list):
                 continue
@@ -209,14 +209,23 @@ class Actions:
             tally.changed += len(went)
             tally.gone += len(chunk) - len(went)
 
+    def _together(self, place: str, tally: Tally) -> int:
+        """Jobs of this place that one request takes away: the longer a queue, the longer each is searched for."""
+        if not place.startswith(QUEUE_PREFIX):
+            return CHUNK
+        [length] = self._sent([("LLEN", self._keys.name(place))], tally)
+        return max(1, min(CHUNK, SEARCHED // length)) if isinstance(length, int) and length else CHUNK
+
     def _delete(self, plan: Plan, tally: Tally) -> None:
-        for chunk in chunked(plan.jobs, CHUNK, lambda job: len(job.member)):
-            replies = self._sent([self._removal(job) for job in chunk], tally)
-            for job, reply in zip(chunk, replies, strict=True):
-                if isinstance(reply, int):
-                    tally.changed += reply
-                    tally.gone += not reply
-                    tally.moved += [Moved(job)] if reply else []
+        for place in dict.fromkeys(job.place for job in plan.jobs):
+            jobs = [job for job in plan.jobs if job.place == place]
+            for chunk in chunked(jobs, self._together(place, tally), lambda job: len(job.member)):
+                replies = self._sent([self._removal(job) for job in chunk], tally)
+                for job, reply in zip(chunk, replies, strict=True):
+                    if isinstance(reply, int):
+                        tally.changed += reply
+                        tally.gone += not reply
+                        tally.moved += [Moved(job)] if reply else []
 
     def _removal(self, job: Job) -> Command:
         key = self._keys.name(job.place)

@@ -83,7 +83,7 @@ def plan(
 ) -> Plan:
     """The plan for these targets, of the one kind that the verb takes.
 
-    ``embedded``: those of the processes that run inside another program, which signals would end or do not reach.
+    ``embedded``: those of the processes that run inside another program, where they heed no signals.
 
     Raises:
         ValueError: nothing was chosen, or the verb does not fit it; one line.
@@ -93,7 +93,7 @@ def plan(
         return _of_jobs(verb, _fitting(verb, jobs), keys)
     if verb in OF_QUEUES:
         return _of_queues(verb, _some(verb, queues, "queue"), keys)
-    return _of_processes(verb, _free(verb, _some(verb, processes, "process"), embedded), keys)
+    return _of_processes(verb, _free(_some(verb, processes, "process"), embedded), keys)
 
 
 def _some(verb: Verb, chosen: Sequence[str], kind: str) -> tuple[str, ...]:
@@ -102,9 +102,11 @@ def _some(verb: Verb, chosen: Sequence[str], kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _free(verb: Verb, processes: tuple[str, ...], embedded: Collection[str]) -> tuple[str, ...]:
+def _free(processes: tuple[str, ...], embedded: Collection[str]) -> tuple[str, ...]:
     if inside := [one for one in processes if one in embedded]:
-        raise ValueError(f"{clean(inside[0])} is embedded in another program: {verb.value} that program instead")
+        raise ValueError(
+            f"{clean(inside[0])} is embedded in another program and heeds no signal from here: stop that program"
+        )
     return processes
 
 
@@ -122,7 +124,8 @@ def _fitting(verb: Verb, jobs: Sequence[Job]) -> tuple[Job, ...]:
 def _of_jobs(verb: Verb, jobs: tuple[Job, ...], keys: Keys) -> Plan:
     places = ", ".join(dict.fromkeys(clean(job.place) for job in jobs))
     title = f"{verb.value.capitalize()} {counted(len(jobs), 'job')} of {places}"
-    lines = _listed([_sent(verb, job, keys) for job in jobs[:SHOWN]], len(jobs))
+    shown = SHOWN - 1 if verb is Verb.KILL else SHOWN
+    lines = _listed([_sent(verb, job, keys) for job in jobs[:shown]], len(jobs))
     if verb is Verb.KILL:
         dead = clean(keys.dead)
         lines = (*lines, f"ZREMRANGEBYSCORE {dead} -inf <180 days ago>; ZREMRANGEBYRANK {dead} 0 -{DEAD_SIZE}")
@@ -144,8 +147,7 @@ _JOBS: Final[dict[Verb, tuple[str, str]]] = {
         "they are put back: in a set at their old time, in a queue at its front",
     ),
     Verb.KILL: (
-        "They will not run by themselves any more, and no death handler hears of them. They stay in dead, which keeps"
-        " the last 9,999 for 180 days: older ones leave it for good.",
+        "They run no more by themselves, and no death handler is told. Dead keeps the last 9,999 of 180 days, no more.",
         "what is still in dead goes back to where it was, in a queue to its front",
     ),
 }
@@ -202,7 +204,7 @@ def _clearing(keys: Keys, queue: str) -> str:
 _QUEUES: Final[dict[Verb, tuple[Callable[[Keys, str], str], str, str]]] = {
     Verb.PAUSE: (
         lambda keys, queue: f"SADD {clean(keys.paused)} {clean(queue)}",
-        "kiqdoctor's runtime and Sidekiq Pro take nothing more from it; open-source Sidekiq does not heed this.",
+        "kiqdoctor's reliable fetch and Sidekiq Pro take nothing more from it; open-source Sidekiq does not heed this.",
         "resume it",
     ),
     Verb.RESUME: (
@@ -220,7 +222,8 @@ _QUEUES: Final[dict[Verb, tuple[Callable[[Keys, str], str], str, str]]] = {
 
 def _of_processes(verb: Verb, processes: tuple[str, ...], keys: Keys) -> Plan:
     signal = SIGNALS[verb]
-    lines = [f"LPUSH {clean(keys.signals(one))} {signal}; EXPIRE {SIGNALS_TTL}" for one in processes[:SHOWN]]
+    lists = [clean(keys.signals(one)) for one in processes[:SHOWN]]
+    lines = [f"LPUSH {one} {signal}; EXPIRE {one} {SIGNALS_TTL}" for one in lists]
     effect = {
         Verb.QUIET: "At its next beat (Sidekiq 10 s, kiqdoctor 5 s) it takes no more jobs; running ones go on.",
         Verb.STOP: "At its next beat (Sidekiq 10 s, kiqdoctor 5 s) it stops as at TERM; unfinished jobs go back.",

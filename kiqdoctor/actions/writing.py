@@ -1,6 +1,7 @@
 """The connection that writes, and the permission that would allow what Redis refused it."""
 
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -17,12 +18,12 @@ NAME: Final = "kiqdoctor-top"
 _NAMED: Final = re.compile(r"to run the '([a-z|]+)' command")
 _KEY: Final = re.compile(r"access (a key|one of the keys|at least one of the keys)")
 _DENIED: Final = re.compile(r"NOPERM|ACL failure|can't run this command|can't access")
-_MOVING: Final = "+eval +type +zscore +lpos +zadd +lpush +rpush +sadd +zrem +lrem"
+_MOVING: Final = "+eval +type +zscore +llen +lpos +zadd +lpush +rpush +sadd +zrem +lrem"
 _COMMANDS: Final = {
     Verb.RETRY: _MOVING,
     Verb.ENQUEUE: _MOVING,
     Verb.KILL: f"{_MOVING} +zremrangebyscore +zremrangebyrank",
-    Verb.DELETE: "+zrem +lrem +zadd +rpush +sadd",
+    Verb.DELETE: "+zrem +llen +lrem +zadd +rpush +sadd",
     Verb.PAUSE: "+sadd +srem",
     Verb.RESUME: "+sadd +srem",
     Verb.CLEAR: "+eval +type +llen +rename +expire +persist +lmove +srem +sadd",
@@ -47,17 +48,18 @@ class WritingConnection(ReadOnlyConnection):
 
     allowed: ClassVar[frozenset[str]] = frozenset(
         (
-            *("PING", "CLIENT|SETNAME", "CLIENT|ID", "SELECT", "EVAL", "ZREM", "LREM", "ZADD", "RPUSH", "LPUSH"),
-            *("SADD", "SREM", "EXPIRE", "MULTI", "EXEC", "ZREMRANGEBYSCORE", "ZREMRANGEBYRANK"),
+            *("PING", "CLIENT|SETNAME", "CLIENT|ID", "SELECT", "EVAL", "LLEN", "ZREM", "LREM", "ZADD"),
+            *("RPUSH", "LPUSH", "SADD", "SREM", "EXPIRE", "MULTI", "EXEC", "ZREMRANGEBYSCORE", "ZREMRANGEBYRANK"),
         )
     )
 
 
 class Writer:
-    """One connection, opened when it is needed, again after it broke."""
+    """One connection, opened when it is needed, again after it broke; threads take turns, a request each."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._turn = threading.Lock()
         self._connection: WritingConnection | None = None
         self.user = unquote(WritingConnection(address).user)
 
@@ -67,15 +69,16 @@ class Writer:
         Raises:
             ConnectError: Redis is away, or went; what was under way may have arrived.
         """
-        if self._connection is None:
-            connection = WritingConnection(self._address, name=NAME)
-            connection.open()
-            self._connection = connection
-        try:
-            return self._connection.exchange(commands)
-        except ConnectError:
-            self.close()
-            raise
+        with self._turn:
+            if self._connection is None:
+                connection = WritingConnection(self._address, name=NAME)
+                connection.open()
+                self._connection = connection
+            try:
+                return self._connection.exchange(commands)
+            except ConnectError:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Leave."""

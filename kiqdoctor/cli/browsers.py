@@ -3,11 +3,13 @@
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from textual_serve.server import Server
 
+LOCAL: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -27,14 +29,19 @@ def serve(host: str, port: int, words: Sequence[str]) -> None:
 class _Server(Server):
     async def _make_app(self) -> web.Application:
         app: web.Application = await super()._make_app()
-        app.middlewares.append(_own_pages_only)
+        app.middlewares.append(_own_pages_only(LOCAL if self.host in LOCAL else frozenset()))
         return app
 
 
-@web.middleware
-async def _own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _own_pages_only(names: frozenset[str]) -> Any:
     """A page of somewhere else must not read this one through its visitor's browser, by whatever name it calls us."""
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        raise web.HTTPForbidden(text="another origin\n")
-    return await handler(request)
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        asked = urlsplit(f"//{request.host}").hostname or ""
+        if (names and asked not in names) or (origin is not None and urlsplit(origin).netloc != request.host):
+            raise web.HTTPForbidden(text="another origin\n")
+        return await handler(request)
+
+    return refuse

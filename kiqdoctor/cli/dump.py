@@ -123,7 +123,7 @@ def _of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump | Threads":
 
 def _from_outside(pid: int) -> "Threads | Refused":
     from kiqdoctor.doctor.probe import RefusalError
-    from kiqdoctor.doctor.probes.stacks import stacks
+    from kiqdoctor.doctor.probes.live.stacks import stacks
 
     try:
         return stacks(pid, proc=PROC)

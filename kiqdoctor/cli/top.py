@@ -71,8 +71,6 @@ def command(*, serve: bool, listen: str, plain: bool, **rest: Any) -> int:
         raise click.UsageError("--replay and --redis exclude each other")
     if serve:
         return _served(listen)
-    if not plain and not os.environ.get("TEXTUAL_DRIVER") and not _terminal():
-        raise click.UsageError("top needs a terminal; --plain prints lines, and `kiqdoctor check` a report")
     path = rest["path"]
     asked = words.read(rest)
     if path is None and not asked.static:
@@ -80,6 +78,8 @@ def command(*, serve: bool, listen: str, plain: bool, **rest: Any) -> int:
     planned(asked)
     with ExitStack() as stack:
         source = _source(asked, rest, stack)
+        if not plain and not os.environ.get("TEXTUAL_DRIVER") and not _terminal():
+            raise click.UsageError("top needs a terminal; --plain prints lines, and `kiqdoctor check` a report")
         return _plain(source, rest) if plain else _screen(source, rest)
 
 

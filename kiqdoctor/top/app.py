@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input
@@ -17,7 +17,7 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.doctor.facts.processes import Process
 from kiqdoctor.text import LONG, clean
-from kiqdoctor.top import dialogs, frame, keys, words
+from kiqdoctor.top import dialogs, frame, keys, paint, words
 from kiqdoctor.top.dialogs import Dialog, Question
 from kiqdoctor.top.doctoring import Diagnosis, follow
 from kiqdoctor.top.history import History, read
@@ -55,15 +55,15 @@ class Top(App[int]):
     """The live view of one installation, or of a folder of recordings."""
 
     TITLE = "kiqdoctor top"
-    CSS = """
-    Screen { layout: vertical; }
-    ContentSwitcher { height: 1fr; }
-    Pane { height: 1fr; }
-    Table, Lines { height: 1fr; }
-    #filter { display: none; height: 1; border: none; padding: 0 1; }
-    #filter.asked { display: block; }
+    CSS = f"""{paint.LIGHT}
+    Screen {{ layout: vertical; }}
+    ContentSwitcher {{ height: 1fr; }}
+    Pane {{ height: 1fr; }}
+    Table, Lines {{ height: 1fr; }}
+    #filter {{ display: none; height: 1; border: none; padding: 0 1; }}
+    #filter.asked {{ display: block; }}
     """
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", show=False, priority=True)]
     ENABLE_COMMAND_PALETTE = True
 
     class Arrived(Message):
@@ -127,7 +127,7 @@ class Top(App[int]):
         """Begin to read."""
         self.theme = self.first_theme
         self._bind(writing=False)
-        self.pane.focus_on.focus()
+        self.screen.set_focus(self.pane.focus_on)
         if self.recorded is not None:
             self.writing = Writing(reason="a recording")
             self._load(self.recorded)
@@ -299,7 +299,7 @@ class Top(App[int]):
         """Another tab."""
         self._end_filter()
         self.switcher.current = self.panes[label].id
-        self.pane.focus_on.focus()
+        self.screen.set_focus(self.pane.focus_on)
         self.draw()
         self.call_after_refresh(self.draw)
 
@@ -324,7 +324,7 @@ class Top(App[int]):
             pane.open(None)
         else:
             pane.filter("")
-        pane.focus_on.focus()
+        self.screen.set_focus(pane.focus_on)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Enter, or a click."""
@@ -378,7 +378,7 @@ class Top(App[int]):
         """Ask for the text."""
         self.field.value = self.pane.needle
         self.field.add_class("asked")
-        self.field.focus()
+        self.screen.set_focus(self.field)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tables filter as one types; jobs are searched when it is done."""
@@ -390,7 +390,7 @@ class Top(App[int]):
         if self._searching:
             self.pane.filter(event.value)
         self._end_filter()
-        self.pane.focus_on.focus()
+        self.screen.set_focus(self.pane.focus_on)
 
     @property
     def _searching(self) -> bool:

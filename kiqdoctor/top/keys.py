@@ -43,7 +43,7 @@ LOOKING: Final = (
     Key("plus,equals_sign", "+", "zoom(1)", "a longer span of the charts"),
     Key("minus", "-", "zoom(-1)", "a shorter span of the charts"),
     Key("ctrl+l", "ctrl+l", "light", "light or dark"),
-    Key("q,ctrl+c", "q", "quit", "leave"),
+    Key("q", "q", "quit", "leave"),
 )
 TIME: Final = (
     Key("space", "space", "pause", "pause, or go on; a recording plays"),

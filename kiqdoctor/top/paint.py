@@ -22,15 +22,20 @@ CSS: Final = """
 .paint--warn { color: $text-warning; }
 .paint--bad { color: $text-error; text-style: bold; }
 .paint--worst { color: $text-error; text-style: bold reverse; }
-.paint--dim { color: $text-muted; }
+.paint--dim { color: #9a9a9a; }
 .paint--strong { text-style: bold; }
 .paint--accent { color: $text-accent; }
 .paint--head { text-style: bold underline; }
 .paint--cursor { background: $primary-background; text-style: bold; }
 .paint--marked { text-style: bold; }
-.paint--bar { background: $panel; color: $text; }
-.paint--tab { text-style: bold reverse; }
+.paint--bar { background: $panel; color: $foreground; }
+.paint--tab { color: $foreground; text-style: bold reverse; }
 """
+LIGHT: Final = """
+.-light-mode .paint--dim { color: #5c5c5c; }
+.-light-mode .paint--cursor { background: #b9cfe4; }
+"""
+"""Of the app's own style sheet: a widget's knows nothing of what it lies in."""
 CLASSES: Final = {f"paint--{name}" for name in STYLES}
 
 

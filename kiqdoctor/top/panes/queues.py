@@ -154,7 +154,7 @@ class Queues(Pane):
             self.jobs.open(queue)
         self.jobs.display, self.list.display = queue is not None, queue is None
         self.again()
-        self.front.focus_on.focus()
+        self.screen.set_focus(self.front.focus_on)
 
     def draw(self, shown: Shown) -> Line:
         """The one in front."""

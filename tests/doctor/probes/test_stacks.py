@@ -18,8 +18,8 @@ from servers import eventually
 
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.doctor.probes.live.stacks import FRAMES, NOTE, OUTPUT, THREADS, stacks
 from kiqdoctor.doctor.probes.procfs.attach import GRANT, LOOSEN, refusal
-from kiqdoctor.doctor.probes.stacks import FRAMES, NOTE, OUTPUT, THREADS, stacks
 from kiqdoctor.doctor.snapshot import Refused
 
 NOBODY = 65534
@@ -51,7 +51,7 @@ sys.stdin.read()
 READER = """
 import os, sys
 from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.doctor.probes.stacks import stacks
+from kiqdoctor.doctor.probes.live.stacks import stacks
 import kiqdoctor.doctor.facts.threads, msgspec
 if sys.argv[2] != "0":
     os.setgroups([])

@@ -1,210 +1,287 @@
-"""The stacks of a Python process of this host, by py-spy, without pausing it; else the permission that is missing.
-
-Never a signal, the blocking mode or locals: a process that is ill must not get worse, and its values are its own.
-"""
+"""The stacks of any Python process of this host, read by py-spy without pausing it."""
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.doctor.probes.procfs.attach import fields, refusal
+from kiqdoctor.doctor.probes.procfs.files import listed, read
+from kiqdoctor.doctor.probes.procfs.recognise import recognise
 from kiqdoctor.text import clean, decode
 
-TRIES: Final = 3
-BETWEEN: Final = 0.02  # seconds: a busy process' stacks change under the reader
-TIMEOUT: Final = 5.0  # seconds of one try
-SIZE: Final = 8 * 1024 * 1024  # bytes of output
-MOST_THREADS: Final = 2_000
-MOST_FRAMES: Final = 100  # of one thread, the innermost
-PTRACE: Final = 19  # CAP_SYS_PTRACE, as a bit of CapEff
-PROC: Final = Path("/proc")
+TRIES: Final = 3  # a process that runs meanwhile is read between two frames, or not
+BETWEEN: Final = 0.02  # seconds
+PATIENCE: Final = 5.0  # seconds for one try
+THREADS: Final = 2_000
+FRAMES: Final = 100  # of one thread, innermost first
+OUTPUT: Final = 8 * 1024 * 1024  # bytes of py-spy's answer
+SAID: Final = 300  # characters of py-spy's own words
+NOTE: Final = "read from outside without a pause: a stack that moves may be shown half; jobs and locks are not known"
+CUT: Final = "py-spy's answer was cut at 8 MB, and further threads are missing"
+
+_FORBIDDEN: Final = ("permission denied", "operation not permitted", "eperm")
+_NOT_PYTHON: Final = "Failed to find python version"
+_RUBY: Final = re.compile(r"ruby[\d.]*|jruby|truffleruby|puma|unicorn|rails")
 
 
-def stacks(pid: int, identity: str = "", *, proc: Path = PROC, clock: Clock = SYSTEM) -> Threads:
-    """What each thread of the process does.
+def stacks(
+    pid: int,
+    identity: str = "",
+    *,
+    proc: Path = Path("/proc"),
+    clock: Clock = SYSTEM,
+    within_s: float = TRIES * (PATIENCE + BETWEEN),
+) -> Threads:
+    """The threads of process ``pid``, the oldest first; all tries end ``within_s`` seconds.
 
     Raises:
-        RefusalError: why not, and what would open it.
+        RefusalError: the process is gone or no Python, the permission that is missing, or that it is too busy.
     """
-    before = _status(pid, proc)
-    spent = _cpu(pid, proc)
-    command = [_binary(), "dump", "--json", "--nonblocking", "--pid", str(pid)]
-    said = ""
+    before = _moment(pid, proc)
+    _must_be_readable(pid, proc / str(pid))
+    command = (_program(), "dump", "--json", "--nonblocking", "--pid", str(pid))
+    answer, end = _Answer(), clock.monotonic() + within_s
     for number in range(TRIES):
         if number:
             clock.sleep(BETWEEN)
-        status, out, said = _ran(command)
-        if status == 0:
-            return _read(out, pid, identity, clock.now())
-    raise _refusal(pid, said, before, spent, proc)
+        left = end - clock.monotonic()
+        if left > 0:
+            answer = _run(command, min(PATIENCE, left))
+        if answer.out or answer.final:
+            break
+    if not answer.out or _moment(pid, proc).started != before.started:
+        raise _why(pid, proc, before, answer)
+    return _told(answer, identity or str(pid), f"py-spy dump --nonblocking --pid {pid}", proc / str(pid), clock)
 
 
-def _binary() -> str:
-    beside = Path(sys.executable).parent
-    found = shutil.which("py-spy", path=os.pathsep.join((str(beside), os.environ.get("PATH", ""))))
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A process's state letter, CPU time (ticks) and start (ticks since boot)."""
+
+    state: str
+    ticks: int
+    started: str
+
+
+def _moment(pid: int, proc: Path) -> _Moment:
+    cells = decode(read(proc / str(pid) / "stat") or b"").rpartition(")")[2].split()
+    if len(cells) < 20:  # noqa: PLR2004 - the start time is the twentieth after the name
+        raise _absent(pid, proc)
+    if cells[0] in {"Z", "X"}:
+        raise RefusalError(f"process {pid} has ended: a zombie, which its parent, process {cells[1]}, does not reap")
+    return _Moment(cells[0], int(cells[11]) + int(cells[12]), cells[19])
+
+
+def _absent(pid: int, proc: Path) -> RefusalError:
+    """Gone, or hidden from us: the kernel tells the group of processes that /proc does not show."""
+    if not (proc / "self").exists():
+        return RefusalError(f"{proc} cannot be read", "a Linux host with /proc mounted")
+    try:
+        os.getpgid(pid)
+    except (OSError, OverflowError):
+        return RefusalError(f"no process {pid} on this host")
+    return RefusalError(f"process {pid} is hidden from uid {os.geteuid()}: /proc is mounted with hidepid",
+                        "run as root or as its user")  # fmt: skip
+
+
+def _must_be_readable(pid: int, folder: Path) -> None:
+    """No Ruby: where it forbids to be read as well, a permission would not help."""
+    cmdline = read(folder / "cmdline") or b""
+    title = recognise(folder, cmdline)
+    name = _name(folder, cmdline)
+    kind = title.kind if title is not None else ""
+    if not (kind.startswith(("sidekiq", "resque")) or _RUBY.fullmatch(name)):
+        return
+    rbspy = f"rbspy snapshot --pid {pid}"
+    asked = f"kill -TTIN {pid} makes it write them to its own log; or {rbspy}"
+    # Puma starts another worker at TTIN, and a process without a handler is stopped by it.
+    sidekiq = kind == "sidekiq" and _catches(folder, signal.SIGTTIN)
+    raise RefusalError(f"process {pid} is Ruby ({kind or name}), whose stacks py-spy does not read",
+                       asked if sidekiq else rbspy)  # fmt: skip
+
+
+def _catches(folder: Path, number: int) -> bool:
+    return bool(int(fields(folder / "status").get("SigCgt", "0"), 16) >> (number - 1) & 1)
+
+
+def _name(folder: Path, cmdline: bytes) -> str:
+    """The program's own name, as far as everybody may know it."""
+    program = PurePosixPath(decode(cmdline).split("\0")[0].split(" ")[0]).name
+    return clean(program or decode(read(folder / "comm") or b"").strip())
+
+
+def _program() -> str:
+    """py-spy beside this Python, else on PATH."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+    found = shutil.which("py-spy", path=places)
     if found is None:
-        raise RefusalError("py-spy is not installed here", "pip install py-spy")
+        raise RefusalError("py-spy is not installed", "pip install py-spy")
     return found
 
 
-def _ran(command: Sequence[str]) -> tuple[int, bytes, str]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one run wrote: ``out`` where it succeeded, else ``said``; ``final`` where another try would not help."""
+
+    out: bytes = b""
+    said: str = "py-spy was given no time"
+    cut: bool = False
+
+    @property
+    def forbidden(self) -> bool:
+        return any(words in self.said.lower() for words in _FORBIDDEN)
+
+    @property
+    def final(self) -> bool:
+        return self.forbidden or _NOT_PYTHON in self.said
+
+
+def _run(command: Sequence[str], patience: float) -> _Answer:
+    """Run it and read at most ``OUTPUT`` bytes; it is killed after ``patience`` seconds, which leaves its target be."""
     try:
-        ran = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        return 1, b"", f"no answer within {TIMEOUT:g} s"
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "RUST_BACKTRACE": "0", "RUST_LIB_BACKTRACE": "0"},
+        )
     except OSError as error:
-        return 1, b"", f"py-spy could not be started: {error.strerror}"
-    if len(ran.stdout) > SIZE:
-        return 1, b"", f"its stacks are larger than {SIZE // 1024 // 1024} MiB"
-    return ran.returncode, ran.stdout, decode(ran.stderr)
+        raise RefusalError(f"{clean(command[0])} cannot be run: {error.strerror}", "pip install py-spy") from None
+    timer = threading.Timer(patience, process.kill)
+    with process:
+        timer.start()
+        try:
+            return _heard(process, patience)
+        finally:
+            timer.cancel()
+            process.kill()
 
 
-def _read(out: bytes, pid: int, identity: str, at: float) -> Threads:
+def _heard(process: "subprocess.Popen[bytes]", patience: float) -> _Answer:
+    assert process.stdout is not None  # noqa: S101 - both are pipes
+    assert process.stderr is not None  # noqa: S101
+    out = process.stdout.read(OUTPUT)
+    if len(out) == OUTPUT:
+        return _Answer(out, cut=True)
+    said = process.stderr.read(OUTPUT)
+    status = process.wait()
+    if status == 0:
+        return _Answer(out)
+    if status == -signal.SIGKILL:
+        return _Answer(said=f"py-spy did not end within {patience:.1f} s")
+    words = decode(said).partition("Stack backtrace")[0].split()
+    return _Answer(said=clean(" ".join(words), SAID) or f"py-spy ended with status {status}")
+
+
+def _why(pid: int, proc: Path, before: _Moment, answer: _Answer) -> RefusalError:
+    """What kept py-spy from it; its end or a permission first, for py-spy's own words mislead."""
     try:
-        found = json.loads(out)
-        threads = tuple(_thread(one) for one in found[:MOST_THREADS])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RefusalError(f"py-spy's answer cannot be read: {clean(str(error))}") from None
-    source = f"py-spy dump --nonblocking --pid {pid}"
-    return Threads(identity or f"pid {pid}", at, source, threads, max(0, len(found) - MOST_THREADS))
+        after = _moment(pid, proc)
+    except RefusalError as error:
+        return error
+    if after.started != before.started:
+        return RefusalError(f"process {pid} ended while it was read: another one has its number now")
+    if answer.forbidden:
+        return refusal(pid, proc)
+    folder = proc / str(pid)
+    if _NOT_PYTHON in answer.said or "VmSize" not in fields(folder / "status"):  # without memory: the kernel's own
+        name = _name(folder, read(folder / "cmdline") or b"")
+        return RefusalError(f"process {pid} ({name}) is no Python process")
+    # Blocking, py-spy waits for ever for a process that is stuck in the kernel, and fails on one that is stopped.
+    paused = "" if after.state in {"D", "T", "t"} else f"; py-spy dump --pid {pid} pauses it for some milliseconds"
+    if used := after.ticks - before.ticks:
+        seconds = used / os.sysconf("SC_CLK_TCK")
+        return RefusalError(
+            f"process {pid} is busy rather than hung: it used {seconds:.2f} s of CPU while py-spy failed to read it"
+            f" {TRIES} times between two of its steps ({answer.said})",
+            f"try again{paused}",
+        )
+    return RefusalError(f"py-spy could not read process {pid}: {answer.said}", f"try again{paused}")
 
 
-def _thread(one: Mapping[str, Any]) -> Thread:
-    frames = one["frames"]
-    return Thread(
-        id=str(one.get("os_thread_id") or one.get("thread_id") or ""),
-        name=clean(str(one.get("thread_name") or "")),
-        frames=tuple(
-            Frame(clean(str(frame["name"])), clean(str(frame["filename"]), 400), int(frame["line"]))
-            for frame in frames[:MOST_FRAMES]
-        ),
-        more_frames=max(0, len(frames) - MOST_FRAMES),
-        active=bool(one.get("active")),
-        owns_gil=bool(one.get("owns_gil")),
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A frame as py-spy writes it."""
+
+    name: str
+    filename: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """A thread as py-spy writes it; ``os_thread_id`` as the process's own namespace numbers it."""
+
+    thread_id: int
+    active: bool
+    owns_gil: bool
+    thread_name: str | None = None
+    os_thread_id: int | None = None
+    frames: list[_Call] = field(default_factory=list)
+
+
+def _told(answer: _Answer, identity: str, source: str, folder: Path, clock: Clock) -> Threads:
+    import msgspec
+
+    try:
+        found = [msgspec.convert(item, _Thread) for item in _items(decode(answer.out))]
+    except msgspec.ValidationError as error:
+        raise RefusalError(f"py-spy's answer cannot be read: {clean(str(error))}", "pip install -U py-spy") from None
+    found.reverse()  # py-spy begins with the youngest
+    running = _running(folder)
+    return Threads(
+        identity=clean(identity),
+        at=clock.now(),
+        source=source,
+        threads=tuple(_thread(one, running) for one in found[:THREADS]),
+        more_threads=max(0, len(found) - THREADS),
+        note=f"{CUT}; {NOTE}" if answer.cut else NOTE,
     )
 
 
-def _status(pid: int, proc: Path) -> dict[str, str]:
-    """``/proc/PID/status`` by field; a process that is gone or dead is refused here."""
-    if not (proc / "self").exists():
-        raise RefusalError("there is no /proc here: stacks of processes are read on Linux")
-    try:
-        lines = (proc / str(pid) / "status").read_text("utf-8", "replace").splitlines()
-    except FileNotFoundError:
-        raise RefusalError(f"there is no process {pid} on this host", "run it on the worker's own host") from None
-    except OSError as error:
-        raise RefusalError(f"process {pid} may not be looked at: {error.strerror}") from None
-    fields = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if fields.get("State", "").startswith("Z"):
-        raise RefusalError(
-            f"process {pid} is a zombie: it has ended, and its parent has not asked how", "nothing runs there"
-        )
-    return fields
+def _items(text: str) -> Iterator[Any]:
+    """The members of a JSON array that may have been cut off: those that are whole."""
+    decoder, at = json.JSONDecoder(), text.find("[") + 1
+    while at < len(text):
+        if text[at] in ", \n\r\t":
+            at += 1
+            continue
+        try:
+            item, at = decoder.raw_decode(text, at)
+        except ValueError:  # the closing bracket, or the cut
+            return
+        yield item
 
 
-def _refusal(pid: int, said: str, status: Mapping[str, str], spent: float, proc: Path) -> RefusalError:
-    """The permission that is missing, else what py-spy said."""
-    missing = _permission(pid, status, proc)
-    told = clean(" ".join(said.replace("Error:", "").split()), 300)
-    if not (proc / str(pid)).exists():
-        return RefusalError(f"process {pid} ended meanwhile")
-    if missing is not None:
-        return missing
-    name = clean(status.get("Name", "?"))
-    if not _is_python(pid, proc):
-        what = f"process {pid} ({name}) is no Python process"
-        if "ruby" in name or "sidekiq" in _command(pid, proc):
-            return RefusalError(
-                f"{what} but Ruby's: py-spy cannot read it",
-                f"kill -TTIN {pid} makes a Sidekiq process write every thread's backtrace into its own log;"
-                f" or rbspy snapshot --pid {pid}",
-            )
-        return RefusalError(f"{what}: py-spy cannot read it")
-    if _cpu(pid, proc) > spent:
-        return RefusalError(
-            f"py-spy could not read process {pid} in {TRIES} tries, while it used the CPU: busy, not hung ({told})",
-            "try again",
-        )
-    return RefusalError(f"py-spy could not read process {pid}: {told}")
+def _thread(one: _Thread, running: dict[int, bool] | None) -> Thread:
+    number = one.os_thread_id
+    known = one.active if running is None else running.get(number or 0)
+    return Thread(
+        id=f"0x{one.thread_id:x}",
+        name=clean(one.thread_name or ""),
+        frames=tuple(Frame(clean(call.name), clean(call.filename), call.line) for call in one.frames[:FRAMES]),
+        more_frames=max(0, len(one.frames) - FRAMES),
+        active=known if number is not None else None,
+        owns_gil=one.owns_gil,
+    )
 
 
-def _permission(pid: int, status: Mapping[str, str], proc: Path) -> RefusalError | None:
-    """Why the kernel does not let us read its memory; None where we see no reason."""
-    mine = _own(proc)
-    if int(mine.get("CapEff", "0"), 16) >> PTRACE & 1:
+def _running(folder: Path) -> dict[int, bool] | None:
+    """Threads of a process in a PID namespace by its own numbers, which py-spy takes for ours; None in our own."""
+    if len(fields(folder / "status").get("NSpid", "").split()) <= 1:
         return None
-    theirs = status.get("Uid", "0").split()
-    uid = os.geteuid()
-    if uid != 0 and str(uid) not in theirs[:1]:
-        return RefusalError(
-            f"process {pid} belongs to uid {theirs[0]}, and this is uid {uid} without CAP_SYS_PTRACE",
-            f'run as uid {theirs[0]} or root: sudo env "PATH=$PATH" py-spy dump --pid {pid}',
-        )
-    scope = _number(proc / "sys/kernel/yama/ptrace_scope")
-    if scope:
-        return RefusalError(
-            f"kernel.yama.ptrace_scope is {scope}, and this process has no CAP_SYS_PTRACE",
-            "sysctl kernel.yama.ptrace_scope=0, or run as root",
-        )
-    if uid == 0 or not _may_look(pid, proc):
-        return RefusalError(
-            "this process has no CAP_SYS_PTRACE",
-            "docker run --cap-add SYS_PTRACE; in Kubernetes securityContext.capabilities.add: [SYS_PTRACE]",
-        )
-    return None
-
-
-def _own(proc: Path) -> dict[str, str]:
-    try:
-        lines = (proc / "self/status").read_text("ascii", "replace").splitlines()
-    except OSError:
-        return {}
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def _may_look(pid: int, proc: Path) -> bool:
-    """The kernel asks for the same right before it shows a process' executable."""
-    try:
-        (proc / str(pid) / "exe").readlink()
-    except OSError:
-        return False
-    return True
-
-
-def _is_python(pid: int, proc: Path) -> bool:
-    """By its executable or its libraries; yes where they cannot be seen."""
-    try:
-        maps = (proc / str(pid) / "maps").read_text("utf-8", "replace")
-    except OSError:
-        return True
-    return any("python" in line.rpartition("/")[2] for line in maps.splitlines() if "/" in line)
-
-
-def _command(pid: int, proc: Path) -> str:
-    try:
-        return decode((proc / str(pid) / "cmdline").read_bytes())
-    except OSError:
-        return ""
-
-
-def _cpu(pid: int, proc: Path) -> float:
-    """Clock ticks that it has used."""
-    try:
-        fields = (proc / str(pid) / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
-        return float(fields[11]) + float(fields[12])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-
-
-def _number(path: Path) -> int:
-    try:
-        return int(path.read_text("ascii"))
-    except (OSError, ValueError):
-        return 0
+    seen = (fields(folder / "task" / task / "status") for task in listed(folder / "task")[:THREADS])
+    return {int(one["NSpid"].split()[-1]): one.get("State", "").startswith("R") for one in seen if one.get("NSpid")}
