@@ -232,13 +232,14 @@ def perform(
     reason: str = "--read-only",
     interval: float = 0.05,
     clock: Clock | None = None,
+    asked: Callable[[], Writing] | None = None,
     **options: Any,
 ) -> Top:
-    """Run the view without a terminal, and the steps on it; interval in seconds."""
+    """Run the view without a terminal, and the steps on it; interval in seconds. ``asked`` says what may be written."""
     app = Top(
         source if source is not None else Scripted(),
         interval=interval,
-        writing=lambda: Writing(actions) if actions is not None else Writing(reason=reason),
+        writing=asked or (lambda: Writing(actions) if actions is not None else Writing(reason=reason)),
         clock=clock or Standing().clock,
         **options,
     )

@@ -47,6 +47,7 @@ class Line:
         self._address, self._namespace = address, namespace
         self._connection: ReadOnlyConnection | None = None
         self._door: Door | None = None
+        self._ended = False
 
     def door(self) -> Door:
         """An open one.
@@ -54,6 +55,8 @@ class Line:
         Raises:
             LostError: it cannot be opened now.
         """
+        if self._ended:
+            raise LostError("this view has ended")
         if self._door is None or self._door.lost:
             self.close()
             connection = ReadOnlyConnection(self._address, name=NAME)
@@ -75,6 +78,11 @@ class Line:
             self._connection.close()
         self._connection = self._door = None
 
+    def end(self) -> None:
+        """Leave, for good."""
+        self._ended = True
+        self.close()
+
 
 class Live:
     """``top.source.Source`` of one Redis."""
@@ -86,6 +94,7 @@ class Live:
         self._follower: Follower | None = None
         self._followed: Door | None = None
         self._asked = threading.Lock()
+        self._actions: Actions | None = None
 
     def look(self, also: frozenset[type]) -> Look:
         """One refresh over a connection of its own."""
@@ -182,7 +191,16 @@ class Live:
             reason = actions.may_not_write()
         except ConnectError as error:
             return Writing(reason=f"Redis cannot be reached: {error.step}: {error}", ask_again=True)
+        finally:
+            self._actions = actions
         return Writing(reason=reason) if reason else Writing(actions)
+
+    def close(self) -> None:
+        """Leave; whatever is still under way in a thread ends with an error that nobody hears."""
+        self._looking.end()
+        self._asking.end()
+        if self._actions is not None:
+            self._actions.close()
 
 
 def recorded(place: Path, options: Options, clock: Clock = SYSTEM) -> Recorded:

@@ -101,7 +101,9 @@ def _source(asked: Options, rest: dict[str, Any], stack: ExitStack) -> "Live | R
         except EmbeddedError as error:
             raise click.UsageError(str(error)) from None
         asked = replace(asked, redis=url, embedded=False)
-    return Live(asked, resolved(asked.redis, os.environ, asked.configured_redis), read_only=rest["read_only"])
+    source = Live(asked, resolved(asked.redis, os.environ, asked.configured_redis), read_only=rest["read_only"])
+    stack.callback(source.close)
+    return source
 
 
 def _screen(source: "Live | Recorded", rest: dict[str, Any]) -> int:

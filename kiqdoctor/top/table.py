@@ -106,6 +106,12 @@ class Table(ScrollView, can_focus=True):
         self.virtual_size = Size(self.scrollable_content_region.width, rows.length + 1)
         self.refresh()
 
+    def restart(self) -> None:
+        """From the first row, nothing marked: other rows are to come."""
+        self.cursor, self.marked = 0, set()
+        if self.is_attached:
+            self.scroll_to(y=0, animate=False, force=True, immediate=True)
+
     @property
     def key(self) -> Hashable | None:
         """The row under the cursor."""

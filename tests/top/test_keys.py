@@ -501,3 +501,13 @@ def test_findings_that_come_and_heal_are_marked_and_told() -> None:
         assert "healthy" in app.numbers.text
 
     perform(steps, source, clock=standing.clock)
+
+
+def test_the_documents_name_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "top.md").read_text()
+
+    for one in (*keys.LOOKING, *keys.WRITING.values()):
+        said = one.says.replace("--replay", "`--replay`").replace("in check", "in `check`")
+        assert said in page or one.shown in {"+", "-", "?", "ctrl+l", "q", "u"} | set("PCQTKRED"), one
+    for one in (*keys.TIME, *keys.GOING, *keys.TABLES):
+        assert all(word in page for word in one.shown.split()), one

@@ -71,8 +71,7 @@ class Jobs(Pane):
         self.held: list[JobRow] = []
         self.total = 0
         self.refusal = ""
-        self.table.marked = set()
-        self.table.cursor = 0
+        self.table.restart()
 
     @property
     def verbs(self) -> frozenset[Verb]:
@@ -159,10 +158,12 @@ class Jobs(Pane):
             self.post_message(self.Asked(self, number))
 
     def _fill(self, shown: Shown) -> None:
+        held, pages = (self.held if self.found is not None else None), self.pages  # these, whatever comes next
+
         def row(index: int) -> JobRow | None:
-            if self.found is not None:
-                return self.held[index]
-            page = self.pages.get(index // PAGE)
+            if held is not None:
+                return held[index]
+            page = pages.get(index // PAGE)
             within = index - (index // PAGE) * PAGE
             return page.rows[within] if page is not None and within < len(page.rows) else None
 

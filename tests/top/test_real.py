@@ -1,0 +1,243 @@
+"""The live view on a real Redis: a million jobs, a user who may not write, what is saved and judged again."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+from doctoring import kiqdoctor
+from screens import perform, screen, until
+from servers import RedisServer
+from textual.pilot import Pilot
+
+from kiqdoctor.cli.living import Live, recorded
+from kiqdoctor.cli.options import Options
+from kiqdoctor.clock import SYSTEM
+from kiqdoctor.connection import resolve_url
+from kiqdoctor.doctor.facts.live import Search
+from kiqdoctor.top.app import Top
+from kiqdoctor.top.panes.jobs import Jobs
+from kiqdoctor.top.panes.queues import Queues
+
+MANY = 1_000_000
+FILL = """
+for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+  local job = '{"class":"Job' .. (i % 7) .. '","args":[' .. i .. '],"jid":"' .. i .. '","queue":"q","retry_count":1}'
+  redis.call('ZADD', KEYS[1], i, job)
+  redis.call('LPUSH', KEYS[2], job)
+end
+"""
+
+
+@contextmanager
+def live(url: str, **options: Any) -> Iterator[Live]:
+    source = Live(Options(live=True, redis=url, select=("RED",), **options), resolve_url(url, {}))
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def watch(source: Live, steps: Any, **options: Any) -> Top:
+    return perform(steps, source, clock=SYSTEM, interval=0.2, **options)
+
+
+def push(redis: "redis_py.Redis", place: str, number: int, **fields: Any) -> bytes:
+    job = {
+        "class": "Pay",
+        "args": [number, "s3cret"],
+        "jid": f"{number:024x}",
+        "queue": "mail",
+        "created_at": time.time(),
+    }
+    raw = json.dumps(job | {"retry": True, "error_class": "Boom", "error_message": f"no {number}"} | fields).encode()
+    redis.zadd(place, {raw: time.time() + number})
+    return raw
+
+
+@pytest.mark.slow
+def test_a_million_jobs_are_paged_and_searched(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    for start in range(1, MANY, 20_000):
+        redis.eval(FILL, 2, "retry", "queue:q", start, start + 19_999)
+    redis.sadd("queues", "q")
+    commands: Any = redis.info("commandstats")
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await until(pilot, lambda: "1,000,000" in screen(app))
+        await pilot.press("5", "G")
+        pane = app.pane
+        assert isinstance(pane, Jobs)
+        await until(pilot, lambda: pane.here is not None and pane.here.jid == str(MANY))
+        await pilot.press("O")
+        await until(pilot, lambda: pane.here is not None and pane.here.jid == str(MANY))
+        await pilot.press("slash", *'"999999"', "enter")
+        await until(pilot, lambda: pane.found is not None and pane.found.done, seconds=60)
+        assert [row.jid for row in pane.held] == ["999999"]
+        await pilot.press("3", "enter", "G")
+        queues = app.pane
+        assert isinstance(queues, Queues)
+        await until(pilot, lambda: queues.jobs.here is not None and queues.jobs.here.jid == str(MANY))
+        await pilot.press("g")
+        await until(pilot, lambda: queues.jobs.here is not None and queues.jobs.here.jid == "1")
+
+    with live(redis_server.url) as source:
+        app = watch(source, steps)
+    after: Any = redis.info("commandstats")
+
+    assert max(look.round_trips for look in app.history.looks) <= 30
+    assert len(app.panes["Retries"].known) < 20_000  # type: ignore[attr-defined]
+    assert not set(after) - set(commands) & {"cmdstat_keys", "cmdstat_smembers", "cmdstat_lrem"}
+
+
+def test_a_search_ends_at_its_limit(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    redis.eval(FILL, 2, "dead", "queue:q", 1, 12_000)
+
+    for place in ("dead", "queue:q"):
+        with live(redis_server.url) as source:
+            *_, last = source.search(place, "Job")
+        assert isinstance(last, Search)
+        assert (len(last.rows), last.done) == (10_000, True)
+
+
+def test_text_with_the_signs_of_patterns_is_found_as_it_is(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    push(redis, "retry", 1, error_message="a[b]*c?")
+    push(redis, "retry", 2, error_message="abc")
+
+    with live(redis_server.url) as source:
+        *_, last = source.search("retry", "a[b]*c?")
+
+    assert isinstance(last, Search)
+    assert [row.jid for row in last.rows] == [f"{1:024x}"]
+
+
+def test_a_user_who_may_not_write_gets_no_keys_that_change_anything(
+    redis: "redis_py.Redis", redis_server: RedisServer
+) -> None:
+    raw = push(redis, "retry", 1)
+    redis.acl_setuser(
+        "watcher", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@read", "+ping", "+info", "+client"]
+    )
+    url = redis_server.url.replace("redis://", "redis://watcher:pw@")
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await until(pilot, lambda: "read-only: the Redis user watcher may not write" in app.where.text)
+        await pilot.press("5")
+        await until(pilot, lambda: "Pay" in screen(app))
+        await pilot.press("D", "y")
+        assert "pw" not in screen(app)
+        await pilot.press("0")
+        await until(pilot, lambda: "slow log" in screen(app) or "SlowLog cannot be shown" in screen(app))
+
+    with live(url) as source:
+        perform(steps, source, clock=SYSTEM, interval=0.2, asked=source.writing)
+    redis.acl_deluser("watcher")
+
+    assert redis.zrange("retry", 0, -1) == [raw]
+
+
+def test_jobs_are_deleted_killed_and_brought_back(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    first, second = push(redis, "retry", 1), push(redis, "retry", 2)
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("5")
+        await until(pilot, lambda: app.pane.id_here and app.writing.actions is not None)
+        await pilot.press("D", "y")
+        await until(pilot, lambda: redis.zcard("retry") == 1)
+        await pilot.press("u")
+        await until(pilot, lambda: redis.zcard("retry") == 2)
+        await until(pilot, lambda: "2 jobs" in app.pane.head.text)
+        await pilot.press("g", "x", "x", "K", "y")
+        await until(pilot, lambda: redis.zcard("dead") == 2)
+        await pilot.press("7")
+        await until(pilot, lambda: "2 jobs" in app.pane.head.text)
+
+    with live(redis_server.url) as source:
+        perform(steps, source, clock=SYSTEM, interval=0.2, asked=source.writing)
+
+    assert set(redis.zrange("dead", 0, -1)) == {first, second}
+
+
+def test_arguments_are_shown_only_where_they_are_asked_for(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    push(redis, "schedule", 1)
+
+    async def masked(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "masked: --show-args" in screen(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "2 arguments, masked" in screen(app))
+        assert "s3cret" not in screen(app)
+
+    async def shown(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "s3cret" in screen(app))
+
+    with live(redis_server.url) as source:
+        watch(source, masked)
+    with live(redis_server.url, show_args=True) as source:
+        watch(source, shown)
+
+
+def test_a_snapshot_is_saved_and_judged_and_played_again(
+    redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path
+) -> None:
+    push(redis, "retry", 1)
+    redis.set("stat:processed", 4_321)
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await until(pilot, lambda: app.diagnosis is not None and "4,321" in screen(app))
+        await pilot.press("s")
+        await until(pilot, lambda: bool(list(tmp_path.glob("kiqdoctor-*.json"))))
+
+    with live(redis_server.url) as source:
+        watch(source, steps, folder=tmp_path)
+    [file] = tmp_path.glob("kiqdoctor-*.json")
+    judged = kiqdoctor("check", "--replay", str(file), "--select", "RED", "--format", "json")
+    (tmp_path / "broken.json").write_text("{")
+
+    async def again(pilot: Pilot[int], app: Top) -> None:
+        assert "4,321" in screen(app)
+        assert "REPLAY 1/1" in screen(app)
+        await pilot.press("8")
+        assert "judged" in screen(app)
+
+    assert file.stat().st_mode & 0o077 == 0
+    assert "s3cret" not in file.read_text()
+    assert judged.outcome("RED001") == "pass"
+    played = recorded(tmp_path, Options(select=("RED",)))
+    assert [text.partition(" is")[0] for text in played.left_out] == ["broken.json"]
+    perform(again, played)
+
+
+def test_what_record_writes_is_played_too(redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path) -> None:
+    redis.sadd("queues", "mail")
+    redis.lpush("queue:mail", "{}")
+    for number in range(2):
+        kiqdoctor("record", str(tmp_path / f"{number}.json"), "--live", "--redis", redis_server.url)
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        assert "REPLAY 1/2" in screen(app)
+        await pilot.press("3")
+        assert "mail" in screen(app)
+        await pilot.press("2")
+        assert "0 processes" in screen(app)
+
+    perform(steps, recorded(tmp_path, Options(live=True)))
+
+
+def test_redis_is_stopped_and_started_under_it() -> None:
+    with RedisServer.start() as server, live(server.url) as source:
+
+        async def steps(pilot: Pilot[int], app: Top) -> None:
+            await until(pilot, lambda: "LIVE" in app.where.text and app.history.looks)
+            server.down()
+            await until(pilot, lambda: "REDIS AWAY" in app.where.text)
+            await pilot.press("5")
+            server.up()
+            await until(pilot, lambda: "LIVE" in app.where.text)
+            await until(pilot, lambda: "0 jobs" in app.pane.head.text)
+
+        watch(source, steps)
