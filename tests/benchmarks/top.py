@@ -95,7 +95,7 @@ def once(client: "redis_py.Redis", number: int) -> None:
     identity, now = f"web-{number}:{number}:{number:012x}", time.time()
     info = {"hostname": f"web-{number}", "pid": number, "started_at": now - 900, "tag": "shop", "concurrency": 10}
     info |= {"queues": ["default"], "labels": [], "identity": identity, "version": "7.3.9"}
-    work = {
+    work: Any = {
         f"t{thread}": json.dumps({"queue": "default", "payload": job(thread), "run_at": now}) for thread in range(5)
     }
     with client.pipeline() as pipe:
