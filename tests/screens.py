@@ -8,6 +8,7 @@ from typing import Any
 
 from healthy import HEALTHY
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from kiqdoctor.actions import Actions, Done, Plan, Reversal
 from kiqdoctor.clock import Clock
@@ -32,9 +33,10 @@ from kiqdoctor.doctor.facts.threads import Frame, Pool, Thread, Threads
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.report import Target as Examinee
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
-from kiqdoctor.top.app import Top, lines_of
+from kiqdoctor.top.app import Top
 from kiqdoctor.top.lines import Bar, Lines
 from kiqdoctor.top.source import Examined, Look, LostError, Target, Writing
+from kiqdoctor.top.table import Table
 
 NOW = 1_800_000_000.0
 TARGET = Target("redis://redis-1:6379/0")
@@ -246,9 +248,9 @@ def perform(
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: app.recorded is not None or app.writing.reason != "not known yet")
+            await until(pilot, lambda: app.recorded is not None or app.changing.writing.reason != "not known yet")
             if source is None or isinstance(source, Scripted):
-                await until(pilot, lambda: bool(app.history.samples))
+                await until(pilot, lambda: bool(app.state.history.samples))
             await steps(pilot, app)
 
     asyncio.run(run())
@@ -272,3 +274,13 @@ def screen(app: Any) -> str:
     body = "\n".join(lines_of(app))
     lines = (app.numbers.text, app.tabs.text, app.pane.head.text, head, body, app.where.text, app.keys.text)
     return "\n".join(lines)
+
+
+def lines_of(app: Top) -> Iterator[str]:
+    """What the tab in front shows, without styles."""
+    for widget in app.pane.query(Lines):
+        if widget.display:
+            yield widget.text
+    for table in app.pane.query(Table):
+        if table.display and isinstance(table.parent, Widget) and table.parent.display:
+            yield table.text

@@ -1,8 +1,11 @@
 """The screen: tabs over one source, refreshed in threads; what goes wrong is shown and nothing ends because of it."""
 
+import asyncio
 import re
+import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -12,40 +15,35 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input
 
-from kiqdoctor.actions import Done, Plan, Verb
+from kiqdoctor.actions import Verb
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.doctor.facts.processes import Process
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import dialogs, frame, keys, paint, words
-from kiqdoctor.top.dialogs import Dialog, Question
-from kiqdoctor.top.doctoring import Diagnosis, follow
-from kiqdoctor.top.history import History, read
-from kiqdoctor.top.lines import Bar, Lines
+from kiqdoctor.top.changing import Changing
+from kiqdoctor.top.dialogs import Dialog
+from kiqdoctor.top.lines import Bar
+from kiqdoctor.top.opening import Opened, opening
 from kiqdoctor.top.panes.busy import Busy
 from kiqdoctor.top.panes.doctor import Doctor
-from kiqdoctor.top.panes.doctor import details as finding_details
 from kiqdoctor.top.panes.jobs import Dead, Jobs, Retries, Scheduled
-from kiqdoctor.top.panes.jobs import details as job_details
 from kiqdoctor.top.panes.metrics import MetricsPane
 from kiqdoctor.top.panes.overview import Overview
-from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.panes.pane import Pane
 from kiqdoctor.top.panes.processes import Processes
-from kiqdoctor.top.panes.processes import details as process_details
 from kiqdoctor.top.panes.queues import Queues
 from kiqdoctor.top.panes.redis import RedisPane
 from kiqdoctor.top.panes.threads import ThreadsPane
 from kiqdoctor.top.source import Examined, Look, LostError, Recorded, Source, Writing
+from kiqdoctor.top.state import State
 from kiqdoctor.top.table import Table
-from kiqdoctor.top.unusual import Durations
 
 Result = TypeVar("Result")
 PANES: Final[tuple[type[Pane], ...]] = (
     *(Overview, Processes, Queues, Busy, Retries, Scheduled, Dead, Doctor, ThreadsPane, RedisPane, MetricsPane),
 )
 
-SHARE: Final = 100  # an examination's own duration times this passes before the next: a hundredth of a core
-MINUTE: Final = 60.0  # seconds
+NOTES: Final = 3  # of new findings at once
 FONTS: Final = re.compile(r"@font-face\s*\{[^}]*\}")
 """A picture must not ask anybody for a font."""
 DARK, LIGHT = "textual-dark", "textual-light"
@@ -88,21 +86,11 @@ class Top(App[int]):
         super().__init__()
         self.source = None if isinstance(source, Recorded) else source
         self.recorded = source if isinstance(source, Recorded) else None
-        self.target = source.target
-        self.interval, self.examine_every, self.folder, self.clock = interval, examine_every, folder, clock
-        self.history = History(thin=self.recorded is None)
-        self.durations = Durations()
-        self.diagnosis: Diagnosis | None = None
-        self.diagnoses: list[Diagnosis] = []
-        self.examined: Examined | None = None
-        self.trouble = ""
-        self.lost_at = 0.0
-        self.last_at = 0.0  # local time of the last look
-        self.at: float | None = None  # the moment that is shown; None: now
-        self.playing = False
-        self.done: list[Done] = []
+        self.interval, self.folder, self.clock = interval, folder, clock
+        self.state = State(source.target, clock, interval=interval, examine_every=examine_every)
+        self.changing = Changing(self)
+        self._ask_writing = writing
         self._looking = self._examining = False
-        self._ask_writing, self.writing = writing, Writing(reason="not known yet")
         self._search: object = None
         self.panes: dict[str, Pane] = {kind.label: kind() for kind in PANES}
         self.numbers, self.where, self.keys = Bar(id="numbers"), Bar(id="where", under="bar"), Bar(id="keys")
@@ -129,13 +117,18 @@ class Top(App[int]):
         self._bind(writing=False)
         self.screen.set_focus(self.pane.focus_on)
         if self.recorded is not None:
-            self.writing = Writing(reason="a recording")
-            self._load(self.recorded)
+            self.changing.writing = Writing(reason="a recording")
+            self.state.load(self.recorded)
+            for text in self.recorded.left_out:
+                self.tell(text, "warning")
+            self.draw()
         else:
             self.background(self._ask_writing, self._may_write)
             self._tick()
-            self.background(self._examine, self._diagnosed)
+            self._examine()
         self.set_interval(self.interval, self._tick)
+        with suppress(RuntimeError, NotImplementedError):  # not the main thread: whoever runs us there ends us too
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
 
     def _bind(self, *, writing: bool) -> None:
         for binding in keys.bindings(writing=writing):
@@ -145,9 +138,16 @@ class Top(App[int]):
         """In a thread; ``take`` hears what came of it, in the screen's own."""
 
         def run() -> None:
-            self.post_message(self.Arrived(take, work()))
+            try:
+                self.post_message(self.Arrived(take, work()))
+            except Exception as error:  # noqa: BLE001 - it is told on the screen, and tried again at the next turn
+                self.post_message(self.Arrived(self._failed, error))
 
         threading.Thread(target=run, daemon=True, name="kiq.top").start()
+
+    def _failed(self, error: Exception) -> None:
+        self._looking = self._examining = False
+        self.tell(f"something under way failed: {type(error).__name__}: {error}", "error")
 
     def on_top_arrived(self, event: Arrived) -> None:
         """What a thread brought."""
@@ -164,14 +164,20 @@ class Top(App[int]):
         """The tab in front."""
         return self.panes[self.label]
 
+    @property
+    def front(self) -> Pane:
+        """The same, or the part of it that lies in front."""
+        return self.pane.front
+
     # Reading
 
     def _tick(self) -> None:
         if self.recorded is not None:
-            if self.playing:
+            if self.state.playing:
                 self.action_scrub(1)
             return
-        self._examine_if_due()
+        if self.state.examination_due():
+            self._examine()
         if self._looking or self.source is None:
             self.draw()  # it takes long: what is shown gets older
             return
@@ -182,112 +188,42 @@ class Top(App[int]):
     def _looked(self, look: Look | LostError) -> None:
         self._looking = False
         if isinstance(look, LostError):
-            self._lost(str(look))
+            self.tell(self.state.lost(str(look)), "error")
         else:
-            self._found(look)
+            self.tell(self.state.found(look), "information")
+            if self.changing.writing.ask_again:
+                self.changing.writing = Writing(reason="asking again")
+                self.background(self._ask_writing, self._may_write)
         self.draw()
 
-    def _found(self, look: Look) -> None:
-        if self.trouble:
-            self.tell(f"Redis is back after {words.age(self.clock.now() - self.lost_at)}", "information")
-        if self.writing.ask_again:
-            self.writing = Writing(reason="asking again")
-            self.background(self._ask_writing, self._may_write)
-        self.trouble, self.last_at = "", self.clock.now()
-        self.history.add(look)
-        workers = read(look.snapshot, Workers)
-        if isinstance(workers, Workers):
-            self.durations.observe(workers)
-
-    def _lost(self, trouble: str) -> None:
-        if not self.trouble:
-            self.lost_at = self.clock.now()
-            self.tell(f"Redis cannot be reached: {trouble}; trying again", "error")
-        self.trouble = trouble
-        self.history.lost(self.now)
-
-    def _load(self, recorded: Recorded) -> None:
-        for look in recorded.looks:
-            self.history.add(look)
-            if look.report is not None:
-                self.diagnosis = follow(self.diagnosis, look.report, look.at)
-            if self.diagnosis is not None:
-                self.diagnoses.append(self.diagnosis)
-        for text in recorded.left_out:
-            self.tell(text, "warning")
-        self.at = self.history.looks[0].at if self.history.looks else 0.0
-        self.draw()
-
-    def _examine_if_due(self) -> None:
-        if self._examining or self.diagnosis is None:
-            return
-        every = max(self.examine_every, SHARE * self.diagnosis.report.duration_s)
-        if self.now - self.diagnosis.at >= every:
-            self.background(self._examine, self._diagnosed)
+    def _examine(self) -> None:
+        source = self.source
+        if not self._examining and source is not None:
             self._examining = True
+            self.background(source.examine, self._examined)
 
-    def _examine(self) -> Examined | None:
-        self._examining = True
-        return self.source.examine() if self.source is not None else None
-
-    def _diagnosed(self, examined: Examined | None) -> None:
+    def _examined(self, examination: Examined) -> None:
         self._examining = False
-        if examined is None:
-            return
-        self.examined = examined
-        self.diagnosis = follow(self.diagnosis, examined.report, self.now)
-        self.diagnoses = [*self.diagnoses[-400:], self.diagnosis]
-        fresh = [
-            one for _, one in self.diagnosis.findings if self.diagnosis.since[one.fingerprint] == self.diagnosis.at
-        ]
-        for one in fresh[:3]:
-            self.tell(f"new: {one.finding.title}", "warning")
+        for title in self.state.examined(examination)[:NOTES]:
+            self.tell(f"new: {title}", "warning")
         self.draw()
 
     def _may_write(self, writing: Writing) -> None:
-        self.writing = writing
-        if writing.actions is not None:
+        self.changing.writing = writing
+        if self.changing.able:
             self._bind(writing=True)
         self.draw()
 
-    @property
-    def now(self) -> float:
-        """Redis' time, as the last look told it."""
-        last = self.history.looks[-1] if self.history.looks else None
-        if last is None or self.recorded is not None:
-            return last.at if last is not None else self.clock.now()
-        return last.at + (self.clock.now() - self.last_at)
-
-    @property
-    def shown(self) -> Shown:
-        """What is shown now, or at the moment that was chosen."""
-        looks = self.history.looks
-        now = self.now if self.at is None else self.at
-        index = len(looks) - 1 if self.at is None else self.history.index_at(self.at)
-        then = [self.diagnosis] if self.at is None else [one for one in self.diagnoses if one.at <= now]
-        return Shown(
-            target=self.target,
-            look=looks[index] if index is not None and looks else None,
-            now=now,
-            local_now=self.clock.now(),
-            interval=self.interval,
-            behind=None if self.at is None else self.now - self.at,
-            trouble=self.trouble,
-            samples=self.history.samples,
-            diagnosis=then[-1] if then else None,
-            durations=self.durations,
-        )
-
     def draw(self) -> None:
         """All that is visible."""
-        shown = self.shown
+        shown, width, able = self.state.shown, self.size.width, self.changing.able
         self.pane.show(shown)
-        self.numbers.set(frame.numbers(shown, self.size.width))
-        self.tabs.set(frame.tabs(self.label, self.size.width))
-        place = (self.history.index_at(self.at) or 0) + 1 if self.at is not None else 0
-        where = frame.where(shown, self.writing.reason, playing=self.playing, place=place, of=len(self.history.looks))
-        self.where.set(where)
-        self.keys.set(frame.keys_of(self.pane.keys, self.size.width, writing=self.writing.actions is not None))
+        self.numbers.set(frame.numbers(shown, width))
+        self.tabs.set(frame.tabs(self.label, width))
+        place, of = (self.state.index or 0) + 1, len(self.state.history.looks)
+        reason = self.changing.writing.reason
+        self.where.set(frame.where(shown, reason, playing=self.state.playing, place=place, of=of))
+        self.keys.set(frame.keys_of(self.pane.keys, width, writing=able))
 
     def on_resize(self) -> None:
         """For the new size."""
@@ -328,43 +264,32 @@ class Top(App[int]):
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Enter, or a click."""
-        pane, shown = self.pane, self.shown
-        jobs = pane.front if isinstance(pane, Queues) else pane
-        if isinstance(pane, Queues) and not isinstance(jobs, Jobs):
-            pane.open(jobs.id_here)
-        elif isinstance(jobs, Jobs) and jobs.here is not None and self.source is not None:
-            row, source, verbs = jobs.here, self.source, jobs.verbs if self.writing.actions else frozenset()
-            self.background(
-                lambda: source.whole(row),
-                lambda whole: self._open(f"{whole.job_class or 'job'}", job_details(whole, shown), whole.jid, verbs),
-            )
-        elif isinstance(pane, Processes) and pane.here is not None:
-            self._open(pane.here.identity, process_details(pane.here, shown), pane.here.identity)
-        elif isinstance(pane, Busy) and pane.here is not None:
-            process = pane.here.process
-            self._open(process.identity, process_details(process, shown), pane.here.job.jid)
-        elif isinstance(pane, Doctor) and pane.here is not None:
-            told = pane.here
-            page = self.source.explain(told.result.check.id) if self.source is not None else told.result.check.page
-            self._open(f"{told.result.check.id} {told.result.check.name}", finding_details(told, page), pane.id_here)
         event.stop()
+        pane = self.pane
+        if isinstance(pane, Queues) and not pane.jobs.display:
+            pane.open(pane.list.id_here)
+            return
+        found = opening(self.front, self.state.shown, self.source)
+        if found is not None:
+            self.background(found, self._open)
 
-    def _open(self, title: str, lines: Any, id_here: str = "", verbs: frozenset[Verb] = frozenset()) -> None:
-        def left(verb: str | None) -> None:
-            if verb:
-                self.action_verb(verb)
+    def _open(self, page: Opened) -> None:
+        verbs = page.verbs if self.changing.able else frozenset()
+        self.push_screen(Dialog(page.title, page.lines, id_here=page.id_here, verbs=verbs), self._left)
 
-        self.push_screen(Dialog(title, lines, id_here=id_here, verbs=verbs), left)
+    def _left(self, verb: str | None) -> None:
+        if verb:
+            self.action_verb(verb)
 
     def action_help(self) -> None:
         """Every key."""
-        why_not = "" if self.writing.actions is not None else self.writing.reason
-        self._open("Keys", dialogs.help_lines(self.label, self.pane.keys, why_not))
+        why_not = "" if self.changing.able else self.changing.writing.reason
+        self._open(Opened("Keys", dialogs.help_lines(self.label, self.pane.keys, why_not)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every key by what it does."""
         del screen
-        changing = (*keys.WRITING.values(), keys.UNDO) if self.writing.actions is not None else ()
+        changing = (*keys.WRITING.values(), keys.UNDO) if self.changing.able else ()
         for key in (*keys.GOING, *keys.LOOKING, *keys.TIME, *changing):
             if key.listed:
                 yield SystemCommand(key.says, f"key {key.shown}", self._run(key.action))
@@ -394,8 +319,7 @@ class Top(App[int]):
 
     @property
     def _searching(self) -> bool:
-        pane = self.pane
-        return isinstance(pane.front if isinstance(pane, Queues) else pane, Jobs)
+        return isinstance(self.front, Jobs)
 
     def _end_filter(self) -> None:
         self.field.remove_class("asked")
@@ -424,46 +348,28 @@ class Top(App[int]):
                     return
                 self.post_message(self.Arrived(pane.hold, found))
 
-        threading.Thread(target=run, daemon=True, name="kiq.top.search").start()
+        self.background(run, lambda _: None)
 
     def on_table_ordered(self, event: Table.Ordered) -> None:
         """Another order of a table that is all there."""
         event.stop()
-        pane = self.pane
-        (pane.front if isinstance(pane, Queues) else pane).again()
+        self.front.again()
 
     # Time
 
     def action_pause(self) -> None:
         """Stand still, or go on."""
-        if self.recorded is not None:
-            self.playing = not self.playing
-        else:
-            self.at = self.now if self.at is None else None
+        self.state.pause()
         self.draw()
 
     def action_scrub(self, step: int) -> None:
-        """To the look before or after the one that is shown; past the last one it is live again."""
-        looks = self.history.looks
-        if not looks:
-            return
-        index = len(looks) - 1 if self.at is None else self.history.index_at(self.at) or 0
-        self._go_to(index + step)
+        """To the look before or after the one that is shown."""
+        self.state.step(step)
+        self.draw()
 
     def action_scrub_minute(self, step: int) -> None:
         """The same by a minute."""
-        if self.history.looks:
-            wanted = (self.now if self.at is None else self.at) + step * MINUTE
-            found = self.history.index_at(wanted) or 0
-            at_end = step > 0 and wanted >= self.history.looks[-1].at
-            self._go_to(len(self.history.looks) if at_end else found)
-
-    def _go_to(self, index: int) -> None:
-        looks = self.history.looks
-        if index >= len(looks):
-            self.at, self.playing = (looks[-1].at, False) if self.recorded is not None else (None, False)
-        else:
-            self.at = looks[max(index, 0)].at
+        self.state.step_minutes(step)
         self.draw()
 
     # Doing
@@ -471,9 +377,8 @@ class Top(App[int]):
     def action_again(self) -> None:
         """Read now."""
         pane = self.pane
-        if isinstance(pane, Doctor) and self.source is not None and not self._examining:
-            self._examining = True
-            self.background(self._examine, self._diagnosed)
+        if isinstance(pane, Doctor):
+            self._examine()
         elif isinstance(pane, ThreadsPane) and pane.process is not None:
             self._dump(pane.process)
         else:
@@ -481,14 +386,7 @@ class Top(App[int]):
 
     def action_threads(self) -> None:
         """What the threads of the process under the cursor do."""
-        pane = self.pane
-        here = (
-            pane.here
-            if isinstance(pane, Processes)
-            else pane.here.process
-            if isinstance(pane, Busy) and pane.here
-            else None
-        )
+        here = self.pane.process_here
         if self.source is None:
             self.tell("a recording has no threads to dump", "warning")
         elif here is None:
@@ -532,7 +430,7 @@ class Top(App[int]):
 
     def action_save(self) -> None:
         """The look that is shown, with the last examination's facts."""
-        look, source, examined = self.shown.look, self.source, self.examined
+        look, source, examined = self.state.shown.look, self.source, self.state.examination
         if look is None or source is None:
             self.tell("there is nothing to save" if source is not None else "this is a recording already", "warning")
             return
@@ -553,32 +451,14 @@ class Top(App[int]):
 
     def action_verb(self, name: str) -> None:
         """Ask, then do."""
-        if self.writing.actions is None:
-            self.tell(f"read-only: {self.writing.reason}", "warning")
-            return
-        try:
-            plan = self.pane.plan(Verb(name))
-        except ValueError as error:
-            self.tell(str(error), "warning")
-            return
-        self.push_screen(Question(plan), lambda said: self._carry_out(plan) if said else None)
+        self.changing.ask(lambda: self.pane.plan(Verb(name)))
 
-    def _carry_out(self, plan: Plan) -> None:
-        actions = self.writing.actions
-        if actions is not None:
-            self.background(lambda: actions.carry_out(plan), self._carried_out)
+    def action_undo(self) -> None:
+        """What was done last."""
+        self.changing.undo()
 
-    def _carried_out(self, done: Done) -> None:
-        if done.reversal is not None:
-            self.done.append(done)
-        undo = "; u undoes it" if done.reversal is not None else ""
-        gone = f", {done.gone} had left before" if done.gone else ""
-        self.tell(f"{done.plan.title}: {done.changed} done{gone}{undo}", "information" if done.changed else "warning")
-        for problem in done.problems[:3]:
-            self.tell(problem, "error")
-        self._forget_marks()
-
-    def _forget_marks(self) -> None:
+    def changed(self) -> None:
+        """Nothing is marked any more, and what was read is old."""
         for pane in self.panes.values():
             for table in pane.query(Table):
                 table.marked = set()
@@ -587,25 +467,10 @@ class Top(App[int]):
                     jobs.read_at.clear()
         self._tick()
 
-    def action_undo(self) -> None:
-        """What was done last."""
-        actions = self.writing.actions
-        if actions is None or not self.done:
-            self.tell("there is nothing to undo", "warning")
-            return
-        done = self.done.pop()
-        self.background(lambda: actions.undo(done), self._undone)
-
-    def _undone(self, done: Done) -> None:
-        gone = f", {done.gone} could not be: they have gone on" if done.gone else ""
-        self.tell(f"undone: {done.changed}{gone}", "information" if done.changed else "warning")
-        for problem in done.problems[:3]:
-            self.tell(problem, "error")
-        self._forget_marks()
-
     def tell(self, text: str, severity: Any) -> None:
-        """A note for some seconds, as plain text."""
-        self.notify(clean(text, LONG), severity=severity, markup=False, timeout=8 if severity == "error" else 4)
+        """A note for some seconds, as plain text; none where there is no text."""
+        if text:
+            self.notify(clean(text, LONG), severity=severity, markup=False, timeout=8 if severity == "error" else 4)
 
 
 def _looked(source: Source, also: frozenset[type]) -> Look | LostError:
@@ -625,13 +490,3 @@ def _attempt(write: Callable[[], Path]) -> Path | OSError:
 def _written(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def lines_of(app: Top) -> Iterator[str]:
-    """What the tab in front shows, without styles."""
-    for widget in app.pane.query(Lines):
-        if widget.display:
-            yield widget.text
-    for table in app.pane.query(Table):
-        if table.display and (table.parent is None or table.parent.display):
-            yield table.text

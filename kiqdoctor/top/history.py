@@ -68,10 +68,6 @@ class History:
         """Redis was away: nothing is known of this moment."""
         self.samples.append(Sample(at))
 
-    def until(self, at: float, seconds: float) -> list[Sample]:
-        """Samples of the ``seconds`` before ``at``."""
-        return [one for one in self.samples if at - seconds <= one.at <= at]
-
     def index_at(self, at: float) -> int | None:
         """The newest look that is not newer than ``at``; None where there is none."""
         found = [index for index, look in enumerate(self.looks) if look.at <= at]

@@ -15,7 +15,7 @@ Piece = tuple[str, str]
 """Style name and text."""
 Line = Sequence[Piece]
 
-STYLES: Final = ("good", "warn", "bad", "worst", "dim", "strong", "accent", "head", "cursor", "marked", "bar", "tab")
+STYLES: Final = ("good", "warn", "bad", "worst", "dim", "strong", "accent", "head", "cursor", "bar", "tab")
 SEVERITIES: Final = {"critical": "worst", "high": "bad", "medium": "warn", "low": "accent", "info": "dim"}
 CSS: Final = """
 .paint--good { color: $text-success; }
@@ -27,7 +27,6 @@ CSS: Final = """
 .paint--accent { color: $text-accent; }
 .paint--head { text-style: bold underline; }
 .paint--cursor { background: $primary-background; text-style: bold; }
-.paint--marked { text-style: bold; }
 .paint--bar { background: $panel; color: $foreground; }
 .paint--tab { color: $foreground; text-style: bold reverse; }
 """

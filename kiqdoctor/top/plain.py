@@ -1,7 +1,6 @@
 """The live view as lines of text: first how everything is, then what changes. No cursor moves, nothing is redrawn."""
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.facts.live import Counters, Depths, Workers
@@ -11,8 +10,8 @@ from kiqdoctor.top import words
 from kiqdoctor.top.doctoring import Diagnosis, follow
 from kiqdoctor.top.history import read
 from kiqdoctor.top.source import Look, LostError, Source
+from kiqdoctor.top.state import SHARE
 
-SHARE: Final = 100  # an examination's own duration times this passes before the next
 Say = Callable[[str], None]
 
 

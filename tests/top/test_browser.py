@@ -17,8 +17,10 @@ import pytest
 import redis as redis_py
 from doctoring import SECRETS
 from servers import RedisServer, eventually, free_port
+from workers import Worker
 
 CHROMIUM = shutil.which("chromium")
+APP = "from kiqdoctor import job\n\n@job\ndef nothing(): pass\n"
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--window-size=1200,800"),
@@ -72,25 +74,29 @@ def test_the_screen_is_drawn_in_a_browser_and_can_change_nothing(
     redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path
 ) -> None:
     redis.zadd("retry", {'{"class":"A","jid":"1","args":[],"queue":"q"}': 1e12})
-    with served(redis_server.url) as address:
-        colours = asyncio.run(visit(f"http://{address}/", tmp_path))
+    with served(redis_server.url) as address, Worker.start(APP, redis_server.url) as worker:
+        rows = asyncio.run(visit(f"http://{address}/", tmp_path, worker))
         eventually(lambda: viewers(redis) == 0, "the screen's end, with its browser")
 
-    assert colours > 20  # a blank page and a splash have fewer
+    assert min(rows) > 20  # a blank page and a splash have fewer
     assert redis.zcard("retry") == 1
 
 
-async def visit(url: str, folder: Path) -> int:
-    """Look at the page, press keys on it, and count the bytes that a row of its picture differs in."""
+async def visit(url: str, folder: Path, worker: Worker) -> list[int]:
+    """Look at the page and press keys on it, before a worker is killed and after; different rows of each picture."""
     async with browser(folder) as page:
         await page.send("Page.navigate", url=url)
         await asyncio.sleep(4)
-        for key in ("5", "D", "y", "2"):
-            await page.send("Input.dispatchKeyEvent", type="keyDown", text=key)
-            await page.send("Input.dispatchKeyEvent", type="keyUp", text=key)
-            await asyncio.sleep(0.7)
-        shot = await page.send("Page.captureScreenshot", format="png")
-        return different(base64.b64decode(shot["data"]))
+        found = []
+        for keys in ("5Dy2", "8"):
+            for key in keys:
+                await page.send("Input.dispatchKeyEvent", type="keyDown", text=key)
+                await page.send("Input.dispatchKeyEvent", type="keyUp", text=key)
+                await asyncio.sleep(0.7)
+            shot = await page.send("Page.captureScreenshot", format="png")
+            found.append(different(base64.b64decode(shot["data"])))
+            worker.kill()
+        return found
 
 
 def different(png: bytes) -> int:

@@ -103,10 +103,10 @@ async def _help(pilot: Pilot[int], app: Top, source: Any) -> None:
 
 @key("r")
 async def _again(pilot: Pilot[int], app: Top, source: Any) -> None:
-    await until(pilot, lambda: app.diagnosis is not None)
+    await until(pilot, lambda: app.state.diagnosis is not None)
     source.reports = [report("RED001", "RED002", "PRO001")]
     await pilot.press("8", "r")
-    await until(pilot, lambda: app.diagnosis is not None and len(app.diagnosis.report.results) == 3)
+    await until(pilot, lambda: app.state.diagnosis is not None and len(app.state.diagnosis.report.results) == 3)
 
 
 @key("t")
@@ -265,7 +265,7 @@ async def _ends(pilot: Pilot[int], app: Top, source: Any) -> None:
 
 @key("enter")
 async def _open(pilot: Pilot[int], app: Top, source: Any) -> None:
-    await until(pilot, lambda: app.diagnosis is not None)
+    await until(pilot, lambda: app.state.diagnosis is not None)
     for tab, said in (("2", "resident memory"), ("4", "in flight: 5 jobs"), ("5", "app/jobs/pay.rb:12")):
         await pilot.press(tab)
         await until(pilot, lambda: app.pane.id_here)
@@ -306,7 +306,7 @@ async def _order(pilot: Pilot[int], app: Top, source: Any) -> None:
 
 def verb(tab: str, pressed: str, wanted: Verb, title: str) -> Case:
     async def case(pilot: Pilot[int], app: Top, source: Any) -> None:
-        actions = app.writing.actions
+        actions = app.changing.writing.actions
         assert isinstance(actions, Willing)
         await pilot.press(tab)
         await until(pilot, lambda: app.pane.id_here)
@@ -333,10 +333,10 @@ CASES["T"] = verb("2", "T", Verb.STOP, "Stop 1 process: web-0:4710:000000000000?
 
 @key("u")
 async def _undo(pilot: Pilot[int], app: Top, source: Any) -> None:
-    actions = app.writing.actions
+    actions = app.changing.writing.actions
     assert isinstance(actions, Willing)
     await pilot.press("3", "P", "y")
-    await until(pilot, lambda: bool(app.done))
+    await until(pilot, lambda: bool(app.changing.done))
     await pilot.press("u")
     await until(pilot, lambda: bool(actions.undone))
     await pilot.press("u")
@@ -478,13 +478,13 @@ def test_findings_that_come_and_heal_are_marked_and_told() -> None:
     standing = Standing()
 
     async def examined(pilot: Pilot[int], app: Top, result: Report) -> None:
-        before = app.diagnosis
+        before = app.state.diagnosis
         source.reports = [result]
         await pilot.press("r")
-        await until(pilot, lambda: app.diagnosis is not before)
+        await until(pilot, lambda: app.state.diagnosis is not before)
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
-        await until(pilot, lambda: app.diagnosis is not None)
+        await until(pilot, lambda: app.state.diagnosis is not None)
         await pilot.press("8")
         standing.now += 5
         await examined(pilot, app, report("RED002", snapshot=SICK))

@@ -65,7 +65,7 @@ def test_redis_going_away_and_coming_back_are_events() -> None:
         source.looks = [look(NOW + 30, processed=130_000)]
         await until(pilot, lambda: "LIVE" in app.where.text and "130,000" in screen(app))
         assert "STALE" not in screen(app)
-        assert any(one.processed is None for one in app.history.samples)
+        assert any(one.processed is None for one in app.state.history.samples)
 
     perform(steps, source, clock=standing.clock)
 

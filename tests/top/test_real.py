@@ -88,7 +88,7 @@ def test_a_million_jobs_are_paged_and_searched(redis: "redis_py.Redis", redis_se
         app = watch(source, steps)
     after: Any = redis.info("commandstats")
 
-    assert max(look.round_trips for look in app.history.looks) <= 30
+    assert max(look.round_trips for look in app.state.history.looks) <= 30
     assert len(app.panes["Retries"].known) < 20_000  # type: ignore[attr-defined]
     assert not set(after) - set(commands) & {"cmdstat_keys", "cmdstat_smembers", "cmdstat_lrem"}
 
@@ -144,7 +144,7 @@ def test_jobs_are_deleted_killed_and_brought_back(redis: "redis_py.Redis", redis
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
         await pilot.press("5")
-        await until(pilot, lambda: app.pane.id_here and app.writing.actions is not None)
+        await until(pilot, lambda: app.pane.id_here and app.changing.writing.actions is not None)
         await pilot.press("D", "y")
         await until(pilot, lambda: redis.zcard("retry") == 1)
         await pilot.press("u")
@@ -188,7 +188,7 @@ def test_a_snapshot_is_saved_and_judged_and_played_again(
     redis.set("stat:processed", 4_321)
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
-        await until(pilot, lambda: app.diagnosis is not None and "4,321" in screen(app))
+        await until(pilot, lambda: app.state.diagnosis is not None and "4,321" in screen(app))
         await pilot.press("s")
         await until(pilot, lambda: bool(list(tmp_path.glob("kiqdoctor-*.json"))))
 
@@ -232,7 +232,7 @@ def test_redis_is_stopped_and_started_under_it() -> None:
     with RedisServer.start() as server, live(server.url) as source:
 
         async def steps(pilot: Pilot[int], app: Top) -> None:
-            await until(pilot, lambda: "LIVE" in app.where.text and app.history.looks)
+            await until(pilot, lambda: "LIVE" in app.where.text and app.state.history.looks)
             server.down()
             await until(pilot, lambda: "REDIS AWAY" in app.where.text)
             await pilot.press("5")

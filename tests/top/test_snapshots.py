@@ -21,13 +21,13 @@ def seen(tab: str, *pressed: str, size: tuple[int, int]) -> str:
     found = []
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
-        await until(pilot, lambda: app.diagnosis is not None)
-        now = app.history.looks.pop()
-        app.history.samples.clear()
+        await until(pilot, lambda: app.state.diagnosis is not None)
+        now = app.state.history.looks.pop()
+        app.state.history.samples.clear()
         for back in range(100, 0, -1):
             past = look(NOW - 3 * back, processed=200_000 - back * back * 9, size=400 + 90 * (back % 37))
-            app.history.add(past)
-        app.history.add(now)
+            app.state.history.add(past)
+        app.state.history.add(now)
         await pilot.press("2", "t")
         await until(pilot, lambda: "kiq.processor 0" in screen(app))
         await pilot.press(TABS[tab])

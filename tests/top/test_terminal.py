@@ -171,6 +171,18 @@ def test_interrupting_it_leaves_the_terminal_as_it_was(
     assert b"\x1b[?1049l" in screen.written
 
 
+def test_terminating_it_leaves_the_terminal_as_it_was(
+    redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with terminal(redis_server.url, tmp_path) as screen:
+        screen.until("Overview")
+        screen.process.terminate()
+        eventually(lambda: screen.read() is not None and screen.process.poll() is not None, "the end")
+
+    assert screen.process.returncode == 0
+    assert b"\x1b[?1049l" in screen.written
+
+
 APP = """
 import time
 from kiqdoctor import job

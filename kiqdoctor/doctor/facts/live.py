@@ -48,6 +48,7 @@ class Workers:
     processes: tuple[Process, ...] = ()
     members: int = 0
     partial: str = ""
+    leader: str = ""  # Enterprise's leader, by its identity
 
     @property
     def busy(self) -> int:

@@ -42,6 +42,7 @@ class Process:
     beat_age_s: float | None = None  # measured against Redis' clock, or ours where TIME is refused
     reliable: bool = False  # it holds a private list: what it ran can be recovered
     rss_kb: int | None = None  # resident memory in KiB; None before 6.1.3
+    deploy: str = ""  # what our runtime says it was deployed as; read by the live view
     rtt_us: int | None = None  # its last round trip to Redis in microseconds; None before 6.2
 
     @property

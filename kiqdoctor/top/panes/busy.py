@@ -82,6 +82,11 @@ class Busy(TablePane):
         )
 
     @property
+    def process_here(self) -> Process | None:
+        """What runs the job."""
+        return self.here.process if self.here is not None else None
+
+    @property
     def id_here(self) -> str:
         """The jid."""
         return self.here.job.jid if self.here is not None else ""

@@ -357,7 +357,7 @@ class QueueJobs(Jobs):
         self.reset()
 
 
-def details(row: JobRow, shown: Shown) -> list[Line]:
+def details(row: JobRow) -> list[Line]:
     """All that is known of a job."""
     args = (
         row.args if row.args is not None else f"{words.plural(row.arity, 'argument')}, masked: --show-args shows them"
@@ -388,5 +388,4 @@ def details(row: JobRow, shown: Shown) -> list[Line]:
             [("strong", "further fields")],
             *([("dim", f"  {key:<20} "), ("", text)] for key, text in row.others),
         ]
-    del shown
     return lines

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from kiqdoctor.actions import Plan, Verb
 from kiqdoctor.doctor.facts.live import Metrics
+from kiqdoctor.doctor.facts.processes import Process
 from kiqdoctor.doctor.snapshot import Absent, Reading, Refused
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
@@ -147,6 +148,16 @@ class Pane(Vertical):
     def id_here(self) -> str:
         """The id under the cursor, for the clipboard."""
         return ""
+
+    @property
+    def process_here(self) -> Process | None:
+        """The process under the cursor, or that runs the job there."""
+        return None
+
+    @property
+    def front(self) -> "Pane":
+        """The pane itself, or the part of it that lies in front."""
+        return self
 
     def _filtered(self) -> Line:
         return [("accent", f"  filter: {clean(self.needle)}")] if self.needle else []

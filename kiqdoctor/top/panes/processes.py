@@ -51,7 +51,8 @@ class Processes(TablePane):
         Column("Beat", 6, lambda one: -(one.beat or 0.0), right=True),
         Column("Started", 8, lambda one: -(one.started_at or 0.0), right=True, rank=1),
         Column("Version", 9, lambda one: one.version, rank=2),
-        Column("Tag", 10, lambda one: one.tag, grow=1, rank=2),
+        Column("Deploy", 9, lambda one: one.deploy, grow=1, rank=2),
+        Column("Tag", 9, lambda one: one.tag, grow=1, rank=2),
         Column("Labels", 12, lambda one: one.labels, grow=1, rank=3),
         Column("Queues", 16, lambda one: one.queues, grow=3, rank=3),
     )
@@ -59,6 +60,7 @@ class Processes(TablePane):
     def draw(self, shown: Shown) -> Line:
         """The table; how many there are of which state."""
         workers = self.fact(shown, Workers)
+        self.leader = workers.leader
         self.fill(workers.processes, shown)
         used = sum(one.rss_kb or 0 for one in workers.processes) * 1024
         share = f" ({workers.busy / workers.threads:.0%})" if workers.threads else ""
@@ -83,7 +85,7 @@ class Processes(TablePane):
         threads = words.NOTHING if item.concurrency is None else str(item.concurrency)
         runtime = "kiq " if item.runtime == OURS else ""
         return (
-            ("", clean(item.identity)),
+            ("", clean(item.identity) + (" (leader)" if item.identity == self.leader else "")),
             ("warn" if full else "", f"{words.count(item.busy)}/{threads}{'!' if full else ''}"),
             ("warn" if said != "running" else "good", said),
             ("", words.size(item.rss_kb * 1024) if item.rss_kb else words.NOTHING),
@@ -91,6 +93,7 @@ class Processes(TablePane):
             ("bad" if late else "", words.age(beat) + ("!" if late else "")),
             ("", words.age(shown.now - item.started_at) if item.started_at else words.NOTHING),
             ("", clean(runtime + item.version) or words.NOTHING),
+            ("", clean(item.deploy) or words.NOTHING),
             ("", clean(item.tag)),
             ("", clean(", ".join(item.labels))),
             ("", clean(", ".join(item.queues or ()))),
@@ -105,6 +108,11 @@ class Processes(TablePane):
             raise ValueError(f"{clean(embedded[0])} is embedded in another program: stop that program instead")
         namespace = self.shown.target.namespace if self.shown else None
         return actions.plan(verb, processes=[one.identity for one in chosen], namespace=namespace)
+
+    @property
+    def process_here(self) -> Process | None:
+        """The row."""
+        return self.here
 
     @property
     def id_here(self) -> str:
@@ -123,6 +131,7 @@ def details(process: Process, shown: Shown) -> list[Line]:
         ("labels", ", ".join(process.labels)),
         ("version", process.version or "before 7.0.2, which did not say"),
         ("runtime", process.runtime or "Sidekiq"),
+        ("deploy", process.deploy),
         ("started", words.moment(process.started_at)),
         ("last beat", words.moment(process.beat)),
         ("busy", f"{words.count(process.busy)} of {words.count(process.concurrency)}"),

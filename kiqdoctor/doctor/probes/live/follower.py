@@ -24,6 +24,7 @@ from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.text import decode
 from kiqdoctor.wire import payload
+from kiqdoctor.wire.heartbeat import RUNTIME
 from kiqdoctor.wire.keys import Keys
 
 EVERY: Final = {Clients: 5.0, SlowLog: 5.0, Metrics: 30.0}  # seconds between two readings of what costs more
@@ -33,6 +34,7 @@ MOST_PAGES: Final = 12  # of a set, in one refresh
 MOST_PROCESSES: Final = 2_000
 MOST_QUEUES: Final = 2_000
 MOST_OLDEST: Final = 200  # queues whose oldest job is looked at, the longest first
+LEADER: Final = "dear-leader"  # Enterprise's, as the open web UI reads it
 SETS: Final = ("schedule", "retry", "dead")
 EVERY_REFRESH: Final = (Server, Counters, Depths, Workers)
 
@@ -59,7 +61,7 @@ class Follower:
         self._put(readings, Server, lambda: self._server(first[0]))
         self._put(readings, Counters, lambda: _counters(first[2], now))
         self._put(readings, Depths, lambda: self._depths(first[3:6], first[6], first[8], now))
-        self._put(readings, Workers, lambda: self._workers(first[7], now))
+        self._put(readings, Workers, lambda: replace(self._workers(first[7], now), leader=word(first[9])))
         server = readings[Server].value
         for kind, read in self._costly(server, now).items():
             if self._due(kind, also):
@@ -78,6 +80,7 @@ class Follower:
                 ("SSCAN", keys.queues, 0, "COUNT", PAGE),
                 ("SSCAN", keys.processes, 0, "COUNT", PAGE),
                 ("SSCAN", keys.paused, 0, "COUNT", PAGE),
+                ("GET", keys.name(LEADER)),
             ]
         )
 
@@ -167,12 +170,19 @@ class Follower:
         alive = [(one, beat) for one, beat in zip(known, beats, strict=True) if isinstance(beat, bytes)]
         changed = [one for one, beat in alive[:MOST_PROCESSES] if self._beats.get(one) != beat]
         read = fleet.with_work(self._redis, self._keys, fleet.records(self._redis, self._keys, changed, now))
-        by_name = {process.identity: process for process in read}
+        by_name = {process.identity: process for process in self._deployed(read)}
         self._processes |= {one: by_name[decode(one)] for one in changed if decode(one) in by_name}
         self._beats = dict(alive)
         self._processes = {one: self._processes[one] for one, _ in alive if one in self._processes}
         partial = "" if complete and len(alive) <= MOST_PROCESSES else f"{len(self._processes)} processes were read"
         return Workers(now, tuple(self._processes[one] for one in sorted(self._processes)), len(raw), partial)
+
+    def _deployed(self, processes: list[Process]) -> list[Process]:
+        """Our runtime says what it was deployed as beside its record."""
+        ours = [one for one in processes if one.runtime == RUNTIME]
+        told = batched(self._redis, [("HGET", self._keys.about(one.identity), "deploy") for one in ours])
+        deploys = {one.identity: word(deploy) for one, deploy in zip(ours, told, strict=True)}
+        return [replace(one, deploy=deploys.get(one.identity, "")) for one in processes]
 
     def _existing(self, identities: list[bytes]) -> list[bytes]:
         """Where ghosts abound, their records are not asked for one by one."""

@@ -126,8 +126,8 @@ def _window(
         first, last = (start, start + count - 1) if backwards else (-start - count, -start - 1)
         found = _must(redis.ask("LRANGE", key, first, last)) if backwards or start < _total(redis, place) else []
         return [(member, None) for member in (found if backwards else reversed(found))]
-    reverse = ("REV",) if backwards else ()
-    flat = _must(redis.ask("ZRANGE", key, start, start + count - 1, *reverse, "WITHSCORES"))
+    command = "ZREVRANGE" if backwards else "ZRANGE"
+    flat = _must(redis.ask(command, key, start, start + count - 1, "WITHSCORES"))
     return [(member, _score(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
 
 

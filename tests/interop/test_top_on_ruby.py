@@ -1,0 +1,62 @@
+"""The live view on the real Ruby Sidekiq: what it runs, what failed and why, and what is done to it from here."""
+
+import pytest
+import redis as redis_py
+from ruby import RubySidekiq, run_ruby
+from screens import perform, screen, until
+from servers import RedisServer, eventually
+from textual.pilot import Pilot
+
+from kiqdoctor.cli.living import Live
+from kiqdoctor.cli.options import Options
+from kiqdoctor.clock import SYSTEM
+from kiqdoctor.connection import resolve_url
+from kiqdoctor.top.app import Top
+
+pytestmark = pytest.mark.ruby
+
+APP = """
+class Nap
+  include Sidekiq::Worker
+  def perform(seconds) = sleep(seconds)
+end
+class Boom
+  include Sidekiq::Worker
+  sidekiq_options backtrace: true
+  def perform(*) = raise(ArgumentError, 'no such order')
+end
+"""
+
+
+@pytest.mark.parametrize("namespace", [None, "shop"])
+def test_a_ruby_fleet_is_watched_and_acted_on(
+    namespace: str | None, redis: "redis_py.Redis", redis_server: RedisServer
+) -> None:
+    spaced = f"{namespace}:" if namespace else ""
+    with RubySidekiq.start(APP, redis_server.url, concurrency=3, namespace=namespace) as worker:
+        run_ruby(APP + "Nap.perform_async(60); Boom.perform_async(7)", redis_server.url, namespace=namespace)
+        eventually(lambda: redis.zcard(f"{spaced}retry") == 1, "the failure", seconds=30)
+        source = Live(
+            Options(live=True, redis=redis_server.url, namespace=namespace), resolve_url(redis_server.url, {})
+        )
+
+        async def steps(pilot: Pilot[int], app: Top) -> None:
+            await pilot.press("2")
+            await until(pilot, lambda: f":{worker.pid}:" in screen(app) and "1/3" in screen(app))
+            await pilot.press("4")
+            await until(pilot, lambda: "Nap" in screen(app) and "none seen to end" in screen(app))
+            await pilot.press("t")
+            await until(pilot, lambda: "No dump" in screen(app) and "TTIN" in screen(app))
+            await pilot.press("5")
+            await until(pilot, lambda: "ArgumentError: no such order" in screen(app))
+            await pilot.press("enter")
+            await until(pilot, lambda: "app.rb:" in screen(app))
+            await pilot.press("escape", "R", "y")
+            eventually(lambda: redis.zcard(f"{spaced}retry") == 1, "it was tried again, and failed again", seconds=30)
+            await pilot.press("2", "Q", "y")
+            await until(pilot, lambda: "quiet" in app.pane.head.text or " quiet " in screen(app), seconds=40)
+
+        try:
+            perform(steps, source, clock=SYSTEM, interval=0.2, asked=source.writing)
+        finally:
+            source.close()
