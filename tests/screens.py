@@ -232,7 +232,7 @@ def perform(
     size: tuple[int, int] = (120, 40),
     actions: Actions | None = None,
     reason: str = "--read-only",
-    interval: float = 0.05,
+    interval: float = 0.1,
     clock: Clock | None = None,
     asked: Callable[[], Writing] | None = None,
     **options: Any,

@@ -123,11 +123,11 @@ def test_hostile_text_reaches_no_terminal(redis: "redis_py.Redis", redis_server:
         screen.until("Overview")
         for key in "234567890m1":
             screen.press(key)
-            screen.read(0.7)
-            screen.press("\r")  # whatever it opens
-            screen.read(0.5)
-            screen.press("y\x1b")
             screen.read(0.4)
+            screen.press("\r")  # whatever it opens
+            screen.read(0.3)
+            screen.press("y\x1b")
+            screen.read(0.2)
         screen.press("/" + "evil" + "\r")
         screen.read(0.5)
         assert screen.process.poll() is None
