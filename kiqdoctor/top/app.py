@@ -134,20 +134,22 @@ class Top(App[int]):
         for binding in keys.bindings(writing=writing):
             self.bind(binding.key, binding.action, description=binding.description, show=False)
 
-    def background(self, work: Callable[[], Result], take: Callable[[Result], None]) -> None:
-        """In a thread; ``take`` hears what came of it, in the screen's own."""
+    def background(
+        self, work: Callable[[], Result], take: Callable[[Result], None], failed: Callable[[], None] = lambda: None
+    ) -> None:
+        """In a thread; ``take`` hears what came of it, in the screen's own, or ``failed`` that nothing did."""
+
+        def lost(error: Exception) -> None:
+            failed()
+            self.tell(f"something under way failed: {type(error).__name__}: {error}", "error")
 
         def run() -> None:
             try:
                 self.post_message(self.Arrived(take, work()))
-            except Exception as error:  # noqa: BLE001 - it is told on the screen, and tried again at the next turn
-                self.post_message(self.Arrived(self._failed, error))
+            except Exception as error:  # noqa: BLE001 - it is told on the screen, which goes on
+                self.post_message(self.Arrived(lost, error))
 
         threading.Thread(target=run, daemon=True, name="kiq.top").start()
-
-    def _failed(self, error: Exception) -> None:
-        self._looking = self._examining = False
-        self.tell(f"something under way failed: {type(error).__name__}: {error}", "error")
 
     def on_top_arrived(self, event: Arrived) -> None:
         """What a thread brought."""
@@ -183,7 +185,7 @@ class Top(App[int]):
             return
         self._looking = True
         source, also = self.source, self.pane.costly
-        self.background(lambda: _looked(source, also), self._looked)
+        self.background(lambda: _looked(source, also), self._looked, self._look_failed)
 
     def _looked(self, look: Look | LostError) -> None:
         self._looking = False
@@ -196,11 +198,18 @@ class Top(App[int]):
                 self.background(self._ask_writing, self._may_write)
         self.draw()
 
+    def _look_failed(self) -> None:
+        self._looking = False
+
     def _examine(self) -> None:
         source = self.source
         if not self._examining and source is not None:
             self._examining = True
-            self.background(source.examine, self._examined)
+            self.state.examining()
+            self.background(source.examine, self._examined, self._examination_failed)
+
+    def _examination_failed(self) -> None:
+        self._examining = False
 
     def _examined(self, examination: Examined) -> None:
         self._examining = False

@@ -30,7 +30,7 @@ class State:
         self.at: float | None = None  # the moment that is shown; None: now
         self.playing = False
         self._diagnoses: list[Diagnosis] = []
-        self._lost_at = self._read_at = 0.0  # local time
+        self._lost_at = self._read_at = self._began_at = 0.0  # local time
 
     def found(self, look: Look) -> str:
         """Another reading; what is to be told of it."""
@@ -71,12 +71,14 @@ class State:
         self.diagnosis = diagnosis
         self._diagnoses = [*self._diagnoses[-MOST:], diagnosis]
 
+    def examining(self) -> None:
+        """An examination begins."""
+        self._began_at = self._clock.now()
+
     def examination_due(self) -> bool:
-        """Whether it is time; not before the first one has ended."""
-        if self.diagnosis is None:
-            return False
-        every = max(self._examine_every, SHARE * self.diagnosis.report.duration_s)
-        return self.now - self.diagnosis.at >= every
+        """Whether it is time for the next, since the last one ended, or failed."""
+        took = self.diagnosis.report.duration_s if self.diagnosis is not None else 0.0
+        return self._clock.now() - self._began_at - took >= max(self._examine_every, SHARE * took)
 
     @property
     def now(self) -> float:

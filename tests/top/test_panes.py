@@ -11,7 +11,7 @@ from kiqdoctor.doctor.facts.queues import JobSet, Queue
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.top import keys
 from kiqdoctor.top.app import Top
-from kiqdoctor.top.source import LostError, Target
+from kiqdoctor.top.source import Examined, LostError, Target
 
 TABS = (*keys.DIGITS, "m")
 
@@ -64,6 +64,30 @@ def test_redis_going_away_and_coming_back_are_events() -> None:
         await until(pilot, lambda: "LIVE" in app.where.text and "130,000" in screen(app))
         assert "STALE" not in screen(app)
         assert any(one.processed is None for one in app.state.history.samples)
+
+    perform(steps, source, clock=standing.clock)
+
+
+def test_an_examination_that_fails_is_tried_again_when_it_is_due() -> None:
+    class Failing(Scripted):
+        failures = 1
+
+        def examine(self) -> Examined:
+            self.failures -= 1
+            if self.failures == 0:
+                raise RuntimeError("\x1b[2J broken")
+            return super().examine()
+
+    standing = Standing()
+    source = Failing()
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await until(pilot, lambda: source.failures == 0)
+        await pilot.press("8")
+        assert "the first examination is under way" in screen(app)
+        standing.now += 20
+        await until(pilot, lambda: app.state.diagnosis is not None)
+        assert "no findings" in screen(app)
 
     perform(steps, source, clock=standing.clock)
 
