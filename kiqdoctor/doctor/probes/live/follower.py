@@ -36,7 +36,6 @@ MOST_QUEUES: Final = 2_000
 MOST_OLDEST: Final = 200  # queues whose oldest job is looked at, the longest first
 LEADER: Final = "dear-leader"  # Enterprise's, as the open web UI reads it
 SETS: Final = ("schedule", "retry", "dead")
-EVERY_REFRESH: Final = (Server, Counters, Depths, Workers)
 
 
 class Follower:
