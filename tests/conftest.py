@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "lab")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
-from servers import RedisServer  # noqa: E402 - the path is made above
+from servers import RedisServer
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from healthy import HEALTHY
 
-from kiqdoctor.doctor import probes
+from kiqdoctor import probes
 from kiqdoctor.doctor.check import Check, Need
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.coverage import Coverage
+from kiqdoctor.doctor.facts.engine import Coverage
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.plan import DECIDED, LIVE_GIVEN
@@ -25,29 +25,16 @@ HEADINGS = (
     "Source",
 )
 CHECKS = load()
-IDS = """
-NAT001 native-inventory
-NSP001 namespace-split
-NSP002 database-or-url-split
-NSP004 foreign-queue-data
-OBS002 audit-blind-spots
-OBS003 stale-suppression
-PKG001 thread-unsafe-package
-PRO001 no-live-worker
-PRO002 ghost-process-entry
-PRO003 leftover-old-worker
-PRO004 hidden-popper
-PRO008 inflight-jobs-of-dead-worker
-RED001 redis-unreachable
-RED002 maxclients-exhausted
-RED003 connection-budget-exceeded
-"""
+IDS = Path(__file__).parent / "checks" / "ids.txt"
 
 every = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 
 
 def test_ids_and_names_are_frozen() -> None:
-    assert [f"{check.id} {check.name}" for check in CHECKS] == IDS.split("\n")[1:-1]
+    frozen = IDS.read_text().splitlines()
+
+    assert frozen == sorted(frozen)
+    assert [f"{check.id} {check.name}" for check in CHECKS] == frozen
 
 
 @every
@@ -97,4 +84,4 @@ def test_somebody_reads_each_fact_that_it_needs(check: Check) -> None:
 
 @every
 def test_it_has_a_test_of_its_own(check: Check) -> None:
-    assert (Path(__file__).parent / "checks" / f"test_{check.judge.__name__}.py").is_file()
+    assert (Path(__file__).parent / "checks" / check.category / f"test_{check.judge.__name__}.py").is_file()

@@ -38,17 +38,8 @@ Sidekiq 7's upgrade notes (numbered databases in place of namespaces); SELECT is
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import (
-    Databases,
-    Evidence,
-    Finding,
-    Installation,
-    Keyspace,
-    Severity,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
 
 REMEDY = "Give clients and workers one URL from one variable, restart the side that was wrong, then move the jobs."
 

@@ -39,7 +39,9 @@ Resque's data_store.rb, Sidekiq's wiki (Problems and Troubleshooting), and runs 
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Foreign, Keyspace, Queue, Queues, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
+from kiqdoctor.doctor.facts.queues import Queue, Queues
 
 RESQUE_KEYS = {"args", "class", "queue"}
 

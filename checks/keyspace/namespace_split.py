@@ -43,19 +43,17 @@ from kiqdoctor.doctor import (
     Absent,
     Evidence,
     Finding,
-    Installation,
-    Keyspace,
     Location,
     Missing,
     NotApplicable,
-    RedisSetting,
-    RedisSettings,
     Refused,
     Severity,
     Unknown,
     Verdict,
     check,
 )
+from kiqdoctor.doctor.facts.keyspace import Installation, Keyspace
+from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 
 REMEDY = "Configure clients and workers from one constant, then move the stranded jobs to the prefix the workers read."
 

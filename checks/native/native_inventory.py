@@ -40,7 +40,8 @@ ELF and the dynamic loader's rules; the wheel format; netCDF4's and PyMuPDF's no
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Extension, Finding, NativeCode, NativePackage, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.native import Extension, NativeCode, NativePackage
 
 UNSAFE_WITHOUT_GIL = {"netcdf4", "pymupdf"}
 SHOWN = 60

@@ -33,7 +33,8 @@ The engine's own record of what was refused.
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Coverage, Evidence, Finding, Severity, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Severity, Verdict, check
+from kiqdoctor.doctor.facts.engine import Coverage
 
 
 @check("OBS002", severity=Severity.INFO)

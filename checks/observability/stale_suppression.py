@@ -37,19 +37,8 @@ The configuration, and what the engine saw of each of its suppressions.
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import (
-    Evidence,
-    Fate,
-    Finding,
-    NotApplicable,
-    Severity,
-    Suppressed,
-    Suppressions,
-    Threshold,
-    Thresholds,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Severity, Verdict, check
+from kiqdoctor.doctor.facts.engine import Fate, Suppressed, Suppressions, Threshold, Thresholds
 
 SOON = Threshold(
     name="soon-days",

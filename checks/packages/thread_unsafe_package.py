@@ -41,25 +41,21 @@ from dataclasses import dataclass
 
 from kiqdoctor.doctor import (
     Absent,
-    Advisories,
-    Advisory,
     Evidence,
     Finding,
     Location,
     Missing,
     NotApplicable,
-    Package,
-    Packages,
     Refused,
     Severity,
-    Source,
     Unknown,
-    Use,
     Verdict,
     check,
     covers,
     judge,
 )
+from kiqdoctor.doctor.facts.code import Source, Use
+from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
 
 NOT_RUN = {"dev", "development", "test", "tests", "lint", "docs"}
 SHOWN = 5

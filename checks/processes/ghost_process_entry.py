@@ -36,17 +36,9 @@ Sidekiq's ProcessSet cleanup and poll interval (lib/sidekiq/scheduled.rb, api.rb
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import (
-    Evidence,
-    Finding,
-    Fleet,
-    Severity,
-    Threshold,
-    Thresholds,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet
 
 MANY = Threshold(
     name="many",

@@ -39,24 +39,12 @@ Sidekiq's issue 3202; a real Sidekiq 6.4.1 shows one blocked connection a thread
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from kiqdoctor.doctor import (
-    Client,
-    Clients,
-    Evidence,
-    Finding,
-    Fleet,
-    Keyspace,
-    LocalProcess,
-    LocalProcesses,
-    Missing,
-    Severity,
-    Threshold,
-    Thresholds,
-    Twice,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.keyspace import Keyspace
+from kiqdoctor.doctor.facts.redis import Client, Clients
 
 POPS = {"brpop", "blpop", "blmove", "brpoplpush", "blmpop"}
 SLACK = Threshold(

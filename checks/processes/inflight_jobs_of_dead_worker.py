@@ -44,21 +44,10 @@ A real Sidekiq 6.4.1 killed with 5 of 20 jobs running lost 5; its record lived 5
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from kiqdoctor.doctor import (
-    Evidence,
-    Finding,
-    Fleet,
-    LocalProcesses,
-    Missing,
-    Process,
-    Recoveries,
-    Severity,
-    Threshold,
-    Thresholds,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet, Process, Recoveries
+from kiqdoctor.doctor.facts.host import LocalProcesses
 
 OLD_BEAT = 5.0  # seconds between beats up to Sidekiq 6, and of our runtime
 NEW_BEAT = 10.0  # from 7.0 on

@@ -43,22 +43,11 @@ from collections.abc import Iterator
 
 from packaging.version import InvalidVersion, Version
 
-from kiqdoctor.doctor import (
-    Evidence,
-    Finding,
-    Fleet,
-    LocalProcess,
-    LocalProcesses,
-    Missing,
-    Process,
-    ServerTime,
-    Severity,
-    Threshold,
-    Thresholds,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.redis import ServerTime
 
 WINDOW = Threshold(
     name="window-s",

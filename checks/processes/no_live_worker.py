@@ -36,22 +36,12 @@ Sidekiq's launcher gives each record 60 seconds (lib/sidekiq/launcher.rb).
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import (
-    Evidence,
-    Finding,
-    Fleet,
-    LocalProcesses,
-    Missing,
-    NotApplicable,
-    Queues,
-    ServerTime,
-    Severity,
-    Threshold,
-    Thresholds,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.queues import Queues
+from kiqdoctor.doctor.facts.redis import ServerTime
 
 BOOTING = Threshold(
     name="booting-s",

@@ -47,26 +47,13 @@ from math import ceil, floor
 
 from packaging.version import InvalidVersion, Version
 
-from kiqdoctor.doctor import (
-    ClientLimit,
-    Deployment,
-    Evidence,
-    Finding,
-    Fleet,
-    Missing,
-    NotApplicable,
-    Packages,
-    Process,
-    RedisSettings,
-    Refused,
-    Server,
-    Severity,
-    Threshold,
-    Thresholds,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.deployment import Deployment
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.facts.redis import ClientLimit, Server
+from kiqdoctor.doctor.facts.settings import RedisSettings
 
 SAFE = Threshold(
     name="safe",

@@ -38,22 +38,9 @@ Redis: networking.c refuses before it reads a command, so `errorstat_*` does not
 from collections import Counter
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import (
-    ClientLimit,
-    Clients,
-    Connection,
-    Evidence,
-    Finding,
-    Missing,
-    Server,
-    Severity,
-    Threshold,
-    Thresholds,
-    Twice,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.redis import ClientLimit, Clients, Connection, Server
 
 NEAR = Threshold(
     name="near",

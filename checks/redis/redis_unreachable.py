@@ -39,19 +39,9 @@ Sidekiq's processor retries each second (lib/sidekiq/processor.rb); INFO persist
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import (
-    Connection,
-    Evidence,
-    Finding,
-    Missing,
-    Server,
-    Severity,
-    Threshold,
-    Thresholds,
-    Unknown,
-    Verdict,
-    check,
-)
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.redis import Connection, Server
 
 SLOW_LOAD = Threshold(
     name="slow-load-s",

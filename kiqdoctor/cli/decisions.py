@@ -9,9 +9,8 @@ from typing import Any, Final
 from kiqdoctor.cli.config import Configuration, instead, shown
 from kiqdoctor.cli.configured import FOLDERS
 from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.facts.engine import Suppressions, Threshold, Thresholds, Turned
 from kiqdoctor.doctor.facts.redis import Connection
-from kiqdoctor.doctor.facts.suppressions import Suppressions
-from kiqdoctor.doctor.facts.thresholds import Threshold, Thresholds, Turned
 from kiqdoctor.doctor.premise import Premise, PremiseError, read
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.suppressions import Suppression

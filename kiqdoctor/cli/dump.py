@@ -94,7 +94,7 @@ def _of_identity(identity: str, settings: "Settings", timeout: float) -> "Dump":
 
 def _of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump | Threads":
     """Through Redis too; where that fails, its stacks from outside."""
-    from kiqdoctor.doctor.probes.procfs.recognise import recognise
+    from kiqdoctor.probes.host.recognise import recognise
 
     folder = PROC / str(pid)
     try:
@@ -123,7 +123,7 @@ def _of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump | Threads":
 
 def _from_outside(pid: int) -> "Threads | Refused":
     from kiqdoctor.doctor.probe import RefusalError
-    from kiqdoctor.doctor.probes.live.stacks import stacks
+    from kiqdoctor.probes.threads.stacks import stacks
 
     try:
         return stacks(pid, proc=PROC)

@@ -24,7 +24,7 @@ from kiqdoctor.connection import (
     UrlError,
     resolve_url,
 )
-from kiqdoctor.doctor import baseline, pack, probes
+from kiqdoctor.doctor import baseline, pack
 from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
@@ -33,11 +33,13 @@ from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.gate import exit_status
 from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
 from kiqdoctor.doctor.probe import Probe
-from kiqdoctor.doctor.probes.door import ClosedDoor, Door
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
 from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
-from kiqdoctor.doctor.tools import Application, Host, Redis, Settings
+from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
+from kiqdoctor.examining import parts
+from kiqdoctor.examining.parts import every_probe
+from kiqdoctor.probes.door import ClosedDoor, Door
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
@@ -46,7 +48,7 @@ CLIENT_NAME = "kiqdoctor"
 def every_check(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
     """All checks, ours and the packs'."""
     try:
-        return pack.load(folders)
+        return parts.every_check(folders)
     except pack.PackError as error:
         raise click.UsageError(str(error)) from None
 
@@ -57,7 +59,7 @@ def planned(options: Options) -> Plan:
     Raises:
         click.UsageError: a selector that fits no check.
     """
-    checks, readers = every_check(options.checks), probes.every()
+    checks, readers = every_check(options.checks), every_probe()
     _, suppressions = decided(options.configuration, checks, readers, options.path)
     for key, selectors in (("select", options.select), ("ignore", options.ignore), ("require", options.require)):
         for selector in selectors:
@@ -140,7 +142,7 @@ def examined(options: Options, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]
 def judged(options: Options, checks: Sequence[Check], snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
     """What these checks make of a snapshot, with the numbers and the suppressions of the configuration."""
     everything = every_check(options.checks)
-    thresholds, suppressions = decided(options.configuration, everything, probes.every(), options.path)
+    thresholds, suppressions = decided(options.configuration, everything, every_probe(), options.path)
     return link(examine(checks, snapshot, clock, thresholds, suppressions))
 
 
@@ -182,6 +184,7 @@ def looked(options: Options, chosen: Plan, clock: Clock) -> Iterator[Examined]:
             tools |= {Redis: nothing_live, Host: nothing_live}
             given[Connection] = nothing_live
         tools[Application] = _application(options)
+        tools[Pack] = Pack(pack.home())
         snapshot = carry_out(chosen, tools, given, options.window_s, clock)
         target = Target(
             redis=address.shown if address else None,
@@ -238,7 +241,7 @@ def replayed(options: Options) -> Examined:
     file = options.replay
     assert file is not None  # noqa: S101 - the caller asked for it
     try:
-        recording = load(file.read_bytes(), [probe.fact for probe in probes.every()])
+        recording = load(file.read_bytes(), [probe.fact for probe in every_probe()])
     except (RecordingError, OSError) as error:
         raise click.UsageError(f"{file}: {error}") from None
     target = Target(recording.target.redis, recording.target.namespace, recording.target.path, str(file))
@@ -251,7 +254,7 @@ def _halved(snapshot: Snapshot, options: Options) -> Snapshot:
     """What ``--static`` or ``--live`` leave of a recording of both."""
     if not (options.static or options.live):
         return snapshot
-    live = {probe.fact: probe.live for probe in probes.every()} | dict.fromkeys(LIVE_GIVEN, True)
+    live = {probe.fact: probe.live for probe in every_probe()} | dict.fromkeys(LIVE_GIVEN, True)
     left_out = Absent(f"the {'live' if options.static else 'static'} half was not selected")
     kept = {
         kind: reading if live.get(kind, True) == options.live else Reading(left_out)

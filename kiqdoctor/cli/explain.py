@@ -13,9 +13,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from kiqdoctor.cli.examination import every_check
-from kiqdoctor.doctor import probes
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.page import Page, page
+from kiqdoctor.examining.parts import every_probe
 from kiqdoctor.text import clean
 
 WIDEST: Final = 100  # columns that prose fills
@@ -37,7 +37,7 @@ def _words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 def command(name: str, form: str, checks: tuple[Path, ...]) -> None:
     """Why a check matters, how it is found, how to fix it, what it reads, its numbers, its source."""
     found = every_check(checks)
-    chosen = page(_chosen(found, name), found, probes.every())
+    chosen = page(_chosen(found, name), found, every_probe())
     if form == "json":
         click.echo(json.dumps(asdict(chosen), indent=2))
     elif form == "markdown":

@@ -15,12 +15,17 @@ from kiqdoctor.cli.configured import settings
 from kiqdoctor.cli.examination import every_check
 from kiqdoctor.cli.output import write
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor import Deployment, Packages, RedisSettings, Threshold, probes
 from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.facts.deployment import Deployment
+from kiqdoctor.doctor.facts.engine import Threshold
+from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.facts.settings import RedisSettings
+from kiqdoctor.doctor.pack import home
 from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
-from kiqdoctor.doctor.tools import Application, Host, Redis, Settings
+from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
+from kiqdoctor.examining.parts import every_probe
 from kiqdoctor.text import clean
 
 WIDTH: Final = 100
@@ -108,8 +113,8 @@ def found(here: Snapshot) -> Iterator[str]:
 
 def _looked(root: Path, clock: Clock) -> Snapshot:
     nothing_live = Absent("only files are looked at")
-    readers = [one for one in probes.every() if not one.live]
-    tools: dict[type, Any] = {Application: Application(root), Settings: Settings()}
+    readers = [one for one in every_probe() if not one.live]
+    tools: dict[type, Any] = {Application: Application(root), Pack: Pack(home()), Settings: Settings()}
     tools |= {Redis: nothing_live, Host: nothing_live}
     return carry_out(plan([], readers, (Packages, Deployment, RedisSettings)), tools, {}, 0.0, clock)
 

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from kiqdoctor.cli.examination import every_check
-from kiqdoctor.doctor import probes
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.plan import plan, sides
 from kiqdoctor.doctor.probe import Probe
+from kiqdoctor.examining.parts import every_probe
 
 
 @click.command("list")
@@ -18,7 +18,7 @@ from kiqdoctor.doctor.probe import Probe
 @click.option("--checks", metavar="DIR", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def command(form: str, checks: tuple[Path, ...]) -> None:
     """Every check: id, name, severity, category, what it needs."""
-    readers = probes.every()
+    readers = every_probe()
     rows = [row(check, readers) for check in every_check(checks)]
     if form == "json":
         click.echo(json.dumps(rows, indent=2))

@@ -17,20 +17,20 @@ from kiqdoctor.cli.examination import every_check, examined, judged, planned, sa
 from kiqdoctor.cli.options import Options
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
-from kiqdoctor.doctor import probes
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.live import Counters, Depths, JobRow, Metrics, Page, Search, SlowLog, Workers
-from kiqdoctor.doctor.facts.processes import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.page import page as page_of
 from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.doctor.probes.door import Door
-from kiqdoctor.doctor.probes.live import jobs
-from kiqdoctor.doctor.probes.live.follower import Follower, settled
 from kiqdoctor.doctor.recording import Recording, RecordingError, load
 from kiqdoctor.doctor.report import Cost, Report
 from kiqdoctor.doctor.report import Target as Examinee
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
+from kiqdoctor.examining.parts import every_probe
+from kiqdoctor.probes.door import Door
+from kiqdoctor.probes.live import jobs
+from kiqdoctor.probes.live.follower import Follower, settled
 from kiqdoctor.text import clean
 from kiqdoctor.top.source import Examined, Look, LostError, Recorded, Target, Writing
 
@@ -165,7 +165,7 @@ class Live:
 
         found = every_check(self._options.checks)
         chosen = next(one for one in found if one.id == check)
-        return plain(page_of(chosen, found, probes.every()), PAGE_WIDTH)
+        return plain(page_of(chosen, found, every_probe()), PAGE_WIDTH)
 
     def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
         """A recording that ``check --replay`` judges as this examination did, with what the view shows beside it."""
@@ -232,7 +232,7 @@ def recorded(place: Path, options: Options, clock: Clock = SYSTEM) -> Recorded:
 def _read(file: Path) -> Recording:
     if file.stat().st_size > LONGEST:
         raise RecordingError(f"it is larger than {LONGEST // 1024 // 1024} MiB")
-    return load(file.read_bytes(), [*(probe.fact for probe in probes.every()), *KINDS])
+    return load(file.read_bytes(), [*(probe.fact for probe in every_probe()), *KINDS])
 
 
 def _completed(recording: Recording) -> Snapshot:

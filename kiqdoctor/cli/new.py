@@ -42,11 +42,11 @@ def check(name: str, number: str | None, category: str, checks: Path, tests: Pat
         "function": slug.replace("-", "_"),
         "slug": slug.replace("_", "-"),
         "id": _number(number, known),
-        "checks": Path(os.path.relpath(checks, tests)).as_posix(),
+        "checks": Path(os.path.relpath(checks, tests / folder)).as_posix(),
     }
     if any(words["slug"] == one.name for one in known):
         raise click.UsageError(f"there is a check called {words['slug']}")
-    test = tests / f"test_{words['function']}.py"
+    test = tests / folder / f"test_{words['function']}.py"
     written = {checks / folder / f"{words['function']}.py": "check.py.txt", test: "test_check.py.txt"}
     for file in written:
         if file.exists():

@@ -9,8 +9,7 @@ import click
 from kiqdoctor.cli.configured import FOLDERS, settings
 from kiqdoctor.cli.decisions import SCOPES, WORDS
 from kiqdoctor.doctor.check import Check
-from kiqdoctor.doctor.facts.suppressions import Suppressions
-from kiqdoctor.doctor.facts.thresholds import Threshold
+from kiqdoctor.doctor.facts.engine import Suppressions, Threshold
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TITLE: Final = "kiqdoctor.toml, and [tool.kiqdoctor] in pyproject.toml"

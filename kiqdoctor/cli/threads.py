@@ -51,7 +51,7 @@ def threads_of(
 
 
 def _from_outside(pid: int, identity: str) -> Threads | Refused:
-    from kiqdoctor.doctor.probes.live.stacks import stacks
+    from kiqdoctor.probes.threads.stacks import stacks
 
     try:
         return stacks(pid, identity, within_s=STACKS)

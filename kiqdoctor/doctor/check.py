@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from kiqdoctor.doctor.facts.thresholds import Threshold
+from kiqdoctor.doctor.facts.engine import Threshold
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.verdict import Severity, Verdict
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiqdoctor.doctor.facts.code import Source, Use
 from kiqdoctor.doctor.facts.packages import Packages
-from kiqdoctor.doctor.facts.source import Source, Use
 
 PATTERNS: Final = frozenset({"import", "call", "shared", "mutated", "keyword", "before_fork", "forks", "setting"})
 _TOKEN: Final = re.compile(

@@ -8,7 +8,6 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.examine import examine
 from kiqdoctor.doctor.pack import load
-from kiqdoctor.doctor.page import Page, page
 from kiqdoctor.doctor.report import Result
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -33,14 +32,3 @@ def diagnose(check: str, snapshot: Snapshot, folders: Sequence[Path] = ()) -> Re
     """
     [result] = examine([_chosen(check, folders)], snapshot, SYSTEM)
     return result
-
-
-def page_of(check: str, folders: Sequence[Path] = ()) -> Page:
-    """The check's own page, which says in ``gaps`` what is missing in it.
-
-    Raises:
-        LookupError: no check has this id or name.
-    """
-    from kiqdoctor.doctor import probes
-
-    return page(_chosen(check, folders), _checks(tuple(folders)), probes.every())

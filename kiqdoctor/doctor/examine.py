@@ -6,9 +6,7 @@ from typing import Any
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.check import Check, Need, Twice
-from kiqdoctor.doctor.facts.coverage import Coverage, Gap
-from kiqdoctor.doctor.facts.suppressions import Suppressions
-from kiqdoctor.doctor.facts.thresholds import Thresholds, Turned
+from kiqdoctor.doctor.facts.engine import Coverage, Gap, Suppressions, Thresholds, Turned
 from kiqdoctor.doctor.judging import called
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import IntEnum
 
-from kiqdoctor.doctor.facts.coverage import Coverage
+from kiqdoctor.doctor.facts.engine import Coverage
 from kiqdoctor.doctor.plan import DECIDED, matches
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.verdict import Severity

@@ -6,7 +6,7 @@ What is broken of another's pack stops nothing: a check that is ``unknown (crash
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -47,12 +47,12 @@ def home() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "checks"
 
 
-def load(extra: Sequence[Path] = ()) -> tuple[Check, ...]:
-    """Every check, ordered by id; what is broken of others is there as a check that cannot be judged."""
-    from kiqdoctor.doctor import probes
-
+def load(extra: Sequence[Path] = (), lost: Iterable[Broken] = ()) -> tuple[Check, ...]:
+    """Every check, ordered by id; what is broken of others (``lost``: more of it) is there as a check that cannot be
+    judged.
+    """
     found: dict[str, Check] = {}
-    broken: list[Broken] = list(probes.broken())
+    broken = list(lost)
     folders: set[Path] = set()
     for pack in _packs(extra, broken):
         if pack.root.resolve() in folders:

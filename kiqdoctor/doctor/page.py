@@ -133,7 +133,7 @@ def page(check: Check, checks: Sequence[Check], probes: Sequence[Probe]) -> Page
         undo=parts.get("Undo", ""),
         unknown=parts.get("Unknown when", ""),
         source=parts.get("Source", ""),
-        fault_test=f"tests/checks/test_{check.judge.__name__}.py",
+        fault_test=f"tests/checks/{check.category}/test_{check.judge.__name__}.py",
         costs=tuple(Cost(one.what, probe.name, one.permission, one.cost) for probe in readers for one in probe.reads),
         given=tuple(need.kind.__name__ for need in check.needs if need.kind not in read),
         thresholds=tuple(_thresholds(check)),

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kiqdoctor.doctor.check import Check
-from kiqdoctor.doctor.facts.coverage import Coverage
+from kiqdoctor.doctor.facts.engine import Coverage, Suppressions, Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
-from kiqdoctor.doctor.facts.suppressions import Suppressions
-from kiqdoctor.doctor.facts.thresholds import Thresholds
 from kiqdoctor.doctor.probe import Probe
 
 LIVE_GIVEN = frozenset({Connection, Coverage})

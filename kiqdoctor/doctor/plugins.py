@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from kiqdoctor.doctor.contain import CrashError, contained
+from kiqdoctor.doctor.plan import DECIDED, LIVE_GIVEN
 from kiqdoctor.doctor.probe import Probe, Read
 from kiqdoctor.doctor.report import Report
 
@@ -57,7 +58,17 @@ def called(entry: EntryPoint) -> str:
 
 
 @cache
-def probes() -> tuple[tuple[Probe, ...], tuple[Broken, ...]]:
+def probes_beside(own: tuple[Probe, ...]) -> tuple[tuple[Probe, ...], tuple[Broken, ...]]:
+    """Our own probes with every sound one of every plug-in, ordered by fact; and what is broken."""
+    taken = {probe.fact.__name__ for probe in own} | {kind.__name__ for kind in LIVE_GIVEN | DECIDED}
+    further, broken = _probes()
+    flaws = [(probe, probe_flaw(probe, taken)) for probe in further]
+    lost = tuple(Broken(probe.read.__module__, flaw) for probe, flaw in flaws if flaw)
+    found = [*own, *(probe for probe, flaw in flaws if not flaw)]
+    return tuple(sorted(found, key=lambda probe: (probe.fact.__name__, probe.name))), (*broken, *lost)
+
+
+def _probes() -> tuple[tuple[Probe, ...], tuple[Broken, ...]]:
     """Every sound probe of every plug-in, and what is broken."""
     found: list[Probe] = []
     broken: list[Broken] = []

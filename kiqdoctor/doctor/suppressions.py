@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from kiqdoctor.doctor.facts.suppressions import Fate, Suppressed, Suppressions
+from kiqdoctor.doctor.facts.engine import Fate, Suppressed, Suppressions
 from kiqdoctor.doctor.premise import Premise, Told
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Snapshot

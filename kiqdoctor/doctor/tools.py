@@ -38,6 +38,13 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Pack:
+    """Where our own checks lie, and beside them the tables that they judge by."""
+
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the command line adds: the plan's client limit, whether job arguments may be kept."""
 

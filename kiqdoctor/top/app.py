@@ -17,7 +17,7 @@ from textual.widgets import ContentSwitcher, Input
 
 from kiqdoctor.actions import Verb
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.processes import Process
+from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import dialogs, frame, keys, paint, words
 from kiqdoctor.top.changing import Changing

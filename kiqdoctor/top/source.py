@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from kiqdoctor.actions import Actions
+from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.facts.live import JobRow, Page, Search
-from kiqdoctor.doctor.facts.processes import Process
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.snapshot import Refused, Snapshot

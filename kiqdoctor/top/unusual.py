@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiqdoctor.doctor.facts.fleet import InFlight
 from kiqdoctor.doctor.facts.live import Metrics, Workers
-from kiqdoctor.doctor.facts.processes import InFlight
 
 KEPT: Final = 50  # durations of a class
 ENOUGH: Final = 5  # durations before anything is said

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as conftest.py does for the tests
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as conftest.py does for the tests
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from benchmarks import measuring
 from benchmarks.contenders import ALL, FLOOR, OURS, PYTHON, SIDEKIQ, Contender

@@ -7,7 +7,7 @@ import pytest
 from examining import CROWDED, Doctor, recorded
 from healthy import HEALTHY
 
-from kiqdoctor.doctor.facts.processes import Fleet
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import Server
 from kiqdoctor.doctor.snapshot import Refused
 

@@ -7,11 +7,11 @@ import click
 import pytest
 from examining import Doctor
 
+from kiqdoctor import probes
 from kiqdoctor.cli import configured
 from kiqdoctor.cli.config import NO_CONFIGURATION, load
 from kiqdoctor.cli.decisions import decided
 from kiqdoctor.cli.examination import every_check, resolved
-from kiqdoctor.doctor import probes
 
 CROWDED = "RED002"  # high; so `fail-on = "critical"` makes the difference
 
@@ -240,7 +240,9 @@ PACK = '''"""Queues are long."""
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Finding, Queues, Severity, Threshold, Thresholds, Verdict, check
+from kiqdoctor.doctor import Finding, Severity, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.queues import Queues
 
 MOST = Threshold("most", 0, "jobs", "A queue with more waits.", "none", per=("queue",))
 

@@ -10,8 +10,8 @@ import pages
 import pytest
 from doctoring import kiqdoctor
 
+from kiqdoctor import probes
 from kiqdoctor.cli.explain import markdown, plain
-from kiqdoctor.doctor import probes
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.page import Page, numbers, page

@@ -42,7 +42,7 @@ def test_the_doctor_knows_it_at_once(written: Path) -> None:
 
 
 def test_the_next_one_gets_the_next_number(written: Path) -> None:
-    words = ("new", "check", "another", "--category", "shop", "--tests", "tests/shop")
+    words = ("new", "check", "another", "--category", "shop")
 
     assert kiqdoctor(*words, cwd=written).status == 0
     assert '@check("OWN002"' in (written / "checks" / "shop" / "another.py").read_text()
@@ -50,12 +50,12 @@ def test_the_next_one_gets_the_next_number(written: Path) -> None:
 
 
 def test_what_is_there_is_never_touched(written: Path) -> None:
-    test = written / "tests" / "checks" / "test_later.py"
+    test = written / "tests" / "checks" / "own" / "test_later.py"
     test.write_text("mine")
 
     found = kiqdoctor("new", "check", "later", cwd=written)
 
-    assert (found.status, found.err) == (2, "kiqdoctor: tests/checks/test_later.py is there already\n")
+    assert (found.status, found.err) == (2, "kiqdoctor: tests/checks/own/test_later.py is there already\n")
     assert test.read_text() == "mine"
     assert not (written / "checks" / "own" / "later.py").exists()
 

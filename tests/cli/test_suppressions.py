@@ -6,7 +6,7 @@ import pytest
 from examining import CROWDED, Doctor
 from healthy import HEALTHY
 
-from kiqdoctor.doctor.facts.processes import Fleet
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.snapshot import Refused
 
 TODAY = datetime.now(UTC).date()

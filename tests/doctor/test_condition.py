@@ -3,9 +3,11 @@
 import pytest
 
 from kiqdoctor.doctor.condition import ConditionError, covers, judge
+from kiqdoctor.doctor.facts.code import Source, Use
 from kiqdoctor.doctor.facts.packages import Package, Packages
-from kiqdoctor.doctor.facts.source import Source, Use
-from kiqdoctor.doctor.probes.packages import advisories
+from kiqdoctor.doctor.pack import home
+from kiqdoctor.doctor.tools import Pack
+from kiqdoctor.probes.packages.packages import advisories
 
 PACKAGES = Packages((Package("ruby", "sidekiq", "7.0.0", "Gemfile.lock"), Package("ruby", "git", "", "Gemfile.lock")))
 SOURCE = Source(
@@ -73,7 +75,7 @@ def test_ranges() -> None:
 
 
 def test_the_table_is_whole_and_every_condition_can_be_read() -> None:
-    rows = advisories.read().all
+    rows = advisories.read(Pack(home())).all
 
     assert {row.id for row in rows} == {f"R{n:02}" for n in range(1, 31)} | {f"P{n:02}" for n in range(1, 78)}
     for row in rows:

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kiqdoctor.doctor.check import Need, check
-from kiqdoctor.doctor.facts.coverage import Coverage
-from kiqdoctor.doctor.facts.suppressions import Suppressions
+from kiqdoctor.doctor.facts.engine import Coverage, Suppressions
 from kiqdoctor.doctor.gate import exit_status
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.verdict import Finding, Severity, Verdict

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from healthy import HEALTHY, WORKER
+from healthy import HEALTHY
+from healthy.fleet import WORKER
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiqdoctor.doctor import premise, probes
-from kiqdoctor.doctor.facts.processes import Fleet
+from kiqdoctor import probes
+from kiqdoctor.doctor import premise
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import Connection, Server
 from kiqdoctor.doctor.premise import PremiseError, read
 from kiqdoctor.doctor.snapshot import Absent, Refused

@@ -7,8 +7,8 @@ from healthy import HEALTHY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiqdoctor import probes
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.doctor import probes
 from kiqdoctor.doctor.examine import examine
 from kiqdoctor.doctor.facts.redis import Server
 from kiqdoctor.doctor.pack import load as every_check

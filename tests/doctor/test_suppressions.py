@@ -7,13 +7,13 @@ from healthy import HEALTHY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiqdoctor import probes
 from kiqdoctor.cli.decisions import end
 from kiqdoctor.clock import Clock
-from kiqdoctor.doctor import probes
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.examine import examine
+from kiqdoctor.doctor.facts.engine import Fate, Suppressions
 from kiqdoctor.doctor.facts.redis import Server
-from kiqdoctor.doctor.facts.suppressions import Fate, Suppressions
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.premise import read
 from kiqdoctor.doctor.report import Outcome, Result

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from healthy import HEALTHY, NOW
+from healthy import HEALTHY
+from healthy.moment import NOW
 from lxml import etree
 from prometheus_client.openmetrics import parser
 
@@ -35,7 +36,8 @@ CHECKS = '''"""A state."""
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Server, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.redis import Server
 
 
 @check("STA000", severity=Severity.HIGH)

@@ -6,8 +6,8 @@ import pytest
 from healthy import HEALTHY
 from screens import BLIND, NOW, SICK, look, process, report
 
+from kiqdoctor.doctor.facts.fleet import InFlight
 from kiqdoctor.doctor.facts.live import ClassMetrics, Depths, Metrics, Workers
-from kiqdoctor.doctor.facts.processes import InFlight
 from kiqdoctor.doctor.facts.queues import Queue
 from kiqdoctor.top import paint, plain, words
 from kiqdoctor.top.chart import bar, chart, spark

@@ -6,7 +6,7 @@ it here (ghosts, samples of payloads) is why the whole is another fact.
 
 from dataclasses import dataclass, field
 
-from kiqdoctor.doctor.facts.processes import Process
+from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
 
 

@@ -4,8 +4,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from kiqdoctor.doctor.facts.fleet import InFlight, Process
 from kiqdoctor.doctor.facts.live import Metrics, Workers
-from kiqdoctor.doctor.facts.processes import InFlight, Process
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece

@@ -9,8 +9,8 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.facts.live import Metrics
-from kiqdoctor.doctor.facts.processes import Process
 from kiqdoctor.doctor.snapshot import Absent, Reading, Refused
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words

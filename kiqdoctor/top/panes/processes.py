@@ -5,8 +5,8 @@ from typing import ClassVar, Final
 
 from kiqdoctor import actions
 from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.doctor.facts.fleet import LIVE_FOR, Process
 from kiqdoctor.doctor.facts.live import Workers
-from kiqdoctor.doctor.facts.processes import LIVE_FOR, Process
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from kiqdoctor.doctor.facts.processes import Process
+from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import LONG, clean

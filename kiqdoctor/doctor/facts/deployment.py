@@ -1,0 +1,38 @@
+"""How the application's own files start workers and web servers, as facts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """One worker command or file (config/sidekiq.yml, a Procfile line): its threads, queues, number of processes."""
+
+    path: str
+    line: int = 1
+    concurrency: int | None = None
+    capsules: tuple[tuple[str, int], ...] = ()
+    queues: tuple[str, ...] = ()
+    processes: int | None = None  # replicas; None = the file does not say
+    language: str = "ruby"
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """One web server's command or file: processes and threads that may push jobs."""
+
+    path: str
+    line: int = 1
+    processes: int | None = None
+    threads: int | None = None
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the application's files say about how many processes run."""
+
+    workers: tuple[WorkerConfig, ...] = ()
+    webs: tuple[WebConfig, ...] = ()
+    surge: bool = False  # old and new run together at a deploy
+    surge_source: str = ""
+    unreadable: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,98 @@
+"""Worker processes: what their heartbeats say, and what this host's /proc says."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """One job that a process said it was running."""
+
+    thread: str
+    queue: str
+    jid: str
+    job_class: str
+    run_at: float | None  # epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One member of ``processes``. ``exists`` False: the member has no hash (a ghost). Times are epoch seconds."""
+
+    identity: str
+    exists: bool = True
+    hostname: str = ""
+    pid: int | None = None
+    tag: str = ""
+    version: str = ""  # info.version, Sidekiq >= 7.0.2; "" where it does not say
+    runtime: str = ""  # info.runtime: names our own runtime
+    started_at: float | None = None
+    beat: float | None = None
+    busy: int | None = None
+    quiet: bool = False
+    concurrency: int | None = None
+    queues: tuple[str, ...] | None = None  # None: it does not say
+    capsules: tuple[tuple[str, int], ...] = ()  # name, concurrency
+    labels: tuple[str, ...] = ()
+    embedded: bool = False
+    ttl_s: int | None = None  # of the hash
+    in_flight_key: str = ""  # which of :work / :workers was found
+    in_flight: tuple[InFlight, ...] = ()
+    in_flight_ttl_s: int | None = None
+    error: str = ""  # why the record could not be read
+    beat_age_s: float | None = None  # measured against Redis' clock, or ours where TIME is refused
+    reliable: bool = False  # it holds a private list: what it ran can be recovered
+    rss_kb: int | None = None  # resident memory in KiB; None before 6.1.3
+    deploy: str = ""  # what our runtime says it was deployed as; read by the live view
+    rtt_us: int | None = None  # its last round trip to Redis in microseconds; None before 6.2
+
+    @property
+    def live(self) -> bool:
+        """Its beat is younger than 60 s, after which Sidekiq itself forgets it."""
+        return self.exists and self.beat_age_s is not None and self.beat_age_s < LIVE_FOR
+
+    @property
+    def subject(self) -> str:
+        """How findings name it."""
+        return f"process:{self.identity}"
+
+
+LIVE_FOR = 60.0  # seconds; Sidekiq's own TTL of the process hash
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Every process that registered. ``members`` counts the set; ``processes`` may be a sample of it."""
+
+    processes: tuple[Process, ...] = ()
+    members: int = 0
+    partial: str = ""  # why not all were read
+    orphaned_work: tuple[Process, ...] = ()  # in-flight hashes whose identity is not in the set
+
+    @property
+    def live(self) -> tuple[Process, ...]:
+        """Those with a fresh beat."""
+        return tuple(process for process in self.processes if process.live)
+
+    @property
+    def ghosts(self) -> tuple[Process, ...]:
+        """Members without a hash."""
+        return tuple(process for process in self.processes if not process.exists)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One dead process of our runtime: when (epoch seconds), whose jobs, who took them, how many, how many buried."""
+
+    at: float | None
+    identity: str
+    by: str
+    jobs: int
+    buried: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recoveries:
+    """Jobs that our runtime took back from the dead: all there ever were, and the last ones, newest first."""
+
+    jobs: int = 0
+    last: tuple[Recovery, ...] = ()

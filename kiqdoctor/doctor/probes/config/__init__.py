@@ -1,1 +1,0 @@
-"""How configuration is read: by parsers, never by patterns over lines."""

@@ -1,1 +1,0 @@
-"""How the application's source is indexed: its jobs, what they reach, and what they use there."""

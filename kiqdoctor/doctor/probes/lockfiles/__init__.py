@@ -1,1 +1,0 @@
-"""How each kind of lock file, and an installed environment, names its packages."""

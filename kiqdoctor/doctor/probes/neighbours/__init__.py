@@ -1,1 +1,0 @@
-"""How the keyspace probe tells owners apart."""

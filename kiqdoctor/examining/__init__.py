@@ -1,0 +1,1 @@
+"""Composes examinations out of plan, probes and checks: the only place where they meet."""

@@ -1,0 +1,1 @@
+"""Reads how the application is started."""

@@ -1,0 +1,42 @@
+"""What our runtime took back from dead processes."""
+
+from typing import Any, Final
+
+from kiqdoctor.doctor.facts.fleet import Recoveries, Recovery
+from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.tools import Redis
+from kiqdoctor.probes.asking import kind, number
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.stamps import plain
+
+MOST: Final = 100  # entries; the runtime keeps no more
+ENTRY_LIMIT: Final = 4_096  # bytes of one entry that anybody honest writes
+
+
+@probe(
+    Read("TYPE, GET kiq:recovered", "+type +get", "O(1)"),
+    Read("LRANGE kiq:recoveries 0 99", "+lrange", "O(100)"),
+    live=True,
+)
+def recoveries(redis: Redis) -> Recoveries:
+    """The counter, and the last of them, newest first."""
+    keys = Keys(redis.namespace)
+    kinds = kind(redis, keys.recovered), kind(redis, keys.recoveries)
+    if not {kinds[0]} <= {"none", "string"} or not {kinds[1]} <= {"none", "list"}:
+        raise RefusalError(f"{keys.recovered} or {keys.recoveries} is not ours: a {kinds[0]} and a {kinds[1]}")
+    if kinds == ("none", "none"):
+        return Recoveries()
+    raws: Any = redis.ask("LRANGE", keys.recoveries, 0, MOST - 1)
+    found = [_read(raw) for raw in raws if len(raw) <= ENTRY_LIMIT]
+    return Recoveries(number(redis.ask("GET", keys.recovered)), tuple(one for one in found if one is not None))
+
+
+def _read(raw: bytes) -> Recovery | None:
+    try:
+        found = codec.decode(raw)
+        return Recovery(
+            plain(found["at"]), str(found["identity"]), str(found["by"]), int(found["jobs"]), int(found["buried"])
+        )
+    except (codec.NotJsonError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,174 @@
+"""This host's worker processes, from /proc alone: nothing is signalled, nothing is attached to."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from kiqdoctor.connection import UrlError, shown_url
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.tools import Host
+from kiqdoctor.probes.host.files import DELETED, link, listed, read, undeleted
+from kiqdoctor.probes.host.recognise import Title, recognise
+from kiqdoctor.probes.host.sockets import connections, own_addresses
+
+_RELEASE: Final = re.compile(r"(?P<app>.*)/releases/(?P<release>[^/]+)(?:/.*)?")
+_REDIS: Final = re.compile(r"(?:KIQDOCTOR_)?REDIS\w*URL|\w+REDIS\w*_URL|REDIS_PROVIDER|\w*REDIS\w*URL\w*")
+MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What every process shows of itself."""
+
+    comm: str
+    state: str
+    ppid: int
+    started_at: float
+
+
+@probe(
+    Read("/proc/*/stat, cmdline", "", "one small read a process"),
+    Read("/proc/PID/status, cwd, exe, maps, cgroup, environ, fd, net/tcp", "same user or root", "workers only"),
+    live=True,
+    deadline_s=20.0,
+)
+def local_processes(host: Host) -> LocalProcesses:
+    """Workers by their titles and commands; what this user may not see is counted, not guessed."""
+    proc = host.proc
+    booted = _booted(proc)
+    if booted is None:
+        raise RefusalError(f"{proc} cannot be read", "a Linux host with /proc mounted")
+    pids = [int(name) for name in listed(proc) if name.isdigit()]
+    stats = {pid: stat for pid in pids if (stat := _stat(proc / str(pid), booted)) is not None}
+    workers, hidden = [], 0
+    for pid, stat in stats.items():
+        folder = proc / str(pid)
+        cmdline = read(folder / "cmdline") or b""
+        title = recognise(folder, cmdline) if cmdline and stat.state != "Z" else None
+        if title is not None:
+            worker = _worker(pid, folder, title, stat, stats)
+            hidden += worker.cwd is None
+            workers.append(worker)
+    return LocalProcesses(
+        hostname=(read(proc / "sys/kernel/hostname") or b"").decode("utf-8", "replace").strip(),
+        all=tuple(workers),
+        hidden=hidden,
+        pid_namespace=link(proc / "self/ns/pid") or "",
+        pids=frozenset(stats),
+        start_times={pid: stat.started_at for pid, stat in stats.items()},
+        addresses=own_addresses(proc),
+    )
+
+
+def _booted(proc: Path) -> int | None:
+    for line in (read(proc / "stat") or b"").splitlines():
+        if line.startswith(b"btime "):
+            return int(line.split()[1])
+    return None
+
+
+def _stat(folder: Path, booted: int) -> Stat | None:
+    raw = (read(folder / "stat") or b"").decode("utf-8", "backslashreplace")
+    head, _, tail = raw.rpartition(")")
+    cells = tail.split()
+    if len(cells) < 20:  # noqa: PLR2004 - the start time is the twentieth after the name
+        return None
+    ticks = os.sysconf("SC_CLK_TCK")
+    return Stat(head.partition("(")[2], cells[0], int(cells[1]), booted + int(cells[19]) / ticks)
+
+
+def _worker(pid: int, folder: Path, title: Title, stat: Stat, stats: dict[int, Stat]) -> LocalProcess:
+    cwd, cwd_deleted = undeleted(link(folder / "cwd"))
+    exe, exe_deleted = undeleted(link(folder / "exe"))
+    release, current = _releases(cwd)
+    sockets, unread = connections(folder)
+    parent = stats.get(stat.ppid)
+    uid, namespace_pids = _status(folder)
+    return LocalProcess(
+        pid=pid,
+        kind=title.kind,
+        title=(read(folder / "cmdline") or b"").replace(b"\0", b" ").decode("utf-8", "backslashreplace").strip()[:300],
+        version=title.version,
+        tag=title.tag,
+        busy=title.busy,
+        concurrency=title.concurrency,
+        stopping=title.stopping,
+        state=stat.state,
+        ppid=stat.ppid,
+        parent=parent.comm if parent else "",
+        parent_start_unix=parent.started_at if parent else None,
+        started_at=stat.started_at,
+        uid=uid,
+        namespace_pids=namespace_pids or (pid,),
+        cwd=cwd,
+        cwd_deleted=cwd_deleted,
+        exe=exe,
+        exe_deleted=exe_deleted,
+        deleted_libraries=_deleted_libraries(folder),
+        release=release,
+        current_release=current,
+        cgroup=_cgroup(folder),
+        redis=_redis(folder),
+        sockets=sockets,
+        unread_bytes=unread,
+    )
+
+
+def _status(folder: Path) -> tuple[int | None, tuple[int, ...]]:
+    lines = dict(
+        line.split(":", 1)
+        for line in (read(folder / "status") or b"").decode("utf-8", "replace").splitlines()
+        if ":" in line
+    )
+    uid = lines.get("Uid", "").split()
+    return (int(uid[0]) if uid else None), tuple(int(word) for word in lines.get("NSpid", "").split())
+
+
+def _releases(cwd: str | None) -> tuple[str, str]:
+    """The release that a working directory lies in, and the one that `current` beside it points to."""
+    match = _RELEASE.fullmatch(cwd or "")
+    if match is None:
+        return "", ""
+    current = Path(match["app"]) / "current"
+    try:
+        target = str(current.resolve(strict=True)) if current.is_symlink() else ""
+    except (OSError, RuntimeError):
+        target = ""
+    return f"{match['app']}/releases/{match['release']}", target
+
+
+def _deleted_libraries(folder: Path) -> tuple[str, ...]:
+    raw = (read(folder / "maps") or b"")[:MAPS_LIMIT].decode("utf-8", "backslashreplace")
+    paths = (line.split(None, 5)[-1] for line in raw.splitlines() if line.endswith(DELETED) and ".so" in line)
+    return tuple(
+        dict.fromkeys(path.removesuffix(DELETED) for path in paths if path.startswith("/") and "memfd" not in path)
+    )
+
+
+def _cgroup(folder: Path) -> str:
+    lines = (read(folder / "cgroup") or b"").decode("utf-8", "replace").splitlines()
+    return max((line.split(":", 2)[-1] for line in lines), key=len, default="")
+
+
+def _redis(folder: Path) -> tuple[str, ...]:
+    """Redis addresses of its environment, users and passwords taken off at once."""
+    pairs = (
+        entry.decode("utf-8", "backslashreplace").partition("=")[::2]
+        for entry in (read(folder / "environ") or b"").split(b"\0")
+        if b"=" in entry
+    )
+    environ = {name: value for name, value in pairs if "REDIS" in name or "://" in value}
+    provider = environ.get("REDIS_PROVIDER", "")
+    wanted = [name for name in environ if _REDIS.fullmatch(name) or name == provider]
+    return tuple(f"{name}={shown}" for name in sorted(wanted) if (shown := _shown(environ[name])))
+
+
+def _shown(url: str) -> str:
+    try:
+        return shown_url(url) if urlsplit(url).scheme in {"redis", "rediss", "unix"} else ""
+    except (UrlError, ValueError):
+        return ""

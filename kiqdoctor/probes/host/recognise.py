@@ -1,0 +1,86 @@
+"""Which processes are workers: by the titles and commands of Sidekiq, Resque and our runtime, never by a mere word."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from kiqdoctor.probes.host.files import listed, read
+
+_SIDEKIQ: Final = re.compile(
+    r"sidekiq (?P<version>\d+\.\d+\S*) ?(?P<tag>.*?)\s*\[(?P<busy>\d+) of (?P<of>\d+) busy\](?P<stopping> stopping)?\s*"
+)
+_RESQUE: Final = re.compile(r"(?:.* )?resque-(?P<version>\d+\.\d+\S*): (?P<tag>.*)")
+_THREADS: Final = frozenset({"heartbeat", "scheduler", "processor"})
+_RUBY: Final = re.compile(r"ruby[\d.]*|puma|rails|unicorn|falcon|passenger.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What a process says of itself."""
+
+    kind: str
+    version: str = ""
+    tag: str = ""
+    busy: int | None = None
+    concurrency: int | None = None
+    stopping: bool = False
+
+
+def recognise(folder: Path, cmdline: bytes) -> Title | None:
+    """The worker in this folder of /proc, or None."""
+    words = [word.decode("utf-8", "backslashreplace") for word in cmdline.rstrip(b"\0 ").split(b"\0")]
+    return _titled(words[0] if words else "") or _started(words) or _embedded(folder, words)
+
+
+def _titled(title: str) -> Title | None:
+    if match := _SIDEKIQ.fullmatch(title):
+        return Title("sidekiq", match["version"], match["tag"], int(match["busy"]), int(match["of"]),
+                     match["stopping"] is not None)  # fmt: skip
+    if match := _RESQUE.fullmatch(title):
+        return Title("resque", match["version"], match["tag"])
+    return None
+
+
+def _started(words: Sequence[str]) -> Title | None:
+    """By its command, before the first title, or where none is ever set."""
+    names = [PurePosixPath(word).name for word in words]
+    program = names[0] if names else ""
+    rest = names[1:] if _is_interpreter(program) else names
+    if program.startswith("python") and words[1:3] == ["-m", "kiqdoctor"]:
+        return _ours(words[3:])
+    if rest and rest[0] == "kiqdoctor":
+        return _ours(rest[1:])
+    if rest[:2] in (["bundle", "exec"], ["bundler", "exec"]):
+        rest = rest[2:]
+    if rest and rest[0] in {"sidekiq", "sidekiqswarm"} and (program in rest[:1] or not program.startswith("python")):
+        return Title("sidekiq")
+    return None
+
+
+def _ours(words: Sequence[str]) -> Title | None:
+    if not words or words[0] != "work":
+        return None
+    for flag, value in pairwise(words):
+        if flag in {"-c", "--concurrency"} and value.isdigit():
+            return Title("kiqdoctor", concurrency=int(value))
+    return Title("kiqdoctor")
+
+
+def _is_interpreter(program: str) -> bool:
+    return program.startswith(("ruby", "python", "jruby", "truffleruby"))
+
+
+def _embedded(folder: Path, words: Sequence[str]) -> Title | None:
+    """A Ruby program with Sidekiq's threads in it."""
+    comm = (read(folder / "comm") or b"").decode("utf-8", "replace").strip()
+    program = PurePosixPath(words[0].split(" ")[0]).name if words and words[0] else comm
+    if not (_RUBY.fullmatch(comm) or _RUBY.fullmatch(program)):
+        return None
+    names = {(read(folder / "task" / task / "comm") or b"").decode("utf-8", "replace").strip()
+             for task in listed(folder / "task")[:500]}  # fmt: skip
+    if names >= _THREADS or any(name.startswith("sidekiq.") for name in names):
+        return Title("sidekiq-embedded")
+    return None

@@ -1,0 +1,1 @@
+"""Reads whose keys lie in a database."""

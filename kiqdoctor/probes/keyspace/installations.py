@@ -1,0 +1,123 @@
+"""Sidekiq-format data by prefix, told from look-alikes by payloads, processes and types."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from kiqdoctor.doctor.facts.fleet import Process
+from kiqdoctor.doctor.facts.keyspace import Installation
+from kiqdoctor.doctor.facts.queues import Sample
+from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.doctor.tools import Redis
+from kiqdoctor.probes.asking import batched, members, number, word
+from kiqdoctor.probes.fleet.fleet import records, sorted_out
+from kiqdoctor.probes.queues.queues import read_queues
+from kiqdoctor.text import decode
+from kiqdoctor.wire.keys import Keys
+
+MOST_PREFIXES: Final = 100
+MOST_QUEUES: Final = 500
+MOST_PROCESSES: Final = 500
+MOST_MEMBERS: Final = 20_000
+RESERVED: Final = ("queues", "processes", "schedule", "retry", "dead", "stat:processed")
+_NAMED: Final = re.compile(
+    r"(?:(?P<prefix>.+):)?(?P<name>queues|processes|schedule|retry|dead|stat:processed)", re.DOTALL
+)
+_QUEUE: Final = re.compile(r"(?:(?P<prefix>.+?):)?queue:(?P<name>.+)", re.DOTALL)
+RESQUE_KEYS: Final = {"args", "class", "queue"}
+
+
+@dataclass
+class Candidate:
+    """A prefix under which something looks like Sidekiq's: the reserved names seen, and the queues' lists."""
+
+    prefix: str
+    names: set[str] = field(default_factory=set)
+    lists: list[str] = field(default_factory=list)
+
+
+def candidates(names: Iterable[bytes]) -> list[Candidate]:
+    """Prefixes by the names of keys alone."""
+    found: dict[str, Candidate] = {}
+    for raw in names:
+        name = decode(raw)
+        if (match := _NAMED.fullmatch(name)) and not _inside_queue(match["prefix"]):
+            _at(found, match["prefix"]).names.add(match["name"])
+        elif match := _QUEUE.fullmatch(name):
+            _at(found, match["prefix"]).lists.append(match["name"])
+    return [found[prefix] for prefix in sorted(found)][:MOST_PREFIXES]
+
+
+def _inside_queue(prefix: str | None) -> bool:
+    """A queue may be called ``x:queues``: its list's key is no mark of a namespace."""
+    return prefix is not None and (prefix == "queue" or prefix.startswith("queue:"))
+
+
+def _at(found: dict[str, Candidate], prefix: str | None) -> Candidate:
+    return found.setdefault(prefix or "", Candidate(prefix or ""))
+
+
+def installations(redis: Redis, names: Iterable[bytes], now: float, database: int) -> tuple[Installation, ...]:
+    """Every prefix that holds Sidekiq's data."""
+    read = (_read(redis, candidate, now, database) for candidate in candidates(names))
+    return tuple(one for one in read if one is not None)
+
+
+def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Installation | None:
+    keys = Keys(candidate.prefix)
+    kinds = dict(zip(RESERVED, map(word, batched(redis, [("TYPE", keys.name(one)) for one in RESERVED])), strict=True))
+    registered = _members(redis, keys.queues, MOST_QUEUES) if kinds["queues"] == "set" else []
+    known = list(dict.fromkeys([*registered, *candidate.lists]))[:MOST_QUEUES]
+    queues, _ = read_queues(redis, keys, [name for name in known if "|" not in name])
+    samples = [sample for queue in queues for sample in queue.sample]
+    processes = _processes(redis, keys, now) if kinds["processes"] == "set" else []
+    if not _is_sidekiq(kinds, samples, processes):
+        return None
+    sizes = batched(redis, [("ZCARD", keys.schedule), ("ZCARD", keys.retry), ("SCARD", keys.processes)])
+    live = [one for one in processes if one.live]
+    lengths = sorted(((queue.name, queue.size) for queue in queues), key=lambda one: (-one[1], one[0]))
+    return Installation(
+        prefix=candidate.prefix,
+        database=database,
+        queues=tuple(lengths),
+        waiting=sum(size for _, size in lengths),
+        processes=number(sizes[2]),
+        live=len(live),
+        scheduled=number(sizes[0]),
+        retries=number(sizes[1]),
+        job_classes=tuple(dict.fromkeys(one.job_class for one in samples if one.job_class))[:20],
+        process_queues=tuple(dict.fromkeys(name for one in live for name in one.queues or ())),
+        threads=sum(one.concurrency or 0 for one in live if not one.quiet),
+        identities=tuple(one.identity for one in live),
+        processed=kinds["stat:processed"] == "string",
+    )
+
+
+def _is_sidekiq(kinds: dict[str, str], samples: Sequence[Sample], processes: Sequence[Process]) -> bool:
+    """A payload with a jid, a registered process, or the sets and counters of an idle one; never the names alone."""
+    if any("jid" in one.keys for one in samples) or processes:
+        return True
+    if any(resque_shaped(one) for one in samples):
+        return False
+    sets = [name for name in ("schedule", "retry", "dead") if kinds[name] == "zset"]
+    return kinds["queues"] == "set" and (kinds["stat:processed"] == "string" or bool(sets))
+
+
+def resque_shaped(sample: Sample) -> bool:
+    """Class and args, perhaps queue, and nothing else."""
+    return {"args", "class"} <= set(sample.keys) <= RESQUE_KEYS
+
+
+def _members(redis: Redis, key: str, limit: int) -> list[str]:
+    try:
+        return [decode(one) for one in sorted(members(redis, key, limit)[0])]
+    except RefusalError:
+        return []
+
+
+def _processes(redis: Redis, keys: Keys, now: float) -> list[Process]:
+    raw = [one.encode("utf-8", "surrogateescape") for one in _members(redis, keys.processes, MOST_MEMBERS)]
+    existing, ghosts = sorted_out(redis, keys, raw)
+    alive = records(redis, keys, existing[:MOST_PROCESSES], now)
+    return [*alive, *(Process(decode(one), exists=False) for one in ghosts)]

@@ -1,0 +1,88 @@
+"""Whose keys lie in a database: Sidekiq's by prefix, and other queue systems'."""
+
+import time
+from typing import Final
+
+from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
+from kiqdoctor.doctor.facts.redis import Clients, Server, ServerTime
+from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.snapshot import Absent, Refused
+from kiqdoctor.doctor.tools import Redis
+from kiqdoctor.probes.asking import PAGE
+from kiqdoctor.probes.keyspace.foreign import strangers
+from kiqdoctor.probes.keyspace.installations import installations
+
+MOST_KEYS: Final = 200_000  # names in one scan
+MOST_SECONDS: Final = 2.0  # of scanning one database
+MOST_DATABASES: Final = 64
+
+_READS: Final = (
+    Read("SCAN", "+scan", "O(keys), COUNT 1000, up to 200,000 keys or 2 s"),
+    Read("DBSIZE", "+dbsize", "O(1)"),
+    Read("TYPE, LLEN, SCARD, ZCARD, HLEN of marks", "+type +llen +scard +zcard +hlen", "O(1) each"),
+    Read("SSCAN, LINDEX, HMGET, PTTL, MEMORY USAGE", "+sscan +lindex +hmget +pttl +memory|usage", "a few a prefix"),
+    Read("HGETALL, ZRANGE, GET of liveness marks", "+hgetall +zrange +get", "small"),
+)
+
+
+@probe(*_READS, live=True, deadline_s=20.0)
+def keyspace(redis: Redis, clients: Clients | Refused | Absent, clock: ServerTime | Refused | Absent) -> Keyspace:
+    """The examined database: every prefix that holds Sidekiq's data, and every other owner told by two marks."""
+    now = _now(clock)
+    names, complete = _names(redis)
+    total = redis.ask("DBSIZE")
+    found = installations(redis, names, now, redis.database)
+    foreign = strangers(redis, names, clients if isinstance(clients, Clients) else None, now, redis.database)
+    return Keyspace(found, foreign, len(names), total, complete, redis.database)
+
+
+@probe(
+    Read("INFO", "+info", "shared with Server"),
+    Read("SELECT", "+select", "O(1), only databases that hold keys"),
+    *_READS,
+    live=True,
+    deadline_s=60.0,
+)
+def databases(redis: Redis, server: Server, clock: ServerTime | Refused | Absent) -> Databases:
+    """Sidekiq's data in the other databases that hold keys."""
+    others = sorted(number for number, keys in server.keyspace.items() if number != redis.database and keys)
+    found: list[Installation] = []
+    skipped: list[tuple[int, str]] = [(number, "too many databases") for number in others[MOST_DATABASES:]]
+    for number in others[:MOST_DATABASES]:
+        refusal = _elsewhere(redis, number, _now(clock), found)
+        if refusal:
+            skipped.append((number, refusal))
+    return Databases(tuple(found), tuple(skipped))
+
+
+def _elsewhere(redis: Redis, number: int, now: float, found: list[Installation]) -> str:
+    """Look at another database and come back; why it could not be looked at, or ""."""
+    [reply] = redis.ask_all([("SELECT", number)])
+    if isinstance(reply, Refused):
+        return f"{reply.reason} (to settle it: {reply.unlock})" if reply.unlock else reply.reason
+    try:
+        names, complete = _names(redis)
+        found += installations(redis, names, now, number)
+    except RefusalError as error:
+        return error.refused.reason
+    finally:
+        redis.ask("SELECT", redis.database)
+    return "" if complete else f"only {len(names)} of its keys were looked at"
+
+
+def _names(redis: Redis) -> tuple[list[bytes], bool]:
+    """Key names, and whether these are all."""
+    seen: dict[bytes, None] = {}
+    cursor: bytes | int = 0
+    deadline = time.monotonic() + MOST_SECONDS
+    while True:
+        cursor, page = redis.ask("SCAN", cursor, "COUNT", PAGE)
+        seen.update(dict.fromkeys(page))
+        if cursor in {b"0", 0}:
+            return list(seen), True
+        if len(seen) > MOST_KEYS or time.monotonic() > deadline:
+            return list(seen), False
+
+
+def _now(clock: ServerTime | Refused | Absent) -> float:
+    return clock.now if isinstance(clock, ServerTime) else time.time()

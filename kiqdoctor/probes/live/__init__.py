@@ -1,0 +1,1 @@
+"""Reads again and again what moves, for the live view."""

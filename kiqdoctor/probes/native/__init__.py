@@ -1,0 +1,1 @@
+"""Reads compiled extensions."""

@@ -1,0 +1,1 @@
+"""Reads which packages the application locks."""

@@ -1,0 +1,1 @@
+"""Reads queues and sorted sets."""

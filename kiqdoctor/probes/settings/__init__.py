@@ -1,0 +1,1 @@
+"""Reads which Redis the application names."""

@@ -1,0 +1,183 @@
+"""Which Redis the Ruby side uses, by role: ``Sidekiq.configure_server`` and ``configure_client``."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kiqdoctor.doctor.facts.settings import RedisSetting
+from kiqdoctor.probes.settings.values import Options, Scope, options, shown
+from kiqdoctor.probes.tree.files import block, body, call, content, files, named, parse, string, text, walk
+
+ROLES = {"configure_server": "server", "configure_client": "client"}
+BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One assignment, and the branch of a condition that it stands in (0: none)."""
+
+    setting: RedisSetting
+    branch: int
+
+
+def settings(root: Path) -> tuple[list[RedisSetting], list[tuple[str, str]]]:
+    """Every place that tells a role its Redis, and the files that could not be read."""
+    trees, unreadable = _trees(root)
+    shared = Scope(_constants(trees.values()), _methods(trees.values()), environ=env_file(root))
+    found: list[RedisSetting] = []
+    for path, tree in trees.items():
+        scope = Scope(shared.constants, shared.methods, shared.environ, {})
+        found += _chosen(list(_in_file(tree, scope, path)))
+    return found, unreadable
+
+
+def _trees(root: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Syntax trees of the files that speak of Sidekiq, and of those that may hold what they name."""
+    trees: dict[str, Any] = {}
+    unreadable: list[tuple[str, str]] = []
+    for file in files(root, ".rb", ".ru", "Rakefile"):
+        path = str(file.relative_to(root))
+        if path.startswith(("spec/", "test/", "features/")):
+            continue
+        try:
+            source = content(file)
+        except OSError as error:
+            unreadable.append((path, str(error)))
+            continue
+        if b"Sidekiq" in source or b"REDIS" in source.upper():
+            trees[path] = parse(source)
+    return trees, [one for one in unreadable if "sidekiq" in one[0].lower()]
+
+
+def _constants(trees: Iterable[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for tree in trees:
+        for node in walk(tree):
+            if node.type == "assignment":
+                left = node.child_by_field_name("left")
+                if left is not None and left.type == "constant":
+                    found[text(left)] = node.child_by_field_name("right")
+    return found
+
+
+def _methods(trees: Iterable[Any]) -> dict[str, Any]:
+    return {
+        text(node.child_by_field_name("name")): node
+        for tree in trees
+        for node in walk(tree)
+        if node.type in {"method", "singleton_method"}
+    }
+
+
+def _in_file(tree: Any, scope: Scope, path: str) -> Iterator[Found]:
+    """In the order of the source, so that a hash that is changed between two blocks is another hash."""
+    for node in walk(tree):
+        if node.type == "assignment":
+            _assign(node, scope)
+        receiver, method, _ = call(node)
+        if receiver in {"Sidekiq", "::Sidekiq"} and method in ROLES and block(node) is not None:
+            yield from _in_block(node, scope, path, ROLES[method])
+        elif node.type == "assignment" and text(node.child_by_field_name("left")) == "Sidekiq.redis":
+            for role in ("server", "client"):
+                yield _found(node, scope, path, role)
+
+
+def _assign(node: Any, scope: Scope) -> None:
+    left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+    if left is None or right is None:
+        return
+    if left.type == "identifier":
+        scope.variables[text(left)] = options(right, scope) if right.type == "hash" else right
+    elif left.type == "element_reference" and len(named(left)) > 1:
+        name, key = text(named(left)[0]), string(named(left)[1])
+        known = scope.variables.get(name)
+        if isinstance(known, dict) and key:
+            from kiqdoctor.probes.settings.values import value
+
+            scope.variables[name] = {**known, key: value(right, scope)}
+
+
+def _in_block(node: Any, scope: Scope, path: str, role: str) -> Iterator[Found]:
+    parameter = next((text(one) for one in named(block(node).child_by_field_name("parameters"))), "")
+    for statement in body(block(node)):
+        for inner in walk(statement):
+            if inner.type == "assignment":
+                left = inner.child_by_field_name("left")
+                if text(left) == f"{parameter}.redis":
+                    yield _found(inner, scope, path, role)
+                elif left is not None and left.type == "identifier":
+                    _assign(inner, scope)
+
+
+def _found(node: Any, scope: Scope, path: str, role: str) -> Found:
+    given = options(node.child_by_field_name("right"), scope)
+    row, column = node.start_point
+    branch, up = 0, node.parent
+    while up is not None:
+        if up.type in BRANCHES:
+            branch = up.id
+            break
+        up = up.parent
+    return Found(_setting(given, role, path, row + 1, column + 1), branch)
+
+
+def _setting(given: Options, role: str, path: str, line: int, column: int) -> RedisSetting:
+    url, database = _split(given)
+    size = given.get("size") or given.get("pool_size")
+    return RedisSetting(
+        role=role,
+        path=path,
+        line=line,
+        column=column,
+        url=url,
+        database=database,
+        namespace=given.get("namespace") or None,
+        pool_size=int(size) if size and size.isdigit() else None,
+        unresolved=given.get("?") or "",
+    )
+
+
+def _split(given: Options) -> tuple[str | None, str | None]:
+    """URL and database, whichever way they are given; database 0 is what nobody says."""
+    url, database = given.get("url"), given.get("db") or given.get("database")
+    if url is None and given.get("host"):
+        url = f"redis://{given['host']}:{given.get('port') or 6379}"
+    if url and "://" in url and "#{" not in url:
+        url = shown(url)
+        head, _, tail = url.rpartition("/")
+        if tail.isdigit() and head.count("/") >= 2:  # noqa: PLR2004 - the scheme's own two
+            url, database = head, database or tail
+        url = url.rstrip("/")
+    return url, database if database not in {"0", None} else None
+
+
+def _chosen(found: list[Found]) -> list[RedisSetting]:
+    """Settings in branches of a condition belong together by branch: the first branch, or one that differs."""
+    outside = [one.setting for one in found if not one.branch]
+    branches: dict[int, list[RedisSetting]] = {}
+    for one in found:
+        if one.branch:
+            branches.setdefault(one.branch, []).append(one.setting)
+    groups = [outside + group for group in branches.values()] or [outside]
+    return next((group for group in groups if _differs(group)), groups[0])
+
+
+def _differs(group: list[RedisSetting]) -> bool:
+    seen = {(one.url, one.database, one.namespace) for one in group}
+    return len({one.role for one in group}) > 1 and len(seen) > 1
+
+
+def env_file(root: Path) -> Mapping[str, str]:
+    """Variables of .env files; a variable that two of them set differently is left open."""
+    found: dict[str, str] = {}
+    for name in (".env", ".env.production", ".env.local"):
+        try:
+            lines = content(root / name).decode("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        pairs = (
+            line.removeprefix("export ").partition("=") for line in lines if "=" in line and not line.startswith("#")
+        )
+        found |= {key.strip(): setting.strip().strip("'\"") for key, _, setting in pairs}
+    return found

@@ -1,0 +1,155 @@
+"""Ruby expressions as canonical texts: equal texts are equal values, whatever way they were written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from kiqdoctor.probes.tree.files import block, body, call, named, string, text, walk
+
+DEEP = 20  # names that lead to names
+
+
+@dataclass
+class Scope:
+    """What names stand for: local variables of a file, constants and methods of the application, its env files."""
+
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    variables: dict[str, dict[str, str | None] | Any] = field(default_factory=dict)
+
+
+Options = dict[str, str | None]
+"""A hash's keys with canonical values; "?" holds what could not be followed."""
+
+
+def options(node: Any, scope: Scope, depth: int = 0) -> Options:
+    """The options that an expression for ``config.redis=`` amounts to."""
+    if node is None or depth > DEEP:
+        return {"?": "an expression that leads to itself"}
+    if node.type in {"hash", "argument_list"}:
+        return _hash(node, scope, depth)
+    if node.type == "parenthesized_statements":
+        return options((named(node) or [None])[-1], scope, depth + 1)
+    if node.type in {"identifier", "constant", "scope_resolution"}:
+        return _name(text(node), scope, depth)
+    if node.type == "call":
+        return _call(node, scope, depth)
+    return {"?": f"`{text(node)[:60]}` cannot be followed"}
+
+
+def _hash(node: Any, scope: Scope, depth: int) -> Options:
+    found: Options = {}
+    for child in named(node):
+        if child.type == "pair":
+            key = string(child.child_by_field_name("key"))
+            found[key or "?"] = value(child.child_by_field_name("value"), scope)
+        elif child.type == "hash_splat_argument":
+            found |= options((named(child) or [None])[0], scope, depth + 1)
+    return found
+
+
+def _name(name: str, scope: Scope, depth: int) -> Options:
+    known = scope.variables.get(name)
+    if isinstance(known, dict):
+        return dict(known)
+    node = known if known is not None else scope.constants.get(name.rpartition("::")[2])
+    if node is not None:
+        return options(node, scope, depth + 1)
+    if name in scope.methods:
+        return options((body(scope.methods[name]) or [None])[-1], scope, depth + 1)
+    return {"url": f"name {name}"}
+
+
+def _call(node: Any, scope: Scope, depth: int) -> Options:
+    receiver, method, arguments = call(node)
+    if method in {"merge", "merge!", "deep_merge"}:
+        found = options(node.child_by_field_name("receiver"), scope, depth + 1)
+        for argument in _hashes(arguments):
+            found |= options(argument, scope, depth + 1)
+        return found
+    if method in {"freeze", "dup", "to_h", "compact", "symbolize_keys", "deep_symbolize_keys"}:
+        return options(node.child_by_field_name("receiver"), scope, depth + 1)
+    if not receiver and method in scope.methods and not arguments:
+        return options((body(scope.methods[method]) or [None])[-1], scope, depth + 1)
+    if method == "new" and receiver.lstrip(":") in {"ConnectionPool", "Redis", "Redis::Namespace", "RedisClient"}:
+        return _built(node, scope)
+    return (
+        {"url": f"expression {' '.join(text(node).split())}"} if not block(node) else {"?": "a block that is computed"}
+    )
+
+
+def _hashes(arguments: list[Any]) -> list[Any]:
+    """Keyword arguments as one hash each, beside hashes that are given as such."""
+    return [one.parent if one.type == "pair" else one for one in arguments]
+
+
+def _built(node: Any, scope: Scope) -> Options:
+    """A pool, a client or a namespaced client, however they are nested."""
+    found: Options = {}
+    for inner in walk(node):
+        receiver, method, arguments = call(inner)
+        name = receiver.lstrip(":")
+        if method == "new" and name in {"ConnectionPool", "Redis", "Redis::Namespace", "RedisClient"}:
+            for argument in arguments:
+                if argument.type == "pair":
+                    key = string(argument.child_by_field_name("key"))
+                    if key not in {"redis", None}:
+                        found[key or "?"] = value(argument.child_by_field_name("value"), scope)
+                elif (
+                    argument.type in {"identifier", "constant", "hash_splat_argument", "hash"}
+                    and name != "Redis::Namespace"
+                ):
+                    target = named(argument)[0] if argument.type == "hash_splat_argument" else argument
+                    found |= options(target, scope, 1)
+            if name == "Redis::Namespace" and arguments:
+                found["namespace"] = value(arguments[0], scope)
+    return found
+
+
+def value(node: Any, scope: Scope, depth: int = 0) -> str | None:
+    """A canonical text: a literal, ``ENV[NAME]``, or the expression itself; None for nil."""
+    if node is None or node.type in {"nil", "false"}:
+        return None
+    if (literal := string(node)) is not None:
+        return literal
+    if depth < DEEP:
+        if (target := _meant(node, scope)) is not None:
+            return value(target, scope, depth + 1)
+        if node.type == "binary" and text(node.child_by_field_name("operator")) in {"||", "or"}:
+            return value(node.child_by_field_name("left"), scope, depth + 1)
+    if name := environment(node):
+        known = scope.environ.get(name)
+        return shown(known) if known is not None else f"ENV[{name}]"
+    return " ".join(text(node).split())
+
+
+def _meant(node: Any, scope: Scope) -> Any:
+    """The node that a name stands for; None where it is none, or nobody knows."""
+    if node.type not in {"identifier", "constant", "scope_resolution"}:
+        return None
+    name = text(node)
+    target = scope.variables.get(name) or scope.constants.get(name.rpartition("::")[2])
+    if target is None and name in scope.methods:
+        return (body(scope.methods[name]) or [None])[-1]
+    return None if isinstance(target, dict) else target
+
+
+def environment(node: Any) -> str | None:
+    """The variable's name of ``ENV["X"]`` and ``ENV.fetch("X", ...)``."""
+    if node.type == "element_reference" and text(named(node)[0]) == "ENV" and len(named(node)) > 1:
+        return string(named(node)[1])
+    receiver, method, arguments = call(node)
+    return string(arguments[0]) if receiver == "ENV" and method in {"fetch", "[]", "dig"} and arguments else None
+
+
+def shown(url: str) -> str:
+    """A URL without user and password."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return url
+    return urlunsplit((parts.scheme, host + port, parts.path, "", "")) if parts.scheme and host else url

@@ -1,0 +1,1 @@
+"""Reads what the threads of a process do."""

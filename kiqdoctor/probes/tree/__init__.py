@@ -1,0 +1,1 @@
+"""Walks the application and reads its files."""

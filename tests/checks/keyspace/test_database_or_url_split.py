@@ -1,0 +1,48 @@
+"""NSP002: two halves of one installation in two databases."""
+
+from dataclasses import replace
+
+from healthy import HEALTHY
+from healthy.keyspace import INSTALLATION
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Snapshot
+
+STRANDED = replace(INSTALLATION, waiting=7, queues=(("default", 7),), processes=0, live=0, process_queues=(),
+                   processed=False)  # fmt: skip
+IDLE = replace(INSTALLATION, database=1, waiting=0, queues=(("default", 0),))
+
+
+def state(here: Installation, there: Installation) -> Snapshot:
+    return HEALTHY.with_(Keyspace((here,), scanned=9, total=9), Databases((there,)))
+
+
+def test_jobs_here_and_workers_there() -> None:
+    [finding] = diagnose("NSP002", state(STRANDED, IDLE)).findings
+
+    assert finding.severity == "critical"
+    assert finding.finding.title == "7 jobs wait in database 0, and the 1 live workers read database 1"
+
+
+def test_workers_here_and_jobs_there() -> None:
+    here, there = replace(IDLE, database=0), replace(STRANDED, database=2)
+
+    assert diagnose("NSP002", state(here, there)).outcome is Outcome.FAIL
+
+
+def test_staging_whose_worker_is_off_is_less_certain() -> None:
+    assert diagnose("NSP002", state(replace(STRANDED, processed=True), IDLE)).findings[0].severity == "high"
+
+
+def test_another_application_in_another_database_is_healthy() -> None:
+    assert diagnose("NSP002", state(STRANDED, replace(IDLE, process_queues=("invoices",)))).outcome is Outcome.PASS
+    assert diagnose("NSP002", state(INSTALLATION, IDLE)).outcome is Outcome.PASS
+
+
+def test_a_database_that_was_not_looked_at_is_unknown() -> None:
+    result = diagnose("NSP002", HEALTHY.with_(Databases((), ((3, "Redis refuses SELECT"),))))
+
+    assert result.outcome is Outcome.UNKNOWN
+    assert "database 3" in (result.reason or "")

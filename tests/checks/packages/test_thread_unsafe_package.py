@@ -1,0 +1,166 @@
+"""PKG001: the table's conditions on whole applications, through the probes."""
+
+from pathlib import Path
+
+import pytest
+from healthy import HEALTHY
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.code import Source
+from kiqdoctor.doctor.facts.packages import Package, Packages
+from kiqdoctor.doctor.pack import home
+from kiqdoctor.doctor.probe import AbsenceError
+from kiqdoctor.doctor.report import Outcome, Result
+from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
+from kiqdoctor.doctor.tools import Application, Pack
+from kiqdoctor.probes.code.source import source
+from kiqdoctor.probes.packages.packages import advisories, packages
+
+TABLE = HEALTHY.with_(advisories.read(Pack(home())))
+JOB = "from kiqdoctor import job\nimport {imports}\n{top}\n@job\ndef f():\n    {body}\n"
+RUBY = "class J\n  include Sidekiq::Job\n  def perform(x)\n    {body}\n  end\nend\n"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+
+
+def examined(root: Path, **written: str) -> Result:
+    for name, text in written.items():
+        path = root / name.replace("__", "/").replace("_DOT_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    snapshot: Snapshot = TABLE
+    for kind, probe in ((Packages, packages), (Source, source)):
+        try:
+            snapshot = snapshot.with_(probe.read(Application(root)))
+        except AbsenceError as error:
+            snapshot = snapshot.without(kind, Absent(str(error)))
+    return diagnose("PKG001", snapshot)
+
+
+def python(root: Path, requirement: str, imports: str, body: str, top: str = "") -> Result:
+    return examined(root, requirements_DOT_txt=requirement, jobs_DOT_py=JOB.format(imports=imports, body=body, top=top))
+
+
+def ruby(root: Path, gem: str, body: str = "nil", **written: str) -> Result:
+    lock = f"GEM\n  specs:\n    {gem}\n    sidekiq (6.5.12)\n\nDEPENDENCIES\n  sidekiq\n"
+    return examined(root, Gemfile_DOT_lock=lock, job_DOT_rb=RUBY.format(body=body), **written)
+
+
+FAULTS = [
+    ("netCDF4==1.7.2", "netCDF4", "netCDF4.Dataset('x')", "", "P34", "critical"),
+    ("boto==2.49.0", "boto", "boto.connect_s3()", "", "P12", "medium"),
+    ("a==1", "sqlite3", "c.execute('x')", "c = sqlite3.connect('x')", "P08", "high"),
+    ("psycopg2-binary==2.9.9", "psycopg2", "c.cursor()", "c = psycopg2.connect('')", "P01", "high"),
+    ("matplotlib==3.9", "matplotlib.pyplot as plt", "plt.figure()", "", "P38", "high"),
+    ("stripe==9.0", "stripe", "stripe.api_key = 'x'", "", "P61", "high"),
+    ("a==1", "os", "os.environ['A'] = 'x'", "", "P62", "high"),
+    ("a==1", "subprocess", "subprocess.run('x', preexec_fn=print)", "", "P67", "high"),
+    ("boto3==1.34", "boto3", "boto3.client('s3')", "", "P11", "high"),
+    ("pymupdf==1.24", "fitz", "fitz.open('x')", "", "P35", "high"),
+]
+TWINS = [
+    ("netCDF4==1.6.0", "netCDF4", "netCDF4.Dataset('x')", ""),
+    ("netCDF4==1.7.2", "netCDF4", "pass", "def g(): netCDF4.Dataset('x')"),
+    ("a==1", "sqlite3", "sqlite3.connect('x').execute('x')", ""),
+    ("psycopg2-binary==2.9.9", "psycopg2", "psycopg2.connect('').cursor()", ""),
+    ("matplotlib==3.9", "matplotlib.figure", "matplotlib.figure.Figure()", ""),
+    ("stripe==9.0", "stripe", "stripe.Charge.create(api_key='x')", ""),
+    ("a==1", "os", "os.environ['A']", ""),
+    ("a==1", "subprocess", "subprocess.run('x', start_new_session=True)", ""),
+    ("boto3==1.34", "boto3", "s3.put_object()", "s3 = boto3.client('s3')"),
+]
+
+
+@pytest.mark.parametrize(("requirement", "imports", "body", "top", "row", "severity"), FAULTS)
+def test_python_faults(
+    tmp_path: Path, requirement: str, imports: str, body: str, top: str, row: str, severity: str
+) -> None:
+    found = {one.finding.key: one for one in python(tmp_path, requirement, imports, body, top).findings}
+
+    assert found[row].severity == severity
+    location = found[row].finding.location
+    assert location is not None
+    assert location.path == "jobs.py"
+
+
+@pytest.mark.parametrize(("requirement", "imports", "body", "top"), TWINS)
+def test_python_twins(tmp_path: Path, requirement: str, imports: str, body: str, top: str) -> None:
+    result = python(tmp_path, requirement, imports, body, top)
+
+    assert [one for one in result.findings if one.severity != "info"] == []
+
+
+@pytest.mark.parametrize(
+    ("gem", "body", "row", "severity"),
+    [
+        ("therubyracer (0.12.3)", "nil", "R07", "critical"),
+        ("rmagick (4.2.0)", "Magick::Image.read(x)", "R06", "high"),
+        ("aws-sdk (1.67.0)", "nil", "R02", "high"),
+        ("activeresource (4.0.0)", "ActiveResource::Base.site = x", "R09", "high"),
+        ("scout_apm (5.1.0)", "nil", "R15", "high"),
+        ("basecamp (0.1)", "nil", "R04", "info"),
+        ("redis (3.3.0)", "nil", "R13", "medium"),
+    ],
+)
+def test_ruby_faults(tmp_path: Path, gem: str, body: str, row: str, severity: str) -> None:
+    found = {one.finding.key: one.severity for one in ruby(tmp_path, gem, body).findings}
+
+    assert found[row] == severity
+
+
+@pytest.mark.parametrize(
+    ("gem", "body"),
+    [
+        ("mini_racer (0.9.0)", "nil"),
+        ("rmagick (4.2.0)", "nil"),
+        ("aws-sdk (3.1.0)", "nil"),
+        ("activeresource (6.0.0)", "ActiveResource::Base.site = x"),
+        ("scout_apm (5.3.0)", "nil"),
+        ("redis (4.8.1)", "nil"),
+    ],
+)
+def test_ruby_twins(tmp_path: Path, gem: str, body: str) -> None:
+    assert ruby(tmp_path, gem, body).outcome is Outcome.PASS
+
+
+def test_an_eager_autoload_settles_it(tmp_path: Path) -> None:
+    eager = ruby(tmp_path, "aws-sdk (1.67.0)", config__initializers__aws_DOT_rb="AWS.eager_autoload!\n")
+
+    assert eager.outcome is Outcome.PASS
+
+
+def test_only_the_version_is_known(tmp_path: Path) -> None:
+    [finding] = examined(tmp_path, requirements_DOT_txt="netCDF4==1.7.2\n").findings
+
+    assert finding.severity == "info"
+    assert "only the version is known" in finding.finding.title
+
+
+def test_what_only_a_crash_would_show_is_no_finding_where_the_source_was_read(tmp_path: Path) -> None:
+    result = ruby(tmp_path, "pg (1.5.4)")
+
+    assert result.outcome is Outcome.PASS
+    assert any(one.label == "advisory R05" for one in result.evidence)
+
+
+def test_the_standard_library_s_modules_are_named(tmp_path: Path) -> None:
+    [finding] = python(tmp_path, "a==1", "sqlite3", "c.execute('x')", "c = sqlite3.connect('x')").findings
+
+    assert finding.finding.subject == "package:sqlite3"
+
+
+def test_a_test_group_is_information() -> None:
+    dev = Packages((Package("ruby", "aws-s3", "0.6", "Gemfile.lock", groups=("test",)),))
+
+    assert diagnose("PKG001", TABLE.with_(dev)).findings[0].severity == "info"
+
+
+def test_an_unreadable_lock_is_unknown() -> None:
+    broken = Packages((), (("Gemfile.lock", "merge conflicts"),))
+
+    assert diagnose("PKG001", TABLE.with_(broken)).outcome is Outcome.UNKNOWN
+    assert diagnose("PKG001", TABLE.without(Packages, Refused("denied", "r"))).outcome is Outcome.UNKNOWN
+    assert diagnose("PKG001", TABLE.without(Packages, Absent("no files"))).outcome is Outcome.NOT_APPLICABLE

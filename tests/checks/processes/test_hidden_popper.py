@@ -1,0 +1,81 @@
+"""PRO004: who waits for jobs, and who is known to."""
+
+from dataclasses import replace
+
+from healthy import HEALTHY
+from healthy.host import LOCAL
+from healthy.keyspace import INSTALLATION
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
+from kiqdoctor.doctor.facts.redis import Client, Clients
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
+
+KNOWN = replace(INSTALLATION, threads=5, identities=("web-1:4711:aabbccddeeff",))
+BASE = HEALTHY.with_(Keyspace((KNOWN,), scanned=9, total=9)).without(LocalProcesses, Absent("elsewhere"))
+
+
+def waiting(count: int, host: str = "10.0.0.9", **changes: object) -> Clients:
+    one = Client(1, "", age_s=600, flags="b", command="brpop")
+    return Clients(
+        tuple(replace(one, id=n, address=f"{host}:{4000 + n}", **changes) for n in range(count))  # type: ignore[arg-type]
+    )
+
+
+def test_as_many_as_there_are_threads() -> None:
+    assert diagnose("PRO004", BASE.with_(waiting(5))).outcome is Outcome.PASS
+
+
+def test_more_than_there_are_threads() -> None:
+    [finding] = diagnose("PRO004", BASE.with_(waiting(8))).findings
+
+    assert finding.severity == "high"
+    assert "8 clients wait for jobs, but the live processes have 5 threads" in finding.finding.title
+
+
+def test_more_at_both_ends_of_a_window_is_critical() -> None:
+    snapshot = BASE.with_(waiting(8))
+    twice = Snapshot(snapshot.readings, {Clients: Reading(waiting(8))}, 10.0)
+
+    assert diagnose("PRO004", twice).findings[0].severity == "critical"
+
+
+def test_what_is_no_blocked_pop_here_does_not_count() -> None:
+    for clients in (
+        waiting(8, flags="N"),
+        waiting(8, database=3),
+        waiting(8, age_s=5),
+        waiting(8, command="subscribe"),
+    ):
+        assert diagnose("PRO004", BASE.with_(clients)).outcome is Outcome.PASS
+
+
+def test_two_hosts_wait_and_one_has_a_process() -> None:
+    both = Clients((*waiting(2).all, *waiting(2, "10.0.0.66").all))
+
+    assert diagnose("PRO004", BASE.with_(both)).findings[0].finding.key == "more-hosts"
+
+
+def test_a_worker_of_this_host_that_is_registered_nowhere() -> None:
+    hidden = replace(LOCAL, pid=99, namespace_pids=(99,), sockets=(("10.0.0.9:4000", "10.0.0.2:6379"),))
+    snapshot = BASE.with_(waiting(2), LocalProcesses("web-1", (hidden,)))
+
+    [finding] = diagnose("PRO004", snapshot).findings
+
+    assert finding.severity == "critical"
+    assert "pid 99" in finding.finding.title
+    registered = replace(hidden, pid=4711, namespace_pids=(4711,))
+    assert diagnose("PRO004", snapshot.with_(LocalProcesses("web-1", (registered,)))).outcome is Outcome.PASS
+
+
+def test_other_software_that_pops_settles_nothing() -> None:
+    huey = Keyspace((KNOWN,), (Foreign("Huey", "", ("a", "b")),), 9, 9)
+
+    assert diagnose("PRO004", BASE.with_(waiting(8), huey)).outcome is Outcome.UNKNOWN
+
+
+def test_nobody_waits_and_nobody_is_there() -> None:
+    assert diagnose("PRO004", BASE.with_(Clients(), Keyspace())).outcome is Outcome.PASS
+    assert diagnose("PRO004", BASE.with_(waiting(1), Keyspace())).outcome is Outcome.UNKNOWN

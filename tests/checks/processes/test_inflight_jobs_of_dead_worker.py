@@ -1,0 +1,89 @@
+"""PRO008: what proves a death, and what does not."""
+
+from dataclasses import replace
+
+from healthy import HEALTHY
+from healthy.fleet import WORKER
+from healthy.host import LOCAL
+from healthy.moment import NOW
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Recoveries, Recovery
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Absent, Snapshot
+
+JOB = InFlight("t1", "default", "a" * 24, "SendMail", NOW - 5)
+BUSY = replace(WORKER, in_flight=(JOB,), in_flight_key="work", in_flight_ttl_s=50)
+ELSEWHERE = HEALTHY.without(LocalProcesses, Absent("another host"))
+
+
+def busy(here: Snapshot = HEALTHY, **changes: object) -> Snapshot:
+    return here.with_(Fleet((replace(BUSY, **changes),), 1))  # type: ignore[arg-type]
+
+
+def gone(**changes: object) -> Snapshot:
+    return busy(HEALTHY.with_(LocalProcesses("web-1", (), pids=frozenset({1}))), **changes)
+
+
+def test_its_pid_is_gone() -> None:
+    [finding] = diagnose("PRO008", gone()).findings
+
+    assert finding.severity == "critical"
+    assert "died with 1 job in flight; 50 s are left" in finding.finding.title
+    assert "pid 4711 does not exist" in finding.finding.evidence[0].value
+
+
+def test_its_pid_belongs_to_somebody_else_now() -> None:
+    reused = LocalProcesses("web-1", (), pids=frozenset({4711}), start_times={4711: NOW + 20})
+
+    assert diagnose("PRO008", busy(HEALTHY.with_(reused))).outcome is Outcome.FAIL
+
+
+def test_alive_here_is_healthy_however_late_it_beats() -> None:
+    assert diagnose("PRO008", busy()).outcome is Outcome.PASS
+    assert diagnose("PRO008", busy(beat_age_s=45.0)).outcome is Outcome.PASS
+
+
+def test_a_container_s_pid_is_known_by_its_own_number() -> None:
+    inside = LocalProcesses(
+        "web-1", (replace(LOCAL, pid=90001, namespace_pids=(90001, 4711)),), pids=frozenset({90001})
+    )
+
+    assert diagnose("PRO008", busy(HEALTHY.with_(inside))).outcome is Outcome.PASS
+
+
+def test_the_same_seat_was_taken_again() -> None:
+    heir = replace(WORKER, identity="web-1:4711:ffffffffffff", started_at=NOW - 1)
+    state = ELSEWHERE.with_(Fleet((BUSY, heir), 2))
+
+    assert diagnose("PRO008", state).findings[0].severity == "critical"
+
+
+def test_another_host_is_only_likely() -> None:
+    assert diagnose("PRO008", busy(ELSEWHERE, beat_age_s=31.0)).findings[0].severity == "high"
+    assert diagnose("PRO008", busy(ELSEWHERE, beat_age_s=12.0)).outcome is Outcome.PASS
+
+
+def test_reliable_fetch_loses_nothing() -> None:
+    assert diagnose("PRO008", gone(reliable=True)).outcome is Outcome.PASS
+
+
+def test_a_clean_exit_a_moment_ago_is_no_death() -> None:
+    assert diagnose("PRO008", gone(quiet=True, beat_age_s=1.0)).outcome is Outcome.PASS
+
+
+def test_a_partial_reading_is_no_pass() -> None:
+    state = HEALTHY.with_(Fleet((WORKER,), 3000, "2000 of 3000 process records were read"))
+
+    assert diagnose("PRO008", state).outcome is Outcome.UNKNOWN
+
+
+def test_what_our_runtime_took_back_is_told() -> None:
+    last = Recovery(NOW - 60, "web-1:1:aa", "web-2:2:bb", 5, 1)
+    judged = diagnose("PRO008", HEALTHY.with_(Recoveries(7, (last,))))
+
+    assert judged.outcome is Outcome.PASS
+    told = [f"{one.label}: {one.value}" for one in judged.evidence]
+    assert "jobs taken back from dead processes, ever: 7" in told
+    assert any("5 jobs of web-1:1:aa by web-2:2:bb, 1 of them buried" in one for one in told)

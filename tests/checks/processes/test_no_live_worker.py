@@ -1,0 +1,58 @@
+"""PRO001: nobody beats."""
+
+from dataclasses import replace
+
+from healthy import HEALTHY
+from healthy.fleet import WORKER
+from healthy.host import LOCAL
+from healthy.moment import NOW
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.queues import JobSet, Queue, Queues
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Absent
+
+ALONE = HEALTHY.without(LocalProcesses, Absent("elsewhere"))
+STALE = Fleet((replace(WORKER, beat_age_s=61.0),), 1)
+EMPTY = Queues(traces=("queues",))
+
+
+def test_jobs_wait_and_nobody_lives() -> None:
+    [finding] = diagnose("PRO001", ALONE.with_(Fleet())).findings
+
+    assert finding.severity == "critical"
+    assert "1 jobs wait" in finding.finding.title
+
+
+def test_a_beat_of_a_minute_ago_is_none() -> None:
+    assert diagnose("PRO001", ALONE.with_(STALE)).outcome is Outcome.FAIL
+    assert diagnose("PRO001", ALONE.with_(Fleet((replace(WORKER, beat_age_s=59.0),), 1))).outcome is Outcome.PASS
+
+
+def test_overdue_jobs_count() -> None:
+    late = Queues((Queue("default", 0),), (JobSet("retry", 3, overdue=2),), traces=("retry",))
+
+    assert diagnose("PRO001", ALONE.with_(Fleet(), late)).findings[0].severity == "critical"
+
+
+def test_nothing_waits_yet() -> None:
+    assert diagnose("PRO001", ALONE.with_(Fleet(), EMPTY)).findings[0].severity == "high"
+
+
+def test_an_empty_redis_holds_no_installation() -> None:
+    assert diagnose("PRO001", ALONE.with_(Fleet(), Queues())).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_worker_that_boots_is_waited_for() -> None:
+    booting = LocalProcesses("web-1", (replace(LOCAL, started_at=NOW - 5),))
+
+    assert diagnose("PRO001", HEALTHY.with_(Fleet(), booting)).outcome is Outcome.UNKNOWN
+
+
+def test_records_that_could_not_be_read() -> None:
+    unread = replace(WORKER, beat_age_s=None, error="Redis refuses HMGET: WRONGTYPE")
+
+    assert diagnose("PRO001", ALONE.with_(Fleet((unread,), 1))).outcome is Outcome.UNKNOWN
+    assert diagnose("PRO001", ALONE.with_(Fleet((), 9, "too many members"))).outcome is Outcome.UNKNOWN

@@ -1,0 +1,5 @@
+"""A small deployment: one worker, one web server."""
+
+from kiqdoctor.doctor.facts.deployment import Deployment, WebConfig, WorkerConfig
+
+FACTS = (Deployment((WorkerConfig("Procfile", processes=1, concurrency=5),), (WebConfig("config/puma.rb", 1, 2, 5),)),)

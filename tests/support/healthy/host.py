@@ -1,0 +1,33 @@
+"""A healthy host: the fleet's one process."""
+
+from healthy.moment import NOW
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+
+LOCAL = LocalProcess(
+    pid=4711,
+    kind="sidekiq",
+    title="sidekiq 7.3.9 shop [0 of 5 busy]",
+    version="7.3.9",
+    tag="shop",
+    busy=0,
+    concurrency=5,
+    state="S",
+    ppid=1,
+    parent="systemd",
+    started_at=NOW - 3610,
+    uid=1000,
+    namespace_pids=(4711,),
+    cwd="/srv/shop/releases/2",
+    release="/srv/shop/releases/2",
+    current_release="/srv/shop/releases/2",
+    sockets=(("10.0.0.1:5000", "10.0.0.2:6379"),),
+)
+FACTS = (
+    LocalProcesses(
+        "web-1",
+        (LOCAL,),
+        pids=frozenset({1, 4711}),
+        start_times={1: NOW - 9999, 4711: NOW - 3610},
+        addresses=("10.0.0.1",),
+    ),
+)
