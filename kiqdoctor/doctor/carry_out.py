@@ -1,4 +1,4 @@
-"""Runs a plan's probes, each under its deadline, into a snapshot. The live and the file probes go side by side."""
+"""Runs a plan's probes, each under its deadline, into a snapshot. The lanes go side by side."""
 
 import threading
 import weakref
@@ -10,7 +10,7 @@ from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.check import Need
 from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.plan import Plan
-from kiqdoctor.doctor.probe import AbsenceError, Probe, RefusalError
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Probe, RefusalError
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
 
 _LEFT_BEHIND: "weakref.WeakKeyDictionary[Callable[..., Any], threading.Thread]" = weakref.WeakKeyDictionary()
@@ -58,7 +58,7 @@ def _read(
     probes: tuple[Probe, ...], tools: Mapping[type, Any], known: dict[type, Reading], clock: Clock
 ) -> dict[type, Reading]:
     readings = _Readings(dict(known))
-    lanes = [[probe for probe in probes if probe.live == live] for live in (True, False)]
+    lanes = [[probe for probe in probes if probe.lane is lane] for lane in Lane]
     threads = [
         threading.Thread(target=_lane, args=(lane, tools, readings, clock), daemon=True) for lane in lanes if lane
     ]

@@ -101,7 +101,7 @@ def probe_flaw(probe: Any, taken: Collection[str]) -> str:
     if probe.fact.__name__ in taken:
         return f"the probe {probe.name} reads {probe.fact.__name__}, and a fact of that name is read already"
     if not all(isinstance(read, Read) for read in probe.reads):
-        return f"the probe {probe.name} must declare what it reads: @probe(Read(...), live=...)"
+        return f"the probe {probe.name} must declare what it reads: @probe(Read(...), lane=...)"
     if not probe.deadline_s > 0:
         return f"the probe {probe.name} has no time to look: deadline_s must be above 0"
     return ""

@@ -3,6 +3,7 @@
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from kiqdoctor.doctor.check import Need, needs_of
@@ -16,6 +17,16 @@ class Read:
     what: str
     permission: str = ""
     cost: str = ""
+
+
+class Lane(StrEnum):
+    """What a probe waits for: lanes are read side by side, the probes of one lane one after the other."""
+
+    REDIS = "redis"
+    HOST = "host"
+    WEB = "web"
+    DATABASE = "database"
+    FILES = "files"
 
 
 class RefusalError(Exception):
@@ -32,15 +43,20 @@ class AbsenceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A registered reader of one fact. ``live`` reads Redis or processes, else files."""
+    """A registered reader of one fact."""
 
     name: str
     fact: type
     read: Callable[..., Any]
     needs: tuple[Need, ...]
     reads: tuple[Read, ...]
-    live: bool
+    lane: Lane
     deadline_s: float
+
+    @property
+    def live(self) -> bool:
+        """Whether it looks at what runs; else it reads files."""
+        return self.lane is not Lane.FILES
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -48,11 +64,11 @@ class Probe:
         return tuple(dict.fromkeys(read.permission for read in self.reads if read.permission))
 
 
-def probe(*reads: Read, live: bool, deadline_s: float = 10.0) -> Callable[[Callable[..., Any]], Probe]:
+def probe(*reads: Read, lane: Lane, deadline_s: float = 10.0) -> Callable[[Callable[..., Any]], Probe]:
     """Make a probe: the return annotation is the fact, the parameters are tools (``doctor.tools``) or other facts."""
 
     def register(function: Callable[..., Any]) -> Probe:
         fact = typing.get_type_hints(function)["return"]
-        return Probe(function.__name__, fact, function, needs_of(function), reads, live, deadline_s)
+        return Probe(function.__name__, fact, function, needs_of(function), reads, lane, deadline_s)
 
     return register

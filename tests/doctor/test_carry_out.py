@@ -7,7 +7,7 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.check import Check, Need
 from kiqdoctor.doctor.plan import Plan, plan, sides
-from kiqdoctor.doctor.probe import AbsenceError, Probe, Read, RefusalError, probe
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Probe, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
 from kiqdoctor.doctor.tools import Settings
 from kiqdoctor.doctor.verdict import Severity
@@ -28,12 +28,12 @@ class Other:
     text: str
 
 
-@probe(Read("LIMIT", "+limit"), live=True)
+@probe(Read("LIMIT", "+limit"), lane=Lane.REDIS)
 def limit(settings: Settings) -> Limit:
     return Limit(settings.redis_limit or 0)
 
 
-@probe(live=False)
+@probe(lane=Lane.FILES)
 def half(limit: Limit) -> Half:
     return Half(limit.number // 2)
 
@@ -47,7 +47,7 @@ def test_a_probe_may_need_what_another_lane_reads() -> None:
 
 
 def test_a_refusal_keeps_its_key_and_reaches_what_depends_on_it() -> None:
-    @probe(live=True)
+    @probe(lane=Lane.REDIS)
     def refused(settings: Settings) -> Limit:
         raise RefusalError("NOPERM", "+info")
 
@@ -58,7 +58,7 @@ def test_a_refusal_keeps_its_key_and_reaches_what_depends_on_it() -> None:
 
 
 def test_a_crash_is_a_refusal_that_says_so() -> None:
-    @probe(live=True)
+    @probe(lane=Lane.REDIS)
     def crashing(settings: Settings) -> Limit:
         raise ZeroDivisionError("by nought")
 
@@ -71,7 +71,7 @@ def test_a_crash_is_a_refusal_that_says_so() -> None:
 def test_a_hanging_probe_is_left_behind() -> None:
     never = threading.Event()
 
-    @probe(live=True, deadline_s=0.05)
+    @probe(lane=Lane.REDIS, deadline_s=0.05)
     def hanging(settings: Settings) -> Limit:
         never.wait()
         return Limit(1)
@@ -86,7 +86,7 @@ def test_a_hanging_probe_is_left_behind() -> None:
 def test_what_still_hangs_is_not_started_a_second_time() -> None:
     never, starts = threading.Event(), [0]
 
-    @probe(live=True, deadline_s=0.05)
+    @probe(lane=Lane.REDIS, deadline_s=0.05)
     def hanging(settings: Settings) -> Limit:
         starts[0] += 1
         never.wait()
@@ -101,7 +101,7 @@ def test_what_still_hangs_is_not_started_a_second_time() -> None:
 
 
 def test_a_fact_of_another_kind_is_a_crash() -> None:
-    @probe(live=True)
+    @probe(lane=Lane.REDIS)
     def other_kind(settings: Settings) -> Limit:
         return None  # type: ignore[return-value]
 
@@ -112,7 +112,7 @@ def test_a_fact_of_another_kind_is_a_crash() -> None:
 
 
 def test_nothing_to_look_at_is_absent() -> None:
-    @probe(live=False)
+    @probe(lane=Lane.FILES)
     def nothing(settings: Settings) -> Other:
         raise AbsenceError("no Gemfile.lock")
 
@@ -126,7 +126,7 @@ def test_an_absent_tool_makes_its_facts_absent() -> None:
 def test_what_is_needed_twice_is_read_twice() -> None:
     numbers = iter([1, 2])
 
-    @probe(live=True)
+    @probe(lane=Lane.REDIS)
     def counting(settings: Settings) -> Limit:
         return Limit(next(numbers))
 
@@ -143,7 +143,7 @@ def judged_from(*needs: Need) -> Check:
 
 
 def test_the_plan_of_a_check_holds_only_its_probes_dependencies_first() -> None:
-    chosen = plan([judged_from(Need("half", Half))], (half, limit, probe(live=True)(other)))
+    chosen = plan([judged_from(Need("half", Half))], (half, limit, probe(lane=Lane.REDIS)(other)))
 
     assert [one.name for one in chosen.probes] == ["limit", "half"]
 

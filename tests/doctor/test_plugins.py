@@ -47,26 +47,26 @@ PROBES = """
     import threading
     from library.facts import Attic, Cellar, Odd, Shelf
     from kiqdoctor.doctor.facts.redis import Server
-    from kiqdoctor.doctor.probe import Read, probe
+    from kiqdoctor.doctor.probe import Lane, Read, probe
     from kiqdoctor.doctor.tools import Application
 
-    @probe(Read("shelf.txt"), live=False)
+    @probe(Read("shelf.txt"), lane=Lane.FILES)
     def shelf(application: Application) -> Shelf:
         return Shelf(int((application.root / "shelf.txt").read_text()))
 
-    @probe(Read("nothing"), live=False, deadline_s=0.2)
+    @probe(Read("nothing"), lane=Lane.FILES, deadline_s=0.2)
     def cellar(application: Application) -> Cellar:
         threading.Event().wait()
 
-    @probe(Read("nothing"), live=False)
+    @probe(Read("nothing"), lane=Lane.FILES)
     def attic(application: Application) -> Attic:
         raise SystemExit(0)
 
-    @probe(Read("INFO"), live=True)
+    @probe(Read("INFO"), lane=Lane.REDIS)
     def server(application: Application) -> Server:
         return Server({"maxclients": "1000000"})
 
-    @probe(Read("nothing"), live=False)
+    @probe(Read("nothing"), lane=Lane.FILES)
     def odd(application: Application) -> Odd:
         return "no Odd at all"
 """

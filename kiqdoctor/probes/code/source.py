@@ -1,14 +1,16 @@
 """The application's source: its jobs, and what they reach, share, change and open before a fork."""
 
 from kiqdoctor.doctor.facts.code import Source, Use
-from kiqdoctor.doctor.probe import AbsenceError, Read, probe
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.doctor.tools import Application
 
 MOST_USES = 50_000
 
 
 @probe(
-    Read("*.py, *.rb, server and process files", "", "parsed, up to 20,000 files of 1 MB"), live=False, deadline_s=60.0
+    Read("*.py, *.rb, server and process files", "", "parsed, up to 20,000 files of 1 MB"),
+    lane=Lane.FILES,
+    deadline_s=60.0,
 )
 def source(application: Application) -> Source:
     """The index. Patterns of its uses: import, call, keyword, shared, mutated, before_fork, forks, setting."""

@@ -1,13 +1,13 @@
 """How many processes and threads run, as the application's own files say."""
 
 from kiqdoctor.doctor.facts.deployment import Deployment
-from kiqdoctor.doctor.probe import AbsenceError, Read, probe
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.doctor.tools import Application
 
 
 @probe(
     Read("sidekiq.yml, Procfile, compose and Kubernetes files, systemd units, puma.rb, gunicorn.conf.py", "", "small"),
-    live=False,
+    lane=Lane.FILES,
     deadline_s=30.0,
 )
 def deployment(application: Application) -> Deployment:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 from kiqdoctor.doctor.facts.redis import ServerTime
-from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, batched, members, number, refused, word
@@ -32,7 +32,7 @@ WORK_BYTES: Final = 1024 * 1024  # bytes of one in-flight hash that are read
     Read("HSTRLEN, HMGET, PTTL <identity>", "+hstrlen +hmget +pttl", "O(processes), up to 2,000"),
     Read("HLEN, HGETALL, PTTL <identity>:work and :workers", "+hlen +hgetall", "O(jobs in flight)"),
     Read("HEXISTS kiq:index, SISMEMBER super_processes", "+hexists +sismember", "O(processes)"),
-    live=True,
+    lane=Lane.REDIS,
     deadline_s=20.0,
 )
 def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:

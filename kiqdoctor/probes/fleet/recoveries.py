@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from kiqdoctor.doctor.facts.fleet import Recoveries, Recovery
-from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import kind, number
 from kiqdoctor.wire import codec
@@ -17,7 +17,7 @@ ENTRY_LIMIT: Final = 4_096  # bytes of one entry that anybody honest writes
 @probe(
     Read("TYPE, GET kiq:recovered", "+type +get", "O(1)"),
     Read("LRANGE kiq:recoveries 0 99", "+lrange", "O(100)"),
-    live=True,
+    lane=Lane.REDIS,
 )
 def recoveries(redis: Redis) -> Recoveries:
     """The counter, and the last of them, newest first."""

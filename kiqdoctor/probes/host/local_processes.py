@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from kiqdoctor.connection import UrlError, shown_url
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
-from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.files import DELETED, link, listed, read, undeleted
 from kiqdoctor.probes.host.recognise import Title, recognise
@@ -33,7 +33,7 @@ class Stat:
 @probe(
     Read("/proc/*/stat, cmdline", "", "one small read a process"),
     Read("/proc/PID/status, cwd, exe, maps, cgroup, environ, fd, net/tcp", "same user or root", "workers only"),
-    live=True,
+    lane=Lane.HOST,
     deadline_s=20.0,
 )
 def local_processes(host: Host) -> LocalProcesses:

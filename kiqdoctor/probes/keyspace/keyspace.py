@@ -5,7 +5,7 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
 from kiqdoctor.doctor.facts.redis import Clients, Server, ServerTime
-from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import PAGE
@@ -25,7 +25,7 @@ _READS: Final = (
 )
 
 
-@probe(*_READS, live=True, deadline_s=20.0)
+@probe(*_READS, lane=Lane.REDIS, deadline_s=20.0)
 def keyspace(redis: Redis, clients: Clients | Refused | Absent, clock: ServerTime | Refused | Absent) -> Keyspace:
     """The examined database: every prefix that holds Sidekiq's data, and every other owner told by two marks."""
     now = _now(clock)
@@ -40,7 +40,7 @@ def keyspace(redis: Redis, clients: Clients | Refused | Absent, clock: ServerTim
     Read("INFO", "+info", "shared with Server"),
     Read("SELECT", "+select", "O(1), only databases that hold keys"),
     *_READS,
-    live=True,
+    lane=Lane.REDIS,
     deadline_s=60.0,
 )
 def databases(redis: Redis, server: Server, clock: ServerTime | Refused | Absent) -> Databases:

@@ -9,7 +9,7 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.native import Extension, NativeCode, NativePackage
 from kiqdoctor.doctor.facts.packages import Package, Packages
-from kiqdoctor.doctor.probe import AbsenceError, Read, probe
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Application
 from kiqdoctor.probes.native.elf import Elf, ElfError, read
@@ -52,7 +52,7 @@ class _Found:
     Read("site-packages/*.dist-info/RECORD, WHEEL, METADATA", "", "one read a distribution"),
     Read("ELF dynamic sections of *.so", "", "up to 20,000 files, mapped, not loaded"),
     Read("vendor/bundle, GEM_HOME, /var/lib/gems", "", "listings"),
-    live=False,
+    lane=Lane.FILES,
     deadline_s=60.0,
 )
 def native_code(application: Application, packages: Packages | Refused | Absent) -> NativeCode:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
-from kiqdoctor.doctor.probe import AbsenceError, Read, RefusalError, probe
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Application, Pack
 from kiqdoctor.probes.packages.environment import environment
 from kiqdoctor.probes.packages.ruby import LockError, gemfile_lock
@@ -17,7 +17,7 @@ from kiqdoctor.probes.tree.files import content
 @probe(
     Read("Gemfile.lock, requirements*.txt, uv.lock, poetry.lock, pdm.lock, pyproject.toml", "", "small"),
     Read("site-packages/*.dist-info", "", "one listing; no interpreter is run"),
-    live=False,
+    lane=Lane.FILES,
     deadline_s=30.0,
 )
 def packages(application: Application) -> Packages:
@@ -64,7 +64,7 @@ def _shown(site: Path, root: Path) -> str:
     return str(site.relative_to(root)) if site.is_relative_to(root) else str(site)
 
 
-@probe(Read("advisories/*.toml", "", "the doctor's own data"), live=False)
+@probe(Read("advisories/*.toml", "", "the doctor's own data"), lane=Lane.FILES)
 def advisories(pack: Pack) -> Advisories:
     """The table of what is known about packages and threads."""
     folder = pack.root / "packages" / "advisories"

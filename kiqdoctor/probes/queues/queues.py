@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from kiqdoctor.doctor.facts.queues import JobSet, Queue, Queues, Sample
 from kiqdoctor.doctor.facts.redis import ServerTime
-from kiqdoctor.doctor.probe import Read, RefusalError, probe
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, batched, members, number, refused
@@ -29,7 +29,7 @@ PLACES: Final = (-1, -2, -3, 0, 1)  # the oldest, and the newest
     Read("MEMORY USAGE queue:<name>", "+memory|usage", "O(20 samples), before any payload is read"),
     Read("LINDEX queue:<name> at both ends", "+lindex", "O(1), 5 payloads of the 200 longest queues"),
     Read("ZCARD, ZCOUNT schedule, retry, dead", "+zcard +zcount", "O(log n)"),
-    live=True,
+    lane=Lane.REDIS,
     deadline_s=20.0,
 )
 def queues(redis: Redis, clock: ServerTime | Refused | Absent) -> Queues:

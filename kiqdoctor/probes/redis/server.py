@@ -3,7 +3,7 @@
 import time
 
 from kiqdoctor.doctor.facts.redis import Client, ClientLimit, Clients, Server, ServerTime
-from kiqdoctor.doctor.probe import AbsenceError, Read, RefusalError, probe
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Missing, Refused
 from kiqdoctor.doctor.tools import Redis, Settings
 from kiqdoctor.text import decode
@@ -12,7 +12,7 @@ MOST_CLIENTS = 5_000  # CLIENT LIST is built while Redis waits
 LIMIT_FIELDS = ("maxclients", "max_clients")  # Redis from 6.2 on and Valkey; Dragonfly
 
 
-@probe(Read("INFO", "+info", "O(1), about 5 KB"), live=True)
+@probe(Read("INFO", "+info", "O(1), about 5 KB"), lane=Lane.REDIS)
 def server(redis: Redis) -> Server:
     """INFO's default sections; a field that the server leaves out is absent."""
     return read_info(decode(_bytes(redis.ask("INFO"))))
@@ -27,7 +27,7 @@ def read_info(text: str) -> Server:
 @probe(
     Read("INFO", "+info", "shared with Server"),
     Read("CONFIG GET maxclients", "+config|get", "O(1), only where INFO has no maxclients"),
-    live=True,
+    lane=Lane.REDIS,
 )
 def client_limit(settings: Settings, redis: Redis | Absent, server: Server | Missing) -> ClientLimit:
     """The smallest of what the plan allows (--redis-limit) and what the server accepts."""
@@ -59,7 +59,7 @@ def _told(redis: Redis, server: Server | Missing) -> ClientLimit | Refused:
     return Refused("the server does not say its client limit")
 
 
-@probe(Read("CLIENT LIST", "+client|list", "O(clients), not asked above 5,000 clients"), live=True)
+@probe(Read("CLIENT LIST", "+client|list", "O(clients), not asked above 5,000 clients"), lane=Lane.REDIS)
 def clients(redis: Redis, server: Server | Refused | Absent) -> Clients:
     """Every connection but ours."""
     connected = server.number("connected_clients") if isinstance(server, Server) else None
@@ -86,7 +86,7 @@ def _client(line: str) -> Client:
     )
 
 
-@probe(Read("TIME", "+time", "O(1)"), live=True)
+@probe(Read("TIME", "+time", "O(1)"), lane=Lane.REDIS)
 def server_time(redis: Redis) -> ServerTime:
     """Redis' clock against ours at the middle of the round trip."""
     before = time.time()

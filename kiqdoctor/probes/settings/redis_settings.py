@@ -1,14 +1,14 @@
 """Which Redis each role of the application uses, as its own files say."""
 
 from kiqdoctor.doctor.facts.settings import RedisSettings
-from kiqdoctor.doctor.probe import AbsenceError, Read, probe
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.doctor.tools import Application
 
 
 @probe(
     Read("*.rb, .env", "", "files that speak of Sidekiq or Redis, up to 1 MB each"),
     Read("*.py", "", "files that speak of kiqdoctor"),
-    live=False,
+    lane=Lane.FILES,
     deadline_s=30.0,
 )
 def redis_settings(application: Application) -> RedisSettings:
