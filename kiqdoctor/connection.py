@@ -92,7 +92,7 @@ class UrlError(Exception):
 
 
 class ConnectError(Exception):
-    """Connecting failed at ``step``: dns, tcp, tls, auth, ping, limit, loading, select."""
+    """``step`` failed: dns, tcp, tls, auth, ping, limit, loading, select, or size where a reply was too large."""
 
     def __init__(self, step: str, text: str) -> None:
         super().__init__(text)
@@ -276,6 +276,15 @@ class ReadOnlyConnection:
                 return reply
             self.notes.append(f"{command_name(command)}: {reply}")
         return None
+
+    def reopen(self) -> None:
+        """Leave, and connect anew; the bill goes on.
+
+        Raises:
+            ConnectError: as ``open``.
+        """
+        self.close()
+        self.open()
 
     def close(self) -> None:
         """Leave."""

@@ -4,8 +4,10 @@ The doctor's alone. Importing redis-py cost half of a whole examination (see doc
 lives long and needs pools, Sentinel and reconnecting, stands on redis-py.
 """
 
+import re
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -13,8 +15,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
 
+EXCHANGE: Final = 15.0  # seconds from a request's first byte to the last of its replies
 CHUNK: Final = 65_536  # bytes asked of the socket at once
 DEFAULT_PORT: Final = 6379
+
+MOST_BYTES: Final = 16 * 1024 * 1024  # of all replies of one exchange: several times what the largest needs
+MOST_MEMBERS: Final = 1_000_000  # of all replies of one exchange
+_MEMBERS: Final = b"*~%>"  # headers that announce replies...
+_BYTES: Final = b"$=!"  # ...and those that announce bytes, of RESP2 and RESP3
+_TAIL: Final = 32  # bytes in which a header that was cut in two begins
 
 Word = str | bytes | float
 
@@ -25,6 +34,71 @@ class StepError(Exception):
     def __init__(self, step: str, text: str) -> None:
         super().__init__(text)
         self.step = step
+
+
+class OversizeError(StepError):
+    """A reply is, or says that it will be, larger than whatever was asked for; its connection is of no more use."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("size", text)
+
+
+class Guard:
+    """Looks at the replies of one exchange before they are parsed: hiredis allocates whatever a header announces.
+
+    What looks like a header is added up at the speed of a search. Only where that is too much are they walked over one
+    by one, which tells headers from the bytes of somebody's payload.
+    """
+
+    _HEADER: Final = re.compile(rb"\r\n([*~%>$=!])([0-9]+)")
+
+    def __init__(self, most_bytes: int = MOST_BYTES, most_members: int = MOST_MEMBERS) -> None:
+        self._most_bytes, self._most_members = most_bytes, most_members
+        self._unwalked = bytearray()
+        self._payload = 0  # bytes of one that are still to come
+        self._members = 0  # that were announced, as far as was walked
+        self._apparent = 0
+        self._tail = b"\r\n"
+        self.received = 0
+
+    def admit(self, data: bytes) -> None:
+        """These bytes may be parsed.
+
+        Raises:
+            OversizeError: they, or what they announce, are too many.
+        """
+        self.received += len(data)
+        if self.received > self._most_bytes:
+            raise OversizeError(f"more than {self._most_bytes} bytes came in reply")
+        self._unwalked += data
+        joined = self._tail + data
+        for kind, digits in self._HEADER.findall(joined):
+            count = _count(digits)
+            self._apparent += count if kind in _MEMBERS else self._most_members * (count > self._most_bytes)
+        self._tail = joined[-_TAIL:]
+        if self._apparent >= self._most_members:
+            self._walk()
+
+    def _walk(self) -> None:
+        """From header to header, over payloads, as far as there are bytes."""
+        seen, at = self._unwalked, self._payload
+        while at < len(seen) and (end := seen.find(b"\r\n", at)) >= 0:
+            kind, digits = bytes(seen[at : at + 1]), bytes(seen[at + 1 : end])
+            count = _count(digits) if digits.isdigit() else 0
+            if kind in _BYTES and count > self._most_bytes:
+                raise OversizeError(f"a reply announces {count} bytes")
+            if kind in _MEMBERS:
+                self._members += count
+            if self._members > self._most_members:
+                raise OversizeError(f"replies announce {self._members} members")
+            at = end + 2 + (count + 2 if kind in _BYTES and digits.isdigit() else 0)
+        self._payload = max(at - len(seen), 0)
+        del seen[:at]
+
+
+def _count(digits: bytes) -> int:
+    """Of so many digits as 64 bits have; more are as good as infinity."""
+    return int(digits[:20])
 
 
 class Wire:
@@ -97,10 +171,12 @@ class Wire:
             StepError: silence, an end, or something that is no RESP.
         """
         packed = b"".join(_pack(tuple(map(_word, command))) for command in commands)
-        received = 0
+        guard = Guard()
         replies: list[Any] = []
+        seconds = timeout or self._read_timeout
+        ends = time.monotonic() + max(seconds, EXCHANGE)  # a byte now and then is no answer
         try:
-            self._socket.settimeout(timeout or self._read_timeout)
+            self._socket.settimeout(seconds)
             with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may be waiting to be read
                 self._socket.sendall(packed)
             while len(replies) < len(commands):
@@ -108,22 +184,36 @@ class Wire:
                 if reply is not False:
                     replies.append(reply)
                     continue
+                self._socket.settimeout(min(seconds, _left(ends)))
                 data = self._socket.recv(CHUNK)
                 if not data:
                     raise StepError("ping", "the server closed the connection")
-                received += len(data)
+                guard.admit(data)
                 self._reader.feed(data)
         except TimeoutError:
-            raise StepError("ping", f"no answer within {timeout or self._read_timeout:g} s") from None
+            raise StepError(
+                "ping", f"no answer within {max(seconds, EXCHANGE) if guard.received else seconds:g} s"
+            ) from None
         except hiredis.ProtocolError as error:
             raise StepError("ping", f"what answers there does not speak Redis' protocol: {error}") from None
         except OSError as error:
             raise StepError("ping", f"the connection broke: {error.strerror or error}") from None
-        return replies, len(packed), received
+        return replies, len(packed), guard.received
 
     def close(self) -> None:
         """Leave."""
         self._socket.close()
+
+
+def _left(ends: float) -> float:
+    """Seconds until then.
+
+    Raises:
+        TimeoutError: there are none.
+    """
+    if (left := ends - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
 
 
 _pack: Any = hiredis.pack_command  # its stub knows tuples of one word only

@@ -77,6 +77,7 @@ def hidden_popper(
 ) -> Iterator[Verdict]:
     booting_s = thresholds[BOOTING]
     popping = _popping(clients, keyspace.database, booting_s)
+    young = len(_popping(clients, keyspace.database, 0)) - len(popping)
     proven = [(worker, client) for worker in _unregistered(local, keyspace) for client in _of(worker, popping)]
     if proven:
         yield _proven(*proven[0], len(proven))
@@ -95,6 +96,11 @@ def hidden_popper(
     elif strangers:
         title = f"Clients on {len(strangers)} more hosts than have live processes wait for jobs"
         yield Finding("redis", title, REMEDY, tuple(_rows(popping)), Severity.CRITICAL.milder, key="more-hosts")
+    elif young and young + len(popping) > most:
+        title = f"{young} clients that wait for jobs are younger than a beat; with them there are more than threads"
+        yield Unknown(title, f"look again in {booting_s:.0f} s")
+    elif isinstance(local, LocalProcesses) and local.partial:
+        yield Unknown(local.partial, "root, or a /proc mounted without hidepid")
     else:
         yield Evidence("clients that wait for jobs", f"{len(popping)}, for {threads} threads", "CLIENT LIST")
 

@@ -48,6 +48,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verd
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.wire.numbers import whole
 
 OLD_BEAT = 5.0  # seconds between beats up to Sidekiq 6, and of our runtime
 NEW_BEAT = 10.0  # from 7.0 on
@@ -108,7 +109,7 @@ def _recovered(found: Recoveries) -> Iterator[Evidence]:
 
 def _interval(process: Process) -> float:
     major = process.version.split(".")[0]
-    return NEW_BEAT if major.isdigit() and int(major) >= 7 and not process.runtime else OLD_BEAT  # noqa: PLR2004
+    return NEW_BEAT if (whole(major) or 0) >= 7 and not process.runtime else OLD_BEAT  # noqa: PLR2004
 
 
 def _stale(process: Process, beats: float) -> bool:
@@ -131,7 +132,7 @@ def _proof(process: Process, fleet: Fleet, local: LocalProcesses | Missing, sett
 
 def _gone(process: Process, local: LocalProcesses) -> str:
     """What shows that a process of this host is gone; "" where nothing does."""
-    if process.pid is None or any(process.pid in one.namespace_pids for one in local.all):
+    if local.partial or process.pid is None or any(process.pid in one.namespace_pids for one in local.all):
         return ""
     if process.pid not in local.pids:
         return f"pid {process.pid} does not exist on this host"
@@ -172,4 +173,5 @@ def _finding(process: Process, proof: str, severity: Severity) -> Finding:
         REMEDY,
         (Evidence("proof", proof), *jobs),
         severity,
+        lasting=process.lasting,
     )

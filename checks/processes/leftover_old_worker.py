@@ -47,7 +47,8 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verd
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
-from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
+from kiqdoctor.doctor.ownership import works_for
 
 WINDOW = Threshold(
     name="window-s",
@@ -62,9 +63,16 @@ REMEDY = "Send it TSTP, wait until it is idle, then TERM; let one supervisor own
 
 @check("PRO003", severity=Severity.CRITICAL, thresholds=(WINDOW,))
 def leftover_old_worker(
-    fleet: Fleet, local: LocalProcesses, clock: ServerTime | Missing, thresholds: Thresholds
+    fleet: Fleet,
+    local: LocalProcesses,
+    clock: ServerTime | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor", "sidekiq-embedded"}]
+    if isinstance(connection, Connection):
+        workers = [one for one in workers if works_for(one, connection, clients, local) is not False]
     for worker in workers:
         yield from _judged(worker, workers, fleet)
     unseen = [one for one in workers if one.cwd is None]
@@ -72,6 +80,8 @@ def leftover_old_worker(
         yield Unknown(
             f"pid {unseen[0].pid} belongs to another user; its directory may not be read", "the same user, or root"
         )
+    if local.partial:
+        yield Unknown(local.partial, "root, or a /proc mounted without hidepid")
     here = {one.pid for one in workers}
     elsewhere = [one for one in fleet.live if one.pid not in here or one.hostname != local.hostname]
     yield from _minorities(elsewhere, fleet, clock, thresholds)
@@ -153,7 +163,15 @@ def _minorities(
         if mine < count and _older(process.version, most):
             evidence = (Evidence("versions", f"{mine} at {process.version}, {count} at {most}", "info"),)
             title = f"{process.identity} runs Sidekiq {process.version}, most of its fleet {most}"
-            yield Finding(process.subject, title, REMEDY, evidence, Severity.CRITICAL.milder, key="version")
+            yield Finding(
+                process.subject,
+                title,
+                REMEDY,
+                evidence,
+                Severity.CRITICAL.milder,
+                key="version",
+                lasting=process.lasting,
+            )
 
 
 def _young(peers: list[Process], clock: ServerTime | Missing, window_s: float) -> bool:

@@ -15,7 +15,7 @@ queue or are overdue in `schedule` or `retry`. Where nothing waits yet, it is a 
 
 ## When it is wrong
 Workers that are started on demand; workers under another namespace or database (NSP001, NSP002 name them); a worker
-that started less than 15 seconds ago.
+of this Redis that started less than 15 seconds ago (its sockets or its environment tell whose it is).
 
 ## Confirm by hand
 `redis-cli smembers processes`, then `redis-cli hget IDENTITY beat` for each.
@@ -41,7 +41,8 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import Queues
-from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
+from kiqdoctor.doctor.ownership import works_for
 
 BOOTING = Threshold(
     name="booting-s",
@@ -59,6 +60,8 @@ def no_live_worker(
     queues: Queues,
     local: LocalProcesses | Missing,
     clock: ServerTime | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     if fleet.live:
@@ -68,7 +71,7 @@ def no_live_worker(
     if unreadable or fleet.partial:
         reason = fleet.partial or f"{len(unreadable)} process records cannot be read: {unreadable[0].error}"
         yield Unknown(f"no live process among those that were read; {reason}", "readable process records")
-    elif (age := _youngest(local, clock)) is not None and age < thresholds[BOOTING]:
+    elif (age := _youngest(local, clock, connection, clients)) is not None and age < thresholds[BOOTING]:
         yield Unknown(f"a worker on this host started {age:.0f} s ago and has not beaten yet", "run it again")
     elif not queues.traces and not fleet.members:
         yield NotApplicable("no Sidekiq data lies here")
@@ -76,10 +79,19 @@ def no_live_worker(
         yield _finding(fleet, queues)
 
 
-def _youngest(local: LocalProcesses | Missing, clock: ServerTime | Missing) -> float | None:
+def _youngest(
+    local: LocalProcesses | Missing,
+    clock: ServerTime | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+) -> float | None:
+    """Seconds since the last start of a worker that works for this Redis, or may."""
     if not isinstance(local, LocalProcesses) or not isinstance(clock, ServerTime):
         return None
-    ages = [clock.local_now - one.started_at for one in local.all if one.kind in {"sidekiq", "kiqdoctor"}]
+    workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor"}]
+    if isinstance(connection, Connection):
+        workers = [one for one in workers if works_for(one, connection, clients, local) is not False]
+    ages = [clock.local_now - one.started_at for one in workers]
     return min((age for age in ages if age >= 0), default=None)
 
 

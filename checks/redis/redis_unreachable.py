@@ -80,6 +80,8 @@ def redis_unreachable(connection: Connection, server: Server | Missing, threshol
             (*evidence, Evidence("tries", str(connection.tries))),
             key=step,
         )
+    elif connection.broken:
+        yield Unknown(f"Redis answered, and went away while it was read: {connection.broken}", "run it again")
     else:
         yield address
         if isinstance(server, Server):

@@ -82,7 +82,9 @@ def _within_deadline(probe: Probe, tools: Mapping[type, Any], readings: _Reading
     One that still hangs from an earlier examination of this process is not started again beside it.
     """
     if (stuck := _LEFT_BEHIND.get(probe.read)) is not None and stuck.is_alive():
-        return Refused(f"{probe.name} crashed: it hangs since an earlier examination", "restart the doctor")
+        return Refused(
+            f"{probe.name} crashed: it hangs since an earlier examination", "restart the doctor", crashed=True
+        )
     box: list[Any] = []
     thread = threading.Thread(target=lambda: box.append(_run(probe, tools, readings)), daemon=True)
     thread.start()
@@ -90,7 +92,9 @@ def _within_deadline(probe: Probe, tools: Mapping[type, Any], readings: _Reading
     if box:
         return box[0]
     _LEFT_BEHIND[probe.read] = thread
-    return Refused(f"{probe.name} crashed: it did not finish within {probe.deadline_s:g} s", "run it again")
+    return Refused(
+        f"{probe.name} crashed: it did not finish within {probe.deadline_s:g} s", "run it again", crashed=True
+    )
 
 
 def _run(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
@@ -115,7 +119,7 @@ def _run(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
 
 def _crashed(probe: Probe, why: str) -> Refused:
     whose = probe.read.__module__.partition(".")[0]
-    return Refused(f"{probe.name} crashed: {why}", f"report it as a fault of {whose}")
+    return Refused(f"{probe.name} crashed: {why}", f"report it as a fault of {whose}", crashed=True)
 
 
 def _argument(need: Need, tools: Mapping[type, Any], readings: _Readings, seconds: float) -> Any | Missing:

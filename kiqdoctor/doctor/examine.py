@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.check import Check, Need, Twice
@@ -12,8 +12,10 @@ from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
 from kiqdoctor.doctor.suppressions import Suppression, apply
 from kiqdoctor.doctor.verdict import Evidence, Finding, NotApplicable, Unknown, Verdict
+from kiqdoctor.wire.heartbeat import split_identity
 
 NOTHING_TURNED = Thresholds()
+PROCESS: Final = "process:"
 
 
 def examine(
@@ -126,8 +128,16 @@ def _fact(check: Check, need: Need, snapshot: Snapshot) -> Any:
     return last if isinstance(last, Refused | Absent) else Twice(first, last, snapshot.window_s)
 
 
+def _lasting(finding: Finding) -> str:
+    """The subject as it will be called tomorrow: a process without its pid and nonce."""
+    if finding.lasting or not finding.subject.startswith(PROCESS):
+        return finding.lasting or finding.subject
+    host, pid = split_identity(finding.subject.removeprefix(PROCESS))
+    return f"{PROCESS}{host}" if pid is not None else finding.subject
+
+
 def _reported(check: Check, finding: Finding, turned: Thresholds) -> Reported:
-    parts = (check.id, finding.subject, finding.key)
+    parts = (check.id, _lasting(finding), finding.key)
     numbers = tuple(_shown(check, one) for one in turned.about(finding.subject))
     return Reported(
         finding=replace(finding, evidence=(*finding.evidence, *numbers)) if numbers else finding,

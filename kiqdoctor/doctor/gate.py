@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from kiqdoctor.doctor.facts.engine import Coverage
+from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.plan import DECIDED, matches
 from kiqdoctor.doctor.report import Outcome, Result
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.doctor.verdict import Severity
 
 
@@ -25,8 +27,13 @@ def exit_status(
     fail_on: Severity | None,
     required: Sequence[str] = (),
     unreachable: bool = False,
+    broken: bool = False,
 ) -> Status:
-    """``unreachable``: a target that somebody named could not be reached or read. ``fail_on`` None: never fail."""
+    """``fail_on`` None: never fail.
+
+    ``unreachable``: a target that somebody named was never reached. ``broken``: it was, and went away while it was
+    read, or a probe crashed on it: what was found counts all the same.
+    """
     counted = [result for result in results if not result.check.preview]
     judged = any(result.outcome in {Outcome.PASS, Outcome.FAIL} and not _of_itself(result) for result in results)
     failing = fail_on is not None and any(
@@ -40,7 +47,15 @@ def exit_status(
         return Status.INCOMPLETE
     if failing:
         return Status.FINDINGS
-    return Status.INCOMPLETE if lacking or not judged else Status.OK
+    return Status.INCOMPLETE if broken or lacking or not judged else Status.OK
+
+
+def broke_off(snapshot: Snapshot) -> bool:
+    """Whether the reading of a target that somebody named broke off, or a probe crashed."""
+    connection = snapshot.get(Connection)
+    lost = isinstance(connection, Connection) and connection.named and bool(connection.broken)
+    values = [one.value for readings in (snapshot.readings, snapshot.later) for one in readings.values()]
+    return lost or any(isinstance(value, Refused) and value.crashed for value in values)
 
 
 def _of_itself(result: Result) -> bool:

@@ -9,10 +9,14 @@ Fact = TypeVar("Fact")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A fact that could not be read: why, and what would unlock it (a permission, a flag, a package)."""
+    """A fact that could not be read: why, and what would unlock it (a permission, a flag, a package).
+
+    ``crashed``: its probe failed, or did not end: nothing that anybody may lack, and the examination is not complete.
+    """
 
     reason: str
     unlock: str = ""
+    crashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

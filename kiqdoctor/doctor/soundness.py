@@ -18,6 +18,7 @@ _FIELDS: Final[dict[type, dict[str, tuple[type, ...]]]] = {
         "location": (Location, type(None)),
         "related": (tuple,),
         "key": (str,),
+        "lasting": (str,),
     },
 }
 _VERDICTS: Final = (Evidence, Finding, NotApplicable, Unknown)

@@ -44,7 +44,10 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something is ill. ``severity`` None means the check's own; ``key`` tells findings of one subject apart."""
+    """Something is ill. ``severity`` None means the check's own; ``key`` tells findings of one subject apart.
+
+    ``lasting`` names the subject in the fingerprint, where the subject itself holds what the next start changes.
+    """
 
     subject: str
     title: str
@@ -54,6 +57,7 @@ class Finding:
     location: Location | None = None
     related: tuple[str, ...] = ()
     key: str = ""
+    lasting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

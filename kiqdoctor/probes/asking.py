@@ -8,6 +8,7 @@ from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.text import decode
+from kiqdoctor.wire.numbers import LARGEST, whole
 
 BATCH: Final = 500  # commands in one round trip
 PAGE: Final = 1_000  # SCAN's COUNT: 1.2 ms of Redis' time at worst, measured
@@ -80,7 +81,7 @@ def _samples(count: int) -> int:
 
 def number(reply: Any) -> int:
     """A reply as an integer; 0 where it is none (refused, wrong type)."""
-    return reply if isinstance(reply, int) else int(reply) if isinstance(reply, bytes) and reply.isdigit() else 0
+    return whole(reply, least=-LARGEST) or 0
 
 
 def word(reply: Any) -> str:

@@ -2,23 +2,29 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from kiqdoctor.connection import Command, ConnectError, ReadOnlyConnection, command_name
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Reply
 
+TOO_LARGE: Final = "size"
+
 
 class Door:
-    """``tools.Redis`` over one connection, for one namespace."""
+    """``tools.Redis`` over one connection, for one namespace. A reply that is too large costs the connection, and only
+    the probe that asked for it its fact.
+    """
 
-    def __init__(self, connection: ReadOnlyConnection, namespace: str | None) -> None:
+    def __init__(self, connection: ReadOnlyConnection, namespace: str | None, budget: int | None = None) -> None:
         self._connection = connection
+        self._budget = budget  # bytes that may be received; None where it is used for long
         self._lock = threading.Lock()
         self.namespace = namespace
         self.database = connection.database
         self.client_id = connection.client_id
-        self.lost = ""  # why the connection broke, once it did
+        self.lost = ""  # why the connection broke and at which command, once it did
 
     def ask(self, *command: str | bytes | float) -> Reply:
         """One command; raises ``RefusalError`` where the server refuses it."""
@@ -32,12 +38,27 @@ class Door:
         if not commands:
             return []
         with self._lock:
-            try:
-                replies = self._connection.exchange(commands)
-            except ConnectError as error:
-                self.lost = f"{error.step}: {error}"
-                raise RefusalError(f"Redis went away while it was read: {error}", "run it again") from None
+            replies = self._replies(commands)
         return [self._judged(command, reply) for command, reply in zip(commands, replies, strict=True)]
+
+    def _replies(self, commands: Sequence[Command]) -> list[Reply]:
+        name = command_name(commands[0]).replace("|", " ")
+        if self.lost:
+            raise RefusalError(f"Redis went away while it was read: {self.lost}", "run it again")
+        if self._budget is not None and self._connection.bill.bytes_received > self._budget:
+            raise RefusalError(f"{self._budget} bytes were read already; {name} was not sent")
+        try:
+            return self._connection.exchange(commands)
+        except ConnectError as error:
+            if error.step != TOO_LARGE:
+                self.lost = f"{error} (at {name})"
+                raise RefusalError(f"Redis went away while it was read: {self.lost}", "run it again") from None
+            why = f"{name}: {error}; it was not read"
+        try:
+            self._connection.reopen()  # the rest of that reply would still come
+        except ConnectError as error:
+            self.lost = f"{error} (connecting again, after {why})"
+        raise RefusalError(why)
 
     def _judged(self, command: Command, reply: Reply) -> Reply:
         if not isinstance(reply, Exception):

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.payload import Payload, PayloadError
 from kiqdoctor.wire.payload import read as read_payload
 from kiqdoctor.wire.stamps import plain
 
 RUNTIME: Final = "kiqdoctor"  # info.runtime of our processes
 SIZE_LIMIT: Final = 64 * 1024  # bytes of an ``info`` that anybody honest writes
+
+MOST_PID: Final = 2**31 - 1  # a pid, and any number of threads or weights
 
 Value = bytes | None
 
@@ -173,7 +176,8 @@ def split_identity(identity: str) -> tuple[str, int | None]:
     """Host name and pid of ``host:pid:nonce``, split from the right: host names may hold colons."""
     host, _, rest = identity.rpartition(":")
     host, _, pid = host.rpartition(":")
-    return (host, int(pid)) if rest and host and pid.isdigit() and pid.isascii() else (identity, None)
+    number = whole(pid, most=MOST_PID)
+    return (host, number) if rest and host and number is not None else (identity, None)
 
 
 def _text(value: Any) -> str:
@@ -185,4 +189,4 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return None if isinstance(value, str) else whole(value, most=MOST_PID)

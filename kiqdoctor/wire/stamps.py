@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from kiqdoctor.wire.numbers import real
+
 NEVER_SECONDS: Final = 100_000_000_000  # an integer above this (the year 5138) is milliseconds
 
 
@@ -11,22 +13,15 @@ def seconds(value: Any) -> float | None:
     A float is seconds. An integer is milliseconds, unless it is so small that it can only be seconds, which writers in
     other languages produce.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = None if isinstance(value, str | bytes) else real(value)
+    if number is None:
         return None
-    if isinstance(value, int):
-        return value / 1000 if abs(value) > NEVER_SECONDS else float(value)
-    return value if abs(value) < NEVER_SECONDS else value / 1000
+    return number / 1000 if abs(number) >= NEVER_SECONDS else number
 
 
 def plain(value: Any) -> float | None:
     """Epoch seconds of a field that is seconds in every version (beat, started_at, run_at), as text or number."""
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if -NEVER_SECONDS < number < NEVER_SECONDS else None
+    return real(value, least=-NEVER_SECONDS, most=NEVER_SECONDS)
 
 
 def stamp(now: float) -> float:

@@ -96,7 +96,9 @@ def test_what_still_hangs_is_not_started_a_second_time() -> None:
     again = run(hanging).get(Limit)
     never.set()
 
-    assert again == Refused("hanging crashed: it hangs since an earlier examination", "restart the doctor")
+    assert again == Refused(
+        "hanging crashed: it hangs since an earlier examination", "restart the doctor", crashed=True
+    )
     assert starts == [1]
 
 

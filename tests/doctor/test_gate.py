@@ -7,8 +7,10 @@ import pytest
 
 from kiqdoctor.doctor.check import Need, check
 from kiqdoctor.doctor.facts.engine import Coverage, Suppressions
-from kiqdoctor.doctor.gate import exit_status
+from kiqdoctor.doctor.facts.redis import Connection, Server
+from kiqdoctor.doctor.gate import broke_off, exit_status
 from kiqdoctor.doctor.report import Outcome, Reported, Result
+from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.doctor.verdict import Finding, Severity, Verdict
 
 
@@ -55,6 +57,27 @@ def test_the_table(
     results: list[Result], fail_on: Severity | None, required: tuple[str, ...], unreachable: bool, status: int
 ) -> None:
     assert exit_status(results, fail_on=fail_on, required=required, unreachable=unreachable) == status
+
+
+@pytest.mark.parametrize(("results", "status"), [([PASS], 3), ([HIGH], 1), ([LOW], 3), ([UNKNOWN], 3)])
+def test_what_broke_off_is_never_well(results: list[Result], status: int) -> None:
+    assert exit_status(results, fail_on=Severity.HIGH, broken=True) == status
+
+
+@pytest.mark.parametrize(
+    ("connection", "fact", "broken"),
+    [
+        (Connection("redis://h"), Server(), False),
+        (Connection("redis://h", broken="the server closed the connection (at SCAN)"), Server(), True),
+        (Connection("redis://h", broken="gone", named=False), Server(), False),
+        (Connection("redis://h"), Refused("NOPERM", "+info"), False),
+        (Connection("redis://h"), Refused("server crashed: ValueError", crashed=True), True),
+    ],
+)
+def test_what_breaks_an_examination_off(connection: Connection, fact: Server | Refused, broken: bool) -> None:
+    snapshot = Snapshot({Connection: Reading(connection), Server: Reading(fact)})
+
+    assert broke_off(snapshot) is broken
 
 
 @pytest.mark.parametrize("kind", [Coverage, Suppressions])

@@ -103,7 +103,7 @@ INFO = st.builds(
     heartbeat.Info,
     identity=TEXT,
     hostname=TEXT,
-    pid=st.integers(0, 2**31),
+    pid=st.integers(0, 2**31 - 1),
     tag=TEXT,
     started_at=st.floats(1, 9e9),
     concurrency=st.integers(0, 1000),

@@ -55,6 +55,11 @@ class Process:
         """How findings name it."""
         return f"process:{self.identity}"
 
+    @property
+    def lasting(self) -> str:
+        """How fingerprints name it: its next start has another pid and nonce."""
+        return ":".join(word for word in ("process", self.hostname, self.tag) if word)
+
 
 LIVE_FOR = 60.0  # seconds; Sidekiq's own TTL of the process hash
 

@@ -48,3 +48,4 @@ class LocalProcesses:
         default_factory=dict
     )  # pid -> epoch seconds, of every process that may be seen
     addresses: tuple[str, ...] = ()  # this host's own IP addresses
+    partial: str = ""  # why others may run here that cannot be seen

@@ -2,16 +2,22 @@
 
 from dataclasses import dataclass, field
 
+from kiqdoctor.wire.numbers import whole
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How connecting went, never refused. ``failed_step``: "", dns, tcp, tls, auth, ping, limit, loading, select."""
+    """How connecting went, never refused. ``failed_step``: "", dns, tcp, tls, auth, ping, limit, loading, select.
+
+    ``broken``: it was there, and went away while it was read: why, and at which command.
+    """
 
     url: str  # without user, password and query
     failed_step: str = ""
     error: str = ""
     tries: int = 1
     named: bool = True  # by option or environment; False for the default address
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +28,17 @@ class Server:
 
     def number(self, name: str) -> int | None:
         """The field as an integer; None where it is absent, empty, negative one or no number."""
-        text = self.info.get(name, "")
-        return int(text) if text.isdigit() else None
+        return whole(self.info.get(name))
 
     @property
     def keyspace(self) -> dict[int, int]:
         """Database number -> number of keys."""
         found = {}
         for name, text in self.info.items():
-            if name[:2] == "db" and name[2:].isdigit():
-                counts = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
-                found[int(name[2:])] = int(counts.get("keys", "0"))
+            number = whole(name[2:]) if name[:2] == "db" else None
+            counts = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+            if number is not None and (keys := whole(counts.get("keys", "0"))) is not None:
+                found[number] = keys
         return found
 
 

@@ -14,6 +14,7 @@ from kiqdoctor.probes.asking import MEMBER_LIMIT, batched, members, number, refu
 from kiqdoctor.text import decode
 from kiqdoctor.wire import heartbeat
 from kiqdoctor.wire.keys import PROCESS_TTL, Keys
+from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import plain
 
 MOST_MEMBERS: Final = 250_000  # members of the set that are looked at
@@ -108,7 +109,13 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
         except ValueError as problem:
             error = f"its info cannot be read: {problem}"
     host, pid = heartbeat.split_identity(identity)
-    beat_at = plain(word(beat))
+    beat_at = plain(beat)
+    numbers = {"busy": busy, "concurrency": concurrency, "rss": rss, "rtt_us": rtt}
+    told = {name: whole(raw) for name, raw in numbers.items()}
+    odd = [name for name, raw in numbers.items() if raw is not None and told[name] is None]
+    odd += ["beat"] if beat is not None and beat_at is None else []
+    if odd and not error:
+        error = f"its {odd[0]} is no number that a process writes"
     return Process(
         identity=identity,
         hostname=info.hostname or host,
@@ -118,24 +125,19 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
         runtime=info.runtime,
         started_at=info.started_at,
         beat=beat_at,
-        busy=number(busy) if busy is not None else None,
+        busy=told["busy"],
         quiet=word(quiet) == "true",
-        concurrency=_threads(info, concurrency),
+        concurrency=told["concurrency"] or info.concurrency,  # 8.1.2 and later say it in the hash, older ones in info
         queues=info.queues,
         capsules=tuple((one.name, one.concurrency) for one in info.capsules),
         labels=info.labels,
         embedded=info.embedded,
         ttl_s=life // 1000 if isinstance(life, int) and life >= 0 else None,
         error=error,
-        beat_age_s=_age(beat_at, life, now),
-        rss_kb=number(rss) or None,
-        rtt_us=number(rtt) if rtt is not None else None,
+        beat_age_s=None if "beat" in odd else _age(beat_at, life, now),
+        rss_kb=told["rss"] or None,
+        rtt_us=told["rtt_us"],
     )
-
-
-def _threads(info: heartbeat.Info, field: Any) -> int | None:
-    """8.1.2 and later say it in the hash, older ones in info."""
-    return number(field) or info.concurrency if word(field).isdigit() else info.concurrency
 
 
 def _age(beat: float | None, life: Any, now: float) -> float | None:

@@ -8,6 +8,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import kind, number
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import plain
 
 MOST: Final = 100  # entries; the runtime keeps no more
@@ -35,8 +36,9 @@ def recoveries(redis: Redis) -> Recoveries:
 def _read(raw: bytes) -> Recovery | None:
     try:
         found = codec.decode(raw)
-        return Recovery(
-            plain(found["at"]), str(found["identity"]), str(found["by"]), int(found["jobs"]), int(found["buried"])
-        )
-    except (codec.NotJsonError, KeyError, TypeError, ValueError):
+        jobs, buried = whole(found["jobs"]), whole(found["buried"])
+    except (codec.NotJsonError, KeyError, TypeError):
         return None
+    if jobs is None or buried is None:
+        return None
+    return Recovery(plain(found["at"]), str(found["identity"]), str(found["by"]), jobs, buried)

@@ -17,6 +17,8 @@ from kiqdoctor.probes.host.sockets import connections, own_addresses
 
 _RELEASE: Final = re.compile(r"(?P<app>.*)/releases/(?P<release>[^/]+)(?:/.*)?")
 _REDIS: Final = re.compile(r"(?:KIQDOCTOR_)?REDIS\w*URL|\w+REDIS\w*_URL|REDIS_PROVIDER|\w*REDIS\w*URL\w*")
+FIRST: Final = 1  # a process that every pid namespace has
+VEILED: Final = "/proc shows this user its own processes only (hidepid): workers of others may run here, unseen"
 MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
 
 
@@ -61,6 +63,7 @@ def local_processes(host: Host) -> LocalProcesses:
         pids=frozenset(stats),
         start_times={pid: stat.started_at for pid, stat in stats.items()},
         addresses=own_addresses(proc),
+        partial="" if FIRST in stats else VEILED,
     )
 
 

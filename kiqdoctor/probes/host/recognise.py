@@ -8,11 +8,16 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from kiqdoctor.probes.host.files import listed, read
+from kiqdoctor.wire.numbers import whole
 
+TITLE: Final = 1_000  # characters of a title that are looked at: anybody may start a process with any name
+_NUMBER: Final = "[0-9]{1,9}"
+_VERSION: Final = rf"(?P<version>{_NUMBER}\.{_NUMBER}[^\s\[]{{0,60}})"
 _SIDEKIQ: Final = re.compile(
-    r"sidekiq (?P<version>\d+\.\d+\S*) ?(?P<tag>.*?)\s*\[(?P<busy>\d+) of (?P<of>\d+) busy\](?P<stopping> stopping)?\s*"
+    rf"sidekiq {_VERSION}(?: (?P<tag>[^\[]*))?"
+    rf"\[(?P<busy>{_NUMBER}) of (?P<of>{_NUMBER}) busy\](?P<stopping> stopping)? *"
 )
-_RESQUE: Final = re.compile(r"(?:.* )?resque-(?P<version>\d+\.\d+\S*): (?P<tag>.*)")
+_RESQUE: Final = re.compile(rf"(?:[^ ]* )?resque-{_VERSION}: (?P<tag>.*)")
 _THREADS: Final = frozenset({"heartbeat", "scheduler", "processor"})
 _RUBY: Final = re.compile(r"ruby[\d.]*|puma|rails|unicorn|falcon|passenger.*")
 
@@ -32,13 +37,13 @@ class Title:
 def recognise(folder: Path, cmdline: bytes) -> Title | None:
     """The worker in this folder of /proc, or None."""
     words = [word.decode("utf-8", "backslashreplace") for word in cmdline.rstrip(b"\0 ").split(b"\0")]
-    return _titled(words[0] if words else "") or _started(words) or _embedded(folder, words)
+    return _titled(words[0][:TITLE] if words else "") or _started(words) or _embedded(folder, words)
 
 
 def _titled(title: str) -> Title | None:
     if match := _SIDEKIQ.fullmatch(title):
-        return Title("sidekiq", match["version"], match["tag"], int(match["busy"]), int(match["of"]),
-                     match["stopping"] is not None)  # fmt: skip
+        tag, stopping = (match["tag"] or "").strip(), match["stopping"] is not None
+        return Title("sidekiq", match["version"], tag, whole(match["busy"]), whole(match["of"]), stopping)
     if match := _RESQUE.fullmatch(title):
         return Title("resque", match["version"], match["tag"])
     return None
@@ -64,8 +69,8 @@ def _ours(words: Sequence[str]) -> Title | None:
     if not words or words[0] != "work":
         return None
     for flag, value in pairwise(words):
-        if flag in {"-c", "--concurrency"} and value.isdigit():
-            return Title("kiqdoctor", concurrency=int(value))
+        if flag in {"-c", "--concurrency"} and (threads := whole(value)) is not None:
+            return Title("kiqdoctor", concurrency=threads)
     return Title("kiqdoctor")
 
 

@@ -15,6 +15,7 @@ from kiqdoctor.probes.asking import average_sizes, batched, number, word
 from kiqdoctor.probes.keyspace.installations import resque_shaped
 from kiqdoctor.probes.queues.queues import sample
 from kiqdoctor.text import decode
+from kiqdoctor.wire.numbers import real
 
 MARKS_NEEDED: Final = 2
 LOOKED_AT: Final = 50  # keys of one mark whose type is asked
@@ -244,15 +245,15 @@ def _resque_live(redis: Redis, prefix: str, now: float) -> str:
 def _age(beat: bytes, now: float) -> float:
     try:
         return now - datetime.fromisoformat(decode(beat)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return float("inf")
 
 
 def _dramatiq_live(redis: Redis, now: float) -> str:
     [newest] = redis.ask_all([("ZRANGE", "dramatiq:__heartbeats__", -1, -1, "WITHSCORES")])
     if isinstance(newest, list) and len(newest) == 2:  # noqa: PLR2004 - a member and its score
-        age = now - float(newest[1]) / 1000
-        if age < DRAMATIQ_LIVE_FOR:
+        beat_ms = real(newest[1])
+        if beat_ms is not None and (age := now - beat_ms / 1000) < DRAMATIQ_LIVE_FOR:
             return f"{decode(newest[0])} beat {age:.0f} s ago"
     return ""
 

@@ -221,9 +221,8 @@ def _counters(reply: Any, now: float) -> Counters:
 
 
 def _time(reply: Any, clock: Clock) -> float:
-    if isinstance(reply, list) and len(reply) == 2:  # noqa: PLR2004 - seconds and microseconds
-        return int(word(reply[0]) or 0) + int(word(reply[1]) or 0) / 1_000_000
-    return clock.now()
+    now = servers.clock_of(reply)
+    return clock.now() if now is None else now
 
 
 def _must(reply: Any) -> Any:

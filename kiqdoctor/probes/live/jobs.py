@@ -8,10 +8,11 @@ from kiqdoctor.doctor.facts.live import JobRow, Page, Search
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number, word
+from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number
 from kiqdoctor.text import LONG, SHORT, clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
+from kiqdoctor.wire.numbers import real
 from kiqdoctor.wire.payload import Payload, PayloadError, backtrace, read
 
 MOST_FOUND: Final = 10_000  # rows that a search keeps
@@ -193,10 +194,7 @@ def _text(value: Any) -> str:
 
 
 def _score(raw: Any) -> float | None:
-    try:
-        return float(word(raw) if isinstance(raw, bytes) else raw)
-    except (TypeError, ValueError):
-        return None
+    return real(raw)
 
 
 def _must(reply: Any) -> Any:

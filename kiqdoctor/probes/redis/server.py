@@ -7,6 +7,8 @@ from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Missing, Refused
 from kiqdoctor.doctor.tools import Redis, Settings
 from kiqdoctor.text import decode
+from kiqdoctor.wire.numbers import whole
+from kiqdoctor.wire.stamps import plain
 
 MOST_CLIENTS = 5_000  # CLIENT LIST is built while Redis waits
 LIMIT_FIELDS = ("maxclients", "max_clients")  # Redis from 6.2 on and Valkey; Dragonfly
@@ -54,8 +56,8 @@ def _told(redis: Redis, server: Server | Missing) -> ClientLimit | Refused:
     if isinstance(reply, Refused):
         return reply
     text = decode(reply[1]) if isinstance(reply, list) and len(reply) > 1 and isinstance(reply[1], bytes) else ""
-    if text.isdigit() and int(text) > 0:
-        return ClientLimit(int(text), "CONFIG GET maxclients")
+    if limit := whole(text):
+        return ClientLimit(limit, "CONFIG GET maxclients")
     return Refused("the server does not say its client limit")
 
 
@@ -93,9 +95,17 @@ def server_time(redis: Redis) -> ServerTime:
     began = time.monotonic()
     reply = redis.ask("TIME")
     took = time.monotonic() - began
-    if not isinstance(reply, list) or len(reply) != 2:  # noqa: PLR2004 - seconds and microseconds
+    if (now := clock_of(reply)) is None:
         raise RefusalError("TIME was answered in a shape that is not Redis'")
-    return ServerTime(int(reply[0]) + int(reply[1]) / 1_000_000, before + took / 2, took)
+    return ServerTime(now, before + took / 2, took)
+
+
+def clock_of(reply: object) -> float | None:
+    """Epoch seconds of a reply to TIME; None where it is none."""
+    if not isinstance(reply, list) or len(reply) != 2:  # noqa: PLR2004 - seconds and microseconds
+        return None
+    seconds, micros = plain(reply[0]), whole(reply[1], most=999_999)
+    return None if seconds is None or micros is None else seconds + micros / 1_000_000
 
 
 def _bytes(reply: object) -> bytes:
@@ -103,4 +113,4 @@ def _bytes(reply: object) -> bytes:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+    return whole(text) or 0

@@ -46,7 +46,6 @@ def test_what_is_no_blocked_pop_here_does_not_count() -> None:
     for clients in (
         waiting(8, flags="N"),
         waiting(8, database=3),
-        waiting(8, age_s=5),
         waiting(8, command="subscribe"),
     ):
         assert diagnose("PRO004", BASE.with_(clients)).outcome is Outcome.PASS
@@ -79,3 +78,16 @@ def test_other_software_that_pops_settles_nothing() -> None:
 def test_nobody_waits_and_nobody_is_there() -> None:
     assert diagnose("PRO004", BASE.with_(Clients(), Keyspace())).outcome is Outcome.PASS
     assert diagnose("PRO004", BASE.with_(waiting(1), Keyspace())).outcome is Outcome.UNKNOWN
+
+
+def test_clients_that_are_younger_than_a_beat_settle_nothing_yet() -> None:
+    found = diagnose("PRO004", BASE.with_(waiting(8, age_s=5)))
+
+    assert found.outcome is Outcome.UNKNOWN
+    assert "look again in 15 s" in (found.reason or "")
+
+
+def test_a_host_that_shows_only_our_own_processes_proves_nothing() -> None:
+    veiled = LocalProcesses("web-1", (), partial="hidepid")
+
+    assert diagnose("PRO004", HEALTHY.with_(veiled)).outcome is Outcome.UNKNOWN

@@ -1,0 +1,53 @@
+"""Whether a process of this host works for the Redis that is examined: by its sockets, else by its environment."""
+
+from urllib.parse import urlsplit
+
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.snapshot import Missing
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
+_DEFAULT_PORT = 6379
+
+
+def works_for(
+    worker: LocalProcess, connection: Connection, clients: Clients | Missing, local: LocalProcesses
+) -> bool | None:
+    """True and False are proven; None: it has no connection yet, or may not be looked into, and names no Redis."""
+    own = {address for address, _ in worker.sockets}
+    if isinstance(clients, Clients) and any(one.address in own for one in clients.all):
+        return True
+    target = _place(connection.url, local)
+    if target is None:
+        return None
+    remotes = {_remote(remote, local) for _, remote in worker.sockets}
+    if target in remotes:
+        return True
+    named = {place for entry in worker.redis if (place := _place(entry.partition("=")[2], local)) is not None}
+    if named:
+        return target in named and _database(connection.url) in {_database(entry) for entry in worker.redis}
+    return False if remotes and target[0] == "here" else None
+
+
+def _place(url: str, local: LocalProcesses) -> tuple[str, int] | None:
+    """Host and port of an address that was shown; all names of this host are one. None for a unix socket."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORT
+    except ValueError:
+        return None
+    return None if parts.scheme not in {"redis", "rediss"} else (_host(parts.hostname or "", local), port)
+
+
+def _remote(address: str, local: LocalProcesses) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return _host(host.strip("[]"), local), int(port) if port.isascii() and port.isdigit() else 0
+
+
+def _host(host: str, local: LocalProcesses) -> str:
+    here = host in _LOOPBACK or host.startswith("127.") or host in {local.hostname, *local.addresses}
+    return "here" if here else host.lower()
+
+
+def _database(url: str) -> str:
+    return urlsplit(url.partition("=")[2] if "=" in url.partition("://")[0] else url).path.strip("/") or "0"
