@@ -10,11 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from kiqdoctor.text import MASK, redact
+from kiqdoctor.wire.numbers import whole
+
 DEFAULT_URL: Final = "redis://localhost:6379/0"
 CONNECT_TIMEOUT: Final = 3.0  # seconds
 READ_TIMEOUT: Final = 5.0  # seconds of silence
 TRIES: Final = 3
 BETWEEN_TRIES: Final = 1.0  # seconds: a restart is not an outage
+
+UNREADABLE: Final = (
+    "its host, port or database number cannot be read, as in redis://host:6379/0"
+    " (in a password / ? # [ ] @ and % are written as %2F, %3F...)"
+)
 
 Command = Sequence[str | bytes | float]
 
@@ -142,8 +150,8 @@ def _arguments(url: str, source: str) -> tuple[dict[str, Any], int]:
         if parts.scheme not in {"redis", "rediss", "unix"}:
             raise UrlError(f"not a Redis URL{at}: it must start with redis://, rediss:// or unix://")
         database = _database(parts.path if parts.scheme != "unix" else "", parts.query)
-    except ValueError as error:
-        raise UrlError(f"not a Redis URL{at}: {_without_secrets(str(error), url)}") from None
+    except ValueError:  # whose words may hold a part of the password
+        raise UrlError(f"not a Redis URL{at}: {UNREADABLE}") from None
     if parts.scheme == "unix" and not parts.path:
         raise UrlError(f"not a Redis URL{at}: unix:// needs the socket's path")
     return {"host": parts.hostname or "localhost", "port": port or 6379}, database
@@ -153,14 +161,9 @@ def _database(path: str, query: str) -> int:
     from urllib.parse import parse_qs
 
     text = parse_qs(query).get("db", [path.strip("/")])[0]
-    if text and not text.isdigit():
-        raise ValueError("the database must be a number, as in redis://host:6379/0")
-    return int(text or 0)
-
-
-def _without_secrets(text: str, url: str) -> str:
-    password = urlsplit(url).password if "@" in url else None
-    return text.replace(password, "***") if password else text
+    if (number := whole(text or 0)) is None:
+        raise ValueError
+    return number
 
 
 @dataclass
@@ -267,14 +270,20 @@ class ReadOnlyConnection:
     def _must(self, *command: str | int, step: str) -> None:
         [reply] = self._exchange([command], [command_name(command)], self._timeout)
         if isinstance(reply, Exception):
-            raise _classified(reply, step)
+            raise _classified(self._unsaid(str(reply)), step)
+
+    def _unsaid(self, text: str) -> str:
+        """What the server says without what we said: some echo the words of a command that they do not know."""
+        for secret in self._wire.credentials:
+            text = text.replace(secret, MASK)
+        return text
 
     def _try(self, *command: str | int) -> Any:
         with suppress(ConnectError):
             [reply] = self.exchange([command])
             if not isinstance(reply, Exception):
                 return reply
-            self.notes.append(f"{command_name(command)}: {reply}")
+            self.notes.append(f"{command_name(command)}: {self._unsaid(str(reply))}")
         return None
 
     def reopen(self) -> None:
@@ -296,9 +305,9 @@ def _user(url: str) -> str:
     return urlsplit(url).username or "default"
 
 
-def _classified(error: Exception, step: str) -> ConnectError:
+def _classified(said: str, step: str) -> ConnectError:
     """What the server answered, as the step that it means."""
-    text = " ".join(str(error).split())
+    text = redact(" ".join(said.split()))
     return ConnectError(next((name for words, name in _MEANINGS if words in text), step), text)
 
 

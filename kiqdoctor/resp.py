@@ -125,6 +125,8 @@ class Wire:
             plain = self._opened(timeout)
         except socket.gaierror as error:
             raise StepError("dns", f"{self._parts.hostname}: {error.strerror}") from None
+        except UnicodeError:
+            raise StepError("dns", "the host's name has letters that no host name has") from None
         except OSError as error:
             raise StepError("tcp", f"{self._where}: {error.strerror or error}") from None
         if self._parts.scheme != "rediss":

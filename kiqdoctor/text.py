@@ -1,13 +1,56 @@
-"""The one sanitiser for text from outside: Redis, files, processes."""
+"""The one sanitiser and the one redactor for text from outside: Redis, files, processes, other programs' errors."""
 
+import re
 import unicodedata
 from typing import Final
 
 SHORT: Final = 200  # characters, in lists
 LONG: Final = 10_000  # characters, in details
 MARKS: Final = 3  # combining marks in a row that a script really uses
+MASK: Final = "***"
+AHEAD: Final = 4_096  # characters beyond a cut that are looked at: no secret is shown by half
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+_HINTS: Final = (  # one of these is in every text that holds a secret which we would know
+    *("://", "passw", "passphrase", "secret", "token", "key", "credential", "signature", "bearer", "basic ", "pwd"),
+    *("dsn", "-user", " -a ", " -u ", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+    *("xox", "k_live_", "k_test_", "aiza", "sg.", "npm_", "pypi-", "eyj"),
+)
+_TELLING: Final = (
+    r"passw(?:or)?d|passwd|passphrase|secret|token|api_?-?key|access_?-?key|private_?-?key|encryption_?-?key"
+    r"|master_?-?key|client_?-?key|auth_?-?key|credential|signature|pwd|dsn"
+)
+_NAME: Final = rf"[\w.-]{{0,60}}(?:{_TELLING})[\w-]{{0,60}}"
+_VALUE: Final = r"""(?P<value>"[^"\n]{1,2000}"?|'[^'\n]{1,2000}'?|\S{1,2000})"""
+_PAIR: Final = re.compile(
+    rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"']))[ \t]{{0,4}}){_VALUE}",
+    re.IGNORECASE,
+)
+_LINE: Final = re.compile(
+    rf"^(?P<name>[ \t-]{{0,200}}{_NAME})(?P<between>:[ \t]{{1,4}})(?P<value>[^\n]{{1,2000}})$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FLAG: Final = re.compile(rf"(?P<name>(?<![\w-])--?{_NAME})(?P<between>[ =\0]){_VALUE}", re.IGNORECASE)
+_USER: Final = re.compile(r"(?P<name>(?<![\w-])(?:--(?:web-)?user|-u)[ =\0])(?P<value>[^\s:]{0,200}:\S{1,2000})")
+_REDIS_CLI: Final = re.compile(r"(?P<name>\bredis-cli\b[^\n]{0,200}?[ \0]-a[ \0])(?P<value>\S{1,2000})")
+_HEADER: Final = re.compile(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=-]{8,2000})", re.IGNORECASE)
+_SHAPES: Final = re.compile(
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}|\bglpat-[\w-]{16,255}"
+    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,255}|\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|\bAIza[\w-]{30,60}"
+    r"|\bSG\.[\w-]{10,60}\.[\w-]{10,90}|\bnpm_[A-Za-z0-9]{20,255}|\bpypi-[\w-]{40,500}"
+    r"|\beyJ[\w-]{8,2000}\.[\w-]{8,2000}(?:\.[\w-]{0,2000})?"  # JSON web tokens
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,8000}(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
+)
+# A reference, a placeholder, or a word that says that there is none: it tells nothing, and explains much.
+_NO_SECRET: Final = re.compile(
+    r"\*{3}.*|(?:NAME:)?(?:PASSWORD|SECRET|TOKEN|NAME|VALUE|URL|USER|KEY|X)|ENV\b.*|os\.(?:environ|getenv)\b.*"
+    r"|\$\{?[A-Z_][A-Z0-9_]*\}?|<%.*|\{\{.*|nil|null|none|true|false|masked|[0-9]{1,3}",
+    re.DOTALL,
+)
+_CLASS: Final = re.compile(r"(?:[A-Z][a-z0-9]+){2,}")  # TokenCleanupJob: a class, whose name says nothing of a value
+_TOKEN: Final = re.compile(r"\S*://\S*")
 
 
 def decode(raw: bytes) -> str:
@@ -15,12 +58,61 @@ def decode(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
+def redact(text: str) -> str:
+    """The text with ``***`` in place of secrets.
+
+    User and password of URLs; tokens of known shapes; values of names that say secret, in ``NAME=value``,
+    ``name: value`` and ``--name value``. Every search is bounded: text from outside cannot make it slow.
+    """
+    lower = text.lower()
+    if not any(hint in lower for hint in _HINTS):
+        return text
+    if "://" in text:
+        text = _TOKEN.sub(lambda found: _without_users(found[0]), text)
+    text = _SHAPES.sub(MASK, text)
+    for pattern in (_LINE, _PAIR, _FLAG):
+        text = pattern.sub(_masked, text)
+    for pattern in (_USER, _REDIS_CLI, _HEADER):
+        text = pattern.sub(_masked_after, text)
+    return text
+
+
+def _without_users(word: str) -> str:
+    """A word with URLs in it: what stands between ``://`` and the last ``@`` before the next URL is masked.
+
+    A password that was not encoded may hold ``/ ? # [`` and even ``://``: what cannot be a host is masked too.
+    """
+    first, *rest = word.split("://")
+    kept = [first]
+    for number, part in enumerate(rest):
+        quote = min((at for mark in "\"'`<>" if (at := part.find(mark)) >= 0), default=len(part))
+        end = part.rfind("@", 0, quote)
+        end = part.rfind("@") if end < 0 else end
+        hidden = end < 0 and part.startswith(":") and number + 1 < len(rest)
+        kept.append(MASK if hidden else part if end < 0 else f"{MASK}{part[end:]}")
+    return "://".join(kept)
+
+
+def _masked(found: "re.Match[str]") -> str:
+    value = found["value"]
+    quote = value[0] if value[0] in "\"'" else ""
+    bare = value.strip("\"'")
+    if not bare or _NO_SECRET.fullmatch(bare) or ("=" not in found["between"] and _CLASS.fullmatch(found["name"])):
+        return found[0]
+    return f"{found['name']}{found['between']}{quote}{MASK}{quote if value[1:].endswith(quote or '!') else ''}"
+
+
+def _masked_after(found: "re.Match[str]") -> str:
+    return found[0] if _NO_SECRET.fullmatch(found["value"]) else found["name"] + MASK
+
+
 def clean(text: str, limit: int = SHORT, *, lines: bool = False) -> str:
-    """Text that cannot move a cursor, restyle a screen or reorder what is beside it.
+    """Text that cannot move a cursor, restyle a screen or reorder what is beside it, and holds no secret we know.
 
     Cut to ``limit`` characters; control characters become their pictures, format and private ones ``\\uXXXX``.
     ``lines`` keeps line feeds.
     """
+    text = redact(text if len(text) <= limit + AHEAD else text[: limit + AHEAD])
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     if cut.isascii() and cut.isprintable():
         return cut
