@@ -10,6 +10,7 @@ import redis as redis_py
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+import ruby
 from servers import RedisServer
 
 
@@ -27,6 +28,12 @@ def redis(redis_server: RedisServer) -> Iterator["redis_py.Redis"]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="module", params=ruby.VERSIONS, ids="sidekiq{}".format)
+def sidekiq(request: pytest.FixtureRequest) -> ruby.Sidekiq:
+    """Each of the real Sidekiqs."""
+    return ruby.require(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,12 @@ from typing import Any, Final
 import pytest
 import redis as redis_py
 from faults import Proxy
-from ruby import RubyConsole, RubySidekiq
+from ruby import RubyConsole, Sidekiq
 from servers import RedisServer, eventually
 
 from kiqdoctor.actions import Actions, Job, Plan, Verb, plan
 from kiqdoctor.connection import ConnectError, resolve_url
+from kiqdoctor.wire import stamps
 from kiqdoctor.wire.payload import read
 
 NOW = 1_700_000_000.0
@@ -613,8 +614,8 @@ end
 
 
 @pytest.fixture
-def ruby(redis: "redis_py.Redis", redis_server: RedisServer) -> Iterator[RubyConsole]:
-    with RubyConsole.start(redis_server.url) as console:
+def ruby(redis: "redis_py.Redis", redis_server: RedisServer, sidekiq: Sidekiq) -> Iterator[RubyConsole]:
+    with sidekiq.console(redis_server.url) as console:
         yield console
 
 
@@ -635,7 +636,7 @@ def pushed_by(ruby: RubyConsole, redis: Any, text: str, place: str) -> Job:
 @pytest.mark.ruby
 @pytest.mark.parametrize(("place", "verb"), [("retry", Verb.RETRY), ("dead", Verb.RETRY), ("schedule", Verb.ENQUEUE)])
 def test_what_we_send_to_its_queue_is_what_ruby_would_send(
-    place: str, verb: Verb, ruby: RubyConsole, redis: "redis_py.Redis", actions: Actions
+    place: str, verb: Verb, ruby: RubyConsole, redis: "redis_py.Redis", actions: Actions, sidekiq: Sidekiq
 ) -> None:
     theirs = pushed_by(ruby, redis, "hello", place)
     ruby.ask(f"Sidekiq::JobSet.new(place).first.{'retry' if verb is Verb.RETRY else 'add_to_queue'}; nil", place=place)
@@ -646,7 +647,8 @@ def test_what_we_send_to_its_queue_is_what_ruby_would_send(
 
     sent_by_us = read(redis.rpop("queue:rb")).fields  # type: ignore[arg-type]
     stamp, ours = sent_by_ruby.pop("enqueued_at"), sent_by_us.pop("enqueued_at")
-    assert type(stamp) is type(ours)
+    assert (type(stamp), type(ours)) == (sidekiq.stamp, float)
+    assert stamps.seconds(stamp) == pytest.approx(stamps.seconds(ours), abs=60, rel=0)
     assert sent_by_us == sent_by_ruby
 
 
@@ -673,9 +675,9 @@ def test_ruby_sees_what_we_did(ruby: RubyConsole, redis: "redis_py.Redis", actio
 
 @pytest.mark.ruby
 def test_a_ruby_worker_runs_what_we_retry_and_stops_when_we_say_so(
-    ruby: RubyConsole, redis: "redis_py.Redis", redis_server: RedisServer, actions: Actions
+    ruby: RubyConsole, redis: "redis_py.Redis", redis_server: RedisServer, actions: Actions, sidekiq: Sidekiq
 ) -> None:
-    with RubySidekiq.start(RUBY, redis_server.url, queues=("rb",)) as worker:
+    with sidekiq.start(RUBY, redis_server.url, queues=("rb",)) as worker:
         ruby.ask("Sidekiq::RetrySet.new.schedule(Time.now.to_f + 3600, item); nil", item=NOTE)
         [(member, score)] = scored(redis, "retry")
 

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 import redis as redis_py
 from doctoring import Examination, kiqdoctor
-from ruby import RubySidekiq, run_ruby
+from ruby import RubySidekiq, Sidekiq
 from servers import RedisServer, eventually
 
 from kiqdoctor.cli.options import FORMATS
@@ -27,14 +27,13 @@ pytestmark = pytest.mark.ruby
 
 
 @pytest.fixture
-def worker(redis: "redis_py.Redis", redis_server: RedisServer) -> Iterator[RubySidekiq]:
+def worker(redis: "redis_py.Redis", redis_server: RedisServer, sidekiq: Sidekiq) -> Iterator[RubySidekiq]:
     """Three of three threads are busy, and a beat has said so."""
-    with RubySidekiq.start(APP, redis_server.url, concurrency=3) as sidekiq:
-        run_ruby(PUSH, redis_server.url)
-        eventually(lambda: redis.llen("begun") == 3, sidekiq.log())
-        records = [f"{sidekiq.identity}:{name}" for name in ("work", "workers")]  # after 6.4.1, and up to it
-        eventually(lambda: 3 in map(redis.hlen, records), "a beat with what is in flight")
-        yield sidekiq
+    with sidekiq.start(APP, redis_server.url, concurrency=3) as started:
+        sidekiq.run(PUSH, redis_server.url)
+        eventually(lambda: redis.llen("begun") == 3, started.log())
+        eventually(lambda: redis.hlen(f"{started.identity}:{sidekiq.work}") == 3, "a beat with what is in flight")
+        yield started
 
 
 def gate(url: str, *words: str) -> Examination:

@@ -1,21 +1,24 @@
 """Every feature of a payload that Sidekiq has, both ways: what Ruby pushed we treat as Ruby would, and the reverse."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruby import RubyConsole, RubySidekiq
+from ruby import RubyConsole, Sidekiq
 from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
+from kiqdoctor.wire import codec
 from kiqdoctor.wire.payload import Payload, backtrace, read
 
 pytestmark = pytest.mark.ruby
@@ -57,6 +60,7 @@ def never(key, *args):
 # and the end of one that is not tried again is noted.
 RUBY: Final = """
 class Idle
+  def initialize(*) = nil
   def enqueue_jobs(*) = nil
   def terminate = nil
 end
@@ -67,7 +71,7 @@ class Seen
   end
 end
 Sidekiq.configure_server do |config|
-  config.options[:scheduled_enq] = Idle
+  (Sidekiq::VERSION.to_i < 7 ? config.options : config)[:scheduled_enq] = Idle
   config.server_middleware { |chain| chain.add Seen }
   config.death_handlers << ->(job, _error) { Sidekiq.redis { |redis| redis.rpush("died:#{job['args'].first}", '') } }
 end
@@ -94,8 +98,17 @@ module ActiveJob
     end
   end
 end
+module Sidekiq
+  module ActiveJob
+    Wrapper = ::ActiveJob::QueueAdapters::SidekiqAdapter::JobWrapper
+  end
+end
 """
-ENQUEUE_DUE: Final = "require 'sidekiq/scheduled'; Sidekiq::Scheduled::Enq.new.enqueue_jobs; nil"
+ENQUEUE_DUE: Final = """\
+require 'sidekiq/scheduled'
+Sidekiq::Scheduled::Enq.new(*(Sidekiq::VERSION.to_i < 7 ? [] : [Sidekiq.default_configuration])).enqueue_jobs
+nil
+"""
 WRAPPER: Final = "ActiveJob::QueueAdapters::SidekiqAdapter::JobWrapper"
 
 ARGS: Final[dict[str, list[Any]]] = {
@@ -135,13 +148,19 @@ EXTRAS: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Site:
     """A Redis that Ruby and Python share."""
 
     url: str
     redis: Any
     ruby: RubyConsole
+    sidekiq: Sidekiq
+
+    @cached_property
+    def respells(self) -> bool:
+        """Whether its json gem spells floats otherwise than Ruby itself, and all json gems up to 2.10, do."""
+        return bool(self.ruby.ask("JSON.generate(1e20) != 1e20.to_s"))
 
     def push(self, **item: Any) -> str:
         """The jid of what Ruby's own client pushed."""
@@ -179,24 +198,24 @@ class Site:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
-    with RedisServer.start() as server, RubyConsole.start(server.url) as ruby:
+def site(sidekiq: Sidekiq) -> Iterator[Site]:
+    with RedisServer.start() as server, sidekiq.console(server.url) as ruby:
         client = server.client()
-        yield Site(server.url, client, ruby)
+        yield Site(server.url, client, ruby, sidekiq)
         client.close()
 
 
 @pytest.fixture(scope="module")
-def python() -> Iterator[Site]:
+def python(sidekiq: Sidekiq) -> Iterator[Site]:
     """Our worker on the queue ``py``, and nobody else's."""
-    with site() as made, our_worker(made):
+    with site(sidekiq) as made, our_worker(made):
         yield made
 
 
 @pytest.fixture(scope="module")
-def ruby() -> Iterator[Site]:
+def ruby(sidekiq: Sidekiq) -> Iterator[Site]:
     """Ruby's worker on the queue ``rb``."""
-    with site() as made, RubySidekiq.start(RUBY, made.url, queues=("rb",)):
+    with site(sidekiq) as made, sidekiq.start(RUBY, made.url, queues=("rb",)):
         yield made
 
 
@@ -288,9 +307,9 @@ def test_every_field_of_ruby_s_survives_our_retry(python: Site) -> None:
     assert added == {
         *("jid", "created_at", "enqueued_at", "error_message", "error_class", "failed_at", "retry_count"),
     }
-    for stamp in ("created_at", "enqueued_at", "failed_at"):
-        assert type(payload.fields[stamp]) is float
-        assert pushed_at - 1 <= payload.fields[stamp] <= time.time() + 1
+    for name in ("created_at", "enqueued_at", "failed_at"):
+        assert type(payload.fields[name]) is (float if name == "failed_at" else python.sidekiq.stamp)
+        assert pushed_at - 1 <= (payload.at(name) or 0) <= time.time() + 1
     assert payload.fields["error_message"] == "extras ü"
     assert payload.fields["error_class"] == "app.Refused"
 
@@ -413,7 +432,9 @@ def test_our_poller_pushes_what_ruby_scheduled_and_what_failed(python: Site) -> 
 
 
 @pytest.mark.parametrize("wrapper", [WRAPPER, "Sidekiq::ActiveJob::Wrapper"])
-def test_an_activejob_is_tried_again_with_all_its_fields_and_left_alone(python: Site, wrapper: str) -> None:
+def test_an_activejob_is_tried_again_with_all_its_fields_and_left_alone(
+    python: Site, wrapper: str, sidekiq: Sidekiq
+) -> None:
     data: dict[str, Any] = {
         "job_class": "MailJob",
         "job_id": "b6f0c1f0-0000-4000-8000-000000000000",
@@ -434,14 +455,15 @@ def test_an_activejob_is_tried_again_with_all_its_fields_and_left_alone(python: 
     assert payload.retry_count == 0
     assert 15 <= score - payload.fields["failed_at"] + 0.001 < 26
     assert wrapper in payload.fields["error_message"]
-    if wrapper != WRAPPER:
-        return  # Sidekiq 6 does not know this one
+    if wrapper != WRAPPER and sidekiq.major < 8:
+        return  # which these do not know
 
     seen = python.ruby.ask("job = Sidekiq::RetrySet.new.find_job(jid); [job.display_class, job.display_args]", jid=jid)
-    assert seen == ["MailJob", data["arguments"]]
-    with RubySidekiq.start(RUBY, python.url, queues=("rb_aj",)):
+    plain = ["gid://app/User/1", "ü", 1.0, {"a": 1}]
+    assert seen == ["MailJob", data["arguments"] if sidekiq.major < 7 else plain]
+    with sidekiq.start(RUBY, python.url, queues=("rb_aj",)):
         python.ruby.ask("Sidekiq::RetrySet.new.find_job(jid).retry", jid=jid)
-        [ran] = eventually(lambda: python.redis.lrange("wrapped", 0, -1), seconds=40)
+        ran = eventually(lambda: python.redis.lpop("wrapped"), seconds=40)
     assert exact(json.loads(ran)) == exact(data)
 
 
@@ -509,6 +531,8 @@ def test_ruby_s_api_reads_what_we_scheduled(python: Site) -> None:
 
 @pytest.mark.parametrize("group", ARGS)
 def test_ruby_s_api_reschedules_ours_instead_of_doubling_them(python: Site, group: str) -> None:
+    if python.respells and any(map(exponent, ARGS[group])):
+        pytest.skip("this json gem spells such floats otherwise than others do: no bytes of ours are right for both")
     queue = "reschedule"
     jid = job(python, "FeatRead", queue).perform_in(3600, *ARGS[group])
     to = time.time() + 7200
@@ -534,11 +558,30 @@ raws.map { |raw| [raw, JSON.generate(JSON.parse(raw))] }.reject { |raw, again| r
 """
 
 
+FLOAT: Final = re.compile(r"-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)")
+
+
+def exponent(value: Any) -> bool:
+    """A float that is written with one, which json gems spell differently."""
+    return isinstance(value, float) and codec.odd(value)
+
+
+def strangely_written(place: Site, queue: str) -> list[Any]:
+    """What Ruby writes in other bytes than we did, but for floats that its json gem spells in a way of its own."""
+    pairs = place.ruby.ask(REGENERATED, queue=queue)
+    return [pair for pair in pairs if not (place.respells and len(set(map(evened, pair))) == 1)]
+
+
+def evened(raw: str) -> str:
+    """With floats spelt in one way."""
+    return FLOAT.sub(lambda found: repr(float(found[0])), raw)
+
+
 @pytest.mark.parametrize("group", ARGS)
 def test_ruby_writes_our_json_again_byte_for_byte(python: Site, group: str) -> None:
     python.redis.delete("queue:bytes")
     job(python, "FeatBytes", "bytes", tags=["ü"]).perform_bulk([[value] for value in ARGS[group]])
-    assert python.ruby.ask(REGENERATED, queue="bytes") == []
+    assert strangely_written(python, "bytes") == []
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -546,7 +589,7 @@ def test_ruby_writes_our_json_again_byte_for_byte(python: Site, group: str) -> N
 def test_ruby_writes_any_float_of_ours_again_byte_for_byte(python: Site, batch: list[list[Any]]) -> None:
     python.redis.delete("queue:any")
     job(python, "FeatBytes", "any").perform_bulk(batch)
-    assert python.ruby.ask(REGENERATED, queue="any") == []
+    assert strangely_written(python, "any") == []
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -554,7 +597,7 @@ def test_ruby_writes_any_float_of_ours_again_byte_for_byte(python: Site, batch: 
 def test_ruby_writes_any_json_of_ours_again_byte_for_byte(python: Site, batch: list[list[Any]]) -> None:
     python.redis.delete("queue:any")
     job(python, "FeatBytes", "any").perform_bulk(batch)
-    assert python.ruby.ask(REGENERATED, queue="any") == []
+    assert strangely_written(python, "any") == []
 
 
 # We push, Ruby runs and fails

@@ -2,7 +2,7 @@
 
 import pytest
 import redis as redis_py
-from ruby import RubySidekiq, run_ruby
+from ruby import Sidekiq
 from screens import perform, screen, until
 from servers import RedisServer, eventually
 from textual.pilot import Pilot
@@ -28,11 +28,14 @@ end
 """
 
 
-def test_a_ruby_fleet_is_watched_and_acted_on(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
-    namespace = "shop"
-    with RubySidekiq.start(APP, redis_server.url, concurrency=3, namespace=namespace) as worker:
-        run_ruby(APP + "Nap.perform_async(60); Boom.perform_async(7)", redis_server.url, namespace=namespace)
-        eventually(lambda: redis.zcard("shop:retry") == 1, "the failure", seconds=30)
+def test_a_ruby_fleet_is_watched_and_acted_on(
+    redis: "redis_py.Redis", redis_server: RedisServer, sidekiq: Sidekiq
+) -> None:
+    namespace = "shop" if sidekiq.namespaced else None
+    prefix = f"{namespace}:" if namespace else ""
+    with sidekiq.start(APP, redis_server.url, concurrency=3, namespace=namespace) as worker:
+        sidekiq.run(APP + "Nap.perform_async(60); Boom.perform_async(7)", redis_server.url, namespace=namespace)
+        eventually(lambda: redis.zcard(f"{prefix}retry") == 1, "the failure", seconds=30)
         source = Live(
             Options(live=True, redis=redis_server.url, namespace=namespace), resolve_url(redis_server.url, {})
         )
@@ -48,11 +51,13 @@ def test_a_ruby_fleet_is_watched_and_acted_on(redis: "redis_py.Redis", redis_ser
             await until(pilot, lambda: "ArgumentError: no such" in screen(app))
             await pilot.press("enter")
             await until(pilot, lambda: "app.rb:" in screen(app))
-            failed = redis.get("shop:stat:failed")
+            failed = redis.get(f"{prefix}stat:failed")
             await pilot.press("escape", "R")
             await until(pilot, lambda: "Retry 1 job of retry?" in screen(app))
             await pilot.press("y")
-            await until(pilot, lambda: redis.zcard("shop:retry") == 1 and redis.get("shop:stat:failed") != failed, 40)
+            await until(
+                pilot, lambda: redis.zcard(f"{prefix}retry") == 1 and redis.get(f"{prefix}stat:failed") != failed, 40
+            )
             await pilot.press("2", "Q")
             await until(pilot, lambda: "Quiet 1 process" in screen(app))
             await pilot.press("y")

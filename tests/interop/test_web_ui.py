@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
-from ruby import RubyConsole
+from ruby import WEB, RubyConsole, Sidekiq
 from servers import RedisServer, eventually
 from workers import Worker
 
@@ -41,15 +41,8 @@ def note(*args):
 def wait(key):
     client.blpop("wake:" + key, 60)
 """
-WEB: Final = """
-require 'sidekiq/web'
-require 'rack/mock'
-Sidekiq::Web.use(Rack::Session::Cookie, secret: 'x' * 64)
-$web = Rack::MockRequest.new(Sidekiq::Web)
-nil
-"""
 REQUEST: Final = """
-answer = $web.request(verb, path, 'HTTP_COOKIE' => cookie, input: form,
+answer = $web.request(verb, path, 'HTTP_COOKIE' => cookie, 'HTTP_SEC_FETCH_SITE' => site, input: form,
                       'CONTENT_TYPE' => 'application/x-www-form-urlencoded')
 [answer.status, answer.headers['Set-Cookie'], answer.headers['Location'], answer.body.force_encoding('UTF-8')]
 """
@@ -58,12 +51,12 @@ ARGS: Final = ['it\'s "quoted" & <odd>', 2**60, 1.5, None, {"k": ["ü", "😀"]}
 
 @dataclass
 class Form:
-    """One form of a page: where it goes, what it holds, its buttons with their values, its checkboxes."""
+    """One form of a page: where it goes, what it holds, what each of its buttons sends, its checkboxes."""
 
     action: str
     hidden: dict[str, str] = field(default_factory=dict)
-    buttons: dict[str, str] = field(default_factory=dict)
     boxes: list[str] = field(default_factory=list)
+    buttons: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Reader(HTMLParser):
@@ -87,8 +80,12 @@ class Reader(HTMLParser):
             return
         elif kind == "hidden":
             self.forms[-1].hidden[name] = value
+        elif kind == "submit" and "formaction" in found:  # from Sidekiq 8 on: the form's content, to another place
+            form = self.forms[-1]
+            word = value.removesuffix("_all")
+            self.forms.insert(0, Form(found["formaction"], form.hidden, form.boxes, {word: (name, value)}))
         elif kind == "submit":
-            self.forms[-1].buttons[name] = value
+            self.forms[-1].buttons[name] = (name, value)
         elif kind == "checkbox":
             self.forms[-1].boxes.append(value)
 
@@ -129,7 +126,7 @@ class Browser:
 
     def __init__(self, ruby: RubyConsole) -> None:
         self.ruby = ruby
-        self.ruby.ask(WEB)
+        self.ruby.ask(WEB + "nil")
         self.cookie = ""
 
     def open(self, path: str) -> Page:
@@ -140,21 +137,23 @@ class Browser:
     def json(self, path: str) -> Any:
         return json.loads(self.open(path).body)
 
-    def post(self, path: str, fields: Sequence[tuple[str, str]]) -> tuple[Page, str]:
-        """The answer, and where it sends the browser."""
-        return self._request("POST", path, urlencode(fields))
+    def post(self, path: str, fields: Sequence[tuple[str, str]], site: str = "same-origin") -> tuple[Page, str]:
+        """The answer, and where it sends the browser; ``site`` is how the page that posts stands to this one."""
+        return self._request("POST", path, urlencode(fields), site)
 
     def press(self, button: str, page: Page, action: str, boxes: Sequence[str] = (), **hidden: str) -> Page:
         """Press a button of one of the page's forms, with some of its boxes ticked; the page that this leads to."""
         form = page.form(button, action, **hidden)
         assert set(boxes) <= set(form.boxes), form
-        fields = [*form.hidden.items(), *(("key[]", box) for box in boxes), (button, form.buttons[button])]
+        fields = [*form.hidden.items(), *(("key[]", box) for box in boxes), form.buttons[button]]
         answer, location = self.post(action or page.path, fields)
         assert answer.status == 302, f"{action}: {answer.status} {answer.body[:300]}"
         return self.open("/" + location.split("/", 3)[-1])
 
-    def _request(self, verb: str, path: str, form: str) -> tuple[Page, str]:
-        status, cookie, location, body = self.ruby.ask(REQUEST, verb=verb, path=path, form=form, cookie=self.cookie)
+    def _request(self, verb: str, path: str, form: str, site: str = "same-origin") -> tuple[Page, str]:
+        status, cookie, location, body = self.ruby.ask(
+            REQUEST, verb=verb, path=path, form=form, cookie=self.cookie, site=site
+        )
         self.cookie = cookie.split(";")[0] if cookie else self.cookie
         return Page(path, status, body), location or ""
 
@@ -173,14 +172,15 @@ class Entry:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
+def server(sidekiq: Sidekiq) -> Iterator[RedisServer]:
+    """One for each version, so that none sees what another left."""
     with RedisServer.start() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def browser(server: RedisServer) -> Iterator[Browser]:
-    with RubyConsole.start(server.url) as ruby:
+def browser(server: RedisServer, sidekiq: Sidekiq) -> Iterator[Browser]:
+    with sidekiq.console(server.url) as ruby:
         yield Browser(ruby)
 
 
@@ -271,9 +271,9 @@ def test_the_counts_of_stats_are_ours(browser: Browser, server: RedisServer, cli
     assert browser.open("/").status == 200
 
 
-def test_a_post_without_the_page_s_token_changes_nothing(browser: Browser, worker: Worker, client: Any) -> None:
+def test_a_post_from_another_site_changes_nothing(browser: Browser, worker: Worker, client: Any) -> None:
     retrying(client, "forged")
-    answer, _ = browser.post("/retries/all/delete", [("delete", "Delete All")])
+    answer, _ = browser.post("/retries/all/delete", [("delete", "Delete All")], site="cross-site")
     assert answer.status == 403
     assert client.zcard("retry") == 1
 

@@ -2,12 +2,11 @@
 
 import shutil
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 from doctoring import check
-from ruby import RubySidekiq
+from ruby import Sidekiq
 from servers import RedisServer, eventually
 
 pytestmark = pytest.mark.slow
@@ -32,8 +31,8 @@ def popping(
 
 
 @pytest.mark.ruby
-def test_a_worker_whose_release_was_removed(redis: Any, redis_server: RedisServer) -> None:
-    with RubySidekiq.start(APP, redis_server.url, concurrency=2) as worker:
+def test_a_worker_whose_release_was_removed(redis: Any, redis_server: RedisServer, sidekiq: Sidekiq) -> None:
+    with sidekiq.start(APP, redis_server.url, concurrency=2) as worker:
         assert check(redis_server.url).outcome("PRO003") == "pass"
         shutil.rmtree(worker.folder)
         worker.folder.mkdir()
@@ -45,13 +44,14 @@ def test_a_worker_whose_release_was_removed(redis: Any, redis_server: RedisServe
 
 
 @pytest.mark.ruby
-def test_a_worker_of_a_release_that_is_not_current(redis: Any, redis_server: RedisServer, tmp_path: Path) -> None:
-    old, new = tmp_path / "releases/1", tmp_path / "releases/2"
+def test_a_worker_of_a_release_that_is_not_current(redis: Any, redis_server: RedisServer, sidekiq: Sidekiq) -> None:
+    deployed = sidekiq.place.folder("test-deployed-")
+    old, new = deployed / "releases/1", deployed / "releases/2"
     for folder in (old, new):
         folder.mkdir(parents=True)
-    current = tmp_path / "current"
+    current = deployed / "current"
     current.symlink_to(old)
-    with RubySidekiq.start(APP, redis_server.url, concurrency=1, folder=old):
+    with sidekiq.start(APP, redis_server.url, concurrency=1, folder=old):
         assert check(redis_server.url).outcome("PRO003") == "pass"
         current.unlink()
         current.symlink_to(new)
@@ -76,11 +76,13 @@ def test_connections_that_nobody_explains(redis: Any, redis_server: RedisServer)
 
 
 @pytest.mark.ruby
-def test_a_worker_that_was_forgotten_by_redis_is_proven(redis: Any, redis_server: RedisServer) -> None:
+def test_a_worker_that_was_forgotten_by_redis_is_proven(
+    redis: Any, redis_server: RedisServer, sidekiq: Sidekiq
+) -> None:
     def ages() -> list[int]:
         return [int(one["age"]) for one in redis.client_list() if one["cmd"] == "brpop"]
 
-    with RubySidekiq.start(APP, redis_server.url, concurrency=2) as worker:
+    with sidekiq.start(APP, redis_server.url, concurrency=2) as worker:
         eventually(lambda: len(ages()) == 2 and min(ages()) >= 15, seconds=60)
         assert check(redis_server.url).outcome("PRO004") == "pass"
         redis.sadd("queues", "default")

@@ -1,4 +1,4 @@
-"""The real Ruby Sidekiq for tests: a worker process with an application of the test's own, and one-off scripts."""
+"""The real Ruby Sidekiq for tests, in three versions: workers with an application of the test's own, and scripts."""
 
 import functools
 import json
@@ -7,25 +7,29 @@ import select
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import redis as redis_py
+import roots
+from roots import HERE, SID, TRIXIE, Place, Root, Suite
 from servers import eventually
 
 SCRIPT_TIMEOUT: Final = 60.0  # seconds until a Ruby that hangs is a failure
+SUITES: Final[Mapping[int, Suite]] = {7: TRIXIE, 8: SID}  # Debian's own suites of these versions; 6 is this host's
+VERSIONS: Final = (6, 7, 8)
+NOTHING: Final[Mapping[str, str]] = {}
 
-# Both the worker and one-off scripts start with this: the namespace is the application's business up to Sidekiq 6.
+# Both the worker and one-off scripts start with this. Up to Sidekiq 6 a namespace is the application's business; from 7
+# on its option is refused.
 _PREAMBLE: Final = """\
 require 'json'
 require 'sidekiq'
 if ENV['TEST_NAMESPACE']
-  require 'redis-namespace'
+  require 'redis-namespace' if Sidekiq::VERSION.to_i < 7
   options = { url: ENV['REDIS_URL'], namespace: ENV['TEST_NAMESPACE'] }
   Sidekiq.configure_server { |config| config.redis = options }
   Sidekiq.configure_client { |config| config.redis = options }
@@ -33,54 +37,128 @@ end
 """
 
 
+# From 7 on Sidekiq tells standard output which Redis it opens; in a script it is kept for answers.
+_QUIET: Final = "Sidekiq.logger.level = Logger::WARN\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Sidekiq:
+    """One version of it, on this host or under another root."""
+
+    version: str
+    place: Place
+
+    @property
+    def major(self) -> int:
+        return int(self.version.split(".")[0])
+
+    @property
+    def namespaced(self) -> bool:
+        """Whether it takes redis-namespace; from 7 on it refuses to start."""
+        return self.major < 7
+
+    @property
+    def work(self) -> str:
+        """The last word of the key of what a process runs now."""
+        return "workers" if self.version == "6.4.1" else "work"
+
+    @property
+    def stamp(self) -> type:
+        """What it writes the points in time of a payload as: float seconds, from 8 on integer milliseconds."""
+        return float if self.major < 8 else int
+
+    def run(self, code: str, url: str, *, namespace: str | None = None, env: Mapping[str, str] = NOTHING) -> str:
+        """What a script printed, with Sidekiq loaded and REDIS_URL set."""
+        ran = _ruby(self.place, code, _environment(url, namespace, env))
+        assert ran.returncode == 0, f"ruby: {ran.stderr}"
+        return ran.stdout
+
+    def ask(self, expression: str, url: str, *, namespace: str | None = None) -> Any:
+        """The value of a Ruby expression, by way of JSON."""
+        return json.loads(self.run(f"puts JSON.generate([({expression})])", url, namespace=namespace))[0]
+
+    @contextmanager
+    def start(self, app: str, url: str, **options: Any) -> "Iterator[RubySidekiq]":
+        """A worker whose heartbeat has been seen; stopped at the end however the test ends."""
+        worker = RubySidekiq(self.place, app, url, **options)
+        try:
+            worker.up()
+            yield worker
+        finally:
+            worker.kill()
+            shutil.rmtree(worker.folder, ignore_errors=True)
+
+    @contextmanager
+    def console(self, url: str, *, namespace: str | None = None) -> "Iterator[RubyConsole]":
+        """A console with Sidekiq's API loaded; gone at the end."""
+        folder = self.place.folder("test-console-")
+        words = self.place.command(["ruby", "-e", _PREAMBLE + _QUIET + _CONSOLE], folder)
+        with (folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                words,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=_environment(url, namespace, NOTHING),
+                cwd=folder,
+            )
+        with process:  # closes both pipes, whereupon Ruby ends by itself
+            try:
+                yield RubyConsole(process, folder / "log")
+            finally:
+                process.kill()
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 @functools.cache
-def missing() -> str:
-    """Why the real Sidekiq cannot be used here; empty where it can."""
-    if shutil.which("sidekiq") is None or shutil.which("ruby") is None:
-        return "no `sidekiq` and `ruby` on PATH (Debian: ruby-sidekiq)"
-    ran = subprocess.run(["ruby", "-e", "require 'sidekiq'"], capture_output=True, text=True, check=False)
-    return f"ruby cannot load Sidekiq: {ran.stderr.strip()[-200:]}" if ran.returncode else ""
+def sidekiq(major: int) -> Sidekiq | str:
+    """The one of this major version: 6 is this host's, the others are of other suites; else why there is none."""
+    suite = SUITES.get(major)
+    if suite is not None and (reason := roots.missing(suite)):
+        return reason
+    place = HERE if suite is None else Root(suite.path)
+    try:
+        ran = _ruby(place, "puts Sidekiq::VERSION", _environment("", None, NOTHING))
+    except OSError as error:
+        return f"ruby cannot run here (Debian: ruby-sidekiq): {error}"
+    if ran.returncode:
+        return f"ruby cannot load Sidekiq: {ran.stderr.strip()[-200:]}"
+    found = Sidekiq(ran.stdout.strip(), place)
+    return found if found.major == major else f"Sidekiq {major} is wanted, and here is {found.version}"
 
 
-def require() -> None:
-    """Skip with the reason; in CI an absent Sidekiq is a failure, for a skipped proof is none."""
-    if not (reason := missing()):
-        return
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+def require(major: int = 6) -> Sidekiq:
+    """It; else a skip with the reason, and in CI a failure, for a skipped proof is none."""
+    found = sidekiq(major)
+    if isinstance(found, str):
+        roots.absent(found)
+    return found
 
 
-def run_ruby(code: str, url: str, *, namespace: str | None = None, env: Mapping[str, str] | None = None) -> str:
-    """What a Ruby script printed, with Sidekiq loaded and REDIS_URL set."""
-    require()
-    ran = subprocess.run(
-        ["ruby", "-e", _PREAMBLE + code],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=SCRIPT_TIMEOUT,
-        env=_environment(url, namespace, env),
-    )
-    assert ran.returncode == 0, f"ruby: {ran.stderr}"
-    return ran.stdout
+def _ruby(place: Place, code: str, environ: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """One script that has ended."""
+    folder = place.folder("test-script-")
+    words = place.command(["ruby", "-e", _PREAMBLE + _QUIET + code], folder)
+    try:
+        return subprocess.run(
+            words, check=False, capture_output=True, text=True, timeout=SCRIPT_TIMEOUT, env=environ, cwd=folder
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def ask_ruby(expression: str, url: str, *, namespace: str | None = None) -> Any:
-    """The value of a Ruby expression, by way of JSON."""
-    return json.loads(run_ruby(f"puts JSON.generate([({expression})])", url, namespace=namespace))[0]
-
-
-def _environment(url: str, namespace: str | None, env: Mapping[str, str] | None) -> dict[str, str]:
+def _environment(url: str, namespace: str | None, env: Mapping[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in {"REDIS_PROVIDER", "RUBYOPT"}}
     spaced = {"TEST_NAMESPACE": namespace} if namespace else {}
-    return {**inherited, "REDIS_URL": url, **spaced, **(env or {})}
+    return {**inherited, "REDIS_URL": url, **spaced, **env}
 
 
 @dataclass
 class RubySidekiq:
     """One Sidekiq process; ``app`` is the Ruby text that defines its jobs."""
 
+    place: Place
     app: str
     url: str
     concurrency: int = 5
@@ -88,22 +166,13 @@ class RubySidekiq:
     namespace: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="test-sidekiq-")))
+    folder: Path = Path()
     process: subprocess.Popen[bytes] | None = None
     identity: str = ""
 
-    @classmethod
-    @contextmanager
-    def start(cls, app: str, url: str, **options: Any) -> "Iterator[RubySidekiq]":
-        """A worker whose heartbeat has been seen; stopped at the end however the test ends."""
-        require()
-        worker = cls(app, url, **options)
-        try:
-            worker.up()
-            yield worker
-        finally:
-            worker.kill()
-            shutil.rmtree(worker.folder, ignore_errors=True)
+    def __post_init__(self) -> None:
+        if self.folder == Path():
+            self.folder = self.place.folder("test-sidekiq-")
 
     @property
     def pid(self) -> int:
@@ -116,7 +185,7 @@ class RubySidekiq:
         command = ["sidekiq", "-r", "./app.rb", "-c", str(self.concurrency), *self._queue_flags(), *self.arguments]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command,
+                self.place.command(command, self.folder),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -158,6 +227,15 @@ class RubySidekiq:
             return found[0] if found and client.exists(prefix + found[0]) else ""
 
 
+# The web UI as a Rack application that is asked without a socket.
+WEB: Final = """\
+require 'sidekiq/web'
+require 'rack'
+require 'rack/session' if Rack.release.to_i > 2
+Sidekiq::Web.use(Rack::Session::Cookie, secret: 'x' * 64)
+$web = Rack::MockRequest.new(Sidekiq::Web)
+"""
+
 # A line of JSON in, a line of JSON out; Sidekiq logs to standard output, which is therefore kept for the answers alone.
 _CONSOLE: Final = """\
 require 'sidekiq/api'
@@ -189,28 +267,6 @@ class RubyConsole:
     process: subprocess.Popen[bytes]
     log: Path
     heard: bytes = b""
-
-    @classmethod
-    @contextmanager
-    def start(cls, url: str, *, namespace: str | None = None) -> "Iterator[RubyConsole]":
-        """A console with Sidekiq's API loaded; gone at the end."""
-        require()
-        folder = Path(tempfile.mkdtemp(prefix="test-console-"))
-        with (folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                ["ruby", "-e", _PREAMBLE + _CONSOLE],
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=_environment(url, namespace, None),
-            )
-        with process:  # closes both pipes, whereupon Ruby ends by itself
-            try:
-                yield cls(process, folder / "log")
-            finally:
-                process.kill()
-                shutil.rmtree(folder, ignore_errors=True)
 
     def ask(self, code: str, **values: Any) -> Any:
         """What Ruby code evaluates to; ``values`` are its local variables. Both travel as JSON."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import ruby
+from ruby import Sidekiq
 from servers import eventually
 
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
@@ -163,10 +164,11 @@ def test_what_is_no_python_is_named() -> None:
 
 
 @pytest.mark.ruby
-def test_ruby_is_told_how_it_shows_its_own_stacks(redis_server: Any) -> None:
-    ruby.require()
-    with ruby.RubySidekiq.start("", redis_server.url) as worker:
+def test_ruby_is_told_how_it_shows_its_own_stacks(redis_server: Any, sidekiq: Sidekiq) -> None:
+    with sidekiq.start("", redis_server.url) as worker:
         found = refused(worker.pid)
+        worker.signal(signal.SIGTTIN)
+        eventually(lambda: "sidekiq/cli.rb" in worker.log(), "its own stacks")
 
     assert found.reason == f"process {worker.pid} is Ruby (sidekiq), whose stacks py-spy does not read"
     assert found.unlock.startswith(f"kill -TTIN {worker.pid} makes it write them to its own log")

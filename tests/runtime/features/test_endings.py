@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from ruby import run_ruby
+from ruby import Sidekiq
 from servers import RedisServer, eventually
 from workers import Worker
 
@@ -222,13 +222,13 @@ Sidekiq::Client.push('class' => 'Everything', 'queue' => 'default',
 
 
 @pytest.mark.ruby
-def test_a_job_that_ruby_pushed_keeps_all_its_fields(lab: Any) -> None:
+def test_a_job_that_ruby_pushed_keeps_all_its_fields(lab: Any, sidekiq: Sidekiq) -> None:
     @kiqdoctor.job(name="Everything")
     def everything(*args: Any) -> None:
         lab.note(args)
         raise ValueError("no")
 
-    run_ruby(RUBY, lab.url)
+    sidekiq.run(RUBY, lab.url)
     [pushed] = lab.jobs("queue:default")
     lab.work()
 
