@@ -125,7 +125,7 @@ def _drafts(
     shared = {**options.wire, **context.stamped()}
     if options.expires_in is not None:
         shared["expires_in"] = options.expires_in
-        shared["expiry"] = (later or now) + options.expires_in
+        shared["expiry"] = stamp((later or now) + options.expires_in)
     created, middleware = stamp(now), config.current().client_middleware
     drawn = new_jids(len(batch)) if jids is None else jids
     pushes: list[Push | None] = []

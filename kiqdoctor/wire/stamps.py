@@ -27,6 +27,9 @@ def plain(value: Any) -> float | None:
 def stamp(now: float) -> float:
     """What we write: float seconds, which every version reads; never integral, or 8 would read milliseconds.
 
-    JSON writers may print 1795471663.0 as it is; a microsecond more costs nothing and survives those that do not.
+    In whole milliseconds: Ruby's API finds a job that it moves by writing it again, and of stamps with more digits its
+    json gem, since 2.10.2, spells one of 1,500 otherwise than we do, so that the job would be there twice. JSON writers
+    may print 1795471663.0 as it is; a millisecond more costs nothing and survives those that do not.
     """
-    return now if now != int(now) else now + 1e-6
+    whole = round(now, 3)
+    return whole if whole != int(whole) else round(whole + 0.001, 3)

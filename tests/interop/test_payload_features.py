@@ -20,6 +20,7 @@ from workers import Worker
 import kiqdoctor
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.payload import Payload, backtrace, read
+from kiqdoctor.wire.stamps import stamp
 
 pytestmark = pytest.mark.ruby
 
@@ -582,6 +583,12 @@ def test_ruby_writes_our_json_again_byte_for_byte(python: Site, group: str) -> N
     python.redis.delete("queue:bytes")
     job(python, "FeatBytes", "bytes", tags=["ü"]).perform_bulk([[value] for value in ARGS[group]])
     assert strangely_written(python, "bytes") == []
+
+
+def test_ruby_writes_our_stamps_again_byte_for_byte(python: Site) -> None:
+    now = time.time()
+    stamps = codec.encode([stamp(now + number * 17.1234567) for number in range(20_000)]).decode()
+    assert python.ruby.ask("JSON.generate(JSON.parse(raw))", raw=stamps) == stamps
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)

@@ -22,8 +22,9 @@ local function close(key, jid, ending, open, pending, queues, prefix)
     local queue, payload = redis.call('HGET', key, event .. '_queue'), redis.call('HGET', key, event)
     if payload then
       local time = redis.call('TIME')
-      local micros = string.gsub(string.format('%06d', math.max(1, time[2])), '0+$', '') -- as JSON writers spell it
-      local pushed = ',"enqueued_at":' .. time[1] .. '.' .. micros .. '}'
+      local millis = math.max(1, math.floor(time[2] / 1000)) -- as wire/stamps.py has it, and JSON writers spell it
+      local fraction = string.gsub(string.format('%03d', millis), '0+$', '')
+      local pushed = ',"enqueued_at":' .. time[1] .. '.' .. fraction .. '}'
       redis.call('LPUSH', prefix .. queue, string.sub(payload, 1, -2) .. pushed)
       redis.call('SADD', queues, queue)
     end
