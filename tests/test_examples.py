@@ -17,7 +17,7 @@ from doctoring import kiqdoctor
 from examining import Doctor, Ran
 from servers import RedisServer, eventually
 
-from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.cli.words.options import FORMATS
 
 EXAMPLES: Final = Path(__file__).parent.parent / "docs" / "examples"
 EXPECTED: Final = {

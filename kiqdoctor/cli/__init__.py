@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from kiqdoctor import __version__
+from kiqdoctor.examining.errors import AskedError
 
 COMMANDS = {
     "check": "check",
@@ -53,6 +54,9 @@ def run(arguments: Sequence[str]) -> int:
             click.echo(error.ctx.get_help(), err=True)
         else:
             click.echo(f"kiqdoctor: {error.format_message()}", err=True)
+        return 2
+    except AskedError as error:
+        click.echo(f"kiqdoctor: {error}", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo("kiqdoctor: interrupted", err=True)

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from kiqdoctor.cli import options as words
-from kiqdoctor.cli.configured import Configured
-from kiqdoctor.cli.examination import examination, planned
-from kiqdoctor.cli.output import colour, further, rendered, write
+from kiqdoctor.cli.words import options as words
+from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.cli.words.output import colour, further, rendered, write
 from kiqdoctor.doctor.plan import Plan
+from kiqdoctor.examining.examination import examination, planned
 
 
 @click.command("check", cls=Configured)

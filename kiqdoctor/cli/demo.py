@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import click
 
-from kiqdoctor.cli.examination import examination
-from kiqdoctor.cli.options import Options
 from kiqdoctor.doctor.report import Report
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.examination import examination
 
 BOOT: Final = 5.0  # seconds that the demo waits for its worker's first beat
 CLIENTS: Final = 40  # what the pretended plan allows
@@ -55,7 +55,7 @@ The demo shop runs one worker on this Redis. What was done to it:
 )
 def command(svg: Path | None) -> int:
     """Show on an embedded Redis what the doctor finds, in a few seconds."""
-    from kiqdoctor.cli.output import colour, rendered, write
+    from kiqdoctor.cli.words.output import colour, rendered, write
     from kiqdoctor.embedded import EmbeddedError, start
 
     try:
@@ -67,8 +67,7 @@ def command(svg: Path | None) -> int:
             application(root)
             stack.enter_context(worker(root, server.url))
             faults(server.url)
-            options = Options(path=root, redis=server.url, redis_limit=CLIENTS)
-            report = examination(options)
+            report = examination(Asked(path=root, redis=server.url, redis_limit=CLIENTS))
     except EmbeddedError as error:
         raise click.UsageError(str(error)) from None
     shown = replace(report, target=replace(report.target, path="demo shop"))

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from kiqdoctor.cli import configured
-from kiqdoctor.cli.configured import Configured
-from kiqdoctor.cli.examination import examination
-from kiqdoctor.cli.options import Options
-from kiqdoctor.cli.output import write
+from kiqdoctor.cli.words import configured
+from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.cli.words.output import write
 from kiqdoctor.doctor import recording
 from kiqdoctor.doctor.difference import ReportError, Side, compare, side
 from kiqdoctor.doctor.verdict import Severity
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.examination import examination
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -37,15 +37,15 @@ def command(old: Path, new: Path, *, shape: str, output: Path | None, fail_on: s
     """Show what changed from OLD to NEW: JSON reports, or recordings, which are judged anew by the same rules."""
     from kiqdoctor.render import diff
 
-    options = Options(checks=tuple(rest["checks"]), configuration=rest["configuration"])
-    found = compare(_side(old, options), _side(new, options))
+    asked = Asked(checks=tuple(rest["checks"]), configuration=rest["configuration"])
+    found = compare(_side(old, asked), _side(new, asked))
     status = int(found.failing(None if fail_on == "never" else Severity(fail_on)))
     rendered = {"text": diff.text, "json": diff.document}[shape]
     write(rendered(found, (str(old), str(new)), status), output)
     return status
 
 
-def _side(file: Path, options: Options) -> Side:
+def _side(file: Path, asked: Asked) -> Side:
     """A report as it is, a recording as what its facts come to now."""
     import msgspec
 
@@ -54,7 +54,7 @@ def _side(file: Path, options: Options) -> Side:
     try:
         document = msgspec.json.decode(file.read_bytes())
         if isinstance(document, dict) and document.get("schema") == recording.SCHEMA:
-            judged = side(json.document(examination(replace(options, replay=file, fail_on=None))))
+            judged = side(json.document(examination(replace(asked, replay=file, fail_on=None))))
             return replace(judged, started_at=json.stamp(float(document["recorded_at"])))
         return side(document)
     except OSError as error:

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import click
 
-from kiqdoctor.cli import options as words
-from kiqdoctor.cli.configured import Configured
-from kiqdoctor.cli.examination import examination
-from kiqdoctor.cli.options import Options
-from kiqdoctor.cli.output import further, rendered, write
+from kiqdoctor.cli.words import options as words
+from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.cli.words.output import further, rendered, write
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.report import Outcome, Report, Severity
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.examination import examination
 from kiqdoctor.render.words import counted, message, summary, verdict
 
 BETWEEN: Final = 2.0  # seconds between examinations under --wait
@@ -80,11 +80,11 @@ def command(
     return report.exit_status
 
 
-def awaited(options: Options, seconds: float, clock: Clock) -> Report:
+def awaited(asked: Asked, seconds: float, clock: Clock) -> Report:
     """The first green report, or the last one when the time is up."""
     deadline = clock.monotonic() + seconds
     while True:
-        report = examination(options, clock)
+        report = examination(asked, clock)
         left = deadline - clock.monotonic()
         if report.exit_status == 0 or left <= 0:
             return report

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import click
 
-from kiqdoctor.cli import config, schema
-from kiqdoctor.cli.configured import settings
-from kiqdoctor.cli.examination import every_check
-from kiqdoctor.cli.output import write
+from kiqdoctor.cli.words import file as configuration_file
+from kiqdoctor.cli.words import schema
+from kiqdoctor.cli.words.configured import settings
+from kiqdoctor.cli.words.output import write
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.check import Check
@@ -25,7 +25,7 @@ from kiqdoctor.doctor.pack import home
 from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
 from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
-from kiqdoctor.examining.parts import every_probe
+from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.text import clean
 
 WIDTH: Final = 100
@@ -62,7 +62,7 @@ def command(*, path: Path | None, force: bool, as_schema: bool) -> int:
         click.echo(schema.text([one for one in checks if not one.origin]), nl=False)
         return 0
     root = path or Path()
-    file = root / config.NAME
+    file = root / configuration_file.NAME
     if not force:
         _refuse(root, file)
     write(text(root, checks, SYSTEM), file)
@@ -73,7 +73,7 @@ def command(*, path: Path | None, force: bool, as_schema: bool) -> int:
 def _refuse(root: Path, file: Path) -> None:
     if file.exists() or file.is_symlink():
         raise click.UsageError(f"{clean(str(file))} exists; --force overwrites it")
-    existing = config.find(root)
+    existing = configuration_file.find(root)
     if existing is not None and existing.parent == root:
         raise click.UsageError(
             f"{clean(str(existing))} has [tool.kiqdoctor], which {file.name} would hide; see --force"

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from kiqdoctor.cli.examination import every_check
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.plan import plan, sides
 from kiqdoctor.doctor.probe import Probe
-from kiqdoctor.examining.parts import every_probe
+from kiqdoctor.examining.parts import every_check, every_probe
 
 
 @click.command("list")

@@ -11,9 +11,9 @@ from typing import Final
 
 import click
 
-from kiqdoctor.cli.examination import every_check
 from kiqdoctor.doctor import pack
 from kiqdoctor.doctor.check import Check
+from kiqdoctor.examining.parts import every_check
 from kiqdoctor.text import clean
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from kiqdoctor.cli import options as words
-from kiqdoctor.cli.configured import Configured
-from kiqdoctor.cli.examination import examination
+from kiqdoctor.cli.words import options as words
+from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.examining.examination import examination
 
 
 @click.command("record", cls=Configured)

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
-from kiqdoctor.cli import options as words
-from kiqdoctor.cli.configured import Configured
-from kiqdoctor.cli.examination import examination, planned
+from kiqdoctor.cli.words import options as words
+from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.examining.examination import examination, planned
 from kiqdoctor.httpd import LOOPBACK, BindError, parse_bind
 
 PORT: Final = 7433

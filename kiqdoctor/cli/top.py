@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kiqdoctor.cli import options as words
-from kiqdoctor.cli.configured import Configured
-from kiqdoctor.cli.examination import planned, resolved
-from kiqdoctor.cli.options import Options
+from kiqdoctor.cli.words import options as words
+from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.examination import planned, resolved
 from kiqdoctor.httpd import LOOPBACK, BindError, parse_bind, shown
 
 if TYPE_CHECKING:
-    from kiqdoctor.cli.living import Live
+    from kiqdoctor.examining.living import Live
     from kiqdoctor.top.source import Recorded
 
 PORT: Final = 7434
@@ -88,8 +88,8 @@ def _terminal() -> bool:
     return sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()
 
 
-def _source(asked: Options, rest: dict[str, Any], stack: ExitStack) -> "Live | Recorded":
-    from kiqdoctor.cli.living import Live, recorded
+def _source(asked: Asked, rest: dict[str, Any], stack: ExitStack) -> "Live | Recorded":
+    from kiqdoctor.examining.living import Live, recorded
 
     if rest["replay"]:
         return recorded(rest["replay"], asked)
@@ -140,7 +140,7 @@ def _served(listen: str) -> int:
     except BindError as error:
         raise click.UsageError(f"--listen: {error}") from None
     try:
-        from kiqdoctor.cli.browsers import serve
+        from kiqdoctor.top.browsers import serve
     except ImportError:
         raise click.UsageError("--serve needs textual-serve: pip install 'kiqdoctor[browser]'") from None
     if host not in {LOOPBACK, "::1", "localhost"}:

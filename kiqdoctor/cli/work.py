@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from kiqdoctor import __version__
-from kiqdoctor.cli.config import Configuration
-from kiqdoctor.cli.configured import OPTIONS, Configured
+from kiqdoctor.cli.words.configured import OPTIONS, Configured
+from kiqdoctor.examining.configuration import Configuration
 
 
 def with_configuration(command: Callable[..., int]) -> Callable[..., int]:

@@ -8,6 +8,7 @@ from kiqdoctor.doctor import pack, plugins
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.page import Page, page
 from kiqdoctor.doctor.probe import Probe
+from kiqdoctor.examining.errors import AskedError
 
 
 def every_probe() -> tuple[Probe, ...]:
@@ -19,9 +20,12 @@ def every_check(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
     """Ours, the plug-ins' and those of further folders, ordered by id; what is broken of others is there, unknown.
 
     Raises:
-        PackError: one of our own cannot be read.
+        AskedError: one of our own cannot be read.
     """
-    return pack.load(folders, plugins.probes_beside(probes.every())[1])
+    try:
+        return pack.load(folders, plugins.probes_beside(probes.every())[1])
+    except pack.PackError as error:
+        raise AskedError(str(error)) from None
 
 
 def page_of(check: str, folders: Sequence[Path] = ()) -> Page:

@@ -169,13 +169,13 @@ def memory(process: "subprocess.Popen[bytes]") -> float:
 
 def trips(server: RedisServer) -> int:
     """The most of ten refreshes with everything that is costly in them."""
-    from kiqdoctor.cli.living import Live
-    from kiqdoctor.cli.options import Options
     from kiqdoctor.connection import resolve_url
     from kiqdoctor.doctor.facts.live import Metrics, SlowLog
     from kiqdoctor.doctor.facts.redis import Clients
+    from kiqdoctor.examining.asked import Asked
+    from kiqdoctor.examining.living import Live
 
-    source: Any = Live(Options(live=True, redis=server.url), resolve_url(server.url, {}))
+    source: Any = Live(Asked(live=True, redis=server.url), resolve_url(server.url, {}))
     found: list[int] = []
     for _ in range(10):
         found.append(source.look(frozenset({Clients, SlowLog, Metrics})).round_trips)

@@ -8,10 +8,12 @@ import pytest
 from examining import Doctor
 
 from kiqdoctor import probes
-from kiqdoctor.cli import configured
-from kiqdoctor.cli.config import NO_CONFIGURATION, load
-from kiqdoctor.cli.decisions import decided
-from kiqdoctor.cli.examination import every_check, resolved
+from kiqdoctor.cli.words import configured
+from kiqdoctor.cli.words.file import load
+from kiqdoctor.examining.configuration import NO_CONFIGURATION
+from kiqdoctor.examining.decisions import decided
+from kiqdoctor.examining.examination import resolved
+from kiqdoctor.examining.parts import every_check
 
 CROWDED = "RED002"  # high; so `fail-on = "critical"` makes the difference
 

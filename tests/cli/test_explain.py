@@ -11,10 +11,10 @@ import pytest
 from doctoring import kiqdoctor
 
 from kiqdoctor import probes
-from kiqdoctor.cli.explain import markdown, plain
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.page import Page, numbers, page
+from kiqdoctor.render.page import markdown, plain
 
 CHECKS = load()
 every = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)

@@ -9,7 +9,7 @@ from doctoring import kiqdoctor
 from servers import RedisServer
 from states import beat, push
 
-from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.cli.words.options import FORMATS
 
 
 @pytest.fixture(autouse=True)

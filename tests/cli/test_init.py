@@ -6,7 +6,7 @@ import tomllib
 import pytest
 from examining import Doctor
 
-from kiqdoctor.cli import configured
+from kiqdoctor.cli.words import configured
 
 PROCFILE = "web: puma -C config/puma.rb\nworker: bundle exec sidekiq -c 7 -q mailers\n"
 LOCK = """GEM

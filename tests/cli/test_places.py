@@ -5,7 +5,8 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiqdoctor.cli.places import Key, lines
+from kiqdoctor.cli.words.places import lines
+from kiqdoctor.examining.configuration import Key
 
 DOCUMENT = '''\
 # a comment with [brackets] and "quotes

@@ -9,7 +9,7 @@ import pytest
 from examining import Doctor
 from jsonschema import Draft202012Validator
 
-from kiqdoctor.cli.examination import every_check
+from kiqdoctor.examining.parts import every_check
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "kiqdoctor.schema.json"
 

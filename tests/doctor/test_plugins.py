@@ -9,7 +9,7 @@ import pytest
 from doctoring import Examination, kiqdoctor
 from plugging import install
 
-from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.cli.words.options import FORMATS
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.contain import CrashError, contained

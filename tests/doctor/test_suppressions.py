@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiqdoctor import probes
-from kiqdoctor.cli.decisions import end
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.examine import examine
@@ -19,6 +18,7 @@ from kiqdoctor.doctor.premise import read
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.doctor.suppressions import DAY, Suppression, apply
+from kiqdoctor.examining.decisions import end
 
 NOW = 1_795_500_000.0
 CROWDED = HEALTHY.with_(Server({"connected_clients": "95", "rejected_connections": "0"}))

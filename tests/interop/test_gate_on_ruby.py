@@ -9,7 +9,7 @@ from doctoring import Examination, kiqdoctor
 from ruby import RubySidekiq, Sidekiq
 from servers import RedisServer, eventually
 
-from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.cli.words.options import FORMATS
 
 # A job that runs until somebody lets it end.
 APP: Final = """\

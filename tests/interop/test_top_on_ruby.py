@@ -7,10 +7,10 @@ from screens import perform, screen, until
 from servers import RedisServer, eventually
 from textual.pilot import Pilot
 
-from kiqdoctor.cli.living import Live
-from kiqdoctor.cli.options import Options
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import resolve_url
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.living import Live
 from kiqdoctor.top.app import Top
 
 pytestmark = pytest.mark.ruby
@@ -36,9 +36,7 @@ def test_a_ruby_fleet_is_watched_and_acted_on(
     with sidekiq.start(APP, redis_server.url, concurrency=3, namespace=namespace) as worker:
         sidekiq.run(APP + "Nap.perform_async(60); Boom.perform_async(7)", redis_server.url, namespace=namespace)
         eventually(lambda: redis.zcard(f"{prefix}retry") == 1, "the failure", seconds=30)
-        source = Live(
-            Options(live=True, redis=redis_server.url, namespace=namespace), resolve_url(redis_server.url, {})
-        )
+        source = Live(Asked(live=True, redis=redis_server.url, namespace=namespace), resolve_url(redis_server.url, {}))
 
         async def steps(pilot: Pilot[int], app: Top) -> None:
             await pilot.press("2")

@@ -16,8 +16,8 @@ from lxml import etree
 from markdown_it import MarkdownIt
 from prometheus_client.openmetrics import parser
 
-from kiqdoctor.cli.options import FORMATS
-from kiqdoctor.cli.output import rendered
+from kiqdoctor.cli.words.options import FORMATS
+from kiqdoctor.cli.words.output import rendered
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.render import json as as_json
 

@@ -19,7 +19,7 @@ from prometheus_client.openmetrics import parser
 
 from kiqdoctor import __version__
 from kiqdoctor.cli import run
-from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.cli.words.options import FORMATS
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor import baseline
 from kiqdoctor.doctor.examine import examine

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client import parser as textfile
 from prometheus_client.openmetrics import parser as openmetrics
 
-from kiqdoctor.cli.output import write
+from kiqdoctor.cli.words.output import write
 from kiqdoctor.doctor.report import Outcome, Report, Severity
 from kiqdoctor.render import prometheus
 

@@ -17,7 +17,7 @@ import pytest
 from doctoring import kiqdoctor
 from servers import RedisServer, eventually, free_port
 
-from kiqdoctor.cli.dump import catches
+from kiqdoctor.examining.dumps import catches
 from kiqdoctor.runtime import dump, watchdog
 from kiqdoctor.runtime.dump import JobNow, PoolUse
 from kiqdoctor.runtime.watchdog import Watchdog, answer, ask

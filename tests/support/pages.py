@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from kiqdoctor import probes
-from kiqdoctor.cli.explain import markdown
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.page import page
+from kiqdoctor.render.page import markdown
 
 FOLDER = Path(__file__).parents[2] / "docs" / "checks"
 HEAD = """# The checks

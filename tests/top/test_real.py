@@ -14,11 +14,11 @@ from screens import perform, screen, until
 from servers import RedisServer
 from textual.pilot import Pilot
 
-from kiqdoctor.cli.living import Live, recorded
-from kiqdoctor.cli.options import Options
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import resolve_url
 from kiqdoctor.doctor.facts.live import Search
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.living import Live, recorded
 from kiqdoctor.top.app import Top
 from kiqdoctor.top.panes.jobs import Jobs
 from kiqdoctor.top.panes.queues import Queues
@@ -35,7 +35,7 @@ end
 
 @contextmanager
 def live(url: str, **options: Any) -> Iterator[Live]:
-    source = Live(Options(live=True, redis=url, select=("RED",), **options), resolve_url(url, {}))
+    source = Live(Asked(live=True, redis=url, select=("RED",), **options), resolve_url(url, {}))
     try:
         yield source
     finally:
@@ -207,7 +207,7 @@ def test_a_snapshot_is_saved_and_judged_and_played_again(
     assert file.stat().st_mode & 0o077 == 0
     assert "s3cret" not in file.read_text()
     assert judged.outcome("RED001") == "pass"
-    played = recorded(tmp_path, Options(select=("RED",)))
+    played = recorded(tmp_path, Asked(select=("RED",)))
     assert [text.partition(" is")[0] for text in played.left_out] == ["broken.json"]
     perform(again, played)
 
@@ -225,7 +225,7 @@ def test_what_record_writes_is_played_too(redis: "redis_py.Redis", redis_server:
         await pilot.press("2")
         assert "0 processes" in screen(app)
 
-    perform(steps, recorded(tmp_path, Options(live=True)))
+    perform(steps, recorded(tmp_path, Asked(live=True)))
 
 
 def test_redis_is_stopped_and_started_under_it() -> None:

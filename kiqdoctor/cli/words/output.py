@@ -9,8 +9,8 @@ from typing import cast
 
 import click
 
-from kiqdoctor.cli import forms
-from kiqdoctor.cli.options import FORMATS
+from kiqdoctor.cli.words import formats
+from kiqdoctor.cli.words.options import FORMATS
 from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.render.ground import MANIFESTS, Ground
@@ -31,7 +31,7 @@ def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool =
 
         return text.render(report, colour=colour, verbose=verbose)
     if form not in FORMATS:
-        return forms.rendered(report, form)
+        return formats.rendered(report, form)
     module = import_module(f"kiqdoctor.render.{form}")
     if form == "sarif":
         profile = module.Profile.GITHUB if os.environ.get("GITHUB_ACTIONS") else module.Profile.FINDINGS

@@ -3,8 +3,7 @@
 import re
 from typing import Final
 
-Key = tuple[str | int, ...]
-"""``("suppress", 0, "check")``: names of tables and keys, and places in arrays."""
+from kiqdoctor.examining.configuration import Key
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import click
 
-from kiqdoctor.cli.configured import FOLDERS, settings
-from kiqdoctor.cli.decisions import SCOPES, WORDS
+from kiqdoctor.cli.words.configured import settings
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.facts.engine import Suppressions, Threshold
+from kiqdoctor.examining.configuration import FOLDERS
+from kiqdoctor.examining.decisions import SCOPES, WORDS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TITLE: Final = "kiqdoctor.toml, and [tool.kiqdoctor] in pyproject.toml"

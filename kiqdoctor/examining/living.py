@@ -9,12 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import click
-
 from kiqdoctor import __version__
 from kiqdoctor.actions import Actions
-from kiqdoctor.cli.examination import every_check, examined, judged, planned, save
-from kiqdoctor.cli.options import Options
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
@@ -27,7 +23,10 @@ from kiqdoctor.doctor.recording import Recording, RecordingError, load
 from kiqdoctor.doctor.report import Cost, Report
 from kiqdoctor.doctor.report import Target as Examinee
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
-from kiqdoctor.examining.parts import every_probe
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.examining.examination import examined, judged, planned, save
+from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
 from kiqdoctor.probes.live.follower import Follower, settled
@@ -87,10 +86,10 @@ class Line:
 class Live:
     """``top.source.Source`` of one Redis."""
 
-    def __init__(self, options: Options, address: Address, *, read_only: bool = False, clock: Clock = SYSTEM) -> None:
-        self.target = Target(address.shown, options.namespace, show_args=options.show_args)
-        self._options, self._address, self._clock, self._read_only = options, address, clock, read_only
-        self._looking, self._asking = (Line(address, options.namespace) for _ in range(2))
+    def __init__(self, asked: Asked, address: Address, *, read_only: bool = False, clock: Clock = SYSTEM) -> None:
+        self.target = Target(address.shown, asked.namespace, show_args=asked.show_args)
+        self._options, self._address, self._clock, self._read_only = asked, address, clock, read_only
+        self._looking, self._asking = (Line(address, asked.namespace) for _ in range(2))
         self._follower: Follower | None = None
         self._followed: Door | None = None
         self._asked = threading.Lock()
@@ -147,7 +146,7 @@ class Live:
 
     def threads(self, process: Process) -> Threads | Refused:
         """Through Redis, or by py-spy."""
-        from kiqdoctor.cli.threads import threads_of
+        from kiqdoctor.examining.threads import threads_of
 
         return threads_of(
             process.identity,
@@ -161,7 +160,7 @@ class Live:
 
     def explain(self, check: str) -> str:
         """The page that ``explain`` prints."""
-        from kiqdoctor.cli.explain import plain
+        from kiqdoctor.render.page import plain
 
         found = every_check(self._options.checks)
         chosen = next(one for one in found if one.id == check)
@@ -203,16 +202,16 @@ class Live:
             self._actions.close()
 
 
-def recorded(place: Path, options: Options, clock: Clock = SYSTEM) -> Recorded:
+def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
     """The recordings of a folder, or one file, in the order of their time, each judged as it is.
 
     Raises:
-        click.UsageError: nothing there is a recording.
+        AskedError: nothing there is a recording.
     """
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     looks: list[Look] = []
     left_out: list[str] = []
-    target = Target("", recorded=clean(str(place)), show_args=options.show_args)
+    target = Target("", recorded=clean(str(place)), show_args=asked.show_args)
     for file in files:
         if not file.is_file() or (place.is_dir() and file.suffix != ".json"):
             continue
@@ -222,10 +221,10 @@ def recorded(place: Path, options: Options, clock: Clock = SYSTEM) -> Recorded:
             left_out.append(f"{clean(file.name)} is left out: {clean(str(error), 400)}")
             continue
         target = replace(target, redis=recording.target.redis or "", namespace=recording.target.namespace)
-        looks.append(Look(_completed(recording), recording.recorded_at, report=_report(recording, options, clock)))
+        looks.append(Look(_completed(recording), recording.recorded_at, report=_report(recording, asked, clock)))
     if not looks:
         why = f": {left_out[0]}" if left_out else ""
-        raise click.UsageError(f"{clean(str(place))} holds no recording{why}")
+        raise AskedError(f"{clean(str(place))} holds no recording{why}")
     return Recorded(target, sorted(looks, key=lambda look: look.at), tuple(left_out))
 
 
@@ -252,10 +251,10 @@ def _completed(recording: Recording) -> Snapshot:
     return Snapshot(readings, snapshot.later, snapshot.window_s)
 
 
-def _report(recording: Recording, options: Options, clock: Clock) -> Report:
+def _report(recording: Recording, asked: Asked, clock: Clock) -> Report:
     """What the checks make of it now."""
     began = clock.monotonic()
-    results = judged(options, planned(options).checks, recording.snapshot, clock)
+    results = judged(asked, planned(asked).checks, recording.snapshot, clock)
     return Report(
         __version__, recording.recorded_at, clock.monotonic() - began, recording.target, results, cost=recording.cost
     )

@@ -6,8 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from kiqdoctor.cli.config import Configuration, instead, shown
-from kiqdoctor.cli.configured import FOLDERS
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.facts.engine import Suppressions, Threshold, Thresholds, Turned
 from kiqdoctor.doctor.facts.redis import Connection
@@ -15,6 +13,7 @@ from kiqdoctor.doctor.premise import Premise, PremiseError, read
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.suppressions import Suppression
 from kiqdoctor.doctor.verdict import Location
+from kiqdoctor.examining.configuration import FOLDERS, Configuration, Key, instead, shown
 
 SCOPES: Final = {"queues": "queue", "tags": "tag"}
 """Tables whose entries are globs of names, and what a threshold must be declared to differ by."""
@@ -39,7 +38,6 @@ WORDS: Final = (
     Word("while", "Only as long as this holds of the facts, as `fleet.members < 3`."),
 )
 Table = Mapping[str, Any]
-Key = tuple[str | int, ...]
 
 
 def decided(
@@ -48,7 +46,7 @@ def decided(
     """Everything that people decided; ``root`` is the application, whose files findings may point into.
 
     Raises:
-        click.UsageError: a check, a number or a word that does not exist, with file and line.
+        AskedError: a check, a number or a word that does not exist, with file and line.
     """
     reader = _Reader(configuration, checks, (*(probe.fact for probe in readers), Connection), root)
     return Thresholds(tuple(reader.turned())), tuple(reader.suppressions())

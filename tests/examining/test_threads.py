@@ -15,10 +15,10 @@ from doctoring import kiqdoctor
 from servers import RedisServer, eventually, free_port
 from workers import Worker
 
-from kiqdoctor.cli.threads import ITS_OWN, threads_of
 from kiqdoctor.connection import Address, resolve_url
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.examining.threads import ITS_OWN, threads_of
 from kiqdoctor.runtime import dump
 from kiqdoctor.wire.heartbeat import RUNTIME
 from kiqdoctor.wire.keys import Keys

@@ -10,12 +10,12 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from kiqdoctor.cli.config import NO_CONFIGURATION, Configuration, instead, load, shown
+from kiqdoctor.cli.words.file import load
 from kiqdoctor.connection import UrlError, shown_url
+from kiqdoctor.examining.configuration import FOLDERS, NO_CONFIGURATION, Configuration, instead, shown
 
 SECTIONS: Final = ("checks", "queues", "suppress", "tags")
 """Tables of the file that are no options; `checks` is also the option of that name, when it is a list."""
-FOLDERS: Final = "folders"  # in the table `checks`: what the option --checks names
 PREFIX: Final = "KIQDOCTOR_"
 UNMARKED: Final = frozenset({"config", "isolated", "help", "redis"})
 """Options that no variable sets under our prefix: the file's own, and --redis, which has the contract's variables."""

@@ -1,50 +1,21 @@
 """The words of ``check``, ``gate`` and ``record`` as one frozen record; whatever is wrong with them is said here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from kiqdoctor.cli import configured
-from kiqdoctor.cli.config import NO_CONFIGURATION, Configuration
-from kiqdoctor.cli.forms import Form
+from kiqdoctor.cli.words import configured
+from kiqdoctor.cli.words.formats import Form
 from kiqdoctor.doctor.verdict import Severity
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.configuration import NO_CONFIGURATION
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MARKERS = ("pyproject.toml", "setup.cfg", "Gemfile", "config/sidekiq.yml")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was asked for. ``path`` None: no application is examined."""
-
-    path: Path | None = None
-    redis: str | None = None
-    namespace: str | None = None
-    redis_limit: int | None = None
-    python: Path | None = None
-    checks: tuple[Path, ...] = ()
-    embedded: bool = False
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    static: bool = False
-    live: bool = False
-    window_s: float = 0.0
-    fail_on: Severity | None = Severity.HIGH
-    require: tuple[str, ...] = ()
-    show_args: bool = False
-    baseline: Path | None = None
-    write_baseline: Path | None = None
-    allow_grow: bool = False
-    new_only: bool = False
-    record: Path | None = None
-    replay: Path | None = None
-    configured_redis: str | None = None  # of the configuration file: the environment goes before it
-    configuration: Configuration = NO_CONFIGURATION
 
 
 def examination(command: Command) -> Command:
@@ -128,7 +99,7 @@ _JUDGEMENT = (
 )
 
 
-def read(words: dict[str, Any]) -> Options:
+def read(words: dict[str, Any]) -> Asked:
     """The options from click's parameters.
 
     Raises:
@@ -144,7 +115,7 @@ def read(words: dict[str, Any]) -> Options:
         raise click.UsageError("--new-only needs --baseline FILE: what is new is what it does not name")
     configuration = words.get("configuration", NO_CONFIGURATION)
     fail_on = words.get("fail_on", "high")
-    return Options(
+    return Asked(
         path=words.get("path") or _here(),
         redis=words.get("redis"),
         namespace=(words.get("namespace") or "").rstrip(":") or None,

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from kiqdoctor import __version__
-from kiqdoctor.cli.config import Configuration
-from kiqdoctor.cli.decisions import decided
-from kiqdoctor.cli.options import Options
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import (
     BETWEEN_TRIES,
@@ -37,55 +32,50 @@ from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
 from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
 from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
-from kiqdoctor.examining import parts
-from kiqdoctor.examining.parts import every_probe
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.configuration import Configuration
+from kiqdoctor.examining.decisions import decided
+from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import ClosedDoor, Door
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
 
 
-def every_check(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
-    """All checks, ours and the packs'."""
-    try:
-        return parts.every_check(folders)
-    except pack.PackError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def planned(options: Options) -> Plan:
+def planned(asked: Asked) -> Plan:
     """What would be examined.
 
     Raises:
-        click.UsageError: a selector that fits no check.
+        AskedError: a selector that fits no check.
     """
-    checks, readers = every_check(options.checks), every_probe()
-    _, suppressions = decided(options.configuration, checks, readers, options.path)
-    for key, selectors in (("select", options.select), ("ignore", options.ignore), ("require", options.require)):
+    checks, readers = every_check(asked.checks), every_probe()
+    _, suppressions = decided(asked.configuration, checks, readers, asked.path)
+    for key, selectors in (("select", asked.select), ("ignore", asked.ignore), ("require", asked.require)):
         for selector in selectors:
             if not any(matches(check, selector) for check in checks):
-                raise _unmatched(options.configuration, key, selector)
+                raise _unmatched(asked.configuration, key, selector)
     premises = [kind for one in suppressions if one.premise for kind in one.premise.kinds]
-    return plan([check for check in checks if _selected(check, options, readers)], readers, premises)
+    return plan([check for check in checks if _selected(check, asked, readers)], readers, premises)
 
 
-def _unmatched(configuration: Configuration, key: str, selector: str) -> click.UsageError:
+def _unmatched(configuration: Configuration, key: str, selector: str) -> AskedError:
     """Where the file says it, its line is told."""
     text = f"no check has the id, prefix, name or category {selector!r}; see `kiqdoctor list`"
     if selector in ",".join(configuration.words(key)):
         return configuration.error(text, key)
-    return click.UsageError(text)
+    return AskedError(text)
 
 
-def _selected(check: Check, options: Options, readers: Sequence[Probe]) -> bool:
+def _selected(check: Check, asked: Asked, readers: Sequence[Probe]) -> bool:
     side = sides(check, readers)
-    if (options.static and not side.static) or (options.live and not side.live):
+    if (asked.static and not side.static) or (asked.live and not side.live):
         return False
-    if any(matches(check, selector) for selector in options.ignore):
+    if any(matches(check, selector) for selector in asked.ignore):
         return False
     if check.preview:
-        return any(selector in {check.id, check.name} for selector in options.select)
-    return not options.select or any(matches(check, selector) for selector in options.select)
+        return any(selector in {check.id, check.name} for selector in asked.select)
+    return not asked.select or any(matches(check, selector) for selector in asked.select)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,34 +87,32 @@ class Examined:
     notes: tuple[str, ...] = ()
 
 
-def examination(options: Options, clock: Clock = SYSTEM) -> Report:
-    """The whole way from options to report; writes the recording and the baseline if they were asked for."""
-    return examined(options, clock)[0]
+def examination(asked: Asked, clock: Clock = SYSTEM) -> Report:
+    """The whole way from what was asked to the report; writes the recording and the baseline if they were asked for."""
+    return examined(asked, clock)[0]
 
 
-def examined(options: Options, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
+def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
     """The same, with the facts that were judged."""
-    chosen = planned(options)
-    known = _known(options.baseline)
-    old = _known(options.write_baseline) if options.write_baseline and options.write_baseline.exists() else None
+    chosen = planned(asked)
+    known = _known(asked.baseline)
+    old = _known(asked.write_baseline) if asked.write_baseline and asked.write_baseline.exists() else None
     began = clock.monotonic()
     started_at = clock.now()
     with ExitStack() as stack:
-        seen = replayed(options) if options.replay else stack.enter_context(looked(options, chosen, clock))
-    if options.record:
-        save(seen.recording, options.record)
-    results = judged(options, chosen.checks, seen.recording.snapshot, clock)
+        seen = replayed(asked) if asked.replay else stack.enter_context(looked(asked, chosen, clock))
+    if asked.record:
+        save(seen.recording, asked.record)
+    results = judged(asked, chosen.checks, seen.recording.snapshot, clock)
     notes = list(seen.notes)
-    if options.write_baseline:
-        revised = baseline.revise(old, results, grow=options.allow_grow)
-        _write(options.write_baseline, baseline.write(revised.fingerprints))
-        notes.append(revised.said(str(options.write_baseline)))
+    if asked.write_baseline:
+        revised = baseline.revise(old, results, grow=asked.allow_grow)
+        _write(asked.write_baseline, baseline.write(revised.fingerprints))
+        notes.append(revised.said(str(asked.write_baseline)))
     elif healed := baseline.gone(known, results):
-        notes.append(
-            f"{len(healed)} of the baseline's findings healed; --write-baseline {options.baseline} removes them"
-        )
-    results = baseline.suppress(results, known, new_only=options.new_only)
-    status = exit_status(results, fail_on=options.fail_on, required=options.require, unreachable=seen.unreachable)
+        notes.append(f"{len(healed)} of the baseline's findings healed; --write-baseline {asked.baseline} removes them")
+    results = baseline.suppress(results, known, new_only=asked.new_only)
+    status = exit_status(results, fail_on=asked.fail_on, required=asked.require, unreachable=seen.unreachable)
     report = Report(
         version=__version__,
         started_at=started_at,
@@ -134,62 +122,62 @@ def examined(options: Options, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]
         exit_status=int(status),
         cost=seen.recording.cost,
         notes=tuple(notes),
-        fail_on=options.fail_on,
+        fail_on=asked.fail_on,
     )
     return report, seen.recording.snapshot
 
 
-def judged(options: Options, checks: Sequence[Check], snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
+def judged(asked: Asked, checks: Sequence[Check], snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
     """What these checks make of a snapshot, with the numbers and the suppressions of the configuration."""
-    everything = every_check(options.checks)
-    thresholds, suppressions = decided(options.configuration, everything, every_probe(), options.path)
+    everything = every_check(asked.checks)
+    thresholds, suppressions = decided(asked.configuration, everything, every_probe(), asked.path)
     return link(examine(checks, snapshot, clock, thresholds, suppressions))
 
 
 @contextmanager
-def looked(options: Options, chosen: Plan, clock: Clock) -> Iterator[Examined]:
+def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
     """Read the plan's facts from the real world."""
     with ExitStack() as stack:
         notes: list[str] = []
         environ: Mapping[str, str] = os.environ
-        redis_url = options.redis
-        if options.embedded:
+        redis_url = asked.redis
+        if asked.embedded:
             from kiqdoctor.embedded import EmbeddedError, start
 
             try:
                 server = stack.enter_context(start())
             except EmbeddedError as error:
-                raise click.UsageError(str(error)) from None
+                raise AskedError(str(error)) from None
             redis_url, notes = server.url, [server.line]
-        reads_redis = not options.static and any(probe.live for probe in chosen.probes)
+        reads_redis = not asked.static and any(probe.live for probe in chosen.probes)
         reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
-        reads_redis = reads_redis and not options.static
-        tools: dict[type, Any] = {Settings: Settings(options.redis_limit, options.show_args, options.require)}
+        reads_redis = reads_redis and not asked.static
+        tools: dict[type, Any] = {Settings: Settings(asked.redis_limit, asked.show_args, asked.require)}
         given: dict[type, Any] = {}
         address, bill = None, Bill()
         if reads_redis:
-            address = resolved(redis_url, environ, options.configured_redis)
+            address = resolved(redis_url, environ, asked.configured_redis)
             connection, outcome = connect(address, clock)
             if connection is not None:
                 stack.callback(connection.close)
                 bill = connection.bill
-                tools[Redis] = Door(connection, options.namespace)
+                tools[Redis] = Door(connection, asked.namespace)
             else:
                 reason = f"Redis at {address.shown} could not be reached ({outcome.failed_step}): {outcome.error}"
-                tools[Redis] = ClosedDoor(reason, "a Redis that answers: --redis URL", options.namespace)
+                tools[Redis] = ClosedDoor(reason, "a Redis that answers: --redis URL", asked.namespace)
             tools[Host] = Host()
             given[Connection] = outcome
         else:
             nothing_live = Absent("the live half was not selected")
             tools |= {Redis: nothing_live, Host: nothing_live}
             given[Connection] = nothing_live
-        tools[Application] = _application(options)
+        tools[Application] = _application(asked)
         tools[Pack] = Pack(pack.home())
-        snapshot = carry_out(chosen, tools, given, options.window_s, clock)
+        snapshot = carry_out(chosen, tools, given, asked.window_s, clock)
         target = Target(
             redis=address.shown if address else None,
-            namespace=options.namespace,
-            path=str(options.path.resolve()) if options.path and not options.live else None,
+            namespace=asked.namespace,
+            path=str(asked.path.resolve()) if asked.path and not asked.live else None,
         )
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
         yield Examined(
@@ -203,15 +191,15 @@ def resolved(option: str | None, environ: Mapping[str, str], configured: str | N
         address = resolve_url(option, environ)
         return address if address.named or not configured else resolve_url(configured, {})
     except UrlError as error:
-        raise click.UsageError(str(error)) from None
+        raise AskedError(str(error)) from None
 
 
-def _application(options: Options) -> Application | Absent:
-    if options.live:
+def _application(asked: Asked) -> Application | Absent:
+    if asked.live:
         return Absent("the static half was not selected (--live)")
-    if options.path is None:
+    if asked.path is None:
         return Absent("no application was given: name its PATH")
-    return Application(options.path, options.python)
+    return Application(asked.path, asked.python)
 
 
 def connect(address: Address, clock: Clock) -> tuple[ReadOnlyConnection | None, Connection]:
@@ -221,7 +209,7 @@ def connect(address: Address, clock: Clock) -> tuple[ReadOnlyConnection | None, 
         try:
             connection.open()
         except UrlError as error:
-            raise click.UsageError(str(error)) from None
+            raise AskedError(str(error)) from None
         except ConnectError as error:
             if error.step in TRANSIENT and number < TRIES:
                 clock.sleep(BETWEEN_TRIES)
@@ -236,28 +224,28 @@ def _unreachable(snapshot: Snapshot) -> bool:
     return isinstance(connection, Connection) and bool(connection.failed_step) and connection.named
 
 
-def replayed(options: Options) -> Examined:
+def replayed(asked: Asked) -> Examined:
     """A saved examination in place of the real world."""
-    file = options.replay
+    file = asked.replay
     assert file is not None  # noqa: S101 - the caller asked for it
     try:
         recording = load(file.read_bytes(), [probe.fact for probe in every_probe()])
     except (RecordingError, OSError) as error:
-        raise click.UsageError(f"{file}: {error}") from None
+        raise AskedError(f"{file}: {error}") from None
     target = Target(recording.target.redis, recording.target.namespace, recording.target.path, str(file))
-    snapshot = _halved(recording.snapshot, options)
+    snapshot = _halved(recording.snapshot, asked)
     changed = Recording(snapshot, target, recording.recorded_at, recording.version, recording.cost)
     return Examined(changed, _unreachable(snapshot))
 
 
-def _halved(snapshot: Snapshot, options: Options) -> Snapshot:
+def _halved(snapshot: Snapshot, asked: Asked) -> Snapshot:
     """What ``--static`` or ``--live`` leave of a recording of both."""
-    if not (options.static or options.live):
+    if not (asked.static or asked.live):
         return snapshot
     live = {probe.fact: probe.live for probe in every_probe()} | dict.fromkeys(LIVE_GIVEN, True)
-    left_out = Absent(f"the {'live' if options.static else 'static'} half was not selected")
+    left_out = Absent(f"the {'live' if asked.static else 'static'} half was not selected")
     kept = {
-        kind: reading if live.get(kind, True) == options.live else Reading(left_out)
+        kind: reading if live.get(kind, True) == asked.live else Reading(left_out)
         for kind, reading in snapshot.readings.items()
     }
     return Snapshot(kept, snapshot.later, snapshot.window_s)
@@ -269,16 +257,16 @@ def _known(file: Path | None) -> frozenset[str]:
     try:
         return baseline.read(file.read_bytes())
     except OSError as error:
-        raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
+        raise AskedError(f"cannot read {file}: {error.strerror}") from None
     except baseline.BaselineError as error:
-        raise click.UsageError(f"{file}: {error}") from None
+        raise AskedError(f"{file}: {error}") from None
 
 
 def _write(file: Path, content: bytes) -> None:
     try:
         file.write_bytes(content)
     except OSError as error:
-        raise click.UsageError(f"cannot write {file}: {error.strerror}") from None
+        raise AskedError(f"cannot write {file}: {error.strerror}") from None
 
 
 def save(recording: Recording, file: Path) -> None:
@@ -287,4 +275,4 @@ def save(recording: Recording, file: Path) -> None:
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:  # noqa: PTH123 - the mode
             out.write(dump(recording))
     except OSError as error:
-        raise click.UsageError(f"cannot write {file}: {error.strerror}") from None
+        raise AskedError(f"cannot write {file}: {error.strerror}") from None
