@@ -21,7 +21,7 @@ _TELLING: Final = (
     r"passw(?:or)?d|passwd|passphrase|secret|token|api_?-?key|access_?-?key|private_?-?key|encryption_?-?key"
     r"|master_?-?key|client_?-?key|auth_?-?key|credential|signature|pwd|dsn"
 )
-_NAME: Final = rf"[\w.-]{{0,60}}(?:{_TELLING})[\w-]{{0,60}}"
+_NAME: Final = rf"[\w.-]{{0,40}}(?:{_TELLING})[\w-]{{0,40}}+"
 _VALUE: Final = r"""(?P<value>"[^"\n]{1,2000}"?|'[^'\n]{1,2000}'?|\S{1,2000})"""
 _PAIR: Final = re.compile(
     rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"']))[ \t]{{0,4}}){_VALUE}",
@@ -39,9 +39,9 @@ _SHAPES: Final = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS
     r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}|\bglpat-[\w-]{16,255}"
     r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,255}|\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|\bAIza[\w-]{30,60}"
-    r"|\bSG\.[\w-]{10,60}\.[\w-]{10,90}|\bnpm_[A-Za-z0-9]{20,255}|\bpypi-[\w-]{40,500}"
-    r"|\beyJ[\w-]{8,2000}\.[\w-]{8,2000}(?:\.[\w-]{0,2000})?"  # JSON web tokens
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,8000}(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
+    r"|(?<![\w.-])SG\.[\w-]{10,60}+\.[\w-]{10,90}|\bnpm_[A-Za-z0-9]{20,255}|\bpypi-[\w-]{40,500}"
+    r"|(?<![\w-])eyJ[\w-]{8,2000}+\.[\w-]{8,2000}+(?:\.[\w-]{0,2000}+)?"  # JSON web tokens
+    r"|-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----[^-]{0,8000}+(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----)?"
 )
 # A reference, a placeholder, or a word that says that there is none: it tells nothing, and explains much.
 _NO_SECRET: Final = re.compile(
@@ -50,7 +50,7 @@ _NO_SECRET: Final = re.compile(
     re.DOTALL,
 )
 _CLASS: Final = re.compile(r"(?:[A-Z][a-z0-9]+){2,}")  # TokenCleanupJob: a class, whose name says nothing of a value
-_TOKEN: Final = re.compile(r"\S*://\S*")
+_SPACES: Final = re.compile(r"(\s+)")
 
 
 def decode(raw: bytes) -> str:
@@ -68,7 +68,7 @@ def redact(text: str) -> str:
     if not any(hint in lower for hint in _HINTS):
         return text
     if "://" in text:
-        text = _TOKEN.sub(lambda found: _without_users(found[0]), text)
+        text = "".join(_without_users(word) if "://" in word else word for word in _SPACES.split(text))
     text = _SHAPES.sub(MASK, text)
     for pattern in (_LINE, _PAIR, _FLAG):
         text = pattern.sub(_masked, text)

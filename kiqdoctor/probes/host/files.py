@@ -2,14 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 DELETED = " (deleted)"
 
 
-def read(path: Path) -> bytes | None:
-    """The bytes; None where the process has ended or this user may not look."""
+MOST: Final = 1024 * 1024  # bytes of one file: a process chooses the length of its own command and environment
+
+
+def read(path: Path, most: int = MOST) -> bytes | None:
+    """The first bytes, at most so many; None where the process has ended or this user may not look."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(most)
     except OSError:
         return None
 

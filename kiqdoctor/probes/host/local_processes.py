@@ -1,7 +1,6 @@
 """This host's worker processes, from /proc alone: nothing is signalled, nothing is attached to."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,8 +14,7 @@ from kiqdoctor.probes.host.files import DELETED, link, listed, read, undeleted
 from kiqdoctor.probes.host.recognise import Title, recognise
 from kiqdoctor.probes.host.sockets import connections, own_addresses
 
-_RELEASE: Final = re.compile(r"(?P<app>.*)/releases/(?P<release>[^/]+)(?:/.*)?")
-_REDIS: Final = re.compile(r"(?:KIQDOCTOR_)?REDIS\w*URL|\w+REDIS\w*_URL|REDIS_PROVIDER|\w*REDIS\w*URL\w*")
+RELEASES: Final = "/releases/"
 FIRST: Final = 1  # a process that every pid namespace has
 VEILED: Final = "/proc shows this user its own processes only (hidepid): workers of others may run here, unseen"
 MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
@@ -133,19 +131,20 @@ def _status(folder: Path) -> tuple[int | None, tuple[int, ...]]:
 
 def _releases(cwd: str | None) -> tuple[str, str]:
     """The release that a working directory lies in, and the one that `current` beside it points to."""
-    match = _RELEASE.fullmatch(cwd or "")
-    if match is None:
+    app, found, below = (cwd or "").rpartition(RELEASES)
+    name = below.partition("/")[0]
+    if not found or not name:
         return "", ""
-    current = Path(match["app"]) / "current"
+    current = Path(app) / "current"
     try:
         target = str(current.resolve(strict=True)) if current.is_symlink() else ""
     except (OSError, RuntimeError):
         target = ""
-    return f"{match['app']}/releases/{match['release']}", target
+    return f"{app}{RELEASES}{name}", target
 
 
 def _deleted_libraries(folder: Path) -> tuple[str, ...]:
-    raw = (read(folder / "maps") or b"")[:MAPS_LIMIT].decode("utf-8", "backslashreplace")
+    raw = (read(folder / "maps", MAPS_LIMIT) or b"").decode("utf-8", "backslashreplace")
     paths = (line.split(None, 5)[-1] for line in raw.splitlines() if line.endswith(DELETED) and ".so" in line)
     return tuple(
         dict.fromkeys(path.removesuffix(DELETED) for path in paths if path.startswith("/") and "memfd" not in path)
@@ -166,7 +165,7 @@ def _redis(folder: Path) -> tuple[str, ...]:
     )
     environ = {name: value for name, value in pairs if "REDIS" in name or "://" in value}
     provider = environ.get("REDIS_PROVIDER", "")
-    wanted = [name for name in environ if _REDIS.fullmatch(name) or name == provider]
+    wanted = [name for name in environ if name == provider or "URL" in name.partition("REDIS")[2]]
     return tuple(f"{name}={shown}" for name in sorted(wanted) if (shown := _shown(environ[name])))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from kiqdoctor.probes.host.files import link, listed, read
 
 ESTABLISHED = "01"
+TABLE_LIMIT = 32 * 1024 * 1024  # bytes: some 200,000 connections
 MOST = 4_096  # descriptors of one process
 
 
@@ -31,7 +32,7 @@ def _socket(path: Path) -> str:
 
 
 def _rows(table: Path) -> Iterator[tuple[str, str, int, str]]:
-    for line in (read(table) or b"").decode("ascii", "replace").splitlines()[1:]:
+    for line in (read(table, TABLE_LIMIT) or b"").decode("ascii", "replace").splitlines()[1:]:
         cells = line.split()
         if len(cells) > 9 and cells[3] == ESTABLISHED:  # noqa: PLR2004 - the inode is the tenth
             yield address(cells[1]), address(cells[2]), int(cells[4].rpartition(":")[2], 16), cells[9]
