@@ -3,11 +3,11 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kiqdoctor import __version__
+from kiqdoctor import __version__, saving
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import (
     BETWEEN_TRIES,
@@ -25,7 +25,7 @@ from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.examine import examine
 from kiqdoctor.doctor.facts.redis import Connection
-from kiqdoctor.doctor.gate import exit_status
+from kiqdoctor.doctor.gate import broke_off, exit_status
 from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
@@ -41,6 +41,7 @@ from kiqdoctor.probes.door import ClosedDoor, Door
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
+MOST_BYTES = 64 * 1024 * 1024  # that one examination takes from Redis
 
 
 def planned(asked: Asked) -> Plan:
@@ -112,7 +113,13 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
     elif healed := baseline.gone(known, results):
         notes.append(f"{len(healed)} of the baseline's findings healed; --write-baseline {asked.baseline} removes them")
     results = baseline.suppress(results, known, new_only=asked.new_only)
-    status = exit_status(results, fail_on=asked.fail_on, required=asked.require, unreachable=seen.unreachable)
+    status = exit_status(
+        results,
+        fail_on=asked.fail_on,
+        required=asked.require,
+        unreachable=seen.unreachable,
+        broken=broke_off(seen.recording.snapshot),
+    )
     report = Report(
         version=__version__,
         started_at=started_at,
@@ -154,14 +161,15 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         reads_redis = reads_redis and not asked.static
         tools: dict[type, Any] = {Settings: Settings(asked.redis_limit, asked.show_args, asked.require)}
         given: dict[type, Any] = {}
-        address, bill = None, Bill()
+        address, bill, door = None, Bill(), None
         if reads_redis:
             address = resolved(redis_url, environ, asked.configured_redis)
             connection, outcome = connect(address, clock)
             if connection is not None:
                 stack.callback(connection.close)
                 bill = connection.bill
-                tools[Redis] = Door(connection, asked.namespace)
+                door = Door(connection, asked.namespace, MOST_BYTES)
+                tools[Redis] = door
             else:
                 reason = f"Redis at {address.shown} could not be reached ({outcome.failed_step}): {outcome.error}"
                 tools[Redis] = ClosedDoor(reason, "a Redis that answers: --redis URL", asked.namespace)
@@ -174,6 +182,8 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         tools[Application] = _application(asked)
         tools[Pack] = Pack(pack.home())
         snapshot = carry_out(chosen, tools, given, asked.window_s, clock)
+        if door is not None and door.lost:
+            snapshot = snapshot.with_(replace(outcome, broken=door.lost))
         target = Target(
             redis=address.shown if address else None,
             namespace=asked.namespace,
@@ -264,15 +274,14 @@ def _known(file: Path | None) -> frozenset[str]:
 
 def _write(file: Path, content: bytes) -> None:
     try:
-        file.write_bytes(content)
+        saving.save(file, content)
     except OSError as error:
         raise AskedError(f"cannot write {file}: {error.strerror}") from None
 
 
 def save(recording: Recording, file: Path) -> None:
-    """Write a recording, readable by its owner only."""
+    """Write a recording, readable by its owner only; an older one stays where this one cannot be written."""
     try:
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:  # noqa: PTH123 - the mode
-            out.write(dump(recording))
+        saving.save(file, dump(recording), private=True)
     except OSError as error:
         raise AskedError(f"cannot write {file}: {error.strerror}") from None

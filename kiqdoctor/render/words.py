@@ -5,7 +5,9 @@ from typing import Final
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity
 from kiqdoctor.text import LONG, clean
 
-VERDICTS: Final = {0: "healthy", 1: "FAILED", 3: "INCOMPLETE"}
+HEALTHY: Final = "healthy"
+VERDICTS: Final = {0: "passed", 1: "FAILED", 3: "INCOMPLETE"}
+SHOWN_UNKNOWN: Final = 8  # checks that were not judged, in one line
 SHOWN_EVIDENCE: Final = 12  # rows a finding where a reader waits; the rest is in the JSON report
 
 
@@ -80,17 +82,28 @@ def coverage(report: Report) -> tuple[int, int]:
 
 
 def verdict(report: Report) -> str:
-    """The exit status as a word."""
+    """The exit status as a word; healthy is only what was looked at as a whole, and has nothing to be said of."""
+    judged, applicable = coverage(report)
+    if report.exit_status == 0 and judged == applicable and not counted(report):
+        return HEALTHY
     return VERDICTS.get(report.exit_status, "ERROR")
 
 
 def summary(report: Report) -> str:
-    """One line: how many findings of which severity, the coverage, the exit status."""
+    """One line: what was not judged, if anything, comes first; findings by severity, the coverage, the exit status."""
     counts = [f"{report.findings(severity)} {severity.value}" for severity in Severity if report.findings(severity)]
     judged, applicable = coverage(report)
     number = len(counted(report))
     findings = f"{number} finding{'' if number == 1 else 's'}" + (f" ({', '.join(counts)})" if counts else "")
     suppressed = f", {report.suppressed} suppressed" if report.suppressed else ""
-    return (
-        f"{findings}{suppressed}; {judged} of {applicable} applicable checks judged; exit status {report.exit_status}"
-    )
+    extent = f"{judged} of {applicable} applicable checks judged"
+    found = f"{findings}{suppressed}"
+    told = (found, extent) if judged == applicable else (f"{extent}{_lacking(report)}", found)
+    return f"{'; '.join(told)}; exit status {report.exit_status}"
+
+
+def _lacking(report: Report) -> str:
+    """The checks that were not judged; why is said where there is room."""
+    ids = [result.check.id for result in report.results if result.outcome is Outcome.UNKNOWN]
+    more = f" and {len(ids) - SHOWN_UNKNOWN} more" if len(ids) > SHOWN_UNKNOWN else ""
+    return f", not {', '.join(ids[:SHOWN_UNKNOWN])}{more}" if ids else ""

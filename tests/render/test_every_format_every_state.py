@@ -215,7 +215,8 @@ def in_prometheus(text: str) -> Iterator[Told]:
 
 def in_prose(text: str) -> Iterator[Told]:
     plain = html.unescape(text).replace("\\", "")
-    found = re.search(r"\d+ findings? ?[^;]*; \d+ of \d+ applicable checks judged; exit status \d+", plain)
+    findings, extent = r"\d+ findings?[^;]*", r"\d+ of \d+ applicable checks judged(?:, not [^;]*)?"
+    found = re.search(rf"(?:{findings}; {extent}|{extent}; {findings}); exit status \d+", plain)
     yield "summary", found and found[0]
 
 

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator
 
+import pytest
+
 from kiqdoctor.doctor.check import check
 from kiqdoctor.doctor.report import Cost, Outcome, Report, Reported, Result, Target
 from kiqdoctor.doctor.verdict import Evidence, Finding, Location, Severity, Verdict
 from kiqdoctor.render import json as as_json
 from kiqdoctor.render import text as as_text
+from kiqdoctor.render.words import verdict
 
 HOSTILE = "Mail\x1b]52;c;aGk=\x07\u202e[/foo]::error::\n]]>"
 
@@ -76,7 +79,7 @@ def test_text_names_finding_evidence_remedy_unknown_and_cost() -> None:
     for words in ("HIGH", "TST001 queue-odd", "queue:mail", "app/jobs.py:12", "size: 50  (LLEN)", "→ Add it."):
         assert words in shown
     assert "because NOPERM info" in shown
-    assert "FAILED  1 finding (1 high); 1 of 2 applicable checks judged; exit status 1\n" in shown
+    assert "FAILED  1 of 2 applicable checks judged, not TST001; 1 finding (1 high); exit status 1\n" in shown
     assert "1 Redis commands, 3.9 KiB, slowest round trip INFO 0.7 ms" in shown
 
 
@@ -93,3 +96,19 @@ def test_colour_changes_nothing_but_colour() -> None:
 def test_a_pass_shows_its_proof_when_asked() -> None:
     assert "maxclients: 10000  (INFO)" in as_text.render(report(PASSED), verbose=True)
     assert "maxclients" not in as_text.render(report(PASSED))
+
+
+@pytest.mark.parametrize(
+    ("results", "status", "word"),
+    [
+        ((PASSED,), 0, "healthy"),
+        ((PASSED, UNKNOWN), 0, "passed"),
+        ((FAILED,), 0, "passed"),
+        ((FAILED,), 1, "FAILED"),
+        ((PASSED,), 3, "INCOMPLETE"),
+    ],
+)
+def test_healthy_is_said_only_of_what_was_judged_as_a_whole(
+    results: tuple[Result, ...], status: int, word: str
+) -> None:
+    assert verdict(report(*results, status=status)) == word

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -14,6 +13,8 @@ from kiqdoctor.cli.words.options import FORMATS
 from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.render.ground import MANIFESTS, Ground
+from kiqdoctor.saving import save
+from kiqdoctor.text import clean
 
 
 def further(text: str) -> tuple[str, Path]:
@@ -56,7 +57,10 @@ def write(text: str, file: Path | None) -> None:
     """To the file, atomically, or to standard output; a reader that left early, or never was, is no error of ours."""
     content = text.encode("utf-8", "backslashreplace")
     if file is not None:
-        _replace(file, content)
+        try:
+            save(file, content)
+        except OSError as error:
+            raise click.UsageError(f"cannot write {clean(str(file))}: {error.strerror}") from None
         return
     if sys.stdout is None:  # it was closed before we began: only the exit status is wanted
         return
@@ -67,21 +71,6 @@ def write(text: str, file: Path | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails once more when it ends
         if not isinstance(error, BrokenPipeError):
             raise click.UsageError(f"cannot write to standard output: {error.strerror}") from None
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """A collector that reads the file meanwhile sees the old or the new report, never half of one."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        if file.exists() and not file.is_file():
-            file.write_bytes(content)
-            return
-        beside.write_bytes(content)
-        beside.replace(file)
-    except OSError as error:
-        with suppress(OSError):  # on a file system that is read-only, this fails too
-            beside.unlink(missing_ok=True)
-        raise click.UsageError(f"cannot write {file}: {error.strerror}") from None
 
 
 def colour() -> bool:
