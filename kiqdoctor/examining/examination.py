@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +248,7 @@ def _halved(snapshot: Snapshot, asked: Asked) -> Snapshot:
         kind: reading if live.get(kind, True) == asked.live else Reading(left_out)
         for kind, reading in snapshot.readings.items()
     }
-    return Snapshot(kept, snapshot.later, snapshot.window_s)
+    return replace(snapshot, readings=kept)
 
 
 def _known(file: Path | None) -> frozenset[str]:
