@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from healthy import HEALTHY
 from healthy.moment import NOW
+from healthy.redis import SERVER
 
 from kiqdoctor.cli import run
 from kiqdoctor.doctor.facts.redis import Server
@@ -18,9 +19,7 @@ from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Snapshot
 
-CROWDED = HEALTHY.with_(
-    Server({"maxclients": "100", "connected_clients": "95", "rejected_connections": "0", "redis_version": "7.2.4"})
-)
+CROWDED = HEALTHY.with_(Server({**SERVER.info, "connected_clients": "95"}))
 """RED002 finds that 95 of 100 client slots are taken; nothing else is ill."""
 
 
