@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +16,8 @@ FAMILY: Final = "kiqdoctor.recording/"
 SCHEMA: Final = f"{FAMILY}2"
 FIRST_SCHEMA: Final = f"{FAMILY}1"
 """Files of users have it: one further reading of a fact, its time told by the window alone, and nothing earlier."""
+LATEST: Final = 1e11  # seconds: the year 5138
+
 _SCHEMA: Final = re.compile(re.escape(FAMILY) + "[0-9]{1,9}")
 
 
@@ -78,6 +79,28 @@ def load(raw: bytes, kinds: Iterable[type]) -> Recording:
         raise RecordingError(f"it is not a recording: {' '.join(str(error).split())}") from None
 
 
+def past(recording: Recording, target: Target, began: float) -> Past:
+    """What it held, as the first sample of an examination of ``target`` that began then (epoch seconds).
+
+    A trend from one installation to another, or backwards, would be a finding about nothing, so that is refused as a
+    whole and not fact by fact. The address decides; the application's path does not, for CI checks it out anywhere.
+
+    Raises:
+        RecordingError: it is of another Redis or namespace, or not earlier.
+    """
+    then = recording.target
+    if then.redis and target.redis and (then.redis, then.namespace) != (target.redis, target.namespace):
+        raise RecordingError(f"it was recorded of {_named(then)}, not of {_named(target)}")
+    readings = recording.snapshot.readings
+    if max(recording.recorded_at, *(one.at for one in readings.values())) >= began:
+        raise RecordingError("it was not recorded before this examination began; are both clocks right?")
+    return Past(readings, recording.recorded_at)
+
+
+def _named(target: Target) -> str:
+    return f"{target.redis}, namespace {target.namespace}" if target.namespace else str(target.redis)
+
+
 def _snapshot(document: dict[str, Any], by_name: Mapping[str, type], *, first_schema: bool) -> Snapshot:
     readings = _read(document["facts"], by_name)
     if first_schema:
@@ -101,10 +124,10 @@ def _snapshot(document: dict[str, Any], by_name: Mapping[str, type], *, first_sc
 
 
 def _time(value: Any) -> float:
-    """A number that a time can be."""
+    """Seconds since the epoch, or milliseconds that something took."""
     number: float = msgspec.convert(value, float)
-    if not isfinite(number):
-        raise ValueError(f"{number} is no time")
+    if not abs(number) < LATEST:
+        raise ValueError("no time is so far away")
     return number
 
 
