@@ -1,6 +1,9 @@
 """Replaying a recording gives the same report, apart from times; what is no recording is said in one line."""
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from healthy import HEALTHY, WATCHED
@@ -134,3 +137,25 @@ def test_a_fact_of_another_shape_is_refused() -> None:
 
     with pytest.raises(RecordingError, match="not a recording"):
         load(json.dumps(document).encode(), KINDS)
+
+
+JUNK: tuple[Any, ...] = (None, True, -1, 10**400, 0.5, "", "x" * 50, [], {}, [[]], {"value": 1}, {"at": 1})
+
+
+def places(document: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a JSON document with each of its keys."""
+    keys = list(document) if isinstance(document, dict) else range(len(document)) if isinstance(document, list) else ()
+    for key in keys:
+        yield document, key
+        yield from places(document[key])
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=lambda one: str(one)[:12])
+def test_junk_in_any_place_is_read_or_refused_in_one_line(junk: Any) -> None:
+    few = Snapshot.of(counts(1)).without(ServerTime, Refused("NOPERM", "+time"))
+    document = json.loads(dump(recorded(few.over(5, counts(1), counts(2)).after(60, counts(0)))))
+    for container, key in list(places(document)):
+        kept, container[key] = container[key], junk
+        with suppress(RecordingError):
+            load(json.dumps(document).encode(), KINDS)
+        container[key] = kept

@@ -1,9 +1,12 @@
 """What readings over a window show of a change; a reading that failed is never part of a pass."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from healthy import HEALTHY, WATCHED
+from hypothesis import given
+from hypothesis import strategies as st
 from lessening import less
 from trends import REMEMBERING, SAMPLING, written
 
@@ -14,7 +17,7 @@ from kiqdoctor.doctor.examine import covered, judge
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import Server
 from kiqdoctor.doctor.report import Outcome, Result
-from kiqdoctor.doctor.series import Earlier, Missed, Moment, Series, Twice
+from kiqdoctor.doctor.series import PUNCTUAL, Earlier, Missed, Moment, Series, Twice
 from kiqdoctor.doctor.snapshot import Absent, Missing, Refused, Snapshot
 from kiqdoctor.doctor.verdict import Unknown
 
@@ -96,6 +99,23 @@ def test_a_counter_of_another_epoch_counts_whole_though_it_did_not_fall() -> Non
 
     assert restarted.rise(number) == 3
     assert restarted.rise(number, lambda count: count.run) == 8
+
+
+@given(st.lists(st.integers(0, 2**63), min_size=2, max_size=12))
+def test_a_rise_is_never_less_than_what_can_be_seen(numbers: list[int]) -> None:
+    rise = series(*numbers).rise(number)
+
+    assert rise is not None
+    assert rise >= max(0, numbers[-1] - numbers[0])
+    assert rise == numbers[-1] - numbers[0] or numbers != sorted(numbers)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30).map(sorted), st.floats(0.1, 1e5))
+def test_what_is_kept_apart_is_apart(times: list[float], seconds: float) -> None:
+    kept = Series(tuple(Moment(at, Count(1)) for at in times)).apart(seconds).moments
+
+    assert kept[0].at == times[0]
+    assert all(after.at - before.at >= seconds * PUNCTUAL for before, after in pairwise(kept))
 
 
 def test_growth_never_falls_and_ends_higher() -> None:
