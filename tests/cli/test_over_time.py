@@ -1,4 +1,4 @@
-"""--baseline-run: an earlier recording is the first sample, of this installation only and never from the future."""
+"""--for and --baseline-run: what is read over time; an earlier recording, of this installation and of no other."""
 
 from pathlib import Path
 
@@ -34,6 +34,14 @@ def replay(doctor: Doctor, *words: str) -> Ran:
 
 def outcomes(ran: Ran) -> list[tuple[str, str]]:
     return [(one["check"], one["outcome"]) for one in ran.report["results"]]
+
+
+def test_the_plan_says_what_is_read_again(watching: Doctor) -> None:
+    words = ("check", "--live", "--plan", "--checks", "pack", "--select", "TRD001,RED003")
+
+    assert "again and again for 20 s: server_time, queues\n" in watching(*words, "--for", "20").out
+    assert "again and again" not in watching(*words).out
+    assert "again and again" not in watching("check", "--plan", "--select", "RED003", "--for", "20").out
 
 
 def test_it_is_the_first_sample_and_what_there_was(watching: Doctor) -> None:
