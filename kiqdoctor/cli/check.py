@@ -23,7 +23,7 @@ def command(
     """Examine a Redis, this host's workers and the application at PATH."""
     asked = words.read(rest)
     if only_plan:
-        click.echo(spelt(planned(asked)), nl=False)
+        click.echo(spelt(planned(asked), asked.window_s), nl=False)
         return 0
     others = [further(text) for text in reports]
     report = examination(asked)
@@ -33,7 +33,7 @@ def command(
     return report.exit_status
 
 
-def spelt(plan: Plan) -> str:
+def spelt(plan: Plan, window_s: float = 0.0) -> str:
     """Every read of a plan: what, by which probe, its permission and cost; then the smallest ACL rule for it."""
     rows = [
         (read.what, probe.name, read.permission or "-", read.cost or "-")
@@ -48,4 +48,5 @@ def spelt(plan: Plan) -> str:
     rules = dict.fromkeys(rule for probe in plan.probes for rule in probe.permissions if rule.startswith("+"))
     checks = f"{len(plan.checks)} checks: {', '.join(check.id for check in plan.checks)}"
     acl = f"smallest ACL: on ~* {' '.join(('+ping', *rules))}"
-    return "\n".join([*lines, "", checks, acl, "Nothing was read.", ""])
+    again = [f"again and again for {window_s:g} s: {', '.join(one.name for one in plan.again)}"]
+    return "\n".join([*lines, "", checks, *(again if window_s and plan.again else ()), acl, "Nothing was read.", ""])

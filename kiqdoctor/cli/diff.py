@@ -53,7 +53,7 @@ def _side(file: Path, asked: Asked) -> Side:
 
     try:
         document = msgspec.json.decode(file.read_bytes())
-        if isinstance(document, dict) and document.get("schema") == recording.SCHEMA:
+        if isinstance(document, dict) and str(document.get("schema")).startswith(recording.FAMILY):
             judged = side(json.document(examination(replace(asked, replay=file, fail_on=None))))
             return replace(judged, started_at=json.stamp(float(document["recorded_at"])))
         return side(document)

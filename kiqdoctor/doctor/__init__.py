@@ -1,7 +1,8 @@
 """The doctor: checks judge facts that probes read. A check file imports its words from here, its facts by subject."""
 
-from kiqdoctor.doctor.check import Check, Twice, check
+from kiqdoctor.doctor.check import Check, check
 from kiqdoctor.doctor.condition import ConditionError, covers, judge
+from kiqdoctor.doctor.series import Earlier, Moment, Series, Twice
 from kiqdoctor.doctor.snapshot import Absent, Missing, Refused
 from kiqdoctor.doctor.verdict import (
     Evidence,
@@ -17,12 +18,15 @@ __all__ = [
     "Absent",
     "Check",
     "ConditionError",
+    "Earlier",
     "Evidence",
     "Finding",
     "Location",
     "Missing",
+    "Moment",
     "NotApplicable",
     "Refused",
+    "Series",
     "Severity",
     "Twice",
     "Unknown",

@@ -2,9 +2,9 @@
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.check import Need
@@ -13,78 +13,136 @@ from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Probe, RefusalError
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
 
+STEPS: Final = 10
+"""Readings of a window after its first: enough to tell growth that holds from one jump. More would cost the server more
+and decide nothing else."""
+SHORTEST_STEP: Final = 1.0
+"""Seconds: what the doctor reads moves by heartbeats of 5 s and more, and a doctor must not be the load."""
+
+Watching = Callable[[frozenset[type], float], None]
+"""Told which facts are sampled, and until when at least (epoch seconds)."""
+
 _LEFT_BEHIND: "weakref.WeakKeyDictionary[Callable[..., Any], threading.Thread]" = weakref.WeakKeyDictionary()
 
 
 @dataclass
 class _Readings:
-    """What is known so far; a probe that needs another lane's fact waits for it."""
+    """Every reading of each fact in turn; a probe that needs another lane's fact waits for the first."""
 
-    known: dict[type, Reading]
+    taken: dict[type, list[Reading]]
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def put(self, kind: type, reading: Reading) -> None:
         with self.arrived:
-            self.known[kind] = reading
+            self.taken.setdefault(kind, []).append(reading)
             self.arrived.notify_all()
 
     def wait_for(self, kind: type, seconds: float) -> Any:
         with self.arrived:
-            self.arrived.wait_for(lambda: kind in self.known, seconds)
-            reading = self.known.get(kind)
-        return reading.value if reading else Refused(f"{kind.__name__} was not read in time")
+            self.arrived.wait_for(lambda: kind in self.taken, seconds)
+            readings = self.taken.get(kind)
+        return readings[-1].value if readings else Refused(f"{kind.__name__} was not read in time")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """The probes of one lane, one after the other; ``again`` are those that read over a window."""
+
+    probes: tuple[Probe, ...]
+    again: tuple[Probe, ...]
+    tools: Mapping[type, Any]
+    readings: _Readings
+    clock: Clock
+
+    def run(self, window_s: float) -> None:
+        for probe in self.probes:
+            self._read(probe)
+        # What was refused at first would be refused again: its series is missing as a whole.
+        moving = [probe for probe in self.again if not isinstance(self._first(probe).value, Refused | Absent)]
+        if moving:
+            for _ in rounds(max(self._first(probe).at for probe in moving), window_s, self.clock):
+                for probe in moving:
+                    self._read(probe)
+
+    def _first(self, probe: Probe) -> Reading:
+        return self.readings.taken[probe.fact][0]
+
+    def _read(self, probe: Probe) -> None:
+        began, at = self.clock.monotonic(), self.clock.now()
+        value = _within_deadline(probe, self.tools, self.readings)
+        self.readings.put(probe.fact, Reading(value, probe.name, at, (self.clock.monotonic() - began) * 1000))
 
 
 def carry_out(
-    plan: Plan, tools: Mapping[type, Any], given: Mapping[type, Any], window_s: float, clock: Clock
+    plan: Plan,
+    tools: Mapping[type, Any],
+    given: Mapping[type, Any],
+    window_s: float,
+    clock: Clock,
+    watching: Watching | None = None,
 ) -> Snapshot:
     """Read everything that the plan names.
 
     ``tools`` are what probes look with; an ``Absent`` or ``Refused`` in a tool's place makes its facts that.
-    ``given`` are facts that no probe reads. After ``window_s`` seconds the facts needed twice are read again.
+    ``given`` are facts that no probe reads. What the plan samples is read again and again for ``window_s`` seconds,
+    each lane in its own rhythm; ``watching`` is told of it before anything is read.
     """
-    began = clock.monotonic()
-    first = _read(plan.probes, tools, {kind: Reading(fact) for kind, fact in given.items()}, clock)
-    if window_s <= 0:
-        return Snapshot(first)
-    clock.sleep(max(0.0, window_s - (clock.monotonic() - began)))
-    again = tuple(probe for probe in plan.probes if probe.fact in plan.twice)
-    rest = {kind: reading for kind, reading in first.items() if kind not in plan.twice}
-    later = _read(again, tools, rest, clock)
-    return Snapshot(first, {probe.fact: later[probe.fact] for probe in again}, clock.monotonic() - began)
-
-
-def _read(
-    probes: tuple[Probe, ...], tools: Mapping[type, Any], known: dict[type, Reading], clock: Clock
-) -> dict[type, Reading]:
-    readings = _Readings(dict(known))
-    lanes = [[probe for probe in probes if probe.lane is lane] for lane in Lane]
-    threads = [
-        threading.Thread(target=_lane, args=(lane, tools, readings, clock), daemon=True) for lane in lanes if lane
+    again = plan.again if window_s > 0 else ()
+    if again and watching is not None:
+        watching(plan.sampled, clock.now() + window_s)
+    steady = _steady(clock)
+    readings = _Readings({kind: [Reading(fact, at=steady.now())] for kind, fact in given.items()})
+    lanes = [
+        _Lane(_of(lane, plan.probes), _of(lane, again), tools, readings, steady)
+        for lane in Lane
+        if _of(lane, plan.probes)
     ]
+    threads = [threading.Thread(target=lane.run, args=(window_s,), daemon=True) for lane in lanes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return readings.known
+    first = {kind: taken[0] for kind, taken in readings.taken.items()}
+    later = {kind: tuple(taken[1:]) for kind, taken in readings.taken.items() if kind in plan.sampled and taken[1:]}
+    return Snapshot(first, later)
 
 
-def _lane(probes: list[Probe], tools: Mapping[type, Any], readings: _Readings, clock: Clock) -> None:
-    for probe in probes:
-        began, at = clock.monotonic(), clock.now()
-        value = _within_deadline(probe, tools, readings)
-        readings.put(probe.fact, Reading(value, probe.name, at, (clock.monotonic() - began) * 1000))
+def rounds(start: float, window_s: float, clock: Clock) -> Iterator[None]:
+    """Wait for each time at which to read again, on a grid from ``start``; the last one is the window's end or later.
+
+    Before the end a lane rests for at least as long as it read: a slow server is not asked without a pause.
+    """
+    step, end = max(SHORTEST_STEP, window_s / STEPS), start + window_s
+    number, began = 0, start
+    while True:
+        ended = clock.now()
+        rested = ended + (ended - began)
+        number = max(number, int((rested - start) / step)) + 1
+        due = min(start + number * step, end)
+        clock.sleep(max(0.0, due - ended))
+        began = clock.now()
+        yield
+        if due >= end:
+            return
+
+
+def _of(lane: Lane, probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
+    return tuple(probe for probe in probes if probe.lane is lane)
+
+
+def _steady(clock: Clock) -> Clock:
+    """Its wall time as it is now, carried on by a time that never jumps: rates are reckoned from these stamps."""
+    wall, began = clock.now(), clock.boottime()
+    return replace(clock, now=lambda: wall + clock.boottime() - began)
 
 
 def _within_deadline(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
     """The probe's fact; a probe that does not end in time is left behind in its daemon thread.
 
-    One that still hangs from an earlier examination of this process is not started again beside it.
+    One that still hangs from an earlier reading of this process is not started again beside it.
     """
     if (stuck := _LEFT_BEHIND.get(probe.read)) is not None and stuck.is_alive():
-        return Refused(
-            f"{probe.name} crashed: it hangs since an earlier examination", "restart the doctor", crashed=True
-        )
+        return Refused(f"{probe.name} crashed: it hangs since an earlier reading", "restart the doctor", crashed=True)
     box: list[Any] = []
     thread = threading.Thread(target=lambda: box.append(_run(probe, tools, readings)), daemon=True)
     thread.start()

@@ -5,22 +5,26 @@ import types
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from enum import Enum
+from typing import Any, TypeVar
 
 from kiqdoctor.doctor.facts.engine import Threshold
+from kiqdoctor.doctor.series import Earlier, Series, Twice
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.verdict import Severity, Verdict
 
-Fact = TypeVar("Fact")
+
+class Span(Enum):
+    """Over what time a fact is wanted, by the type that stands around it in the annotation."""
+
+    ONCE = None
+    TWICE = Twice
+    SERIES = Series
+    EARLIER = Earlier
 
 
-@dataclass(frozen=True, slots=True)
-class Twice(Generic[Fact]):
-    """One fact at both ends of a window, in seconds."""
-
-    first: Fact
-    last: Fact
-    window_s: float
+SAMPLED = frozenset({Span.TWICE, Span.SERIES})
+"""What takes further readings over a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Need:
     name: str
     kind: type
     optional: bool = False
-    twice: bool = False
+    span: Span = Span.ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +105,5 @@ def _need(name: str, hint: Any) -> Need:
     alternatives = typing.get_args(hint) if typing.get_origin(hint) in unions else (hint,)
     optional = Refused in alternatives or Absent in alternatives
     [kind] = [one for one in alternatives if one not in (Refused, Absent, type(None))]
-    twice = typing.get_origin(kind) is Twice
-    return Need(name, typing.get_args(kind)[0] if twice else kind, optional, twice)
+    span = next((one for one in Span if one.value is typing.get_origin(kind)), Span.ONCE)
+    return Need(name, kind if span is Span.ONCE else typing.get_args(kind)[0], optional, span)

@@ -1,14 +1,15 @@
 """Snapshot + checks + what people decided -> results. A crash in a check is an unknown; the others go on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from kiqdoctor.clock import Clock
-from kiqdoctor.doctor.check import Check, Need, Twice
+from kiqdoctor.doctor.check import Check, Need, Span
 from kiqdoctor.doctor.facts.engine import Coverage, Gap, Suppressions, Thresholds, Turned
 from kiqdoctor.doctor.judging import called
 from kiqdoctor.doctor.report import Outcome, Reported, Result
+from kiqdoctor.doctor.series import Series
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
 from kiqdoctor.doctor.suppressions import Suppression, apply
 from kiqdoctor.doctor.verdict import Evidence, Finding, NotApplicable, Unknown, Verdict
@@ -31,11 +32,11 @@ def examine(
     """
     coverage = Reading(covered(checks, snapshot), "coverage")
     own = {Thresholds: Reading(thresholds), **snapshot.readings, Coverage: coverage}
-    whole = Snapshot(own, snapshot.later, snapshot.window_s)
+    whole = replace(snapshot, readings=own)
     last = [check for check in checks if any(need.kind is Suppressions for need in check.needs)]
     first = [judge(check, whole, clock) for check in checks if check not in last]
     results, fates = apply(suppressions, first, whole, clock.now())
-    known = Snapshot({Suppressions: Reading(fates), **whole.readings}, whole.later, whole.window_s)
+    known = replace(whole, readings={Suppressions: Reading(fates), **whole.readings})
     results += tuple(judge(check, known, clock) for check in last)
     return tuple(sorted(results, key=lambda result: result.check.id))
 
@@ -51,10 +52,10 @@ def covered(checks: Iterable[Check], snapshot: Snapshot) -> Coverage:
         for kind, reading in snapshot.readings.items()
         if isinstance(reading.value, Refused)
     ]
-    values = [reading.value for reading in snapshot.readings.values()]
-    partial = tuple(text for value in values if isinstance(text := getattr(value, "partial", ""), str) and text)
-    read = sum(not isinstance(value, Refused | Absent) for value in values)
-    return Coverage(tuple(sorted(gaps, key=lambda gap: gap.fact)), read, partial)
+    parts = [text for value in snapshot.values if isinstance(text := getattr(value, "partial", ""), str) and text]
+    parts += [missed.reason for kind in snapshot.later for missed in snapshot.failed(kind)]
+    read = sum(not isinstance(reading.value, Refused | Absent) for reading in snapshot.readings.values())
+    return Coverage(tuple(sorted(gaps, key=lambda gap: gap.fact)), read, tuple(dict.fromkeys(parts)))
 
 
 def judge(check: Check, snapshot: Snapshot, clock: Clock) -> Result:
@@ -115,17 +116,26 @@ def _verdicts(check: Check, snapshot: Snapshot) -> list[Verdict]:
         return [NotApplicable(reason) for reason in dict.fromkeys(absent)]
     if missing:
         return [Unknown(one.reason, one.unlock) for one in missing if isinstance(one, Refused)]
-    return called(check, arguments)
+    return [*called(check, arguments), *_open(arguments)]
+
+
+def _open(arguments: Mapping[str, Any]) -> Iterator[Unknown]:
+    """A series with a reading missing may hold a fault that was seen; that there is none it cannot prove."""
+    for value in arguments.values():
+        if isinstance(value, Series) and value.missed:
+            yield Unknown(value.missed[0].reason, value.missed[0].unlock)
 
 
 def _fact(check: Check, need: Need, snapshot: Snapshot) -> Any:
     if need.kind is Thresholds:
         return _turned(check, snapshot)
-    first: Any = snapshot.get(need.kind)
-    if not need.twice or isinstance(first, Refused | Absent):
-        return first
-    last: Any = snapshot.last(need.kind)
-    return last if isinstance(last, Refused | Absent) else Twice(first, last, snapshot.window_s)
+    asked = {
+        Span.ONCE: snapshot.get,
+        Span.TWICE: snapshot.twice,
+        Span.SERIES: snapshot.series,
+        Span.EARLIER: snapshot.recalled,
+    }
+    return asked[need.span](need.kind)
 
 
 def _lasting(finding: Finding) -> str:

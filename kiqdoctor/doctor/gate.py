@@ -54,8 +54,7 @@ def broke_off(snapshot: Snapshot) -> bool:
     """Whether the reading of a target that somebody named broke off, or a probe crashed."""
     connection = snapshot.get(Connection)
     lost = isinstance(connection, Connection) and connection.named and bool(connection.broken)
-    values = [one.value for readings in (snapshot.readings, snapshot.later) for one in readings.values()]
-    return lost or any(isinstance(value, Refused) and value.crashed for value in values)
+    return lost or any(isinstance(value, Refused) and value.crashed for value in snapshot.values)
 
 
 def _of_itself(result: Result) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.check import SAMPLED, Check
 from kiqdoctor.doctor.facts.engine import Coverage, Suppressions, Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
-from kiqdoctor.doctor.probe import Probe
+from kiqdoctor.doctor.probe import Lane, Probe
 
 LIVE_GIVEN = frozenset({Connection, Coverage})
 """Facts that no probe reads: the composition root hands in the first, the engine makes the second."""
@@ -16,11 +16,28 @@ DECIDED = frozenset({Suppressions, Thresholds})
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The selected checks, and the probes that read what they judge, in an order that respects what probes need."""
+    """The selected checks, and the probes that read what they judge, in an order that respects what probes need.
+
+    ``sampled`` are the facts that are read again and again over a window.
+    """
 
     checks: tuple[Check, ...]
     probes: tuple[Probe, ...]
-    twice: frozenset[type] = frozenset()
+    sampled: frozenset[type] = frozenset()
+
+    @property
+    def again(self) -> tuple[Probe, ...]:
+        """What reads over a window: the sampled facts, and what their probes need of what moves.
+
+        A later reading made with the clock or the client count of the first would be of no moment at all. Files do
+        not move.
+        """
+        wanted, chosen = set(self.sampled), []
+        for probe in reversed(self.probes):
+            if probe.fact in self.sampled or (probe.fact in wanted and probe.lane is not Lane.FILES):
+                wanted |= {need.kind for need in probe.needs}
+                chosen.append(probe)
+        return tuple(reversed(chosen))
 
 
 def plan(checks: Iterable[Check], probes: Sequence[Probe], also: Iterable[type] = ()) -> Plan:
@@ -42,8 +59,8 @@ def plan(checks: Iterable[Check], probes: Sequence[Probe], also: Iterable[type] 
             add(need.kind)
     for kind in also:
         add(kind)
-    twice = frozenset(need.kind for check in chosen for need in check.needs if need.twice)
-    return Plan(chosen, tuple(ordered.values()), twice)
+    sampled = frozenset(need.kind for check in chosen for need in check.needs if need.span in SAMPLED)
+    return Plan(chosen, tuple(ordered.values()), sampled)
 
 
 @dataclass(frozen=True, slots=True)

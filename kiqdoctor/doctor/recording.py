@@ -1,7 +1,8 @@
 """Snapshot <-> file: a saved examination, judged again without the machine it came from."""
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -9,9 +10,15 @@ import msgspec
 from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Cost, Target
-from kiqdoctor.doctor.snapshot import Absent, Reading, Refused, Snapshot
+from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
 
-SCHEMA: Final = "kiqdoctor.recording/1"
+FAMILY: Final = "kiqdoctor.recording/"
+SCHEMA: Final = f"{FAMILY}2"
+FIRST_SCHEMA: Final = f"{FAMILY}1"
+"""Files of users have it: one further reading of a fact, its time told by the window alone, and nothing earlier."""
+LATEST: Final = 1e11  # seconds: the year 5138
+
+_SCHEMA: Final = re.compile(re.escape(FAMILY) + "[0-9]{1,9}")
 
 
 class RecordingError(Exception):
@@ -31,15 +38,19 @@ class Recording:
 
 def dump(recording: Recording) -> bytes:
     """As JSON. Facts carry no secrets: the probes mask them before they are facts."""
+    earlier = recording.snapshot.earlier
     document = {
         "schema": SCHEMA,
         "version": recording.version,
         "recorded_at": recording.recorded_at,
         "target": recording.target,
         "cost": recording.cost,
-        "window_s": recording.snapshot.window_s,
         "facts": _written(recording.snapshot.readings),
-        "later": _written(recording.snapshot.later),
+        "later": {
+            kind.__name__: [_entry(kind, one) for one in readings]
+            for kind, readings in recording.snapshot.later.items()
+        },
+        "earlier": earlier and {"recorded_at": earlier.at, "facts": _written(earlier.readings)},
     }
     return msgspec.json.encode(document)
 
@@ -53,14 +64,14 @@ def load(raw: bytes, kinds: Iterable[type]) -> Recording:
     by_name = {kind.__name__: kind for kind in (*kinds, Connection)}
     try:
         document = msgspec.json.decode(raw)
-        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-            raise RecordingError(f"its schema is not {SCHEMA}")
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if schema not in {SCHEMA, FIRST_SCHEMA}:
+            found = f"it is a {schema}" if _SCHEMA.fullmatch(str(schema)) else "it is none"
+            raise RecordingError(f"{found}; this version reads {FIRST_SCHEMA} and {SCHEMA}")
         return Recording(
-            snapshot=Snapshot(
-                _read(document["facts"], by_name), _read(document["later"], by_name), float(document["window_s"])
-            ),
+            snapshot=_snapshot(document, by_name, first_schema=schema == FIRST_SCHEMA),
             target=msgspec.convert(document["target"], Target),
-            recorded_at=float(document["recorded_at"]),
+            recorded_at=_time(document["recorded_at"]),
             version=str(document["version"]),
             cost=msgspec.convert(document["cost"], Cost),
         )
@@ -68,17 +79,65 @@ def load(raw: bytes, kinds: Iterable[type]) -> Recording:
         raise RecordingError(f"it is not a recording: {' '.join(str(error).split())}") from None
 
 
-def _written(readings: Mapping[type, Reading]) -> dict[str, Any]:
-    return {
-        kind.__name__: {
-            _slot(value): value,
-            "probe": reading.probe,
-            "at": reading.at,
-            "took_ms": reading.took_ms,
-        }
-        for kind, reading in readings.items()
-        for value in (_writable(kind, reading.value),)
+def past(recording: Recording, target: Target, began: float) -> Past:
+    """What it held, as the first sample of an examination of ``target`` that began then (epoch seconds).
+
+    A trend from one installation to another, or backwards, would be a finding about nothing, so that is refused as a
+    whole and not fact by fact. The address decides; the application's path does not, for CI checks it out anywhere.
+
+    Raises:
+        RecordingError: it is of another Redis or namespace, or not earlier.
+    """
+    then = recording.target
+    if then.redis and target.redis and (then.redis, then.namespace) != (target.redis, target.namespace):
+        raise RecordingError(f"it was recorded of {_named(then)}, not of {_named(target)}")
+    readings = recording.snapshot.readings
+    if max(recording.recorded_at, *(one.at for one in readings.values())) >= began:
+        raise RecordingError("it was not recorded before this examination began; are both clocks right?")
+    return Past(readings, recording.recorded_at)
+
+
+def _named(target: Target) -> str:
+    return f"{target.redis}, namespace {target.namespace}" if target.namespace else str(target.redis)
+
+
+def _snapshot(document: dict[str, Any], by_name: Mapping[str, type], *, first_schema: bool) -> Snapshot:
+    readings = _read(document["facts"], by_name)
+    if first_schema:
+        window_s = _time(document["window_s"])
+        second = _read(document["later"], by_name)
+        return Snapshot(
+            readings, {kind: (replace(one, at=readings[kind].at + window_s),) for kind, one in second.items()}
+        )
+    later = {
+        by_name[name]: tuple(_reading(entry, by_name[name]) for entry in entries)
+        for name, entries in document["later"].items()
+        if name in by_name
     }
+    for kind, further in later.items():
+        times = [one.at for one in (readings[kind], *further)]
+        if times != sorted(times):
+            raise ValueError(f"the readings of {kind.__name__} are not in the order of their times")
+    past = document["earlier"]
+    earlier = past and Past(_read(past["facts"], by_name), _time(past["recorded_at"]))
+    return Snapshot(readings, later, earlier)
+
+
+def _time(value: Any) -> float:
+    """Seconds since the epoch, or milliseconds that something took."""
+    number: float = msgspec.convert(value, float)
+    if not abs(number) < LATEST:
+        raise ValueError("no time is so far away")
+    return number
+
+
+def _written(readings: Mapping[type, Reading]) -> dict[str, Any]:
+    return {kind.__name__: _entry(kind, reading) for kind, reading in readings.items()}
+
+
+def _entry(kind: type, reading: Reading) -> dict[str, Any]:
+    value = _writable(kind, reading.value)
+    return {_slot(value): value, "probe": reading.probe, "at": reading.at, "took_ms": reading.took_ms}
 
 
 def _writable(kind: type, value: Any) -> Any:
@@ -102,4 +161,4 @@ def _reading(entry: dict[str, Any], kind: type) -> Reading:
     slots: dict[str, type] = {"refused": Refused, "absent": Absent, "value": kind}
     [slot] = [name for name in slots if name in entry]
     value: Any = msgspec.convert(entry[slot], slots[slot], str_keys=True)
-    return Reading(value, entry["probe"], float(entry["at"]), float(entry["took_ms"]))
+    return Reading(value, entry["probe"], _time(entry["at"]), _time(entry["took_ms"]))

@@ -23,6 +23,7 @@ class Asked:
     static: bool = False
     live: bool = False
     window_s: float = 0.0
+    baseline_run: Path | None = None
     fail_on: Severity | None = Severity.HIGH
     require: tuple[str, ...] = ()
     show_args: bool = False

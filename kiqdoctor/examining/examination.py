@@ -28,9 +28,9 @@ from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.gate import broke_off, exit_status
 from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
 from kiqdoctor.doctor.probe import Probe
-from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
+from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load, past
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
-from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
+from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Snapshot
 from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import Configuration
@@ -106,6 +106,9 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
         save(seen.recording, asked.record)
     results = judged(asked, chosen.checks, seen.recording.snapshot, clock)
     notes = list(seen.notes)
+    if earlier := seen.recording.snapshot.earlier:
+        before = seen.recording.recorded_at - earlier.at
+        notes.append(f"the first sample is an earlier recording's, made {before:.0f} s before")
     if asked.write_baseline:
         revised = baseline.revise(old, results, grow=asked.allow_grow)
         _write(asked.write_baseline, baseline.write(revised.fingerprints))
@@ -161,9 +164,15 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         reads_redis = reads_redis and not asked.static
         tools: dict[type, Any] = {Settings: Settings(asked.redis_limit, asked.show_args, asked.require)}
         given: dict[type, Any] = {}
-        address, bill, door = None, Bill(), None
-        if reads_redis:
-            address = resolved(redis_url, environ, asked.configured_redis)
+        address = resolved(redis_url, environ, asked.configured_redis) if reads_redis else None
+        bill, door = Bill(), None
+        target = Target(
+            redis=address.shown if address else None,
+            namespace=asked.namespace,
+            path=str(asked.path.resolve()) if asked.path and not asked.live else None,
+        )
+        earlier = remembered(asked, target, clock.now())
+        if address is not None:
             connection, outcome = connect(address, clock)
             if connection is not None:
                 stack.callback(connection.close)
@@ -181,14 +190,9 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
             given[Connection] = nothing_live
         tools[Application] = _application(asked)
         tools[Pack] = Pack(pack.home())
-        snapshot = carry_out(chosen, tools, given, asked.window_s, clock)
+        snapshot = replace(carry_out(chosen, tools, given, asked.window_s, clock), earlier=earlier)
         if door is not None and door.lost:
             snapshot = snapshot.with_(replace(outcome, broken=door.lost))
-        target = Target(
-            redis=address.shown if address else None,
-            namespace=asked.namespace,
-            path=str(asked.path.resolve()) if asked.path and not asked.live else None,
-        )
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
         yield Examined(
             Recording(snapshot, target, clock.now(), __version__, cost), _unreachable(snapshot), tuple(notes)
@@ -238,14 +242,32 @@ def replayed(asked: Asked) -> Examined:
     """A saved examination in place of the real world."""
     file = asked.replay
     assert file is not None  # noqa: S101 - the caller asked for it
-    try:
-        recording = load(file.read_bytes(), [probe.fact for probe in every_probe()])
-    except (RecordingError, OSError) as error:
-        raise AskedError(f"{file}: {error}") from None
+    recording = _loaded(file)
     target = Target(recording.target.redis, recording.target.namespace, recording.target.path, str(file))
     snapshot = _halved(recording.snapshot, asked)
+    if asked.baseline_run:
+        began = min((one.at for one in snapshot.readings.values() if one.at), default=recording.recorded_at)
+        snapshot = replace(snapshot, earlier=remembered(asked, recording.target, began))
     changed = Recording(snapshot, target, recording.recorded_at, recording.version, recording.cost)
     return Examined(changed, _unreachable(snapshot))
+
+
+def _loaded(file: Path) -> Recording:
+    try:
+        return load(file.read_bytes(), [probe.fact for probe in every_probe()])
+    except (RecordingError, OSError) as error:
+        raise AskedError(f"{file}: {error}") from None
+
+
+def remembered(asked: Asked, target: Target, began: float) -> Past | None:
+    """The earlier recording that counts as the first sample, if one was given."""
+    file = asked.baseline_run
+    if file is None:
+        return None
+    try:
+        return past(_loaded(file), target, began)
+    except RecordingError as error:
+        raise AskedError(f"{file}: {error}") from None
 
 
 def _halved(snapshot: Snapshot, asked: Asked) -> Snapshot:
@@ -258,7 +280,7 @@ def _halved(snapshot: Snapshot, asked: Asked) -> Snapshot:
         kind: reading if live.get(kind, True) == asked.live else Reading(left_out)
         for kind, reading in snapshot.readings.items()
     }
-    return Snapshot(kept, snapshot.later, snapshot.window_s)
+    return replace(snapshot, readings=kept)
 
 
 def _known(file: Path | None) -> frozenset[str]:

@@ -248,7 +248,7 @@ def _completed(recording: Recording) -> Snapshot:
     if Depths not in readings and Queues in readings:
         value = Depths(at, queues.all, queues.sets, queues.partial) if isinstance(queues, Queues) else queues
         readings[Depths] = replace(readings[Queues], value=value)
-    return Snapshot(readings, snapshot.later, snapshot.window_s)
+    return replace(snapshot, readings=readings)
 
 
 def _report(recording: Recording, asked: Asked, clock: Clock) -> Report:

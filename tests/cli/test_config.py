@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 import pytest
-from examining import Doctor
+from examining import Doctor, recorded
+from healthy import HEALTHY
+from healthy.moment import NOW
 
 from kiqdoctor import probes
 from kiqdoctor.cli.words import configured
@@ -65,13 +67,14 @@ def test_every_option_may_stand_in_the_file(doctor: Doctor) -> None:
     values = {
         "path": '"."', "redis": '"redis://somewhere/1"', "namespace": '"shop"', "redis-limit": "10",
         "python": '"."', "checks": '["pack"]', "embedded": "false", "select": '["RED", "OBS"]', "ignore": '"RED003"',
-        "static": "false", "live": "true", "for": "0.5", "show-args": "true", "fail-on": '"low"',
-        "require": '["RED001"]', "baseline": '"known.json"', "write-baseline": '"next.json"', "allow-grow": "true",
-        "new-only": "true", "record": '"again.json"', "replay": '"facts.json"', "format": '"json"',
-        "output": '"out.json"', "report": '["markdown=out.md"]', "verbose": "true", "plan": "false", "wait": "0",
-        "nagios": "false",
+        "static": "false", "live": "true", "for": "0.5", "baseline-run": '"before.json"', "show-args": "true",
+        "fail-on": '"low"', "require": '["RED001"]', "baseline": '"known.json"', "write-baseline": '"next.json"',
+        "allow-grow": "true", "new-only": "true", "record": '"again.json"', "replay": '"facts.json"',
+        "format": '"json"', "output": '"out.json"', "report": '["markdown=out.md"]', "verbose": "true",
+        "plan": "false", "wait": "0", "nagios": "false",
     }  # fmt: skip
     doctor.write('{"schema": "kiqdoctor.baseline/1", "fingerprints": []}', "known.json")
+    recorded(HEALTHY, doctor.folder / "before.json", NOW - 60)
     (doctor.folder / "pack").mkdir()
     doctor.write("\n".join(f"{key} = {value}" for key, value in values.items()))
 

@@ -145,6 +145,7 @@ def test_equal_reports_differ_in_nothing(pair: Doctor) -> None:
         ('{"schema": "kiqdoctor.report/2"}', "it is no report of schema kiqdoctor.report/1: Invalid enum value"),
         ('{"schema": "kiqdoctor.recording/1"}', "it is not a recording"),
         ('{"schema": "kiqdoctor.recording/1", "recorded_at": "x"}', "it is not a recording"),
+        ('{"schema": "kiqdoctor.recording/3"}', "it is a kiqdoctor.recording/3; this version reads"),
         ("[" * 5000, "it is not JSON"),
     ],
 )

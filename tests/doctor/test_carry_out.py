@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 
-from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.check import Check, Need
 from kiqdoctor.doctor.plan import Plan, plan, sides
@@ -96,9 +96,7 @@ def test_what_still_hangs_is_not_started_a_second_time() -> None:
     again = run(hanging).get(Limit)
     never.set()
 
-    assert again == Refused(
-        "hanging crashed: it hangs since an earlier examination", "restart the doctor", crashed=True
-    )
+    assert again == Refused("hanging crashed: it hangs since an earlier reading", "restart the doctor", crashed=True)
     assert starts == [1]
 
 
@@ -123,21 +121,6 @@ def test_nothing_to_look_at_is_absent() -> None:
 
 def test_an_absent_tool_makes_its_facts_absent() -> None:
     assert run(limit, tools=Absent("not selected")).get(Limit) == Absent("not selected")
-
-
-def test_what_is_needed_twice_is_read_twice() -> None:
-    numbers = iter([1, 2])
-
-    @probe(lane=Lane.REDIS)
-    def counting(settings: Settings) -> Limit:
-        return Limit(next(numbers))
-
-    slept: list[float] = []
-    clock = Clock(monotonic=lambda: 0.0, sleep=slept.append)
-    snapshot = carry_out(Plan((), (counting,), frozenset({Limit})), {Settings: Settings()}, {}, 7.0, clock)
-
-    assert (snapshot.get(Limit), snapshot.last(Limit)) == (Limit(1), Limit(2))
-    assert slept == [7.0]
 
 
 def judged_from(*needs: Need) -> Check:

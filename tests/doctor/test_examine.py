@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.doctor.check import Check, Twice, check
+from kiqdoctor.doctor.check import Check, check
 from kiqdoctor.doctor.examine import covered, examine, judge
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.redis import Connection, Server
 from kiqdoctor.doctor.report import Outcome
-from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
+from kiqdoctor.doctor.series import Twice
+from kiqdoctor.doctor.snapshot import Absent, Missing, Refused, Snapshot
 from kiqdoctor.doctor.verdict import Evidence, Finding, NotApplicable, Severity, Unknown, Verdict
 
 SERVER = Server({"maxclients": "10"})
@@ -93,11 +94,12 @@ def test_a_crash_is_unknown_and_the_others_go_on() -> None:
 
 def test_a_change_needs_two_samples() -> None:
     once = Snapshot.of(Server({"rejected_connections": "1"}))
-    later: dict[type, Reading] = {Server: Reading(Server({"rejected_connections": "3"}))}
+    more = once.over(10, Server({"rejected_connections": "1"}), Server({"rejected_connections": "3"}))
+    same = once.over(10, Server({"rejected_connections": "1"}), Server({"rejected_connections": "1"}))
 
     assert "--for" in (judge(trend, once, SYSTEM).reason or "")
-    assert outcome(trend, Snapshot(once.readings, later, 10.0)) is Outcome.FAIL
-    assert outcome(trend, Snapshot(once.readings, dict(once.readings), 10.0)) is Outcome.PASS
+    assert outcome(trend, more) is Outcome.FAIL
+    assert outcome(trend, same) is Outcome.PASS
 
 
 def test_a_finding_gets_severity_and_a_fingerprint_without_counters() -> None:

@@ -80,6 +80,13 @@ def test_what_breaks_an_examination_off(connection: Connection, fact: Server | R
     assert broke_off(snapshot) is broken
 
 
+def test_a_crash_in_the_midst_of_a_window_breaks_it_off_too() -> None:
+    crashed = Refused("server crashed: ValueError", crashed=True)
+
+    assert broke_off(Snapshot().over(5, Server(), crashed, Server()))
+    assert not broke_off(Snapshot().over(5, Server(), Refused("NOPERM"), Server()).after(60))
+
+
 @pytest.mark.parametrize("kind", [Coverage, Suppressions])
 def test_what_tells_of_the_examination_itself_judges_nothing(kind: type) -> None:
     of_itself = replace(some, needs=(Need("own", kind),))

@@ -4,13 +4,14 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from healthy import HEALTHY
 from healthy.moment import NOW
+from healthy.redis import SERVER
 
 from kiqdoctor.cli import run
 from kiqdoctor.doctor.facts.redis import Server
@@ -18,9 +19,7 @@ from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Snapshot
 
-CROWDED = HEALTHY.with_(
-    Server({"maxclients": "100", "connected_clients": "95", "rejected_connections": "0", "redis_version": "7.2.4"})
-)
+CROWDED = HEALTHY.with_(Server({**SERVER.info, "connected_clients": "95"}))
 """RED002 finds that 95 of 100 client slots are taken; nothing else is ill."""
 
 
@@ -45,10 +44,15 @@ class Ran:
         return list(self.result(check)["findings"])
 
 
-def recorded(snapshot: Snapshot, file: Path) -> Path:
-    """A recording of these facts."""
-    target = Target("redis://redis-1:6379/0", None, None)
-    file.write_bytes(dump(Recording(snapshot, target, NOW, "0.1.0", Cost())))
+TARGET = Target("redis://redis-1:6379/0", None, None)
+
+
+def recorded(snapshot: Snapshot, file: Path, at: float = NOW, target: Target = TARGET) -> Path:
+    """A recording of these facts, made then (epoch seconds)."""
+    first = {kind: replace(one, at=at + one.at) for kind, one in snapshot.readings.items()}
+    later = {kind: tuple(replace(one, at=at + one.at) for one in more) for kind, more in snapshot.later.items()}
+    whole = replace(snapshot, readings=first, later=later)
+    file.write_bytes(dump(Recording(whole, target, at, "0.1.0", Cost())))
     return file
 
 

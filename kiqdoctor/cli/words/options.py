@@ -54,6 +54,12 @@ _EXAMINATION = (
     click.option("--static", is_flag=True, help="Only what reads files."),
     click.option("--live", is_flag=True, help="Only what reads Redis and processes."),
     click.option("--for", "window", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Sample that long."),
+    click.option(
+        "--baseline-run",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="An earlier recording counts as the first sample.",
+    ),
     click.option("--show-args", is_flag=True, help="Show job arguments (masked by default)."),
     *configured.OPTIONS,
 )
@@ -128,6 +134,7 @@ def read(words: dict[str, Any]) -> Asked:
         static=bool(words.get("static")),
         live=bool(words.get("live")),
         window_s=float(words.get("window") or 0),
+        baseline_run=words.get("baseline_run"),
         fail_on=None if fail_on == "never" else Severity(fail_on),
         require=_split(words.get("require", ())),
         show_args=bool(words.get("show_args")),

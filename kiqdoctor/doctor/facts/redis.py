@@ -90,3 +90,27 @@ class ServerTime:
     now: float
     local_now: float
     round_trip_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeySize:
+    """What one key takes, as Redis estimates it, and how many members it has."""
+
+    name: str
+    size_bytes: int
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class LargestKeys:
+    """The examined namespace's sets and longest queues, the largest first."""
+
+    all: tuple[KeySize, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCeiling:
+    """How much the host lets the server have, and what says so. Absent where it runs elsewhere."""
+
+    limit_bytes: int
+    source: str  # "MemTotal", or a cgroup's file

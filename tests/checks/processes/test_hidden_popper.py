@@ -11,7 +11,7 @@ from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.report import Outcome
-from kiqdoctor.doctor.snapshot import Absent, Reading, Snapshot
+from kiqdoctor.doctor.snapshot import Absent
 
 KNOWN = replace(INSTALLATION, threads=5, identities=("web-1:4711:aabbccddeeff",))
 BASE = HEALTHY.with_(Keyspace((KNOWN,), scanned=9, total=9)).without(LocalProcesses, Absent("elsewhere"))
@@ -36,10 +36,7 @@ def test_more_than_there_are_threads() -> None:
 
 
 def test_more_at_both_ends_of_a_window_is_critical() -> None:
-    snapshot = BASE.with_(waiting(8))
-    twice = Snapshot(snapshot.readings, {Clients: Reading(waiting(8))}, 10.0)
-
-    assert diagnose("PRO004", twice).findings[0].severity == "critical"
+    assert diagnose("PRO004", BASE.over(10, waiting(8), waiting(8))).findings[0].severity == "critical"
 
 
 def test_what_is_no_blocked_pop_here_does_not_count() -> None:

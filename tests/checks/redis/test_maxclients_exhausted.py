@@ -5,7 +5,7 @@ from healthy import HEALTHY
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.redis import ClientLimit, Connection, Server
 from kiqdoctor.doctor.report import Outcome
-from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
 
 
 def counts(connected: int = 9, rejected: int = 0) -> Server:
@@ -13,7 +13,7 @@ def counts(connected: int = 9, rejected: int = 0) -> Server:
 
 
 def over_a_window(first: Server, last: Server) -> Snapshot:
-    return Snapshot(HEALTHY.with_(first).readings, {Server: Reading(last)}, 10.0)
+    return HEALTHY.over(10, first, last)
 
 
 def test_we_were_refused_ourselves() -> None:
