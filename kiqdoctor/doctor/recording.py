@@ -11,6 +11,7 @@ from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
+from kiqdoctor.text import redact
 
 FAMILY: Final = "kiqdoctor.recording/"
 SCHEMA: Final = f"{FAMILY}2"
@@ -37,7 +38,7 @@ class Recording:
 
 
 def dump(recording: Recording) -> bytes:
-    """As JSON. Facts carry no secrets: the probes mask them before they are facts."""
+    """As JSON, without secrets: the probes mask what they know to be one, and the redactor whatever looks like one."""
     earlier = recording.snapshot.earlier
     document = {
         "schema": SCHEMA,
@@ -52,7 +53,16 @@ def dump(recording: Recording) -> bytes:
         },
         "earlier": earlier and {"recorded_at": earlier.at, "facts": _written(earlier.readings)},
     }
-    return msgspec.json.encode(document)
+    return msgspec.json.encode(_redacted(msgspec.to_builtins(document, str_keys=True)))
+
+
+def _redacted(value: Any) -> Any:
+    """The same with every text redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(key): _redacted(item) for key, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def load(raw: bytes, kinds: Iterable[type]) -> Recording:

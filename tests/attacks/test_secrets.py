@@ -8,6 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.redis import Server
+from kiqdoctor.doctor.recording import Recording, dump
+from kiqdoctor.doctor.report import Cost, Target
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.text import clean, redact
 
 # As people make them: also the characters that a URL must encode, and often does not. No white space, no quotes.
@@ -107,3 +112,14 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_it_ends_and_is_done_once(text: str) -> None:
     assert redact(redact(text)) == redact(text)
     assert json.loads(json.dumps(clean(text))) == clean(text)
+
+
+@given(PASSWORDS, st.sampled_from(IN_URLS + IN_PAIRS))
+def test_no_recording_holds_it(secret: str, shape: str) -> None:
+    text = shape.format(secret)
+    worker = LocalProcess(1, "sidekiq", title=text, redis=(text,))
+    facts = Snapshot.of(LocalProcesses(text, (worker,)), Server({"config_file": text}), Refused(text, text))
+    raw = dump(Recording(facts, Target(None, None, text), 1.0, "0", Cost()))
+
+    assert secret.encode() not in raw
+    assert json.dumps(secret)[1:-1].encode() not in raw
