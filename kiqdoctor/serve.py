@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
+from kiqdoctor.answering import Answer, Pages, told
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.report import Outcome, Report
-from kiqdoctor.httpd import Answer, Httpd, told
 from kiqdoctor.text import LONG, clean
 
 SCHEMA: Final = "kiqdoctor.status/1"
@@ -171,7 +171,7 @@ def _judged(report: Report) -> _Judged:
     return _Judged("incomplete", f"the examination is not complete: {why}")
 
 
-def server(watch: Watch, bind: tuple[str, int], warn: Callable[[str], None]) -> Httpd:
+def server(watch: Watch, bind: tuple[str, int], warn: Callable[[str], None]) -> Pages:
     """What answers for the watch; nothing listens before ``start``."""
     pages = {
         "/livez": lambda: told(watch.not_live()),
@@ -179,4 +179,4 @@ def server(watch: Watch, bind: tuple[str, int], warn: Callable[[str], None]) -> 
         "/metrics": watch.metrics,
         "/status.json": watch.status,
     }
-    return Httpd(bind, pages, name="kiq.serve", apology="this could not be found out; the log says why\n", warn=warn)
+    return Pages(bind, pages, name="kiq.serve", apology="this could not be found out; the log says why\n", warn=warn)

@@ -18,11 +18,11 @@ from doctoring import SECRETS, kiqdoctor
 from healthy import HEALTHY
 from servers import RedisServer, eventually
 
+from kiqdoctor.answering import Pages
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Report, Target
-from kiqdoctor.httpd import Httpd
 from kiqdoctor.render import json as as_json
 from kiqdoctor.render import prometheus
 from kiqdoctor.serve import LONGEST_LOOK, Views, Watch, server
@@ -74,7 +74,7 @@ class Turned:
 
 
 @contextmanager
-def watching(look: Callable[[], Report], turned: Turned | None = None, *, every: float = 3600) -> Iterator[Httpd]:
+def watching(look: Callable[[], Report], turned: Turned | None = None, *, every: float = 3600) -> Iterator[Pages]:
     said: list[str] = []
     clock = (turned or Turned()).clock
     watch = Watch(look, VIEWS, interval_s=every, stale_after_s=60, say=said.append, clock=clock)

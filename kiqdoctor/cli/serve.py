@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import click
 
+from kiqdoctor.answering import LOOPBACK, BindError, parse_bind
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.examining.examination import examination, planned
-from kiqdoctor.httpd import LOOPBACK, BindError, parse_bind
 
 PORT: Final = 7433
 LEAST_STALE: Final = 15.0  # seconds: one slow examination is no reason

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kiqdoctor.answering import LOOPBACK, BindError, parse_bind, shown
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import planned, resolved
-from kiqdoctor.httpd import LOOPBACK, BindError, parse_bind, shown
 
 if TYPE_CHECKING:
     from kiqdoctor.examining.living import Live

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
-from kiqdoctor import httpd
-from kiqdoctor.httpd import PATIENCE, REQUEST_LIMIT, SLOTS, BindError, Httpd, told
+from kiqdoctor import answering
+from kiqdoctor.answering import PATIENCE, REQUEST_LIMIT, BindError, Pages, told
 from kiqdoctor.runtime.openmetrics import OPENMETRICS, Metric, exposition
 
-__all__ = ["REQUEST_LIMIT", "SLOTS", "Health", "HealthError", "Reason", "parse_bind"]
+__all__ = ["REQUEST_LIMIT", "Health", "HealthError", "Reason", "parse_bind"]
 
 Reason = Callable[[], str | None]
 
@@ -40,7 +40,7 @@ class Health:
         Raises:
             HealthError: neither of these.
         """
-        self._httpd = Httpd(
+        self._pages = Pages(
             parse_bind(bind),
             {
                 "/livez": lambda: told(live()),
@@ -60,19 +60,19 @@ class Health:
             HealthError: the port is in use, or the address is not ours.
         """
         try:
-            self._httpd.start()
+            self._pages.start()
         except OSError as error:
             why = error.strerror or error
             raise HealthError(f"cannot answer health checks on {self.address}: {why}") from None
 
     def stop(self) -> None:
         """Close the port."""
-        self._httpd.stop()
+        self._pages.stop()
 
     @property
     def address(self) -> str:
         """``host:port`` as it listens; the wanted one before that."""
-        return self._httpd.address
+        return self._pages.address
 
 
 def parse_bind(text: str) -> tuple[str, int]:
@@ -82,6 +82,6 @@ def parse_bind(text: str) -> tuple[str, int]:
         HealthError: none of these.
     """
     try:
-        return httpd.parse_bind(text)
+        return answering.parse_bind(text)
     except BindError as error:
         raise HealthError(f"health checks: {error}") from None
