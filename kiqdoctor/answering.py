@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,6 +145,11 @@ def shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def reached(host: str, port: int) -> tuple[str, int]:
+    """Where this host itself gets to what listens there."""
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host), port  # noqa: S104 - what it is asked to listen on
+
+
 def told(reason: str | None) -> Answer:
     """200 where there is no reason against it, else 503 with the reason."""
     if reason is None:
@@ -173,6 +179,8 @@ def _served(application: Callable[..., Iterable[bytes]], listener: socket.socket
     class Server(base):  # type: ignore[misc]
         """Waitress with a limit for each peer, and a time for each connection."""
 
+        ending = False
+
         def handle_accept(self) -> None:
             super().handle_accept()
             channels = list(self.active_channels.values())
@@ -186,13 +194,22 @@ def _served(application: Callable[..., Iterable[bytes]], listener: socket.socket
                 if not channel.requests and channel.creation_time < now - patience:
                     channel.will_close = True
 
-        def end(self) -> None:
-            self.trigger.pull_trigger(self._leave)  # the sockets belong to the thread that waits for them
+        def readable(self) -> bool:
+            if self.ending:
+                for one in list(self._map.values()):
+                    one.close()
+                return False
+            return bool(super().readable())
 
-        def _leave(self) -> None:
-            self.task_dispatcher.shutdown(cancel_pending=True, timeout=0)
-            for one in list(self._map.values()):
-                one.close()
+        def end(self) -> None:
+            """Its sockets belong to the thread that waits for them: it is told, and woken by a caller like any other.
+
+            Waitress' own way to wake it writes to a pipe that it may have closed meanwhile.
+            """
+            self.ending = True
+            with suppress(OSError):
+                socket.create_connection(reached(*listener.getsockname()[:2]), timeout=ENDING).close()
+            self.task_dispatcher.shutdown(cancel_pending=True, timeout=ENDING)
 
     adjustments: Any = Adjustments(
         ident="kiqdoctor",
