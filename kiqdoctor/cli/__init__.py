@@ -48,7 +48,7 @@ def group() -> None:
 def run(arguments: Sequence[str]) -> int:
     """The exit status. Bad input is one line on stderr, never a traceback."""
     try:
-        result = group.main(args=list(arguments), prog_name="kiqdoctor", standalone_mode=False)
+        result = group.main(args=[*arguments], prog_name="kiqdoctor", standalone_mode=False)
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None and not arguments:
             click.echo(error.ctx.get_help(), err=True)

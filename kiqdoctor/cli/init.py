@@ -47,7 +47,7 @@ EXAMPLES: Final = {
     "baseline": "kiqdoctor-baseline.json",
 }
 """Values for keys without a default."""
-ONCE: Final = frozenset({"checks", "plan", "record", "replay", "write-baseline", "allow-grow"})
+ONCE: Final = frozenset({"checks", "plan", "baseline-run", "record", "replay", "write-baseline", "allow-grow"})
 """Keys that may stand in the file too, and that hardly anybody wants there."""
 
 

@@ -1,0 +1,13 @@
+"""Commands in one process after the other, as tests and embedders run them."""
+
+import pytest
+from examining import Doctor
+
+from kiqdoctor.cli import COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_leaves_the_others_as_they_are(doctor: Doctor, name: str) -> None:
+    """`list` is a module of the package too, once it was imported, and hides Python's own there."""
+    assert doctor(name, "--help").status == 0
+    assert doctor("list").status == 0
