@@ -13,7 +13,7 @@ from kiqdoctor.wire.heartbeat import RUNTIME, split_identity
 if TYPE_CHECKING:
     from kiqdoctor.doctor.snapshot import Refused
     from kiqdoctor.runtime.config import Settings
-    from kiqdoctor.runtime.dump import Dump
+    from kiqdoctor.runtime.dumping.dump import Dump
     from kiqdoctor.wire.heartbeat import Info
 
 PROC = Path("/proc")
@@ -108,7 +108,7 @@ def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", 
     import redis
 
     from kiqdoctor.runtime.config import connect
-    from kiqdoctor.runtime.watchdog import ask
+    from kiqdoctor.runtime.dumping.watchdog import ask
 
     client = connect(settings, 1)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client, config, forking, lua
-from kiqdoctor.runtime.fetch import Step
+from kiqdoctor.runtime.fetching.work import Step
 from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys

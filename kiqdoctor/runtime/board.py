@@ -8,7 +8,7 @@ import msgspec
 
 from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
-from kiqdoctor.runtime.fetch import Work
+from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.wire.heartbeat import Work as InFlight
 
 

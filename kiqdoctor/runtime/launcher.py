@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log, loops
-from kiqdoctor.runtime.basic import BasicFetch
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.budget import Budget, budget, read
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.config import CLIENT_CONNECTIONS, Settings, connect
-from kiqdoctor.runtime.dump import JobNow, PoolUse
-from kiqdoctor.runtime.fetch import Fetch
+from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
+from kiqdoctor.runtime.dumping.watchdog import STALL, Watchdog, answer
+from kiqdoctor.runtime.fetching.basic import BasicFetch
+from kiqdoctor.runtime.fetching.lease import RENEW, Lease
+from kiqdoctor.runtime.fetching.reliable import PARKED, ReliableFetch
+from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Self
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.lease import RENEW, Lease
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.performing import Performer
 from kiqdoctor.runtime.periodic import PERIODIC, Clockwork
 from kiqdoctor.runtime.recover import Recovery
-from kiqdoctor.runtime.reliable import PARKED, ReliableFetch
 from kiqdoctor.runtime.scheduled import Poller
 from kiqdoctor.runtime.state import worker_metrics
 from kiqdoctor.runtime.systemd import Notifier
 from kiqdoctor.runtime.vitals import Vitals
-from kiqdoctor.runtime.watchdog import STALL, Watchdog, answer
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.health import Health

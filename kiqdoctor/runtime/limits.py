@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.runtime import lua
-from kiqdoctor.runtime.fetch import Step
+from kiqdoctor.runtime.fetching.work import Step
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:

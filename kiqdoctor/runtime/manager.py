@@ -7,7 +7,7 @@ from typing import Any
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.board import Board
-from kiqdoctor.runtime.fetch import Fetch, Work
+from kiqdoctor.runtime.fetching.work import Fetch, Work
 from kiqdoctor.runtime.performing import Performer, described
 from kiqdoctor.runtime.processor import Processor
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import batches, context, iterating, log, loops, status
 from kiqdoctor.runtime.config import Settings
-from kiqdoctor.runtime.fetch import Ending, Step, Work, buried
+from kiqdoctor.runtime.fetching.work import Ending, Step, Work, buried
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.runtime.middleware import Running, around

@@ -12,7 +12,7 @@ from weakref import WeakSet
 from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.board import Board, Slot
-from kiqdoctor.runtime.fetch import Ending, FencedError, Fetch, Work
+from kiqdoctor.runtime.fetching.work import Ending, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import batches, log, lua
 from kiqdoctor.runtime.config import Settings
-from kiqdoctor.runtime.fetch import Step, buried
-from kiqdoctor.runtime.lease import LANES, Account, Lease, Seat, close_account
-from kiqdoctor.runtime.leaving import Leaving
-from kiqdoctor.runtime.waits import BLOCK
+from kiqdoctor.runtime.fetching.lease import LANES, Account, Lease, Seat, close_account
+from kiqdoctor.runtime.fetching.leaving import Leaving
+from kiqdoctor.runtime.fetching.waits import BLOCK
+from kiqdoctor.runtime.fetching.work import Step, buried
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.payload import Payload, PayloadError, read

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import config
-from kiqdoctor.runtime.fetch import Step
+from kiqdoctor.runtime.fetching.work import Step
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import digests
 from kiqdoctor.runtime.board import Board
-from kiqdoctor.runtime.dump import JobNow, PoolUse
-from kiqdoctor.runtime.fetch import Fetch
+from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
+from kiqdoctor.runtime.fetching.reliable import ReliableFetch
+from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import Heartbeat, rss_kb
 from kiqdoctor.runtime.manager import Manager
-from kiqdoctor.runtime.reliable import ReliableFetch
 from kiqdoctor.runtime.state import Figures, State
 
 if TYPE_CHECKING:

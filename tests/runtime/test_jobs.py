@@ -12,8 +12,8 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
+from kiqdoctor.runtime.fetching.lease import Seat
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.lease import Seat
 from kiqdoctor.wire.codec import ArgumentError
 
 APP = """

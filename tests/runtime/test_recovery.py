@@ -21,8 +21,8 @@ import kiqdoctor
 from kiqdoctor.runtime.batches import progress
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.embedding import embed
+from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW, Seat
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.lease import LEASE, MARGIN, RENEW, Seat
 from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT, REMEMBERED, InterruptedOnceError, PoisonError
 from kiqdoctor.runtime.retrying import after_failure
 
@@ -490,7 +490,7 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
 
 
 def started(pid: int) -> str:
-    from kiqdoctor.runtime.lease import _started
+    from kiqdoctor.runtime.fetching.lease import _started
 
     return _started(pid)
 

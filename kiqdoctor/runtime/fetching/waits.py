@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiqdoctor.clock import Clock
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.channel import Channel, command
-from kiqdoctor.runtime.fetch import Home
+from kiqdoctor.runtime.fetching.work import Home
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from faults import Proxy
 from fetching import FETCH, KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued, ticked
 from servers import RedisServer, eventually
 
-from kiqdoctor.runtime.basic import BasicFetch
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import command
 from kiqdoctor.runtime.config import Settings, connect
-from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.fetching.basic import BasicFetch
+from kiqdoctor.runtime.fetching.reliable import MOST, PARKED, UNTOUCHED
+from kiqdoctor.runtime.fetching.work import Ending, FencedError, Step, Work
 from kiqdoctor.runtime.forking import ForkedError
-from kiqdoctor.runtime.reliable import MOST, PARKED, UNTOUCHED
 
 Start = Callable[..., Process]
 LOST = (redis_py.ConnectionError, redis_py.TimeoutError)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from servers import RedisServer
 
-from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.fetching.work import Ending, FencedError, Step, Work
 from kiqdoctor.runtime.recover import LATE, Recovery
 
 QUEUES: Final = ("default", "other")

@@ -16,14 +16,14 @@ from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log
-from kiqdoctor.runtime.beds import Beds
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script, command
-from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
-from kiqdoctor.runtime.lanes import Lane, lanes
-from kiqdoctor.runtime.lease import Lease
-from kiqdoctor.runtime.leaving import Exit, Leaving
-from kiqdoctor.runtime.waits import BLOCK, Bell, Waits
+from kiqdoctor.runtime.fetching.beds import Beds
+from kiqdoctor.runtime.fetching.lanes import Lane, lanes
+from kiqdoctor.runtime.fetching.lease import Lease
+from kiqdoctor.runtime.fetching.leaving import Exit, Leaving
+from kiqdoctor.runtime.fetching.waits import BLOCK, Bell, Waits
+from kiqdoctor.runtime.fetching.work import Ending, FencedError, Step, Work
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any, Final
 
 from kiqdoctor.runtime import log
-from kiqdoctor.runtime.frames import source, stack
-from kiqdoctor.runtime.locks import CYCLES, HELD, Held, Locks, Wanted
+from kiqdoctor.runtime.dumping.frames import source, stack
+from kiqdoctor.runtime.dumping.locks import CYCLES, HELD, Held, Locks, Wanted
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.wire import codec
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.runtime.channel import Channel, Script, bulk
-from kiqdoctor.runtime.fetch import Home, Work
-from kiqdoctor.runtime.lease import LANES, Lease
+from kiqdoctor.runtime.fetching.lease import LANES, Lease
+from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
