@@ -150,7 +150,7 @@ def install(target: Any = None) -> None:
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 
-    from kiqdoctor.runtime import committing
+    from kiqdoctor.runtime import transactions
 
     listened = Session if target is None else target
     event.listen(listened, "after_transaction_create", _began)
@@ -159,7 +159,7 @@ def install(target: Any = None) -> None:
     event.listen(listened, "after_commit", _over)
     event.listen(listened, "after_rollback", _over)
     event.listen(listened, "after_transaction_end", _gone)
-    committing.detect(__name__, _detect)
+    transactions.detect(__name__, _detect)
 
 
 def detector() -> Callable[[], str | None]:

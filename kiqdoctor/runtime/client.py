@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 JID_BYTES: Final = 12
 TRANSACTIONS: Final = frozenset(
-    {"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.committing"}
+    {"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.transactions"}
 )  # once imported, a transaction may be open
 
 
@@ -88,9 +88,9 @@ def enqueue(
     A job that a client middleware dropped has "" in its place.
     """
     if not TRANSACTIONS.isdisjoint(sys.modules):
-        from kiqdoctor.runtime import committing
+        from kiqdoctor.runtime import transactions
 
-        committing.warn_if_open(job_class)
+        transactions.warn_if_open(job_class)
     drafts = _drafts(job_class, batch, options, at, jids)
     kept = [push for push in drafts if push is not None]
     sent = deliver(kept)

@@ -165,9 +165,9 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
             raise ValueError(f"two jobs are called {made.name}: {_place(known.function)} and {_place(wrapped)}")
         REGISTRY[made.name] = made
         if not client.TRANSACTIONS.isdisjoint(sys.modules):
-            from kiqdoctor.runtime import committing
+            from kiqdoctor.runtime import transactions
 
-            committing.watch()
+            transactions.watch()
         return made
 
     return make if function is None else make(function)
