@@ -159,11 +159,13 @@ def _run(fields: dict[str, Any]) -> None:
     from kiqdoctor.runtime import config, context
     from kiqdoctor.runtime.job import REGISTRY
     from kiqdoctor.runtime.middleware import Running, around
+    from kiqdoctor.wire.payload import Payload
 
-    found = REGISTRY.get(fields["class"])
+    payload = Payload(fields)
+    found = REGISTRY.get(payload.job_class)
     if found is None:
-        raise LookupError(f"no job is called {fields['class']}: import the module that defines it")
-    running = Running(fields["class"], fields["jid"], fields["queue"], fields["args"], fields, SYSTEM.now())
+        raise LookupError(f"no job is called {payload.job_class}: import the module that defines it")
+    running = Running(payload.job_class, payload.jid, payload.queue, payload.args, fields, SYSTEM.now())
     if found.options.timeout is not None:
         running.deadline = SYSTEM.boottime() + found.options.timeout
     token = context.running.set(running)

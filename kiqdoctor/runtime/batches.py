@@ -11,6 +11,7 @@ from kiqdoctor.runtime import client, config, forking, lua
 from kiqdoctor.runtime.fetching.work import Step
 from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.fields import BATCH, ENQUEUED_AT, QUEUE
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.job import Job
 
 KEEP: Final = 30 * 24 * 3600  # seconds
-FIELD: Final = "kiq_batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Batch:
 
     def _send(self, pushes: list[Push]) -> None:
         for push in pushes:
-            push.fields[FIELD] = self.id
+            push.fields[BATCH] = self.id
         if client.intercept is not None:
             self._instead(pushes)
             return
@@ -131,8 +131,8 @@ class Batch:
         if not prepared:
             return None
         [push] = prepared
-        push.fields.pop("enqueued_at", None)
-        return push.fields["queue"], push.encode()
+        push.fields.pop(ENQUEUED_AT, None)
+        return push.fields[QUEUE], push.encode()
 
     def _seal(self, keys: Keys, dropped: Sequence[str]) -> None:
         sets = [keys.batch(self.id, "open"), keys.batch(self.id, "pending")]

@@ -12,6 +12,7 @@ from kiqdoctor.runtime import config, context, forking
 from kiqdoctor.runtime.middleware import around
 from kiqdoctor.runtime.sending import SLICE, MaybeEnqueued, Push, sender
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.fields import ARGS, CLASS, CREATED_AT, ENQUEUED_AT, EXPIRES_IN, EXPIRY, JID, LOCK, QUEUE, UNIQUE_FOR
 from kiqdoctor.wire.payload import Payload
 from kiqdoctor.wire.stamps import stamp
 
@@ -124,8 +125,8 @@ def _drafts(
     later = at if at is not None and at > now else None
     shared = {**options.wire, **context.stamped()}
     if options.expires_in is not None:
-        shared["expires_in"] = options.expires_in
-        shared["expiry"] = stamp((later or now) + options.expires_in)
+        shared[EXPIRES_IN] = options.expires_in
+        shared[EXPIRY] = stamp((later or now) + options.expires_in)
     created, middleware = stamp(now), config.current().client_middleware
     drawn = new_jids(len(batch)) if jids is None else jids
     pushes: list[Push | None] = []
@@ -135,9 +136,9 @@ def _drafts(
             listed, odd = _checked(args)
         except codec.ArgumentError as error:
             raise codec.ArgumentError(_which(error, len(pushes), len(batch), job_class)) from None
-        fields = {**shared, "class": job_class, "args": listed, "jid": jid, "created_at": created}
+        fields = {**shared, CLASS: job_class, ARGS: listed, JID: jid, CREATED_AT: created}
         if later is None:
-            fields["enqueued_at"] = created
+            fields[ENQUEUED_AT] = created
         if middleware and not _through(middleware, fields):
             pushes.append(None)
         elif unique_for is None:
@@ -160,8 +161,8 @@ def _through(middleware: Sequence[Any], fields: dict[str, Any]) -> bool:
 
 
 def _unique(fields: dict[str, Any], at: float | None, unique_for: float, *, told: bool) -> Push:
-    lock = context.fingerprint(fields["class"], fields["queue"], fields["args"])
-    fields["unique_for"], fields["kiq_lock"] = unique_for, lock
+    lock = context.fingerprint(fields[CLASS], fields[QUEUE], fields[ARGS])
+    fields[UNIQUE_FOR], fields[LOCK] = unique_for, lock
     delay = max(0.0, at - SYSTEM.now()) if at is not None else 0.0
     return Push(fields, at, lock, unique_for + delay, told=told)
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
 from kiqdoctor.text import clean
+from kiqdoctor.wire.fields import AT_MOST_ONCE, BACKTRACE, DEAD, QUEUE, RETRY, RETRY_FOR, RETRY_QUEUE, TAGS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -239,19 +240,19 @@ _KEYWORD: Final = frozenset({inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.P
 
 def _wire(options: Options) -> dict[str, Any]:
     """The options that readers of the payload know, Ruby's among them."""
-    found: dict[str, Any] = {"retry": options.retry, "queue": options.queue}
+    found: dict[str, Any] = {RETRY: options.retry, QUEUE: options.queue}
     if options.backtrace:
-        found["backtrace"] = options.backtrace
+        found[BACKTRACE] = options.backtrace
     if not options.dead:
-        found["dead"] = False
+        found[DEAD] = False
     if options.tags:
-        found["tags"] = list(options.tags)
+        found[TAGS] = list(options.tags)
     if options.retry_for is not None:
-        found["retry_for"] = math.ceil(options.retry_for)
+        found[RETRY_FOR] = math.ceil(options.retry_for)
     if options.retry_queue:
-        found["retry_queue"] = options.retry_queue
+        found[RETRY_QUEUE] = options.retry_queue
     if options.at_most_once:
-        found["at_most_once"] = True
+        found[AT_MOST_ONCE] = True
     return found
 
 

@@ -16,8 +16,9 @@ from kiqdoctor.runtime.middleware import Running, around
 from kiqdoctor.runtime.recover import InterruptedOnceError
 from kiqdoctor.runtime.retrying import Fate, after_failure, tell
 from kiqdoctor.text import clean
+from kiqdoctor.wire.fields import CLASS, CONTEXT, JID
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.stamps import stamp
+from kiqdoctor.wire.payload import buried as buried_payload
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -54,7 +55,7 @@ class Performer:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
         context.running.set(running)
         function, args = job.function, running.args
-        if not (job.special or job.iterable or job.asynchronous or context.FIELD in running.fields):
+        if not (job.special or job.iterable or job.asynchronous or CONTEXT in running.fields):
             if self.chain:
                 copy_context().run(around, self.chain, running, lambda: function(*args))
             else:
@@ -93,12 +94,12 @@ class Performer:
     def before(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work) -> Ending | None:
         """An ending where the job must not begin: it has expired, or its class has no room now."""
         now = self.clock.now()
-        expiry = fields.get("expiry")
-        if isinstance(expiry, int | float) and not isinstance(expiry, bool) and now > expiry:
+        expiry = Payload(fields).expiry
+        if expiry is not None and now > expiry:
             return self.ending(job, fields, "gone", ())
         if job is None or not (job.options.limit or job.options.rate):
             return None
-        jid = str(fields.get("jid"))
+        jid = str(fields.get(JID))
         wait = self.limits.enter(job, self.identity(), jid)
         if not wait:
             return None
@@ -108,12 +109,12 @@ class Performer:
 
     def ending(self, job: Job[Any, Any] | None, fields: dict[str, Any], word: str, steps: tuple[Step, ...]) -> Ending:
         """What goes with an end: the batch hears of it, the lock and the place among the running are given up."""
-        jid = str(fields.get("jid"))
+        jid = str(fields.get(JID))
         more: list[Step] = []
-        batch, lock = fields.get(batches.FIELD), fields.get("kiq_lock")
-        if isinstance(batch, str) and word not in {"back", "later"}:
+        batch, lock = Payload(fields).batch, Payload(fields).lock
+        if batch is not None and word not in {"back", "later"}:
             more.append(batches.closing(self.keys, batch, jid, "done" if word in {"done", "gone"} else "failed"))
-        if isinstance(lock, str) and word in {"done", "gone", "dead", "dropped"}:
+        if lock is not None and word in {"done", "gone", "dead", "dropped"}:
             more.append(Step("DELIF", self.keys.unique(lock), (jid,)))
         if job is not None and job.options.limit:
             more.append(self.limits.left(job.name, self.identity(), jid))
@@ -141,9 +142,9 @@ class Performer:
         except PayloadError:
             return None
         fields = payload.fields
-        name = fields.get("class")
+        name = fields.get(CLASS)
         job = self.registry.get(name) if isinstance(name, str) else None
-        if fields.get("at_most_once") is True:
+        if payload.at_most_once:
             return self._buried(job, payload)
         if job is not None and (job.special or len(fields) > PLAIN_FIELDS):
             return self.given_back(job, fields, work)
@@ -152,13 +153,9 @@ class Performer:
     def _buried(self, job: Job[Any, Any] | None, payload: Payload) -> Ending:
         error = InterruptedOnceError("it still ran when its process had to end, and it may run at most once")
         now = self.clock.now()
-        said = payload.with_(
-            error_class="kiqdoctor.InterruptedOnce",
-            error_message=str(error),
-            failed_at=payload.fields.get("failed_at", stamp(now)),
-        )
+        said = buried_payload(payload, "kiqdoctor.InterruptedOnce", str(error), now)
         tell(self.settings.death_handlers, said.fields, error)
-        if payload.fields.get("dead") is False:
+        if not payload.kept:
             return self.ending(job, payload.fields, "dropped", ())
         return self.ending(job, payload.fields, "dead", buried(self.keys.dead, said.encode(), now))
 
@@ -183,7 +180,7 @@ def shown(fields: dict[str, Any]) -> str:
 
 def named(fields: dict[str, Any]) -> dict[str, str]:
     """What tells a log line's job."""
-    return {"class": shown(fields), "jid": clean(str(fields.get("jid")))}
+    return {"class": shown(fields), "jid": clean(str(fields.get(JID)))}
 
 
 def described(work: Work) -> dict[str, str]:
@@ -196,8 +193,7 @@ def described(work: Work) -> dict[str, str]:
 
 def suspicious(fields: dict[str, Any]) -> bool:
     """Whether it was in flight when processes died, so that it runs alone now."""
-    deaths = fields.get("recovered")
-    return isinstance(deaths, int) and deaths >= SUSPECT
+    return Payload(fields).deaths >= SUSPECT
 
 
 def unknown(name: Any, registry: dict[str, Job[Any, Any]]) -> UnknownJobError:

@@ -19,12 +19,13 @@ from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, described, named, shown, suspicious, unknown
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
+from kiqdoctor.wire.fields import ARGS, CLASS, JID
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
-JID: Final = 24  # characters of one that is like ours
+OWN_JID: Final = 24  # characters of one that is like ours
 TRACE: Final = 50  # lines of a failure's traceback in the log
 
 
@@ -93,9 +94,9 @@ class Processor:
             return
         try:
             fields = decode(work.payload)
-            name = fields["class"]
+            name = fields[CLASS]
             job = self._performer.registry.get(name)
-            args, jid = fields["args"], fields["jid"]
+            args, jid = fields[ARGS], fields[JID]
         except (NotJsonError, KeyError, TypeError):
             self._odd(work, began)
             return
@@ -109,7 +110,7 @@ class Processor:
     ) -> None:
         seat = self._seat
         words = job.shown if len(fields) <= PLAIN_FIELDS else shown(fields)
-        told = jid if len(jid) == JID and jid.isalnum() else clean(jid)
+        told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
         first = [True]
         seat.slot = Slot(work, began, words, told, first)
         running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset)
@@ -188,10 +189,10 @@ class Processor:
                 log.info("expired: it is not run", named(fields))
             self._let_go(work, refused)
         elif job is None:
-            name = fields.get("class")
+            name = fields.get(CLASS)
             self._failed(work, fields, None, unknown(clean(str(name)), self._performer.registry), began)
         else:
-            args, jid = fields.get("args"), fields.get("jid")
+            args, jid = fields.get(ARGS), fields.get(JID)
             self._run(work, fields, job, args if isinstance(args, list) else [], str(jid or ""), began)
 
     def _odd(self, work: Work, began: float) -> None:
@@ -204,7 +205,7 @@ class Processor:
             log.warn(f"invalid payload moved to dead: {fields if isinstance(fields, Exception) else 'no JSON object'}")
             self._let_go(work, self._performer.unreadable(work))
             return
-        name = fields.get("class")
+        name = fields.get(CLASS)
         job = self._performer.registry.get(name) if isinstance(name, str) else None
         self._special(work, fields, job, began)
 

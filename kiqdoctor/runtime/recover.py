@@ -15,8 +15,9 @@ from kiqdoctor.runtime.fetching.waits import BLOCK
 from kiqdoctor.runtime.fetching.work import Step, buried
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.stamps import stamp
+from kiqdoctor.wire.payload import buried as buried_payload
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -179,7 +180,7 @@ class Recovery:
             return self._moved(identity, key, raw, buried(self._keys.dead, raw, now)) >= 0
         before = _deaths(payload)
         deaths = before if spare and not before else before + 1
-        again = payload.with_(recovered=deaths) if deaths else payload
+        again = payload.with_(**{RECOVERED: deaths}) if deaths else payload
         error = self._fatal(payload, deaths)
         if error is None:
             back = Step("RPUSH", self._keys.queue(job.queue), (again.encode() if deaths else raw,))
@@ -188,10 +189,8 @@ class Recovery:
                 found.back.append(again.fields)
             return moved >= 0
         name = type(error).__name__.removesuffix("Error")
-        said = again.with_(error_class=f"kiqdoctor.{name}", error_message=str(error),
-                           failed_at=payload.fields.get("failed_at", stamp(now)))  # fmt: skip
-        keep = payload.fields.get("dead", True) is not False
-        steps = buried(self._keys.dead, said.encode(), now) if keep else ()
+        said = buried_payload(again, f"kiqdoctor.{name}", str(error), now)
+        steps = buried(self._keys.dead, said.encode(), now) if payload.kept else ()
         moved = self._moved(identity, key, raw, (*steps, *self._closing(identity, payload)))
         if moved == 1:
             found.buried.append(said.fields)
@@ -200,7 +199,7 @@ class Recovery:
 
     @staticmethod
     def _fatal(payload: Payload, deaths: int) -> Exception | None:
-        if payload.fields.get("at_most_once") is True:
+        if payload.at_most_once:
             return InterruptedOnceError("its process died while it held this job, which may run at most once")
         if deaths >= POISON:
             return PoisonError(f"in flight when {deaths} processes died")
@@ -211,18 +210,17 @@ class Recovery:
 
     def _closing(self, identity: str, payload: Payload) -> tuple[Step, ...]:
         steps = [self._slot(identity, payload)]
-        batch, lock = payload.fields.get(batches.FIELD), payload.fields.get("kiq_lock")
-        if isinstance(batch, str):
-            steps.append(batches.closing(self._keys, batch, payload.jid, "failed"))
-        if isinstance(lock, str):
-            steps.append(Step("DELIF", self._keys.unique(lock), (payload.jid,)))
+        if payload.batch is not None:
+            steps.append(batches.closing(self._keys, payload.batch, payload.jid, "failed"))
+        if payload.lock is not None:
+            steps.append(Step("DELIF", self._keys.unique(payload.lock), (payload.jid,)))
         return tuple(steps)
 
     def _moved(self, identity: str, key: str, raw: bytes, steps: Sequence[Step]) -> int:
         return self._leaving.leave_dead(key, raw, steps, self._keys.lease(identity))
 
     def _died(self, fields: dict[str, Any], error: Exception) -> None:
-        log.warn(f"buried: {error}", {"class": clean(str(fields.get("class"))), "jid": clean(str(fields.get("jid")))})
+        log.warn(f"buried: {error}", {"class": clean(str(fields.get(CLASS))), "jid": clean(str(fields.get(JID)))})
         for handler in self._settings.death_handlers:
             self._guarded(partial(handler, dict(fields), error))
 
@@ -262,5 +260,4 @@ def _read(raw: bytes) -> Payload | None:
 
 
 def _deaths(payload: Payload | None) -> int:
-    found = payload.fields.get("recovered") if payload is not None else 0
-    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+    return payload.deaths if payload is not None else 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.wire import backoff
+from kiqdoctor.wire.fields import BACKTRACE, DEAD, ERROR_BACKTRACE, FAILED_AT, RECOVERED, RETRY, RETRY_FOR
 from kiqdoctor.wire.payload import Payload, PayloadError, failed, pack_backtrace, read
 
 BACKTRACE_LINES: Final = 1_000
@@ -44,7 +45,7 @@ def after_failure(
         payload = read(raw)
     except PayloadError:
         return Fate("dead", now, raw)
-    retry = payload.fields.get("retry")
+    retry = payload.fields.get(RETRY)
     if retry is None:
         retry = job.options.retry if job else True
     limit = backoff.limit(retry)
@@ -65,8 +66,8 @@ def after_failure(
 
 def _spent(counted: Payload, limit: int, now: float) -> bool:
     """``retry_for`` replaces the count, as from Sidekiq 8.1 on."""
-    window = counted.fields.get("retry_for")
-    since = counted.at("failed_at")
+    window = counted.fields.get(RETRY_FOR)
+    since = counted.at(FAILED_AT)
     if isinstance(window, int | float) and not isinstance(window, bool) and since is not None:
         return since + window < now
     return (counted.retry_count or 0) >= limit
@@ -79,7 +80,7 @@ def _exhausted(
     if job is not None and job.options.retries_exhausted is not None:
         answer = _guarded("retries_exhausted", job.options.retries_exhausted, counted.fields, error)
     tell(handlers, counted.fields, error)
-    keep = counted.fields.get("dead", job.options.dead if job else True)
+    keep = counted.fields.get(DEAD, job.options.dead if job else True)
     if answer == "discard" or keep is False:
         return Fate(died=True)
     return Fate("dead", now, counted.encode(), died=True)
@@ -102,12 +103,12 @@ def _guarded(what: str, handler: DeathHandler, fields: dict[str, Any], error: Ba
 
 def _counted(payload: Payload, queue: str, error: BaseException, now: float) -> Payload:
     counted = failed(payload, error_name(error), _message(error), queue, now)
-    counted.fields.pop("recovered", None)  # it came to an end: it does not kill
-    wanted = payload.fields.get("backtrace")
+    counted.fields.pop(RECOVERED, None)  # it came to an end: it does not kill
+    wanted = payload.fields.get(BACKTRACE)
     if not wanted:
         return counted
     kept = wanted if isinstance(wanted, int) and wanted is not True else BACKTRACE_LINES
-    return counted.with_(error_backtrace=pack_backtrace(_frames(error)[:kept]))
+    return counted.with_(**{ERROR_BACKTRACE: pack_backtrace(_frames(error)[:kept])})
 
 
 def _frames(error: BaseException) -> list[str]:

@@ -12,6 +12,7 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import config, forking, status
 from kiqdoctor.runtime.channel import Channel, Script, command
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.fields import JID, QUEUE
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Push(msgspec.Struct, eq=False):
     @property
     def jid(self) -> str:
         """Its jid."""
-        return str(self.fields["jid"])
+        return str(self.fields[JID])
 
 
 class Sender:
@@ -155,7 +156,7 @@ def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, 
         if push.told:  # before the job, which may run at once
             parts += [command(*words) for words in status.commands(keys, push.jid, *_state(push))]
         if push.at is None:
-            now.setdefault(push.fields["queue"], []).append(raw)
+            now.setdefault(push.fields[QUEUE], []).append(raw)
         else:
             later += [repr(push.at), raw]
     if now:
@@ -179,7 +180,7 @@ def _unique_request(keys: Keys, unique: Script, push: Push) -> bytes:
 
 def script_words(keys: Keys, push: Push) -> tuple[list[str], list[Any]]:
     """Keys and arguments of push.lua."""
-    queue, jid = push.fields["queue"], push.jid
+    queue, jid = push.fields[QUEUE], push.jid
     target = keys.queue(queue) if push.at is None else keys.schedule
     lasts = max(1, int(push.lock_for * 1000)) if push.lock else 0
     told = (status.KEEP, *_state(push)) if push.told else ()
