@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.text import clean
-from kiqdoctor.wire import codec
+from kiqdoctor.wire import codec, heartbeat
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -60,13 +60,13 @@ class Facts:
     def as_fields(self) -> dict[str, str]:
         """As the hash ``Keys.about`` has it: texts; pools and threads are JSON objects."""
         return {
-            "deploy": self.deploy,
-            "config": self.config,
-            "namespace": self.namespace,
-            "packages": self.packages,
-            "natives": self.natives,
-            "pools": codec.encode(dict(self.pools)).decode(),
-            "threads": codec.encode(dict(self.threads)).decode(),
+            heartbeat.DEPLOY: self.deploy,
+            heartbeat.CONFIG: self.config,
+            heartbeat.NAMESPACE: self.namespace,
+            heartbeat.PACKAGES: self.packages,
+            heartbeat.NATIVES: self.natives,
+            heartbeat.POOLS: codec.encode(dict(self.pools)).decode(),
+            heartbeat.THREADS: codec.encode(dict(self.threads)).decode(),
         }
 
 

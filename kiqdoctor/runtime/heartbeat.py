@@ -10,7 +10,7 @@ from kiqdoctor import __version__
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.wire.heartbeat import RUNTIME, Info
+from kiqdoctor.wire import heartbeat as wire
 from kiqdoctor.wire.keys import DAY_STAT_TTL, PROCESS_TTL, Keys
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class Self:
     reliable: bool = True
     embedded: bool = False
 
-    def info(self) -> Info:
+    def info(self) -> wire.Info:
         """The record's ``info``."""
         host, pid, _ = self.identity.rsplit(":", 2)
-        return Info(
+        return wire.Info(
             identity=self.identity,
             hostname=host,
             pid=int(pid),
@@ -41,10 +41,10 @@ class Self:
             started_at=self.started_at,
             concurrency=self.capsule.concurrency,
             queues=self.capsule.names,
-            labels=("reliable",) if self.reliable else (),
+            labels=(wire.RELIABLE,) if self.reliable else (),
             version=__version__,
             embedded=self.embedded,
-            runtime=RUNTIME,
+            runtime=wire.RUNTIME,
             capsules=(self.capsule.wire,),
         )
 
@@ -80,14 +80,14 @@ class Heartbeat:
 
     def _record(self, who: Self, quiet: bool, prefetched: int) -> dict[Any, Any]:
         return {
-            "info": who.info().encode(),
-            "busy": self._board.busy,
-            "beat": self._clock.now(),
-            "quiet": "true" if quiet else "false",
-            "rtt_us": self.rtt_us,
-            "rss": rss_kb(),
-            "concurrency": who.capsule.concurrency,
-            "prefetched": prefetched,
+            wire.INFO: who.info().encode(),
+            wire.BUSY: self._board.busy,
+            wire.BEAT: self._clock.now(),
+            wire.QUIET: "true" if quiet else "false",
+            wire.RTT_US: self.rtt_us,
+            wire.RSS: rss_kb(),
+            wire.CONCURRENCY: who.capsule.concurrency,
+            wire.PREFETCHED: prefetched,
         }
 
     def count(self) -> None:

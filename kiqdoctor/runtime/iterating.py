@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.runtime import log
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.iteration import CANCELLED, CURSOR, RUNS, SECONDS
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -31,18 +32,19 @@ class Cursor:
     def load(self) -> None:
         """Where it was."""
         found: Any = self._client.hgetall(self._key)
-        self._runs = int(found.get(b"ex", 0)) + 1
-        self._seconds = float(found.get(b"rt", 0))
-        self.value = codec.decode(found[b"c"]) if b"c" in found else None
-        self.cancelled = b"cancelled" in found
+        cursor = found.get(CURSOR.encode())
+        self._runs = int(found.get(RUNS.encode(), 0)) + 1
+        self._seconds = float(found.get(SECONDS.encode(), 0))
+        self.value = codec.decode(cursor) if cursor is not None else None
+        self.cancelled = CANCELLED.encode() in found
 
     def save(self, since: float) -> None:
         """Where it is; and whether it was cancelled meanwhile."""
         ran = round(self._seconds + time.monotonic() - since, 3)
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(self._key, mapping={"ex": self._runs, "c": codec.encode(self.value), "rt": ran})
+            pipe.hset(self._key, mapping={RUNS: self._runs, CURSOR: codec.encode(self.value), SECONDS: ran})
             pipe.expire(self._key, KEEP)
-            pipe.hexists(self._key, "cancelled")
+            pipe.hexists(self._key, CANCELLED)
             self.cancelled = bool(pipe.execute()[-1])
 
     def clear(self) -> None:

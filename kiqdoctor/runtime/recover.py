@@ -14,10 +14,10 @@ from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.waits import BLOCK
 from kiqdoctor.runtime.fetching.work import Step, buried
 from kiqdoctor.text import clean
-from kiqdoctor.wire import codec
 from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 from kiqdoctor.wire.payload import buried as buried_payload
+from kiqdoctor.wire.recovery import Entry
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -242,8 +242,7 @@ class Recovery:
             self._guarded(partial(callback, identity, [*found.back, *found.buried]))
 
     def _remember(self, identity: str, found: Found) -> None:
-        entry = codec.encode({"at": self._clock.now(), "identity": identity, "by": self._lease().identity,
-                              "jobs": found.count, "buried": len(found.buried)})  # fmt: skip
+        entry = Entry(self._clock.now(), identity, self._lease().identity, found.count, len(found.buried)).encode()
         with self._client.pipeline(transaction=True) as pipe:
             pipe.incrby(self._keys.recovered, found.count)
             pipe.lpush(self._keys.recoveries, entry)

@@ -15,6 +15,7 @@ from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import Heartbeat, rss_kb
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.state import Figures, State
+from kiqdoctor.wire.heartbeat import RECOVERED
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -54,7 +55,7 @@ class Vitals:
         told = self.about.with_threads(
             running=threads["running"], waiting=threads["waiting"], idle=threads["idle"]
         ).as_fields()
-        return {**told, "recovered": self.recovered()}
+        return {**told, RECOVERED: self.recovered()}
 
     def prefetched(self) -> int:
         """Jobs that were taken and not started."""

@@ -11,9 +11,28 @@ from kiqdoctor.wire.payload import read as read_payload
 from kiqdoctor.wire.stamps import plain
 
 RUNTIME: Final = "kiqdoctor"  # info.runtime of our processes
+RELIABLE: Final = "reliable"  # a label: it fetches by private lists, so that a kill loses nothing
 SIZE_LIMIT: Final = 64 * 1024  # bytes of an ``info`` that anybody honest writes
 
 MOST_PID: Final = 2**31 - 1  # a pid, and any number of threads or weights
+
+INFO: Final = "info"  # the fields of a process's record
+BUSY: Final = "busy"
+BEAT: Final = "beat"
+QUIET: Final = "quiet"
+CONCURRENCY: Final = "concurrency"
+RSS: Final = "rss"  # kB
+RTT_US: Final = "rtt_us"
+PREFETCHED: Final = "prefetched"  # ours: jobs taken from their queues and not started
+
+DEPLOY: Final = "deploy"  # the fields of what our runtime tells beside it: the running revision
+CONFIG: Final = "config"  # a digest, as the next three
+NAMESPACE: Final = "namespace"
+PACKAGES: Final = "packages"
+NATIVES: Final = "natives"
+POOLS: Final = "pools"  # JSON: connections that it may open, by what opens them
+THREADS: Final = "threads"  # JSON: how many, by what they do
+RECOVERED: Final = "recovered"  # jobs that it took back from dead processes
 
 Value = bytes | None
 

@@ -65,7 +65,7 @@ class Keys:
         return self.name("process_cleanup")
 
     def process(self, identity: str) -> str:
-        """Hash info, busy, beat, quiet, rss, rtt_us, concurrency; 60 s; heartbeat."""
+        """Hash of the process's record; 60 s; heartbeat."""
         return self.name(identity)
 
     def work(self, identity: str) -> str:
@@ -89,6 +89,11 @@ class Keys:
         """Set of paused queue names; Sidekiq Pro, and ours."""
         return self.name("paused")
 
+    @property
+    def leader(self) -> str:
+        """String, identity of the leader; Sidekiq Enterprise."""
+        return self.name("dear-leader")
+
     def lease(self, identity: str) -> str:
         """Ours: string, 15 s, renewed by EXPIRE alone; its process is alive while it is there."""
         return self.name(f"kiq:lease:{identity}")
@@ -111,7 +116,7 @@ class Keys:
         return self.name(f"kiq:exits:{identity}")
 
     def about(self, identity: str) -> str:
-        """Ours: hash deploy, config, namespace, packages, natives, pools, threads, recovered; 60 s; beat."""
+        """Ours: hash of what a process tells beyond Sidekiq's record; 60 s; beat."""
         return self.name(f"kiq:about:{identity}")
 
     def unique(self, fingerprint: str) -> str:
@@ -150,7 +155,7 @@ class Keys:
 
     @property
     def recoveries(self) -> str:
-        """Ours: list of the last recoveries as JSON {at, identity, by, jobs, buried}, newest first; 100, 7 days."""
+        """Ours: list of the last recoveries, newest first; 100, 7 days; who recovers."""
         return self.name("kiq:recoveries")
 
     @property
