@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from kiqdoctor.runtime import client, log
+from kiqdoctor.runtime import instead, log
 from kiqdoctor.runtime.middleware import Proceed, Running, ServerMiddleware
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def session_removed(sessions: "scoped_session[Any]") -> ServerMiddleware:
     """
 
     def middleware(running: Running, proceed: Proceed) -> Any:
-        if client.intercept is not None and sessions.registry.has():
+        if instead.current is not None and sessions.registry.has():
             return proceed()
         try:
             return proceed()

@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.runtime import config, context, forking
+from kiqdoctor.runtime import config, context, forking, instead
 from kiqdoctor.runtime.middleware import around
 from kiqdoctor.runtime.sending import SLICE, MaybeEnqueued, Push, sender
 from kiqdoctor.wire import codec
@@ -44,12 +44,6 @@ class Options(Protocol):
     def status(self) -> bool:
         """Whether its state can be asked for."""
 
-
-Intercept = Callable[[Sequence[Payload], float | None], None]
-intercept: Intercept | None = None
-"""Where pushes go instead of to Redis, in tests."""
-inline = False
-"""Whether a job has run when ``intercept`` returns."""
 
 _collecting: ContextVar["list[Push] | None"] = ContextVar("kiqdoctor_collecting", default=None)
 
@@ -215,9 +209,9 @@ def deliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str]:
     if gathering is not None and not at_once:
         gathering.extend(pushes)
         return [one.jid for one in pushes]
-    if intercept is not None:
+    if (taker := instead.current) is not None:
         for push in pushes:
-            intercept([Payload(push.fields, push.encode())], push.at)
+            taker.push(Payload(push.fields, push.encode()), push.at)
         return [one.jid for one in pushes]
     out = sender()
     jids: list[str] = []

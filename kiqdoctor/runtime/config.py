@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
+from kiqdoctor.runtime.hearing import DeathHandler
 from kiqdoctor.runtime.middleware import ClientMiddleware, ServerMiddleware
 from kiqdoctor.wire.keys import Keys
 
@@ -23,7 +24,6 @@ SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
 SENTINEL_FORM: Final = "as in redis+sentinel://host:26379,host:26379/service/0"
 SENTINEL_PORT: Final = 26379
 
-DeathHandler = Callable[[dict[str, Any], BaseException], Any]
 Recovered = Callable[[str, Sequence[dict[str, Any]]], Any]
 
 

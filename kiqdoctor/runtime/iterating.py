@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiqdoctor.runtime import log
 from kiqdoctor.wire import codec
@@ -20,8 +20,24 @@ class Interruption(Exception):  # noqa: N818 - no error: the job goes on elsewhe
     """The process wants to stop: the cursor is saved, and the job goes back to its queue."""
 
 
+class Place(Protocol):
+    """Where one iterable job goes on: ``value`` is what it yielded last; ``cancelled``: somebody wants it to stop."""
+
+    value: Any
+    cancelled: bool
+
+    def load(self) -> None:
+        """Where it was."""
+
+    def save(self, since: float) -> None:
+        """Where it is."""
+
+    def clear(self) -> None:
+        """It came to its end."""
+
+
 class Cursor:
-    """One job's place, in its ``it-<jid>`` hash."""
+    """A place in the job's ``it-<jid>`` hash."""
 
     def __init__(self, client: "Redis", keys: Keys, jid: str) -> None:
         self._client, self._key = client, keys.iteration(jid)
@@ -52,7 +68,7 @@ class Cursor:
         self._client.unlink(self._key)
 
 
-def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callable[[], bool]) -> None:
+def run(steps: Callable[[Any], Iterator[Any]], cursor: Place, stopping: Callable[[], bool]) -> None:
     """Iterate from the saved cursor to the end.
 
     Raises:
@@ -75,7 +91,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callabl
     cursor.clear()
 
 
-def _iterate(iterator: Iterator[Any], cursor: Cursor, stopping: Callable[[], bool], began: float) -> bool:
+def _iterate(iterator: Iterator[Any], cursor: Place, stopping: Callable[[], bool], began: float) -> bool:
     """Whether it was interrupted before its end."""
     saved = began
     while not cursor.cancelled:
@@ -94,7 +110,7 @@ def _iterate(iterator: Iterator[Any], cursor: Cursor, stopping: Callable[[], boo
     return False
 
 
-def _save_anyway(cursor: Cursor, since: float) -> None:
+def _save_anyway(cursor: Place, since: float) -> None:
     """The job's own error is what counts; a cursor that could not be saved is a little older then."""
     try:
         cursor.save(since)

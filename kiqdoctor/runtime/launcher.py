@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log, loops
 from kiqdoctor.runtime.board import Board
+from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.budget import Budget, budget, read
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.config import CLIENT_CONNECTIONS, Settings, connect
@@ -78,7 +79,12 @@ class Launcher:
         self.lease = self._new_lease()
         self.heartbeat = Heartbeat(self._client, self._keys, self.board, self._about, clock)
         self.performer = Performer(
-            self._client, self._settings, REGISTRY, lambda: self.identity, self._quiet.is_set, clock
+            RedisBooks(self._client, self._keys),
+            self._settings,
+            REGISTRY,
+            lambda: self.identity,
+            self._quiet.is_set,
+            clock,
         )
         self.fetch: Fetch
         self.vitals: Vitals

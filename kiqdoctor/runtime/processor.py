@@ -12,7 +12,8 @@ from weakref import WeakSet
 from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.board import Board, Slot
-from kiqdoctor.runtime.fetching.work import Ending, FencedError, Fetch, Work
+from kiqdoctor.runtime.endings import End, Ending
+from kiqdoctor.runtime.fetching.work import FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
@@ -20,6 +21,7 @@ from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, described, nam
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 from kiqdoctor.wire.fields import ARGS, CLASS, JID
+from kiqdoctor.wire.payload import Payload
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
@@ -143,7 +145,7 @@ class Processor:
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
         if len(fields) > PLAIN_FIELDS or job.special:
-            self._let_go(work, self._performer.ending(job, fields, "done", ()))
+            self._let_go(work, self._performer.ending(job, Payload(fields), End.DONE))
         else:
             self._fetch.done(work)
 
@@ -185,7 +187,7 @@ class Processor:
             self._let_go(work, self._performer.given_back(job, fields, work)) if job is not None else None
             return
         if refused is not None:
-            if refused.word == "gone":
+            if refused.end is End.GONE:
                 log.info("expired: it is not run", named(fields))
             self._let_go(work, refused)
         elif job is None:

@@ -3,20 +3,20 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import batches, log, lua
+from kiqdoctor.runtime import endings, log, lua
+from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError, bury
 from kiqdoctor.runtime.config import Settings
+from kiqdoctor.runtime.endings import End, Step, ending
 from kiqdoctor.runtime.fetching.lease import LANES, Account, Lease, Seat, close_account
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.waits import BLOCK
-from kiqdoctor.runtime.fetching.work import Step, buried
+from kiqdoctor.runtime.hearing import guarded, mourn
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.payload import buried as buried_payload
 from kiqdoctor.wire.recovery import Entry
 
 if TYPE_CHECKING:
@@ -29,14 +29,6 @@ LATE: Final = 2 * BLOCK  # seconds after which no wait of a dead process brings 
 POISON: Final = 3  # deaths with the same job in flight
 REMEMBERED: Final = 100  # recoveries
 REMEMBERED_FOR: Final = 7 * 24 * 3600  # seconds
-
-
-class PoisonError(Exception):
-    """A job was in flight each time when several processes died."""
-
-
-class InterruptedOnceError(Exception):
-    """A process was killed while it held a job that may run at most once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,24 +166,24 @@ class Recovery:
 
     def _one(self, identity: str, job: Held, found: Found, *, spare: bool) -> bool:
         """One job; False where its process turned out to live: it has its lease again."""
-        now = self._clock.now()
-        key, raw, payload = job.key, job.raw, job.payload
+        now, payload = self._clock.now(), job.payload
         if payload is None:
-            return self._moved(identity, key, raw, buried(self._keys.dead, raw, now)) >= 0
+            return self._moved(identity, job, endings.buried(self._keys, job.raw, now)) >= 0
         before = _deaths(payload)
         deaths = before if spare and not before else before + 1
         again = payload.with_(**{RECOVERED: deaths}) if deaths else payload
         error = self._fatal(payload, deaths)
-        if error is None:
-            back = Step("RPUSH", self._keys.queue(job.queue), (again.encode() if deaths else raw,))
-            moved = self._moved(identity, key, raw, (back, self._slot(identity, payload)))
-            if moved == 1:
-                found.back.append(again.fields)
-            return moved >= 0
-        name = type(error).__name__.removesuffix("Error")
-        said = buried_payload(again, f"kiqdoctor.{name}", str(error), now)
-        steps = buried(self._keys.dead, said.encode(), now) if payload.kept else ()
-        moved = self._moved(identity, key, raw, (*steps, *self._closing(identity, payload)))
+        if error is not None:
+            return self._buried(identity, job, again, error, found)
+        back = endings.returned(self._keys, job.queue, again.encode() if deaths else job.raw)
+        moved = self._moved(identity, job, ending(self._keys, End.BACK, again, None, identity, now, back).steps)
+        if moved == 1:
+            found.back.append(again.fields)
+        return moved >= 0
+
+    def _buried(self, identity: str, job: Held, payload: Payload, error: Exception, found: Found) -> bool:
+        end, said = bury(self._keys, payload, error, None, identity, self._clock.now())
+        moved = self._moved(identity, job, end.steps)
         if moved == 1:
             found.buried.append(said.fields)
             self._died(said.fields, error)
@@ -205,31 +197,12 @@ class Recovery:
             return PoisonError(f"in flight when {deaths} processes died")
         return None
 
-    def _slot(self, identity: str, payload: Payload) -> Step:
-        return Step("ZREM", self._keys.slots(payload.job_class), (f"{identity}|{payload.jid}",))
-
-    def _closing(self, identity: str, payload: Payload) -> tuple[Step, ...]:
-        steps = [self._slot(identity, payload)]
-        if payload.batch is not None:
-            steps.append(batches.closing(self._keys, payload.batch, payload.jid, "failed"))
-        if payload.lock is not None:
-            steps.append(Step("DELIF", self._keys.unique(payload.lock), (payload.jid,)))
-        return tuple(steps)
-
-    def _moved(self, identity: str, key: str, raw: bytes, steps: Sequence[Step]) -> int:
-        return self._leaving.leave_dead(key, raw, steps, self._keys.lease(identity))
+    def _moved(self, identity: str, job: Held, steps: Sequence[Step]) -> int:
+        return self._leaving.leave_dead(job.key, job.raw, steps, self._keys.lease(identity))
 
     def _died(self, fields: dict[str, Any], error: Exception) -> None:
         log.warn(f"buried: {error}", {"class": clean(str(fields.get(CLASS))), "jid": clean(str(fields.get(JID)))})
-        for handler in self._settings.death_handlers:
-            self._guarded(partial(handler, dict(fields), error))
-
-    @staticmethod
-    def _guarded(call: Callable[[], Any]) -> None:
-        try:
-            call()
-        except Exception as fault:  # noqa: BLE001 - the user's callable must not stop the recovery
-            log.warn(f"of a recovery: {type(fault).__name__}: {fault}")
+        mourn(self._settings.death_handlers, fields, error)
 
     def _tell(self, identity: str, found: Found) -> None:
         """The log, a counter, what the doctor reads, and the user's callables; what fails there stops no recovery."""
@@ -237,9 +210,9 @@ class Recovery:
             return
         self.recovered += found.count
         log.warn(f"recovered {found.count} jobs of {clean(identity)}, which is dead; {len(found.buried)} were buried")
-        self._guarded(partial(self._remember, identity, found))
+        guarded("the memory of a recovery", self._remember, identity, found)
         for callback in self._settings.on_recovered:
-            self._guarded(partial(callback, identity, [*found.back, *found.buried]))
+            guarded("on_recovered", callback, identity, [*found.back, *found.buried])
 
     def _remember(self, identity: str, found: Found) -> None:
         entry = Entry(self._clock.now(), identity, self._lease().identity, found.count, len(found.buried)).encode()

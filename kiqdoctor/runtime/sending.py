@@ -13,7 +13,8 @@ from kiqdoctor.runtime import config, forking, status
 from kiqdoctor.runtime.channel import Channel, Script, command
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.fields import JID, QUEUE
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.keys import STATUS_TTL, Keys
+from kiqdoctor.wire.status import QUEUED, SCHEDULED, change
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -183,14 +184,14 @@ def script_words(keys: Keys, push: Push) -> tuple[list[str], list[Any]]:
     queue, jid = push.fields[QUEUE], push.jid
     target = keys.queue(queue) if push.at is None else keys.schedule
     lasts = max(1, int(push.lock_for * 1000)) if push.lock else 0
-    told = (status.KEEP, *_state(push)) if push.told else ()
+    told = (STATUS_TTL, *change(*_state(push))) if push.told else ()
     names = [keys.unique(push.lock), keys.queues, target, keys.status(jid)]
     return names, [jid, lasts, queue, push.encode(), "" if push.at is None else repr(push.at), *told]
 
 
 def _state(push: Push) -> tuple[str, float]:
     """Its first one, and since when."""
-    return "queued" if push.at is None else "scheduled", SYSTEM.now()
+    return QUEUED if push.at is None else SCHEDULED, SYSTEM.now()
 
 
 def _jids(pushes: Sequence[Push], replies: list[Any], places: list[int]) -> list[str]:

@@ -18,6 +18,7 @@ QUEUE_PREFIX: Final = "queue:"
 PROCESS_TTL: Final = 60  # seconds
 DAY_STAT_TTL: Final = 157_680_000  # seconds: five years
 SIGNALS_TTL: Final = 60  # seconds
+STATUS_TTL: Final = 24 * 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class Keys:
         return self.name(f"kiq:batch:{batch}:{part}" if part else f"kiq:batch:{batch}")
 
     def status(self, jid: str) -> str:
-        """Ours: hash state, version, progress, at of a job with ``status``; one day; clients and processors."""
+        """Ours: hash of what a job with ``status`` does; one day; clients, processors and who recovers."""
         return self.name(f"kiq:status:{jid}")
 
     def iteration(self, jid: str) -> str:

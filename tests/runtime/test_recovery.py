@@ -19,11 +19,13 @@ from servers import RedisServer, eventually
 
 import kiqdoctor
 from kiqdoctor.runtime.batches import progress
+from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.embedding import embed
+from kiqdoctor.runtime.endings import End
 from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW, Seat
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT, REMEMBERED, InterruptedOnceError, PoisonError
+from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT, REMEMBERED
 from kiqdoctor.runtime.retrying import after_failure
 
 Start = Callable[..., Process]
@@ -215,7 +217,7 @@ def test_what_is_no_payload_goes_to_the_dead(redis: Any, start: Start, dead: Dea
 
 def test_a_failure_ends_the_count() -> None:
     fate = after_failure(payload("Job", "a", recovered=2), "default", None, ValueError("no"), 1.0, 0.5)
-    assert fate.place == "retry"
+    assert fate.end is End.RETRY
     assert "recovered" not in json.loads(fate.payload)
 
 

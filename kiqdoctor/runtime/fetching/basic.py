@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.capsule import Capsule
+from kiqdoctor.runtime.endings import Ending
 from kiqdoctor.runtime.fetching.leaving import Leaving
-from kiqdoctor.runtime.fetching.work import Ending, Home, Work
+from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:

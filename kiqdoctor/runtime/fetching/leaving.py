@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.runtime import lua
-from kiqdoctor.runtime.fetching.work import Step
+from kiqdoctor.runtime.endings import Step
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -18,12 +18,13 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script, command
+from kiqdoctor.runtime.endings import Ending, returned
 from kiqdoctor.runtime.fetching.beds import Beds
 from kiqdoctor.runtime.fetching.lanes import Lane, lanes
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.leaving import Exit, Leaving
 from kiqdoctor.runtime.fetching.waits import BLOCK, Bell, Waits
-from kiqdoctor.runtime.fetching.work import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -424,10 +425,7 @@ class ReliableFetch:
         """
         self._origin.check()
         listed = list(works)
-        leavers = [
-            (work.home.key, work.payload, (Step("RPUSH", self._keys.queue(work.queue), (work.payload,)),))
-            for work in listed
-        ]
+        leavers = [(work.home.key, work.payload, returned(self._keys, work.queue, work.payload)) for work in listed]
         try:
             left = self._leaving.many(leavers)
         except BaseException:

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from servers import RedisServer
 
-from kiqdoctor.runtime.fetching.work import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.endings import End, Ending, Step
+from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.recover import LATE, Recovery
 
 QUEUES: Final = ("default", "other")
@@ -142,7 +143,7 @@ class Fleet(RuleBasedStateMachine):
         work = self.drawn(which, seat)
         self.count += 1
         member = b"%d: %b" % (self.count, work.payload)
-        seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), "retry")))
+        seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), End.RETRY)))
         self.cut(cut, LEAVE)
         self.tell(seat)
 

@@ -22,14 +22,15 @@ from servers import RedisServer, eventually
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import command
 from kiqdoctor.runtime.config import Settings, connect
+from kiqdoctor.runtime.endings import End, Ending, Step
 from kiqdoctor.runtime.fetching.basic import BasicFetch
 from kiqdoctor.runtime.fetching.reliable import MOST, PARKED, UNTOUCHED
-from kiqdoctor.runtime.fetching.work import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.forking import ForkedError
 
 Start = Callable[..., Process]
 LOST = (redis_py.ConnectionError, redis_py.TimeoutError)
-RETRY = Ending((Step("ZADD", KEYS.retry, ("1", b"to be tried again")),), "retry")
+RETRY = Ending((Step("ZADD", KEYS.retry, ("1", b"to be tried again")),), End.RETRY)
 TWIN = payload("Job", "the same jid")
 
 
@@ -170,7 +171,7 @@ def test_a_failure_that_is_told_twice_is_stored_once_and_spares_an_equal_job(
 
     assert process.held(redis) == Counter([TWIN])
     assert redis.zcard("retry") == 1
-    assert process.fetch.send_on(runs, Ending((Step("ZADD", KEYS.retry, ("1", b"the other")),), "retry"))
+    assert process.fetch.send_on(runs, Ending((Step("ZADD", KEYS.retry, ("1", b"the other")),), End.RETRY))
     assert redis.zcard("retry") == 2
 
 
@@ -181,7 +182,7 @@ def test_failures_of_threads_at_the_same_time_are_each_told_once(redis: Any, pro
     faults = [proxy.lose(LEAVE) for _ in range(3)]
 
     def tell(number: int) -> None:
-        ending = Ending((Step("ZADD", KEYS.retry, ("1", b"%d" % number)),), "retry")
+        ending = Ending((Step("ZADD", KEYS.retry, ("1", b"%d" % number)),), End.RETRY)
         for _ in range(9):
             with contextlib.suppress(*LOST):
                 assert process.fetch.send_on(works[number], ending)
@@ -401,7 +402,7 @@ def test_a_connection_of_this_kind_is_killed(redis: Any, start: Start, kind: str
 
 def sent_on(process: Process, work: Work) -> bool:
     try:
-        return process.fetch.send_on(work, Ending((Step("ZADD", KEYS.retry, ("1", work.payload)),), "retry"))
+        return process.fetch.send_on(work, Ending((Step("ZADD", KEYS.retry, ("1", work.payload)),), End.RETRY))
     except LOST:
         return False
 

@@ -1,0 +1,55 @@
+"""A job's status as its hash shows it: what our runtime tells of a job to those who ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+STATE: Final = "state"  # the hash's fields
+VERSION: Final = "version"  # grows with each change
+AT: Final = "at"  # epoch seconds of the last change
+DONE: Final = "done"  # how far it is, of how much
+TOTAL: Final = "total"
+
+QUEUED: Final = "queued"
+SCHEDULED: Final = "scheduled"
+RUNNING: Final = "running"
+ENDED: Final = frozenset({"done", "dead", "gone"})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``state``: queued, scheduled, running, retry, done, dead, gone; ``at``: epoch seconds of the last change."""
+
+    state: str
+    version: int
+    at: float
+    done: int = 0
+    total: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more, unless somebody else runs the job again."""
+        return self.state in ENDED
+
+
+def read(found: Mapping[bytes, bytes]) -> State | None:
+    """The hash as it is; None where there is none.
+
+    Raises:
+        ValueError: a number that is none.
+    """
+    if not found:
+        return None
+    words = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in found.items()}
+    return State(
+        words.get(STATE, ""),
+        int(words.get(VERSION, 0)),
+        float(words.get(AT, 0)),
+        int(words.get(DONE, 0)),
+        int(words.get(TOTAL, 0)),
+    )
+
+
+def change(state: str, at: float, more: Mapping[str, int | bytes] | None = None) -> tuple[str | bytes | int, ...]:
+    """Names and values of what is written at a change, but for the version."""
+    return (STATE, state, AT, repr(at), *(part for pair in (more or {}).items() for part in pair))
