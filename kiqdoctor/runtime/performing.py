@@ -18,11 +18,12 @@ from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running, around
 from kiqdoctor.runtime.retrying import Destination, after_failure
 from kiqdoctor.text import clean
-from kiqdoctor.wire.fields import CONTEXT, JID
+from kiqdoctor.wire.fields import ARGS, CLASS, CONTEXT, CREATED_AT, ENQUEUED_AT, JID, QUEUE, RETRY
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 from kiqdoctor.wire.status import DONE, RUNNING, TOTAL
 
-PLAIN_FIELDS: Final = 7  # of a payload that asks for nothing special: see ``plain``
+PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_AT})
+"""The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
 LATER: Final = 0.5  # seconds at least until a job that found no room is looked at again
 
@@ -127,7 +128,7 @@ class Performer:
         job = self.registry.get(payload.job_class)
         if payload.at_most_once:
             return self._buried(job, payload)
-        if job is not None and (job.special or not plain(payload.fields)):
+        if job is not None and (job.special or not PLAIN.issuperset(payload.fields)):
             return self.given_back(job, payload.fields, work)
         return None
 
@@ -145,11 +146,6 @@ class Performer:
     def unreadable(self, work: Work) -> Ending:
         """Bytes that are no payload go to the dead, as Sidekiq sends them: nothing is known that goes with that."""
         return Ending(endings.buried(self.keys, work.payload, self.clock.now()), End.DEAD)
-
-
-def plain(fields: dict[str, Any]) -> bool:
-    """Whether a payload has just the fields that every client writes, so that nothing goes with its end."""
-    return len(fields) <= PLAIN_FIELDS
 
 
 def shown(fields: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from kiqdoctor.runtime.fetching.work import FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
-from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, described, named, shown, suspicious, unknown
+from kiqdoctor.runtime.performing import PLAIN, Performer, described, named, shown, suspicious, unknown
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 from kiqdoctor.wire.fields import ARGS, CLASS, JID
@@ -29,6 +29,7 @@ PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
 OWN_JID: Final = 24  # characters of one that is like ours
 TRACE: Final = 50  # lines of a failure's traceback in the log
+is_plain: Final = PLAIN.issuperset
 
 
 class Processor:
@@ -102,16 +103,25 @@ class Processor:
         except (NotJsonError, KeyError, TypeError):
             self._odd(work, began)
             return
-        if job is None or len(fields) > PLAIN_FIELDS or job.special or type(args) is not list or type(jid) is not str:
+        if job is None or not is_plain(fields) or job.special or type(args) is not list or type(jid) is not str:
             self._special(work, fields, job, began)
             return
-        self._run(work, fields, job, args, jid, began)
+        self._run(work, fields, job, args, jid, began, plain=True)
 
     def _run(
-        self, work: Work, fields: dict[str, Any], job: Job[Any, Any], args: list[Any], jid: str, began: float
+        self,
+        work: Work,
+        fields: dict[str, Any],
+        job: Job[Any, Any],
+        args: list[Any],
+        jid: str,
+        began: float,
+        *,
+        plain: bool,
     ) -> None:
+        """``plain``: nothing goes with its end, as with that of most."""
         seat = self._seat
-        words = job.shown if len(fields) <= PLAIN_FIELDS else shown(fields)
+        words = job.shown if plain else shown(fields)
         told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
         first = [True]
         seat.slot = Slot(work, began, words, told, first)
@@ -144,10 +154,10 @@ class Processor:
         log.job_done((began, ended, seat.name, words, told, announced))
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
-        if len(fields) > PLAIN_FIELDS or job.special:
-            self._let_go(work, self._performer.ending(job, Payload(fields), End.DONE))
-        else:
+        if plain:
             self._fetch.done(work)
+        else:
+            self._let_go(work, self._performer.ending(job, Payload(fields), End.DONE))
 
     @staticmethod
     def _end(seat: Any, *, failed: bool) -> None:
@@ -195,7 +205,7 @@ class Processor:
             self._failed(work, fields, None, unknown(clean(str(name)), self._performer.registry), began)
         else:
             args, jid = fields.get(ARGS), fields.get(JID)
-            self._run(work, fields, job, args if isinstance(args, list) else [], str(jid or ""), began)
+            self._run(work, fields, job, args if isinstance(args, list) else [], str(jid or ""), began, plain=False)
 
     def _odd(self, work: Work, began: float) -> None:
         """What is no payload, or lacks what a payload must have."""

@@ -143,12 +143,11 @@ def test_performed(lab: Any, scene: Callable[[Row], Scene], row: Row) -> None:
 
 
 @pytest.mark.parametrize("name", ["it is done", "it fails", "it is not kept"])
-def test_performed_by_sidekiq_s_own_fetch(lab: Any, scene: Callable[[Row], Scene], name: str) -> None:
+def test_performed_by_sidekiq_s_own_fetch(scene: Callable[[Row], Scene], name: str) -> None:
     row = PERFORMED[name]
     found = scene(row)
-    lab.work(fetch="basic")
-
-    assert found.after() == row.after
+    with kiqdoctor.embed(concurrency=1, fetch="basic"):
+        eventually(lambda: found.after() == row.after)
 
 
 def test_expired(lab: Any, scene: Callable[[Row], Scene]) -> None:
@@ -157,6 +156,37 @@ def test_expired(lab: Any, scene: Callable[[Row], Scene]) -> None:
     lab.work()
 
     assert found.after() == GONE
+
+
+SHORT: Final = ("retry", "created_at", "enqueued_at", "unique_for", "expires_in")  # what another producer may leave out
+
+
+def shortened(redis: Any) -> None:
+    """The payload as a producer writes it that knows little."""
+    [raw] = redis.lrange("queue:default", 0, -1)
+    fields = {name: value for name, value in json.loads(raw).items() if name not in SHORT}
+    redis.lset("queue:default", 0, json.dumps(fields))
+
+
+def test_a_payload_with_few_fields_holds_what_it_says(lab: Any, redis_server: RedisServer) -> None:
+    scene = Scene(lab.redis, redis_server.url, Row(DONE, options={"status": False, "limit": None}))
+    shortened(lab.redis)
+    lab.work()
+    found = progress(scene.batch)
+
+    assert not list(lab.redis.scan_iter("kiq:unique:*"))
+    assert found is not None
+    assert found.succeeded
+
+
+def test_a_payload_with_few_fields_expires(lab: Any) -> None:
+    late = kiqdoctor.job(name="Late", expires_in=0.001)(lambda: lab.note("ran"))
+    late.perform_async()
+    shortened(lab.redis)
+    time.sleep(0.002)
+    lab.work()
+
+    assert lab.seen == []
 
 
 def test_over_its_limit(lab: Any, scene: Callable[[Row], Scene]) -> None:
