@@ -29,6 +29,7 @@ class Self:
     tag: str = ""
     reliable: bool = True
     embedded: bool = False
+    connections: int | None = None
 
     def info(self) -> wire.Info:
         """The record's ``info``."""
@@ -44,6 +45,7 @@ class Self:
             labels=(wire.RELIABLE,) if self.reliable else (),
             version=__version__,
             embedded=self.embedded,
+            connections=self.connections,
             runtime=wire.RUNTIME,
             capsules=(self.capsule.wire,),
         )

@@ -15,12 +15,12 @@ from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.budget import Budget, budget, read
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.config import CLIENT_CONNECTIONS, Settings, connect
+from kiqdoctor.runtime.config import Settings, connect
 from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
 from kiqdoctor.runtime.dumping.watchdog import STALL, Watchdog, answer
 from kiqdoctor.runtime.fetching.basic import BasicFetch
 from kiqdoctor.runtime.fetching.lease import RENEW, Lease
-from kiqdoctor.runtime.fetching.reliable import PARKED, ReliableFetch
+from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Self
 from kiqdoctor.runtime.job import REGISTRY
@@ -32,15 +32,14 @@ from kiqdoctor.runtime.scheduled import Poller
 from kiqdoctor.runtime.state import worker_metrics
 from kiqdoctor.runtime.systemd import Notifier
 from kiqdoctor.runtime.vitals import Vitals
+from kiqdoctor.wire import connections
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.health import Health
 
 TICK: Final = 0.01  # seconds that an acknowledgement waits at most
 LINES: Final = 0.05  # seconds that a job's log lines wait at most
-BESIDE: Final = 5  # connections that beat, lease, poller, recovery and the ends of jobs share, and wait for
 LINGER: Final = 0.2  # seconds between two looks at what an embedded worker still runs
-LANES_OPEN: Final = 3
 OLDEST: Final = (6, 2)
 
 
@@ -70,7 +69,7 @@ class Launcher:
         self._origin = forking.origin("this worker")
         self._settings, self._keys = options.settings, options.settings.keys
         self.reliable = options.fetch == "reliable"
-        self._client = connect(self._settings, self._pool())
+        self._client = connect(self._settings, connections.shared(options.capsule.concurrency, reliable=self.reliable))
         self._started_at = clock.now()
         self._quiet, self._stopping, self._done = threading.Event(), threading.Event(), threading.Event()
         self._hurried = False
@@ -116,20 +115,11 @@ class Launcher:
         """``host:pid:nonce``; a new nonce where the lease was lost for good."""
         return self.lease.identity
 
-    def _pool(self) -> int:
-        threads = self.options.capsule.concurrency
-        return BESIDE + (0 if self.reliable else threads)
-
     @property
     def pools(self) -> tuple[tuple[str, int], ...]:
         """What opens connections, and how many at most."""
-        waits = min(len(self.options.capsule.names), PARKED)
-        fetch = (("fetch", LANES_OPEN + waits),) if self.reliable else ()
-        return (
-            *fetch,
-            ("worker", self._pool()),
-            ("pushes of jobs", min(CLIENT_CONNECTIONS, self.options.capsule.concurrency)),
-        )
+        capsule = self.options.capsule
+        return connections.pools(capsule.concurrency, len(capsule.names), reliable=self.reliable)
 
     def budget(self) -> Budget:
         """These against what the server allows."""
@@ -385,6 +375,7 @@ class Launcher:
             self.options.tag,
             reliable=self.reliable,
             embedded=self.options.embedded,
+            connections=sum(size for _, size in self.pools),
         )
         wanted = self.heartbeat.beat(who, quiet=self._quiet.is_set(), prefetched=self.vitals.prefetched())
         answer(self._client, self._keys, self.identity, lambda: self.watchdog.dump("asked through Redis"))

@@ -12,6 +12,7 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import config, forking, status
 from kiqdoctor.runtime.channel import Channel, Script, command
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.fields import JID, QUEUE
 from kiqdoctor.wire.keys import STATUS_TTL, Keys
 from kiqdoctor.wire.status import QUEUED, SCHEDULED, change
@@ -75,7 +76,7 @@ class Sender:
     def __init__(self, client: "Redis", settings: config.Settings) -> None:
         self._client, self._settings, self._keys = client, settings, settings.keys
         self._free: deque[Channel] = deque()
-        self._room = threading.BoundedSemaphore(config.CLIENT_CONNECTIONS)
+        self._room = threading.BoundedSemaphore(PUSHING)
         self._unique = Script("unique")
         self.pid = os.getpid()
 
@@ -100,7 +101,7 @@ class Sender:
     @property
     def in_use(self) -> int:
         """Connections that push right now."""
-        return config.CLIENT_CONNECTIONS - self._room._value  # noqa: SLF001 - a semaphore does not tell otherwise
+        return PUSHING - self._room._value  # noqa: SLF001 - a semaphore does not tell otherwise
 
     def _channel(self) -> Channel:
         try:

@@ -15,6 +15,7 @@ from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import Heartbeat, rss_kb
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.state import Figures, State
+from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.heartbeat import RECOVERED
 
 if TYPE_CHECKING:
@@ -103,11 +104,11 @@ class Vitals:
 
     def pools(self) -> list[PoolUse]:
         """The worker's own connections, and those that jobs push with."""
-        from kiqdoctor.runtime import config, sending
+        from kiqdoctor.runtime import sending
 
         shared: Any = self.redis.connection_pool
         counts = shared.get_connection_count()
         used = next((number for number, labels in counts if "used" in str(labels)), 0)
         found = [PoolUse("worker", used, shared.max_connections)]
         pushing = sending.in_use()
-        return [*found, PoolUse("pushes", pushing, config.CLIENT_CONNECTIONS)]
+        return [*found, PoolUse("pushes", pushing, PUSHING)]

@@ -54,7 +54,10 @@ class Capsule:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """The hash's ``info``. ``concurrency`` and ``queues`` are None where it does not say; ``rest`` is kept."""
+    """The hash's ``info``. ``concurrency`` and ``queues`` are None where it does not say; ``rest`` is kept.
+
+    ``runtime`` names our own; ``connections``: how many to Redis it may open, as our own says.
+    """
 
     identity: str = ""
     hostname: str = ""
@@ -68,6 +71,7 @@ class Info:
     embedded: bool = False
     runtime: str = ""
     capsules: tuple[Capsule, ...] = ()
+    connections: int | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
@@ -90,13 +94,15 @@ class Info:
             },
             "runtime": self.runtime,
         }
+        if self.connections is not None:
+            known["connections"] = self.connections
         return codec.encode({**self.rest, **known})
 
 
 _KNOWN: Final = frozenset(
     (
         *("hostname", "started_at", "pid", "tag", "concurrency", "queues", "weights", "labels", "identity"),
-        *("version", "embedded", "capsules", "runtime"),
+        *("version", "embedded", "capsules", "runtime", "connections"),
     )
 )
 
@@ -131,6 +137,7 @@ def read_info(raw: bytes) -> Info:
         embedded=found.get("embedded") is True,
         runtime=_text(found.get("runtime")),
         capsules=capsules,
+        connections=_count(found.get("connections")),
         rest={key: value for key, value in found.items() if key not in _KNOWN},
     )
 
@@ -205,6 +212,11 @@ def _text(value: Any) -> str:
 
 def _texts(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for item in value if isinstance(item, str))) if isinstance(value, list) else ()
+
+
+def _count(value: Any) -> int | None:
+    number = _integer(value)
+    return number if number is not None and number >= 0 else None
 
 
 def _integer(value: Any) -> int | None:

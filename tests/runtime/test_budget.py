@@ -6,7 +6,10 @@ import pytest
 import redis as redis_py
 from servers import RedisServer
 
+import kiqdoctor
 from kiqdoctor.runtime.budget import Budget, Server, budget, read
+from kiqdoctor.wire.connections import WAITING
+from kiqdoctor.wire.heartbeat import read_info
 
 POOLS = [("fetch", 4), ("jobs", 10)]
 
@@ -120,3 +123,30 @@ def test_a_server_that_is_gone() -> None:
 
     assert (found.limit, found.used) == (None, None)
     assert "CONFIG GET was refused" in found.why
+
+
+@pytest.mark.parametrize("fetch", ["reliable", "basic"])
+@pytest.mark.parametrize("queues", [1, WAITING + 1])
+def test_what_it_may_open_is_what_it_says_and_what_it_opens(
+    redis: Any, redis_server: RedisServer, fetch: str, queues: int
+) -> None:
+    kiqdoctor.configure(redis=redis_server.url)
+
+    @kiqdoctor.job(name="Pushing", queue="queue-0")
+    def pushing(left: int) -> None:
+        if left:
+            pushing.perform_async(left - 1)
+
+    pushing.perform_bulk([[3]] * 200)
+    before = int(redis.info("clients")["connected_clients"])
+    most = 0
+    names = [f"queue-{number}" for number in range(queues)]
+    with kiqdoctor.embed(concurrency=12, queues=names, fetch=fetch) as launcher:
+        while redis.exists("queue:queue-0"):
+            most = max(most, int(redis.info("clients")["connected_clients"]) - before)
+        [identity] = redis.smembers("processes")
+        told = read_info(redis.hget(identity, "info")).connections
+
+    assert told == sum(size for _, size in launcher.pools)
+    assert f"opens at most {told} Redis connections" in budget(launcher.pools, Server(None, None)).line
+    assert 1 < most <= told

@@ -126,8 +126,14 @@ INFO = st.builds(
         unique_by=lambda one: one.name,
         max_size=2,
     ).map(tuple),
+    connections=st.none() | st.integers(0, 1000),
     rest=st.dictionaries(TEXT.map("x_{}".format), JSON, max_size=2),
 )
+
+
+@pytest.mark.parametrize("told", [b"-1", b"true", b'"8"', b"[]", b"1.5", b"null"])
+def test_connections_that_are_no_number_are_not_told(told: bytes) -> None:
+    assert heartbeat.read_info(b'{"connections":%b}' % told).connections is None
 
 
 @given(INFO)

@@ -137,6 +137,7 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
         beat_age_s=None if "beat" in odd else _age(beat_at, life, now),
         rss_kb=told["rss"] or None,
         rtt_us=told["rtt_us"],
+        connections=info.connections,
     )
 
 

@@ -25,6 +25,7 @@ from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.leaving import Exit, Leaving
 from kiqdoctor.runtime.fetching.waits import BLOCK, Bell, Waits
 from kiqdoctor.runtime.fetching.work import FencedError, Work
+from kiqdoctor.wire.connections import WAITING
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 200
 AHEAD: Final = 0.005  # seconds of work that is fetched ahead
-PARKED: Final = 8  # queues that are waited for; with more we look again and again
 LONGEST_PAUSE: Final = 0.05  # seconds between two such looks
 UNTOUCHED: Final = 0.02  # seconds after which what nobody started goes back to its queue
 WORTH: Final = 4  # jobs ahead from which on asking before all are taken pays
@@ -251,7 +251,7 @@ class ReliableFetch:
     def _park(self) -> None:
         """Every queue was empty a moment ago: wait for the first job of any, or for a while."""
         indexes = [index for index, name in enumerate(self._capsule.names) if name not in self.paused]
-        blocking = 0 < len(indexes) <= PARKED and self._clock.monotonic() >= self._no_blocking_until
+        blocking = 0 < len(indexes) <= WAITING and self._clock.monotonic() >= self._no_blocking_until
         with self._hanging_up():
             self._settle_waits()
             if self.local:

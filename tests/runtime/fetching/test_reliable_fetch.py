@@ -24,9 +24,10 @@ from kiqdoctor.runtime.channel import command
 from kiqdoctor.runtime.config import Settings, connect
 from kiqdoctor.runtime.endings import End, Ending, Step
 from kiqdoctor.runtime.fetching.basic import BasicFetch
-from kiqdoctor.runtime.fetching.reliable import MOST, PARKED, UNTOUCHED
+from kiqdoctor.runtime.fetching.reliable import MOST, UNTOUCHED
 from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.forking import ForkedError
+from kiqdoctor.wire.connections import WAITING
 
 Start = Callable[..., Process]
 LOST = (redis_py.ConnectionError, redis_py.TimeoutError)
@@ -1008,7 +1009,7 @@ def test_with_every_queue_paused_nothing_is_taken(redis: Any, start: Start) -> N
 
 
 def test_more_queues_than_are_waited_for_are_looked_at(redis: Any, start: Start) -> None:
-    queues = tuple((f"queue-{number}", 0) for number in range(PARKED + 1))
+    queues = tuple((f"queue-{number}", 0) for number in range(WAITING + 1))
     process = start(queues=queues)
     assert process.fetch.take(0) is None
     assert not process.fetch._waits.out
@@ -1018,7 +1019,7 @@ def test_more_queues_than_are_waited_for_are_looked_at(redis: Any, start: Start)
 
 
 def test_a_pause_between_two_looks_grows_and_begins_anew_after_a_job(redis: Any, start: Start) -> None:
-    queues = tuple((f"queue-{number}", 0) for number in range(PARKED + 1))
+    queues = tuple((f"queue-{number}", 0) for number in range(WAITING + 1))
     process = start(queues=queues)
     for _ in range(12):
         assert process.fetch.take(0) is None
