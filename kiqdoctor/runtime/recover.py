@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 SCAN: Final = 3.0  # seconds
-LOCK: Final = 2_900  # milliseconds; one process of the fleet at a time looks at other hosts
+LOCK: Final = 2_900  # milliseconds, less than a scan's turn; one process of the fleet at a time looks at other hosts
 PROMPT: Final = 2.0  # seconds in which Redis answers; where it stands still longer, renewals wait behind our questions
 LATE: Final = 2 * BLOCK  # seconds after which no wait of a dead process brings a job any more
 POISON: Final = 3  # deaths with the same job in flight
@@ -92,7 +92,11 @@ class Recovery:
         return sum(self._take_back(identity, others[identity]) for identity in sorted(dead))
 
     def _silent(self, identities: set[str]) -> set[str]:
-        """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death."""
+        """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death.
+
+        After one every lease is gone, and whoever is back first must not take the others for dead. So the answer counts
+        only where it came at once, and our own lease was steady before and after.
+        """
         if not identities or not self._lease().steady:
             return set()
         began = self._clock.boottime()
@@ -160,7 +164,7 @@ class Recovery:
             self._client.unlink(self._keys.work(identity), self._keys.workers(identity))
 
     def _listed(self, key: str) -> list[bytes]:
-        """Newest first: the oldest is pushed last, and so it is taken next."""
+        """Newest first: the oldest is given back last, to the end that is taken first, and so it is next."""
         found: Any = self._client.lrange(key, 0, -1)
         return list(found)
 
@@ -170,7 +174,9 @@ class Recovery:
         if payload is None:
             return self._moved(identity, job, endings.buried(self._keys, job.raw, now)) >= 0
         before = _deaths(payload)
-        deaths = before if spare and not before else before + 1
+        deaths = before if spare and not before else before + 1  # beside a suspect nobody else is counted
+        # Written anew here and not by the script: Lua's cjson makes {} of [] and rounds large numbers. A bystander that
+        # no death counts for goes back in the bytes that it had.
         again = payload.with_(**{RECOVERED: deaths}) if deaths else payload
         error = self._fatal(payload, deaths)
         if error is not None:

@@ -68,7 +68,7 @@ class Dead:
     def holding(self, count: int) -> Process:
         """One that held the next so many jobs when it died."""
         process = self.start()
-        process.fetch._want = count
+        process.fetch.pace.want = count
         assert process.take() is not None
         assert sum(process.held(self.redis).values()) == count
         process.die()
@@ -477,7 +477,7 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
     here = Seat.here()
     seated(neighbour, Seat(here.boot, here.namespace, program.pid, started(program.pid)))
     push(redis, *jobs(2))
-    neighbour.fetch._want = 2
+    neighbour.fetch.pace.want = 2
     assert neighbour.take() is not None
 
     assert recovery.scan() == 0
@@ -539,7 +539,7 @@ def test_two_that_look_at_the_same_time_take_each_job_back_once(redis: Any, star
 def test_an_owner_that_comes_back_keeps_what_was_not_taken_yet(redis: Any, proxy: Proxy, start: Start) -> None:
     owner, other = start(), start(proxy.url)
     push(redis, *jobs(5))
-    owner.fetch._want = 5
+    owner.fetch.pace.want = 5
     running = owner.take()
     assert running is not None
     redis.delete(KEYS.lease(owner.identity))

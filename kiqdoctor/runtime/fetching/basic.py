@@ -68,7 +68,7 @@ class BasicFetch:
         return True
 
     def give_back(self, works: Iterable[Work]) -> int:
-        """RPUSH, so that they are next."""
+        """RPUSH, so that they are next. Where the reply is lost they may be there twice: no list says who had them."""
         listed = list(works)
         with self._client.pipeline(transaction=False) as pipe:
             for work in listed:

@@ -14,9 +14,9 @@ from kiqdoctor.wire.keys import Keys
 if TYPE_CHECKING:
     from redis import Redis
 
-LEASE: Final = 15  # seconds
+LEASE: Final = 15  # seconds: two renewals may fail, and another host's jobs run again within 30 s of a death
 RENEW: Final = 5.0  # seconds
-MARGIN: Final = 5.0  # seconds before the lease's end at which nothing is started any more
+MARGIN: Final = 5.0  # seconds before the lease's end at which nothing is started any more: to start takes time, too
 SLACK: Final = 3.0  # seconds that a renewal may be late without meaning an outage
 LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has private lists of its own
 
@@ -92,7 +92,12 @@ class Account:
 
 
 class Lease:
-    """Renewed by a plain EXPIRE, which a full Redis still takes."""
+    """Renewed by a plain EXPIRE, which a full Redis still takes.
+
+    Not by the beat's MULTI, which it refuses: then memory that is full would look like the death of the whole fleet.
+    All times are of the boot clock, which goes on while a machine or a process is suspended; the monotonic one stands
+    still, and a process that wakes would start what has been somebody else's for an hour.
+    """
 
     def __init__(
         self, client: "Redis", keys: Keys, identity: str, queues: Sequence[str], clock: Clock = SYSTEM
@@ -112,8 +117,8 @@ class Lease:
         return self._keys.lease(self.identity)
 
     def acquire(self) -> None:
-        """Lease and account together, before the first fetch."""
-        sent = self._clock.boottime()
+        """Lease and account together, before the first fetch: a job in a list that no account names is lost."""
+        sent = self._clock.boottime()  # before it is sent: the lease began at some time after this
         self._claim(LEASE, self.account.encode())
         self._steady_since = sent
         self._held(sent)
@@ -135,7 +140,12 @@ class Lease:
         return renewed
 
     def reclaim(self) -> bool:
-        """Whether a lease that ran out is ours again, with what still lies in our private lists."""
+        """Whether a lease that ran out is ours again, with what still lies in our private lists.
+
+        Under the same identity: after an outage of Redis every lease is gone, and with new identities the running jobs
+        of the whole fleet would be recovered, run twice and be counted as deaths. Both cannot own a job, for whoever
+        recovers it asks for the lease in the step that moves it.
+        """
         sent = self._clock.boottime()
         if not self._claim(LEASE, b""):
             return False

@@ -6,7 +6,7 @@ local function close(key, jid, ending, open, pending, queues, prefix)
   if redis.call('EXISTS', key) == 0 then
     return
   end
-  redis.call('SREM', open, jid)
+  redis.call('SREM', open, jid) -- sets of jids, no counters: a job that ends twice is told twice and counted once
   if ending == 'done' then
     redis.call('SREM', pending, jid)
   elseif jid ~= '' then

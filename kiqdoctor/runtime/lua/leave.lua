@@ -11,12 +11,14 @@
 --   -1 where the process is not dead: then nothing was done. Without the number a request that is repeated would take an
 --   equal job with it.
 -- Cost: O(length of the private list + log n).
-if ARGV[2] == 'dead' and redis.call('EXISTS', KEYS[2]) == 1 then
+if ARGV[2] == 'dead' and redis.call('EXISTS', KEYS[2]) == 1 then -- here, since it may reclaim its lease at any time
   return -1
 end
 if ARGV[3] ~= '' and redis.call('HGET', KEYS[3], ARGV[3]) == ARGV[4] then
   return 1
 end
+-- Whoever removes it decides what becomes of it: so a failure is neither lost nor doubled, and a recovered job's first
+-- owner cannot undo what its second did.
 if ARGV[2] ~= 'free' and redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
   return 0
 end
