@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.job import Job
     from kiqdoctor.wire.batch import Event, Heard, Progress
     from kiqdoctor.wire.payload import Payload
-    from kiqdoctor.wire.status import State
+    from kiqdoctor.wire.status import JobState
 
 ENDLESS: Final = 10_000  # jobs that one drain() runs before it takes them for endless
 
@@ -154,7 +154,7 @@ class _Memory:
     """In Redis' place: ``take`` gets each push. It keeps what goes with jobs, and runs them as a worker does."""
 
     take: "Callable[[Payload, float | None], None]"
-    states: "dict[str, State]" = field(default_factory=dict)
+    states: "dict[str, JobState]" = field(default_factory=dict)
     accounts: dict[str, _Account] = field(default_factory=dict)
 
     def push(self, payload: "Payload", at: float | None) -> None:
@@ -166,7 +166,7 @@ class _Memory:
             self.tell(payload.jid, QUEUED if at is None else SCHEDULED, SYSTEM.now(), {})
         self.take(payload, at)
 
-    def state(self, jid: str) -> "State | None":
+    def state(self, jid: str) -> "JobState | None":
         return self.states.get(jid)
 
     def open(self, batch: str, jids: "Sequence[str]", call: "Callable[[Event], None]") -> None:
@@ -187,11 +187,11 @@ class _Memory:
         return 0.0
 
     def tell(self, jid: str, state: str, now: float, more: Mapping[str, int]) -> None:
-        from kiqdoctor.wire.status import DONE, TOTAL, State
+        from kiqdoctor.wire.status import DONE, TOTAL, JobState
 
-        known = self.states.get(jid) or State("", 0, 0.0)
+        known = self.states.get(jid) or JobState("", 0, 0.0)
         done, total = more.get(DONE, known.done), more.get(TOTAL, known.total)
-        self.states[jid] = State(state, known.version + 1, now, done, total)
+        self.states[jid] = JobState(state, known.version + 1, now, done, total)
 
     def cursor(self, jid: str) -> "_Place":  # noqa: ARG002 - nothing goes on: each job runs once
         return _Place()

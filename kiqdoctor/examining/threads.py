@@ -191,14 +191,14 @@ def as_dump(found: Threads, pid: int) -> dict[str, Any]:
     """The same as JSON of the schema ``kiqdoctor.dump/1``; more than a worker's own: note, active, owns_gil."""
     import msgspec
 
-    from kiqdoctor.runtime.dumping.dump import Dump, Line, ThreadDump
+    from kiqdoctor.runtime.dumping.dump import Dump, Frame, ThreadDump
 
     threads = tuple(
         ThreadDump(
             tid=_tid(one.id, pid),
             ident=one.id,
             name=one.name,
-            frames=tuple(Line(frame.file, frame.line, frame.function) for frame in one.frames),
+            frames=tuple(Frame(frame.file, frame.line, frame.function) for frame in one.frames),
             more_frames=one.more_frames,
         )
         for one in found.threads

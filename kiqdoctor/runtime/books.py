@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kiqdoctor.runtime import log, status
-from kiqdoctor.runtime.iterating import Cursor, Place
+from kiqdoctor.runtime.iterating import Cursor, Position
 from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.wire.keys import Keys
 
@@ -23,7 +23,7 @@ class Books(Protocol):
     def tell(self, jid: str, state: str, now: float, more: Mapping[str, int]) -> None:
         """The state of a job whose status is kept."""
 
-    def cursor(self, jid: str) -> Place:
+    def cursor(self, jid: str) -> Position:
         """Where an iterable job goes on."""
 
 
@@ -44,6 +44,6 @@ class RedisBooks:
         except Exception as error:  # noqa: BLE001
             log.warn_seldom(f"status: {type(error).__name__}: {error}")
 
-    def cursor(self, jid: str) -> Place:
+    def cursor(self, jid: str) -> Position:
         """Where Sidekiq keeps its own."""
         return Cursor(self._client, self._keys, jid)

@@ -1,7 +1,7 @@
 """A job that may not run again though it did not fail: it goes to the dead, and its payload says why."""
 
 from kiqdoctor.runtime import endings
-from kiqdoctor.runtime.endings import End, Ending, Options
+from kiqdoctor.runtime.endings import End, Ending, EndOptions
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.payload import Payload
 from kiqdoctor.wire.payload import buried as saying
@@ -16,7 +16,7 @@ class InterruptedOnceError(Exception):
 
 
 def bury(
-    keys: Keys, payload: Payload, error: Exception, options: Options | None, owner: str, now: float
+    keys: Keys, payload: Payload, error: Exception, options: EndOptions | None, owner: str, now: float
 ) -> tuple[Ending, Payload]:
     """Its ending, and what death handlers are to hear: it is kept unless its payload says otherwise."""
     name = type(error).__name__.removesuffix("Error")

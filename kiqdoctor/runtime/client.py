@@ -25,7 +25,7 @@ TRANSACTIONS: Final = frozenset(
 )  # once imported, a transaction may be open
 
 
-class Options(Protocol):
+class PushOptions(Protocol):
     """What a push must know of a job."""
 
     @property
@@ -59,7 +59,7 @@ def new_jid() -> str:
     return os.urandom(JID_BYTES).hex()
 
 
-def enqueue_one(job_class: str, args: Sequence[Any], options: Options, *, at: float | None = None) -> str:
+def enqueue_one(job_class: str, args: Sequence[Any], options: PushOptions, *, at: float | None = None) -> str:
     """Push one job; its jid, or that of the one that is already there where it must be unique, or "" where dropped.
 
     Raises:
@@ -73,7 +73,7 @@ def enqueue_one(job_class: str, args: Sequence[Any], options: Options, *, at: fl
 def enqueue(
     job_class: str,
     batch: Sequence[Sequence[Any]],
-    options: Options,
+    options: PushOptions,
     *,
     at: float | None = None,
     jids: Sequence[str] | None = None,
@@ -98,7 +98,7 @@ def enqueue(
 def prepare(
     job_class: str,
     batch: Sequence[Sequence[Any]],
-    options: Options,
+    options: PushOptions,
     *,
     at: float | None = None,
     jids: Sequence[str] | None = None,
@@ -110,7 +110,7 @@ def prepare(
 def _drafts(
     job_class: str,
     batch: Sequence[Sequence[Any]],
-    options: Options,
+    options: PushOptions,
     at: float | None,
     jids: Sequence[str] | None,
 ) -> list[Push | None]:

@@ -42,7 +42,7 @@ _DELETED: Final = " (deleted)"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class About:
     """Digests are 16 hex characters, or "" where nothing could be read. ``threads``: how many by state."""
 
     deploy: str = ""
@@ -53,7 +53,7 @@ class Facts:
     pools: Mapping[str, int] = field(default_factory=dict)
     threads: Mapping[str, int] = field(default_factory=dict)
 
-    def with_threads(self, *, running: int, waiting: int, idle: int) -> "Facts":
+    def with_threads(self, *, running: int, waiting: int, idle: int) -> "About":
         """The same at this beat."""
         return replace(self, threads={"running": running, "waiting": waiting, "idle": idle})
 
@@ -77,12 +77,12 @@ def gather(
     config: Mapping[str, Any],
     namespace: str | None,
     pools: Mapping[str, int],
-) -> Facts:
+) -> About:
     """Everything that stays as it is, for one call at boot, after the application was imported; milliseconds.
 
     ``config`` holds JSON values and no secret: a digest of something short can be guessed.
     """
-    return Facts(
+    return About(
         deploy=deploy_id(environ, folder),
         config=config_digest(config),
         namespace=digest(namespace or ""),

@@ -77,7 +77,7 @@ class Ending:
         return bool(self.steps)
 
 
-class Options(Protocol):
+class EndOptions(Protocol):
     """What must be known of a job's class at its end."""
 
     @property
@@ -93,7 +93,7 @@ def ending(
     keys: Keys,
     end: End,
     payload: Payload,
-    options: Options | None,
+    options: EndOptions | None,
     owner: str,
     now: float,
     place: tuple[Step, ...] = (),

@@ -20,7 +20,7 @@ BEAT: Final = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Self:
+class Member:
     """What does not change while a process lives under one identity."""
 
     identity: str
@@ -60,7 +60,7 @@ class Heartbeat:
         self.last = 0.0  # monotonic, of the last that was told whole
         self.rtt_us = 0
 
-    def beat(self, who: Self, *, quiet: bool, prefetched: int = 0) -> str | None:
+    def beat(self, who: Member, *, quiet: bool, prefetched: int = 0) -> str | None:
         """Tell everything; the signal that the web UI asked for, if any."""
         self._board.set_clock()
         self.count()
@@ -80,7 +80,7 @@ class Heartbeat:
         self.last = self._clock.monotonic()
         return replies[-1].decode("ascii", "replace") if replies[-1] is not None else None
 
-    def _record(self, who: Self, quiet: bool, prefetched: int) -> dict[Any, Any]:
+    def _record(self, who: Member, quiet: bool, prefetched: int) -> dict[Any, Any]:
         return {
             wire.INFO: who.info().encode(),
             wire.BUSY: self._board.busy,
@@ -106,7 +106,7 @@ class Heartbeat:
             pipe.execute()
         self._board.tell(processed, failed)
 
-    def _tell_work(self, who: Self) -> None:
+    def _tell_work(self, who: Member) -> None:
         """Under both names: readers up to 6.4.1 look at ``:workers``, later ones at ``:work``."""
         entries: dict[Any, Any] = {one.thread: one.encode() for one in self._board.in_flight}
         with self._client.pipeline(transaction=True) as pipe:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from kiqdoctor.wire.batch import Event, Progress
 from kiqdoctor.wire.payload import Payload
-from kiqdoctor.wire.status import State
+from kiqdoctor.wire.status import JobState
 
 
 class Instead(Protocol):
@@ -14,7 +14,7 @@ class Instead(Protocol):
     def push(self, payload: Payload, at: float | None) -> None:
         """A job; ``at``: epoch seconds for one that is for later."""
 
-    def state(self, jid: str) -> State | None:
+    def state(self, jid: str) -> JobState | None:
         """Of a job whose status is kept."""
 
     def open(self, batch: str, jids: Sequence[str], call: Callable[[Event], None]) -> None:

@@ -20,7 +20,7 @@ class Interruption(Exception):  # noqa: N818 - no error: the job goes on elsewhe
     """The process wants to stop: the cursor is saved, and the job goes back to its queue."""
 
 
-class Place(Protocol):
+class Position(Protocol):
     """Where one iterable job goes on: ``value`` is what it yielded last; ``cancelled``: somebody wants it to stop."""
 
     value: Any
@@ -68,7 +68,7 @@ class Cursor:
         self._client.unlink(self._key)
 
 
-def run(steps: Callable[[Any], Iterator[Any]], cursor: Place, stopping: Callable[[], bool]) -> None:
+def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, stopping: Callable[[], bool]) -> None:
     """Iterate from the saved cursor to the end.
 
     Raises:
@@ -91,7 +91,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Place, stopping: Callable
     cursor.clear()
 
 
-def _iterate(iterator: Iterator[Any], cursor: Place, stopping: Callable[[], bool], began: float) -> bool:
+def _iterate(iterator: Iterator[Any], cursor: Position, stopping: Callable[[], bool], began: float) -> bool:
     """Whether it was interrupted before its end."""
     saved = began
     while not cursor.cancelled:
@@ -110,7 +110,7 @@ def _iterate(iterator: Iterator[Any], cursor: Place, stopping: Callable[[], bool
     return False
 
 
-def _save_anyway(cursor: Place, since: float) -> None:
+def _save_anyway(cursor: Position, since: float) -> None:
     """The job's own error is what counts; a cursor that could not be saved is a little older then."""
     try:
         cursor.save(since)

@@ -29,7 +29,7 @@ LONGEST_RETRY_FOR = 1_000_000_000  # seconds; as Sidekiq, which takes more for a
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class JobOptions:
     """What a job says of itself; ``wire`` goes into each payload."""
 
     queue: str = "default"
@@ -54,7 +54,7 @@ class Options:
 class Job(Generic[P, R]):
     """A function that may also run elsewhere, later. Calling it runs it here and now."""
 
-    def __init__(self, function: Callable[P, R], name: str, options: Options) -> None:
+    def __init__(self, function: Callable[P, R], name: str, options: JobOptions) -> None:
         self.function = function
         self.name = name
         self.options = options
@@ -183,8 +183,8 @@ def _epoch(when: float | datetime) -> float:
     return at
 
 
-def _options(words: dict[str, Any]) -> Options:
-    known = {one.name for one in fields(Options)} - {"wire"}
+def _options(words: dict[str, Any]) -> JobOptions:
+    known = {one.name for one in fields(JobOptions)} - {"wire"}
     if unknown := words.keys() - known:
         raise ValueError(f"a job has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
     for name in ("retry_for", "unique_for", "expires_in", "timeout"):
@@ -192,7 +192,7 @@ def _options(words: dict[str, Any]) -> Options:
             words[name] = _seconds(name, words[name])
     if words.get("rate") is not None:
         words["rate"] = _rate(words["rate"])
-    options = Options(**{**words, "tags": tuple(words.get("tags", ()))})
+    options = JobOptions(**{**words, "tags": tuple(words.get("tags", ()))})
     _check(options)
     options.wire.update(_wire(options))
     return options
@@ -215,7 +215,7 @@ def _rate(value: Any) -> tuple[int, float]:
     return count, _seconds("rate", every)
 
 
-def _check(options: Options) -> None:
+def _check(options: JobOptions) -> None:
     if not options.queue or type(options.queue) is not str:
         raise ValueError("a job's queue must be a name")
     if type(options.retry) not in {bool, int} or options.retry < 0:
@@ -238,7 +238,7 @@ def _fit(function: Callable[..., Any]) -> None:
 _KEYWORD: Final = frozenset({inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
 
 
-def _wire(options: Options) -> dict[str, Any]:
+def _wire(options: JobOptions) -> dict[str, Any]:
     """The options that readers of the payload know, Ruby's among them."""
     found: dict[str, Any] = {RETRY: options.retry, QUEUE: options.queue}
     if options.backtrace:

@@ -22,7 +22,7 @@ from kiqdoctor.runtime.fetching.basic import BasicFetch
 from kiqdoctor.runtime.fetching.lease import RENEW, Lease
 from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import Fetch
-from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Self
+from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Member
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.performing import Performer
@@ -48,7 +48,7 @@ class ServerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class WorkerOptions:
     """What a worker is told."""
 
     settings: Settings
@@ -64,7 +64,7 @@ class Options:
 class Launcher:
     """Start, quiet, stop."""
 
-    def __init__(self, options: Options, clock: Clock = SYSTEM) -> None:
+    def __init__(self, options: WorkerOptions, clock: Clock = SYSTEM) -> None:
         self.options, self._clock = options, clock
         self._origin = forking.origin("this worker")
         self._settings, self._keys = options.settings, options.settings.keys
@@ -368,7 +368,7 @@ class Launcher:
             kiqdoctor.runtime.forking.ForkedError: this is a child of the worker's process.
         """
         self._origin.check()
-        who = Self(
+        who = Member(
             self.identity,
             self.options.capsule,
             self._started_at,
@@ -381,7 +381,7 @@ class Launcher:
         answer(self._client, self._keys, self.identity, lambda: self.watchdog.dump("asked through Redis"))
         if isinstance(self.fetch, ReliableFetch):
             paused: Any = self._client.smembers(self._keys.paused)
-            self.fetch.paused = frozenset(name.decode("utf-8", "replace") for name in paused)
+            self.fetch.pause(frozenset(name.decode("utf-8", "replace") for name in paused))
         if wanted is not None:
             self.on_signal(wanted)
 

@@ -10,14 +10,14 @@ from kiqdoctor.runtime import endings, log, lua
 from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError, bury
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.endings import End, Step, ending
-from kiqdoctor.runtime.fetching.lease import LANES, Account, Lease, Seat, close_account
+from kiqdoctor.runtime.fetching.lease import LANES, Account, Lease, Whereabouts, close_account
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.waits import BLOCK
 from kiqdoctor.runtime.hearing import guarded, mourn
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.recovery import Entry
+from kiqdoctor.wire.recovery import RecoveryEntry
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -32,7 +32,7 @@ REMEMBERED_FOR: Final = 7 * 24 * 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Stranded:
     """One job in a private list; no ``payload`` where it cannot be read."""
 
     key: str
@@ -42,7 +42,7 @@ class Held:
 
 
 @dataclass
-class Found:
+class Recovered:
     """What one dead process left: jobs taken back, and those that were buried."""
 
     back: list[dict[str, Any]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Recovery:
         self._keys = settings.keys
         self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
-        self._here = Seat.here()
+        self._here = Whereabouts.here()
         self._empty_since: dict[str, float] = {}  # monotonic; accounts of the dead that are to be closed
         self.recovered = 0
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.recovery")
@@ -125,8 +125,8 @@ class Recovery:
             log.warn_seldom(f"recovery: the account of {clean(identity)} cannot be read; it is left as it is")
             return 0
         lists = [(self._keys.private(identity, lane, queue), queue) for lane in LANES for queue in account.queues]
-        jobs = [Held(key, queue, raw, _read(raw)) for key, queue in lists for raw in self._listed(key)]
-        found = Found()
+        jobs = [Stranded(key, queue, raw, _read(raw)) for key, queue in lists for raw in self._listed(key)]
+        found = Recovered()
         try:
             dead = self._all(identity, jobs, found)
         finally:
@@ -135,7 +135,7 @@ class Recovery:
             self._close(identity, account, empty=not jobs)
         return found.count
 
-    def _all(self, identity: str, jobs: list[Held], found: Found) -> bool:
+    def _all(self, identity: str, jobs: list[Stranded], found: Recovered) -> bool:
         """Whether its process was dead to the end.
 
         Suspects are the last to leave: whoever looks after us, or beside us, must see that there are some.
@@ -168,7 +168,7 @@ class Recovery:
         found: Any = self._client.lrange(key, 0, -1)
         return list(found)
 
-    def _one(self, identity: str, job: Held, found: Found, *, spare: bool) -> bool:
+    def _one(self, identity: str, job: Stranded, found: Recovered, *, spare: bool) -> bool:
         """One job; False where its process turned out to live: it has its lease again."""
         now, payload = self._clock.now(), job.payload
         if payload is None:
@@ -187,7 +187,7 @@ class Recovery:
             found.back.append(again.fields)
         return moved >= 0
 
-    def _buried(self, identity: str, job: Held, payload: Payload, error: Exception, found: Found) -> bool:
+    def _buried(self, identity: str, job: Stranded, payload: Payload, error: Exception, found: Recovered) -> bool:
         end, said = bury(self._keys, payload, error, None, identity, self._clock.now())
         moved = self._moved(identity, job, end.steps)
         if moved == 1:
@@ -203,14 +203,14 @@ class Recovery:
             return PoisonError(f"in flight when {deaths} processes died")
         return None
 
-    def _moved(self, identity: str, job: Held, steps: Sequence[Step]) -> int:
+    def _moved(self, identity: str, job: Stranded, steps: Sequence[Step]) -> int:
         return self._leaving.leave_dead(job.key, job.raw, steps, self._keys.lease(identity))
 
     def _died(self, fields: dict[str, Any], error: Exception) -> None:
         log.warn(f"buried: {error}", {"class": clean(str(fields.get(CLASS))), "jid": clean(str(fields.get(JID)))})
         mourn(self._settings.death_handlers, fields, error)
 
-    def _tell(self, identity: str, found: Found) -> None:
+    def _tell(self, identity: str, found: Recovered) -> None:
         """The log, a counter, what the doctor reads, and the user's callables; what fails there stops no recovery."""
         if not found.count:
             return
@@ -220,8 +220,10 @@ class Recovery:
         for callback in self._settings.on_recovered:
             guarded("on_recovered", callback, identity, [*found.back, *found.buried])
 
-    def _remember(self, identity: str, found: Found) -> None:
-        entry = Entry(self._clock.now(), identity, self._lease().identity, found.count, len(found.buried)).encode()
+    def _remember(self, identity: str, found: Recovered) -> None:
+        entry = RecoveryEntry(
+            self._clock.now(), identity, self._lease().identity, found.count, len(found.buried)
+        ).encode()
         with self._client.pipeline(transaction=True) as pipe:
             pipe.incrby(self._keys.recovered, found.count)
             pipe.lpush(self._keys.recoveries, entry)

@@ -7,7 +7,7 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import config, instead
 from kiqdoctor.wire import status as wire
 from kiqdoctor.wire.keys import STATUS_TTL, Keys
-from kiqdoctor.wire.status import State
+from kiqdoctor.wire.status import JobState
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -21,14 +21,14 @@ class Status:
     def __init__(self, jid: str) -> None:
         self.jid = jid
 
-    def read(self) -> State | None:
+    def read(self) -> JobState | None:
         """Its state now; None where there is none (any more)."""
         if instead.current is not None:
             return instead.current.state(self.jid)
         found: Any = config.client().hgetall(config.current().keys.status(self.jid))
         return wire.read(found)
 
-    def wait(self, *, after: int | None = None, timeout: float = 60.0, clock: Clock = SYSTEM) -> State | None:
+    def wait(self, *, after: int | None = None, timeout: float = 60.0, clock: Clock = SYSTEM) -> JobState | None:
         """The first state with a version above ``after``, or, without it, in which the job has ended.
 
         The state as it is when ``timeout`` (seconds) is over.

@@ -14,7 +14,7 @@ from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import Heartbeat, rss_kb
 from kiqdoctor.runtime.manager import Manager
-from kiqdoctor.runtime.state import Figures, State
+from kiqdoctor.runtime.state import Figures, Pulse
 from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.heartbeat import RECOVERED
 
@@ -36,7 +36,7 @@ class Vitals:
     started_at: float
     recovered: Callable[[], int]
     pools_declared: Sequence[tuple[str, int]] = ()
-    about: digests.Facts = field(default_factory=digests.Facts)
+    about: digests.About = field(default_factory=digests.About)
     clock: Clock = SYSTEM
 
     def learn(self, config: Mapping[str, Any], namespace: str | None) -> None:
@@ -62,14 +62,14 @@ class Vitals:
         """Jobs that were taken and not started."""
         return len(self.fetch.local) if isinstance(self.fetch, ReliableFetch) else 0
 
-    def state(self) -> State:
+    def state(self) -> Pulse:
         """For ``/livez`` and ``/readyz``."""
         now, fetch = self.clock.monotonic(), self.fetch
         threads = self.threads()
         tried, answered = (
             (fetch.tried_at, fetch.fetched_at) if isinstance(fetch, ReliableFetch) else (now, self.heartbeat.last)
         )
-        return State(
+        return Pulse(
             dead_threads=(f"{threads['idle']} processors",) if threads["idle"] and not self.quiet() else (),
             fetch_age=now - tried if threads["waiting"] and not self.quiet() else None,
             redis_age=now - max(self.heartbeat.last, answered),

@@ -38,7 +38,7 @@ Value = bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class Capsule:
+class CapsuleEntry:
     """Queues with threads of their own; weight 0 everywhere = strict order."""
 
     name: str
@@ -70,7 +70,7 @@ class Info:
     version: str = ""
     embedded: bool = False
     runtime: str = ""
-    capsules: tuple[Capsule, ...] = ()
+    capsules: tuple[CapsuleEntry, ...] = ()
     connections: int | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -142,12 +142,12 @@ def read_info(raw: bytes) -> Info:
     )
 
 
-def _capsules(found: Mapping[str, Any]) -> tuple[Capsule, ...]:
+def _capsules(found: Mapping[str, Any]) -> tuple[CapsuleEntry, ...]:
     capsules = found.get("capsules")
     if not isinstance(capsules, dict):
         return ()
     return tuple(
-        Capsule(name, _integer(one.get("concurrency")) or 0, _weights(one.get("weights")))
+        CapsuleEntry(name, _integer(one.get("concurrency")) or 0, _weights(one.get("weights")))
         for name, one in capsules.items()
         if isinstance(one, dict)
     )
@@ -157,12 +157,12 @@ def _weights(value: Any) -> tuple[tuple[str, int], ...]:
     return tuple((name, _integer(weight) or 0) for name, weight in value.items()) if isinstance(value, dict) else ()
 
 
-def _queues_of(capsules: tuple[Capsule, ...]) -> list[str]:
+def _queues_of(capsules: tuple[CapsuleEntry, ...]) -> list[str]:
     return list(dict.fromkeys(name for capsule in capsules for name, _ in capsule.weights))
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkEntry:
     """One job in flight: the thread that runs it, its bare queue, its payload's bytes, since when (epoch seconds)."""
 
     thread: str
@@ -184,7 +184,7 @@ class Work:
             return Payload({}, self.payload)
 
 
-def read_work(thread: str, raw: bytes) -> Work:
+def read_work(thread: str, raw: bytes) -> WorkEntry:
     """One value of ``<identity>:work`` or ``:workers``; the payload is an object up to 6.0.1, a string after.
 
     Raises:
@@ -195,7 +195,7 @@ def read_work(thread: str, raw: bytes) -> Work:
         raise ValueError("the work entry is not a JSON object")
     inner = found.get("payload")
     raw_payload = inner.encode("utf-8", "replace") if isinstance(inner, str) else codec.encode(inner)
-    return Work(thread, _text(found.get("queue")), raw_payload, plain(found.get("run_at")))
+    return WorkEntry(thread, _text(found.get("queue")), raw_payload, plain(found.get("run_at")))
 
 
 def split_identity(identity: str) -> tuple[str, int | None]:

@@ -7,7 +7,7 @@ from kiqdoctor.wire.stamps import plain
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecoveryEntry:
     """``by`` took ``jobs`` jobs of the dead ``identity``; so many of them were buried. ``at``: epoch seconds."""
 
     at: float | None
@@ -21,7 +21,7 @@ class Entry:
         return codec.encode(self)
 
 
-def read(raw: bytes) -> Entry:
+def read(raw: bytes) -> RecoveryEntry:
     """An entry as it lies there.
 
     Raises:
@@ -29,7 +29,7 @@ def read(raw: bytes) -> Entry:
     """
     found = codec.decode(raw)
     try:
-        return Entry(
+        return RecoveryEntry(
             plain(found["at"]), str(found["identity"]), str(found["by"]), int(found["jobs"]), int(found["buried"])
         )
     except (KeyError, TypeError) as error:

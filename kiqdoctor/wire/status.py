@@ -17,7 +17,7 @@ ENDED: Final = frozenset({"done", "dead", "gone"})
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class JobState:
     """``state``: queued, scheduled, running, retry, done, dead, gone; ``at``: epoch seconds of the last change."""
 
     state: str
@@ -32,7 +32,7 @@ class State:
         return self.state in ENDED
 
 
-def read(found: Mapping[bytes, bytes]) -> State | None:
+def read(found: Mapping[bytes, bytes]) -> JobState | None:
     """The hash as it is; None where there is none.
 
     Raises:
@@ -41,7 +41,7 @@ def read(found: Mapping[bytes, bytes]) -> State | None:
     if not found:
         return None
     words = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in found.items()}
-    return State(
+    return JobState(
         words.get(STATE, ""),
         int(words.get(VERSION, 0)),
         float(words.get(AT, 0)),

@@ -12,7 +12,7 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
-from kiqdoctor.runtime.fetching.lease import Seat
+from kiqdoctor.runtime.fetching.lease import Whereabouts
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.wire.codec import ArgumentError
 
@@ -233,11 +233,11 @@ def test_a_killed_worker_s_jobs_run_again(redis: Any, redis_server: RedisServer)
 
 
 def test_a_seat_knows_its_own() -> None:
-    here = Seat.here()
+    here = Whereabouts.here()
 
     assert not here.gone(here)
-    assert here.gone(Seat(here.boot, here.namespace, here.pid, "1"))
-    assert not here.gone(Seat("another boot", here.namespace, here.pid, "1"))
+    assert here.gone(Whereabouts(here.boot, here.namespace, here.pid, "1"))
+    assert not here.gone(Whereabouts("another boot", here.namespace, here.pid, "1"))
 
 
 def test_a_wrong_type_on_one_queue_strands_nothing_of_another(redis: Any, redis_server: RedisServer) -> None:

@@ -23,7 +23,7 @@ from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.embedding import embed
 from kiqdoctor.runtime.endings import End
-from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW, Seat
+from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW, Whereabouts
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT, REMEMBERED
 from kiqdoctor.runtime.retrying import after_failure
@@ -463,7 +463,7 @@ def test_one_process_of_the_fleet_looks_at_a_time(redis: Any, start: Start, dead
     assert 0 < redis.pttl(KEYS.recovering) <= LOCK
 
 
-def seated(process: Process, seat: Seat) -> None:
+def seated(process: Process, seat: Whereabouts) -> None:
     """It sits there from now on, and its lease is still good."""
     process.lease.account = replace(process.lease.account, seat=seat)
     process.lease.acquire()
@@ -474,8 +474,8 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
     neighbour, watcher = start(), start()
     recovery = watcher.recovery()
     watcher.lease._steady_since = watcher.clock.boottime()  # no matter how long we are here
-    here = Seat.here()
-    seated(neighbour, Seat(here.boot, here.namespace, program.pid, started(program.pid)))
+    here = Whereabouts.here()
+    seated(neighbour, Whereabouts(here.boot, here.namespace, program.pid, started(program.pid)))
     push(redis, *jobs(2))
     neighbour.fetch.pace.want = 2
     assert neighbour.take() is not None
@@ -500,7 +500,7 @@ def started(pid: int) -> str:
 @pytest.mark.parametrize("what", ["boot", "namespace"])
 def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: str) -> None:
     stranger, watcher = start(), start()
-    seated(stranger, replace(Seat.here(), pid=2**22 + 1, started="1", **{what: "another"}))
+    seated(stranger, replace(Whereabouts.here(), pid=2**22 + 1, started="1", **{what: "another"}))
     push(redis, *jobs(1))
     stranger.take_all()
     assert watcher.recovery().scan() == 0
@@ -508,7 +508,7 @@ def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: st
 
 def test_a_pid_that_was_given_to_another_program_is_not_the_neighbour(redis: Any, start: Start) -> None:
     neighbour, watcher = start(), start()
-    seated(neighbour, replace(Seat.here(), started="long before"))
+    seated(neighbour, replace(Whereabouts.here(), started="long before"))
     push(redis, *jobs(1))
     neighbour.take_all()
     assert watcher.recovery().scan() == 1

@@ -118,7 +118,7 @@ INFO = st.builds(
     runtime=TEXT,
     capsules=st.lists(
         st.builds(
-            heartbeat.Capsule,
+            heartbeat.CapsuleEntry,
             TEXT,
             st.integers(0, 50),
             st.dictionaries(TEXT, st.integers(0, 9), max_size=3).map(lambda found: tuple(found.items())),
@@ -158,7 +158,7 @@ def test_no_bytes_crash_the_readers(raw: bytes) -> None:
 
 def test_work_in_flight_of_both_shapes() -> None:
     job = payload.new("A", [1], "j", 1.5, {})
-    text = heartbeat.Work("t", "q", job.encode(), 7.0)
+    text = heartbeat.WorkEntry("t", "q", job.encode(), 7.0)
 
     assert heartbeat.read_work("t", text.encode()) == text
     old = codec.encode({"queue": "q", "payload": job.fields, "run_at": 7})

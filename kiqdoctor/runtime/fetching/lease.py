@@ -22,7 +22,7 @@ LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has p
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Whereabouts:
     """Where a process sits: enough for a neighbour to see that it is gone."""
 
     boot: str
@@ -31,13 +31,13 @@ class Seat:
     started: str
 
     @classmethod
-    def here(cls) -> "Seat":
+    def here(cls) -> "Whereabouts":
         """Ours."""
         return cls(
             _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"), os.getpid(), _started(os.getpid())
         )
 
-    def gone(self, other: "Seat") -> bool:
+    def gone(self, other: "Whereabouts") -> bool:
         """Whether the other sits on this host and has ended."""
         if not self.boot or (self.boot, self.namespace) != (other.boot, other.namespace):
             return False
@@ -68,7 +68,7 @@ class Account:
     """An entry of the index: which queues a process keeps private lists for, and where it sits."""
 
     queues: tuple[str, ...]
-    seat: Seat
+    seat: Whereabouts
 
     def encode(self) -> bytes:
         """As it is stored."""
@@ -83,12 +83,14 @@ class Account:
             found = codec.decode(raw)
             queues = tuple(str(name) for name in found["queues"])
         except (codec.NotJsonError, KeyError, TypeError):
-            return cls((), Seat("", "", 0, ""))
+            return cls((), Whereabouts("", "", 0, ""))
         try:
             seat = found["seat"]
-            return cls(queues, Seat(str(seat["boot"]), str(seat["namespace"]), int(seat["pid"]), str(seat["started"])))
+            return cls(
+                queues, Whereabouts(str(seat["boot"]), str(seat["namespace"]), int(seat["pid"]), str(seat["started"]))
+            )
         except (KeyError, TypeError, ValueError):
-            return cls(queues, Seat("", "", 0, ""))
+            return cls(queues, Whereabouts("", "", 0, ""))
 
 
 class Lease:
@@ -107,7 +109,7 @@ class Lease:
         self._forget = client.register_script(lua.source("forget"))
         self._origin = forking.origin("this worker")
         self.identity = identity
-        self.account = Account(tuple(queues), Seat.here())
+        self.account = Account(tuple(queues), Whereabouts.here())
         self.good_until = 0.0  # boottime; nothing is started after it
         self._steady_since = clock.boottime()
 

@@ -5,7 +5,6 @@ script carries the ends of jobs there and brings jobs back. Two connections take
 while the other's jobs run. When every queue is empty one thread waits in a BLMOVE on each of them.
 """
 
-import random
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
 from kiqdoctor.runtime.endings import Ending, returned
+from kiqdoctor.runtime.fetching.asking import Asking
 from kiqdoctor.runtime.fetching.beds import Beds
 from kiqdoctor.runtime.fetching.holdings import Holdings
 from kiqdoctor.runtime.fetching.lanes import Lane, lanes
@@ -45,11 +45,11 @@ class ReliableFetch:
         self._bell = Bell()
         self.holdings = Holdings(self._script, clock)
         self.holdings.looked = self._return_if_alone
+        self._asking = Asking(capsule, self.holdings, self._doors)
         self.parking = Parking(capsule, self.holdings, self._bell, clock)
         self.pace = Pace(capsule.concurrency)
         self.local = self.holdings.local
         self.done: Callable[[Work], Any] = self.holdings.ended.append  # told with the next fetch, or by the ticker
-        self.paused: frozenset[str] = frozenset()
         self.slowest = 0.0
         self.fetched_at = self.tried_at = clock.monotonic()
         self._leading = threading.Lock()
@@ -62,6 +62,10 @@ class ReliableFetch:
         _here.add(self)
 
     # -- identity ------------------------------------------------------------------------------------------------
+
+    def pause(self, queues: frozenset[str]) -> None:
+        """Take nothing from these, and from the others again."""
+        self._asking.paused = queues
 
     @property
     def unfound(self) -> int:
@@ -151,7 +155,7 @@ class ReliableFetch:
                     lane.lock.release()
                 break
         if not self.local and not self._stopped and self._alone is None:
-            self.parking.park(self.paused)
+            self.parking.park(self._asking.paused)
             self.fetched_at = self._clock.monotonic()
         try:
             work = self.local.popleft()
@@ -183,47 +187,7 @@ class ReliableFetch:
 
     def _request(self, lane: Lane, wanted: int) -> int:
         """How many jobs came."""
-        if self._stopped or self._alone is not None:
-            wanted = 0
-        waiting = self.holdings.ended
-        ended = [waiting.popleft() for _ in range(len(waiting))]
-        if any(work.home.lane.retired for work in ended):
-            ended = self._end_retired(ended)
-        if not wanted and not ended:
-            return 0
-        lane.pending = (lane.request(wanted, ended, self._order(wanted)), ended)  # before: it may be lost on its way
-        return self._answered(lane, ended, self.holdings.call(lane, lane.pending[0]))
-
-    def _order(self, wanted: int) -> list[tuple[int, int]]:
-        """Queues by number, and how many from each at first: all from the first that has some where order is strict."""
-        if not wanted:
-            return []
-        shares = self._capsule.shares(wanted, random.random)
-        return [(index + 1, share) for index, name, share in shares if name not in self.paused]
-
-    def _answered(self, lane: Lane, ended: list[Work], reply: Any) -> int:
-        held = self.holdings
-        lane.pending = None
-        if reply[0] == b"FENCED":
-            held.ended.extendleft(reversed(ended))  # nothing was done: they are told under whatever identity is next
-            held.expelled(lane)
-        held.taken.difference_update(ended)
-        if reply[0] == b"REPEATED":  # it was applied before: what it brought is in the lists
-            lane.lost = True
-            return 0
-        held.unfound += len(ended) - reply[1]
-        for error in reply[2]:
-            log.warn_seldom(f"fetch: {error.decode('utf-8', 'replace')}")
-        if lane.lost:
-            return 0  # the lease went while the reply was under way: what is still ours is found in the lists
-        count = 0
-        for at in range(3, len(reply), 2):
-            home = lane.homes[reply[at] - 1]
-            works = [Work(payload, home) for payload in reply[at + 1]]
-            held.bring(works)
-            count += len(works)
-        held.look_again(lane)
-        return count
+        return self._asking.ask(lane, 0 if self._stopped or self._alone is not None else wanted)
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
@@ -242,17 +206,6 @@ class ReliableFetch:
         self.holdings.taken.discard(work)
         self.holdings.unfound += not left
         return bool(left)
-
-    def _end_retired(self, ended: list[Work]) -> list[Work]:
-        """What ended under an older identity leaves its list one by one, where it is still there."""
-        old = [work for work in ended if work.home.lane.retired]
-        try:
-            left = self._doors.many([(work, ()) for work in old])
-        except BaseException:
-            self.holdings.ended.extendleft(reversed(ended))
-            raise
-        self.holdings.unfound += len(old) - left
-        return [work for work in ended if not work.home.lane.retired]
 
     def give_back(self, works: Iterable[Work]) -> int:
         """Out of the private list and back to the end that is taken next; the last of them comes out first.

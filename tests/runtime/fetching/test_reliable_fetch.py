@@ -992,18 +992,18 @@ def test_what_one_queue_lacks_others_fill(redis: Any, start: Start) -> None:
 
 def test_a_paused_queue_is_neither_asked_nor_waited_for(redis: Any, start: Start) -> None:
     process = start(queues=(("default", 0), ("other", 0)))
-    process.fetch.paused = frozenset({"other"})
+    process.fetch.pause(frozenset({"other"}))
     push(redis, *jobs(2, "other"), queue="other")
     push(redis, *jobs(2))
     assert names(process.take_all()) == ["default", "default"]
     assert process.fetch.parking.waits.out == {0}
-    process.fetch.paused = frozenset()
+    process.fetch.pause(frozenset())
     assert names(process.take_all()) == ["other", "other"]
 
 
 def test_with_every_queue_paused_nothing_is_taken(redis: Any, start: Start) -> None:
     process = start()
-    process.fetch.paused = frozenset({"default"})
+    process.fetch.pause(frozenset({"default"}))
     push(redis, *jobs(2))
     assert process.take_all() == []
     assert redis.llen("queue:default") == 2
