@@ -7,7 +7,7 @@ Nothing is tried again, expires, waits for a limit or is refused for being there
 process, all threads of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.job import Job
     from kiqdoctor.wire.batch import Event, Heard, Progress
     from kiqdoctor.wire.payload import Payload
-    from kiqdoctor.wire.status import JobState
+    from kiqdoctor.wire.status import JobState, More
 
 ENDLESS: Final = 10_000  # jobs that one drain() runs before it takes them for endless
 
@@ -154,7 +154,7 @@ class _Memory:
     """In Redis' place: ``take`` gets each push. It keeps what goes with jobs, and runs them as a worker does."""
 
     take: "Callable[[Payload, float | None], None]"
-    states: "dict[str, JobState]" = field(default_factory=dict)
+    told: dict[str, dict[bytes, bytes]] = field(default_factory=dict)  # statuses, as their hashes would be
     accounts: dict[str, _Account] = field(default_factory=dict)
 
     def push(self, payload: "Payload", at: float | None) -> None:
@@ -167,7 +167,9 @@ class _Memory:
         self.take(payload, at)
 
     def state(self, jid: str) -> "JobState | None":
-        return self.states.get(jid)
+        from kiqdoctor.wire.status import read
+
+        return read(self.told.get(jid, {}))
 
     def open(self, batch: str, jids: "Sequence[str]", call: "Callable[[Event], None]") -> None:
         self.accounts[batch] = _Account(set(jids), set(jids), call, len(jids))
@@ -186,12 +188,14 @@ class _Memory:
     def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:  # noqa: ARG002 - there is always room
         return 0.0
 
-    def tell(self, jid: str, state: str, now: float, more: Mapping[str, int]) -> None:
-        from kiqdoctor.wire.status import DONE, TOTAL, JobState
+    def tell(self, jid: str, state: str, now: float, more: "More") -> None:
+        from kiqdoctor.wire.status import VERSION, change
 
-        known = self.states.get(jid) or JobState("", 0, 0.0)
-        done, total = more.get(DONE, known.done), more.get(TOTAL, known.total)
-        self.states[jid] = JobState(state, known.version + 1, now, done, total)
+        known = self.told.setdefault(jid, {})
+        version = int(known.get(VERSION.encode(), 0)) + 1
+        words = [*change(state, now, more), VERSION, version]
+        told = [one if isinstance(one, bytes) else str(one).encode() for one in words]
+        known.update(zip(told[::2], told[1::2], strict=True))
 
     def cursor(self, jid: str) -> "_Place":  # noqa: ARG002 - nothing goes on: each job runs once
         return _Place()
@@ -202,7 +206,6 @@ class _Memory:
 
         from kiqdoctor.clock import SYSTEM
         from kiqdoctor.runtime import config
-        from kiqdoctor.runtime.endings import End
         from kiqdoctor.runtime.fetching.work import Home, Work
         from kiqdoctor.runtime.job import REGISTRY
         from kiqdoctor.runtime.middleware import Running
@@ -219,17 +222,17 @@ class _Memory:
             copy_context().run(performer.run, found, running)  # it may lie within another job
         except BaseException as error:
             work = Work(payload.encode(), Home(payload.queue))
-            self._ended(found, payload, performer.failed(found, fields, work, error))
+            self._ended(found, payload, performer.failed(found, fields, work, error), {})
             raise
-        self._ended(found, payload, performer.ending(found, payload, End.DONE))
+        self._ended(found, payload, performer.done(found, running), running.outcome.more)
 
-    def _ended(self, job: "Job[Any, Any]", payload: "Payload", ending: "Ending") -> None:
+    def _ended(self, job: "Job[Any, Any]", payload: "Payload", ending: "Ending", more: "More") -> None:
         from kiqdoctor.clock import SYSTEM
         from kiqdoctor.runtime.endings import FOLLOWS
 
         follows = FOLLOWS[ending.end]
         if job.options.status:
-            self.tell(payload.jid, follows.state, SYSTEM.now(), {})
+            self.tell(payload.jid, follows.state, SYSTEM.now(), more)
         if follows.batch is not None and payload.batch in self.accounts:
             self.accounts[payload.batch].hear(payload.jid, follows.batch)
 

@@ -1,12 +1,12 @@
 """Where it is kept what goes with jobs that run: their places, their states, their cursors."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kiqdoctor.runtime import log, status
 from kiqdoctor.runtime.iterating import Cursor, Position
 from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.status import More
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -20,7 +20,7 @@ class Books(Protocol):
     def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:
         """0 where a job of a limited class may begin, and has its place; else seconds until asking is worthwhile."""
 
-    def tell(self, jid: str, state: str, now: float, more: Mapping[str, int]) -> None:
+    def tell(self, jid: str, state: str, now: float, more: More) -> None:
         """The state of a job whose status is kept."""
 
     def cursor(self, jid: str) -> Position:
@@ -37,7 +37,7 @@ class RedisBooks:
         """Asks Redis, where all processes of the fleet ask."""
         return self._limits.enter(job, owner, jid)
 
-    def tell(self, jid: str, state: str, now: float, more: Mapping[str, int]) -> None:
+    def tell(self, jid: str, state: str, now: float, more: More) -> None:
         """As far as Redis lets us: a job does not fail because nobody could be told."""
         try:
             status.tell(self._client, self._keys, jid, state, now, more)

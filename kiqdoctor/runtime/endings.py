@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from kiqdoctor.wire import batch as batches
 from kiqdoctor.wire import status
-from kiqdoctor.wire.keys import QUEUE_PREFIX, STATUS_TTL, Keys
+from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 from kiqdoctor.wire.payload import Payload
 
 DEAD_AGE: Final = 180 * 24 * 3600.0  # seconds
@@ -97,6 +97,7 @@ def ending(
     owner: str,
     now: float,
     place: tuple[Step, ...] = (),
+    outcome: status.Outcome = status.NOTHING_MORE,
 ) -> Ending:
     """An end with its consequences. ``place``: what stores the job elsewhere; ``owner``: the process that held it.
 
@@ -115,7 +116,8 @@ def ending(
         steps.append(Step("ZREM", keys.slots(payload.job_class), (slot(owner, jid),)))
     if options is None or options.status:
         known = "known" if options is not None else ""
-        steps.append(Step("TELL", keys.status(jid), (STATUS_TTL, known, *status.change(follows.state, now))))
+        told = status.change(follows.state, now, outcome.more)
+        steps.append(Step("TELL", keys.status(jid), (outcome.keep, known, *told)))
     return Ending(tuple(steps), end)
 
 

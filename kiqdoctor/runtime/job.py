@@ -14,6 +14,7 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import AT_MOST_ONCE, BACKTRACE, DEAD, QUEUE, RETRY, RETRY_FOR, RETRY_QUEUE, TAGS
+from kiqdoctor.wire.status import NOTHING_MORE, Outcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,10 @@ class JobOptions:
     at_most_once: bool = False
     status: bool = False
     wire: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def outcome(self, value: Any) -> Outcome:  # noqa: ARG002 - of what the function returned nothing is told
+        """What is told of a job that is done, beside that."""
+        return NOTHING_MORE
 
 
 class Job(Generic[P, R]):

@@ -12,6 +12,7 @@ import msgspec
 
 from kiqdoctor.clock import boottime
 from kiqdoctor.wire.payload import Payload
+from kiqdoctor.wire.status import NOTHING_MORE, Outcome
 
 Proceed = Callable[[], Any]
 
@@ -39,6 +40,7 @@ class Running(msgspec.Struct, eq=False):
     deadline: float | None = None
     stopping: Callable[[], bool] = _never
     progress: Callable[[int, int], None] | None = None
+    outcome: Outcome = NOTHING_MORE
 
     @property
     def attempt(self) -> int:

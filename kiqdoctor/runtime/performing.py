@@ -77,13 +77,15 @@ class Performer:
         self.books.tell(jid, RUNNING, self.clock.now(), more)
 
     def _body(self, job: Job[Any, Any], running: Running) -> None:
+        value: Any = None
         if job.iterable:
             place = self.books.cursor(running.jid)
             iterating.run(lambda at: job.function(*running.args, cursor=at), place, self.stopping)
         elif job.asynchronous:
-            loops.run(job.function(*running.args))
+            value = loops.run(job.function(*running.args))
         else:
-            job.function(*running.args)
+            value = job.function(*running.args)
+        running.outcome = job.options.outcome(value)
 
     def before(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work) -> Ending | None:
         """An ending where the job must not begin: it has expired, or its class has no room now."""
@@ -102,6 +104,12 @@ class Performer:
         """What becomes of a job of ours."""
         options = job.options if job is not None else None
         return endings.ending(self.keys, end, payload, options, self.identity(), self.clock.now(), place)
+
+    def done(self, job: Job[Any, Any], running: Running) -> Ending:
+        """What becomes of a job that came to its end."""
+        payload, now = Payload(running.fields), self.clock.now()
+        outcome = running.outcome
+        return endings.ending(self.keys, End.DONE, payload, job.options, self.identity(), now, outcome=outcome)
 
     def failed(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work, error: BaseException) -> Ending:
         """Where a failure sends the job."""

@@ -21,7 +21,6 @@ from kiqdoctor.runtime.performing import PLAIN, Performer, described, named, sho
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 from kiqdoctor.wire.fields import ARGS, CLASS, JID
-from kiqdoctor.wire.payload import Payload
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
@@ -157,7 +156,7 @@ class Processor:
         if plain:
             self._fetch.done(work)
         else:
-            self._let_go(work, self._performer.ending(job, Payload(fields), End.DONE))
+            self._let_go(work, self._performer.done(job, running))
 
     @staticmethod
     def _end(seat: Any, *, failed: bool) -> None:

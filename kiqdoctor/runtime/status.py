@@ -1,13 +1,12 @@
 """What became of a job, for those who ask: its state, how far it is, and a number that grows with each change."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import config, instead
 from kiqdoctor.wire import status as wire
 from kiqdoctor.wire.keys import STATUS_TTL, Keys
-from kiqdoctor.wire.status import JobState
+from kiqdoctor.wire.status import JobState, More
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -43,9 +42,7 @@ class Status:
             clock.sleep(LOOK)
 
 
-def commands(
-    keys: Keys, jid: str, state: str, now: float, more: Mapping[str, int] | None = None
-) -> list[tuple[Any, ...]]:
+def commands(keys: Keys, jid: str, state: str, now: float, more: More | None = None) -> list[tuple[Any, ...]]:
     """What writes a state."""
     key = keys.status(jid)
     return [
@@ -55,7 +52,7 @@ def commands(
     ]
 
 
-def tell(client: "Redis", keys: Keys, jid: str, state: str, now: float, more: Mapping[str, int] | None = None) -> None:
+def tell(client: "Redis", keys: Keys, jid: str, state: str, now: float, more: More | None = None) -> None:
     """Write it now."""
     with client.pipeline(transaction=True) as pipe:
         for words in commands(keys, jid, state, now, more):

@@ -1,8 +1,10 @@
 """A job's status as its hash shows it: what our runtime tells of a job to those who ask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from kiqdoctor.wire.keys import STATUS_TTL
 
 STATE: Final = "state"  # the hash's fields
 VERSION: Final = "version"  # grows with each change
@@ -50,6 +52,21 @@ def read(found: Mapping[bytes, bytes]) -> JobState | None:
     )
 
 
-def change(state: str, at: float, more: Mapping[str, int | bytes] | None = None) -> tuple[str | bytes | int, ...]:
+More = Mapping[str, int | bytes]
+"""Fields that are told beside the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is told of a job that is done beside that, and for how many seconds from then."""
+
+    more: More = field(default_factory=dict)
+    keep: int = STATUS_TTL
+
+
+NOTHING_MORE: Final = Outcome()
+
+
+def change(state: str, at: float, more: More | None = None) -> tuple[str | bytes | int, ...]:
     """Names and values of what is written at a change, but for the version."""
     return (STATE, state, AT, repr(at), *(part for pair in (more or {}).items() for part in pair))
