@@ -13,8 +13,9 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
 from kiqdoctor.text import clean
+from kiqdoctor.wire import codec
 from kiqdoctor.wire.fields import AT_MOST_ONCE, BACKTRACE, DEAD, QUEUE, RETRY, RETRY_FOR, RETRY_QUEUE, TAGS
-from kiqdoctor.wire.status import NOTHING_MORE, Outcome
+from kiqdoctor.wire.status import NOTHING_MORE, RESULT, Outcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,11 +50,19 @@ class JobOptions:
     timeout: float | None = None
     at_most_once: bool = False
     status: bool = False
+    result_ttl: float | None = None
     wire: dict[str, Any] = field(default_factory=dict, compare=False)
 
-    def outcome(self, value: Any) -> Outcome:  # noqa: ARG002 - of what the function returned nothing is told
-        """What is told of a job that is done, beside that."""
-        return NOTHING_MORE
+    def outcome(self, value: Any) -> Outcome:
+        """What is told of a job that is done, beside that: what the function returned, where somebody asked for it.
+
+        Raises:
+            kiqdoctor.wire.codec.ArgumentError: it has no JSON form.
+        """
+        if self.result_ttl is None:
+            return NOTHING_MORE
+        codec.strict(value, "the result")
+        return Outcome({RESULT: codec.encode(value)}, math.ceil(self.result_ttl))
 
 
 class Job(Generic[P, R]):
@@ -138,6 +147,7 @@ def job(
     timeout: Seconds | None = None,
     at_most_once: bool = False,
     status: bool = False,
+    result_ttl: Seconds | None = None,
 ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
 def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Make a job of a function: ``@job``, or ``@job(queue="mail", retry=5, name="RubyClass")``.
@@ -153,7 +163,8 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
     - ``limit``: so many at once in the whole fleet. ``rate=(10, 60)``: ten in each sixty seconds, in the whole fleet.
     - ``timeout``: after it ``kiqdoctor.current().checkpoint()`` raises; nothing else ends a job.
     - ``at_most_once``: what a killed process was running goes to the dead instead of running again.
-    - ``status``: its state can be asked for by ``kiqdoctor.Status(jid)``.
+    - ``status``: its state can be asked for by ``kiqdoctor.Status(jid)``. ``result_ttl``: so can what it returned, as
+      JSON, for so long after its end.
 
     A generator function is an iterable job: each value that it yields is where to go on after an interruption, and
     comes back as the keyword ``cursor``. An ``async def`` runs on the process's one event loop.
@@ -192,9 +203,11 @@ def _options(words: dict[str, Any]) -> JobOptions:
     known = {one.name for one in fields(JobOptions)} - {"wire"}
     if unknown := words.keys() - known:
         raise ValueError(f"a job has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-    for name in ("retry_for", "unique_for", "expires_in", "timeout"):
+    for name in ("retry_for", "unique_for", "expires_in", "timeout", "result_ttl"):
         if words.get(name) is not None:
             words[name] = _seconds(name, words[name])
+    if words.get("result_ttl") is not None:
+        words["status"] = True
     if words.get("rate") is not None:
         words["rate"] = _rate(words["rate"])
     options = JobOptions(**{**words, "tags": tuple(words.get("tags", ()))})

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import STATUS_TTL
 
 STATE: Final = "state"  # the hash's fields
@@ -11,6 +12,7 @@ VERSION: Final = "version"  # grows with each change
 AT: Final = "at"  # epoch seconds of the last change
 DONE: Final = "done"  # how far it is, of how much
 TOTAL: Final = "total"
+RESULT: Final = "result"  # JSON
 
 QUEUED: Final = "queued"
 SCHEDULED: Final = "scheduled"
@@ -20,13 +22,17 @@ ENDED: Final = frozenset({"done", "dead", "gone"})
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """``state``: queued, scheduled, running, retry, done, dead, gone; ``at``: epoch seconds of the last change."""
+    """``state``: queued, scheduled, running, retry, done, dead, gone; ``at``: epoch seconds of the last change.
+
+    ``result``: what a job with ``result_ttl`` returned.
+    """
 
     state: str
     version: int
     at: float
     done: int = 0
     total: int = 0
+    result: Any = None
 
     @property
     def ended(self) -> bool:
@@ -38,7 +44,7 @@ def read(found: Mapping[bytes, bytes]) -> JobState | None:
     """The hash as it is; None where there is none.
 
     Raises:
-        ValueError: a number that is none.
+        ValueError: a number that is none, or a result that is no JSON.
     """
     if not found:
         return None
@@ -49,6 +55,7 @@ def read(found: Mapping[bytes, bytes]) -> JobState | None:
         float(words.get(AT, 0)),
         int(words.get(DONE, 0)),
         int(words.get(TOTAL, 0)),
+        codec.decode(words.get(RESULT, "null")),
     )
 
 
