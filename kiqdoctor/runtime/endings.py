@@ -12,11 +12,8 @@ from typing import Any, Final, Protocol
 
 from kiqdoctor.wire import batch as batches
 from kiqdoctor.wire import status
-from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
+from kiqdoctor.wire.keys import DEAD_SIZE, DEAD_TTL, QUEUE_PREFIX, Keys
 from kiqdoctor.wire.payload import Payload
-
-DEAD_AGE: Final = 180 * 24 * 3600.0  # seconds
-DEAD_SIZE: Final = 10_000
 
 
 class End(StrEnum):
@@ -130,7 +127,7 @@ def buried(keys: Keys, raw: bytes, at: float) -> tuple[Step, ...]:
     """Into the dead set, which is trimmed at each insert as Sidekiq does it."""
     return (
         Step("ZADD", keys.dead, (repr(at), raw)),
-        Step("ZREMRANGEBYSCORE", keys.dead, ("-inf", at - DEAD_AGE)),
+        Step("ZREMRANGEBYSCORE", keys.dead, ("-inf", at - DEAD_TTL)),
         Step("ZREMRANGEBYRANK", keys.dead, (0, -DEAD_SIZE)),
     )
 

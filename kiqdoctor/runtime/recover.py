@@ -17,7 +17,7 @@ from kiqdoctor.runtime.hearing import guarded, mourn
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.recovery import RecoveryEntry
+from kiqdoctor.wire.recovery import REMEMBERED, RecoveryEntry
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -27,7 +27,6 @@ LOCK: Final = 2_900  # milliseconds, less than a scan's turn; one process of the
 PROMPT: Final = 2.0  # seconds in which Redis answers; where it stands still longer, renewals wait behind our questions
 LATE: Final = 2 * BLOCK  # seconds after which no wait of a dead process brings a job any more
 POISON: Final = 3  # deaths with the same job in flight
-REMEMBERED: Final = 100  # recoveries
 REMEMBERED_FOR: Final = 7 * 24 * 3600  # seconds
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from kiqdoctor.wire.numbers import whole
+
 CREATED_AT: Final = "created_at"  # the hash's fields; batch.lua and seal.lua have these names too
 TOTAL: Final = "total"
 FAILURES: Final = "failures"
@@ -40,5 +42,5 @@ class Progress:
 
 def read(counts: Sequence[bytes | None], still_open: int, pending: int) -> Progress | None:
     """From ``total`` and ``failures`` and the sizes of the sets; None where it is not known (any more)."""
-    total, failures = counts
-    return None if total is None else Progress(int(total), still_open, pending, int(failures or 0))
+    total, failures = map(whole, counts)
+    return None if total is None else Progress(total, still_open, pending, failures or 0)

@@ -137,7 +137,7 @@ def read_info(raw: bytes) -> Info:
         embedded=found.get("embedded") is True,
         runtime=_text(found.get("runtime")),
         capsules=capsules,
-        connections=_count(found.get("connections")),
+        connections=_integer(found.get("connections")),
         rest={key: value for key, value in found.items() if key not in _KNOWN},
     )
 
@@ -212,11 +212,6 @@ def _text(value: Any) -> str:
 
 def _texts(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for item in value if isinstance(item, str))) if isinstance(value, list) else ()
-
-
-def _count(value: Any) -> int | None:
-    number = _integer(value)
-    return number if number is not None and number >= 0 else None
 
 
 def _integer(value: Any) -> int | None:

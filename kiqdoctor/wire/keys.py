@@ -3,18 +3,31 @@
 from dataclasses import dataclass
 from typing import Final
 
+QUEUES: Final = "queues"
+PROCESSES: Final = "processes"
+SCHEDULE: Final = "schedule"
+RETRY: Final = "retry"
+DEAD: Final = "dead"
+PROCESSED: Final = "stat:processed"
+FAILED: Final = "stat:failed"
+
 RESERVED: Final = {
-    "queues": "set",
-    "processes": "set",
-    "schedule": "zset",
-    "retry": "zset",
-    "dead": "zset",
-    "stat:processed": "string",
-    "stat:failed": "string",
+    QUEUES: "set",
+    PROCESSES: "set",
+    SCHEDULE: "zset",
+    RETRY: "zset",
+    DEAD: "zset",
+    PROCESSED: "string",
+    FAILED: "string",
 }
 """Names that Sidekiq owns, and the Redis type that each must have."""
 
+SETS: Final = (SCHEDULE, RETRY, DEAD)
+"""Sorted sets of jobs."""
+
 QUEUE_PREFIX: Final = "queue:"
+DEAD_TTL: Final = 180 * 24 * 3600  # seconds that a dead job is kept, as Sidekiq keeps it
+DEAD_SIZE: Final = 10_000  # dead jobs that are kept; Sidekiq's trimming keeps one less
 PROCESS_TTL: Final = 60  # seconds
 DAY_STAT_TTL: Final = 157_680_000  # seconds: five years
 SIGNALS_TTL: Final = 60  # seconds
@@ -34,7 +47,7 @@ class Keys:
     @property
     def queues(self) -> str:
         """Set of bare queue names; no TTL; every push."""
-        return self.name("queues")
+        return self.name(QUEUES)
 
     def queue(self, name: str) -> str:
         """List of payloads, newest at the head; LPUSH by clients, RPUSH by what gives back."""
@@ -43,22 +56,22 @@ class Keys:
     @property
     def schedule(self) -> str:
         """Sorted set of payloads by due time in float seconds; clients."""
-        return self.name("schedule")
+        return self.name(SCHEDULE)
 
     @property
     def retry(self) -> str:
         """Sorted set of payloads by the time of the next try; processors."""
-        return self.name("retry")
+        return self.name(RETRY)
 
     @property
     def dead(self) -> str:
         """Sorted set of payloads by time of death; processors."""
-        return self.name("dead")
+        return self.name(DEAD)
 
     @property
     def processes(self) -> str:
         """Set of identities; no TTL; heartbeat."""
-        return self.name("processes")
+        return self.name(PROCESSES)
 
     @property
     def cleanup(self) -> str:
@@ -89,6 +102,11 @@ class Keys:
     def paused(self) -> str:
         """Set of paused queue names; Sidekiq Pro, and ours."""
         return self.name("paused")
+
+    @property
+    def super_processes(self) -> str:
+        """Set of identities; Sidekiq Pro, of those that fetch reliably."""
+        return self.name("super_processes")
 
     @property
     def leader(self) -> str:

@@ -30,6 +30,7 @@ from kiqdoctor.wire.fields import (
     RETRY_QUEUE,
     WRAPPED,
 )
+from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import seconds, stamp
 
 MESSAGE_LIMIT: Final = 10_000  # characters of error_message
@@ -109,7 +110,8 @@ class Payload:
     @property
     def deaths(self) -> int:
         """How many processes died while they held it."""
-        return _integer(self.fields.get(RECOVERED)) or 0
+        found = self.fields.get(RECOVERED)
+        return 0 if isinstance(found, str) else whole(found) or 0
 
     @property
     def at_most_once(self) -> bool:

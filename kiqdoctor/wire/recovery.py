@@ -1,9 +1,13 @@
 """An entry of the list of recoveries: what our runtime took back from a dead process."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import plain
+
+REMEMBERED: Final = 100  # entries that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,12 @@ def read(raw: bytes) -> RecoveryEntry:
     Raises:
         ValueError: it is none.
     """
-    found = codec.decode(raw)
     try:
-        return RecoveryEntry(
-            plain(found["at"]), str(found["identity"]), str(found["by"]), int(found["jobs"]), int(found["buried"])
-        )
-    except (KeyError, TypeError) as error:
+        found = codec.decode(raw)
+        jobs, buried = whole(found["jobs"]), whole(found["buried"])
+        at, identity, by = plain(found["at"]), str(found["identity"]), str(found["by"])
+    except (codec.NotJsonError, KeyError, TypeError) as error:
         raise ValueError(f"no entry of a recovery: {error}") from None
+    if jobs is None or buried is None:
+        raise ValueError("no entry of a recovery: its counts are no numbers")
+    return RecoveryEntry(at, identity, by, jobs, buried)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import STATUS_TTL
+from kiqdoctor.wire.numbers import real, whole
 
 STATE: Final = "state"  # the hash's fields
 VERSION: Final = "version"  # grows with each change
@@ -44,17 +45,17 @@ def read(found: Mapping[bytes, bytes]) -> JobState | None:
     """The hash as it is; None where there is none.
 
     Raises:
-        ValueError: a number that is none, or a result that is no JSON.
+        ValueError: a result that is no JSON.
     """
     if not found:
         return None
     words = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in found.items()}
     return JobState(
         words.get(STATE, ""),
-        int(words.get(VERSION, 0)),
-        float(words.get(AT, 0)),
-        int(words.get(DONE, 0)),
-        int(words.get(TOTAL, 0)),
+        whole(words.get(VERSION)) or 0,
+        real(words.get(AT)) or 0.0,
+        whole(words.get(DONE)) or 0,
+        whole(words.get(TOTAL)) or 0,
         codec.decode(words.get(RESULT, "null")),
     )
 

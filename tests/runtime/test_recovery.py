@@ -25,8 +25,9 @@ from kiqdoctor.runtime.embedding import embed
 from kiqdoctor.runtime.endings import End
 from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW, Whereabouts
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT, REMEMBERED
+from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT
 from kiqdoctor.runtime.retrying import after_failure
+from kiqdoctor.wire.recovery import REMEMBERED
 
 Start = Callable[..., Process]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kiqdoctor.wire import backoff, codec, heartbeat, payload
+from kiqdoctor.wire import backoff, codec, heartbeat, payload, recovery, status
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.stamps import plain, seconds, stamp
 
@@ -134,6 +134,35 @@ INFO = st.builds(
 @pytest.mark.parametrize("told", [b"-1", b"true", b'"8"', b"[]", b"1.5", b"null"])
 def test_connections_that_are_no_number_are_not_told(told: bytes) -> None:
     assert heartbeat.read_info(b'{"connections":%b}' % told).connections is None
+
+
+def test_a_status_that_somebody_else_wrote_is_read_as_far_as_it_goes() -> None:
+    assert status.read({}) is None
+    odd = status.read({b"state": b"done", b"version": b"x", b"at": b"nan", b"done": b"9" * 5000, b"\xff": b"\xff"})
+    assert odd == status.JobState("done", 0, 0.0)
+    with pytest.raises(codec.NotJsonError):
+        status.read({b"state": b"done", b"result": b"{"})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"1",
+        b'{"at":1,"identity":"a","by":"b","jobs":"x","buried":0}',
+        b'{"at":1,"jobs":1,"buried":0}',
+    ],
+)
+def test_what_is_no_entry_of_a_recovery_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="no entry of a recovery"):
+        recovery.read(raw)
+
+
+def test_an_entry_of_a_recovery_comes_back_as_it_went() -> None:
+    entry = recovery.RecoveryEntry(1.5, "web-1:1:aa", "web-2:2:bb", 5, 1)
+    assert recovery.read(entry.encode()) == entry
 
 
 @given(INFO)

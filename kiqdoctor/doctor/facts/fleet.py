@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from kiqdoctor.wire.recovery import RecoveryEntry
+
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
@@ -86,19 +88,8 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery:
-    """One dead process of our runtime: when (epoch seconds), whose jobs, who took them, how many, how many buried."""
-
-    at: float | None
-    identity: str
-    by: str
-    jobs: int
-    buried: int
-
-
-@dataclass(frozen=True, slots=True)
 class Recoveries:
     """Jobs that our runtime took back from the dead: all there ever were, and the last ones, newest first."""
 
     jobs: int = 0
-    last: tuple[Recovery, ...] = ()
+    last: tuple[RecoveryEntry, ...] = ()
