@@ -10,12 +10,16 @@ from kiqdoctor.runtime import endings, log, lua
 from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError, bury
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.endings import End, Step, ending
-from kiqdoctor.runtime.fetching.lease import LANES, Account, Lease, Whereabouts, close_account
+from kiqdoctor.runtime.fetching import seats
+from kiqdoctor.runtime.fetching.lease import Lease, close_account
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.waits import BLOCK
 from kiqdoctor.runtime.hearing import guarded, mourn
 from kiqdoctor.text import clean
+from kiqdoctor.wire.account import Account
+from kiqdoctor.wire.account import read as read_account
 from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
+from kiqdoctor.wire.keys import LANES
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 from kiqdoctor.wire.recovery import REMEMBERED, RecoveryEntry
 
@@ -62,7 +66,7 @@ class Recovery:
         self._keys = settings.keys
         self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
-        self._here = Whereabouts.here()
+        self._here = seats.here()
         self._empty_since: dict[str, float] = {}  # monotonic; accounts of the dead that are to be closed
         self.recovered = 0
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.recovery")
@@ -81,10 +85,10 @@ class Recovery:
         """Give back the jobs of every process that is proven dead; how many."""
         index: Any = self._client.hgetall(self._keys.index)
         ours = self._lease().identity
-        others = {raw.decode("utf-8", "replace"): Account.read(entry) for raw, entry in index.items()}
+        others = {raw.decode("utf-8", "replace"): read_account(entry) for raw, entry in index.items()}
         others.pop(ours, None)
         self._empty_since = {identity: since for identity, since in self._empty_since.items() if identity in others}
-        neighbours = {identity for identity, account in others.items() if self._here.gone(account.seat)}
+        neighbours = {identity for identity, account in others.items() if seats.gone(self._here, account.seat)}
         for identity in neighbours:
             self._client.delete(self._keys.lease(identity))
         dead = neighbours | self._silent(set(others) - neighbours)

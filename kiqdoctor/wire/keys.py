@@ -26,6 +26,7 @@ SETS: Final = (SCHEDULE, RETRY, DEAD)
 """Sorted sets of jobs."""
 
 QUEUE_PREFIX: Final = "queue:"
+LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has private lists of its own
 DEAD_TTL: Final = 180 * 24 * 3600  # seconds that a dead job is kept, as Sidekiq keeps it
 DEAD_SIZE: Final = 10_000  # dead jobs that are kept; Sidekiq's trimming keeps one less
 PROCESS_TTL: Final = 60  # seconds
@@ -119,7 +120,7 @@ class Keys:
 
     @property
     def index(self) -> str:
-        """Ours: hash identity -> JSON list of the queues it keeps private lists for; no TTL; removed when empty."""
+        """Ours: hash identity -> its account (``wire/account.py``); no TTL; removed when its lists are empty."""
         return self.name("kiq:index")
 
     def private(self, identity: str, lane: str, queue: str) -> str:

@@ -12,8 +12,9 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
-from kiqdoctor.runtime.fetching.lease import Whereabouts
+from kiqdoctor.runtime.fetching.seats import gone, here
 from kiqdoctor.runtime.job import REGISTRY
+from kiqdoctor.wire.account import Whereabouts
 from kiqdoctor.wire.codec import ArgumentError
 
 APP = """
@@ -233,11 +234,11 @@ def test_a_killed_worker_s_jobs_run_again(redis: Any, redis_server: RedisServer)
 
 
 def test_a_seat_knows_its_own() -> None:
-    here = Whereabouts.here()
+    ours = here()
 
-    assert not here.gone(here)
-    assert here.gone(Whereabouts(here.boot, here.namespace, here.pid, "1"))
-    assert not here.gone(Whereabouts("another boot", here.namespace, here.pid, "1"))
+    assert not gone(ours, here())
+    assert gone(ours, Whereabouts(ours.boot, ours.namespace, ours.pid, "1"))
+    assert not gone(ours, Whereabouts("another boot", ours.namespace, ours.pid, "1"))
 
 
 def test_a_wrong_type_on_one_queue_strands_nothing_of_another(redis: Any, redis_server: RedisServer) -> None:

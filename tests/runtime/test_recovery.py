@@ -23,10 +23,12 @@ from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.embedding import embed
 from kiqdoctor.runtime.endings import End
-from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW, Whereabouts
+from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW
+from kiqdoctor.runtime.fetching.seats import here
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT
 from kiqdoctor.runtime.retrying import after_failure
+from kiqdoctor.wire.account import Whereabouts
 from kiqdoctor.wire.recovery import REMEMBERED
 
 Start = Callable[..., Process]
@@ -475,8 +477,8 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
     neighbour, watcher = start(), start()
     recovery = watcher.recovery()
     watcher.lease._steady_since = watcher.clock.boottime()  # no matter how long we are here
-    here = Whereabouts.here()
-    seated(neighbour, Whereabouts(here.boot, here.namespace, program.pid, started(program.pid)))
+    ours = here()
+    seated(neighbour, Whereabouts(ours.boot, ours.namespace, program.pid, started(program.pid)))
     push(redis, *jobs(2))
     neighbour.fetch.pace.want = 2
     assert neighbour.take() is not None
@@ -493,7 +495,7 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
 
 
 def started(pid: int) -> str:
-    from kiqdoctor.runtime.fetching.lease import _started
+    from kiqdoctor.runtime.fetching.seats import _started
 
     return _started(pid)
 
@@ -501,7 +503,7 @@ def started(pid: int) -> str:
 @pytest.mark.parametrize("what", ["boot", "namespace"])
 def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: str) -> None:
     stranger, watcher = start(), start()
-    seated(stranger, replace(Whereabouts.here(), pid=2**22 + 1, started="1", **{what: "another"}))
+    seated(stranger, replace(here(), pid=2**22 + 1, started="1", **{what: "another"}))
     push(redis, *jobs(1))
     stranger.take_all()
     assert watcher.recovery().scan() == 0
@@ -509,7 +511,7 @@ def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: st
 
 def test_a_pid_that_was_given_to_another_program_is_not_the_neighbour(redis: Any, start: Start) -> None:
     neighbour, watcher = start(), start()
-    seated(neighbour, replace(Whereabouts.here(), started="long before"))
+    seated(neighbour, replace(here(), started="long before"))
     push(redis, *jobs(1))
     neighbour.take_all()
     assert watcher.recovery().scan() == 1

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.runtime.channel import Channel, Script, bulk
-from kiqdoctor.runtime.fetching.lease import LANES, Lease
+from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.work import Home, Work
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.keys import LANES, Keys
 
 if TYPE_CHECKING:
     from redis import Redis
