@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from kiqdoctor.wire.numbers import whole
 
-CREATED_AT: Final = "created_at"  # the hash's fields; batch.lua and seal.lua have these names too
+CREATED_AT: Final = "created_at"  # the hash's fields; batch.lua and seal.lua have these names, and two of their own
 TOTAL: Final = "total"
 FAILURES: Final = "failures"
 

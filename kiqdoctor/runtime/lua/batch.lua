@@ -1,4 +1,5 @@
--- What became of one job of a batch; included by leave.lua and seal.lua.
+-- What became of one job of a batch; included by leave.lua and seal.lua. The hash and its fields are those of
+-- wire/batch.py, with `sealed` and `<event>_told` of our own.
 -- key: hash of the batch; then a jid ("" for none), "done" or "failed", the names of its sets of jids that have not run
 -- to an end once and that have not succeeded, the set `queues`, and the prefix of queue keys. A callback is pushed once:
 -- its payload is stored without `enqueued_at`, which is written here, since nobody knows before when that will be.
