@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kiqdoctor.runtime.batches import Batch
     from kiqdoctor.runtime.client import pipelined
-    from kiqdoctor.runtime.committing import EnqueuedInTransactionWarning, enqueue_on_commit
+    from kiqdoctor.runtime.committing import enqueue_on_commit
     from kiqdoctor.runtime.config import configure
     from kiqdoctor.runtime.context import current, propagate
     from kiqdoctor.runtime.embedding import embed
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.periodic import periodic
     from kiqdoctor.runtime.sending import MaybeEnqueued
     from kiqdoctor.runtime.status import Status
+    from kiqdoctor.runtime.transactions import EnqueuedInTransactionWarning
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,7 +40,7 @@ __all__ = [
 _HOMES = {
     "Batch": "batches",
     "DeadlineExceededError": "middleware",
-    "EnqueuedInTransactionWarning": "committing",
+    "EnqueuedInTransactionWarning": "transactions",
     "ForkedError": "forking",
     "MaybeEnqueued": "sending",
     "Running": "middleware",

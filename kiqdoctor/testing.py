@@ -1,23 +1,26 @@
 """Jobs in tests without Redis: ``fake()`` keeps what is pushed, ``inline()`` runs it at once.
 
 With pytest the fixtures ``kiqdoctor_fake`` and ``kiqdoctor_inline`` do the same for one test. In both modes arguments
-are checked as ever and make the journey through JSON, and client and server middleware run. ``inline()`` calls a
-batch's callbacks back at the end of its block, ``fake()`` never. A mode holds for the whole process, all threads of it.
+are checked as ever and make the journey through JSON, client and server middleware run, and a job ends as it would in a
+worker: its ``Status`` tells, its batch calls back, and where it would not be tried again, death handlers hear of it.
+Nothing is tried again, expires, waits for a limit or is refused for being there already. A mode holds for the whole
+process, all threads of it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from kiqdoctor.runtime.endings import Ending
+    from kiqdoctor.runtime.instead import Instead
     from kiqdoctor.runtime.job import Job
+    from kiqdoctor.wire.batch import Event, Heard, Progress
     from kiqdoctor.wire.payload import Payload
+    from kiqdoctor.wire.status import JobState, More
 
 ENDLESS: Final = 10_000  # jobs that one drain() runs before it takes them for endless
-
-Intercept = Callable[["Sequence[Payload]", float | None], None]
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Pushed:
 
     def __init__(self) -> None:
         self.jobs: list[Enqueued] = []
+        self._memory = _Memory(lambda payload, at: self.jobs.append(_enqueued(payload, at)))
 
     def __len__(self) -> int:
         """How many wait."""
@@ -68,7 +72,7 @@ class Pushed:
             if ran == ENDLESS:
                 raise RuntimeError(f"{ENDLESS} jobs ran and {len(self)} still wait, the next is {job}: is it endless?")
             self.jobs.remove(job)
-            _run(job.fields)
+            self._memory.run(job.fields)
             ran += 1
         return ran
 
@@ -95,9 +99,10 @@ class Pushed:
         if found:
             raise AssertionError(f"{_class(job)} was not to be enqueued, and was: {_list(found)}")
 
-    def intercept(self, payloads: "Sequence[Payload]", at: float | None) -> None:
-        """Where the client hands over what would have gone to Redis."""
-        self.jobs += [_enqueued(payload, at) for payload in payloads]
+    @property
+    def memory(self) -> "Instead":
+        """What takes Redis' place meanwhile."""
+        return self._memory
 
     def _next(self, *, scheduled: bool) -> Enqueued | None:
         from kiqdoctor.clock import SYSTEM
@@ -114,36 +119,163 @@ class Pushed:
         return f"enqueued of others: {_list(self.jobs)}"
 
 
+@dataclass
+class _Account:
+    """A batch in memory; what batch.lua does with one in Redis."""
+
+    open: set[str]
+    pending: set[str]
+    call: "Callable[[Event], None]"
+    total: int
+    failures: int = 0
+    sealed: bool = False
+    told: "set[Event]" = field(default_factory=set)
+
+    def hear(self, jid: str, ending: "Heard") -> None:
+        """What became of one of its jobs."""
+        self.open.discard(jid)
+        if ending == "done":
+            self.pending.discard(jid)
+        else:
+            self.failures += 1
+        self.look()
+
+    def look(self) -> None:
+        """Call back what is due, each once."""
+        left: dict[Event, set[str]] = {"complete": self.open, "success": self.pending}
+        for event, jids in left.items():
+            if self.sealed and not jids and event not in self.told:
+                self.told.add(event)
+                self.call(event)
+
+
+@dataclass
+class _Memory:
+    """In Redis' place: ``take`` gets each push. It keeps what goes with jobs, and runs them as a worker does."""
+
+    take: "Callable[[Payload, float | None], None]"
+    told: dict[str, dict[bytes, bytes]] = field(default_factory=dict)  # statuses, as their hashes would be
+    accounts: dict[str, _Account] = field(default_factory=dict)
+
+    def push(self, payload: "Payload", at: float | None) -> None:
+        from kiqdoctor.clock import SYSTEM
+        from kiqdoctor.wire.status import QUEUED, SCHEDULED
+
+        found = _job(payload)
+        if found is not None and found.options.status:
+            self.tell(payload.jid, QUEUED if at is None else SCHEDULED, SYSTEM.now(), {})
+        self.take(payload, at)
+
+    def state(self, jid: str) -> "JobState | None":
+        from kiqdoctor.wire.status import read
+
+        return read(self.told.get(jid, {}))
+
+    def open(self, batch: str, jids: "Sequence[str]", call: "Callable[[Event], None]") -> None:
+        self.accounts[batch] = _Account(set(jids), set(jids), call, len(jids))
+
+    def seal(self, batch: str) -> None:
+        self.accounts[batch].sealed = True
+        self.accounts[batch].look()
+
+    def progress(self, batch: str) -> "Progress | None":
+        from kiqdoctor.wire.batch import Progress
+
+        if (found := self.accounts.get(batch)) is None:
+            return None
+        return Progress(found.total, len(found.open), len(found.pending), found.failures)
+
+    def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:  # noqa: ARG002 - there is always room
+        return 0.0
+
+    def tell(self, jid: str, state: str, now: float, more: "More") -> None:
+        from kiqdoctor.wire.status import VERSION, change
+
+        known = self.told.setdefault(jid, {})
+        version = int(known.get(VERSION.encode(), 0)) + 1
+        words = [*change(state, now, more), VERSION, version]
+        told = [one if isinstance(one, bytes) else str(one).encode() for one in words]
+        known.update(zip(told[::2], told[1::2], strict=True))
+
+    def cursor(self, jid: str) -> "_Place":  # noqa: ARG002 - nothing goes on: each job runs once
+        return _Place()
+
+    def run(self, fields: dict[str, Any]) -> None:
+        """As a worker's thread does it; its exception reaches whoever wanted it to run."""
+        from contextvars import copy_context
+
+        from kiqdoctor.clock import SYSTEM
+        from kiqdoctor.runtime import config
+        from kiqdoctor.runtime.fetching.work import Home, Work
+        from kiqdoctor.runtime.job import REGISTRY
+        from kiqdoctor.runtime.middleware import Running
+        from kiqdoctor.runtime.performing import Performer
+        from kiqdoctor.wire.payload import Payload
+
+        payload = Payload(fields)
+        found = _job(payload)
+        if found is None:
+            raise LookupError(f"no job is called {payload.job_class}: import the module that defines it")
+        performer = Performer(self, config.current(), REGISTRY, lambda: "a test", lambda: False)
+        running = Running(found.name, payload.jid, payload.queue, payload.args, fields, SYSTEM.now())
+        try:
+            copy_context().run(performer.run, found, running)  # it may lie within another job
+        except BaseException as error:
+            work = Work(payload.encode(), Home(payload.queue))
+            self._ended(found, payload, performer.failed(found, fields, work, error), {})
+            raise
+        self._ended(found, payload, performer.done(found, running), running.outcome.more)
+
+    def _ended(self, job: "Job[Any, Any]", payload: "Payload", ending: "Ending", more: "More") -> None:
+        from kiqdoctor.clock import SYSTEM
+        from kiqdoctor.runtime.endings import FOLLOWS
+
+        follows = FOLLOWS[ending.end]
+        if job.options.status:
+            self.tell(payload.jid, follows.state, SYSTEM.now(), more)
+        if follows.batch is not None and payload.batch in self.accounts:
+            self.accounts[payload.batch].hear(payload.jid, follows.batch)
+
+
+class _Place:
+    """Where an iterable job goes on: it is not interrupted."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.cancelled = False
+
+    def load(self) -> None: ...
+
+    def save(self, since: float) -> None: ...
+
+    def clear(self) -> None: ...
+
+
 @contextmanager
 def fake() -> Iterator[Pushed]:
     """Pushes go to memory until the block ends."""
     pushed = Pushed()
-    with _instead(pushed.intercept):
+    with _instead(pushed.memory):
         yield pushed
 
 
 @contextmanager
 def inline() -> Iterator[None]:
     """A push runs its job at once in the calling thread, whenever it is for; its exception reaches who pushed."""
-    with _instead(_run_all, inline=True):
+    memory = _Memory(lambda payload, at: memory.run(_enqueued(payload, at).fields))
+    with _instead(memory):
         yield
 
 
 @contextmanager
-def _instead(intercept: Intercept, *, inline: bool = False) -> Iterator[None]:
-    from kiqdoctor.runtime import client
+def _instead(memory: "Instead") -> Iterator[None]:
+    from kiqdoctor.runtime import instead
 
-    before = client.intercept, client.inline
-    client.intercept, client.inline = intercept, inline
+    before, instead.current = instead.current, memory
     try:
         yield
     finally:
-        client.intercept, client.inline = before
-
-
-def _run_all(payloads: "Sequence[Payload]", at: float | None) -> None:
-    for payload in payloads:
-        _run(_enqueued(payload, at).fields)
+        instead.current = before
 
 
 def _enqueued(payload: "Payload", at: float | None) -> Enqueued:
@@ -153,39 +285,10 @@ def _enqueued(payload: "Payload", at: float | None) -> Enqueued:
     return Enqueued(copy.job_class, copy.args, copy.queue, copy.jid, at, copy.fields)
 
 
-def _run(fields: dict[str, Any]) -> None:
-    """As a worker's thread does it, without a log line, a retry or an expiry."""
-    from kiqdoctor.clock import SYSTEM
-    from kiqdoctor.runtime import config, context
+def _job(payload: "Payload") -> "Job[Any, Any] | None":
     from kiqdoctor.runtime.job import REGISTRY
-    from kiqdoctor.runtime.middleware import Running, around
 
-    found = REGISTRY.get(fields["class"])
-    if found is None:
-        raise LookupError(f"no job is called {fields['class']}: import the module that defines it")
-    running = Running(fields["class"], fields["jid"], fields["queue"], fields["args"], fields, SYSTEM.now())
-    if found.options.timeout is not None:
-        running.deadline = SYSTEM.boottime() + found.options.timeout
-    token = context.running.set(running)
-    try:
-        with context.restored(fields):
-            around(config.current().middleware, running, lambda: _body(found, running.args))
-    finally:
-        context.running.reset(token)  # it may lie within another job
-
-
-def _body(job: "Job[..., Any]", args: list[Any]) -> None:
-    if job.iterable:
-        from kiqdoctor.wire import codec
-
-        for cursor in job.function(*args, cursor=None):
-            codec.strict(cursor, "the cursor")
-    elif job.asynchronous:
-        from kiqdoctor.runtime import loops
-
-        loops.run(job.function(*args))
-    else:
-        job.function(*args)
+    return REGISTRY.get(payload.job_class)
 
 
 def _class(job: "Job[..., Any] | str") -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import kiqdoctor
-from kiqdoctor.runtime import client, context
+from kiqdoctor.runtime import context, instead
 from kiqdoctor.runtime.job import REGISTRY, Job
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.testing import fake, inline
@@ -241,14 +241,14 @@ def test_a_job_that_nobody_defines_is_named() -> None:
 
 
 def test_modes_nest_and_end(note: Job[..., None], ran: list[Any]) -> None:
-    before = client.intercept
+    before = instead.current
     with fake() as outer:
         with inline():
             note.perform_async("inner")
         note.perform_async("outer")
     assert ran == [("inner",)]
     assert [job.args for job in outer.jobs] == [["outer"]]
-    assert client.intercept is before is None
+    assert instead.current is before is None
 
 
 USERS = """
@@ -273,8 +273,8 @@ def test_inline(kiqdoctor_inline):
     assert ran[-1] == "bob"
 
 def test_neither():
-    from kiqdoctor.runtime import client, context
-    assert client.intercept is None
+    from kiqdoctor.runtime import instead
+    assert instead.current is None
 """
 
 

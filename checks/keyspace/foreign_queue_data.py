@@ -43,12 +43,10 @@ from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, chec
 from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 
-RESQUE_KEYS = {"args", "class", "queue"}
-
 
 @check("NSP004", severity=Severity.MEDIUM)
 def foreign_queue_data(keyspace: Keyspace, queues: Queues) -> Iterator[Verdict]:
-    shaped = [queue for queue in queues.all if any(_resque_shaped(sample.keys) for sample in queue.sample)]
+    shaped = [queue for queue in queues.all if any(sample.resque_shaped for sample in queue.sample)]
     for foreign in keyspace.foreign:
         yield _foreign(foreign)
     for queue in shaped:
@@ -60,12 +58,8 @@ def foreign_queue_data(keyspace: Keyspace, queues: Queues) -> Iterator[Verdict]:
     yield Evidence("keys looked at", f"{keyspace.scanned} of {keyspace.total}", "SCAN")
 
 
-def _resque_shaped(keys: tuple[str, ...]) -> bool:
-    return {"args", "class"} <= set(keys) <= RESQUE_KEYS
-
-
 def _shaped(queue: Queue) -> Finding:
-    classes = dict.fromkeys(one.job_class for one in queue.sample if _resque_shaped(one.keys))
+    classes = dict.fromkeys(one.job_class for one in queue.sample if one.resque_shaped)
     evidence = (
         Evidence("jobs in the queue", str(queue.size), "LLEN"),
         Evidence("classes", ", ".join(classes) or "?", "payloads without a jid"),

@@ -48,8 +48,11 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verd
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.wire import recovery
+from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.numbers import whole
 
+KEYS = Keys()
 OLD_BEAT = 5.0  # seconds between beats up to Sidekiq 6, and of our runtime
 NEW_BEAT = 10.0  # from 7.0 on
 STALE_BEATS = Threshold(
@@ -100,11 +103,11 @@ def inflight_jobs_of_dead_worker(
 def _recovered(found: Recoveries) -> Iterator[Evidence]:
     """What our runtime lost processes with, and took back: nobody has to do anything, and everybody should know."""
     if found.jobs:
-        yield Evidence("jobs taken back from dead processes, ever", str(found.jobs), "GET kiq:recovered")
+        yield Evidence("jobs taken back from dead processes, ever", str(found.jobs), f"GET {KEYS.recovered}")
     for one in found.last[:SHOWN]:
         when = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.at is not None else "?"
         said = f"{one.jobs} jobs of {one.identity} by {one.by}, {one.buried} of them buried"
-        yield Evidence(f"recovered at {when}", said, "LRANGE kiq:recoveries 0 99")
+        yield Evidence(f"recovered at {when}", said, f"LRANGE {KEYS.recoveries} 0 {recovery.REMEMBERED - 1}")
 
 
 def _interval(process: Process) -> float:

@@ -36,9 +36,7 @@ The limit is hidden (--redis-limit N), or the number of processes or of web conn
 ## Source
 lib/sidekiq/config.rb, capsule.rb and redis_connection.rb, tag by tag; Redis' clients documentation.
 
-- OURS: connections of our own runtime that fetch (3) and that its own threads share (5), as it prints them at boot.
-- OURS_WAITING: and one for each queue that it waits for, at most so many.
-- OURS_PUSHING: and one for each thread whose job pushes, at most so many.
+Our own runtime says how many it may open, at boot and in its `info`; what files ask for is reckoned by its own formula.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,6 +52,8 @@ from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import ClientLimit, Server
 from kiqdoctor.doctor.facts.settings import RedisSettings
+from kiqdoctor.wire.connections import by_thread, pools
+from kiqdoctor.wire.heartbeat import RELIABLE
 
 SAFE = Threshold(
     name="safe",
@@ -64,9 +64,6 @@ SAFE = Threshold(
     least=0.1,
     most=1.0,
 )
-OURS = 8  # connections of our runtime: three that fetch, five that heartbeat, poller and the ends of jobs share
-OURS_WAITING = 8  # and one for each queue that it waits for, at most so many
-OURS_PUSHING = 10  # and one for each thread whose job pushes, at most so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +136,18 @@ def _size(settings: RedisSettings | Missing) -> int | None:
 def _running(process: Process, size: int | None) -> Worker:
     threads = process.concurrency or 0
     if process.runtime:
-        return _ours(threads, process.queues or (), "our runtime", basic="reliable" not in process.labels)
+        reliable = RELIABLE in process.labels
+        return _ours(threads, process.queues or (), "our runtime", reliable=reliable, told=process.connections)
     return _worker(threads, process.version or "6", 1 + max(1, len(process.capsules)), size)
 
 
-def _ours(threads: int, queues: Sequence[str], source: str, *, basic: bool = False) -> Worker:
-    """Our runtime fetches over few connections, whatever its threads; with basic fetch each thread has one."""
-    beside = OURS + min(max(1, len(queues)), OURS_WAITING)
-    return Worker(min(threads, OURS_PUSHING) + (threads if basic else 0), beside, source)
+def _ours(
+    threads: int, queues: Sequence[str], source: str, *, reliable: bool = True, told: int | None = None
+) -> Worker:
+    """Our runtime fetches over few connections, whatever its threads; one that runs says what it may open."""
+    most = told if told is not None else sum(size for _, size in pools(threads, len(queues), reliable=reliable))
+    of_threads = min(most, by_thread(threads, reliable=reliable))
+    return Worker(of_threads, most - of_threads, source)
 
 
 def _worker(threads: int, version: str, pools: int, size: int | None) -> Worker:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from kiqdoctor.actions.plans import CLEARED_FOR, DEAD_FOR, DEAD_SIZE, SIGNALS, Job, Plan, Verb, counted, plan, queue_of
+from kiqdoctor.actions.plans import CLEARED_FOR, SIGNALS, Job, Plan, Verb, counted, plan, queue_of
 from kiqdoctor.actions.writing import Writer, allowing, refused, script
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, Command, ConnectError
 from kiqdoctor.text import clean
-from kiqdoctor.wire.keys import QUEUE_PREFIX, SIGNALS_TTL, Keys
+from kiqdoctor.wire.keys import DEAD, DEAD_SIZE, DEAD_TTL, QUEUE_PREFIX, RETRY, SIGNALS_TTL, Keys
 from kiqdoctor.wire.payload import PayloadError, pushed, read
 
 CHUNK: Final = 100  # jobs in one request
@@ -90,7 +90,7 @@ class Actions:
         if said.startswith("READONLY"):
             return "this Redis is a replica, which takes no writes"
         if said.startswith("NOPERM"):
-            asked = plan(Verb.DELETE, jobs=[Job("retry", token, 0.0)])
+            asked = plan(Verb.DELETE, jobs=[Job(RETRY, token, 0.0)])
             user = self._writer.user
             return f"the Redis user {clean(user)} may not write; {allowing(said, user, asked, self._keys)} lets it"
         return "" if said.startswith("WRONGTYPE") else clean(said)
@@ -175,13 +175,13 @@ class Actions:
     def _kill(self, plan: Plan, tally: Tally) -> None:
         now = self._clock.now()
         for place in dict.fromkeys(job.place for job in plan.jobs):
-            moves = [Moved(job, "dead", job.member) for job in plan.jobs if job.place == place]
-            self._move(place, "dead", [(one, one.now, one.now, repr(now)) for one in moves], tally)
+            moves = [Moved(job, DEAD, job.member) for job in plan.jobs if job.place == place]
+            self._move(place, DEAD, [(one, one.now, one.now, repr(now)) for one in moves], tally)
         if tally.changed:
             dead = self._keys.dead
             self._sent(
                 [
-                    ("ZREMRANGEBYSCORE", dead, "-inf", repr(now - DEAD_FOR)),
+                    ("ZREMRANGEBYSCORE", dead, "-inf", repr(now - DEAD_TTL)),
                     ("ZREMRANGEBYRANK", dead, 0, -DEAD_SIZE),
                 ],
                 tally,

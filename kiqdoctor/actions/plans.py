@@ -6,13 +6,11 @@ from enum import StrEnum
 from typing import Final
 
 from kiqdoctor.text import clean
-from kiqdoctor.wire.keys import QUEUE_PREFIX, SIGNALS_TTL, Keys
+from kiqdoctor.wire.keys import DEAD, DEAD_SIZE, QUEUE_PREFIX, RETRY, SCHEDULE, SIGNALS_TTL, Keys
 from kiqdoctor.wire.payload import PayloadError, read
 
 SHOWN: Final = 12  # lines of what is sent
 CLEARED_FOR: Final = 3_600  # seconds that a cleared queue can be put back
-DEAD_SIZE: Final = 10_000  # Sidekiq's limit of dead jobs; its trimming keeps one less
-DEAD_FOR: Final = 15_552_000  # seconds: 180 days, as Sidekiq
 LARGE: Final = 64 * 1024  # bytes: a larger job is named by its size alone
 
 
@@ -34,10 +32,10 @@ SIGNALS: Final = {Verb.QUIET: "TSTP", Verb.STOP: "TERM"}
 OF_JOBS: Final = frozenset({Verb.RETRY, Verb.ENQUEUE, Verb.DELETE, Verb.KILL})
 OF_QUEUES: Final = frozenset({Verb.PAUSE, Verb.RESUME, Verb.CLEAR})
 FROM: Final = {
-    Verb.RETRY: frozenset({"retry", "dead"}),
-    Verb.ENQUEUE: frozenset({"schedule"}),
-    Verb.KILL: frozenset({"retry", "schedule", "queue"}),
-    Verb.DELETE: frozenset({"retry", "schedule", "dead", "queue"}),
+    Verb.RETRY: frozenset({RETRY, DEAD}),
+    Verb.ENQUEUE: frozenset({SCHEDULE}),
+    Verb.KILL: frozenset({RETRY, SCHEDULE, QUEUE_PREFIX}),
+    Verb.DELETE: frozenset({RETRY, SCHEDULE, DEAD, QUEUE_PREFIX}),
 }
 
 
@@ -114,7 +112,7 @@ def _fitting(verb: Verb, jobs: Sequence[Job]) -> tuple[Job, ...]:
     if not jobs:
         raise ValueError(f"{verb.value} needs a job: none was chosen")
     for job in jobs:
-        if ("queue" if job.in_queue else job.place) not in FROM[verb]:
+        if (QUEUE_PREFIX if job.in_queue else job.place) not in FROM[verb]:
             raise ValueError(f"jobs of {clean(job.place)} cannot be asked to {verb.value}")
         if verb is Verb.DELETE and not job.in_queue and job.score is None:
             raise ValueError(f"a job of {job.place} is deleted with its score at hand, else undo could not put it back")

@@ -31,15 +31,17 @@ _COMMANDS: Final = {
     Verb.STOP: "+multi +exec +lpush +expire",
 }
 """Of an action and its undo."""
+_BARE: Final = Keys()
+_EVERY_QUEUE: Final = _BARE.queue("*")
 _PLACES: Final = {
-    Verb.RETRY: ("queue:*", "queues"),
-    Verb.ENQUEUE: ("queue:*", "queues"),
-    Verb.KILL: ("dead",),
-    Verb.PAUSE: ("paused",),
-    Verb.RESUME: ("paused",),
-    Verb.CLEAR: ("queue:*", "queues", "kiq:cleared:*"),
-    Verb.QUIET: ("*-signals",),
-    Verb.STOP: ("*-signals",),
+    Verb.RETRY: (_EVERY_QUEUE, _BARE.queues),
+    Verb.ENQUEUE: (_EVERY_QUEUE, _BARE.queues),
+    Verb.KILL: (_BARE.dead,),
+    Verb.PAUSE: (_BARE.paused,),
+    Verb.RESUME: (_BARE.paused,),
+    Verb.CLEAR: (_EVERY_QUEUE, _BARE.queues, _BARE.cleared("*", "*")),
+    Verb.QUIET: (_BARE.signals("*"),),
+    Verb.STOP: (_BARE.signals("*"),),
 }
 
 
@@ -112,8 +114,8 @@ def allowing(said: str, user: str, plan: Plan, keys: Keys) -> str:
 
 def _touched(plan: Plan) -> Iterable[str]:
     """Patterns of the keys, without the namespace."""
-    sources = ["queue:*" if job.in_queue else job.place for job in plan.jobs]
-    back = ["queues"] if "queue:*" in sources else []
+    sources = [_EVERY_QUEUE if job.in_queue else job.place for job in plan.jobs]
+    back = [_BARE.queues] if _EVERY_QUEUE in sources else []
     return dict.fromkeys([*sources, *back, *_PLACES.get(plan.verb, ())])
 
 

@@ -9,7 +9,7 @@ from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
     from kiqdoctor.doctor.facts.threads import Threads
-    from kiqdoctor.runtime.dump import Dump
+    from kiqdoctor.runtime.dumping.dump import Dump
 
 PID_DIGITS = 10
 
@@ -55,7 +55,7 @@ def command(*, target: str, redis: str | None, namespace: str | None, timeout: f
 
 def _shown(found: "Dump | Threads", pid: int, form: str) -> str:
     from kiqdoctor.examining import threads
-    from kiqdoctor.runtime import dump
+    from kiqdoctor.runtime.dumping import dump
 
     if form == "text":
         return "\n".join(dump.lines(found) if isinstance(found, dump.Dump) else threads.lines(found))

@@ -59,7 +59,7 @@ def command(
     from kiqdoctor.connection import UrlError
     from kiqdoctor.runtime import config, log, signals
     from kiqdoctor.runtime.capsule import Capsule, parse_queues
-    from kiqdoctor.runtime.launcher import Launcher, Options
+    from kiqdoctor.runtime.launcher import Launcher, WorkerOptions
 
     if embedded and redis:
         raise click.UsageError("--embedded and --redis exclude each other")
@@ -79,7 +79,7 @@ def command(
         settings = config.current()
         log.use(log_format)
         launcher = Launcher(
-            Options(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment, health=health or "")
+            WorkerOptions(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment, health=health or "")
         )
         gc.freeze()  # what was imported lives as long as the process: no collection has to look at it again
         arrived = signals.listen()

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.doctor.facts.threads import Threads
-from kiqdoctor.wire.heartbeat import RUNTIME, split_identity
+from kiqdoctor.wire.heartbeat import INFO, RUNTIME, split_identity
 
 if TYPE_CHECKING:
     from kiqdoctor.doctor.snapshot import Refused
     from kiqdoctor.runtime.config import Settings
-    from kiqdoctor.runtime.dump import Dump
+    from kiqdoctor.runtime.dumping.dump import Dump
     from kiqdoctor.wire.heartbeat import Info
 
 PROC = Path("/proc")
@@ -108,7 +108,7 @@ def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", 
     import redis
 
     from kiqdoctor.runtime.config import connect
-    from kiqdoctor.runtime.watchdog import ask
+    from kiqdoctor.runtime.dumping.watchdog import ask
 
     client = connect(settings, 1)
     try:
@@ -134,7 +134,7 @@ def _processes(client: Any, settings: "Settings") -> "dict[str, Info | None]":
     names = [raw.decode("utf-8", "backslashreplace") for raw in client.smembers(settings.keys.processes)]
     with client.pipeline(transaction=False) as pipe:
         for name in names:
-            pipe.hget(settings.keys.process(name), "info")
+            pipe.hget(settings.keys.process(name), INFO)
         answers = pipe.execute(raise_on_error=False)
     found: dict[str, Info | None] = {}
     for name, raw in zip(names, answers, strict=True):

@@ -16,7 +16,7 @@ from kiqdoctor.wire.heartbeat import RUNTIME, split_identity
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.config import Settings
-    from kiqdoctor.runtime.dump import Dump, ThreadDump
+    from kiqdoctor.runtime.dumping.dump import Dump, ThreadDump
 
 ITS_OWN: Final = "its own dump, through Redis"
 GRACE: Final = 0.5  # seconds beyond the timeout, for a Redis that is slow to connect
@@ -97,7 +97,7 @@ def _ask(identity: str, address: Address, namespace: str | None, timeout: float)
     import redis
 
     from kiqdoctor.runtime.config import Settings, connect
-    from kiqdoctor.runtime.watchdog import ask
+    from kiqdoctor.runtime.dumping.watchdog import ask
 
     settings = Settings(address.url, (namespace or "").rstrip(":") or None)
     try:
@@ -138,7 +138,7 @@ def told(found: "Dump", identity: str) -> Threads:
 
 
 def _thread(one: "ThreadDump") -> Thread:
-    from kiqdoctor.runtime.dump import holder_words, lock_words
+    from kiqdoctor.runtime.dumping.dump import holder_words, lock_words
 
     return Thread(
         id=one.tid,
@@ -191,14 +191,14 @@ def as_dump(found: Threads, pid: int) -> dict[str, Any]:
     """The same as JSON of the schema ``kiqdoctor.dump/1``; more than a worker's own: note, active, owns_gil."""
     import msgspec
 
-    from kiqdoctor.runtime.dump import Dump, Line, ThreadDump
+    from kiqdoctor.runtime.dumping.dump import Dump, Frame, ThreadDump
 
     threads = tuple(
         ThreadDump(
             tid=_tid(one.id, pid),
             ident=one.id,
             name=one.name,
-            frames=tuple(Line(frame.file, frame.line, frame.function) for frame in one.frames),
+            frames=tuple(Frame(frame.file, frame.line, frame.function) for frame in one.frames),
             more_frames=one.more_frames,
         )
         for one in found.threads

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor import __version__
 from kiqdoctor.runtime.middleware import ClientMiddleware, Proceed, Running, ServerMiddleware
+from kiqdoctor.wire.fields import CLASS, JID, QUEUE
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -67,7 +68,7 @@ def middleware(provider: "TracerProvider | None" = None) -> tuple[ServerMiddlewa
         # A scheduled job that is pushed when it is due stays in the trace that scheduled it.
         orphan = not trace.get_current_span().get_span_context().is_valid
         context = propagate.extract(fields, getter=_TEXTS) if orphan else None
-        return spanned(fields, _text(fields.get("queue")), SpanKind.PRODUCER, context, send)
+        return spanned(fields, _text(fields.get(QUEUE)), SpanKind.PRODUCER, context, send)
 
     return server, client
 
@@ -79,8 +80,8 @@ def _attributes(fields: Mapping[str, Any], queue: str, verb: str) -> dict[str, s
         "messaging.operation.name": verb,
         "messaging.operation.type": "send" if verb == "publish" else verb,
         "messaging.destination.name": queue,
-        "messaging.message.id": _text(fields.get("jid")),
-        "messaging.sidekiq.job_class": _text(fields.get("class")),
+        "messaging.message.id": _text(fields.get(JID)),
+        "messaging.sidekiq.job_class": _text(fields.get(CLASS)),
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from kiqdoctor.runtime import client, log
+from kiqdoctor.runtime import instead, log
 from kiqdoctor.runtime.middleware import Proceed, Running, ServerMiddleware
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def session_removed(sessions: "scoped_session[Any]") -> ServerMiddleware:
     """
 
     def middleware(running: Running, proceed: Proceed) -> Any:
-        if client.intercept is not None and sessions.registry.has():
+        if instead.current is not None and sessions.registry.has():
             return proceed()
         try:
             return proceed()
@@ -150,7 +150,7 @@ def install(target: Any = None) -> None:
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 
-    from kiqdoctor.runtime import committing
+    from kiqdoctor.runtime import transactions
 
     listened = Session if target is None else target
     event.listen(listened, "after_transaction_create", _began)
@@ -159,7 +159,7 @@ def install(target: Any = None) -> None:
     event.listen(listened, "after_commit", _over)
     event.listen(listened, "after_rollback", _over)
     event.listen(listened, "after_transaction_end", _gone)
-    committing.detect(__name__, _detect)
+    transactions.detect(__name__, _detect)
 
 
 def detector() -> Callable[[], str | None]:

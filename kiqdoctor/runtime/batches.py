@@ -3,14 +3,14 @@
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.runtime import client, config, forking, lua
-from kiqdoctor.runtime.fetch import Step
+from kiqdoctor.runtime import client, config, forking, instead, lua
 from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.batch import CREATED_AT, FAILURES, OPEN, PENDING, TOTAL, Event, Progress, read
+from kiqdoctor.wire.fields import BATCH, ENQUEUED_AT, QUEUE
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 
 if TYPE_CHECKING:
@@ -19,27 +19,8 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.job import Job
 
 KEEP: Final = 30 * 24 * 3600  # seconds
-FIELD: Final = "kiq_batch"
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """``total`` jobs; ``open``: not run to an end once; ``pending``: not succeeded; ``failures``: runs that failed."""
-
-    total: int
-    open: int
-    pending: int
-    failures: int
-
-    @property
-    def complete(self) -> bool:
-        """Each has run to an end at least once."""
-        return self.open == 0
-
-    @property
-    def succeeded(self) -> bool:
-        """Each has succeeded."""
-        return self.pending == 0
+Callback = tuple["Job[..., Any]", tuple[Any, ...]]
 
 
 class Batch:
@@ -58,7 +39,10 @@ class Batch:
 
     def __init__(self, *, on_success: Any = None, on_complete: Any = None) -> None:
         self.id = secrets.token_hex(8)
-        self._callbacks = {"success": _callback(on_success), "complete": _callback(on_complete)}
+        self._callbacks: dict[Event, Callback | None] = {
+            "success": _callback(on_success),
+            "complete": _callback(on_complete),
+        }
         self._stack = ExitStack()
         self._pushes: list[Push] | None = None
         self._origin = forking.origin("a batch")
@@ -81,24 +65,24 @@ class Batch:
 
     def _send(self, pushes: list[Push]) -> None:
         for push in pushes:
-            push.fields[FIELD] = self.id
-        if client.intercept is not None:
-            self._instead(pushes)
+            push.fields[BATCH] = self.id
+        jids = [push.jid for push in pushes]
+        if (taker := instead.current) is not None:
+            taker.open(self.id, jids, self._call)
+            client.deliver(pushes, at_once=True)
+            taker.seal(self.id)
             return
         keys = config.current().keys
-        self._patiently(lambda: self._open(keys, [push.jid for push in pushes]))
+        self._patiently(lambda: self._open(keys, jids))
         sent = client.deliver(pushes, at_once=True)
         dropped = [push.jid for push, jid in zip(pushes, sent, strict=True) if push.jid != jid]
         self._patiently(lambda: self._seal(keys, dropped))
 
-    def _instead(self, pushes: list[Push]) -> None:
-        """In tests without Redis; where jobs run at once, all of them have succeeded then."""
-        client.deliver(pushes, at_once=True)
-        if client.inline:
-            for callback in (self._callbacks["complete"], self._callbacks["success"]):
-                if callback is not None:
-                    job, args = callback
-                    client.deliver(client.prepare(job.name, [[self.id, *args]], job.options), at_once=True)
+    def _call(self, event: Event) -> None:
+        """Push a callback from here, where no script does it."""
+        if (callback := self._callbacks[event]) is not None:
+            job, args = callback
+            client.deliver(client.prepare(job.name, [[self.id, *args]], job.options), at_once=True)
 
     @staticmethod
     def _patiently(act: Callable[[], None]) -> None:
@@ -112,14 +96,14 @@ class Batch:
 
     def _open(self, keys: Keys, jids: Sequence[str]) -> None:
         """The account is there before the first job."""
-        fields: dict[Any, Any] = {"created_at": repr(SYSTEM.now()), "total": len(jids)}
+        fields: dict[Any, Any] = {CREATED_AT: repr(SYSTEM.now()), TOTAL: len(jids)}
         for event, callback in self._callbacks.items():
             if callback is not None and (payload := self._payload(*callback)) is not None:
                 fields[f"{event}_queue"], fields[event] = payload
         with config.client().pipeline(transaction=True) as pipe:
             pipe.hset(keys.batch(self.id), mapping=fields)
             pipe.expire(keys.batch(self.id), KEEP)
-            for part in ("open", "pending"):
+            for part in (OPEN, PENDING):
                 for start in range(0, len(jids), SLICE):
                     pipe.sadd(keys.batch(self.id, part), *jids[start : start + SLICE])
                 pipe.expire(keys.batch(self.id, part), KEEP)
@@ -131,16 +115,16 @@ class Batch:
         if not prepared:
             return None
         [push] = prepared
-        push.fields.pop("enqueued_at", None)
-        return push.fields["queue"], push.encode()
+        push.fields.pop(ENQUEUED_AT, None)
+        return push.fields[QUEUE], push.encode()
 
     def _seal(self, keys: Keys, dropped: Sequence[str]) -> None:
-        sets = [keys.batch(self.id, "open"), keys.batch(self.id, "pending")]
+        sets = [keys.batch(self.id, OPEN), keys.batch(self.id, PENDING)]
         script = config.client().register_script(lua.source("seal"))
         script(keys=[keys.batch(self.id), *sets, keys.queues], args=[keys.name(QUEUE_PREFIX), *dropped])
 
 
-def _callback(value: Any) -> "tuple[Job[..., Any], tuple[Any, ...]] | None":
+def _callback(value: Any) -> Callback | None:
     if value is None:
         return None
     from kiqdoctor.runtime.job import Job
@@ -154,16 +138,11 @@ def _callback(value: Any) -> "tuple[Job[..., Any], tuple[Any, ...]] | None":
 
 def progress(batch: str) -> Progress | None:
     """How far a batch is, by its id; None where it is not known (any more)."""
+    if instead.current is not None:
+        return instead.current.progress(batch)
     keys, redis = config.current().keys, config.client()
     with redis.pipeline(transaction=True) as pipe:
-        pipe.hmget(keys.batch(batch), "total", "failures")
-        pipe.scard(keys.batch(batch, "open"))
-        pipe.scard(keys.batch(batch, "pending"))
-        [(total, failures), still_open, pending] = pipe.execute()
-    return None if total is None else Progress(int(total), still_open, pending, int(failures or 0))
-
-
-def closing(keys: Keys, batch: str, jid: str, ending: str) -> Step:
-    """What tells a batch that one of its jobs ended: "done" or "failed"."""
-    sets = (keys.batch(batch, "open"), keys.batch(batch, "pending"))
-    return Step("CLOSE", keys.batch(batch), (jid, ending, *sets, keys.queues, keys.name(QUEUE_PREFIX)))
+        pipe.hmget(keys.batch(batch), TOTAL, FAILURES)
+        pipe.scard(keys.batch(batch, OPEN))
+        pipe.scard(keys.batch(batch, PENDING))
+        return read(*pipe.execute())

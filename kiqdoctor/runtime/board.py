@@ -8,8 +8,8 @@ import msgspec
 
 from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
-from kiqdoctor.runtime.fetch import Work
-from kiqdoctor.wire.heartbeat import Work as InFlight
+from kiqdoctor.runtime.fetching.work import Work
+from kiqdoctor.wire.heartbeat import WorkEntry
 
 
 class Slot(msgspec.Struct, eq=False, gc=False):
@@ -61,11 +61,11 @@ class Board:
         return sum(seat.slot is not None for seat in self.seats)
 
     @property
-    def in_flight(self) -> list[InFlight]:
+    def in_flight(self) -> list[WorkEntry]:
         """As the heartbeat tells it."""
         found = [(seat.name, seat.slot) for seat in self.seats]
         return [
-            InFlight(name, slot.work.queue, slot.work.payload, slot.began + self.offset)
+            WorkEntry(name, slot.work.queue, slot.work.payload, slot.began + self.offset)
             for name, slot in found
             if slot is not None
         ]

@@ -13,7 +13,7 @@ LIMIT_FIELDS: Final = ("maxclients", "max_clients")  # Redis from 6.2 on and Val
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Room:
     """``limit`` and ``used`` connections, None where the server does not say, with ``why`` in a few words.
 
     ``ours``: how many of the used ones are ours already.
@@ -33,7 +33,7 @@ class Budget:
     short: bool
 
 
-def budget(pools: Sequence[tuple[str, int]], server: Server) -> Budget:
+def budget(pools: Sequence[tuple[str, int]], server: Room) -> Budget:
     """What the pools may open together, of what the server has."""
     wanted = sum(size for _, size in pools)
     parts = ", ".join(f"{name} {size}" for name, size in pools)
@@ -51,7 +51,7 @@ def budget(pools: Sequence[tuple[str, int]], server: Server) -> Budget:
     return Budget(f"{opens}, but only {left} are left: lower the concurrency, or raise maxclients", short=True)
 
 
-def read(client: "Redis", ours: int = 1) -> Server:
+def read(client: "Redis", ours: int = 1) -> Room:
     """Ask the server; whatever it refuses is told in ``why``. ``ours``: connections that we have open, this one too."""
     import redis
 
@@ -61,19 +61,19 @@ def read(client: "Redis", ours: int = 1) -> Server:
         return _asked(client, None, ours, _refused("INFO", error))
     used = _whole(found.get("connected_clients"))
     limit = next((number for name in LIMIT_FIELDS if (number := _whole(found.get(name))) is not None), None)
-    return _asked(client, used, ours, "") if limit is None else Server(limit, used, ours)
+    return _asked(client, used, ours, "") if limit is None else Room(limit, used, ours)
 
 
-def _asked(client: "Redis", used: int | None, ours: int, why: str) -> Server:
+def _asked(client: "Redis", used: int | None, ours: int, why: str) -> Room:
     """Servers before 6.2 tell their limit in their configuration alone."""
     import redis
 
     try:
         found: dict[Any, Any] = client.config_get("maxclients")
     except (redis.RedisError, ValueError) as error:
-        return Server(None, used, ours, _refused("CONFIG GET", error))
+        return Room(None, used, ours, _refused("CONFIG GET", error))
     texts = {_text(name): _text(value) for name, value in found.items()}
-    return Server(_whole(texts.get("maxclients")), used, ours, why)
+    return Room(_whole(texts.get("maxclients")), used, ours, why)
 
 
 def _refused(command: str, error: Exception) -> str:

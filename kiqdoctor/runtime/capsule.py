@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kiqdoctor.wire.heartbeat import Capsule as Wire
+from kiqdoctor.wire.heartbeat import CapsuleEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Capsule:
         return [(place, name, max(1, round(wanted * weights[name] / total))) for place, name in drawn]
 
     @property
-    def wire(self) -> Wire:
+    def wire(self) -> CapsuleEntry:
         """As the heartbeat tells it."""
-        return Wire(self.name, self.concurrency, self.queues)
+        return CapsuleEntry(self.name, self.concurrency, self.queues)
 
 
 def parse_queues(words: Sequence[str]) -> tuple[tuple[str, int], ...]:

@@ -40,7 +40,10 @@ class Script:
 
 
 class Channel:
-    """Opened at its first use and after each loss. For one thread at a time; nothing is sent twice by itself."""
+    """Opened at its first use and after each loss. For one thread at a time; nothing is sent twice by itself.
+
+    redis-py's own retry would: whoever sends knows whether a request may be repeated, and under which number.
+    """
 
     def __init__(self, client: "Redis") -> None:
         self._pool: Any = client.connection_pool

@@ -2,16 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.runtime import config, context, forking
+from kiqdoctor.runtime import config, context, forking, instead
 from kiqdoctor.runtime.middleware import around
 from kiqdoctor.runtime.sending import SLICE, MaybeEnqueued, Push, sender
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.fields import ARGS, CLASS, CREATED_AT, ENQUEUED_AT, EXPIRES_IN, EXPIRY, JID, LOCK, QUEUE, UNIQUE_FOR
 from kiqdoctor.wire.payload import Payload
 from kiqdoctor.wire.stamps import stamp
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 
 JID_BYTES: Final = 12
 TRANSACTIONS: Final = frozenset(
-    {"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.committing"}
+    {"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.transactions"}
 )  # once imported, a transaction may be open
 
 
-class Options(Protocol):
+class PushOptions(Protocol):
     """What a push must know of a job."""
 
     @property
@@ -44,12 +45,6 @@ class Options(Protocol):
         """Whether its state can be asked for."""
 
 
-Intercept = Callable[[Sequence[Payload], float | None], None]
-intercept: Intercept | None = None
-"""Where pushes go instead of to Redis, in tests."""
-inline = False
-"""Whether a job has run when ``intercept`` returns."""
-
 _collecting: ContextVar["list[Push] | None"] = ContextVar("kiqdoctor_collecting", default=None)
 
 
@@ -64,7 +59,7 @@ def new_jid() -> str:
     return os.urandom(JID_BYTES).hex()
 
 
-def enqueue_one(job_class: str, args: Sequence[Any], options: Options, *, at: float | None = None) -> str:
+def enqueue_one(job_class: str, args: Sequence[Any], options: PushOptions, *, at: float | None = None) -> str:
     """Push one job; its jid, or that of the one that is already there where it must be unique, or "" where dropped.
 
     Raises:
@@ -78,7 +73,7 @@ def enqueue_one(job_class: str, args: Sequence[Any], options: Options, *, at: fl
 def enqueue(
     job_class: str,
     batch: Sequence[Sequence[Any]],
-    options: Options,
+    options: PushOptions,
     *,
     at: float | None = None,
     jids: Sequence[str] | None = None,
@@ -88,9 +83,9 @@ def enqueue(
     A job that a client middleware dropped has "" in its place.
     """
     if not TRANSACTIONS.isdisjoint(sys.modules):
-        from kiqdoctor.runtime import committing
+        from kiqdoctor.runtime import transactions
 
-        committing.warn_if_open(job_class)
+        transactions.warn_if_open(job_class)
     drafts = _drafts(job_class, batch, options, at, jids)
     kept = [push for push in drafts if push is not None]
     sent = deliver(kept)
@@ -103,7 +98,7 @@ def enqueue(
 def prepare(
     job_class: str,
     batch: Sequence[Sequence[Any]],
-    options: Options,
+    options: PushOptions,
     *,
     at: float | None = None,
     jids: Sequence[str] | None = None,
@@ -115,7 +110,7 @@ def prepare(
 def _drafts(
     job_class: str,
     batch: Sequence[Sequence[Any]],
-    options: Options,
+    options: PushOptions,
     at: float | None,
     jids: Sequence[str] | None,
 ) -> list[Push | None]:
@@ -124,8 +119,8 @@ def _drafts(
     later = at if at is not None and at > now else None
     shared = {**options.wire, **context.stamped()}
     if options.expires_in is not None:
-        shared["expires_in"] = options.expires_in
-        shared["expiry"] = stamp((later or now) + options.expires_in)
+        shared[EXPIRES_IN] = options.expires_in
+        shared[EXPIRY] = stamp((later or now) + options.expires_in)
     created, middleware = stamp(now), config.current().client_middleware
     drawn = new_jids(len(batch)) if jids is None else jids
     pushes: list[Push | None] = []
@@ -135,9 +130,9 @@ def _drafts(
             listed, odd = _checked(args)
         except codec.ArgumentError as error:
             raise codec.ArgumentError(_which(error, len(pushes), len(batch), job_class)) from None
-        fields = {**shared, "class": job_class, "args": listed, "jid": jid, "created_at": created}
+        fields = {**shared, CLASS: job_class, ARGS: listed, JID: jid, CREATED_AT: created}
         if later is None:
-            fields["enqueued_at"] = created
+            fields[ENQUEUED_AT] = created
         if middleware and not _through(middleware, fields):
             pushes.append(None)
         elif unique_for is None:
@@ -160,8 +155,8 @@ def _through(middleware: Sequence[Any], fields: dict[str, Any]) -> bool:
 
 
 def _unique(fields: dict[str, Any], at: float | None, unique_for: float, *, told: bool) -> Push:
-    lock = context.fingerprint(fields["class"], fields["queue"], fields["args"])
-    fields["unique_for"], fields["kiq_lock"] = unique_for, lock
+    lock = context.fingerprint(fields[CLASS], fields[QUEUE], fields[ARGS])
+    fields[UNIQUE_FOR], fields[LOCK] = unique_for, lock
     delay = max(0.0, at - SYSTEM.now()) if at is not None else 0.0
     return Push(fields, at, lock, unique_for + delay, told=told)
 
@@ -214,9 +209,9 @@ def deliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str]:
     if gathering is not None and not at_once:
         gathering.extend(pushes)
         return [one.jid for one in pushes]
-    if intercept is not None:
+    if (taker := instead.current) is not None:
         for push in pushes:
-            intercept([Payload(push.fields, push.encode())], push.at)
+            taker.push(Payload(push.fields, push.encode()), push.at)
         return [one.jid for one in pushes]
     out = sender()
     jids: list[str] = []

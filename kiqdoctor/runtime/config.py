@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
+from kiqdoctor.runtime.hearing import DeathHandler
 from kiqdoctor.runtime.middleware import ClientMiddleware, ServerMiddleware
+from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
-CLIENT_CONNECTIONS: Final = 10  # that callers of perform_async share
 READ_TIMEOUT: Final = 10.0  # seconds; longer than any blocking command that we send
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
 SENTINEL_FORM: Final = "as in redis+sentinel://host:26379,host:26379/service/0"
 SENTINEL_PORT: Final = 26379
 
-DeathHandler = Callable[[dict[str, Any], BaseException], Any]
 Recovered = Callable[[str, Sequence[dict[str, Any]]], Any]
 
 
@@ -161,7 +161,7 @@ def client() -> "Redis":
     settings = current()
     with _current.lock:
         if _current.client is None or _current.pid != os.getpid():
-            _current.client = connect(settings, CLIENT_CONNECTIONS)
+            _current.client = connect(settings, PUSHING)
             _current.pid = os.getpid()
         return _current.client
 

@@ -4,12 +4,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Any, Final
+from typing import Any
 
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.wire import codec
-
-FIELD: Final = "kiq_context"
+from kiqdoctor.wire.fields import CONTEXT
 
 running: ContextVar[Running | None] = ContextVar("kiqdoctor_running", default=None)
 _carried: dict[str, ContextVar[Any]] = {}
@@ -44,13 +43,13 @@ def stamped() -> dict[str, Any]:
             continue
         codec.strict(value, f"context {name}")
         values[name] = value
-    return {FIELD: values} if values else {}
+    return {CONTEXT: values} if values else {}
 
 
 @contextmanager
 def restored(fields: dict[str, Any]) -> Iterator[None]:
     """The values that came along, for one run."""
-    values = fields.get(FIELD)
+    values = fields.get(CONTEXT)
     tokens: list[tuple[ContextVar[Any], Token[Any]]] = []
     if isinstance(values, dict):
         tokens = [(_carried[name], _carried[name].set(value)) for name, value in values.items() if name in _carried]

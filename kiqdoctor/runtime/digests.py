@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.text import clean
-from kiqdoctor.wire import codec
+from kiqdoctor.wire import codec, heartbeat
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -42,7 +42,7 @@ _DELETED: Final = " (deleted)"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class About:
     """Digests are 16 hex characters, or "" where nothing could be read. ``threads``: how many by state."""
 
     deploy: str = ""
@@ -53,20 +53,20 @@ class Facts:
     pools: Mapping[str, int] = field(default_factory=dict)
     threads: Mapping[str, int] = field(default_factory=dict)
 
-    def with_threads(self, *, running: int, waiting: int, idle: int) -> "Facts":
+    def with_threads(self, *, running: int, waiting: int, idle: int) -> "About":
         """The same at this beat."""
         return replace(self, threads={"running": running, "waiting": waiting, "idle": idle})
 
     def as_fields(self) -> dict[str, str]:
         """As the hash ``Keys.about`` has it: texts; pools and threads are JSON objects."""
         return {
-            "deploy": self.deploy,
-            "config": self.config,
-            "namespace": self.namespace,
-            "packages": self.packages,
-            "natives": self.natives,
-            "pools": codec.encode(dict(self.pools)).decode(),
-            "threads": codec.encode(dict(self.threads)).decode(),
+            heartbeat.DEPLOY: self.deploy,
+            heartbeat.CONFIG: self.config,
+            heartbeat.NAMESPACE: self.namespace,
+            heartbeat.PACKAGES: self.packages,
+            heartbeat.NATIVES: self.natives,
+            heartbeat.POOLS: codec.encode(dict(self.pools)).decode(),
+            heartbeat.THREADS: codec.encode(dict(self.threads)).decode(),
         }
 
 
@@ -77,12 +77,12 @@ def gather(
     config: Mapping[str, Any],
     namespace: str | None,
     pools: Mapping[str, int],
-) -> Facts:
+) -> About:
     """Everything that stays as it is, for one call at boot, after the application was imported; milliseconds.
 
     ``config`` holds JSON values and no secret: a digest of something short can be guessed.
     """
-    return Facts(
+    return About(
         deploy=deploy_id(environ, folder),
         config=config_digest(config),
         namespace=digest(namespace or ""),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from kiqdoctor.runtime import config, forking
 from kiqdoctor.runtime.capsule import Capsule, parse_queues
-from kiqdoctor.runtime.launcher import Launcher, Options
+from kiqdoctor.runtime.launcher import Launcher, WorkerOptions
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def embed(
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     chosen = Capsule("default", concurrency, parse_queues(queues))
     origin = forking.origin("a worker, by embed(),")
-    launcher = Launcher(Options(config.current(), chosen, timeout, fetch, tag, embedded=True))
+    launcher = Launcher(WorkerOptions(config.current(), chosen, timeout, fetch, tag, embedded=True))
     launcher.start()
     try:
         yield launcher

@@ -10,7 +10,7 @@ from kiqdoctor import __version__
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.wire.heartbeat import RUNTIME, Info
+from kiqdoctor.wire import heartbeat as wire
 from kiqdoctor.wire.keys import DAY_STAT_TTL, PROCESS_TTL, Keys
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ BEAT: Final = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Self:
+class Member:
     """What does not change while a process lives under one identity."""
 
     identity: str
@@ -29,11 +29,12 @@ class Self:
     tag: str = ""
     reliable: bool = True
     embedded: bool = False
+    connections: int | None = None
 
-    def info(self) -> Info:
+    def info(self) -> wire.Info:
         """The record's ``info``."""
         host, pid, _ = self.identity.rsplit(":", 2)
-        return Info(
+        return wire.Info(
             identity=self.identity,
             hostname=host,
             pid=int(pid),
@@ -41,10 +42,11 @@ class Self:
             started_at=self.started_at,
             concurrency=self.capsule.concurrency,
             queues=self.capsule.names,
-            labels=("reliable",) if self.reliable else (),
+            labels=(wire.RELIABLE,) if self.reliable else (),
             version=__version__,
             embedded=self.embedded,
-            runtime=RUNTIME,
+            connections=self.connections,
+            runtime=wire.RUNTIME,
             capsules=(self.capsule.wire,),
         )
 
@@ -58,7 +60,7 @@ class Heartbeat:
         self.last = 0.0  # monotonic, of the last that was told whole
         self.rtt_us = 0
 
-    def beat(self, who: Self, *, quiet: bool, prefetched: int = 0) -> str | None:
+    def beat(self, who: Member, *, quiet: bool, prefetched: int = 0) -> str | None:
         """Tell everything; the signal that the web UI asked for, if any."""
         self._board.set_clock()
         self.count()
@@ -78,16 +80,16 @@ class Heartbeat:
         self.last = self._clock.monotonic()
         return replies[-1].decode("ascii", "replace") if replies[-1] is not None else None
 
-    def _record(self, who: Self, quiet: bool, prefetched: int) -> dict[Any, Any]:
+    def _record(self, who: Member, quiet: bool, prefetched: int) -> dict[Any, Any]:
         return {
-            "info": who.info().encode(),
-            "busy": self._board.busy,
-            "beat": self._clock.now(),
-            "quiet": "true" if quiet else "false",
-            "rtt_us": self.rtt_us,
-            "rss": rss_kb(),
-            "concurrency": who.capsule.concurrency,
-            "prefetched": prefetched,
+            wire.INFO: who.info().encode(),
+            wire.BUSY: self._board.busy,
+            wire.BEAT: self._clock.now(),
+            wire.QUIET: "true" if quiet else "false",
+            wire.RTT_US: self.rtt_us,
+            wire.RSS: rss_kb(),
+            wire.CONCURRENCY: who.capsule.concurrency,
+            wire.PREFETCHED: prefetched,
         }
 
     def count(self) -> None:
@@ -104,7 +106,7 @@ class Heartbeat:
             pipe.execute()
         self._board.tell(processed, failed)
 
-    def _tell_work(self, who: Self) -> None:
+    def _tell_work(self, who: Member) -> None:
         """Under both names: readers up to 6.4.1 look at ``:workers``, later ones at ``:work``."""
         entries: dict[Any, Any] = {one.thread: one.encode() for one in self._board.in_flight}
         with self._client.pipeline(transaction=True) as pipe:

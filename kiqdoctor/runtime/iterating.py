@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiqdoctor.runtime import log
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.iteration import CANCELLED, CURSOR, RUNS, SECONDS
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -19,8 +20,24 @@ class Interruption(Exception):  # noqa: N818 - no error: the job goes on elsewhe
     """The process wants to stop: the cursor is saved, and the job goes back to its queue."""
 
 
+class Position(Protocol):
+    """Where one iterable job goes on: ``value`` is what it yielded last; ``cancelled``: somebody wants it to stop."""
+
+    value: Any
+    cancelled: bool
+
+    def load(self) -> None:
+        """Where it was."""
+
+    def save(self, since: float) -> None:
+        """Where it is."""
+
+    def clear(self) -> None:
+        """It came to its end."""
+
+
 class Cursor:
-    """One job's place, in its ``it-<jid>`` hash."""
+    """A place in the job's ``it-<jid>`` hash."""
 
     def __init__(self, client: "Redis", keys: Keys, jid: str) -> None:
         self._client, self._key = client, keys.iteration(jid)
@@ -31,18 +48,19 @@ class Cursor:
     def load(self) -> None:
         """Where it was."""
         found: Any = self._client.hgetall(self._key)
-        self._runs = int(found.get(b"ex", 0)) + 1
-        self._seconds = float(found.get(b"rt", 0))
-        self.value = codec.decode(found[b"c"]) if b"c" in found else None
-        self.cancelled = b"cancelled" in found
+        cursor = found.get(CURSOR.encode())
+        self._runs = int(found.get(RUNS.encode(), 0)) + 1
+        self._seconds = float(found.get(SECONDS.encode(), 0))
+        self.value = codec.decode(cursor) if cursor is not None else None
+        self.cancelled = CANCELLED.encode() in found
 
     def save(self, since: float) -> None:
         """Where it is; and whether it was cancelled meanwhile."""
         ran = round(self._seconds + time.monotonic() - since, 3)
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(self._key, mapping={"ex": self._runs, "c": codec.encode(self.value), "rt": ran})
+            pipe.hset(self._key, mapping={RUNS: self._runs, CURSOR: codec.encode(self.value), SECONDS: ran})
             pipe.expire(self._key, KEEP)
-            pipe.hexists(self._key, "cancelled")
+            pipe.hexists(self._key, CANCELLED)
             self.cancelled = bool(pipe.execute()[-1])
 
     def clear(self) -> None:
@@ -50,7 +68,7 @@ class Cursor:
         self._client.unlink(self._key)
 
 
-def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callable[[], bool]) -> None:
+def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, stopping: Callable[[], bool]) -> None:
     """Iterate from the saved cursor to the end.
 
     Raises:
@@ -73,7 +91,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Cursor, stopping: Callabl
     cursor.clear()
 
 
-def _iterate(iterator: Iterator[Any], cursor: Cursor, stopping: Callable[[], bool], began: float) -> bool:
+def _iterate(iterator: Iterator[Any], cursor: Position, stopping: Callable[[], bool], began: float) -> bool:
     """Whether it was interrupted before its end."""
     saved = began
     while not cursor.cancelled:
@@ -92,7 +110,7 @@ def _iterate(iterator: Iterator[Any], cursor: Cursor, stopping: Callable[[], boo
     return False
 
 
-def _save_anyway(cursor: Cursor, since: float) -> None:
+def _save_anyway(cursor: Position, since: float) -> None:
     """The job's own error is what counts; a cursor that could not be saved is a little older then."""
     try:
         cursor.save(since)

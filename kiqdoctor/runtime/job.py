@@ -13,6 +13,9 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
 from kiqdoctor.text import clean
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.fields import AT_MOST_ONCE, BACKTRACE, DEAD, QUEUE, RETRY, RETRY_FOR, RETRY_QUEUE, TAGS
+from kiqdoctor.wire.status import NOTHING_MORE, RESULT, Outcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +31,7 @@ LONGEST_RETRY_FOR = 1_000_000_000  # seconds; as Sidekiq, which takes more for a
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class JobOptions:
     """What a job says of itself; ``wire`` goes into each payload."""
 
     queue: str = "default"
@@ -47,13 +50,25 @@ class Options:
     timeout: float | None = None
     at_most_once: bool = False
     status: bool = False
+    result_ttl: float | None = None
     wire: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def outcome(self, value: Any) -> Outcome:
+        """What is told of a job that is done, beside that: what the function returned, where somebody asked for it.
+
+        Raises:
+            kiqdoctor.wire.codec.ArgumentError: it has no JSON form.
+        """
+        if self.result_ttl is None:
+            return NOTHING_MORE
+        codec.strict(value, "the result")
+        return Outcome({RESULT: codec.encode(value)}, math.ceil(self.result_ttl))
 
 
 class Job(Generic[P, R]):
     """A function that may also run elsewhere, later. Calling it runs it here and now."""
 
-    def __init__(self, function: Callable[P, R], name: str, options: Options) -> None:
+    def __init__(self, function: Callable[P, R], name: str, options: JobOptions) -> None:
         self.function = function
         self.name = name
         self.options = options
@@ -132,6 +147,7 @@ def job(
     timeout: Seconds | None = None,
     at_most_once: bool = False,
     status: bool = False,
+    result_ttl: Seconds | None = None,
 ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
 def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Make a job of a function: ``@job``, or ``@job(queue="mail", retry=5, name="RubyClass")``.
@@ -147,7 +163,8 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
     - ``limit``: so many at once in the whole fleet. ``rate=(10, 60)``: ten in each sixty seconds, in the whole fleet.
     - ``timeout``: after it ``kiqdoctor.current().checkpoint()`` raises; nothing else ends a job.
     - ``at_most_once``: what a killed process was running goes to the dead instead of running again.
-    - ``status``: its state can be asked for by ``kiqdoctor.Status(jid)``.
+    - ``status``: its state can be asked for by ``kiqdoctor.Status(jid)``. ``result_ttl``: so can what it returned, as
+      JSON, for so long after its end.
 
     A generator function is an iterable job: each value that it yields is where to go on after an interruption, and
     comes back as the keyword ``cursor``. An ``async def`` runs on the process's one event loop.
@@ -165,9 +182,9 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
             raise ValueError(f"two jobs are called {made.name}: {_place(known.function)} and {_place(wrapped)}")
         REGISTRY[made.name] = made
         if not client.TRANSACTIONS.isdisjoint(sys.modules):
-            from kiqdoctor.runtime import committing
+            from kiqdoctor.runtime import transactions
 
-            committing.watch()
+            transactions.watch()
         return made
 
     return make if function is None else make(function)
@@ -182,16 +199,18 @@ def _epoch(when: float | datetime) -> float:
     return at
 
 
-def _options(words: dict[str, Any]) -> Options:
-    known = {one.name for one in fields(Options)} - {"wire"}
+def _options(words: dict[str, Any]) -> JobOptions:
+    known = {one.name for one in fields(JobOptions)} - {"wire"}
     if unknown := words.keys() - known:
         raise ValueError(f"a job has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-    for name in ("retry_for", "unique_for", "expires_in", "timeout"):
+    for name in ("retry_for", "unique_for", "expires_in", "timeout", "result_ttl"):
         if words.get(name) is not None:
             words[name] = _seconds(name, words[name])
+    if words.get("result_ttl") is not None:
+        words["status"] = True
     if words.get("rate") is not None:
         words["rate"] = _rate(words["rate"])
-    options = Options(**{**words, "tags": tuple(words.get("tags", ()))})
+    options = JobOptions(**{**words, "tags": tuple(words.get("tags", ()))})
     _check(options)
     options.wire.update(_wire(options))
     return options
@@ -214,7 +233,7 @@ def _rate(value: Any) -> tuple[int, float]:
     return count, _seconds("rate", every)
 
 
-def _check(options: Options) -> None:
+def _check(options: JobOptions) -> None:
     if not options.queue or type(options.queue) is not str:
         raise ValueError("a job's queue must be a name")
     if type(options.retry) not in {bool, int} or options.retry < 0:
@@ -237,21 +256,21 @@ def _fit(function: Callable[..., Any]) -> None:
 _KEYWORD: Final = frozenset({inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
 
 
-def _wire(options: Options) -> dict[str, Any]:
+def _wire(options: JobOptions) -> dict[str, Any]:
     """The options that readers of the payload know, Ruby's among them."""
-    found: dict[str, Any] = {"retry": options.retry, "queue": options.queue}
+    found: dict[str, Any] = {RETRY: options.retry, QUEUE: options.queue}
     if options.backtrace:
-        found["backtrace"] = options.backtrace
+        found[BACKTRACE] = options.backtrace
     if not options.dead:
-        found["dead"] = False
+        found[DEAD] = False
     if options.tags:
-        found["tags"] = list(options.tags)
+        found[TAGS] = list(options.tags)
     if options.retry_for is not None:
-        found["retry_for"] = math.ceil(options.retry_for)
+        found[RETRY_FOR] = math.ceil(options.retry_for)
     if options.retry_queue:
-        found["retry_queue"] = options.retry_queue
+        found[RETRY_QUEUE] = options.retry_queue
     if options.at_most_once:
-        found["at_most_once"] = True
+        found[AT_MOST_ONCE] = True
     return found
 
 

@@ -11,35 +11,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log, loops
-from kiqdoctor.runtime.basic import BasicFetch
 from kiqdoctor.runtime.board import Board
+from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.budget import Budget, budget, read
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.config import CLIENT_CONNECTIONS, Settings, connect
-from kiqdoctor.runtime.dump import JobNow, PoolUse
-from kiqdoctor.runtime.fetch import Fetch
-from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Self
+from kiqdoctor.runtime.config import Settings, connect
+from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
+from kiqdoctor.runtime.dumping.watchdog import STALL, Watchdog, answer
+from kiqdoctor.runtime.fetching.basic import BasicFetch
+from kiqdoctor.runtime.fetching.lease import RENEW, Lease
+from kiqdoctor.runtime.fetching.reliable import ReliableFetch
+from kiqdoctor.runtime.fetching.work import Fetch
+from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Member
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.lease import RENEW, Lease
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.performing import Performer
 from kiqdoctor.runtime.periodic import PERIODIC, Clockwork
 from kiqdoctor.runtime.recover import Recovery
-from kiqdoctor.runtime.reliable import PARKED, ReliableFetch
 from kiqdoctor.runtime.scheduled import Poller
 from kiqdoctor.runtime.state import worker_metrics
 from kiqdoctor.runtime.systemd import Notifier
 from kiqdoctor.runtime.vitals import Vitals
-from kiqdoctor.runtime.watchdog import STALL, Watchdog, answer
+from kiqdoctor.wire import connections
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.health import Health
 
 TICK: Final = 0.01  # seconds that an acknowledgement waits at most
 LINES: Final = 0.05  # seconds that a job's log lines wait at most
-BESIDE: Final = 5  # connections that beat, lease, poller, recovery and the ends of jobs share, and wait for
 LINGER: Final = 0.2  # seconds between two looks at what an embedded worker still runs
-LANES_OPEN: Final = 3
 OLDEST: Final = (6, 2)
 
 
@@ -48,7 +48,7 @@ class ServerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class WorkerOptions:
     """What a worker is told."""
 
     settings: Settings
@@ -64,12 +64,12 @@ class Options:
 class Launcher:
     """Start, quiet, stop."""
 
-    def __init__(self, options: Options, clock: Clock = SYSTEM) -> None:
+    def __init__(self, options: WorkerOptions, clock: Clock = SYSTEM) -> None:
         self.options, self._clock = options, clock
         self._origin = forking.origin("this worker")
         self._settings, self._keys = options.settings, options.settings.keys
         self.reliable = options.fetch == "reliable"
-        self._client = connect(self._settings, self._pool())
+        self._client = connect(self._settings, connections.shared(options.capsule.concurrency, reliable=self.reliable))
         self._started_at = clock.now()
         self._quiet, self._stopping, self._done = threading.Event(), threading.Event(), threading.Event()
         self._hurried = False
@@ -78,7 +78,12 @@ class Launcher:
         self.lease = self._new_lease()
         self.heartbeat = Heartbeat(self._client, self._keys, self.board, self._about, clock)
         self.performer = Performer(
-            self._client, self._settings, REGISTRY, lambda: self.identity, self._quiet.is_set, clock
+            RedisBooks(self._client, self._keys),
+            self._settings,
+            REGISTRY,
+            lambda: self.identity,
+            self._quiet.is_set,
+            clock,
         )
         self.fetch: Fetch
         self.vitals: Vitals
@@ -110,20 +115,11 @@ class Launcher:
         """``host:pid:nonce``; a new nonce where the lease was lost for good."""
         return self.lease.identity
 
-    def _pool(self) -> int:
-        threads = self.options.capsule.concurrency
-        return BESIDE + (0 if self.reliable else threads)
-
     @property
     def pools(self) -> tuple[tuple[str, int], ...]:
         """What opens connections, and how many at most."""
-        waits = min(len(self.options.capsule.names), PARKED)
-        fetch = (("fetch", LANES_OPEN + waits),) if self.reliable else ()
-        return (
-            *fetch,
-            ("worker", self._pool()),
-            ("pushes of jobs", min(CLIENT_CONNECTIONS, self.options.capsule.concurrency)),
-        )
+        capsule = self.options.capsule
+        return connections.pools(capsule.concurrency, len(capsule.names), reliable=self.reliable)
 
     def budget(self) -> Budget:
         """These against what the server allows."""
@@ -372,19 +368,20 @@ class Launcher:
             kiqdoctor.runtime.forking.ForkedError: this is a child of the worker's process.
         """
         self._origin.check()
-        who = Self(
+        who = Member(
             self.identity,
             self.options.capsule,
             self._started_at,
             self.options.tag,
             reliable=self.reliable,
             embedded=self.options.embedded,
+            connections=sum(size for _, size in self.pools),
         )
         wanted = self.heartbeat.beat(who, quiet=self._quiet.is_set(), prefetched=self.vitals.prefetched())
         answer(self._client, self._keys, self.identity, lambda: self.watchdog.dump("asked through Redis"))
         if isinstance(self.fetch, ReliableFetch):
             paused: Any = self._client.smembers(self._keys.paused)
-            self.fetch.paused = frozenset(name.decode("utf-8", "replace") for name in paused)
+            self.fetch.pause(frozenset(name.decode("utf-8", "replace") for name in paused))
         if wanted is not None:
             self.on_signal(wanted)
 

@@ -7,7 +7,8 @@ from typing import Any
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.board import Board
-from kiqdoctor.runtime.fetch import Fetch, Work
+from kiqdoctor.runtime.endings import End
+from kiqdoctor.runtime.fetching.work import Fetch, Work
 from kiqdoctor.runtime.performing import Performer, described
 from kiqdoctor.runtime.processor import Processor
 
@@ -65,9 +66,9 @@ class Manager:
             if ending is None:
                 plain.append(work)
             elif self._patiently(partial(self.fetch.send_on, work, ending)):
-                back += ending.word == "back"
-                buried += ending.word != "back"
-                if ending.word != "back":
+                back += ending.end is End.BACK
+                buried += ending.end is not End.BACK
+                if ending.end is not End.BACK:
                     log.warn("buried: it still ran, and it may run at most once", described(work))
         back += self._patiently(lambda: self.fetch.give_back(plain))
         log.warn(f"gave {back} running jobs back to their queues" + (f"; {buried} were buried" if buried else ""))

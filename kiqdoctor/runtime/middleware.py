@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from kiqdoctor.clock import boottime
+from kiqdoctor.wire.payload import Payload
+from kiqdoctor.wire.status import NOTHING_MORE, Outcome
 
 Proceed = Callable[[], Any]
 
@@ -38,18 +40,18 @@ class Running(msgspec.Struct, eq=False):
     deadline: float | None = None
     stopping: Callable[[], bool] = _never
     progress: Callable[[int, int], None] | None = None
+    outcome: Outcome = NOTHING_MORE
 
     @property
     def attempt(self) -> int:
         """1 at the first run, 2 at the first retry, and so on."""
-        count = self.fields.get("retry_count")
-        return count + 2 if isinstance(count, int) else 1
+        count = Payload(self.fields).retry_count
+        return 1 if count is None else count + 2
 
     @property
     def batch(self) -> str | None:
         """The id of the batch that it belongs to."""
-        found = self.fields.get("kiq_batch")
-        return found if isinstance(found, str) else None
+        return Payload(self.fields).batch
 
     def checkpoint(self) -> None:
         """A place where the job may end before its time.

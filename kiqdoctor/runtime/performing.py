@@ -1,30 +1,30 @@
-"""One job from its bytes to its end: what must hold before it, what goes around it, what follows from it."""
+"""One job from its bytes to its end: what must hold before it, what goes around it, where its end sends it."""
 
 import random
 from collections.abc import Callable
 from contextvars import copy_context
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import batches, context, iterating, log, loops, status
+from kiqdoctor.runtime import context, endings, iterating, log, loops
+from kiqdoctor.runtime.books import Books
+from kiqdoctor.runtime.burying import InterruptedOnceError, bury
 from kiqdoctor.runtime.config import Settings
-from kiqdoctor.runtime.fetch import Ending, Step, Work, buried
+from kiqdoctor.runtime.endings import End, Ending, Step
+from kiqdoctor.runtime.fetching.work import Work
+from kiqdoctor.runtime.hearing import mourn
 from kiqdoctor.runtime.job import Job
-from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.runtime.middleware import Running, around
-from kiqdoctor.runtime.recover import InterruptedOnceError
-from kiqdoctor.runtime.retrying import Fate, after_failure, tell
+from kiqdoctor.runtime.retrying import Destination, after_failure
 from kiqdoctor.text import clean
+from kiqdoctor.wire.fields import ARGS, CLASS, CONTEXT, CREATED_AT, ENQUEUED_AT, JID, QUEUE, RETRY
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.stamps import stamp
+from kiqdoctor.wire.status import DONE, RUNNING, TOTAL
 
-if TYPE_CHECKING:
-    from redis import Redis
-
-PLAIN_FIELDS: Final = 7  # of a payload that asks for nothing special
+PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_AT})
+"""The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
-STATES: Final = {"back": "queued", "later": "scheduled", "dropped": "dead"}  # by an ending's word, where it differs
 LATER: Final = 0.5  # seconds at least until a job that found no room is looked at again
 
 
@@ -36,25 +36,23 @@ class UnknownJobError(Exception):
 class Performer:
     """What every thread of a process needs to run jobs."""
 
-    redis: "Redis"
+    books: Books
     settings: Settings
     registry: dict[str, Job[Any, Any]]
     identity: Callable[[], str]
     stopping: Callable[[], bool]
     clock: Clock = SYSTEM
     draw: Callable[[], float] = random.random
-    limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
         self.keys = self.settings.keys
-        self.limits = Limits(self.redis, self.keys)
         self.chain = self.settings.middleware
 
     def run(self, job: Job[Any, Any], running: Running) -> None:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
         context.running.set(running)
         function, args = job.function, running.args
-        if not (job.special or job.iterable or job.asynchronous or context.FIELD in running.fields):
+        if not (job.special or job.iterable or job.asynchronous or CONTEXT in running.fields):
             if self.chain:
                 copy_context().run(around, self.chain, running, lambda: function(*args))
             else:
@@ -72,67 +70,62 @@ class Performer:
         if job.options.timeout is not None:
             running.deadline = self.clock.boottime() + job.options.timeout
         if job.options.status:
-            running.progress = lambda done, total: self._tell(running.jid, "running", done=done, total=total)
-            self._tell(running.jid, "running")
+            running.progress = lambda done, total: self._tell(running.jid, **{DONE: done, TOTAL: total})
+            self._tell(running.jid)
+
+    def _tell(self, jid: str, **more: int) -> None:
+        self.books.tell(jid, RUNNING, self.clock.now(), more)
 
     def _body(self, job: Job[Any, Any], running: Running) -> None:
+        value: Any = None
         if job.iterable:
-            cursor = iterating.Cursor(self.redis, self.keys, running.jid)
-            iterating.run(lambda at: job.function(*running.args, cursor=at), cursor, self.stopping)
+            place = self.books.cursor(running.jid)
+            iterating.run(lambda at: job.function(*running.args, cursor=at), place, self.stopping)
         elif job.asynchronous:
-            loops.run(job.function(*running.args))
+            value = loops.run(job.function(*running.args))
         else:
-            job.function(*running.args)
-
-    def _tell(self, jid: str, state: str, **more: int) -> None:
-        try:
-            status.tell(self.redis, self.keys, jid, state, self.clock.now(), more)
-        except Exception as error:  # noqa: BLE001 - a job does not fail because nobody could be told
-            log.warn_seldom(f"status: {type(error).__name__}: {error}")
+            value = job.function(*running.args)
+        running.outcome = job.options.outcome(value)
 
     def before(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work) -> Ending | None:
         """An ending where the job must not begin: it has expired, or its class has no room now."""
-        now = self.clock.now()
-        expiry = fields.get("expiry")
-        if isinstance(expiry, int | float) and not isinstance(expiry, bool) and now > expiry:
-            return self.ending(job, fields, "gone", ())
+        now, payload = self.clock.now(), Payload(fields)
+        if payload.expiry is not None and now > payload.expiry:
+            return self.ending(job, payload, End.GONE)
         if job is None or not (job.options.limit or job.options.rate):
             return None
-        jid = str(fields.get("jid"))
-        wait = self.limits.enter(job, self.identity(), jid)
+        wait = self.books.enter(job, self.identity(), payload.jid)
         if not wait:
             return None
         at = now + max(LATER, wait) * (1 + 0.1 * self.draw())
-        put_off = Step("ZADD", self.keys.schedule, (repr(at), work.payload))
-        return Ending((put_off, *self._told(job, jid, "later")), "later")
+        return self.ending(job, payload, End.LATER, (Step("ZADD", self.keys.schedule, (repr(at), work.payload)),))
 
-    def ending(self, job: Job[Any, Any] | None, fields: dict[str, Any], word: str, steps: tuple[Step, ...]) -> Ending:
-        """What goes with an end: the batch hears of it, the lock and the place among the running are given up."""
-        jid = str(fields.get("jid"))
-        more: list[Step] = []
-        batch, lock = fields.get(batches.FIELD), fields.get("kiq_lock")
-        if isinstance(batch, str) and word not in {"back", "later"}:
-            more.append(batches.closing(self.keys, batch, jid, "done" if word in {"done", "gone"} else "failed"))
-        if isinstance(lock, str) and word in {"done", "gone", "dead", "dropped"}:
-            more.append(Step("DELIF", self.keys.unique(lock), (jid,)))
-        if job is not None and job.options.limit:
-            more.append(self.limits.left(job.name, self.identity(), jid))
-        return Ending((*steps, *more, *self._told(job, jid, word)), word)
+    def ending(self, job: Job[Any, Any] | None, payload: Payload, end: End, place: tuple[Step, ...] = ()) -> Ending:
+        """What becomes of a job of ours."""
+        options = job.options if job is not None else None
+        return endings.ending(self.keys, end, payload, options, self.identity(), self.clock.now(), place)
 
-    def _told(self, job: Job[Any, Any] | None, jid: str, word: str) -> tuple[Step, ...]:
-        if job is None or not job.options.status:
-            return ()
-        return status.steps(self.keys, jid, STATES.get(word, word), self.clock.now())
+    def done(self, job: Job[Any, Any], running: Running) -> Ending:
+        """What becomes of a job that came to its end."""
+        payload, now = Payload(running.fields), self.clock.now()
+        outcome = running.outcome
+        return endings.ending(self.keys, End.DONE, payload, job.options, self.identity(), now, outcome=outcome)
 
     def failed(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work, error: BaseException) -> Ending:
         """Where a failure sends the job."""
-        now = self.clock.now()
+        now, handlers = self.clock.now(), self.settings.death_handlers
         try:
-            fate = after_failure(work.payload, work.queue, job, error, now, self.draw(), self.settings.death_handlers)
+            found = after_failure(work.payload, work.queue, job, error, now, self.draw(), handlers)
         except Exception as fault:  # noqa: BLE001 - numbers that no formula was made for; the job must not be lost
             log.warn(f"a payload that cannot be tried again goes to the dead: {type(fault).__name__}: {fault}")
-            fate = Fate("dead", now, work.payload)
-        return self.ending(job, fields, fate.place or "dropped", self._stored(fate))
+            mourn(handlers, fields, error)
+            found = Destination(End.DEAD, now, work.payload)
+        return self.ending(job, Payload(fields), found.end, self._stored(found))
+
+    def _stored(self, found: Destination) -> tuple[Step, ...]:
+        if found.end is End.RETRY:
+            return (Step("ZADD", self.keys.retry, (repr(found.score), found.payload)),)
+        return endings.buried(self.keys, found.payload, found.score) if found.end is End.DEAD else ()
 
     def at_deadline(self, work: Work) -> Ending | None:
         """What becomes of a job that still runs when the process must end; None: it goes back, and nothing else."""
@@ -140,40 +133,27 @@ class Performer:
             payload = read(work.payload)
         except PayloadError:
             return None
-        fields = payload.fields
-        name = fields.get("class")
-        job = self.registry.get(name) if isinstance(name, str) else None
-        if fields.get("at_most_once") is True:
+        job = self.registry.get(payload.job_class)
+        if payload.at_most_once:
             return self._buried(job, payload)
-        if job is not None and (job.special or len(fields) > PLAIN_FIELDS):
-            return self.given_back(job, fields, work)
+        if job is not None and (job.special or not PLAIN.issuperset(payload.fields)):
+            return self.given_back(job, payload.fields, work)
         return None
 
     def _buried(self, job: Job[Any, Any] | None, payload: Payload) -> Ending:
         error = InterruptedOnceError("it still ran when its process had to end, and it may run at most once")
-        now = self.clock.now()
-        said = payload.with_(
-            error_class="kiqdoctor.InterruptedOnce",
-            error_message=str(error),
-            failed_at=payload.fields.get("failed_at", stamp(now)),
-        )
-        tell(self.settings.death_handlers, said.fields, error)
-        if payload.fields.get("dead") is False:
-            return self.ending(job, payload.fields, "dropped", ())
-        return self.ending(job, payload.fields, "dead", buried(self.keys.dead, said.encode(), now))
-
-    def _stored(self, fate: Fate) -> tuple[Step, ...]:
-        if fate.place == "retry":
-            return (Step("ZADD", self.keys.retry, (repr(fate.score), fate.payload)),)
-        return buried(self.keys.dead, fate.payload, fate.score) if fate.place == "dead" else ()
+        options = job.options if job is not None else None
+        found, said = bury(self.keys, payload, error, options, self.identity(), self.clock.now())
+        mourn(self.settings.death_handlers, said.fields, error)
+        return found
 
     def given_back(self, job: Job[Any, Any], fields: dict[str, Any], work: Work) -> Ending:
         """Into its queue as it was."""
-        return self.ending(job, fields, "back", (Step("RPUSH", self.keys.queue(work.queue), (work.payload,)),))
+        return self.ending(job, Payload(fields), End.BACK, endings.returned(self.keys, work.queue, work.payload))
 
     def unreadable(self, work: Work) -> Ending:
-        """Bytes that are no payload go to the dead, as Sidekiq sends them."""
-        return Ending(buried(self.keys.dead, work.payload, self.clock.now()), "dead")
+        """Bytes that are no payload go to the dead, as Sidekiq sends them: nothing is known that goes with that."""
+        return Ending(endings.buried(self.keys, work.payload, self.clock.now()), End.DEAD)
 
 
 def shown(fields: dict[str, Any]) -> str:
@@ -183,7 +163,7 @@ def shown(fields: dict[str, Any]) -> str:
 
 def named(fields: dict[str, Any]) -> dict[str, str]:
     """What tells a log line's job."""
-    return {"class": shown(fields), "jid": clean(str(fields.get("jid")))}
+    return {"class": shown(fields), "jid": clean(str(fields.get(JID)))}
 
 
 def described(work: Work) -> dict[str, str]:
@@ -196,8 +176,7 @@ def described(work: Work) -> dict[str, str]:
 
 def suspicious(fields: dict[str, Any]) -> bool:
     """Whether it was in flight when processes died, so that it runs alone now."""
-    deaths = fields.get("recovered")
-    return isinstance(deaths, int) and deaths >= SUSPECT
+    return Payload(fields).deaths >= SUSPECT
 
 
 def unknown(name: Any, registry: dict[str, Job[Any, Any]]) -> UnknownJobError:

@@ -12,20 +12,23 @@ from weakref import WeakSet
 from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.board import Board, Slot
-from kiqdoctor.runtime.fetch import Ending, FencedError, Fetch, Work
+from kiqdoctor.runtime.endings import End, Ending
+from kiqdoctor.runtime.fetching.work import FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
-from kiqdoctor.runtime.performing import PLAIN_FIELDS, Performer, described, named, shown, suspicious, unknown
+from kiqdoctor.runtime.performing import PLAIN, Performer, described, named, shown, suspicious, unknown
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
+from kiqdoctor.wire.fields import ARGS, CLASS, JID
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
-JID: Final = 24  # characters of one that is like ours
+OWN_JID: Final = 24  # characters of one that is like ours
 TRACE: Final = 50  # lines of a failure's traceback in the log
+is_plain: Final = PLAIN.issuperset
 
 
 class Processor:
@@ -93,23 +96,32 @@ class Processor:
             return
         try:
             fields = decode(work.payload)
-            name = fields["class"]
+            name = fields[CLASS]
             job = self._performer.registry.get(name)
-            args, jid = fields["args"], fields["jid"]
+            args, jid = fields[ARGS], fields[JID]
         except (NotJsonError, KeyError, TypeError):
             self._odd(work, began)
             return
-        if job is None or len(fields) > PLAIN_FIELDS or job.special or type(args) is not list or type(jid) is not str:
+        if job is None or not is_plain(fields) or job.special or type(args) is not list or type(jid) is not str:
             self._special(work, fields, job, began)
             return
-        self._run(work, fields, job, args, jid, began)
+        self._run(work, fields, job, args, jid, began, plain=True)
 
     def _run(
-        self, work: Work, fields: dict[str, Any], job: Job[Any, Any], args: list[Any], jid: str, began: float
+        self,
+        work: Work,
+        fields: dict[str, Any],
+        job: Job[Any, Any],
+        args: list[Any],
+        jid: str,
+        began: float,
+        *,
+        plain: bool,
     ) -> None:
+        """``plain``: nothing goes with its end, as with that of most."""
         seat = self._seat
-        words = job.shown if len(fields) <= PLAIN_FIELDS else shown(fields)
-        told = jid if len(jid) == JID and jid.isalnum() else clean(jid)
+        words = job.shown if plain else shown(fields)
+        told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
         first = [True]
         seat.slot = Slot(work, began, words, told, first)
         running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset)
@@ -141,10 +153,10 @@ class Processor:
         log.job_done((began, ended, seat.name, words, told, announced))
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
-        if len(fields) > PLAIN_FIELDS or job.special:
-            self._let_go(work, self._performer.ending(job, fields, "done", ()))
-        else:
+        if plain:
             self._fetch.done(work)
+        else:
+            self._let_go(work, self._performer.done(job, running))
 
     @staticmethod
     def _end(seat: Any, *, failed: bool) -> None:
@@ -184,15 +196,15 @@ class Processor:
             self._let_go(work, self._performer.given_back(job, fields, work)) if job is not None else None
             return
         if refused is not None:
-            if refused.word == "gone":
+            if refused.end is End.GONE:
                 log.info("expired: it is not run", named(fields))
             self._let_go(work, refused)
         elif job is None:
-            name = fields.get("class")
+            name = fields.get(CLASS)
             self._failed(work, fields, None, unknown(clean(str(name)), self._performer.registry), began)
         else:
-            args, jid = fields.get("args"), fields.get("jid")
-            self._run(work, fields, job, args if isinstance(args, list) else [], str(jid or ""), began)
+            args, jid = fields.get(ARGS), fields.get(JID)
+            self._run(work, fields, job, args if isinstance(args, list) else [], str(jid or ""), began, plain=False)
 
     def _odd(self, work: Work, began: float) -> None:
         """What is no payload, or lacks what a payload must have."""
@@ -204,7 +216,7 @@ class Processor:
             log.warn(f"invalid payload moved to dead: {fields if isinstance(fields, Exception) else 'no JSON object'}")
             self._let_go(work, self._performer.unreadable(work))
             return
-        name = fields.get("class")
+        name = fields.get(CLASS)
         job = self._performer.registry.get(name) if isinstance(name, str) else None
         self._special(work, fields, job, began)
 

@@ -3,43 +3,39 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import batches, log, lua
+from kiqdoctor.runtime import endings, log, lua
+from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError, bury
 from kiqdoctor.runtime.config import Settings
-from kiqdoctor.runtime.fetch import Step, buried
-from kiqdoctor.runtime.lease import LANES, Account, Lease, Seat, close_account
-from kiqdoctor.runtime.leaving import Leaving
-from kiqdoctor.runtime.waits import BLOCK
+from kiqdoctor.runtime.endings import End, Step, ending
+from kiqdoctor.runtime.fetching import seats
+from kiqdoctor.runtime.fetching.lease import Lease, close_account
+from kiqdoctor.runtime.fetching.leaving import Leaving
+from kiqdoctor.runtime.fetching.waits import BLOCK
+from kiqdoctor.runtime.hearing import guarded, mourn
 from kiqdoctor.text import clean
-from kiqdoctor.wire import codec
+from kiqdoctor.wire.account import Account
+from kiqdoctor.wire.account import read as read_account
+from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
+from kiqdoctor.wire.keys import LANES
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.stamps import stamp
+from kiqdoctor.wire.recovery import REMEMBERED, RecoveryEntry
 
 if TYPE_CHECKING:
     from redis import Redis
 
 SCAN: Final = 3.0  # seconds
-LOCK: Final = 2_900  # milliseconds; one process of the fleet at a time looks at other hosts
+LOCK: Final = 2_900  # milliseconds, less than a scan's turn; one process of the fleet at a time looks at other hosts
 PROMPT: Final = 2.0  # seconds in which Redis answers; where it stands still longer, renewals wait behind our questions
 LATE: Final = 2 * BLOCK  # seconds after which no wait of a dead process brings a job any more
 POISON: Final = 3  # deaths with the same job in flight
-REMEMBERED: Final = 100  # recoveries
 REMEMBERED_FOR: Final = 7 * 24 * 3600  # seconds
 
 
-class PoisonError(Exception):
-    """A job was in flight each time when several processes died."""
-
-
-class InterruptedOnceError(Exception):
-    """A process was killed while it held a job that may run at most once."""
-
-
 @dataclass(frozen=True, slots=True)
-class Held:
+class Stranded:
     """One job in a private list; no ``payload`` where it cannot be read."""
 
     key: str
@@ -49,7 +45,7 @@ class Held:
 
 
 @dataclass
-class Found:
+class Recovered:
     """What one dead process left: jobs taken back, and those that were buried."""
 
     back: list[dict[str, Any]] = field(default_factory=list)
@@ -70,7 +66,7 @@ class Recovery:
         self._keys = settings.keys
         self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
-        self._here = Seat.here()
+        self._here = seats.here()
         self._empty_since: dict[str, float] = {}  # monotonic; accounts of the dead that are to be closed
         self.recovered = 0
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.recovery")
@@ -89,17 +85,21 @@ class Recovery:
         """Give back the jobs of every process that is proven dead; how many."""
         index: Any = self._client.hgetall(self._keys.index)
         ours = self._lease().identity
-        others = {raw.decode("utf-8", "replace"): Account.read(entry) for raw, entry in index.items()}
+        others = {raw.decode("utf-8", "replace"): read_account(entry) for raw, entry in index.items()}
         others.pop(ours, None)
         self._empty_since = {identity: since for identity, since in self._empty_since.items() if identity in others}
-        neighbours = {identity for identity, account in others.items() if self._here.gone(account.seat)}
+        neighbours = {identity for identity, account in others.items() if seats.gone(self._here, account.seat)}
         for identity in neighbours:
             self._client.delete(self._keys.lease(identity))
         dead = neighbours | self._silent(set(others) - neighbours)
         return sum(self._take_back(identity, others[identity]) for identity in sorted(dead))
 
     def _silent(self, identities: set[str]) -> set[str]:
-        """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death."""
+        """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death.
+
+        After one every lease is gone, and whoever is back first must not take the others for dead. So the answer counts
+        only where it came at once, and our own lease was steady before and after.
+        """
         if not identities or not self._lease().steady:
             return set()
         began = self._clock.boottime()
@@ -128,8 +128,8 @@ class Recovery:
             log.warn_seldom(f"recovery: the account of {clean(identity)} cannot be read; it is left as it is")
             return 0
         lists = [(self._keys.private(identity, lane, queue), queue) for lane in LANES for queue in account.queues]
-        jobs = [Held(key, queue, raw, _read(raw)) for key, queue in lists for raw in self._listed(key)]
-        found = Found()
+        jobs = [Stranded(key, queue, raw, _read(raw)) for key, queue in lists for raw in self._listed(key)]
+        found = Recovered()
         try:
             dead = self._all(identity, jobs, found)
         finally:
@@ -138,7 +138,7 @@ class Recovery:
             self._close(identity, account, empty=not jobs)
         return found.count
 
-    def _all(self, identity: str, jobs: list[Held], found: Found) -> bool:
+    def _all(self, identity: str, jobs: list[Stranded], found: Recovered) -> bool:
         """Whether its process was dead to the end.
 
         Suspects are the last to leave: whoever looks after us, or beside us, must see that there are some.
@@ -167,32 +167,32 @@ class Recovery:
             self._client.unlink(self._keys.work(identity), self._keys.workers(identity))
 
     def _listed(self, key: str) -> list[bytes]:
-        """Newest first: the oldest is pushed last, and so it is taken next."""
+        """Newest first: the oldest is given back last, to the end that is taken first, and so it is next."""
         found: Any = self._client.lrange(key, 0, -1)
         return list(found)
 
-    def _one(self, identity: str, job: Held, found: Found, *, spare: bool) -> bool:
+    def _one(self, identity: str, job: Stranded, found: Recovered, *, spare: bool) -> bool:
         """One job; False where its process turned out to live: it has its lease again."""
-        now = self._clock.now()
-        key, raw, payload = job.key, job.raw, job.payload
+        now, payload = self._clock.now(), job.payload
         if payload is None:
-            return self._moved(identity, key, raw, buried(self._keys.dead, raw, now)) >= 0
+            return self._moved(identity, job, endings.buried(self._keys, job.raw, now)) >= 0
         before = _deaths(payload)
-        deaths = before if spare and not before else before + 1
-        again = payload.with_(recovered=deaths) if deaths else payload
+        deaths = before if spare and not before else before + 1  # beside a suspect nobody else is counted
+        # Written anew here and not by the script: Lua's cjson makes {} of [] and rounds large numbers. A bystander that
+        # no death counts for goes back in the bytes that it had.
+        again = payload.with_(**{RECOVERED: deaths}) if deaths else payload
         error = self._fatal(payload, deaths)
-        if error is None:
-            back = Step("RPUSH", self._keys.queue(job.queue), (again.encode() if deaths else raw,))
-            moved = self._moved(identity, key, raw, (back, self._slot(identity, payload)))
-            if moved == 1:
-                found.back.append(again.fields)
-            return moved >= 0
-        name = type(error).__name__.removesuffix("Error")
-        said = again.with_(error_class=f"kiqdoctor.{name}", error_message=str(error),
-                           failed_at=payload.fields.get("failed_at", stamp(now)))  # fmt: skip
-        keep = payload.fields.get("dead", True) is not False
-        steps = buried(self._keys.dead, said.encode(), now) if keep else ()
-        moved = self._moved(identity, key, raw, (*steps, *self._closing(identity, payload)))
+        if error is not None:
+            return self._buried(identity, job, again, error, found)
+        back = endings.returned(self._keys, job.queue, again.encode() if deaths else job.raw)
+        moved = self._moved(identity, job, ending(self._keys, End.BACK, again, None, identity, now, back).steps)
+        if moved == 1:
+            found.back.append(again.fields)
+        return moved >= 0
+
+    def _buried(self, identity: str, job: Stranded, payload: Payload, error: Exception, found: Recovered) -> bool:
+        end, said = bury(self._keys, payload, error, None, identity, self._clock.now())
+        moved = self._moved(identity, job, end.steps)
         if moved == 1:
             found.buried.append(said.fields)
             self._died(said.fields, error)
@@ -200,52 +200,33 @@ class Recovery:
 
     @staticmethod
     def _fatal(payload: Payload, deaths: int) -> Exception | None:
-        if payload.fields.get("at_most_once") is True:
+        if payload.at_most_once:
             return InterruptedOnceError("its process died while it held this job, which may run at most once")
         if deaths >= POISON:
             return PoisonError(f"in flight when {deaths} processes died")
         return None
 
-    def _slot(self, identity: str, payload: Payload) -> Step:
-        return Step("ZREM", self._keys.slots(payload.job_class), (f"{identity}|{payload.jid}",))
-
-    def _closing(self, identity: str, payload: Payload) -> tuple[Step, ...]:
-        steps = [self._slot(identity, payload)]
-        batch, lock = payload.fields.get(batches.FIELD), payload.fields.get("kiq_lock")
-        if isinstance(batch, str):
-            steps.append(batches.closing(self._keys, batch, payload.jid, "failed"))
-        if isinstance(lock, str):
-            steps.append(Step("DELIF", self._keys.unique(lock), (payload.jid,)))
-        return tuple(steps)
-
-    def _moved(self, identity: str, key: str, raw: bytes, steps: Sequence[Step]) -> int:
-        return self._leaving.leave_dead(key, raw, steps, self._keys.lease(identity))
+    def _moved(self, identity: str, job: Stranded, steps: Sequence[Step]) -> int:
+        return self._leaving.leave_dead(job.key, job.raw, steps, self._keys.lease(identity))
 
     def _died(self, fields: dict[str, Any], error: Exception) -> None:
-        log.warn(f"buried: {error}", {"class": clean(str(fields.get("class"))), "jid": clean(str(fields.get("jid")))})
-        for handler in self._settings.death_handlers:
-            self._guarded(partial(handler, dict(fields), error))
+        log.warn(f"buried: {error}", {"class": clean(str(fields.get(CLASS))), "jid": clean(str(fields.get(JID)))})
+        mourn(self._settings.death_handlers, fields, error)
 
-    @staticmethod
-    def _guarded(call: Callable[[], Any]) -> None:
-        try:
-            call()
-        except Exception as fault:  # noqa: BLE001 - the user's callable must not stop the recovery
-            log.warn(f"of a recovery: {type(fault).__name__}: {fault}")
-
-    def _tell(self, identity: str, found: Found) -> None:
+    def _tell(self, identity: str, found: Recovered) -> None:
         """The log, a counter, what the doctor reads, and the user's callables; what fails there stops no recovery."""
         if not found.count:
             return
         self.recovered += found.count
         log.warn(f"recovered {found.count} jobs of {clean(identity)}, which is dead; {len(found.buried)} were buried")
-        self._guarded(partial(self._remember, identity, found))
+        guarded("the memory of a recovery", self._remember, identity, found)
         for callback in self._settings.on_recovered:
-            self._guarded(partial(callback, identity, [*found.back, *found.buried]))
+            guarded("on_recovered", callback, identity, [*found.back, *found.buried])
 
-    def _remember(self, identity: str, found: Found) -> None:
-        entry = codec.encode({"at": self._clock.now(), "identity": identity, "by": self._lease().identity,
-                              "jobs": found.count, "buried": len(found.buried)})  # fmt: skip
+    def _remember(self, identity: str, found: Recovered) -> None:
+        entry = RecoveryEntry(
+            self._clock.now(), identity, self._lease().identity, found.count, len(found.buried)
+        ).encode()
         with self._client.pipeline(transaction=True) as pipe:
             pipe.incrby(self._keys.recovered, found.count)
             pipe.lpush(self._keys.recoveries, entry)
@@ -262,5 +243,4 @@ def _read(raw: bytes) -> Payload | None:
 
 
 def _deaths(payload: Payload | None) -> int:
-    found = payload.fields.get("recovered") if payload is not None else 0
-    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+    return payload.deaths if payload is not None else 0

@@ -1,33 +1,31 @@
 """What becomes of a job that failed: tried again, dead, or gone. Pure but for the user's own callables."""
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from kiqdoctor.runtime import log
+from kiqdoctor.runtime.endings import End
+from kiqdoctor.runtime.hearing import DeathHandler, guarded, message, mourn
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.wire import backoff
+from kiqdoctor.wire.fields import BACKTRACE, DEAD, ERROR_BACKTRACE, FAILED_AT, RECOVERED, RETRY, RETRY_FOR
 from kiqdoctor.wire.payload import Payload, PayloadError, failed, pack_backtrace, read
 
 BACKTRACE_LINES: Final = 1_000
 LONGEST_RETRY_IN: Final = 1_000_000_000  # seconds; a score beyond it is nobody's wish
 _HARMLESS: Final = str.maketrans("<>&", "()+")
-DeathHandler = Callable[[dict[str, Any], BaseException], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """Where the job goes: "retry" or "dead" with its score (epoch seconds) and new payload, or "" for nowhere.
+class Destination:
+    """Where a job goes that failed: to ``retry`` or ``dead``, with score and new payload, or nowhere."""
 
-    ``died``: it will not be tried again, so death handlers hear of it; ``exhausted``: the job's own callable does.
-    """
-
-    place: str = ""
-    score: float = 0.0
+    end: Literal[End.RETRY, End.DEAD, End.DROPPED] = End.DROPPED
+    score: float = 0.0  # epoch seconds
     payload: bytes = b""
-    died: bool = False
 
 
 def after_failure(
@@ -38,35 +36,35 @@ def after_failure(
     now: float,
     fraction: float,
     handlers: Sequence[DeathHandler] = (),
-) -> Fate:
+) -> Destination:
     """As Sidekiq decides it: the original payload is counted up, whatever middleware saw."""
     try:
         payload = read(raw)
     except PayloadError:
-        return Fate("dead", now, raw)
-    retry = payload.fields.get("retry")
+        return Destination(End.DEAD, now, raw)
+    retry = payload.fields.get(RETRY)
     if retry is None:
         retry = job.options.retry if job else True
     limit = backoff.limit(retry)
     if limit is None:
-        tell(handlers, payload.fields, error)
-        return Fate(died=True)
+        mourn(handlers, payload.fields, error)
+        return Destination()
     counted = _counted(payload, queue, error, now)
     chosen = _chosen(job, counted.retry_count or 0, error)
     if chosen == "discard":
-        tell(handlers, counted.fields, error)
-        return Fate(died=True)
+        mourn(handlers, counted.fields, error)
+        return Destination()
     if chosen == "kill" or _spent(counted, limit, now):
         return _exhausted(counted, job, error, now, handlers)
     count = counted.retry_count or 0
     delay = chosen + backoff.jitter(count, fraction) if isinstance(chosen, int) else backoff.delay(count, fraction)
-    return Fate("retry", now + delay, counted.encode())
+    return Destination(End.RETRY, now + delay, counted.encode())
 
 
 def _spent(counted: Payload, limit: int, now: float) -> bool:
     """``retry_for`` replaces the count, as from Sidekiq 8.1 on."""
-    window = counted.fields.get("retry_for")
-    since = counted.at("failed_at")
+    window = counted.fields.get(RETRY_FOR)
+    since = counted.at(FAILED_AT)
     if isinstance(window, int | float) and not isinstance(window, bool) and since is not None:
         return since + window < now
     return (counted.retry_count or 0) >= limit
@@ -74,40 +72,25 @@ def _spent(counted: Payload, limit: int, now: float) -> bool:
 
 def _exhausted(
     counted: Payload, job: "Job[..., object] | None", error: BaseException, now: float, handlers: Sequence[DeathHandler]
-) -> Fate:
+) -> Destination:
     answer = None
     if job is not None and job.options.retries_exhausted is not None:
-        answer = _guarded("retries_exhausted", job.options.retries_exhausted, counted.fields, error)
-    tell(handlers, counted.fields, error)
-    keep = counted.fields.get("dead", job.options.dead if job else True)
+        answer = guarded("retries_exhausted", job.options.retries_exhausted, dict(counted.fields), error)
+    mourn(handlers, counted.fields, error)
+    keep = counted.fields.get(DEAD, job.options.dead if job else True)
     if answer == "discard" or keep is False:
-        return Fate(died=True)
-    return Fate("dead", now, counted.encode(), died=True)
-
-
-def tell(handlers: Sequence[DeathHandler], fields: dict[str, Any], error: BaseException) -> None:
-    """Death handlers hear of a job that will not be tried again."""
-    for handler in handlers:
-        _guarded("death handler", handler, fields, error)
-
-
-def _guarded(what: str, handler: DeathHandler, fields: dict[str, Any], error: BaseException) -> Any:
-    """A fault in the user's callable is logged; the job goes where it goes."""
-    try:
-        return handler(dict(fields), error)
-    except BaseException as fault:  # noqa: BLE001 - SystemExit too: the thread goes on, and so must the job
-        log.warn(f"{what}: {type(fault).__name__}: {_message(fault)}")
-        return None
+        return Destination()
+    return Destination(End.DEAD, now, counted.encode())
 
 
 def _counted(payload: Payload, queue: str, error: BaseException, now: float) -> Payload:
-    counted = failed(payload, error_name(error), _message(error), queue, now)
-    counted.fields.pop("recovered", None)  # it came to an end: it does not kill
-    wanted = payload.fields.get("backtrace")
+    counted = failed(payload, error_name(error), message(error), queue, now)
+    counted.fields.pop(RECOVERED, None)  # it came to an end: it does not kill
+    wanted = payload.fields.get(BACKTRACE)
     if not wanted:
         return counted
     kept = wanted if isinstance(wanted, int) and wanted is not True else BACKTRACE_LINES
-    return counted.with_(error_backtrace=pack_backtrace(_frames(error)[:kept]))
+    return counted.with_(**{ERROR_BACKTRACE: pack_backtrace(_frames(error)[:kept])})
 
 
 def _frames(error: BaseException) -> list[str]:
@@ -122,13 +105,6 @@ def error_name(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception's own text may raise anything
-        return "!!! the exception's message raised an exception itself"
-
-
 def _chosen(job: "Job[..., object] | None", count: int, error: BaseException) -> int | str | None:
     """What ``retry_in`` says: whole seconds, "kill", "discard", or None for the usual."""
     if job is None or job.options.retry_in is None:
@@ -136,7 +112,7 @@ def _chosen(job: "Job[..., object] | None", count: int, error: BaseException) ->
     try:
         return _understood(job.options.retry_in(count, error))
     except BaseException as fault:  # noqa: BLE001 - a fault in the user's formula falls back to ours
-        log.warn(f"retry_in of {job.shown}: {type(fault).__name__}: {_message(fault)}")
+        log.warn(f"retry_in of {job.shown}: {type(fault).__name__}: {message(fault)}")
         return None
 
 

@@ -12,7 +12,10 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import config, forking, status
 from kiqdoctor.runtime.channel import Channel, Script, command
 from kiqdoctor.wire import codec
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.connections import PUSHING
+from kiqdoctor.wire.fields import JID, QUEUE
+from kiqdoctor.wire.keys import STATUS_TTL, Keys
+from kiqdoctor.wire.status import QUEUED, SCHEDULED, change
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -64,7 +67,7 @@ class Push(msgspec.Struct, eq=False):
     @property
     def jid(self) -> str:
         """Its jid."""
-        return str(self.fields["jid"])
+        return str(self.fields[JID])
 
 
 class Sender:
@@ -73,7 +76,7 @@ class Sender:
     def __init__(self, client: "Redis", settings: config.Settings) -> None:
         self._client, self._settings, self._keys = client, settings, settings.keys
         self._free: deque[Channel] = deque()
-        self._room = threading.BoundedSemaphore(config.CLIENT_CONNECTIONS)
+        self._room = threading.BoundedSemaphore(PUSHING)
         self._unique = Script("unique")
         self.pid = os.getpid()
 
@@ -98,7 +101,7 @@ class Sender:
     @property
     def in_use(self) -> int:
         """Connections that push right now."""
-        return config.CLIENT_CONNECTIONS - self._room._value  # noqa: SLF001 - a semaphore does not tell otherwise
+        return PUSHING - self._room._value  # noqa: SLF001 - a semaphore does not tell otherwise
 
     def _channel(self) -> Channel:
         try:
@@ -155,7 +158,7 @@ def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, 
         if push.told:  # before the job, which may run at once
             parts += [command(*words) for words in status.commands(keys, push.jid, *_state(push))]
         if push.at is None:
-            now.setdefault(push.fields["queue"], []).append(raw)
+            now.setdefault(push.fields[QUEUE], []).append(raw)
         else:
             later += [repr(push.at), raw]
     if now:
@@ -179,17 +182,17 @@ def _unique_request(keys: Keys, unique: Script, push: Push) -> bytes:
 
 def script_words(keys: Keys, push: Push) -> tuple[list[str], list[Any]]:
     """Keys and arguments of push.lua."""
-    queue, jid = push.fields["queue"], push.jid
+    queue, jid = push.fields[QUEUE], push.jid
     target = keys.queue(queue) if push.at is None else keys.schedule
     lasts = max(1, int(push.lock_for * 1000)) if push.lock else 0
-    told = (status.KEEP, *_state(push)) if push.told else ()
+    told = (STATUS_TTL, *change(*_state(push))) if push.told else ()
     names = [keys.unique(push.lock), keys.queues, target, keys.status(jid)]
     return names, [jid, lasts, queue, push.encode(), "" if push.at is None else repr(push.at), *told]
 
 
 def _state(push: Push) -> tuple[str, float]:
     """Its first one, and since when."""
-    return "queued" if push.at is None else "scheduled", SYSTEM.now()
+    return QUEUED if push.at is None else SCHEDULED, SYSTEM.now()
 
 
 def _jids(pushes: Sequence[Push], replies: list[Any], places: list[int]) -> list[str]:

@@ -11,7 +11,7 @@ REDIS_STALE: Final = 15.0  # seconds; a lease lasts as long
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Pulse:
     """What a worker knows of itself. Ages are seconds.
 
     ``fetch_age``: since a fetching thread last came back, with a reply or an error; None while none should be fetching,

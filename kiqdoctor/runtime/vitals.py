@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import digests
 from kiqdoctor.runtime.board import Board
-from kiqdoctor.runtime.dump import JobNow, PoolUse
-from kiqdoctor.runtime.fetch import Fetch
+from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
+from kiqdoctor.runtime.fetching.reliable import ReliableFetch
+from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import Heartbeat, rss_kb
 from kiqdoctor.runtime.manager import Manager
-from kiqdoctor.runtime.reliable import ReliableFetch
-from kiqdoctor.runtime.state import Figures, State
+from kiqdoctor.runtime.state import Figures, Pulse
+from kiqdoctor.wire.connections import PUSHING
+from kiqdoctor.wire.heartbeat import RECOVERED
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,7 +36,7 @@ class Vitals:
     started_at: float
     recovered: Callable[[], int]
     pools_declared: Sequence[tuple[str, int]] = ()
-    about: digests.Facts = field(default_factory=digests.Facts)
+    about: digests.About = field(default_factory=digests.About)
     clock: Clock = SYSTEM
 
     def learn(self, config: Mapping[str, Any], namespace: str | None) -> None:
@@ -54,20 +56,20 @@ class Vitals:
         told = self.about.with_threads(
             running=threads["running"], waiting=threads["waiting"], idle=threads["idle"]
         ).as_fields()
-        return {**told, "recovered": self.recovered()}
+        return {**told, RECOVERED: self.recovered()}
 
     def prefetched(self) -> int:
         """Jobs that were taken and not started."""
         return len(self.fetch.local) if isinstance(self.fetch, ReliableFetch) else 0
 
-    def state(self) -> State:
+    def state(self) -> Pulse:
         """For ``/livez`` and ``/readyz``."""
         now, fetch = self.clock.monotonic(), self.fetch
         threads = self.threads()
         tried, answered = (
             (fetch.tried_at, fetch.fetched_at) if isinstance(fetch, ReliableFetch) else (now, self.heartbeat.last)
         )
-        return State(
+        return Pulse(
             dead_threads=(f"{threads['idle']} processors",) if threads["idle"] and not self.quiet() else (),
             fetch_age=now - tried if threads["waiting"] and not self.quiet() else None,
             redis_age=now - max(self.heartbeat.last, answered),
@@ -102,11 +104,11 @@ class Vitals:
 
     def pools(self) -> list[PoolUse]:
         """The worker's own connections, and those that jobs push with."""
-        from kiqdoctor.runtime import config, sending
+        from kiqdoctor.runtime import sending
 
         shared: Any = self.redis.connection_pool
         counts = shared.get_connection_count()
         used = next((number for number, labels in counts if "used" in str(labels)), 0)
         found = [PoolUse("worker", used, shared.max_connections)]
         pushing = sending.in_use()
-        return [*found, PoolUse("pushes", pushing, config.CLIENT_CONNECTIONS)]
+        return [*found, PoolUse("pushes", pushing, PUSHING)]

@@ -10,6 +10,7 @@ from kiqdoctor.top import keys, words
 from kiqdoctor.top.history import rates, read
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
 from kiqdoctor.top.panes.pane import Shown
+from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
 WIDE: Final = 112  # cells that the tabs' whole names take
 SHORTER: Final = {
@@ -45,7 +46,7 @@ def numbers(shown: Shown, width: int) -> Line:
     pieces += [*_number("Busy", busy, wide=wide), gap]
     known = depths if isinstance(depths, Depths) else None
     pieces += [*_number("Enqueued", count(known.enqueued if known is not None else None), wide=wide), gap]
-    for label, name in (("Retries", "retry"), ("Scheduled", "schedule"), ("Dead", "dead")):
+    for label, name in (("Retries", RETRY), ("Scheduled", SCHEDULE), ("Dead", DEAD)):
         size = known.size(name) if known is not None else None
         pieces += [*_number(label, count(size), wide=wide), gap]
     return pieces

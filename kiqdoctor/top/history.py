@@ -8,6 +8,7 @@ from typing import Final
 from kiqdoctor.doctor.facts.live import Counters, Depths, Workers
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.top.source import Look
+from kiqdoctor.wire.keys import RETRY
 
 SPAN: Final = 3_600.0  # seconds
 WHOLE: Final = 300.0  # seconds for which every look is kept
@@ -87,7 +88,7 @@ def sample(look: Look) -> Sample:
         failed=counters.failed if isinstance(counters, Counters) else None,
         enqueued=depths.enqueued if isinstance(depths, Depths) else None,
         busy=workers.busy if isinstance(workers, Workers) else None,
-        retries=depths.size("retry") if isinstance(depths, Depths) else None,
+        retries=depths.size(RETRY) if isinstance(depths, Depths) else None,
         latencies=tuple(slow),
     )
 

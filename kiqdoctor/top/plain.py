@@ -11,6 +11,7 @@ from kiqdoctor.top.doctoring import Diagnosis, follow
 from kiqdoctor.top.history import read
 from kiqdoctor.top.source import Look, LostError, Source
 from kiqdoctor.top.state import SHARE
+from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
 Say = Callable[[str], None]
 
@@ -82,7 +83,7 @@ def facts(look: Look | None) -> dict[str, str]:
             found[f"queue {clean(queue.name)}"] = (
                 f"{words.count(queue.size)} waiting{', paused' if queue.paused else ''}"
             )
-        for label, name in (("retries", "retry"), ("scheduled", "schedule"), ("dead", "dead")):
+        for label, name in (("retries", RETRY), ("scheduled", SCHEDULE), ("dead", DEAD)):
             found[label] = words.count(depths.size(name))
     if isinstance(workers, Workers):
         for process in workers.processes:

@@ -11,15 +11,34 @@ from kiqdoctor.wire.payload import read as read_payload
 from kiqdoctor.wire.stamps import plain
 
 RUNTIME: Final = "kiqdoctor"  # info.runtime of our processes
+RELIABLE: Final = "reliable"  # a label: it fetches by private lists, so that a kill loses nothing
 SIZE_LIMIT: Final = 64 * 1024  # bytes of an ``info`` that anybody honest writes
 
 MOST_PID: Final = 2**31 - 1  # a pid, and any number of threads or weights
+
+INFO: Final = "info"  # the fields of a process's record
+BUSY: Final = "busy"
+BEAT: Final = "beat"
+QUIET: Final = "quiet"
+CONCURRENCY: Final = "concurrency"
+RSS: Final = "rss"  # kB
+RTT_US: Final = "rtt_us"
+PREFETCHED: Final = "prefetched"  # ours: jobs taken from their queues and not started
+
+DEPLOY: Final = "deploy"  # the fields of what our runtime tells beside it: the running revision
+CONFIG: Final = "config"  # a digest, as the next three
+NAMESPACE: Final = "namespace"
+PACKAGES: Final = "packages"
+NATIVES: Final = "natives"
+POOLS: Final = "pools"  # JSON: connections that it may open, by what opens them
+THREADS: Final = "threads"  # JSON: how many, by what they do
+RECOVERED: Final = "recovered"  # jobs that it took back from dead processes
 
 Value = bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class Capsule:
+class CapsuleEntry:
     """Queues with threads of their own; weight 0 everywhere = strict order."""
 
     name: str
@@ -35,7 +54,10 @@ class Capsule:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """The hash's ``info``. ``concurrency`` and ``queues`` are None where it does not say; ``rest`` is kept."""
+    """The hash's ``info``. ``concurrency`` and ``queues`` are None where it does not say; ``rest`` is kept.
+
+    ``runtime`` names our own; ``connections``: how many to Redis it may open, as our own says.
+    """
 
     identity: str = ""
     hostname: str = ""
@@ -48,7 +70,8 @@ class Info:
     version: str = ""
     embedded: bool = False
     runtime: str = ""
-    capsules: tuple[Capsule, ...] = ()
+    capsules: tuple[CapsuleEntry, ...] = ()
+    connections: int | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
@@ -71,13 +94,15 @@ class Info:
             },
             "runtime": self.runtime,
         }
+        if self.connections is not None:
+            known["connections"] = self.connections
         return codec.encode({**self.rest, **known})
 
 
 _KNOWN: Final = frozenset(
     (
         *("hostname", "started_at", "pid", "tag", "concurrency", "queues", "weights", "labels", "identity"),
-        *("version", "embedded", "capsules", "runtime"),
+        *("version", "embedded", "capsules", "runtime", "connections"),
     )
 )
 
@@ -112,16 +137,17 @@ def read_info(raw: bytes) -> Info:
         embedded=found.get("embedded") is True,
         runtime=_text(found.get("runtime")),
         capsules=capsules,
+        connections=_integer(found.get("connections")),
         rest={key: value for key, value in found.items() if key not in _KNOWN},
     )
 
 
-def _capsules(found: Mapping[str, Any]) -> tuple[Capsule, ...]:
+def _capsules(found: Mapping[str, Any]) -> tuple[CapsuleEntry, ...]:
     capsules = found.get("capsules")
     if not isinstance(capsules, dict):
         return ()
     return tuple(
-        Capsule(name, _integer(one.get("concurrency")) or 0, _weights(one.get("weights")))
+        CapsuleEntry(name, _integer(one.get("concurrency")) or 0, _weights(one.get("weights")))
         for name, one in capsules.items()
         if isinstance(one, dict)
     )
@@ -131,12 +157,12 @@ def _weights(value: Any) -> tuple[tuple[str, int], ...]:
     return tuple((name, _integer(weight) or 0) for name, weight in value.items()) if isinstance(value, dict) else ()
 
 
-def _queues_of(capsules: tuple[Capsule, ...]) -> list[str]:
+def _queues_of(capsules: tuple[CapsuleEntry, ...]) -> list[str]:
     return list(dict.fromkeys(name for capsule in capsules for name, _ in capsule.weights))
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkEntry:
     """One job in flight: the thread that runs it, its bare queue, its payload's bytes, since when (epoch seconds)."""
 
     thread: str
@@ -158,7 +184,7 @@ class Work:
             return Payload({}, self.payload)
 
 
-def read_work(thread: str, raw: bytes) -> Work:
+def read_work(thread: str, raw: bytes) -> WorkEntry:
     """One value of ``<identity>:work`` or ``:workers``; the payload is an object up to 6.0.1, a string after.
 
     Raises:
@@ -169,7 +195,7 @@ def read_work(thread: str, raw: bytes) -> Work:
         raise ValueError("the work entry is not a JSON object")
     inner = found.get("payload")
     raw_payload = inner.encode("utf-8", "replace") if isinstance(inner, str) else codec.encode(inner)
-    return Work(thread, _text(found.get("queue")), raw_payload, plain(found.get("run_at")))
+    return WorkEntry(thread, _text(found.get("queue")), raw_payload, plain(found.get("run_at")))
 
 
 def split_identity(identity: str) -> tuple[str, int | None]:

@@ -3,21 +3,36 @@
 from dataclasses import dataclass
 from typing import Final
 
+QUEUES: Final = "queues"
+PROCESSES: Final = "processes"
+SCHEDULE: Final = "schedule"
+RETRY: Final = "retry"
+DEAD: Final = "dead"
+PROCESSED: Final = "stat:processed"
+FAILED: Final = "stat:failed"
+
 RESERVED: Final = {
-    "queues": "set",
-    "processes": "set",
-    "schedule": "zset",
-    "retry": "zset",
-    "dead": "zset",
-    "stat:processed": "string",
-    "stat:failed": "string",
+    QUEUES: "set",
+    PROCESSES: "set",
+    SCHEDULE: "zset",
+    RETRY: "zset",
+    DEAD: "zset",
+    PROCESSED: "string",
+    FAILED: "string",
 }
 """Names that Sidekiq owns, and the Redis type that each must have."""
 
+SETS: Final = (SCHEDULE, RETRY, DEAD)
+"""Sorted sets of jobs."""
+
 QUEUE_PREFIX: Final = "queue:"
+LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has private lists of its own
+DEAD_TTL: Final = 180 * 24 * 3600  # seconds that a dead job is kept, as Sidekiq keeps it
+DEAD_SIZE: Final = 10_000  # dead jobs that are kept; Sidekiq's trimming keeps one less
 PROCESS_TTL: Final = 60  # seconds
 DAY_STAT_TTL: Final = 157_680_000  # seconds: five years
 SIGNALS_TTL: Final = 60  # seconds
+STATUS_TTL: Final = 24 * 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +48,7 @@ class Keys:
     @property
     def queues(self) -> str:
         """Set of bare queue names; no TTL; every push."""
-        return self.name("queues")
+        return self.name(QUEUES)
 
     def queue(self, name: str) -> str:
         """List of payloads, newest at the head; LPUSH by clients, RPUSH by what gives back."""
@@ -42,22 +57,22 @@ class Keys:
     @property
     def schedule(self) -> str:
         """Sorted set of payloads by due time in float seconds; clients."""
-        return self.name("schedule")
+        return self.name(SCHEDULE)
 
     @property
     def retry(self) -> str:
         """Sorted set of payloads by the time of the next try; processors."""
-        return self.name("retry")
+        return self.name(RETRY)
 
     @property
     def dead(self) -> str:
         """Sorted set of payloads by time of death; processors."""
-        return self.name("dead")
+        return self.name(DEAD)
 
     @property
     def processes(self) -> str:
         """Set of identities; no TTL; heartbeat."""
-        return self.name("processes")
+        return self.name(PROCESSES)
 
     @property
     def cleanup(self) -> str:
@@ -65,7 +80,7 @@ class Keys:
         return self.name("process_cleanup")
 
     def process(self, identity: str) -> str:
-        """Hash info, busy, beat, quiet, rss, rtt_us, concurrency; 60 s; heartbeat."""
+        """Hash of the process's record; 60 s; heartbeat."""
         return self.name(identity)
 
     def work(self, identity: str) -> str:
@@ -89,13 +104,23 @@ class Keys:
         """Set of paused queue names; Sidekiq Pro, and ours."""
         return self.name("paused")
 
+    @property
+    def super_processes(self) -> str:
+        """Set of identities; Sidekiq Pro, of those that fetch reliably."""
+        return self.name("super_processes")
+
+    @property
+    def leader(self) -> str:
+        """String, identity of the leader; Sidekiq Enterprise."""
+        return self.name("dear-leader")
+
     def lease(self, identity: str) -> str:
         """Ours: string, 15 s, renewed by EXPIRE alone; its process is alive while it is there."""
         return self.name(f"kiq:lease:{identity}")
 
     @property
     def index(self) -> str:
-        """Ours: hash identity -> JSON list of the queues it keeps private lists for; no TTL; removed when empty."""
+        """Ours: hash identity -> its account (``wire/account.py``); no TTL; removed when its lists are empty."""
         return self.name("kiq:index")
 
     def private(self, identity: str, lane: str, queue: str) -> str:
@@ -111,7 +136,7 @@ class Keys:
         return self.name(f"kiq:exits:{identity}")
 
     def about(self, identity: str) -> str:
-        """Ours: hash deploy, config, namespace, packages, natives, pools, threads, recovered; 60 s; beat."""
+        """Ours: hash of what a process tells beyond Sidekiq's record; 60 s; beat."""
         return self.name(f"kiq:about:{identity}")
 
     def unique(self, fingerprint: str) -> str:
@@ -131,7 +156,7 @@ class Keys:
         return self.name(f"kiq:batch:{batch}:{part}" if part else f"kiq:batch:{batch}")
 
     def status(self, jid: str) -> str:
-        """Ours: hash state, version, progress, at of a job with ``status``; one day; clients and processors."""
+        """Ours: hash of what a job with ``status`` does; one day; clients, processors and who recovers."""
         return self.name(f"kiq:status:{jid}")
 
     def iteration(self, jid: str) -> str:
@@ -150,7 +175,7 @@ class Keys:
 
     @property
     def recoveries(self) -> str:
-        """Ours: list of the last recoveries as JSON {at, identity, by, jobs, buried}, newest first; 100, 7 days."""
+        """Ours: list of the last recoveries, newest first; 100, 7 days; who recovers."""
         return self.name("kiq:recoveries")
 
     @property

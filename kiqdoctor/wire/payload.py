@@ -6,6 +6,31 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kiqdoctor.wire import codec
+from kiqdoctor.wire.fields import (
+    ARGS,
+    AT,
+    AT_MOST_ONCE,
+    BATCH,
+    CLASS,
+    CREATED_AT,
+    DEAD,
+    DISPLAY_CLASS,
+    ENQUEUED_AT,
+    ERROR_CLASS,
+    ERROR_MESSAGE,
+    EXPIRY,
+    FAILED_AT,
+    JID,
+    LOCK,
+    QUEUE,
+    RECOVERED,
+    RETRIED_AT,
+    RETRY,
+    RETRY_COUNT,
+    RETRY_QUEUE,
+    WRAPPED,
+)
+from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import seconds, stamp
 
 MESSAGE_LIMIT: Final = 10_000  # characters of error_message
@@ -28,37 +53,70 @@ class Payload:
     @property
     def job_class(self) -> str:
         """The class on the wire."""
-        return _text(self.fields.get("class"))
+        return _text(self.fields.get(CLASS))
 
     @property
     def shown_class(self) -> str:
         """The class that a person knows it by: display_class, the wrapped ActiveJob's class, or its own."""
-        shown = self.fields.get("display_class")
+        shown = self.fields.get(DISPLAY_CLASS)
         if not shown and self.job_class in WRAPPERS:
-            shown = self.fields.get("wrapped")
+            shown = self.fields.get(WRAPPED)
         return _text(shown) or self.job_class
 
     @property
     def args(self) -> list[Any]:
         """The arguments; empty where they are no list."""
-        args = self.fields.get("args")
+        args = self.fields.get(ARGS)
         return args if isinstance(args, list) else []
 
     @property
     def queue(self) -> str:
         """The bare queue name."""
-        return _text(self.fields.get("queue"))
+        return _text(self.fields.get(QUEUE))
 
     @property
     def jid(self) -> str:
         """The job's id: 24 hex digits by custom, opaque to readers."""
-        return _text(self.fields.get("jid"))
+        return _text(self.fields.get(JID))
 
     @property
     def retry_count(self) -> int | None:
         """None before the first failure, 0 after it."""
-        count = self.fields.get("retry_count")
-        return count if isinstance(count, int) and not isinstance(count, bool) else None
+        return _integer(self.fields.get(RETRY_COUNT))
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is kept among the dead when it is not tried again."""
+        return self.fields.get(DEAD) is not False
+
+    @property
+    def expiry(self) -> float | None:
+        """Epoch seconds after which it is not begun any more."""
+        expiry = self.fields.get(EXPIRY)
+        return expiry if isinstance(expiry, int | float) and not isinstance(expiry, bool) else None
+
+    @property
+    def batch(self) -> str | None:
+        """The id of the batch that it belongs to."""
+        batch = self.fields.get(BATCH)
+        return batch if isinstance(batch, str) else None
+
+    @property
+    def lock(self) -> str | None:
+        """The fingerprint under which it is unique."""
+        lock = self.fields.get(LOCK)
+        return lock if isinstance(lock, str) else None
+
+    @property
+    def deaths(self) -> int:
+        """How many processes died while they held it."""
+        found = self.fields.get(RECOVERED)
+        return 0 if isinstance(found, str) else whole(found) or 0
+
+    @property
+    def at_most_once(self) -> bool:
+        """Whether it may begin once only."""
+        return self.fields.get(AT_MOST_ONCE) is True
 
     def at(self, field: str) -> float | None:
         """One of created_at, enqueued_at, failed_at, retried_at in epoch seconds."""
@@ -92,33 +150,33 @@ def new(job_class: str, args: list[Any], jid: str, now: float, options: dict[str
     """A fresh job; ``options`` go first, as Sidekiq writes them. No ``at``, no ``enqueued_at``."""
     return Payload(
         {
-            "retry": True,
-            "queue": "default",
+            RETRY: True,
+            QUEUE: "default",
             **options,
-            "class": job_class,
-            "args": args,
-            "jid": jid,
-            "created_at": stamp(now),
+            CLASS: job_class,
+            ARGS: args,
+            JID: jid,
+            CREATED_AT: stamp(now),
         }
     )
 
 
 def pushed(payload: Payload, now: float) -> Payload:
     """The same as it goes into a queue."""
-    fields = {key: value for key, value in payload.fields.items() if key != "at"}
-    return Payload({**fields, "enqueued_at": stamp(now)})
+    fields = {key: value for key, value in payload.fields.items() if key != AT}
+    return Payload({**fields, ENQUEUED_AT: stamp(now)})
 
 
 def failed(payload: Payload, error_class: str, message: str, queue: str, now: float) -> Payload:
     """The same after a failure: counted, stamped, bound for its retry queue."""
     count = payload.retry_count
     changes: dict[str, Any] = {
-        "queue": _text(payload.fields.get("retry_queue")) or queue,
-        "error_message": _sound(message)[:MESSAGE_LIMIT],
-        "error_class": error_class,
-        "retry_count": 0 if count is None else count + 1,
+        QUEUE: _text(payload.fields.get(RETRY_QUEUE)) or queue,
+        ERROR_MESSAGE: _sound(message)[:MESSAGE_LIMIT],
+        ERROR_CLASS: error_class,
+        RETRY_COUNT: 0 if count is None else count + 1,
     }
-    changes["failed_at" if count is None else "retried_at"] = stamp(now)
+    changes[FAILED_AT if count is None else RETRIED_AT] = stamp(now)
     return payload.with_(**changes)
 
 
@@ -139,8 +197,18 @@ def backtrace(value: Any, limit: int = 1_000_000) -> list[str]:
     return [_text(line) for line in lines] if isinstance(lines, list) else []
 
 
+def buried(payload: Payload, error_class: str, message: str, now: float) -> Payload:
+    """The same as it goes to the dead without having failed there: it says why."""
+    failed_at = payload.fields.get(FAILED_AT, stamp(now))
+    return payload.with_(**{ERROR_CLASS: error_class, ERROR_MESSAGE: message, FAILED_AT: failed_at})
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _sound(text: str) -> str:

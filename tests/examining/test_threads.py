@@ -19,7 +19,7 @@ from kiqdoctor.connection import Address, resolve_url
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.examining.threads import ITS_OWN, threads_of
-from kiqdoctor.runtime import dump
+from kiqdoctor.runtime.dumping import dump
 from kiqdoctor.wire.heartbeat import RUNTIME
 from kiqdoctor.wire.keys import Keys
 

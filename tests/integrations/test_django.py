@@ -18,10 +18,11 @@ from servers import RedisServer
 import kiqdoctor
 from kiqdoctor import testing
 from kiqdoctor.integrations import django as integration
-from kiqdoctor.runtime import committing
-from kiqdoctor.runtime.committing import EnqueuedInTransactionWarning, enqueue_on_commit
+from kiqdoctor.runtime import transactions
+from kiqdoctor.runtime.committing import enqueue_on_commit
 from kiqdoctor.runtime.job import REGISTRY, Job
 from kiqdoctor.runtime.middleware import Running, around
+from kiqdoctor.runtime.transactions import EnqueuedInTransactionWarning
 from kiqdoctor.wire.codec import ArgumentError
 
 if not os.environ.get("CI"):
@@ -201,7 +202,7 @@ def test_autocommit_turned_off_counts_as_a_transaction() -> None:
     connection.ensure_connection()
     transaction.set_autocommit(False)
     try:
-        assert committing.open_transaction() == "Django's transaction on database 'default'"
+        assert transactions.open_transaction() == "Django's transaction on database 'default'"
     finally:
         transaction.set_autocommit(True)
 

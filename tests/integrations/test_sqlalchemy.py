@@ -18,10 +18,11 @@ from servers import RedisServer
 import kiqdoctor
 from kiqdoctor import testing
 from kiqdoctor.integrations import sqlalchemy as integration
-from kiqdoctor.runtime import committing
-from kiqdoctor.runtime.committing import EnqueuedInTransactionWarning, enqueue_on_commit
+from kiqdoctor.runtime import transactions
+from kiqdoctor.runtime.committing import enqueue_on_commit
 from kiqdoctor.runtime.job import REGISTRY, Job
 from kiqdoctor.runtime.middleware import Running, around
+from kiqdoctor.runtime.transactions import EnqueuedInTransactionWarning
 from kiqdoctor.wire.codec import ArgumentError
 
 if not os.environ.get("CI"):
@@ -208,14 +209,14 @@ def test_asynchronous_sessions_and_their_tasks(engine: Engine, ship: Job[..., No
         session.add(Order())
         await session.flush()
         enqueue_on_commit(ship, type(session).__name__, session=session)
-        assert "shop" in (committing.open_transaction() or "")
+        assert "shop" in (transactions.open_transaction() or "")
         await beside
         await session.commit()
         ship.perform_async("after")
         await session.close()
 
     async def look(seen: list[str | None]) -> None:
-        seen.append(committing.open_transaction())
+        seen.append(transactions.open_transaction())
 
     async def both() -> list[str | None]:
         made = create_async_engine(engine.url.set(drivername="sqlite+aiosqlite"))
@@ -281,9 +282,9 @@ def test_a_plain_enqueue_warns_and_names_the_database(session: Session, ship: Jo
 )
 def test_a_transaction_counts_once_it_was_asked_for_or_wrote(session: Session, begin: Any) -> None:
     begin(session)
-    assert (committing.open_transaction() or "").startswith("SQLAlchemy's transaction on database")
+    assert (transactions.open_transaction() or "").startswith("SQLAlchemy's transaction on database")
     session.rollback()
-    assert committing.open_transaction() is None
+    assert transactions.open_transaction() is None
 
 
 def test_reading_after_the_commit_is_not_taken_for_a_transaction(session: Session, ship: Job[..., None]) -> None:
@@ -309,7 +310,7 @@ def test_a_hook_after_the_commit_is_outside(session: Session, ship: Job[..., Non
 def test_another_threads_transaction_is_not_ours(session: Session) -> None:
     seen: list[str | None] = []
     with session.begin():
-        thread = threading.Thread(target=lambda: seen.append(committing.open_transaction()))
+        thread = threading.Thread(target=lambda: seen.append(transactions.open_transaction()))
         thread.start()
         thread.join()
     assert seen == [None]

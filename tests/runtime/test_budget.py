@@ -6,7 +6,10 @@ import pytest
 import redis as redis_py
 from servers import RedisServer
 
-from kiqdoctor.runtime.budget import Budget, Server, budget, read
+import kiqdoctor
+from kiqdoctor.runtime.budget import Budget, Room, budget, read
+from kiqdoctor.wire.connections import WAITING
+from kiqdoctor.wire.heartbeat import read_info
 
 POOLS = [("fetch", 4), ("jobs", 10)]
 
@@ -15,12 +18,12 @@ POOLS = [("fetch", 4), ("jobs", 10)]
     ("server", "line", "short"),
     [
         (
-            Server(10_000, 12),
+            Room(10_000, 12),
             "opens at most 14 Redis connections (fetch 4, jobs 10) of the server's 10000; 12 are in use",
             False,
         ),
         (
-            Server(20, 15),
+            Room(20, 15),
             (
                 "opens at most 14 Redis connections (fetch 4, jobs 10) of the server's 20, but only 6 are left:"
                 " lower the concurrency, or raise maxclients"
@@ -28,7 +31,7 @@ POOLS = [("fetch", 4), ("jobs", 10)]
             True,
         ),
         (
-            Server(10_000, None, why="INFO was refused (NOPERM)"),
+            Room(10_000, None, why="INFO was refused (NOPERM)"),
             (
                 "opens at most 14 Redis connections (fetch 4, jobs 10) of the server's 10000;"
                 " how many are in use is unknown: INFO was refused (NOPERM)"
@@ -36,7 +39,7 @@ POOLS = [("fetch", 4), ("jobs", 10)]
             False,
         ),
         (
-            Server(None, 12, why="CONFIG GET was refused (NOPERM)"),
+            Room(None, 12, why="CONFIG GET was refused (NOPERM)"),
             (
                 "opens at most 14 Redis connections (fetch 4, jobs 10);"
                 " the server's limit is unknown: CONFIG GET was refused (NOPERM)"
@@ -44,29 +47,29 @@ POOLS = [("fetch", 4), ("jobs", 10)]
             False,
         ),
         (
-            Server(None, None),
+            Room(None, None),
             "opens at most 14 Redis connections (fetch 4, jobs 10); the server's limit is unknown: it does not say",
             False,
         ),
     ],
 )
-def test_what_is_said(server: Server, line: str, short: bool) -> None:
+def test_what_is_said(server: Room, line: str, short: bool) -> None:
     assert budget(POOLS, server) == Budget(line, short)
 
 
 def test_our_own_connection_is_not_counted_twice() -> None:
-    assert not budget(POOLS, Server(20, 7, ours=1)).short
-    assert budget(POOLS, Server(20, 8, ours=1)).short
-    assert not budget(POOLS, Server(20, 8, ours=2)).short
+    assert not budget(POOLS, Room(20, 7, ours=1)).short
+    assert budget(POOLS, Room(20, 8, ours=1)).short
+    assert not budget(POOLS, Room(20, 8, ours=2)).short
 
 
 def test_more_than_the_limit_is_short_even_where_its_use_is_unknown() -> None:
-    assert budget(POOLS, Server(13, None)).short
-    assert "only 0 are left" in budget(POOLS, Server(5, 50)).line
+    assert budget(POOLS, Room(13, None)).short
+    assert "only 0 are left" in budget(POOLS, Room(5, 50)).line
 
 
 def test_no_pools() -> None:
-    assert budget([], Server(10, 1)).line == "opens at most 0 Redis connections of the server's 10; 1 are in use"
+    assert budget([], Room(10, 1)).line == "opens at most 0 Redis connections of the server's 10; 1 are in use"
 
 
 def test_a_server_that_tells(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
@@ -120,3 +123,30 @@ def test_a_server_that_is_gone() -> None:
 
     assert (found.limit, found.used) == (None, None)
     assert "CONFIG GET was refused" in found.why
+
+
+@pytest.mark.parametrize("fetch", ["reliable", "basic"])
+@pytest.mark.parametrize("queues", [1, WAITING + 1])
+def test_what_it_may_open_is_what_it_says_and_what_it_opens(
+    redis: Any, redis_server: RedisServer, fetch: str, queues: int
+) -> None:
+    kiqdoctor.configure(redis=redis_server.url)
+
+    @kiqdoctor.job(name="Pushing", queue="queue-0")
+    def pushing(left: int) -> None:
+        if left:
+            pushing.perform_async(left - 1)
+
+    pushing.perform_bulk([[3]] * 200)
+    before = int(redis.info("clients")["connected_clients"])
+    most = 0
+    names = [f"queue-{number}" for number in range(queues)]
+    with kiqdoctor.embed(concurrency=12, queues=names, fetch=fetch) as launcher:
+        while redis.exists("queue:queue-0"):
+            most = max(most, int(redis.info("clients")["connected_clients"]) - before)
+        [identity] = redis.smembers("processes")
+        told = read_info(redis.hget(identity, "info")).connections
+
+    assert told == sum(size for _, size in launcher.pools)
+    assert f"opens at most {told} Redis connections" in budget(launcher.pools, Room(None, None)).line
+    assert 1 < most <= told

@@ -15,9 +15,10 @@ import redis as redis_py
 from servers import RedisServer
 
 import kiqdoctor
-from kiqdoctor.runtime import committing
-from kiqdoctor.runtime.committing import EnqueuedInTransactionWarning, enqueue_on_commit
+from kiqdoctor.runtime import committing, transactions
+from kiqdoctor.runtime.committing import enqueue_on_commit
 from kiqdoctor.runtime.job import REGISTRY, Job
+from kiqdoctor.runtime.transactions import EnqueuedInTransactionWarning
 from kiqdoctor.wire.codec import ArgumentError
 
 
@@ -43,10 +44,10 @@ def opened() -> Iterator[list[str]]:
     """What a database of the test's own has open; empty for nothing."""
     pytest.importorskip("sqlalchemy.orm")  # the client asks only where a framework has been imported
     names: list[str] = []
-    committing._warned.clear()
-    committing.detect("test", lambda: names[-1] if names else None)
+    transactions._warned.clear()
+    transactions.detect("test", lambda: names[-1] if names else None)
     yield names
-    committing._detectors.pop("test")
+    transactions._detectors.pop("test")
 
 
 def waiting(client: Any) -> list[dict[str, Any]]:
@@ -118,7 +119,7 @@ def test_every_way_of_enqueueing_warns(mail: Job[..., None], opened: list[str], 
 
 
 def test_no_transaction_no_warning(mail: Job[..., None], opened: list[str]) -> None:
-    assert committing.open_transaction() is None
+    assert transactions.open_transaction() is None
     mail.perform_async(1)
 
 
@@ -162,8 +163,8 @@ def test_no_framework_is_imported_for_those_who_use_none() -> None:
     code = """
 import sys
 from kiqdoctor import job
-from kiqdoctor.runtime import committing
-committing.warn_if_open("Mail")
+from kiqdoctor.runtime import transactions
+transactions.warn_if_open("Mail")
 print(*[name for name in ("django", "sqlalchemy", "redis", "kiqdoctor.integrations") if name in sys.modules])
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import pytest
 
 from kiqdoctor.runtime.digests import (
-    Facts,
+    About,
     config_digest,
     deploy_id,
     digest,
@@ -259,4 +259,4 @@ def test_other_namespaces_have_other_digests(tmp_path: Path) -> None:
 
 
 def test_nothing_known_is_empty_text() -> None:
-    assert Facts().as_fields()["deploy"] == ""
+    assert About().as_fields()["deploy"] == ""

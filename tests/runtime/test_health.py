@@ -13,7 +13,7 @@ from servers import eventually
 from kiqdoctor.answering import OF_ONE_PEER
 from kiqdoctor.runtime.health import REQUEST_LIMIT, Health, HealthError, Reason, parse_bind
 from kiqdoctor.runtime.openmetrics import OPENMETRICS, Metric, Sample, by_label, exposition
-from kiqdoctor.runtime.state import FETCH_STALE, REDIS_STALE, Figures, State, worker_metrics
+from kiqdoctor.runtime.state import FETCH_STALE, REDIS_STALE, Figures, Pulse, worker_metrics
 
 
 def fine() -> str | None:
@@ -265,29 +265,29 @@ def test_no_place_to_listen(text: str) -> None:
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (State(), None),
-        (State(fetch_age=FETCH_STALE), None),
-        (State(fetch_age=FETCH_STALE + 1), "no fetch came back for 31 s"),
-        (State(dead_threads=("kiq.lease",)), "threads ended: kiq.lease"),
-        (State(dead_threads=("kiq.lease",), stopping=True), None),
-        (State(redis_age=3600, lease_held=False), None),
+        (Pulse(), None),
+        (Pulse(fetch_age=FETCH_STALE), None),
+        (Pulse(fetch_age=FETCH_STALE + 1), "no fetch came back for 31 s"),
+        (Pulse(dead_threads=("kiq.lease",)), "threads ended: kiq.lease"),
+        (Pulse(dead_threads=("kiq.lease",), stopping=True), None),
+        (Pulse(redis_age=3600, lease_held=False), None),
     ],
 )
-def test_only_what_a_restart_helps_is_not_live(state: State, reason: str | None) -> None:
+def test_only_what_a_restart_helps_is_not_live(state: Pulse, reason: str | None) -> None:
     assert state.not_live() == reason
 
 
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (State(), None),
-        (State(quiet=True), "quiet"),
-        (State(quiet=True, stopping=True), "stopping"),
-        (State(lease_held=False), "the lease is not held"),
-        (State(redis_age=REDIS_STALE + 1), "Redis has not answered for 16 s"),
+        (Pulse(), None),
+        (Pulse(quiet=True), "quiet"),
+        (Pulse(quiet=True, stopping=True), "stopping"),
+        (Pulse(lease_held=False), "the lease is not held"),
+        (Pulse(redis_age=REDIS_STALE + 1), "Redis has not answered for 16 s"),
     ],
 )
-def test_what_takes_no_jobs_is_not_ready(state: State, reason: str | None) -> None:
+def test_what_takes_no_jobs_is_not_ready(state: Pulse, reason: str | None) -> None:
     assert state.not_ready() == reason
 
 

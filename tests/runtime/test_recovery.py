@@ -19,12 +19,17 @@ from servers import RedisServer, eventually
 
 import kiqdoctor
 from kiqdoctor.runtime.batches import progress
+from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.embedding import embed
+from kiqdoctor.runtime.endings import End
+from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW
+from kiqdoctor.runtime.fetching.seats import here
 from kiqdoctor.runtime.job import REGISTRY
-from kiqdoctor.runtime.lease import LEASE, MARGIN, RENEW, Seat
-from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT, REMEMBERED, InterruptedOnceError, PoisonError
+from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT
 from kiqdoctor.runtime.retrying import after_failure
+from kiqdoctor.wire.account import Whereabouts
+from kiqdoctor.wire.recovery import REMEMBERED
 
 Start = Callable[..., Process]
 
@@ -66,7 +71,7 @@ class Dead:
     def holding(self, count: int) -> Process:
         """One that held the next so many jobs when it died."""
         process = self.start()
-        process.fetch._want = count
+        process.fetch.pace.want = count
         assert process.take() is not None
         assert sum(process.held(self.redis).values()) == count
         process.die()
@@ -215,7 +220,7 @@ def test_what_is_no_payload_goes_to_the_dead(redis: Any, start: Start, dead: Dea
 
 def test_a_failure_ends_the_count() -> None:
     fate = after_failure(payload("Job", "a", recovered=2), "default", None, ValueError("no"), 1.0, 0.5)
-    assert fate.place == "retry"
+    assert fate.end is End.RETRY
     assert "recovered" not in json.loads(fate.payload)
 
 
@@ -461,7 +466,7 @@ def test_one_process_of_the_fleet_looks_at_a_time(redis: Any, start: Start, dead
     assert 0 < redis.pttl(KEYS.recovering) <= LOCK
 
 
-def seated(process: Process, seat: Seat) -> None:
+def seated(process: Process, seat: Whereabouts) -> None:
     """It sits there from now on, and its lease is still good."""
     process.lease.account = replace(process.lease.account, seat=seat)
     process.lease.acquire()
@@ -472,10 +477,10 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
     neighbour, watcher = start(), start()
     recovery = watcher.recovery()
     watcher.lease._steady_since = watcher.clock.boottime()  # no matter how long we are here
-    here = Seat.here()
-    seated(neighbour, Seat(here.boot, here.namespace, program.pid, started(program.pid)))
+    ours = here()
+    seated(neighbour, Whereabouts(ours.boot, ours.namespace, program.pid, started(program.pid)))
     push(redis, *jobs(2))
-    neighbour.fetch._want = 2
+    neighbour.fetch.pace.want = 2
     assert neighbour.take() is not None
 
     assert recovery.scan() == 0
@@ -490,7 +495,7 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
 
 
 def started(pid: int) -> str:
-    from kiqdoctor.runtime.lease import _started
+    from kiqdoctor.runtime.fetching.seats import _started
 
     return _started(pid)
 
@@ -498,7 +503,7 @@ def started(pid: int) -> str:
 @pytest.mark.parametrize("what", ["boot", "namespace"])
 def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: str) -> None:
     stranger, watcher = start(), start()
-    seated(stranger, replace(Seat.here(), pid=2**22 + 1, started="1", **{what: "another"}))
+    seated(stranger, replace(here(), pid=2**22 + 1, started="1", **{what: "another"}))
     push(redis, *jobs(1))
     stranger.take_all()
     assert watcher.recovery().scan() == 0
@@ -506,7 +511,7 @@ def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: st
 
 def test_a_pid_that_was_given_to_another_program_is_not_the_neighbour(redis: Any, start: Start) -> None:
     neighbour, watcher = start(), start()
-    seated(neighbour, replace(Seat.here(), started="long before"))
+    seated(neighbour, replace(here(), started="long before"))
     push(redis, *jobs(1))
     neighbour.take_all()
     assert watcher.recovery().scan() == 1
@@ -537,7 +542,7 @@ def test_two_that_look_at_the_same_time_take_each_job_back_once(redis: Any, star
 def test_an_owner_that_comes_back_keeps_what_was_not_taken_yet(redis: Any, proxy: Proxy, start: Start) -> None:
     owner, other = start(), start(proxy.url)
     push(redis, *jobs(5))
-    owner.fetch._want = 5
+    owner.fetch.pace.want = 5
     running = owner.take()
     assert running is not None
     redis.delete(KEYS.lease(owner.identity))

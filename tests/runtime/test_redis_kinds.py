@@ -23,7 +23,7 @@ from workers import Worker
 import kiqdoctor
 from kiqdoctor import embedded
 from kiqdoctor.runtime.config import Settings, connect
-from kiqdoctor.runtime.watchdog import ask
+from kiqdoctor.runtime.dumping.watchdog import ask
 from kiqdoctor.wire.keys import Keys
 
 pytestmark = pytest.mark.slow

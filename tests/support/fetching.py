@@ -16,11 +16,11 @@ from kiqdoctor.clock import Clock, boottime
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
 from kiqdoctor.runtime.config import Settings, connect
-from kiqdoctor.runtime.fetch import FencedError, Work
-from kiqdoctor.runtime.lease import LANES, Lease
+from kiqdoctor.runtime.fetching.lease import Lease
+from kiqdoctor.runtime.fetching.reliable import ReliableFetch
+from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.recover import Recovery
-from kiqdoctor.runtime.reliable import ReliableFetch
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.keys import LANES, Keys
 
 KEYS: Final = Keys(None)
 FETCH: Final = Script("fetch").digest.encode()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kiqdoctor.wire import backoff, codec, heartbeat, payload
+from kiqdoctor.wire import backoff, codec, heartbeat, payload, recovery, status
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.stamps import plain, seconds, stamp
 
@@ -118,7 +118,7 @@ INFO = st.builds(
     runtime=TEXT,
     capsules=st.lists(
         st.builds(
-            heartbeat.Capsule,
+            heartbeat.CapsuleEntry,
             TEXT,
             st.integers(0, 50),
             st.dictionaries(TEXT, st.integers(0, 9), max_size=3).map(lambda found: tuple(found.items())),
@@ -126,8 +126,43 @@ INFO = st.builds(
         unique_by=lambda one: one.name,
         max_size=2,
     ).map(tuple),
+    connections=st.none() | st.integers(0, 1000),
     rest=st.dictionaries(TEXT.map("x_{}".format), JSON, max_size=2),
 )
+
+
+@pytest.mark.parametrize("told", [b"-1", b"true", b'"8"', b"[]", b"1.5", b"null"])
+def test_connections_that_are_no_number_are_not_told(told: bytes) -> None:
+    assert heartbeat.read_info(b'{"connections":%b}' % told).connections is None
+
+
+def test_a_status_that_somebody_else_wrote_is_read_as_far_as_it_goes() -> None:
+    assert status.read({}) is None
+    odd = status.read({b"state": b"done", b"version": b"x", b"at": b"nan", b"done": b"9" * 5000, b"\xff": b"\xff"})
+    assert odd == status.JobState("done", 0, 0.0)
+    with pytest.raises(codec.NotJsonError):
+        status.read({b"state": b"done", b"result": b"{"})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"1",
+        b'{"at":1,"identity":"a","by":"b","jobs":"x","buried":0}',
+        b'{"at":1,"jobs":1,"buried":0}',
+    ],
+)
+def test_what_is_no_entry_of_a_recovery_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="no entry of a recovery"):
+        recovery.read(raw)
+
+
+def test_an_entry_of_a_recovery_comes_back_as_it_went() -> None:
+    entry = recovery.RecoveryEntry(1.5, "web-1:1:aa", "web-2:2:bb", 5, 1)
+    assert recovery.read(entry.encode()) == entry
 
 
 @given(INFO)
@@ -152,7 +187,7 @@ def test_no_bytes_crash_the_readers(raw: bytes) -> None:
 
 def test_work_in_flight_of_both_shapes() -> None:
     job = payload.new("A", [1], "j", 1.5, {})
-    text = heartbeat.Work("t", "q", job.encode(), 7.0)
+    text = heartbeat.WorkEntry("t", "q", job.encode(), 7.0)
 
     assert heartbeat.read_work("t", text.encode()) == text
     old = codec.encode({"queue": "q", "payload": job.fields, "run_at": 7})

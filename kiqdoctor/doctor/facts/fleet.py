@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from kiqdoctor.wire.recovery import RecoveryEntry
+
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
@@ -44,6 +46,7 @@ class Process:
     rss_kb: int | None = None  # resident memory in KiB; None before 6.1.3
     deploy: str = ""  # what our runtime says it was deployed as; read by the live view
     rtt_us: int | None = None  # its last round trip to Redis in microseconds; None before 6.2
+    connections: int | None = None  # how many to Redis it may open, where it says so, as our own runtime does
 
     @property
     def live(self) -> bool:
@@ -85,19 +88,8 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery:
-    """One dead process of our runtime: when (epoch seconds), whose jobs, who took them, how many, how many buried."""
-
-    at: float | None
-    identity: str
-    by: str
-    jobs: int
-    buried: int
-
-
-@dataclass(frozen=True, slots=True)
 class Recoveries:
     """Jobs that our runtime took back from the dead: all there ever were, and the last ones, newest first."""
 
     jobs: int = 0
-    last: tuple[Recovery, ...] = ()
+    last: tuple[RecoveryEntry, ...] = ()

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from kiqdoctor.wire.fields import ARGS, CLASS, QUEUE
+from kiqdoctor.wire.keys import QUEUE_PREFIX
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -14,6 +17,11 @@ class Sample:
     error: str = ""  # why it could not be read as a payload
     error_class: str = ""
     size_bytes: int = 0
+
+    @property
+    def resque_shaped(self) -> bool:
+        """Class and args, perhaps queue, and nothing else: Resque writes so, and no Sidekiq does."""
+        return {CLASS, ARGS} <= set(self.keys) <= {CLASS, ARGS, QUEUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Queue:
     @property
     def subject(self) -> str:
         """How findings name it."""
-        return f"queue:{self.name}"
+        return QUEUE_PREFIX + self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,16 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, batched, members, number, refused, word
 from kiqdoctor.text import decode
 from kiqdoctor.wire import heartbeat
+from kiqdoctor.wire.heartbeat import BEAT, BUSY, CONCURRENCY, INFO, QUIET, RSS, RTT_US
 from kiqdoctor.wire.keys import PROCESS_TTL, Keys
 from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import plain
 
+BARE: Final = Keys()
 MOST_MEMBERS: Final = 250_000  # members of the set that are looked at
 MOST_READ: Final = 2_000  # processes whose records are read whole
 TOGETHER: Final = 250  # keys in one EXISTS: 0.1 ms of Redis' time
-FIELDS: Final = ("info", "busy", "beat", "quiet", "concurrency", "rss", "rtt_us")
+FIELDS: Final = (INFO, BUSY, BEAT, QUIET, CONCURRENCY, RSS, RTT_US)
 TTL_MS: Final = PROCESS_TTL * 1000  # what each beat gives a record
 WORK_LIMIT: Final = 1_000  # jobs in flight of one process that are read
 WORK_BYTES: Final = 1024 * 1024  # bytes of one in-flight hash that are read
@@ -32,7 +34,7 @@ WORK_BYTES: Final = 1024 * 1024  # bytes of one in-flight hash that are read
     Read("EXISTS <identity>...", "+exists", "O(members), 250 a command"),
     Read("HSTRLEN, HMGET, PTTL <identity>", "+hstrlen +hmget +pttl", "O(processes), up to 2,000"),
     Read("HLEN, HGETALL, PTTL <identity>:work and :workers", "+hlen +hgetall", "O(jobs in flight)"),
-    Read("HEXISTS kiq:index, SISMEMBER super_processes", "+hexists +sismember", "O(processes)"),
+    Read(f"HEXISTS {BARE.index}, SISMEMBER {BARE.super_processes}", "+hexists +sismember", "O(processes)"),
     lane=Lane.REDIS,
     deadline_s=20.0,
 )
@@ -79,7 +81,7 @@ def _insist(replies: Sequence[Any]) -> None:
 
 def records(redis: Redis, keys: Keys, identities: list[bytes], now: float) -> list[Process]:
     """The processes of these identities, whose hashes exist, without what they have in flight."""
-    sizes = batched(redis, [("HSTRLEN", key_of(keys, one), "info") for one in identities])
+    sizes = batched(redis, [("HSTRLEN", key_of(keys, one), INFO) for one in identities])
     _insist(sizes)
     readable = [one for one, size in zip(identities, sizes, strict=True) if number(size) <= MEMBER_LIMIT]
     unreadable = [
@@ -110,10 +112,10 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
             error = f"its info cannot be read: {problem}"
     host, pid = heartbeat.split_identity(identity)
     beat_at = plain(beat)
-    numbers = {"busy": busy, "concurrency": concurrency, "rss": rss, "rtt_us": rtt}
+    numbers = {BUSY: busy, CONCURRENCY: concurrency, RSS: rss, RTT_US: rtt}
     told = {name: whole(raw) for name, raw in numbers.items()}
     odd = [name for name, raw in numbers.items() if raw is not None and told[name] is None]
-    odd += ["beat"] if beat is not None and beat_at is None else []
+    odd += [BEAT] if beat is not None and beat_at is None else []
     if odd and not error:
         error = f"its {odd[0]} is no number that a process writes"
     return Process(
@@ -125,18 +127,19 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
         runtime=info.runtime,
         started_at=info.started_at,
         beat=beat_at,
-        busy=told["busy"],
+        busy=told[BUSY],
         quiet=word(quiet) == "true",
-        concurrency=told["concurrency"] or info.concurrency,  # 8.1.2 and later say it in the hash, older ones in info
+        concurrency=told[CONCURRENCY] or info.concurrency,  # 8.1.2 and later say it in the hash, older ones in info
         queues=info.queues,
         capsules=tuple((one.name, one.concurrency) for one in info.capsules),
         labels=info.labels,
         embedded=info.embedded,
         ttl_s=life // 1000 if isinstance(life, int) and life >= 0 else None,
         error=error,
-        beat_age_s=None if "beat" in odd else _age(beat_at, life, now),
-        rss_kb=told["rss"] or None,
-        rtt_us=told["rtt_us"],
+        beat_age_s=None if BEAT in odd else _age(beat_at, life, now),
+        rss_kb=told[RSS] or None,
+        rtt_us=told[RTT_US],
+        connections=info.connections,
     )
 
 
@@ -198,7 +201,7 @@ def _recoverable(redis: Redis, keys: Keys, processes: list[Process]) -> list[Pro
     """Those that keep what they took in a private list: our runtime by its index, Sidekiq Pro by its own set."""
     identities = [one.identity for one in processes]
     ours = batched(redis, [("HEXISTS", keys.index, one) for one in identities])
-    pro = batched(redis, [("SISMEMBER", keys.name("super_processes"), one) for one in identities])
+    pro = batched(redis, [("SISMEMBER", keys.super_processes, one) for one in identities])
     return [
         replace(process, reliable=number(mine) == 1 or number(theirs) == 1 or _says_so(process))
         for process, mine, theirs in zip(processes, ours, pro, strict=True)
@@ -207,4 +210,4 @@ def _recoverable(redis: Redis, keys: Keys, processes: list[Process]) -> list[Pro
 
 def _says_so(process: Process) -> bool:
     """Our runtime's label; when its account in the index was closed, its jobs were taken back before."""
-    return process.runtime == heartbeat.RUNTIME and "reliable" in process.labels
+    return process.runtime == heartbeat.RUNTIME and heartbeat.RELIABLE in process.labels

@@ -2,22 +2,20 @@
 
 from typing import Any, Final
 
-from kiqdoctor.doctor.facts.fleet import Recoveries, Recovery
+from kiqdoctor.doctor.facts.fleet import Recoveries
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import kind, number
-from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import Keys
-from kiqdoctor.wire.numbers import whole
-from kiqdoctor.wire.stamps import plain
+from kiqdoctor.wire.recovery import REMEMBERED, RecoveryEntry, read
 
-MOST: Final = 100  # entries; the runtime keeps no more
+BARE: Final = Keys()
 ENTRY_LIMIT: Final = 4_096  # bytes of one entry that anybody honest writes
 
 
 @probe(
-    Read("TYPE, GET kiq:recovered", "+type +get", "O(1)"),
-    Read("LRANGE kiq:recoveries 0 99", "+lrange", "O(100)"),
+    Read(f"TYPE, GET {BARE.recovered}", "+type +get", "O(1)"),
+    Read(f"LRANGE {BARE.recoveries} 0 {REMEMBERED - 1}", "+lrange", f"O({REMEMBERED})"),
     lane=Lane.REDIS,
 )
 def recoveries(redis: Redis) -> Recoveries:
@@ -28,17 +26,13 @@ def recoveries(redis: Redis) -> Recoveries:
         raise RefusalError(f"{keys.recovered} or {keys.recoveries} is not ours: a {kinds[0]} and a {kinds[1]}")
     if kinds == ("none", "none"):
         return Recoveries()
-    raws: Any = redis.ask("LRANGE", keys.recoveries, 0, MOST - 1)
+    raws: Any = redis.ask("LRANGE", keys.recoveries, 0, REMEMBERED - 1)
     found = [_read(raw) for raw in raws if len(raw) <= ENTRY_LIMIT]
     return Recoveries(number(redis.ask("GET", keys.recovered)), tuple(one for one in found if one is not None))
 
 
-def _read(raw: bytes) -> Recovery | None:
+def _read(raw: bytes) -> RecoveryEntry | None:
     try:
-        found = codec.decode(raw)
-        jobs, buried = whole(found["jobs"]), whole(found["buried"])
-    except (codec.NotJsonError, KeyError, TypeError):
+        return read(raw)
+    except ValueError:
         return None
-    if jobs is None or buried is None:
-        return None
-    return Recovery(plain(found["at"]), str(found["identity"]), str(found["by"]), jobs, buried)

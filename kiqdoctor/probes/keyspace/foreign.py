@@ -12,7 +12,6 @@ from kiqdoctor.doctor.facts.queues import Sample
 from kiqdoctor.doctor.facts.redis import Clients
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import average_sizes, batched, number, word
-from kiqdoctor.probes.keyspace.installations import resque_shaped
 from kiqdoctor.probes.queues.queues import sample
 from kiqdoctor.text import decode
 from kiqdoctor.wire.numbers import real
@@ -166,7 +165,7 @@ def _proven(redis: Redis, owner: str, by_mark: dict[Mark, list[bytes]]) -> Found
         fitting = [key for key, kind in zip(keys, kinds, strict=False) if word(kind) in mark.kinds]
         if owner == "Resque" and mark.waiting:
             shaped = {key: _samples(redis, key) for key in fitting}
-            fitting = [key for key, found in shaped.items() if any(map(resque_shaped, found))]
+            fitting = [key for key, found in shaped.items() if any(one.resque_shaped for one in found)]
             samples += tuple(one for key in fitting for one in shaped[key])
         if fitting:
             proven[mark] = fitting + (keys[LOOKED_AT:] if owner != "Resque" else [])

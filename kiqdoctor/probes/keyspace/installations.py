@@ -14,18 +14,16 @@ from kiqdoctor.probes.asking import batched, members, number, word
 from kiqdoctor.probes.fleet.fleet import records, sorted_out
 from kiqdoctor.probes.queues.queues import read_queues
 from kiqdoctor.text import decode
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.fields import JID
+from kiqdoctor.wire.keys import PROCESSED, PROCESSES, QUEUE_PREFIX, QUEUES, SETS, Keys
 
 MOST_PREFIXES: Final = 100
 MOST_QUEUES: Final = 500
 MOST_PROCESSES: Final = 500
 MOST_MEMBERS: Final = 20_000
-RESERVED: Final = ("queues", "processes", "schedule", "retry", "dead", "stat:processed")
-_NAMED: Final = re.compile(
-    r"(?:(?P<prefix>.+):)?(?P<name>queues|processes|schedule|retry|dead|stat:processed)", re.DOTALL
-)
-_QUEUE: Final = re.compile(r"(?:(?P<prefix>.+?):)?queue:(?P<name>.+)", re.DOTALL)
-RESQUE_KEYS: Final = {"args", "class", "queue"}
+MARKS: Final = (QUEUES, PROCESSES, *SETS, PROCESSED)  # reserved names that tell of an installation
+_NAMED: Final = re.compile(rf"(?:(?P<prefix>.+):)?(?P<name>{'|'.join(map(re.escape, MARKS))})", re.DOTALL)
+_QUEUE: Final = re.compile(rf"(?:(?P<prefix>.+?):)?{QUEUE_PREFIX}(?P<name>.+)", re.DOTALL)
 
 
 @dataclass
@@ -51,7 +49,7 @@ def candidates(names: Iterable[bytes]) -> list[Candidate]:
 
 def _inside_queue(prefix: str | None) -> bool:
     """A queue may be called ``x:queues``: its list's key is no mark of a namespace."""
-    return prefix is not None and (prefix == "queue" or prefix.startswith("queue:"))
+    return prefix is not None and f"{prefix}:".startswith(QUEUE_PREFIX)
 
 
 def _at(found: dict[str, Candidate], prefix: str | None) -> Candidate:
@@ -66,12 +64,12 @@ def installations(redis: Redis, names: Iterable[bytes], now: float, database: in
 
 def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Installation | None:
     keys = Keys(candidate.prefix)
-    kinds = dict(zip(RESERVED, map(word, batched(redis, [("TYPE", keys.name(one)) for one in RESERVED])), strict=True))
-    registered = _members(redis, keys.queues, MOST_QUEUES) if kinds["queues"] == "set" else []
+    kinds = dict(zip(MARKS, map(word, batched(redis, [("TYPE", keys.name(one)) for one in MARKS])), strict=True))
+    registered = _members(redis, keys.queues, MOST_QUEUES) if kinds[QUEUES] == "set" else []
     known = list(dict.fromkeys([*registered, *candidate.lists]))[:MOST_QUEUES]
     queues, _ = read_queues(redis, keys, [name for name in known if "|" not in name])
     samples = [sample for queue in queues for sample in queue.sample]
-    processes = _processes(redis, keys, now) if kinds["processes"] == "set" else []
+    processes = _processes(redis, keys, now) if kinds[PROCESSES] == "set" else []
     if not _is_sidekiq(kinds, samples, processes):
         return None
     sizes = batched(redis, [("ZCARD", keys.schedule), ("ZCARD", keys.retry), ("SCARD", keys.processes)])
@@ -90,23 +88,18 @@ def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Inst
         process_queues=tuple(dict.fromkeys(name for one in live for name in one.queues or ())),
         threads=sum(one.concurrency or 0 for one in live if not one.quiet),
         identities=tuple(one.identity for one in live),
-        processed=kinds["stat:processed"] == "string",
+        processed=kinds[PROCESSED] == "string",
     )
 
 
 def _is_sidekiq(kinds: dict[str, str], samples: Sequence[Sample], processes: Sequence[Process]) -> bool:
     """A payload with a jid, a registered process, or the sets and counters of an idle one; never the names alone."""
-    if any("jid" in one.keys for one in samples) or processes:
+    if any(JID in one.keys for one in samples) or processes:
         return True
-    if any(resque_shaped(one) for one in samples):
+    if any(one.resque_shaped for one in samples):
         return False
-    sets = [name for name in ("schedule", "retry", "dead") if kinds[name] == "zset"]
-    return kinds["queues"] == "set" and (kinds["stat:processed"] == "string" or bool(sets))
-
-
-def resque_shaped(sample: Sample) -> bool:
-    """Class and args, perhaps queue, and nothing else."""
-    return {"args", "class"} <= set(sample.keys) <= RESQUE_KEYS
+    sets = [name for name in SETS if kinds[name] == "zset"]
+    return kinds[QUEUES] == "set" and (kinds[PROCESSED] == "string" or bool(sets))
 
 
 def _members(redis: Redis, key: str, limit: int) -> list[str]:

@@ -24,8 +24,9 @@ from kiqdoctor.probes.live.slowlog import slow_log
 from kiqdoctor.probes.redis import server as servers
 from kiqdoctor.text import decode
 from kiqdoctor.wire import payload
-from kiqdoctor.wire.heartbeat import RUNTIME
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.fields import CREATED_AT, ENQUEUED_AT
+from kiqdoctor.wire.heartbeat import BEAT, DEPLOY, RUNTIME
+from kiqdoctor.wire.keys import SETS, Keys
 
 EVERY: Final = {Clients: 5.0, SlowLog: 5.0, Metrics: 30.0}  # seconds between two readings of what costs more
 MEASURED_FOR: Final = 60.0  # seconds that a queue's average size is believed
@@ -34,8 +35,6 @@ MOST_PAGES: Final = 12  # of a set, in one refresh
 MOST_PROCESSES: Final = 2_000
 MOST_QUEUES: Final = 2_000
 MOST_OLDEST: Final = 200  # queues whose oldest job is looked at, the longest first
-LEADER: Final = "dear-leader"  # Enterprise's, as the open web UI reads it
-SETS: Final = ("schedule", "retry", "dead")
 
 
 class Follower:
@@ -79,7 +78,7 @@ class Follower:
                 ("SSCAN", keys.queues, 0, "COUNT", PAGE),
                 ("SSCAN", keys.processes, 0, "COUNT", PAGE),
                 ("SSCAN", keys.paused, 0, "COUNT", PAGE),
-                ("GET", keys.name(LEADER)),
+                ("GET", keys.leader),
             ]
         )
 
@@ -156,7 +155,7 @@ class Follower:
         if known is None or known[0] != raw:
             try:
                 job = payload.read(raw)
-                at = job.at("enqueued_at") or job.at("created_at")
+                at = job.at(ENQUEUED_AT) or job.at(CREATED_AT)
             except payload.PayloadError:
                 at = None
             self._oldest[name] = known = (raw, at)
@@ -165,7 +164,7 @@ class Follower:
     def _workers(self, names: Any, now: float) -> Workers:
         raw, complete = self._members(self._keys.processes, names, MOST_PAGES * PAGE)
         known = self._existing(raw)
-        beats = batched(self._redis, [("HGET", fleet.key_of(self._keys, one), "beat") for one in known])
+        beats = batched(self._redis, [("HGET", fleet.key_of(self._keys, one), BEAT) for one in known])
         alive = [(one, beat) for one, beat in zip(known, beats, strict=True) if isinstance(beat, bytes)]
         changed = [one for one, beat in alive[:MOST_PROCESSES] if self._beats.get(one) != beat]
         read = fleet.with_work(self._redis, self._keys, fleet.records(self._redis, self._keys, changed, now))
@@ -179,7 +178,7 @@ class Follower:
     def _deployed(self, processes: list[Process]) -> list[Process]:
         """Our runtime says what it was deployed as beside its record."""
         ours = [one for one in processes if one.runtime == RUNTIME]
-        told = batched(self._redis, [("HGET", self._keys.about(one.identity), "deploy") for one in ours])
+        told = batched(self._redis, [("HGET", self._keys.about(one.identity), DEPLOY) for one in ours])
         deploys = {one.identity: word(deploy) for one, deploy in zip(ours, told, strict=True)}
         return [replace(one, deploy=deploys.get(one.identity, "")) for one in processes]
 

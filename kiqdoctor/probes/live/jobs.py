@@ -11,6 +11,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number
 from kiqdoctor.text import LONG, SHORT, clean
 from kiqdoctor.wire import codec
+from kiqdoctor.wire import fields as wire
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 from kiqdoctor.wire.numbers import real
 from kiqdoctor.wire.payload import Payload, PayloadError, backtrace, read
@@ -22,24 +23,15 @@ MOST_OTHERS: Final = 40  # further fields
 FRAMES: Final = 200
 KNOWN: Final = frozenset(
     (
-        *("class", "wrapped", "display_class", "args", "queue", "jid", "created_at", "enqueued_at", "failed_at"),
-        *("retried_at", "retry_count", "error_class", "error_message", "error_backtrace", "tags"),
+        *(wire.CLASS, wire.WRAPPED, wire.DISPLAY_CLASS, wire.ARGS, wire.QUEUE, wire.JID, wire.TAGS),
+        *(wire.CREATED_AT, wire.ENQUEUED_AT, wire.FAILED_AT, wire.RETRIED_AT, wire.RETRY_COUNT),
+        *(wire.ERROR_CLASS, wire.ERROR_MESSAGE, wire.ERROR_BACKTRACE),
     )
 )
 HARMLESS: Final = frozenset(
     (
-        *(
-            "retry",
-            "retry_queue",
-            "dead",
-            "backtrace",
-            "bid",
-            "at",
-            "expires_in",
-            "expiry",
-            "unique_for",
-            "unique_until",
-        ),
+        *(wire.RETRY, wire.RETRY_QUEUE, wire.DEAD, wire.BACKTRACE, wire.AT),
+        *(wire.EXPIRES_IN, wire.EXPIRY, wire.UNIQUE_FOR, "unique_until", "bid"),
         *("pool", "locale", "discarded_at", "profile", "iterated", "interrupted_count"),
     )
 )
@@ -153,13 +145,13 @@ def _row(place: str, member: bytes, score: float | None, job: Payload, *, show_a
         queue=clean(job.queue),
         job_class=clean(job.shown_class),
         jid=clean(job.jid),
-        created_at=job.at("created_at"),
-        enqueued_at=job.at("enqueued_at"),
-        failed_at=job.at("failed_at"),
-        retried_at=job.at("retried_at"),
+        created_at=job.at(wire.CREATED_AT),
+        enqueued_at=job.at(wire.ENQUEUED_AT),
+        failed_at=job.at(wire.FAILED_AT),
+        retried_at=job.at(wire.RETRIED_AT),
         retry_count=job.retry_count,
-        error_class=clean(_text(fields.get("error_class"))),
-        error_message=clean(_text(fields.get("error_message")), LONG, lines=True),
+        error_class=clean(_text(fields.get(wire.ERROR_CLASS))),
+        error_message=clean(_text(fields.get(wire.ERROR_MESSAGE)), LONG, lines=True),
         tags=tuple(clean(_text(tag)) for tag in tags[:20]) if isinstance(tags, list) else (),
         arity=len(job.args),
         args=clean(decoded(job.args), LONG) if show_args else None,
@@ -172,7 +164,7 @@ def whole(found: JobRow, *, show_args: bool = False) -> JobRow:
         job = read(found.member)
     except PayloadError:
         return found
-    frames = tuple(clean(line, 400) for line in backtrace(job.fields.get("error_backtrace"))[:FRAMES])
+    frames = tuple(clean(line, 400) for line in backtrace(job.fields.get(wire.ERROR_BACKTRACE))[:FRAMES])
     others = [
         (clean(key), clean(decoded(value)))
         for key, value in job.fields.items()

@@ -13,11 +13,11 @@ from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, ba
 from kiqdoctor.probes.asking import word as text_of
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire import payload
-from kiqdoctor.wire.keys import RESERVED, Keys
+from kiqdoctor.wire.fields import ENQUEUED_AT, ERROR_CLASS
+from kiqdoctor.wire.keys import DEAD, RESERVED, SETS, Keys
 
 MOST_QUEUES: Final = 2_000
 MOST_SAMPLED: Final = 200  # queues whose payloads are looked at, the longest first
-SETS: Final = ("schedule", "retry", "dead")
 OVERDUE_AFTER: Final = 60.0  # seconds
 PLACES: Final = (-1, -2, -3, 0, 1)  # the oldest, and the newest
 
@@ -109,8 +109,8 @@ def sample(raw: bytes) -> Sample:
         keys=tuple(sorted(clean(key) for key in job.fields))[:40],
         job_class=job.shown_class[:200],
         jid=job.jid[:64],
-        enqueued_at=job.at("enqueued_at"),
-        error_class=_text(job.fields.get("error_class"))[:200],
+        enqueued_at=job.at(ENQUEUED_AT),
+        error_class=_text(job.fields.get(ERROR_CLASS))[:200],
         size_bytes=len(raw),
     )
 
@@ -124,7 +124,7 @@ def _sets(redis: Redis, keys: Keys, now: float) -> tuple[JobSet, ...]:
             name=name,
             size=number(size),
             kind=kind if kind != "none" else "zset",
-            overdue=number(overdue) if name != "dead" else 0,
+            overdue=number(overdue) if name != DEAD else 0,
             unread=size.reason if isinstance(size, Refused) else "",
         )
         for name, kind, size, overdue in zip(SETS, kinds, sizes, late, strict=True)

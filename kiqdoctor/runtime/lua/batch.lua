@@ -1,4 +1,5 @@
--- What became of one job of a batch; included by leave.lua and seal.lua.
+-- What became of one job of a batch; included by leave.lua and seal.lua. The hash and its fields are those of
+-- wire/batch.py, with `sealed` and `<event>_told` of our own.
 -- key: hash of the batch; then a jid ("" for none), "done" or "failed", the names of its sets of jids that have not run
 -- to an end once and that have not succeeded, the set `queues`, and the prefix of queue keys. A callback is pushed once:
 -- its payload is stored without `enqueued_at`, which is written here, since nobody knows before when that will be.
@@ -6,7 +7,7 @@ local function close(key, jid, ending, open, pending, queues, prefix)
   if redis.call('EXISTS', key) == 0 then
     return
   end
-  redis.call('SREM', open, jid)
+  redis.call('SREM', open, jid) -- sets of jids, no counters: a job that ends twice is told twice and counted once
   if ending == 'done' then
     redis.call('SREM', pending, jid)
   elseif jid ~= '' then

@@ -4,6 +4,7 @@
 --   prefix of leases, prefix of process records
 -- Returns 0 where it may; else after how many milliseconds asking again is worthwhile. Time is Redis' own.
 -- Cost: O(log n), and O(limit) where all slots are taken: those of processes that are gone are freed.
+-- Slots have owners and no counter: a count would stay wrong for ever once a process died between its two ends.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local limit, count, period = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -15,10 +15,11 @@ local number = tonumber(ARGV[1])
 if number <= tonumber(redis.call('GET', KEYS[2]) or 0) then
   return {'REPEATED'}
 end
-redis.call('PERSIST', KEYS[2])
-redis.call('SET', KEYS[2], ARGV[1])
+redis.call('PERSIST', KEYS[2]) -- says nothing, and is refused where a later command would be, before anything was done
+redis.call('SET', KEYS[2], ARGV[1]) -- before the jobs move: a request that was applied in part would be applied again
 local wanted, room, count, ours = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local acknowledged, errors = 0, {}
+-- Removing first makes room: with memory full the jobs that came could not be stored, and those that ended would stay.
 local at = 7
 for _ = 1, tonumber(ARGV[6]) do
   local removed = redis.pcall('LREM', KEYS[tonumber(ARGV[at])], -1, ARGV[at + 1])
@@ -31,11 +32,13 @@ for _ = 1, tonumber(ARGV[6]) do
 end
 local reply = {'OK', acknowledged, errors}
 local failed = {}
+-- One LMOVE a job: each is in one list or the other whatever comes next. RPOP with a count and LPUSH of all would be 5 to
+-- 12 % faster, and lose what was popped where the push is refused, for a script is not rolled back.
 local function take(index, most)
   local queue, private, taken = KEYS[2 + index], KEYS[ours + index - 1], {}
   while most > 0 and wanted > 0 and room > 0 do
     local job = redis.pcall('LMOVE', queue, private, 'RIGHT', 'LEFT')
-    if type(job) == 'table' then
+    if type(job) == 'table' then -- no list: that strands nothing of another queue
       errors[#errors + 1] = queue .. ': ' .. job.err
       failed[index] = true
       break

@@ -6,7 +6,7 @@ if ARGV[3] ~= 'leaving' and redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
 local lists = tonumber(ARGV[2])
-redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1]) -- though something may be left: survivors may have that at once
 for number = 3, 2 + lists do
   if redis.call('EXISTS', KEYS[number]) == 1 then
     return 0

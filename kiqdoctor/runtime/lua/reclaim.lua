@@ -5,7 +5,7 @@
 if ARGV[3] == '' and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
   return 0
 end
-redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', KEYS[1]) -- the first write
 if tonumber(ARGV[2]) > 0 then
   redis.call('SET', KEYS[1], '1', 'EX', ARGV[2])
 end

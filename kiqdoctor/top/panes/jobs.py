@@ -16,14 +16,15 @@ from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.pane import Pane, Shown
 from kiqdoctor.top.table import Column, Rows, Table
+from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, RETRY, SCHEDULE
 
 PAGE: Final = 200  # rows
 KEPT: Final = 50  # pages: 10,000 rows
 FRESH: Final = 2.0  # seconds that a visible page is believed
 VERBS: Final = {
-    "retry": frozenset({Verb.RETRY, Verb.DELETE, Verb.KILL}),
-    "schedule": frozenset({Verb.ENQUEUE, Verb.DELETE, Verb.KILL}),
-    "dead": frozenset({Verb.RETRY, Verb.DELETE}),
+    RETRY: frozenset({Verb.RETRY, Verb.DELETE, Verb.KILL}),
+    SCHEDULE: frozenset({Verb.ENQUEUE, Verb.DELETE, Verb.KILL}),
+    DEAD: frozenset({Verb.RETRY, Verb.DELETE}),
 }
 OF_QUEUES: Final = frozenset({Verb.DELETE, Verb.KILL})
 KEYS: Final = {
@@ -79,10 +80,10 @@ class Jobs(Pane):
         return VERBS.get(self.place, OF_QUEUES)
 
     def _columns(self) -> tuple[Column, ...]:
-        queue = self.place.startswith("queue:")
-        failing = self.place in {"retry", "dead"}
+        queue = self.place.startswith(QUEUE_PREFIX)
+        failing = self.place in {RETRY, DEAD}
         return (
-            Column({"dead": "Died", "retry": "Next try"}.get(self.place, "Due"), 13, lambda one: one.score)
+            Column({DEAD: "Died", RETRY: "Next try"}.get(self.place, "Due"), 13, lambda one: one.score)
             if not queue
             else Column("Enqueued", 13, lambda one: one.enqueued_at),
             Column("Job", 20, lambda one: one.job_class, grow=2),
@@ -123,8 +124,8 @@ class Jobs(Pane):
         return [*self._told(depths), *past, ("bad", f"; {clean(self.refusal, 400)}" if self.refusal else "")]
 
     def _length(self, depths: Depths) -> int:
-        if self.place.startswith("queue:"):
-            name = self.place.removeprefix("queue:")
+        if self.place.startswith(QUEUE_PREFIX):
+            name = self.place.removeprefix(QUEUE_PREFIX)
             return next((queue.size for queue in depths.queues if queue.name == name), 0)
         return depths.size(self.place)
 
@@ -191,7 +192,7 @@ class Jobs(Pane):
 
     def cells(self, row: JobRow, shown: Shown) -> Sequence[Piece]:
         """A job in a row."""
-        queue = self.place.startswith("queue:")
+        queue = self.place.startswith(QUEUE_PREFIX)
         at = row.enqueued_at if queue else row.score
         if row.error:
             return (
@@ -202,10 +203,10 @@ class Jobs(Pane):
                 ("", ""),
                 ("", ""),
             )
-        failing = self.place in {"retry", "dead"}
+        failing = self.place in {RETRY, DEAD}
         args = row.args if row.args is not None else "masked: --show-args"
         last = f"{row.error_class}: {row.error_message}" if failing and row.error_class else "" if failing else args
-        late = self.place in {"retry", "schedule"} and at is not None and shown.now - at > 60  # noqa: PLR2004 - a minute
+        late = self.place in {RETRY, SCHEDULE} and at is not None and shown.now - at > 60  # noqa: PLR2004 - a minute
         tries = row.retry_count if row.retry_count is not None else 0
         return (
             ("warn" if late else "", words.when(at, shown.now) + ("!" if late else "")),
@@ -322,37 +323,37 @@ class Retries(Jobs):
     """Jobs that failed and will be tried again."""
 
     label: ClassVar[str] = "Retries"
-    place = "retry"
-    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("retry")
+    place = RETRY
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(RETRY)
 
 
 class Scheduled(Jobs):
     """Jobs whose time has not come."""
 
     label: ClassVar[str] = "Scheduled"
-    place = "schedule"
-    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("schedule")
+    place = SCHEDULE
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(SCHEDULE)
 
 
 class Dead(Jobs):
     """Jobs that nobody will run again by themselves, the last first."""
 
     label: ClassVar[str] = "Dead"
-    place = "dead"
+    place = DEAD
     newest_first: ClassVar[bool] = True
-    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("dead")
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(DEAD)
 
 
 class QueueJobs(Jobs):
     """Jobs of one queue, in the order in which they will run."""
 
     label: ClassVar[str] = "Queue"
-    place = "queue:"
-    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of("queue:")
+    place = QUEUE_PREFIX
+    keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(QUEUE_PREFIX)
 
     def open(self, queue: str) -> None:
         """Show this queue."""
-        self.place = f"queue:{queue}"
+        self.place = QUEUE_PREFIX + queue
         self.title_here = f"Queue {clean(queue)}"
         self.reset()
 
@@ -367,7 +368,7 @@ def details(row: JobRow) -> list[Line]:
         ("jid", row.jid),
         ("queue", row.queue),
         ("arguments", args),
-        ({"dead": "died", "retry": "next try"}.get(row.place, "due"), words.moment(row.score) if row.score else ""),
+        ({DEAD: "died", RETRY: "next try"}.get(row.place, "due"), words.moment(row.score) if row.score else ""),
         ("created", words.moment(row.created_at) if row.created_at else ""),
         ("enqueued", words.moment(row.enqueued_at) if row.enqueued_at else ""),
         ("failed first", words.moment(row.failed_at) if row.failed_at else ""),

@@ -12,10 +12,10 @@ from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.pane import Shown, TablePane
 from kiqdoctor.top.table import Column
+from kiqdoctor.wire.heartbeat import RUNTIME
 
 LATE: Final = 20.0  # seconds since a beat: two of Sidekiq's are missing
 VERBS: Final = frozenset({Verb.QUIET, Verb.STOP})
-OURS: Final = "kiqdoctor"  # the runtime that this project brings
 
 
 def beaten(process: Process, now: float) -> float | None:
@@ -83,7 +83,7 @@ class Processes(TablePane):
         late = beat is not None and beat > LATE
         full = item.busy is not None and item.concurrency is not None and item.busy >= item.concurrency > 0
         threads = words.NOTHING if item.concurrency is None else str(item.concurrency)
-        runtime = "kiq " if item.runtime == OURS else ""
+        runtime = "kiq " if item.runtime == RUNTIME else ""
         return (
             ("", clean(item.identity) + (" (leader)" if item.identity == self.leader else "")),
             ("warn" if full else "", f"{words.count(item.busy)}/{threads}{'!' if full else ''}"),

@@ -8,10 +8,11 @@ from healthy.host import LOCAL
 from healthy.moment import NOW
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Recoveries, Recovery
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
+from kiqdoctor.wire.recovery import RecoveryEntry
 
 JOB = InFlight("t1", "default", "a" * 24, "SendMail", NOW - 5)
 BUSY = replace(WORKER, in_flight=(JOB,), in_flight_key="work", in_flight_ttl_s=50)
@@ -80,7 +81,7 @@ def test_a_partial_reading_is_no_pass() -> None:
 
 
 def test_what_our_runtime_took_back_is_told() -> None:
-    last = Recovery(NOW - 60, "web-1:1:aa", "web-2:2:bb", 5, 1)
+    last = RecoveryEntry(NOW - 60, "web-1:1:aa", "web-2:2:bb", 5, 1)
     judged = diagnose("PRO008", HEALTHY.with_(Recoveries(7, (last,))))
 
     assert judged.outcome is Outcome.PASS

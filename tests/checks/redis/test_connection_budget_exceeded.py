@@ -15,6 +15,8 @@ from kiqdoctor.doctor.facts.redis import ClientLimit, Server
 from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
+from kiqdoctor.wire.connections import pools
+from kiqdoctor.wire.heartbeat import RELIABLE, RUNTIME
 
 LIVE = HEALTHY.without(Deployment, Absent("--live")).without(Packages, Absent("--live")).without(
     RedisSettings, Absent("--live")
@@ -40,6 +42,31 @@ def test_what_one_process_opens_by_version(version: str, peak: int) -> None:
     result = diagnose("RED003", live(1000, worker))
 
     assert result.outcome is Outcome.PASS
+    assert [one.value for one in result.evidence if one.label == "workers' peak"] == [str(peak)]
+
+
+OURS = replace(WORKER, runtime=RUNTIME, version="0.1.0", concurrency=20, queues=("default", "mail"), connections=None)
+
+
+@pytest.mark.parametrize(
+    ("told", "labels", "peak"),
+    [(None, (RELIABLE,), 20), (None, (), 35), (17, (RELIABLE,), 17), (5, (RELIABLE,), 5), (100, (), 100)],
+)
+def test_our_own_runtime_is_taken_at_its_word(told: int | None, labels: tuple[str, ...], peak: int) -> None:
+    result = diagnose("RED003", live(1000, replace(OURS, labels=labels, connections=told)))
+
+    assert [one.value for one in result.evidence if one.label == "workers' peak"] == [str(peak)]
+
+
+def test_files_that_ask_for_our_runtime_are_reckoned_as_it_reckons() -> None:
+    files = Deployment(
+        (WorkerConfig("Procfile", concurrency=4, processes=1, queues=("default",), language="python"),),
+        (WebConfig("puma.rb", 1, 1, 5),),
+    )
+
+    result = diagnose("RED003", HEALTHY.with_(files, Fleet()))
+
+    peak = sum(size for _, size in pools(4, 1))
     assert [one.value for one in result.evidence if one.label == "workers' peak"] == [str(peak)]
 
 

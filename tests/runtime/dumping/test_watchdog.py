@@ -18,16 +18,16 @@ from doctoring import kiqdoctor
 from servers import RedisServer, eventually, free_port
 
 from kiqdoctor.examining.dumps import catches
-from kiqdoctor.runtime import dump, watchdog
-from kiqdoctor.runtime.dump import JobNow, PoolUse
-from kiqdoctor.runtime.watchdog import Watchdog, answer, ask
+from kiqdoctor.runtime.dumping import dump, watchdog
+from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
+from kiqdoctor.runtime.dumping.watchdog import Watchdog, answer, ask
 from kiqdoctor.wire.heartbeat import RUNTIME, Info
 from kiqdoctor.wire.keys import Keys
 
 HEAD = '''
 import asyncio, ctypes, os, signal, sys, threading, time
-from kiqdoctor.runtime.dump import JobNow, PoolUse
-from kiqdoctor.runtime.watchdog import Watchdog
+from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
+from kiqdoctor.runtime.dumping.watchdog import Watchdog
 
 def write(text):
     sys.stderr.write(text + "\\n")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from servers import eventually
 
-from kiqdoctor.runtime import dump, log
-from kiqdoctor.runtime.dump import Dump, JobNow, PoolUse, ThreadDump
+from kiqdoctor.runtime import log
+from kiqdoctor.runtime.dumping import dump
+from kiqdoctor.runtime.dumping.dump import Dump, JobNow, PoolUse, ThreadDump
 
 A, B, C = threading.Lock(), threading.Lock(), threading.Lock()
 MANY: defaultdict[str, Any] = defaultdict(threading.Lock)

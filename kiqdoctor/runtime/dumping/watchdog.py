@@ -21,8 +21,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import dump, log
-from kiqdoctor.runtime.dump import Dump, Jobs, Pools
+from kiqdoctor.runtime import log
+from kiqdoctor.runtime.dumping import dump
+from kiqdoctor.runtime.dumping.dump import Dump, Jobs, Pools
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:

@@ -1,11 +1,13 @@
 """The other ways out of a private list: each job leaves once, and what follows happens in the same step."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.runtime import lua
-from kiqdoctor.runtime.fetch import Step
+from kiqdoctor.runtime.endings import Step
+from kiqdoctor.runtime.fetching.work import Work
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -61,6 +63,46 @@ class Leaving:
         """
         if steps:
             self._script(*_words(steps[0].key, b"", steps, held=False))
+
+
+class Doors:
+    """The exits of one process, each for one leaver at a time, and through which each went that has no answer yet."""
+
+    def __init__(self, leaving: Leaving) -> None:
+        self._leaving = leaving
+        self._free: list[Exit] = []
+        self._names = itertools.count()
+        self._doubts: dict[Work, Exit] = {}  # whose leaving was asked for, and no reply was read
+        self.key = ""  # of the exits in Redis, under the identity that we have
+
+    def send(self, work: Work, steps: Sequence[Step]) -> int:
+        """1 where the job left, now or when it was asked for before; 0 where it had left us.
+
+        A request whose reply was lost is made again through the same exit and under the same number: without that, one
+        that had been carried out would take an equal job with it, which may be running.
+        """
+        by = self._doubts.pop(work, None) or self._exit()
+        try:
+            # A former identity's exits are gone with its account: written anew they would be nobody's to clear away.
+            left = self._leaving.leave(work.home.key, work.payload, steps, by=None if work.home.lane.retired else by)
+        except BaseException:
+            self._doubts[work] = by
+            raise
+        by.number += 1
+        self._free.append(by)
+        return left
+
+    def many(self, leavers: Iterable[tuple[Work, Sequence[Step]]]) -> int:
+        """Several in one round trip; how many left now. Nothing is repeated: who is in doubt looks at the lists."""
+        return self._leaving.many([(work.home.key, work.payload, steps) for work, steps in leavers])
+
+    def _exit(self) -> Exit:
+        try:
+            by = self._free.pop()
+        except IndexError:
+            return Exit(self.key, str(next(self._names)))
+        by.key = self.key
+        return by
 
 
 def _words(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.fetch import Ending, Home, Work
-from kiqdoctor.runtime.leaving import Leaving
+from kiqdoctor.runtime.endings import Ending
+from kiqdoctor.runtime.fetching.leaving import Leaving
+from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class BasicFetch:
         return True
 
     def give_back(self, works: Iterable[Work]) -> int:
-        """RPUSH, so that they are next."""
+        """RPUSH, so that they are next. Where the reply is lost they may be there twice: no list says who had them."""
         listed = list(works)
         with self._client.pipeline(transaction=False) as pipe:
             for work in listed:

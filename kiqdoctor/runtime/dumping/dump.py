@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any, Final
 
 from kiqdoctor.runtime import log
-from kiqdoctor.runtime.frames import source, stack
-from kiqdoctor.runtime.locks import CYCLES, HELD, Held, Locks, Wanted
+from kiqdoctor.runtime.dumping.frames import source, stack
+from kiqdoctor.runtime.dumping.locks import CYCLES, HELD, Held, Locks, Wanted
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.wire import codec
 
@@ -44,7 +44,7 @@ class PoolUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Frame:
     """One frame; ``source`` is empty where the file cannot be read or is newer than the process."""
 
     file: str
@@ -60,7 +60,7 @@ class ThreadDump:
     tid: str
     ident: str
     name: str
-    frames: tuple[Line, ...] = ()
+    frames: tuple[Frame, ...] = ()
     more_frames: int = 0
     job: JobNow | None = None
     holds: tuple[Held, ...] = ()
@@ -159,11 +159,11 @@ def _job(job: JobNow | None) -> JobNow | None:
     return JobNow(clean(job.job_class), clean(job.jid), clean(job.queue), round(job.running_s, 3))
 
 
-def _line(frame: FrameType) -> Line:
+def _line(frame: FrameType) -> Frame:
     code, number = frame.f_code, frame.f_lineno or 0
     lines_of_it = source(code.co_filename)
     text = lines_of_it[number - 1].strip() if 0 < number <= len(lines_of_it) else ""
-    return Line(clean(code.co_filename), number, clean(code.co_qualname), clean(text))
+    return Frame(clean(code.co_filename), number, clean(code.co_qualname), clean(text))
 
 
 def lines(dump: Dump) -> list[str]:

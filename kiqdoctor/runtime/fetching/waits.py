@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from kiqdoctor.clock import Clock
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.channel import Channel, command
-from kiqdoctor.runtime.fetch import Home
+from kiqdoctor.runtime.fetching.work import Home
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
-BLOCK: Final = 1.0  # seconds of one wait; far less than a lease
+BLOCK: Final = 1.0  # seconds of one wait; far less than a lease, for a wait asks for none when it brings a job
 
 
 class Bell:
@@ -54,7 +54,12 @@ class Bell:
 
 
 class Waits:
-    """A connection for each queue, opened when it is first waited for. For one thread at a time."""
+    """A connection for each queue, opened when it is first waited for. For one thread at a time.
+
+    BLMOVE, since it moves: BRPOP would have the job in no list while its reply is under way. It takes one queue, so
+    each has a connection. CLIENT TRACKING would need one for all, but with 50 idle listeners a producer's 15,500 pushes
+    a second became 4,000.
+    """
 
     def __init__(self, client: "Redis", keys: Keys, homes: Sequence[Home], bell: Bell, clock: Clock) -> None:
         self._client, self._bell, self._clock = client, bell, clock
@@ -116,7 +121,10 @@ class Waits:
         return found
 
     def unblock(self) -> None:
-        """Let Redis end the waits; their replies are still to be read."""
+        """Let Redis end the waits; their replies are still to be read.
+
+        Closing the connection instead would leave a wait in Redis that may still move a job, to nobody who reads.
+        """
         for index in self.out:
             if (number := self._ids[index]) is not None:
                 self._client.client_unblock(number)

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-DEAD_AGE: Final = 180 * 24 * 3600.0  # seconds
-DEAD_SIZE: Final = 10_000
+from kiqdoctor.runtime.endings import Ending
 
 
 class FencedError(Exception):
@@ -34,36 +33,6 @@ class Work(msgspec.Struct, eq=False, gc=False):
     def queue(self) -> str:
         """The bare name of the queue that it came from."""
         return self.home.queue
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A command that goes with a job's end, in the same atomic step; ``name`` may be one of leave.lua's own."""
-
-    name: str
-    key: str
-    words: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What becomes of a job. ``steps``: the first one stores it somewhere, if any does; none: it is simply done."""
-
-    steps: tuple[Step, ...] = ()
-    word: str = "done"  # done, retry, dead, gone, later, back
-
-    def __bool__(self) -> bool:
-        """Whether more is to be said than that it ended."""
-        return bool(self.steps)
-
-
-def buried(dead: str, payload: bytes, now: float) -> tuple[Step, ...]:
-    """Into the dead set, which is trimmed at each insert as Sidekiq does it."""
-    return (
-        Step("ZADD", dead, (repr(now), payload)),
-        Step("ZREMRANGEBYSCORE", dead, ("-inf", now - DEAD_AGE)),
-        Step("ZREMRANGEBYRANK", dead, (0, -DEAD_SIZE)),
-    )
 
 
 class Term(Protocol):

@@ -10,7 +10,7 @@ from opcode import opmap
 from types import CodeType
 from typing import Final
 
-from kiqdoctor.runtime.frames import source
+from kiqdoctor.runtime.dumping.frames import source
 
 _TAKING: Final = frozenset({"acquire", "__enter__", "_acquire_restore"})
 _BEFORE_WITH: Final = opmap.get("BEFORE_WITH", -1)

@@ -19,17 +19,20 @@ from faults import Proxy
 from fetching import FETCH, KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued, ticked
 from servers import RedisServer, eventually
 
-from kiqdoctor.runtime.basic import BasicFetch
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import command
 from kiqdoctor.runtime.config import Settings, connect
-from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.endings import End, Ending, Step
+from kiqdoctor.runtime.fetching.basic import BasicFetch
+from kiqdoctor.runtime.fetching.pace import MOST
+from kiqdoctor.runtime.fetching.reliable import UNTOUCHED
+from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.forking import ForkedError
-from kiqdoctor.runtime.reliable import MOST, PARKED, UNTOUCHED
+from kiqdoctor.wire.connections import WAITING
 
 Start = Callable[..., Process]
 LOST = (redis_py.ConnectionError, redis_py.TimeoutError)
-RETRY = Ending((Step("ZADD", KEYS.retry, ("1", b"to be tried again")),), "retry")
+RETRY = Ending((Step("ZADD", KEYS.retry, ("1", b"to be tried again")),), End.RETRY)
 TWIN = payload("Job", "the same jid")
 
 
@@ -83,7 +86,7 @@ def told(process: Process) -> None:
 
     def nothing_waits() -> bool:
         tick(process)
-        return not process.fetch._ended and not any(lane.pending for lane in process.fetch._lanes)
+        return not process.fetch.holdings.ended and not any(lane.pending for lane in process.fetch.holdings.lanes)
 
     eventually(nothing_waits)
 
@@ -170,7 +173,7 @@ def test_a_failure_that_is_told_twice_is_stored_once_and_spares_an_equal_job(
 
     assert process.held(redis) == Counter([TWIN])
     assert redis.zcard("retry") == 1
-    assert process.fetch.send_on(runs, Ending((Step("ZADD", KEYS.retry, ("1", b"the other")),), "retry"))
+    assert process.fetch.send_on(runs, Ending((Step("ZADD", KEYS.retry, ("1", b"the other")),), End.RETRY))
     assert redis.zcard("retry") == 2
 
 
@@ -181,7 +184,7 @@ def test_failures_of_threads_at_the_same_time_are_each_told_once(redis: Any, pro
     faults = [proxy.lose(LEAVE) for _ in range(3)]
 
     def tell(number: int) -> None:
-        ending = Ending((Step("ZADD", KEYS.retry, ("1", b"%d" % number)),), "retry")
+        ending = Ending((Step("ZADD", KEYS.retry, ("1", b"%d" % number)),), End.RETRY)
         for _ in range(9):
             with contextlib.suppress(*LOST):
                 assert process.fetch.send_on(works[number], ending)
@@ -203,7 +206,7 @@ def test_a_give_back_that_was_cut_off_leaves_each_job_in_one_place(
     process, pushed = start(proxy.url), jobs(4)
     push(redis, *pushed)
     first = again(process)
-    process.fetch._want = 3
+    process.fetch.pace.want = 3
     assert first is not None
     second = again(process)
     assert second is not None
@@ -211,7 +214,7 @@ def test_a_give_back_that_was_cut_off_leaves_each_job_in_one_place(
     getattr(proxy, act)(LEAVE)
 
     with pytest.raises(LOST):
-        process.fetch.give_back(process.fetch._at_hand())
+        process.fetch.give_back(process.fetch.holdings.at_hand())
     works = all_again(process)
 
     assert bytes_of([first, second, *works]) == Counter(pushed)
@@ -224,7 +227,7 @@ def test_untouched_jobs_whose_give_back_was_cut_off_are_given_back_later(
 ) -> None:
     process, pushed = start(proxy.url), jobs(4)
     push(redis, *pushed)
-    process.fetch._want = 4
+    process.fetch.pace.want = 4
     running = again(process)
     assert running is not None
     getattr(proxy, act)(LEAVE)
@@ -242,7 +245,7 @@ def test_untouched_jobs_whose_give_back_was_cut_off_are_given_back_later(
 def test_a_wait_whose_reply_was_lost_leaves_its_job_to_be_found(redis: Any, proxy: Proxy, start: Start) -> None:
     process = start(proxy.url)
     assert process.take() is None
-    process.fetch._hang_up()
+    process.fetch.parking.hang_up()
     proxy.lose(b"BLMOVE")
     assert process.take() is None
     [job] = jobs(1)
@@ -258,7 +261,7 @@ def test_a_wait_whose_reply_was_lost_leaves_its_job_to_be_found(redis: Any, prox
 def test_what_a_wait_had_moved_is_found_while_the_process_is_busy(redis: Any, proxy: Proxy, start: Start) -> None:
     process = start(proxy.url, queues=(("default", 0), ("other", 0)))
     assert process.take() is None
-    assert len(process.fetch._waits.out) == 2
+    assert len(process.fetch.parking.waits.out) == 2
     [lost] = jobs(1)
     redis.lpush(process.private("w"), lost)  # as the server does it when nobody reads the reply
 
@@ -284,7 +287,7 @@ def test_what_a_wait_brought_and_nobody_read_yet_is_found_once(redis: Any, start
     push(redis, job)  # the wait moves it, and its reply lies in the socket
     assert process.held(redis) == Counter([job])
 
-    process.fetch._lanes[2].audited = 0.0
+    process.fetch.holdings.lanes[2].audited = 0.0
     if why == "the lease was lost":
         redis.delete(KEYS.lease(process.identity))
         with pytest.raises(FencedError):
@@ -297,7 +300,7 @@ def test_what_a_wait_brought_and_nobody_read_yet_is_found_once(redis: Any, start
 def test_a_lane_that_nobody_asks_through_is_looked_at_all_the_same(redis: Any, proxy: Proxy, start: Start) -> None:
     process, pushed = start(proxy.url, concurrency=1), jobs(2)
     push(redis, *pushed)
-    with process.fetch._lanes[0].lock:
+    with process.fetch.holdings.lanes[0].lock:
         proxy.lose(FETCH)
         with pytest.raises(LOST):
             process.take()  # the other lane, as the first is telling acknowledgements
@@ -322,7 +325,7 @@ def test_numbers_go_on_after_a_reconnection(redis: Any, start: Start) -> None:
         work = process.take()
         assert work is not None
         process.fetch.done(work)
-        process.fetch._lanes[0].channel.close()
+        process.fetch.holdings.lanes[0].channel.close()
         told(process)
         assert int(redis.get(KEYS.sequence(process.identity, "0"))) == 2 * number
 
@@ -364,16 +367,16 @@ def test_a_connection_of_this_kind_is_killed(redis: Any, start: Start, kind: str
     assert process.take(0) is None
     assert process.take(1) is None
     fetch = process.fetch
-    with fetch._lanes[2].lock:
-        fetch._lanes[2].channel.call(command("PING"))
-    channels = {"0": fetch._lanes[0], "1": fetch._lanes[1], "w": fetch._lanes[2]}
+    with fetch.holdings.lanes[2].lock:
+        fetch.holdings.lanes[2].channel.call(command("PING"))
+    channels = {"0": fetch.holdings.lanes[0], "1": fetch.holdings.lanes[1], "w": fetch.holdings.lanes[2]}
     if kind == "pool":
         process.client.ping()
-        known = {channel.call(command("CLIENT", "ID")) for channel in [one.channel for one in fetch._lanes]}
-        known |= {number for number in fetch._waits._ids if number}
+        known = {channel.call(command("CLIENT", "ID")) for channel in [one.channel for one in fetch.holdings.lanes]}
+        known |= {number for number in fetch.parking.waits._ids if number}
         ids = [one for one in connections(redis) - {int(redis.client_id())} if one not in known]
     elif kind == "wait":
-        ids = [number for number in fetch._waits._ids if number]
+        ids = [number for number in fetch.parking.waits._ids if number]
     else:
         ids = [channels[kind].channel.call(command("CLIENT", "ID"))]
     assert ids
@@ -401,7 +404,7 @@ def test_a_connection_of_this_kind_is_killed(redis: Any, start: Start, kind: str
 
 def sent_on(process: Process, work: Work) -> bool:
     try:
-        return process.fetch.send_on(work, Ending((Step("ZADD", KEYS.retry, ("1", work.payload)),), "retry"))
+        return process.fetch.send_on(work, Ending((Step("ZADD", KEYS.retry, ("1", work.payload)),), End.RETRY))
     except LOST:
         return False
 
@@ -409,7 +412,7 @@ def sent_on(process: Process, work: Work) -> bool:
 def test_a_killed_wait_is_noticed_though_another_one_brings_jobs(redis: Any, start: Start) -> None:
     process, pushed = start(queues=(("default", 0), ("other", 0))), jobs(3)
     assert process.take() is None
-    other = process.fetch._waits._ids[1]
+    other = process.fetch.parking.waits._ids[1]
 
     redis.client_kill_filter(_id=str(other))
     push(redis, pushed[0])
@@ -420,8 +423,8 @@ def test_a_killed_wait_is_noticed_though_another_one_brings_jobs(redis: Any, sta
 
     assert bytes_of(all_again(process)) == Counter(pushed)
     assert process.take() is None
-    assert process.fetch._waits.out == {0, 1}
-    assert all(channel.open for channel in process.fetch._waits._channels)
+    assert process.fetch.parking.waits.out == {0, 1}
+    assert all(channel.open for channel in process.fetch.parking.waits._channels)
 
 
 # -- the lease is lost ---------------------------------------------------------------------------------------------
@@ -430,7 +433,7 @@ def test_a_killed_wait_is_noticed_though_another_one_brings_jobs(redis: Any, sta
 def test_without_a_lease_nothing_at_hand_is_started_until_it_is_there_again(redis: Any, start: Start) -> None:
     process, pushed = start(), jobs(4)
     push(redis, *pushed)
-    process.fetch._want = 4
+    process.fetch.pace.want = 4
     running = process.take()
     assert running is not None
     redis.delete(KEYS.lease(process.identity))
@@ -451,7 +454,7 @@ def test_without_a_lease_nothing_at_hand_is_started_until_it_is_there_again(redi
 def test_what_others_took_back_ends_under_the_old_identity_and_is_counted(redis: Any, start: Start) -> None:
     process, other = start(), start()
     push(redis, *jobs(3))
-    process.fetch._want = 3
+    process.fetch.pace.want = 3
     running = process.take()
     assert running is not None
     redis.delete(KEYS.lease(process.identity))
@@ -506,7 +509,7 @@ def test_a_reply_that_was_under_way_when_the_lease_was_lost_starts_nothing_that_
 ) -> None:
     process, other = start(proxy.url), start()
     push(redis, *jobs(5))
-    process.fetch._want = 5
+    process.fetch.pace.want = 5
     reply = proxy.hold_reply(FETCH)
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(process.take)
@@ -529,8 +532,8 @@ def test_a_reply_that_was_under_way_when_a_new_identity_was_taken_starts_nothing
 ) -> None:
     process, other = start(proxy.url), start()
     push(redis, *jobs(5))
-    process.fetch._want = 5
-    lane = process.fetch._lanes[0]
+    process.fetch.pace.want = 5
+    lane = process.fetch.holdings.lanes[0]
     reply = proxy.hold_reply(FETCH)
     with ThreadPoolExecutor(2) as pool:
         taking = pool.submit(process.take)
@@ -625,11 +628,11 @@ def test_an_acknowledgement_that_was_applied_is_not_told_again_under_another_num
 def test_a_wait_that_outlives_its_identity_leaves_its_job_to_the_survivors(redis: Any, start: Start) -> None:
     process, other = start(), start()
     assert process.take() is None
-    assert process.fetch._waits.out
+    assert process.fetch.parking.waits.out
     retire(process, redis)
     redis.delete(KEYS.sequence(process.identity, "0"))
 
-    process.fetch._waits._channels[0].connect()
+    process.fetch.parking.waits._channels[0].connect()
     push(redis, *jobs(1))  # the wait is still there, and moves it
     eventually(lambda: process.held(redis))
     assert not process.regain()
@@ -860,7 +863,7 @@ def test_a_full_disk_stops_everything_and_nothing_is_lost(small_disk: Path) -> N
     with RedisServer.start(settings) as server, server.client() as client:
         process, pushed = Process(server.url), jobs(5)
         push(client, *pushed)
-        process.fetch._want = 2
+        process.fetch.pace.want = 2
         first, second = process.take(), process.take()
         assert first is not None
         assert second is not None
@@ -944,7 +947,7 @@ def test_strict_order_holds_within_and_between_batches(redis: Any, start: Start)
     process = start(queues=(("first", 0), ("second", 0), ("third", 0)))
     for queue in ("third", "second", "first"):
         push(redis, *jobs(30, queue), queue=queue)
-    process.fetch._want = 20
+    process.fetch.pace.want = 20
 
     works = process.take_all()
 
@@ -958,8 +961,8 @@ def test_weights_divide_batches_as_they_divide_single_fetches(redis: Any, start:
         push(redis, *jobs(800, queue), queue=queue)
     counts: Counter[str] = Counter()
     for _ in range(40):
-        process.fetch._want = 20
-        process.fetch._refill(process.fetch._lanes[0])
+        process.fetch.pace.want = 20
+        process.fetch._refill(process.fetch.holdings.lanes[0])
         counts.update(names(list(process.fetch.local)))
         process.fetch.local.clear()
 
@@ -973,8 +976,8 @@ def test_single_shares_are_drawn_by_weight(redis: Any, start: Start) -> None:
     process = start(queues=(("heavy", 3), ("light", 1)))
     for queue in ("heavy", "light"):
         push(redis, *jobs(700, queue), queue=queue)
-    process.fetch._adapt = lambda wanted, got: None  # type: ignore[method-assign]
-    process.fetch._want = 1
+    process.fetch.pace.adapt = lambda wanted, got, slowest: None  # type: ignore[method-assign]
+    process.fetch.pace.want = 1
     counts = Counter(names([work for work in (process.take() for _ in range(600)) if work is not None]))
     assert 0.68 < counts["heavy"] / 600 < 0.82
 
@@ -982,50 +985,50 @@ def test_single_shares_are_drawn_by_weight(redis: Any, start: Start) -> None:
 def test_what_one_queue_lacks_others_fill(redis: Any, start: Start) -> None:
     process = start(queues=(("heavy", 9), ("light", 1)))
     push(redis, *jobs(20, "light"), queue="light")
-    process.fetch._want = 20
-    process.fetch._refill(process.fetch._lanes[0])
+    process.fetch.pace.want = 20
+    process.fetch._refill(process.fetch.holdings.lanes[0])
     assert len(process.fetch.local) == 20
 
 
 def test_a_paused_queue_is_neither_asked_nor_waited_for(redis: Any, start: Start) -> None:
     process = start(queues=(("default", 0), ("other", 0)))
-    process.fetch.paused = frozenset({"other"})
+    process.fetch.pause(frozenset({"other"}))
     push(redis, *jobs(2, "other"), queue="other")
     push(redis, *jobs(2))
     assert names(process.take_all()) == ["default", "default"]
-    assert process.fetch._waits.out == {0}
-    process.fetch.paused = frozenset()
+    assert process.fetch.parking.waits.out == {0}
+    process.fetch.pause(frozenset())
     assert names(process.take_all()) == ["other", "other"]
 
 
 def test_with_every_queue_paused_nothing_is_taken(redis: Any, start: Start) -> None:
     process = start()
-    process.fetch.paused = frozenset({"default"})
+    process.fetch.pause(frozenset({"default"}))
     push(redis, *jobs(2))
     assert process.take_all() == []
     assert redis.llen("queue:default") == 2
 
 
 def test_more_queues_than_are_waited_for_are_looked_at(redis: Any, start: Start) -> None:
-    queues = tuple((f"queue-{number}", 0) for number in range(PARKED + 1))
+    queues = tuple((f"queue-{number}", 0) for number in range(WAITING + 1))
     process = start(queues=queues)
     assert process.fetch.take(0) is None
-    assert not process.fetch._waits.out
+    assert not process.fetch.parking.waits.out
     for name, _ in queues:
         push(redis, *jobs(1, name), queue=name)
     assert sorted(names(process.take_all())) == sorted(name for name, _ in queues)
 
 
 def test_a_pause_between_two_looks_grows_and_begins_anew_after_a_job(redis: Any, start: Start) -> None:
-    queues = tuple((f"queue-{number}", 0) for number in range(PARKED + 1))
+    queues = tuple((f"queue-{number}", 0) for number in range(WAITING + 1))
     process = start(queues=queues)
     for _ in range(12):
         assert process.fetch.take(0) is None
-    longest = process.fetch._pause
+    longest = process.fetch.parking.pause
     push(redis, *jobs(1, "queue-3"), queue="queue-3")
     assert process.take() is not None
     assert process.fetch.take(0) is None
-    assert 0 < process.fetch._pause < longest
+    assert 0 < process.fetch.parking.pause < longest
 
 
 def test_more_is_fetched_ahead_of_short_jobs_and_nothing_ahead_of_long_ones(redis: Any, start: Start) -> None:
@@ -1038,9 +1041,9 @@ def test_more_is_fetched_ahead_of_short_jobs_and_nothing_ahead_of_long_ones(redi
         assert work is not None
         fetch.slowest = 0.000_02
         fetch.done(work)
-        if not sizes or fetch._want != sizes[-1]:
-            sizes.append(fetch._want)
-        if fetch._want == MOST:
+        if not sizes or fetch.pace.want != sizes[-1]:
+            sizes.append(fetch.pace.want)
+        if fetch.pace.want == MOST:
             break
     assert sizes == sorted(sizes)
     assert sizes[-1] == MOST
@@ -1065,7 +1068,7 @@ def test_what_lies_behind_busy_threads_goes_to_another_process(redis: Any, start
     busy, idle = start(concurrency=1), start()
     pushed = jobs(4)
     push(redis, *pushed)
-    busy.fetch._want = 4
+    busy.fetch.pace.want = 4
     running = busy.take()
     assert running is not None
     assert len(busy.fetch.local) == 3
@@ -1081,7 +1084,7 @@ def test_what_was_just_fetched_is_not_given_back(redis: Any, start: Start) -> No
     turned = [0.0]
     process.fetch._clock = type(process.clock)(monotonic=lambda: turned[0], boottime=process.clock.boottime)
     push(redis, *jobs(3))
-    process.fetch._want = 3
+    process.fetch.pace.want = 3
     assert process.take() is not None
     process.fetch.tick()
     turned[0] += UNTOUCHED * 0.9
@@ -1095,7 +1098,7 @@ def test_what_was_just_fetched_is_not_given_back(redis: Any, start: Start) -> No
 def test_nothing_is_given_back_by_a_process_that_was_suspended_past_its_lease(redis: Any, start: Start) -> None:
     process, other = start(concurrency=1), start()
     push(redis, *jobs(3))
-    process.fetch._want = 3
+    process.fetch.pace.want = 3
     assert process.take() is not None
     process.fetch.tick()
     process.skipped += 60
@@ -1142,7 +1145,7 @@ def test_a_job_that_must_run_alone_has_the_process_for_itself(redis: Any, start:
     process, other = start(), start()
     pushed = jobs(4)
     push(redis, *pushed)
-    process.fetch._want = 4
+    process.fetch.pace.want = 4
     suspect = process.take(0)
     assert suspect is not None
 
@@ -1166,7 +1169,7 @@ def test_what_was_under_way_when_a_job_began_alone_goes_back(redis: Any, proxy: 
     suspect = process.take(0)
     assert suspect is not None
     push(redis, *jobs(3))
-    process.fetch._want = 3
+    process.fetch.pace.want = 3
     reply = proxy.hold_reply(FETCH)
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(process.take, 1)
@@ -1182,7 +1185,7 @@ def test_what_was_under_way_when_a_job_began_alone_goes_back(redis: Any, proxy: 
 def test_the_right_to_run_alone_is_not_stuck_when_redis_is_away(redis: Any, proxy: Proxy, start: Start) -> None:
     process = start(proxy.url)
     push(redis, *jobs(3))
-    process.fetch._want = 3
+    process.fetch.pace.want = 3
     suspect = process.take(0)
     assert suspect is not None
     proxy.refuse(LEAVE)
@@ -1200,7 +1203,7 @@ def test_the_right_to_run_alone_is_not_stuck_when_redis_is_away(redis: Any, prox
 def test_a_stop_with_waits_under_way_leaves_nothing(redis: Any, start: Start) -> None:
     process = start(queues=(("default", 0), ("other", 0)))
     assert process.take() is None
-    assert len(process.fetch._waits.out) == 2
+    assert len(process.fetch.parking.waits.out) == 2
 
     process.fetch.stop()
     push(redis, *jobs(1), queue="other")
@@ -1228,7 +1231,7 @@ def test_a_stop_while_a_thread_waits_ends_the_wait(redis: Any, start: Start) -> 
     process = start()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(process.fetch.take, 0)
-        eventually(lambda: process.fetch._waits.out)
+        eventually(lambda: process.fetch.parking.waits.out)
         process.fetch.stop()
         assert waiting.result() is None
     put_away(process, redis)
@@ -1237,7 +1240,7 @@ def test_a_stop_while_a_thread_waits_ends_the_wait(redis: Any, start: Start) -> 
 def test_a_stop_ends_waits_that_were_cut_off_too(redis: Any, proxy: Proxy, start: Start) -> None:
     process = start(proxy.url)
     assert process.take() is None
-    wait = process.fetch._waits._ids[0]
+    wait = process.fetch.parking.waits._ids[0]
     proxy.cut()
     with contextlib.suppress(*LOST):
         process.fetch.stop()
@@ -1349,7 +1352,7 @@ def tried(act: Callable[[], Any]) -> str:
 def test_a_child_after_fork_touches_nothing_of_its_parent(redis: Any, start: Start) -> None:
     process, pushed = start(), jobs(4)
     push(redis, *pushed)
-    process.fetch._want = 3
+    process.fetch.pace.want = 3
     running = process.take()
     assert running is not None
 

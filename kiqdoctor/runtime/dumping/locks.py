@@ -19,8 +19,8 @@ from types import FrameType, MemberDescriptorType
 from typing import Any, Final
 
 from kiqdoctor.runtime import log
-from kiqdoctor.runtime.frames import stack
-from kiqdoctor.runtime.lock_syntax import Place, Syntax, Taking, item_of, place_of, syntax
+from kiqdoctor.runtime.dumping.frames import stack
+from kiqdoctor.runtime.dumping.lock_syntax import Place, Syntax, Taking, item_of, place_of, syntax
 from kiqdoctor.text import clean
 
 LOCK_FRAMES: Final = 1_000  # of one thread, searched for locks
@@ -32,7 +32,7 @@ _LOCK: Final = type(threading.Lock())
 _RLOCK: Final = type(threading.RLock())
 _WAIT: Final = threading.Condition.wait.__code__
 _JOIN: Final = getattr(getattr(threading.Thread, "_wait_for_tstate_lock", None), "__code__", None)
-_OURS: Final = str(Path(__file__).parent)
+_OURS: Final = str(Path(__file__).parents[1])
 _OWNER: Final = re.compile(r"owner=(\d+)")
 
 

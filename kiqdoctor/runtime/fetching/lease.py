@@ -1,98 +1,30 @@
-"""A process's right to hold jobs: a lease that it renews, and the account of its private lists in the index."""
+"""A process's right to hold jobs: a lease that it renews, beside the account of its private lists in the index."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, lua
-from kiqdoctor.wire import codec
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.runtime.fetching import seats
+from kiqdoctor.wire.account import Account
+from kiqdoctor.wire.keys import LANES, Keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
-LEASE: Final = 15  # seconds
+LEASE: Final = 15  # seconds: two renewals may fail, and another host's jobs run again within 30 s of a death
 RENEW: Final = 5.0  # seconds
-MARGIN: Final = 5.0  # seconds before the lease's end at which nothing is started any more
+MARGIN: Final = 5.0  # seconds before the lease's end at which nothing is started any more: to start takes time, too
 SLACK: Final = 3.0  # seconds that a renewal may be late without meaning an outage
-LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has private lists of its own
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a process sits: enough for a neighbour to see that it is gone."""
-
-    boot: str
-    namespace: str
-    pid: int
-    started: str
-
-    @classmethod
-    def here(cls) -> "Seat":
-        """Ours."""
-        return cls(
-            _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"), os.getpid(), _started(os.getpid())
-        )
-
-    def gone(self, other: "Seat") -> bool:
-        """Whether the other sits on this host and has ended."""
-        if not self.boot or (self.boot, self.namespace) != (other.boot, other.namespace):
-            return False
-        return _started(other.pid) != other.started
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _link(path: str) -> str:
-    try:
-        return str(Path(path).readlink())
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    cells = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return cells[19] if len(cells) > 19 and cells[0] != "Z" else ""  # noqa: PLR2004 - the start's place in the line
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An entry of the index: which queues a process keeps private lists for, and where it sits."""
-
-    queues: tuple[str, ...]
-    seat: Seat
-
-    def encode(self) -> bytes:
-        """As it is stored."""
-        seat = {"boot": self.seat.boot, "namespace": self.seat.namespace, "pid": self.seat.pid,
-                "started": self.seat.started}  # fmt: skip
-        return codec.encode({"queues": list(self.queues), "seat": seat})
-
-    @classmethod
-    def read(cls, raw: bytes) -> "Account":
-        """What can be read of one; a seat that cannot be read is nowhere."""
-        try:
-            found = codec.decode(raw)
-            queues = tuple(str(name) for name in found["queues"])
-        except (codec.NotJsonError, KeyError, TypeError):
-            return cls((), Seat("", "", 0, ""))
-        try:
-            seat = found["seat"]
-            return cls(queues, Seat(str(seat["boot"]), str(seat["namespace"]), int(seat["pid"]), str(seat["started"])))
-        except (KeyError, TypeError, ValueError):
-            return cls(queues, Seat("", "", 0, ""))
 
 
 class Lease:
-    """Renewed by a plain EXPIRE, which a full Redis still takes."""
+    """Renewed by a plain EXPIRE, which a full Redis still takes.
+
+    Not by the beat's MULTI, which it refuses: then memory that is full would look like the death of the whole fleet.
+    All times are of the boot clock, which goes on while a machine or a process is suspended; the monotonic one stands
+    still, and a process that wakes would start what has been somebody else's for an hour.
+    """
 
     def __init__(
         self, client: "Redis", keys: Keys, identity: str, queues: Sequence[str], clock: Clock = SYSTEM
@@ -102,7 +34,7 @@ class Lease:
         self._forget = client.register_script(lua.source("forget"))
         self._origin = forking.origin("this worker")
         self.identity = identity
-        self.account = Account(tuple(queues), Seat.here())
+        self.account = Account(tuple(queues), seats.here())
         self.good_until = 0.0  # boottime; nothing is started after it
         self._steady_since = clock.boottime()
 
@@ -112,8 +44,8 @@ class Lease:
         return self._keys.lease(self.identity)
 
     def acquire(self) -> None:
-        """Lease and account together, before the first fetch."""
-        sent = self._clock.boottime()
+        """Lease and account together, before the first fetch: a job in a list that no account names is lost."""
+        sent = self._clock.boottime()  # before it is sent: the lease began at some time after this
         self._claim(LEASE, self.account.encode())
         self._steady_since = sent
         self._held(sent)
@@ -135,7 +67,12 @@ class Lease:
         return renewed
 
     def reclaim(self) -> bool:
-        """Whether a lease that ran out is ours again, with what still lies in our private lists."""
+        """Whether a lease that ran out is ours again, with what still lies in our private lists.
+
+        Under the same identity: after an outage of Redis every lease is gone, and with new identities the running jobs
+        of the whole fleet would be recovered, run twice and be counted as deaths. Both cannot own a job, for whoever
+        recovers it asks for the lease in the step that moves it.
+        """
         sent = self._clock.boottime()
         if not self._claim(LEASE, b""):
             return False

@@ -24,7 +24,7 @@ class Beds:
 
     def sleep(self, number: int, seconds: float, stay_up: Callable[[], bool]) -> None:
         """Until roused, at most so long, and not at all where, once in bed, there is a reason to stay up."""
-        self._sleepers.append(number)
+        self._sleepers.append(number)  # before the look: who brings work after it finds somebody to rouse
         if stay_up() or not self._locks[number].acquire(timeout=seconds):
             self._get_up(number)
 

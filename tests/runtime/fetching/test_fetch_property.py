@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from servers import RedisServer
 
-from kiqdoctor.runtime.fetch import Ending, FencedError, Step, Work
+from kiqdoctor.runtime.endings import End, Ending, Step
+from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.recover import LATE, Recovery
 
 QUEUES: Final = ("default", "other")
@@ -103,7 +104,7 @@ class Fleet(RuleBasedStateMachine):
     def take(self, who: int, thread: int, ahead: int, times: int, cut: str) -> None:
         seat = self.seats[who]
         if ahead:
-            seat.process.fetch._want = ahead
+            seat.process.fetch.pace.want = ahead
         if not any(self.redis.llen(KEYS.queue(name)) for name in QUEUES):
             self.enqueue("default", "twin", 2)
         self.cut(cut, FETCH)
@@ -142,7 +143,7 @@ class Fleet(RuleBasedStateMachine):
         work = self.drawn(which, seat)
         self.count += 1
         member = b"%d: %b" % (self.count, work.payload)
-        seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), "retry")))
+        seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), End.RETRY)))
         self.cut(cut, LEAVE)
         self.tell(seat)
 
@@ -164,12 +165,16 @@ class Fleet(RuleBasedStateMachine):
     def flush(self, seat: Seat) -> None:
         """Where nothing went wrong, what ended has left. Of what was told before, with whatever reply, nobody knows."""
         fetch = seat.process.fetch
-        if any(lane.pending for lane in fetch._lanes):
+        if any(lane.pending for lane in fetch.holdings.lanes):
             seat.told = []
-        untold = [work for work in seat.told if work in fetch._ended]
+        untold = [work for work in seat.told if work in fetch.holdings.ended]
         unfound = fetch.unfound
         self.asked(seat, fetch.tick)
-        if not fetch._ended and not any(lane.pending for lane in fetch._lanes) and fetch.unfound == unfound:
+        if (
+            not fetch.holdings.ended
+            and not any(lane.pending for lane in fetch.holdings.lanes)
+            and fetch.unfound == unfound
+        ):
             self.left.update(jid(work.payload) for work in untold)
             seat.told = []
 
@@ -187,7 +192,7 @@ class Fleet(RuleBasedStateMachine):
             if seat.process.clock.boottime() < seat.process.lease.good_until:
                 self.cut(cut, LEAVE)
                 fetch = seat.process.fetch
-                self.asked(seat, partial(fetch.give_back, fetch._at_hand()))
+                self.asked(seat, partial(fetch.give_back, fetch.holdings.at_hand()))
 
     def give_back_what_runs(self, which: int, cut: str) -> None:
         """As at a deadline: its thread is told not to end it."""
@@ -274,7 +279,7 @@ class Fleet(RuleBasedStateMachine):
         """A graceful end, though some jobs still run: they are not ended any more."""
         seat = self.seats[who]
         process = seat.process
-        if process.fetch._waits.over < process.clock.monotonic():
+        if process.fetch.parking.waits.over < process.clock.monotonic():
             self.asked(seat, lambda: process.fetch.give_back(seat.running))
             self.asked(seat, process.fetch.close)
         self.asked(seat, process.lease.release)
@@ -353,7 +358,7 @@ class Fleet(RuleBasedStateMachine):
             fetch = seat.process.fetch
             known = [*fetch.local, *seat.running]
             assert len(known) == len(set(known))
-            assert set(fetch.local) <= fetch._taken
+            assert set(fetch.local) <= fetch.holdings.taken
 
     @invariant()
     def while_nobody_dies_each_job_is_in_one_place(self) -> None:

@@ -1,0 +1,1 @@
+"""What the threads of a process do and wait for, and when somebody is told."""

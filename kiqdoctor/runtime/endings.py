@@ -1,0 +1,137 @@
+"""What goes with a job's end: its lock, its batch, its place among the running, its status.
+
+Written once, for whoever ends a job: a processor, a recovery, a testing mode. A new consequence is a column of
+``FOLLOWS`` and a few lines in ``ending``; a new way to end is a row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from kiqdoctor.wire import batch as batches
+from kiqdoctor.wire import status
+from kiqdoctor.wire.keys import DEAD_SIZE, DEAD_TTL, QUEUE_PREFIX, Keys
+from kiqdoctor.wire.payload import Payload
+
+
+class End(StrEnum):
+    """The ways in which a job leaves a process."""
+
+    DONE = "done"
+    RETRY = "retry"  # it failed, and is tried again
+    DEAD = "dead"  # it is not tried again, and kept
+    DROPPED = "dropped"  # it is not tried again, and not kept
+    GONE = "gone"  # it had expired before it began
+    LATER = "later"  # its class had no room for it
+    BACK = "back"  # to its queue, as it was
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """What one end means: the state that is told then, what the batch hears, whether the unique lock is given up.
+
+    A place among the running is given up at every end.
+    """
+
+    state: str
+    batch: batches.Heard | None = None
+    unlocks: bool = False
+
+
+FOLLOWS: Final[Mapping[End, Follows]] = MappingProxyType(
+    {
+        End.DONE: Follows("done", "done", unlocks=True),
+        End.RETRY: Follows("retry", "failed"),
+        End.DEAD: Follows("dead", "failed", unlocks=True),
+        End.DROPPED: Follows("dead", "failed", unlocks=True),
+        End.GONE: Follows("gone", "done", unlocks=True),  # what came too late is in no batch's way
+        End.LATER: Follows(status.SCHEDULED),
+        End.BACK: Follows(status.QUEUED),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command that goes with a job's end, in the same atomic step; ``name`` may be one of leave.lua's own."""
+
+    name: str
+    key: str
+    words: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What becomes of a job. ``steps``: the first one stores it somewhere, if any does; none: it is simply done."""
+
+    steps: tuple[Step, ...] = ()
+    end: End = End.DONE
+
+    def __bool__(self) -> bool:
+        """Whether more is to be said than that it ended."""
+        return bool(self.steps)
+
+
+class EndOptions(Protocol):
+    """What must be known of a job's class at its end."""
+
+    @property
+    def limit(self) -> int | None:
+        """How many may run at once."""
+
+    @property
+    def status(self) -> bool:
+        """Whether its state can be asked for."""
+
+
+def ending(
+    keys: Keys,
+    end: End,
+    payload: Payload,
+    options: EndOptions | None,
+    owner: str,
+    now: float,
+    place: tuple[Step, ...] = (),
+    outcome: status.Outcome = status.NOTHING_MORE,
+) -> Ending:
+    """An end with its consequences. ``place``: what stores the job elsewhere; ``owner``: the process that held it.
+
+    ``options`` are None where its class is not known here, as in whoever recovers it: then everything is given up that
+    it may hold, and its status is told where there is one.
+    """
+    follows, jid = FOLLOWS[end], payload.jid
+    steps = list(place)
+    if follows.batch is not None and payload.batch is not None:
+        sets = (keys.batch(payload.batch, batches.OPEN), keys.batch(payload.batch, batches.PENDING))
+        words = (jid, follows.batch, *sets, keys.queues, keys.name(QUEUE_PREFIX))
+        steps.append(Step("CLOSE", keys.batch(payload.batch), words))
+    if follows.unlocks and payload.lock is not None:
+        steps.append(Step("DELIF", keys.unique(payload.lock), (jid,)))
+    if options is None or options.limit:
+        steps.append(Step("ZREM", keys.slots(payload.job_class), (slot(owner, jid),)))
+    if options is None or options.status:
+        known = "known" if options is not None else ""
+        told = status.change(follows.state, now, outcome.more)
+        steps.append(Step("TELL", keys.status(jid), (outcome.keep, known, *told)))
+    return Ending(tuple(steps), end)
+
+
+def slot(owner: str, jid: str) -> str:
+    """A job's place among the running of its class: it ends with the job, and with the process."""
+    return f"{owner}|{jid}"
+
+
+def buried(keys: Keys, raw: bytes, at: float) -> tuple[Step, ...]:
+    """Into the dead set, which is trimmed at each insert as Sidekiq does it."""
+    return (
+        Step("ZADD", keys.dead, (repr(at), raw)),
+        Step("ZREMRANGEBYSCORE", keys.dead, ("-inf", at - DEAD_TTL)),
+        Step("ZREMRANGEBYRANK", keys.dead, (0, -DEAD_SIZE)),
+    )
+
+
+def returned(keys: Keys, queue: str, raw: bytes) -> tuple[Step, ...]:
+    """To the end of its queue that is taken next."""
+    return (Step("RPUSH", keys.queue(queue), (raw,)),)

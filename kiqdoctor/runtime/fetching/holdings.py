@@ -1,0 +1,176 @@
+"""What lies in our private lists by our own account, and how the account is made to agree with the lists."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NoReturn
+
+from kiqdoctor.clock import Clock
+from kiqdoctor.runtime import forking
+from kiqdoctor.runtime.channel import Script, command
+from kiqdoctor.runtime.fetching.lanes import Lane
+from kiqdoctor.runtime.fetching.lease import Lease
+from kiqdoctor.runtime.fetching.work import FencedError, Work
+
+AUDIT: Final = 5.0  # seconds between two counts of the private lists
+
+
+class Holdings:
+    """Jobs at hand, running, and ended but not told yet; under one identity, over its lanes.
+
+    Threads take from ``local`` and add to ``ended`` without a lock: each is one step of a deque.
+    """
+
+    def __init__(self, script: Script, clock: Clock) -> None:
+        self._script, self._clock = script, clock
+        self.local: deque[Work] = deque()  # at hand: taken and not started
+        self.ended: deque[Work] = deque()
+        self.taken: set[Work] = set()  # all that we hold, by object: two jobs with equal bytes are two
+        self.unfound = 0  # acknowledgements that removed nothing: somebody else had the job
+        self.looked: Callable[[], None] = lambda: None  # told when something has come to hand
+        self.lanes: Sequence[Lane] = ()
+        self.lease: Lease
+
+    def hold(self, lease: Lease, lanes: Sequence[Lane]) -> None:
+        """Under this identity from now on."""
+        self.lease, self.lanes = lease, lanes
+        self.taken = set()
+
+    def bring(self, works: list[Work]) -> None:
+        """To hand; whoever does this looks again once all is there."""
+        self.taken.update(works)
+        self.local.extend(works)
+
+    def look_again(self, lane: Lane) -> None:
+        """What is at hand now, and would not be had it come a moment later, goes again.
+
+        A mark is looked at after adding, and made before dropping: one of the two sees the other.
+        """
+        if lane.lost:
+            self.unsure()
+        else:
+            self.looked()
+
+    def at_hand(self) -> list[Work]:
+        """Take what was not started, newest first."""
+        found = []
+        try:
+            while True:
+                found.append(self.local.pop())
+        except IndexError:
+            return found
+
+    def running(self) -> list[Work]:
+        """What was taken, is not at hand and has not ended."""
+        told = [work for lane in self.lanes if (pending := lane.pending) for work in pending[1]]
+        return list(self.taken.difference(self.local.copy(), self.ended.copy(), told))
+
+    # -- what we do not know -------------------------------------------------------------------------------------
+
+    def due(self, lane: Lane) -> bool:
+        """Whether settling it has something to do."""
+        return lane.lost or lane.pending is not None or self._clock.monotonic() - lane.audited > AUDIT
+
+    def settle(self, lane: Lane) -> None:
+        """After a lost reply the request is repeated under its number, and the lists are compared with what we know.
+
+        Under the lane's lock, and before its next request: the script ignores a number that it has seen, so that a
+        newer number would make a request that Redis never got one that it never gets.
+
+        Raises:
+            FencedError: what lies in the lists may be somebody else's.
+        """
+        if lane.retired:
+            raise FencedError
+        if lane.pending is not None:
+            request, ended = lane.pending
+            reply = self.call(lane, request)
+            if reply[0] == b"FENCED":
+                self.expelled(lane)  # it stays pending: under another number what it told may be told twice
+            lane.pending = None
+            self.taken.difference_update(ended)
+            self.unfound += len(ended) - reply[1] if reply[0] == b"OK" else 0
+            lane.lost = True  # whatever the answer was: what the first reply brought is in the lists
+        now = self._clock.monotonic()
+        if lane.lost or now - lane.audited > AUDIT:
+            if self._clock.boottime() >= self.lease.good_until:
+                raise FencedError  # what lies there now may be somebody else's in a moment
+            lost, lane.lost = lane.lost, False  # whoever sets it meanwhile wants another look
+            try:
+                if lost or self._more_than_known(lane):
+                    self._reconcile(lane)
+            except BaseException:
+                lane.lost = True
+                raise
+            lane.audited = 0.0 if lost else now
+
+    def call(self, lane: Lane, request: bytes) -> Any:
+        """Send and read; where that fails nobody knows what the request did."""
+        try:
+            return lane.channel.call(request, self._script)
+        except BaseException:
+            lane.lost = True
+            raise
+
+    def _more_than_known(self, lane: Lane) -> bool:
+        """So a way to strand jobs that nobody foresaw costs seconds, not jobs. Fewer is no fault: some just ended."""
+        known = sum(work.home.lane is lane for work in self.taken.copy())
+        stored = sum(int(lane.channel.call(command("LLEN", home.key))) for home in lane.homes)
+        return stored > known
+
+    def _reconcile(self, lane: Lane) -> None:
+        """What lies in the lists, as a multiset, is at hand, running, ended, or came in a reply that was lost.
+
+        As a multiset: a jid is there twice where a client sent again, and two payloads may be equal. What we know is
+        looked at first: what ends meanwhile may be missing in the lists, and is none of the lost. The other way round
+        a job that ends between the two looks would be found in the list, be unknown, and run again.
+        """
+        known = Counter((work.home.key, work.payload) for work in self.taken.copy() if work.home.lane is lane)
+        for home in lane.homes:
+            stored = Counter(lane.channel.call(command("LRANGE", home.key, 0, -1)))
+            for payload, count in stored.items():
+                self.bring([Work(payload, home) for _ in range(count - known[home.key, payload])])
+        self.look_again(lane)
+
+    def fenced(self) -> None:
+        """Without the lease nothing is started: what we had not started is dropped, and found again if it is ours."""
+        self.lease.good_until = 0.0
+        self.unsure()
+
+    def unsure(self) -> None:
+        """Marked before it is dropped: whoever has a reply just now looks at the mark once it has added to it."""
+        for lane in self.lanes:
+            lane.lost = True
+        self.taken.difference_update(self.at_hand())
+
+    def expelled(self, lane: Lane) -> NoReturn:
+        """The script saw no lease.
+
+        Raises:
+            FencedError: always.
+        """
+        if not lane.retired:
+            self.fenced()
+        raise FencedError
+
+    def lose(self, works: Iterable[Work]) -> None:
+        """Where they are is not known; they are found again where they are ours. Marked last: then they are unknown."""
+        listed = list(works)
+        self.taken.difference_update(listed)
+        for work in listed:
+            work.home.lane.lost = True
+
+    def inherit(self, origin: forking.Origin) -> None:
+        """In a child after fork: what is at hand is the parent's."""
+        self.local = _Inherited(origin)
+
+
+class _Inherited(deque[Work]):
+    """In place of what is at hand: whoever takes from it is told why there is nothing."""
+
+    def __init__(self, origin: forking.Origin) -> None:
+        super().__init__()
+        self._origin = origin
+
+    def popleft(self) -> Work:
+        self._origin.check()
+        return super().popleft()

@@ -1,0 +1,31 @@
+"""The user's callables that hear of something: whatever they raise is logged, and stops nothing of ours."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kiqdoctor.runtime import log
+
+DeathHandler = Callable[[dict[str, Any], BaseException], Any]
+
+
+def guarded(what: str, call: Callable[..., Any], *words: Any) -> Any:
+    """Its answer, or None where it raised; SystemExit too, for the thread goes on, and so must the job."""
+    try:
+        return call(*words)
+    except BaseException as fault:  # noqa: BLE001
+        log.warn(f"{what}: {type(fault).__name__}: {message(fault)}")
+        return None
+
+
+def mourn(handlers: Sequence[DeathHandler], fields: dict[str, Any], error: BaseException) -> None:
+    """Death handlers hear of a job that will not be tried again; each gets a copy."""
+    for handler in handlers:
+        guarded("death handler", handler, dict(fields), error)
+
+
+def message(error: BaseException) -> str:
+    """What it says of itself."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception's own text may raise anything
+        return "!!! the exception's message raised an exception itself"

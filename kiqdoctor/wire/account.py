@@ -1,0 +1,42 @@
+"""An entry of our runtime's index: which private lists a process keeps, and where it sits."""
+
+from dataclasses import asdict, dataclass
+
+from kiqdoctor.wire import codec
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Enough for a neighbour to see that a process is gone: boot id, pid namespace, pid, and when that began."""
+
+    boot: str = ""
+    namespace: str = ""
+    pid: int = 0
+    started: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Bare names of the queues, and the process's seat."""
+
+    queues: tuple[str, ...] = ()
+    seat: Whereabouts = Whereabouts()
+
+    def encode(self) -> bytes:
+        """As it is stored."""
+        return codec.encode(asdict(self))
+
+
+def read(raw: bytes) -> Account:
+    """What can be read of one; a seat that cannot be read is nowhere."""
+    try:
+        found = codec.decode(raw)
+        queues = tuple(str(name) for name in found["queues"])
+    except (codec.NotJsonError, KeyError, TypeError):
+        return Account()
+    try:
+        seat = found["seat"]
+        where = Whereabouts(str(seat["boot"]), str(seat["namespace"]), int(seat["pid"]), str(seat["started"]))
+    except (KeyError, TypeError, ValueError):
+        where = Whereabouts()
+    return Account(queues, where)
