@@ -20,7 +20,7 @@ from kiqdoctor.connection import (
     resolve_url,
 )
 from kiqdoctor.doctor import baseline, pack
-from kiqdoctor.doctor.carry_out import carry_out
+from kiqdoctor.doctor.carry_out import STEPS, carry_out
 from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.examine import examine
@@ -41,7 +41,7 @@ from kiqdoctor.probes.door import ClosedDoor, Door
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
-MOST_BYTES = 64 * 1024 * 1024  # that one examination takes from Redis
+MOST_BYTES = 64 * 1024 * 1024  # that one reading of an examination takes from Redis
 
 
 def planned(asked: Asked) -> Plan:
@@ -177,7 +177,7 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
             if connection is not None:
                 stack.callback(connection.close)
                 bill = connection.bill
-                door = Door(connection, asked.namespace, MOST_BYTES)
+                door = Door(connection, asked.namespace, MOST_BYTES * (STEPS + 1 if asked.window_s else 1))
                 tools[Redis] = door
             else:
                 reason = f"Redis at {address.shown} could not be reached ({outcome.failed_step}): {outcome.error}"

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from redis.exceptions import ResponseError
+
 from kiqdoctor import __version__
 from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.runtime import log
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.wire import heartbeat as wire
@@ -15,6 +18,7 @@ from kiqdoctor.wire.keys import DAY_STAT_TTL, PROCESS_TTL, Keys
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.client import Pipeline
 
 BEAT: Final = 5.0  # seconds
 
@@ -76,9 +80,11 @@ class Heartbeat:
             pipe.hset(self._keys.about(who.identity), mapping=about)
             pipe.expire(self._keys.about(who.identity), PROCESS_TTL)
             pipe.rpop(self._keys.signals(who.identity))
-            replies = pipe.execute()
-        self.last = self._clock.monotonic()
-        return replies[-1].decode("ascii", "replace") if replies[-1] is not None else None
+            replies = _sent(pipe, "its record")
+        if replies:
+            self.last = self._clock.monotonic()
+        wanted = replies[-1] if replies else None
+        return wanted.decode("ascii", "replace") if isinstance(wanted, bytes) else None
 
     def _record(self, who: Member, quiet: bool, prefetched: int) -> dict[Any, Any]:
         return {
@@ -103,8 +109,8 @@ class Heartbeat:
                 pipe.incrby(self._keys.stat(name), count)
                 pipe.incrby(self._keys.stat(name, day), count)
                 pipe.expire(self._keys.stat(name, day), DAY_STAT_TTL)
-            pipe.execute()
-        self._board.tell(processed, failed)
+            if _sent(pipe, "counters"):
+                self._board.tell(processed, failed)  # also where one of them is no number: the others took them
 
     def _tell_work(self, who: Member) -> None:
         """Under both names: readers up to 6.4.1 look at ``:workers``, later ones at ``:work``."""
@@ -115,13 +121,29 @@ class Heartbeat:
                 if entries:
                     pipe.hset(key, mapping=entries)
                     pipe.expire(key, PROCESS_TTL)
-            pipe.execute()
+            _sent(pipe, "jobs in flight")
 
     def leave(self, identity: str) -> None:
         """As a clean exit does: counters told, the member and the work removed; the record expires by itself."""
         self.count()
         self._client.srem(self._keys.processes, identity)
         self._client.unlink(self._keys.work(identity), self._keys.workers(identity), self._keys.about(identity))
+
+
+def _sent(pipe: "Pipeline", what: str) -> list[Any]:
+    """The replies; none where Redis refuses the whole. What it refuses is told, and silences no other part of the beat.
+
+    Anybody may put a text where a counter should be, or a list where the set of processes should: a worker that fell
+    silent for that would be taken for dead.
+    """
+    try:
+        replies = pipe.execute(raise_on_error=False)
+    except ResponseError as error:
+        log.warn_seldom(f"heartbeat: {what}: {error}")
+        return []
+    for refused in (one for one in replies if isinstance(one, ResponseError)):
+        log.warn_seldom(f"heartbeat: {what}: {refused}")
+    return replies
 
 
 def rss_kb() -> int:

@@ -378,12 +378,12 @@ class Launcher:
             connections=sum(size for _, size in self.pools),
         )
         wanted = self.heartbeat.beat(who, quiet=self._quiet.is_set(), prefetched=self.vitals.prefetched())
+        if wanted is not None:
+            self.on_signal(wanted)
         answer(self._client, self._keys, self.identity, lambda: self.watchdog.dump("asked through Redis"))
         if isinstance(self.fetch, ReliableFetch):
             paused: Any = self._client.smembers(self._keys.paused)
             self.fetch.pause(frozenset(name.decode("utf-8", "replace") for name in paused))
-        if wanted is not None:
-            self.on_signal(wanted)
 
     def _act(self, name: str) -> None:
         number = {"TSTP": signal.SIGTSTP, "TERM": signal.SIGTERM, "TTIN": signal.SIGTTIN}.get(name)
