@@ -45,6 +45,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, writable=True, path_type=Path
 @click.option("--read-only", is_flag=True, help="Offer nothing that changes anything; the default where Redis refuses.")
 @click.option(
     "--replay",
+    "recordings",
     metavar="DIR",
     type=click.Path(exists=True, path_type=Path),
     help="Play the recordings in DIR in place of a Redis.",
@@ -67,7 +68,7 @@ def command(*, serve: bool, listen: str, plain: bool, **rest: Any) -> int:
     """Watch an installation: its numbers, processes, jobs and threads, and what the doctor finds, every second."""
     if serve and plain:
         raise click.UsageError("--serve and --plain exclude each other")
-    if rest["replay"] and rest["redis"]:
+    if rest["recordings"] and rest["redis"]:
         raise click.UsageError("--replay and --redis exclude each other")
     if serve:
         return _served(listen)
@@ -91,8 +92,8 @@ def _terminal() -> bool:
 def _source(asked: Asked, rest: dict[str, Any], stack: ExitStack) -> "Live | Recorded":
     from kiqdoctor.examining.living import Live, recorded
 
-    if rest["replay"]:
-        return recorded(rest["replay"], asked)
+    if rest["recordings"]:
+        return recorded(rest["recordings"], asked)
     if asked.embedded:
         from kiqdoctor.embedded import EmbeddedError, start
 
