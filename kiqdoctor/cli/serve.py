@@ -10,7 +10,7 @@ import click
 from kiqdoctor.answering import LOOPBACK, BindError, parse_bind
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
-from kiqdoctor.examining.examination import examination, planned
+from kiqdoctor.examining.examination import examination, prepared
 
 PORT: Final = 7433
 LEAST_STALE: Final = 15.0  # seconds: one slow examination is no reason
@@ -47,7 +47,7 @@ def command(*, listen: str, interval: float, stale_after: float | None, **rest: 
     from kiqdoctor.serve import Views, Watch, server
 
     asked = words.read(rest)
-    planned(asked)  # what is wrong with the words is said before anything listens
+    prepared(asked)  # what is wrong with the words is said before anything listens
     watch = Watch(
         lambda: examination(asked),
         Views(json.render, prometheus.render, prometheus.CONTENT_TYPE),

@@ -13,7 +13,7 @@ from kiqdoctor.answering import LOOPBACK, BindError, parse_bind, shown
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import planned, resolved
+from kiqdoctor.examining.examination import prepared, resolved
 
 if TYPE_CHECKING:
     from kiqdoctor.examining.living import Live
@@ -76,7 +76,7 @@ def command(*, serve: bool, listen: str, plain: bool, **rest: Any) -> int:
     asked = words.read(rest)
     if path is None and not asked.static:
         asked = replace(asked, path=None, live=True)  # what reads files is not read every few seconds unasked
-    planned(asked)
+    prepared(asked)
     with ExitStack() as stack:
         source = _source(asked, rest, stack)
         if not plain and not os.environ.get("TEXTUAL_DRIVER") and not _terminal():

@@ -25,7 +25,7 @@ from kiqdoctor.doctor.report import Target as Examinee
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.errors import AskedError
-from kiqdoctor.examining.examination import examined, judged, planned, save
+from kiqdoctor.examining.examination import Prepared, examined, judged, prepared, save
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
@@ -208,6 +208,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
     Raises:
         AskedError: nothing there is a recording.
     """
+    ready = prepared(asked)
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     looks: list[Look] = []
     left_out: list[str] = []
@@ -221,7 +222,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
             left_out.append(f"{clean(file.name)} is left out: {clean(str(error), 400)}")
             continue
         target = replace(target, redis=recording.target.redis or "", namespace=recording.target.namespace)
-        looks.append(Look(_completed(recording), recording.recorded_at, report=_report(recording, asked, clock)))
+        looks.append(Look(_completed(recording), recording.recorded_at, report=_report(recording, ready, clock)))
     if not looks:
         why = f": {left_out[0]}" if left_out else ""
         raise AskedError(f"{clean(str(place))} holds no recording{why}")
@@ -251,10 +252,10 @@ def _completed(recording: Recording) -> Snapshot:
     return replace(snapshot, readings=readings)
 
 
-def _report(recording: Recording, asked: Asked, clock: Clock) -> Report:
+def _report(recording: Recording, ready: Prepared, clock: Clock) -> Report:
     """What the checks make of it now."""
     began = clock.monotonic()
-    results = judged(asked, planned(asked).checks, recording.snapshot, clock)
+    results = judged(ready, recording.snapshot, clock)
     return Report(
         __version__, recording.recorded_at, clock.monotonic() - began, recording.target, results, cost=recording.cost
     )
