@@ -158,23 +158,17 @@ def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, .
 def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
     """Read the plan's facts from the real world."""
     with ExitStack() as stack:
-        notes: list[str] = []
-        environ: Mapping[str, str] = os.environ
-        redis_url = asked.redis
+        notes: tuple[str, ...] = ()
         if asked.embedded:
-            from kiqdoctor.embedded import EmbeddedError, start
+            from kiqdoctor.examining.embedded import addressed
 
-            try:
-                server = stack.enter_context(start())
-            except EmbeddedError as error:
-                raise AskedError(str(error)) from None
-            redis_url, notes = server.url, [server.line]
+            asked, notes = addressed(asked, stack)
         reads_redis = not asked.static and any(probe.live for probe in chosen.probes)
         reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
         reads_redis = reads_redis and not asked.static
         tools: dict[type, Any] = {Settings: Settings(asked.redis_limit, asked.show_args, asked.require)}
         given: dict[type, Any] = {}
-        address = resolved(redis_url, environ, asked.configured_redis) if reads_redis else None
+        address = resolved(asked.redis, os.environ, asked.configured_redis) if reads_redis else None
         bill, door = Bill(), None
         target = Target(
             redis=address.shown if address else None,
@@ -204,9 +198,7 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         if door is not None and door.lost:
             snapshot = snapshot.with_(replace(outcome, broken=door.lost))
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
-        yield Examined(
-            Recording(snapshot, target, clock.now(), __version__, cost), _unreachable(snapshot), tuple(notes)
-        )
+        yield Examined(Recording(snapshot, target, clock.now(), __version__, cost), _unreachable(snapshot), notes)
 
 
 def resolved(option: str | None, environ: Mapping[str, str], configured: str | None) -> Address:

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,9 @@ from kiqdoctor.doctor.report import Cost, Report
 from kiqdoctor.doctor.report import Target as Examinee
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.embedded import addressed
 from kiqdoctor.examining.errors import AskedError
-from kiqdoctor.examining.examination import Prepared, examined, judged, prepared, save
+from kiqdoctor.examining.examination import Prepared, examined, judged, prepared, resolved, save
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
@@ -200,6 +202,21 @@ class Live:
         self._asking.end()
         if self._actions is not None:
             self._actions.close()
+
+
+def opened(asked: Asked, stack: ExitStack, *, recordings: Path | None, read_only: bool) -> Live | Recorded:
+    """What the view shows: recordings, or a Redis until the stack ends.
+
+    Raises:
+        AskedError: what was asked for is wrong, or nothing there is a recording.
+    """
+    if recordings is not None:
+        return recorded(recordings, asked)
+    prepared(asked)
+    asked, _ = addressed(asked, stack)
+    source = Live(asked, resolved(asked.redis, os.environ, asked.configured_redis), read_only=read_only)
+    stack.callback(source.close)
+    return source
 
 
 def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
