@@ -145,7 +145,7 @@ def picture(report: Report, file: Path) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from kiqdoctor.render.text import lines
+    from kiqdoctor.render.formats.text import lines
 
     styles = {
         "critical": "bold white on red",

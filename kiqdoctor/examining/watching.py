@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import examination, prepared
-from kiqdoctor.render import json, prometheus
+from kiqdoctor.render.formats import json, prometheus
 from kiqdoctor.serve import Views, Watch
 
 

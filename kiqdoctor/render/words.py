@@ -1,5 +1,6 @@
 """What every format says in the same words: a finding's message, the summary line, what counts, what fails."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity
@@ -107,3 +108,8 @@ def _lacking(report: Report) -> str:
     ids = [result.check.id for result in report.results if result.outcome is Outcome.UNKNOWN]
     more = f" and {len(ids) - SHOWN_UNKNOWN} more" if len(ids) > SHOWN_UNKNOWN else ""
     return f", not {', '.join(ids[:SHOWN_UNKNOWN])}{more}" if ids else ""
+
+
+def stamp(epoch_s: float) -> str:
+    """Epoch seconds as ``2026-01-02T03:04:05.678Z``."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

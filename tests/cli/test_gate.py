@@ -9,7 +9,7 @@ from doctoring import kiqdoctor
 from servers import RedisServer
 from states import beat, push
 
-from kiqdoctor.cli.words.options import FORMATS
+from kiqdoctor.render.formats import NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def well(redis: "redis_py.Redis", redis_server: RedisServer) -> str:
     return redis_server.url
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", NAMES)
 def test_the_status_is_the_same_in_every_format(ill: str, form: str) -> None:
     assert kiqdoctor("gate", "--live", "--redis", ill, "--format", form).status == 1
     assert kiqdoctor("check", "--live", "--redis", ill, "--format", form).status == 1

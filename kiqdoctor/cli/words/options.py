@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from kiqdoctor.cli.words import configured, flags
-from kiqdoctor.cli.words.formats import Form
+from kiqdoctor.cli.words.formats import DEFAULT, Form
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import NO_CONFIGURATION
 from kiqdoctor.examining.errors import AskedError
@@ -44,9 +44,8 @@ _EXAMINATION = (
     *configured.OPTIONS,
 )
 _JUDGEMENT = tuple(one.option() for one in flags.WORDS if one.flag.judges)
-FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "prometheus", "html", "markdown")
 _RENDERING = (
-    click.option("--format", "form", type=Form(FORMATS), default=None, help="How to print it (default: text)."),
+    click.option("--format", "form", type=Form(), default=None, help=f"How to print it (default: {DEFAULT})."),
     click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write it there."),
     click.option("--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run."),
     click.option("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too."),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, causes_first
+from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
@@ -42,9 +43,9 @@ def _disarmed(text: str) -> str:
     return _FIRST.sub(r"\1 ", _ANYWHERE.sub("# #", text))
 
 
-def render(report: Report, *, colour: bool = False, verbose: bool = False) -> str:
-    """The whole report as text, ANSI styled if ``colour``."""
-    return "".join(_painted(line, colour=colour) + "\n" for line in lines(report, verbose=verbose))
+def render(report: Report, view: View = PLAIN) -> str:
+    """The whole report as text, ANSI styled if colour is wanted."""
+    return "".join(_painted(line, colour=view.colour) + "\n" for line in lines(report, verbose=view.verbose))
 
 
 def _painted(line: Line, *, colour: bool) -> str:
