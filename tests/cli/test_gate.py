@@ -56,6 +56,14 @@ def test_github_actions_are_recognised(ill: str, tmp_path: Path) -> None:
     assert "CRITICAL" in step.read_text()
 
 
+def test_azure_pipelines_are_recognised(ill: str, tmp_path: Path) -> None:
+    found = kiqdoctor("gate", "--live", "--redis", ill, cwd=tmp_path, TF_BUILD="True")
+
+    assert found.out.startswith("##vso[task.logissue type=error;")
+    assert found.err.strip().splitlines()[-1].startswith("kiqdoctor gate: FAILED: ")
+    assert (tmp_path / "TEST-kiqdoctor.xml").exists()
+
+
 def test_gitlab_finds_its_report_files(ill: str, tmp_path: Path) -> None:
     kiqdoctor("gate", "--live", "--redis", ill, cwd=tmp_path, GITLAB_CI="true")
 
