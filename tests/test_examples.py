@@ -17,7 +17,7 @@ from doctoring import kiqdoctor
 from examining import Doctor, Ran
 from servers import RedisServer, eventually
 
-from kiqdoctor.cli.words.options import FORMATS
+from kiqdoctor.render.formats import NAMES
 
 EXAMPLES: Final = Path(__file__).parent.parent / "docs" / "examples"
 EXPECTED: Final = {
@@ -76,7 +76,7 @@ def test_exactly_the_faults_that_were_put_in_are_found(gate: Gate, name: str) ->
     assert [one["check"] for one in results if one["outcome"] == "unknown"] == UNSEEN[name]
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", NAMES)
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_exit_status_is_the_same_in_every_format(gate: Gate, name: str, form: str) -> None:
     ran = gate(name, form)

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from kiqdoctor.render.formats import NAMES
+
 HEAVY = ("redis", "click", "msgspec", "rich", "yaml", "tree_sitter", "textual")
 
 
@@ -23,10 +25,20 @@ def test_the_version_needs_nothing() -> None:
     assert imported_by(code) == set()
 
 
-@pytest.mark.parametrize("door", ["kiqdoctor.doctor", "kiqdoctor.render.text", "kiqdoctor.render.json"])
+@pytest.mark.parametrize("door", ["kiqdoctor.doctor", "kiqdoctor.render.formats.text", "kiqdoctor.render.formats.json"])
 def test_judging_and_showing_never_import_a_client(door: str) -> None:
     assert imported_by(f"import {door}") <= {"msgspec"}
 
 
 def test_the_words_import_no_client_and_no_parser() -> None:
     assert imported_by("import kiqdoctor.cli.check") <= {"click", "msgspec"}
+
+
+@pytest.mark.parametrize("form", NAMES)
+def test_a_format_imports_no_other(form: str) -> None:
+    folder = "kiqdoctor.render.formats."
+    code = f"import sys; import {folder}{form}; print(*[name for name in sys.modules if name.startswith({folder!r})])"
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.split() == [folder + form]

@@ -23,8 +23,8 @@ from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Report, Target
-from kiqdoctor.render import json as as_json
-from kiqdoctor.render import prometheus
+from kiqdoctor.render.formats import json as as_json
+from kiqdoctor.render.formats import prometheus
 from kiqdoctor.serve import LONGEST_LOOK, Views, Watch, server
 
 VIEWS = Views(as_json.render, prometheus.render, prometheus.CONTENT_TYPE)

@@ -7,9 +7,10 @@ import click
 
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.cli.words.formats import DEFAULT
 from kiqdoctor.cli.words.output import colour, further, rendered, write
 from kiqdoctor.doctor.plan import Plan
-from kiqdoctor.examining.examination import examination, planned
+from kiqdoctor.examining.examination import examination, prepared
 
 
 @click.command("check", cls=Configured)
@@ -23,11 +24,11 @@ def command(
     """Examine a Redis, this host's workers and the application at PATH."""
     asked = words.read(rest)
     if only_plan:
-        click.echo(spelt(planned(asked), asked.window_s), nl=False)
+        click.echo(spelt(prepared(asked).plan, asked.window_s), nl=False)
         return 0
     others = [further(text) for text in reports]
     report = examination(asked)
-    write(rendered(report, form or "text", colour=output is None and colour(), verbose=verbose), output)
+    write(rendered(report, form or DEFAULT, colour=output is None and colour(), verbose=verbose), output)
     for other, file in others:
         write(rendered(report, other, verbose=verbose), file)
     return report.exit_status

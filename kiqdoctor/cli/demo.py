@@ -56,20 +56,17 @@ The demo shop runs one worker on this Redis. What was done to it:
 def command(svg: Path | None) -> int:
     """Show on an embedded Redis what the doctor finds, in a few seconds."""
     from kiqdoctor.cli.words.output import colour, rendered, write
-    from kiqdoctor.embedded import EmbeddedError, start
+    from kiqdoctor.examining.embedded import started
 
-    try:
-        with ExitStack() as stack:
-            server = stack.enter_context(start())
-            click.echo(server.line)
-            click.echo(STORY)
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kiqdoctor-demo-")))
-            application(root)
-            stack.enter_context(worker(root, server.url))
-            faults(server.url)
-            report = examination(Asked(path=root, redis=server.url, redis_limit=CLIENTS))
-    except EmbeddedError as error:
-        raise click.UsageError(str(error)) from None
+    with ExitStack() as stack:
+        server = started(stack)
+        click.echo(server.line)
+        click.echo(STORY)
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kiqdoctor-demo-")))
+        application(root)
+        stack.enter_context(worker(root, server.url))
+        faults(server.url)
+        report = examination(Asked(path=root, redis=server.url, redis_limit=CLIENTS))
     shown = replace(report, target=replace(report.target, path="demo shop"))
     write(rendered(shown, "text", colour=colour()), None)
     if svg is not None:
@@ -148,7 +145,7 @@ def picture(report: Report, file: Path) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from kiqdoctor.render.text import lines
+    from kiqdoctor.render.formats.text import lines
 
     styles = {
         "critical": "bold white on red",

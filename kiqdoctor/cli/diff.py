@@ -49,13 +49,14 @@ def _side(file: Path, asked: Asked) -> Side:
     """A report as it is, a recording as what its facts come to now."""
     import msgspec
 
-    from kiqdoctor.render import json
+    from kiqdoctor.render.formats import json
+    from kiqdoctor.render.words import stamp
 
     try:
         document = msgspec.json.decode(file.read_bytes())
         if isinstance(document, dict) and str(document.get("schema")).startswith(recording.FAMILY):
             judged = side(json.document(examination(replace(asked, replay=file, fail_on=None))))
-            return replace(judged, started_at=json.stamp(float(document["recorded_at"])))
+            return replace(judged, started_at=stamp(float(document["recorded_at"])))
         return side(document)
     except OSError as error:
         raise click.UsageError(f"cannot read {file}: {error.strerror}") from None

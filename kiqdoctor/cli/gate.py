@@ -38,7 +38,7 @@ SYSTEMS: Final = (
     ),
     System("CircleCI", "CIRCLECI", files=(("junit", "test-results/kiqdoctor/junit.xml"),)),
     System("Jenkins", "JENKINS_URL", files=(("junit", "kiqdoctor-junit.xml"),)),
-    System("Azure Pipelines", "TF_BUILD", files=(("junit", "TEST-kiqdoctor.xml"),)),
+    System("Azure Pipelines", "TF_BUILD", "azure", files=(("junit", "TEST-kiqdoctor.xml"),)),
 )
 
 

@@ -15,17 +15,14 @@ from kiqdoctor.cli.words import schema
 from kiqdoctor.cli.words.configured import settings
 from kiqdoctor.cli.words.output import write
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.facts.deployment import Deployment
 from kiqdoctor.doctor.facts.engine import Threshold
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.settings import RedisSettings
-from kiqdoctor.doctor.pack import home
-from kiqdoctor.doctor.plan import plan
-from kiqdoctor.doctor.snapshot import Absent, Snapshot
-from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
-from kiqdoctor.examining.parts import every_check, every_probe
+from kiqdoctor.doctor.snapshot import Snapshot
+from kiqdoctor.examining.glance import glance
+from kiqdoctor.examining.parts import every_check
 from kiqdoctor.text import clean
 
 WIDTH: Final = 100
@@ -82,7 +79,7 @@ def _refuse(root: Path, file: Path) -> None:
 
 def text(root: Path, checks: Sequence[Check], clock: Clock) -> str:
     """The file. Lines that begin with `#` and no space are settings: without it they are what they say."""
-    here = _looked(root, clock)
+    here = glance(root, (Packages, Deployment, RedisSettings), clock)
     lines = [
         "# kiqdoctor's configuration. Take the # off a line to change what it says; docs/configuration.md tells more.",
         "# The command line wins over KIQDOCTOR_* variables, those over this file, this file over the defaults.",
@@ -109,14 +106,6 @@ def found(here: Snapshot) -> Iterator[str]:
     yield from (f"- {clean(one)}" for one in said[:SHOWN])
     if not said:
         yield "- no lock file, worker or Redis setting that kiqdoctor knows; its live checks need no application"
-
-
-def _looked(root: Path, clock: Clock) -> Snapshot:
-    nothing_live = Absent("only files are looked at")
-    readers = [one for one in every_probe() if not one.live]
-    tools: dict[type, Any] = {Application: Application(root), Pack: Pack(home()), Settings: Settings()}
-    tools |= {Redis: nothing_live, Host: nothing_live}
-    return carry_out(plan([], readers, (Packages, Deployment, RedisSettings)), tools, {}, 0.0, clock)
 
 
 def _packages(snapshot: Snapshot) -> Iterator[str]:

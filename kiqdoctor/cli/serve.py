@@ -10,7 +10,6 @@ import click
 from kiqdoctor.answering import LOOPBACK, BindError, parse_bind
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
-from kiqdoctor.examining.examination import examination, planned
 
 PORT: Final = 7433
 LEAST_STALE: Final = 15.0  # seconds: one slow examination is no reason
@@ -43,20 +42,13 @@ LOOK: Final = 0.2  # seconds: whether a signal came
 )
 def command(*, listen: str, interval: float, stale_after: float | None, **rest: Any) -> int:
     """Serve /livez, /readyz, /metrics and /status.json from a report that is refreshed in the background."""
-    from kiqdoctor.render import json, prometheus
-    from kiqdoctor.serve import Views, Watch, server
+    from kiqdoctor.examining.watching import watch
+    from kiqdoctor.serve import server
 
-    asked = words.read(rest)
-    planned(asked)  # what is wrong with the words is said before anything listens
-    watch = Watch(
-        lambda: examination(asked),
-        Views(json.render, prometheus.render, prometheus.CONTENT_TYPE),
-        interval_s=interval,
-        stale_after_s=stale_after or max(2 * interval, LEAST_STALE),
-        say=_say,
-    )
+    stale_after_s = stale_after or max(2 * interval, LEAST_STALE)
+    watched = watch(words.read(rest), interval_s=interval, stale_after_s=stale_after_s, say=_say)
     bind = _bind(listen)
-    httpd = server(watch, bind, _say)
+    httpd = server(watched, bind, _say)
     try:
         httpd.start()
     except OSError as error:
@@ -64,10 +56,10 @@ def command(*, listen: str, interval: float, stale_after: float | None, **rest: 
     told = _told()
     open_to = "" if bind[0] in {LOOPBACK, "::1", "localhost"} else ", where other hosts can read the report"
     _say(f"http://{httpd.address}{open_to}; an examination every {interval:g} s")
-    watch.start()
+    watched.start()
     while not told:
         time.sleep(LOOK)
-    watch.stop()
+    watched.stop()
     httpd.stop()
     return 0
 

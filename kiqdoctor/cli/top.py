@@ -12,8 +12,6 @@ import click
 from kiqdoctor.answering import LOOPBACK, BindError, parse_bind, shown
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
-from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import planned, resolved
 
 if TYPE_CHECKING:
     from kiqdoctor.examining.living import Live
@@ -45,6 +43,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, writable=True, path_type=Path
 @click.option("--read-only", is_flag=True, help="Offer nothing that changes anything; the default where Redis refuses.")
 @click.option(
     "--replay",
+    "recordings",
     metavar="DIR",
     type=click.Path(exists=True, path_type=Path),
     help="Play the recordings in DIR in place of a Redis.",
@@ -67,17 +66,17 @@ def command(*, serve: bool, listen: str, plain: bool, **rest: Any) -> int:
     """Watch an installation: its numbers, processes, jobs and threads, and what the doctor finds, every second."""
     if serve and plain:
         raise click.UsageError("--serve and --plain exclude each other")
-    if rest["replay"] and rest["redis"]:
+    if rest["recordings"] and rest["redis"]:
         raise click.UsageError("--replay and --redis exclude each other")
     if serve:
         return _served(listen)
-    path = rest["path"]
+    from kiqdoctor.examining.living import opened
+
     asked = words.read(rest)
-    if path is None and not asked.static:
+    if rest["path"] is None and not asked.static:
         asked = replace(asked, path=None, live=True)  # what reads files is not read every few seconds unasked
-    planned(asked)
     with ExitStack() as stack:
-        source = _source(asked, rest, stack)
+        source = opened(asked, stack, recordings=rest["recordings"], read_only=rest["read_only"])
         if not plain and not os.environ.get("TEXTUAL_DRIVER") and not _terminal():
             raise click.UsageError("top needs a terminal; --plain prints lines, and `kiqdoctor check` a report")
         return _plain(source, rest) if plain else _screen(source, rest)
@@ -86,24 +85,6 @@ def command(*, serve: bool, listen: str, plain: bool, **rest: Any) -> int:
 def _terminal() -> bool:
     """Textual reads standard input, and draws on standard error."""
     return sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()
-
-
-def _source(asked: Asked, rest: dict[str, Any], stack: ExitStack) -> "Live | Recorded":
-    from kiqdoctor.examining.living import Live, recorded
-
-    if rest["replay"]:
-        return recorded(rest["replay"], asked)
-    if asked.embedded:
-        from kiqdoctor.embedded import EmbeddedError, start
-
-        try:
-            url = stack.enter_context(start()).url
-        except EmbeddedError as error:
-            raise click.UsageError(str(error)) from None
-        asked = replace(asked, redis=url, embedded=False)
-    source = Live(asked, resolved(asked.redis, os.environ, asked.configured_redis), read_only=rest["read_only"])
-    stack.callback(source.close)
-    return source
 
 
 def _screen(source: "Live | Recorded", rest: dict[str, Any]) -> int:

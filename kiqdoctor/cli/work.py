@@ -97,12 +97,9 @@ def command(
 
 
 def _embedded(stack: ExitStack) -> str:
-    from kiqdoctor.embedded import EmbeddedError, start
+    from kiqdoctor.examining.embedded import started
 
-    try:
-        server = stack.enter_context(start())
-    except EmbeddedError as error:
-        raise click.UsageError(str(error)) from None
+    server = started(stack)
     click.echo(server.line, err=True)
     return server.url
 

@@ -1,37 +1,74 @@
-"""What an examination was asked for, as one frozen record: the same for every command, top, serve and tests."""
+"""What an examination may be asked for: each thing once, as a field with its type, its default and its words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
 
 from kiqdoctor.doctor.verdict import Severity
 from kiqdoctor.examining.configuration import NO_CONFIGURATION, Configuration
 
+Value = TypeVar("Value")
+PathKind = Literal["file", "folder", "file or folder", "new file"]
+"""What a path must be; a new file may be there already."""
+
+FLAG: Final = "flag"  # the key of a field's metadata
+NEVER: Final = "never"  # the word for a severity that is None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A field's words on the command line; its name, type and default are the field's own.
+
+    ``judges``: it says what counts, not what is examined. ``excludes`` names fields that cannot be asked for with it.
+    """
+
+    help: str
+    metavar: str = ""
+    name: str = ""  # where it is not the field's
+    least: int | None = None
+    path: PathKind = "file"
+    judges: bool = False
+    excludes: tuple[str, ...] = ()
+
+
+def _flag(default: Value, text: str, metavar: str = "", **more: Any) -> Value:
+    made: Value = field(default=default, metadata={FLAG: Flag(text, metavar, **more)})
+    return made
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for. ``path`` None: no application is examined."""
+    """What was asked for. A field without a flag is found out otherwise; ``path`` None: no application is examined."""
 
     path: Path | None = None
-    redis: str | None = None
-    namespace: str | None = None
-    redis_limit: int | None = None
-    python: Path | None = None
-    checks: tuple[Path, ...] = ()
-    embedded: bool = False
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    static: bool = False
-    live: bool = False
-    window_s: float = 0.0
-    baseline_run: Path | None = None
-    fail_on: Severity | None = Severity.HIGH
-    require: tuple[str, ...] = ()
-    show_args: bool = False
-    baseline: Path | None = None
-    write_baseline: Path | None = None
-    allow_grow: bool = False
-    new_only: bool = False
-    record: Path | None = None
-    replay: Path | None = None
+    redis: str | None = _flag(None, "redis://, rediss:// or unix:// address to examine.", "URL")
+    namespace: str | None = _flag(None, "Examine the keys under NAME: instead of the unprefixed ones.", "NAME")
+    redis_limit: int | None = _flag(None, "The plan's client limit.", "N", least=1)
+    python: Path | None = _flag(None, "The interpreter or environment to examine.", "PATH", path="file or folder")
+    checks: tuple[Path, ...] = _flag((), "A further folder of checks.", "DIR", path="folder")
+    embedded: bool = _flag(False, "Start the embedded Redis and examine that.", excludes=("redis",))
+    select: tuple[str, ...] = _flag((), "Only these: id, prefix, name or category; comma lists.", "S")
+    ignore: tuple[str, ...] = _flag((), "All but these.", "S")
+    static: bool = _flag(False, "Only what reads files.", excludes=("live",))
+    live: bool = _flag(False, "Only what reads Redis and processes.")
+    window_s: float = _flag(0.0, "Sample that long.", "SECONDS", name="for", least=0)
+    baseline_run: Path | None = _flag(None, "An earlier recording counts as the first sample.", "FILE")
+    show_args: bool = _flag(False, "Show job arguments (masked by default).")
+
+    fail_on: Severity | None = _flag(Severity.HIGH, "Exit 1 at or above this severity.", judges=True)
+    require: tuple[str, ...] = _flag((), "An unknown among these makes the exit status 3.", "S", judges=True)
+    baseline: Path | None = _flag(None, "Known findings do not count.", "FILE", judges=True)
+    write_baseline: Path | None = _flag(
+        None,
+        "Write what was found as a baseline, or remove from an existing one what healed.",
+        "FILE",
+        path="new file",
+        judges=True,
+    )
+    allow_grow: bool = _flag(False, "Let --write-baseline add new findings to an existing baseline.", judges=True)
+    new_only: bool = _flag(False, "Show people only what the baseline does not know.", judges=True)
+    record: Path | None = _flag(None, "Save what was examined.", "FILE", path="new file", judges=True)
+    replay: Path | None = _flag(None, "Judge a saved examination in place of the real world.", "FILE", judges=True)
+
     configured_redis: str | None = None  # of the configuration file: the environment goes before it
     configuration: Configuration = NO_CONFIGURATION

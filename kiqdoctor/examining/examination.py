@@ -23,7 +23,8 @@ from kiqdoctor.doctor import baseline, pack
 from kiqdoctor.doctor.carry_out import STEPS, carry_out
 from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
-from kiqdoctor.doctor.examine import examine
+from kiqdoctor.doctor.examine import NOTHING_TURNED, examine
+from kiqdoctor.doctor.facts.engine import Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.gate import broke_off, exit_status
 from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
@@ -31,6 +32,7 @@ from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load, past
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Snapshot
+from kiqdoctor.doctor.suppressions import Suppression
 from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import Configuration
@@ -44,20 +46,30 @@ CLIENT_NAME = "kiqdoctor"
 MOST_BYTES = 64 * 1024 * 1024  # that one reading of an examination takes from Redis
 
 
-def planned(asked: Asked) -> Plan:
-    """What would be examined.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What will be examined, and what people decided about it, settled before anything is read."""
+
+    plan: Plan
+    thresholds: Thresholds = NOTHING_TURNED
+    suppressions: tuple[Suppression, ...] = ()
+
+
+def prepared(asked: Asked) -> Prepared:
+    """What was asked for, as it would be carried out.
 
     Raises:
-        AskedError: a selector that fits no check.
+        AskedError: a selector that fits no check, or a configuration that decides what cannot be.
     """
     checks, readers = every_check(asked.checks), every_probe()
-    _, suppressions = decided(asked.configuration, checks, readers, asked.path)
+    thresholds, suppressions = decided(asked.configuration, checks, readers, asked.path)
     for key, selectors in (("select", asked.select), ("ignore", asked.ignore), ("require", asked.require)):
         for selector in selectors:
             if not any(matches(check, selector) for check in checks):
                 raise _unmatched(asked.configuration, key, selector)
     premises = [kind for one in suppressions if one.premise for kind in one.premise.kinds]
-    return plan([check for check in checks if _selected(check, asked, readers)], readers, premises)
+    chosen = plan([check for check in checks if _selected(check, asked, readers)], readers, premises)
+    return Prepared(chosen, thresholds, suppressions)
 
 
 def _unmatched(configuration: Configuration, key: str, selector: str) -> AskedError:
@@ -95,16 +107,16 @@ def examination(asked: Asked, clock: Clock = SYSTEM) -> Report:
 
 def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
     """The same, with the facts that were judged."""
-    chosen = planned(asked)
+    ready = prepared(asked)
     known = _known(asked.baseline)
     old = _known(asked.write_baseline) if asked.write_baseline and asked.write_baseline.exists() else None
     began = clock.monotonic()
     started_at = clock.now()
     with ExitStack() as stack:
-        seen = replayed(asked) if asked.replay else stack.enter_context(looked(asked, chosen, clock))
+        seen = replayed(asked) if asked.replay else stack.enter_context(looked(asked, ready.plan, clock))
     if asked.record:
         save(seen.recording, asked.record)
-    results = judged(asked, chosen.checks, seen.recording.snapshot, clock)
+    results = judged(ready, seen.recording.snapshot, clock)
     notes = list(seen.notes)
     if earlier := seen.recording.snapshot.earlier:
         before = seen.recording.recorded_at - earlier.at
@@ -137,34 +149,26 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
     return report, seen.recording.snapshot
 
 
-def judged(asked: Asked, checks: Sequence[Check], snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
-    """What these checks make of a snapshot, with the numbers and the suppressions of the configuration."""
-    everything = every_check(asked.checks)
-    thresholds, suppressions = decided(asked.configuration, everything, every_probe(), asked.path)
-    return link(examine(checks, snapshot, clock, thresholds, suppressions))
+def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
+    """What the checks make of a snapshot, with the numbers and the suppressions that people decided."""
+    return link(examine(ready.plan.checks, snapshot, clock, ready.thresholds, ready.suppressions))
 
 
 @contextmanager
 def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
     """Read the plan's facts from the real world."""
     with ExitStack() as stack:
-        notes: list[str] = []
-        environ: Mapping[str, str] = os.environ
-        redis_url = asked.redis
+        notes: tuple[str, ...] = ()
         if asked.embedded:
-            from kiqdoctor.embedded import EmbeddedError, start
+            from kiqdoctor.examining.embedded import addressed
 
-            try:
-                server = stack.enter_context(start())
-            except EmbeddedError as error:
-                raise AskedError(str(error)) from None
-            redis_url, notes = server.url, [server.line]
+            asked, notes = addressed(asked, stack)
         reads_redis = not asked.static and any(probe.live for probe in chosen.probes)
         reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
         reads_redis = reads_redis and not asked.static
         tools: dict[type, Any] = {Settings: Settings(asked.redis_limit, asked.show_args, asked.require)}
         given: dict[type, Any] = {}
-        address = resolved(redis_url, environ, asked.configured_redis) if reads_redis else None
+        address = resolved(asked.redis, os.environ, asked.configured_redis) if reads_redis else None
         bill, door = Bill(), None
         target = Target(
             redis=address.shown if address else None,
@@ -194,9 +198,7 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         if door is not None and door.lost:
             snapshot = snapshot.with_(replace(outcome, broken=door.lost))
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
-        yield Examined(
-            Recording(snapshot, target, clock.now(), __version__, cost), _unreachable(snapshot), tuple(notes)
-        )
+        yield Examined(Recording(snapshot, target, clock.now(), __version__, cost), _unreachable(snapshot), notes)
 
 
 def resolved(option: str | None, environ: Mapping[str, str], configured: str | None) -> Address:

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,9 @@ from kiqdoctor.doctor.report import Cost, Report
 from kiqdoctor.doctor.report import Target as Examinee
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.embedded import addressed
 from kiqdoctor.examining.errors import AskedError
-from kiqdoctor.examining.examination import examined, judged, planned, save
+from kiqdoctor.examining.examination import Prepared, examined, judged, prepared, resolved, save
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
@@ -202,12 +204,28 @@ class Live:
             self._actions.close()
 
 
+def opened(asked: Asked, stack: ExitStack, *, recordings: Path | None, read_only: bool) -> Live | Recorded:
+    """What the view shows: recordings, or a Redis until the stack ends.
+
+    Raises:
+        AskedError: what was asked for is wrong, or nothing there is a recording.
+    """
+    if recordings is not None:
+        return recorded(recordings, asked)
+    prepared(asked)
+    asked, _ = addressed(asked, stack)
+    source = Live(asked, resolved(asked.redis, os.environ, asked.configured_redis), read_only=read_only)
+    stack.callback(source.close)
+    return source
+
+
 def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
     """The recordings of a folder, or one file, in the order of their time, each judged as it is.
 
     Raises:
         AskedError: nothing there is a recording.
     """
+    ready = prepared(asked)
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     looks: list[Look] = []
     left_out: list[str] = []
@@ -221,7 +239,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
             left_out.append(f"{clean(file.name)} is left out: {clean(str(error), 400)}")
             continue
         target = replace(target, redis=recording.target.redis or "", namespace=recording.target.namespace)
-        looks.append(Look(_completed(recording), recording.recorded_at, report=_report(recording, asked, clock)))
+        looks.append(Look(_completed(recording), recording.recorded_at, report=_report(recording, ready, clock)))
     if not looks:
         why = f": {left_out[0]}" if left_out else ""
         raise AskedError(f"{clean(str(place))} holds no recording{why}")
@@ -251,10 +269,10 @@ def _completed(recording: Recording) -> Snapshot:
     return replace(snapshot, readings=readings)
 
 
-def _report(recording: Recording, asked: Asked, clock: Clock) -> Report:
+def _report(recording: Recording, ready: Prepared, clock: Clock) -> Report:
     """What the checks make of it now."""
     began = clock.monotonic()
-    results = judged(asked, planned(asked).checks, recording.snapshot, clock)
+    results = judged(ready, recording.snapshot, clock)
     return Report(
         __version__, recording.recorded_at, clock.monotonic() - began, recording.target, results, cost=recording.cost
     )

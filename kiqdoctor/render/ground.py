@@ -45,6 +45,9 @@ class Ground:
         return Location(path[:LONGEST] or self.anchor, max(1, location.line), max(1, location.column))
 
 
+HERE: Final = Ground()
+
+
 def _own(one: Reported) -> Location | None:
     if one.finding.location is not None:
         return one.finding.location

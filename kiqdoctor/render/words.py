@@ -1,5 +1,7 @@
 """What every format says in the same words: a finding's message, the summary line, what counts, what fails."""
 
+import re
+from datetime import UTC, datetime
 from typing import Final
 
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity
@@ -9,6 +11,14 @@ HEALTHY: Final = "healthy"
 VERDICTS: Final = {0: "passed", 1: "FAILED", 3: "INCOMPLETE"}
 SHOWN_UNKNOWN: Final = 8  # checks that were not judged, in one line
 SHOWN_EVIDENCE: Final = 12  # rows a finding where a reader waits; the rest is in the JSON report
+
+_ANYWHERE: Final = re.compile(r"##(?=\w*\[)")
+_FIRST: Final = re.compile(r"^(\s*:)(?=:)")
+
+
+def disarmed(line: str) -> str:
+    """A line that no CI system takes for a command to itself: ``##vso[...]`` anywhere in it, ``::error::`` first."""
+    return _FIRST.sub(r"\1 ", _ANYWHERE.sub("# #", line))
 
 
 def counted(report: Report) -> tuple[Reported, ...]:
@@ -107,3 +117,8 @@ def _lacking(report: Report) -> str:
     ids = [result.check.id for result in report.results if result.outcome is Outcome.UNKNOWN]
     more = f" and {len(ids) - SHOWN_UNKNOWN} more" if len(ids) > SHOWN_UNKNOWN else ""
     return f", not {', '.join(ids[:SHOWN_UNKNOWN])}{more}" if ids else ""
+
+
+def stamp(epoch_s: float) -> str:
+    """Epoch seconds as ``2026-01-02T03:04:05.678Z``."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

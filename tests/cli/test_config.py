@@ -141,7 +141,7 @@ SUPPRESSION = '[[suppress]]\ncheck = "RED002"\nreason = "r"\nowner = "o"\nexpire
         ("redis-limit = true", "kiqdoctor.toml:1: redis-limit: must be a whole number, not true"),
         ("redis-limit = 0", "kiqdoctor.toml:1: redis-limit: 0 is not in the range x>=1"),
         ("redis = 'http://x'", "kiqdoctor.toml:1: redis: not a Redis URL"),
-        ("for = inf", "--for takes a number of seconds"),
+        ("for = inf", "kiqdoctor.toml:1: for: inf is not a finite number"),
         ('"" = 1', "kiqdoctor.toml:1: (empty): no such key"),
         ("select = [1]", "kiqdoctor.toml:1: select: must be a text, not 1"),
         ("report = 'json'", "kiqdoctor.toml:1: report: must be FORMAT=FILE, not 'json'"),

@@ -9,7 +9,7 @@ from doctoring import kiqdoctor
 from servers import RedisServer
 from states import beat, push
 
-from kiqdoctor.cli.words.options import FORMATS
+from kiqdoctor.render.formats import NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def well(redis: "redis_py.Redis", redis_server: RedisServer) -> str:
     return redis_server.url
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", NAMES)
 def test_the_status_is_the_same_in_every_format(ill: str, form: str) -> None:
     assert kiqdoctor("gate", "--live", "--redis", ill, "--format", form).status == 1
     assert kiqdoctor("check", "--live", "--redis", ill, "--format", form).status == 1
@@ -54,6 +54,14 @@ def test_github_actions_are_recognised(ill: str, tmp_path: Path) -> None:
 
     assert found.out.startswith("::error title=")
     assert "CRITICAL" in step.read_text()
+
+
+def test_azure_pipelines_are_recognised(ill: str, tmp_path: Path) -> None:
+    found = kiqdoctor("gate", "--live", "--redis", ill, cwd=tmp_path, TF_BUILD="True")
+
+    assert found.out.startswith("##vso[task.logissue type=error;")
+    assert found.err.strip().splitlines()[-1].startswith("kiqdoctor gate: FAILED: ")
+    assert (tmp_path / "TEST-kiqdoctor.xml").exists()
 
 
 def test_gitlab_finds_its_report_files(ill: str, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from doctoring import Examination, kiqdoctor
 from plugging import install
 
-from kiqdoctor.cli.words.options import FORMATS
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.contain import CrashError, contained
@@ -19,6 +18,7 @@ from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.doctor.verdict import Evidence, Finding, Location, Severity, Unknown
+from kiqdoctor.render.formats import NAMES
 
 FACTS = """
     from dataclasses import dataclass
@@ -351,4 +351,4 @@ def test_an_exception_that_cannot_be_put_into_words_is_named() -> None:
 
 
 def test_our_own_formats_are_no_plug_in_s() -> None:
-    assert kiqdoctor("check", "--help").out.count("|".join(FORMATS)) == 1
+    assert kiqdoctor("check", "--help").out.count("|".join(NAMES)) == 1

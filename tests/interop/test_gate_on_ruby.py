@@ -9,7 +9,7 @@ from doctoring import Examination, kiqdoctor
 from ruby import RubySidekiq, Sidekiq
 from servers import RedisServer, eventually
 
-from kiqdoctor.cli.words.options import FORMATS
+from kiqdoctor.render.formats import NAMES
 
 # A job that runs until somebody lets it end.
 APP: Final = """\
@@ -60,7 +60,7 @@ def test_a_busy_sidekiq_is_healthy_and_killed_it_is_not(
     assert finding["subject"] == f"process:{worker.identity}"
     assert "died with 3 jobs in flight" in finding["title"]
     assert str(finding["evidence"]).count("Nap ") == 3
-    for form in FORMATS:
+    for form in NAMES:
         assert gate(url, "--select", "PRO008", "--format", form).status == 1, form
     nagios = gate(url, "--select", "PRO008", "--nagios")
     assert (nagios.status, nagios.out.partition(" - ")[0]) == (2, "KIQDOCTOR CRITICAL")

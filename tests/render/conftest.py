@@ -1,9 +1,6 @@
 """Reports for the renderers' tests: one of everything, every text in it chosen by the test."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -63,14 +60,3 @@ def report() -> Callable[..., Report]:
 @pytest.fixture(scope="session", params=["evil", "a megabyte"])
 def hostile(request: pytest.FixtureRequest, report: Callable[..., Report]) -> Report:
     return report(EVIL if request.param == "evil" else (EVIL + "A" * 1_000_000))
-
-
-@pytest.fixture(scope="session")
-def schema() -> Callable[[str], dict[str, Any]]:
-    """A JSON Schema of schemas/, by its file's name."""
-
-    def read(name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((Path(__file__).parent / "schemas" / name).read_text())
-        return found
-
-    return read

@@ -1,25 +1,20 @@
 """Every format against every state: the exit status and what is said follow from the results, by one pure table."""
 
-import html
 import json
 import os
-import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from formats import reader
 from healthy import HEALTHY
 from healthy.moment import NOW
-from lxml import etree
-from prometheus_client.openmetrics import parser
 
 from kiqdoctor import __version__
 from kiqdoctor.cli import run
-from kiqdoctor.cli.words.options import FORMATS
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor import baseline
 from kiqdoctor.doctor.examine import examine
@@ -29,7 +24,7 @@ from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.report import Cost, Report, Severity, Target
 from kiqdoctor.doctor.snapshot import Snapshot
-from kiqdoctor.render import gitlab
+from kiqdoctor.render.formats import NAMES
 from kiqdoctor.render.words import summary
 
 CHECKS = '''"""A state."""
@@ -160,79 +155,6 @@ def words(state: State, pack: Path, home: Path) -> list[str]:
     return found
 
 
-Told = tuple[str, Any]
-Counts = dict[str, int]
-
-
-def counts(severities: Iterator[str]) -> Counts:
-    every = list(severities)
-    return {one.value: every.count(one.value) for one in Severity}
-
-
-def in_json(text: str) -> Iterator[Told]:
-    document = json.loads(text)["summary"]
-    yield "status", document["exit_status"]
-    yield "counts", document["findings"]
-
-
-def in_sarif(text: str) -> Iterator[Told]:
-    [run] = json.loads(text)["runs"]
-    yield "status", run["invocations"][0]["exitCode"]
-    yield "summary", run["properties"]["summary"]
-    yield "counts", counts(one["properties"]["severity"] for one in run["results"] if not one["suppressions"])
-    yield "complete", run["invocations"][0]["executionSuccessful"]
-
-
-def in_junit(text: str) -> Iterator[Told]:
-    root = etree.fromstring(text.encode())
-    yield "red", bool(root.findall(".//failure") or root.findall(".//error"))
-    yield "complete", not root.findall(".//error")
-    for said in root.findall(".//property[@name='summary']"):
-        yield "summary", said.get("value")
-
-
-def in_github(text: str) -> Iterator[Told]:
-    *lines, last = text.splitlines()
-    yield "summary", last.removeprefix("kiqdoctor: ")
-    yield "counts", counts(found[1] for line in lines if (found := re.search(r"title=STA\d{3} (\w+)%3A", line)))
-    if any(line.startswith("::error ") for line in lines):
-        yield "worst", True
-
-
-def in_gitlab(text: str) -> Iterator[Told]:
-    names = {word: severity.value for severity, word in gitlab.SEVERITIES.items()}
-    found = [one for one in json.loads(text) if "could not be judged" not in one["description"]]
-    yield "counts", counts(names[one["severity"]] for one in found)
-
-
-def in_prometheus(text: str) -> Iterator[Told]:
-    families: Callable[[str], Any] = parser.text_string_to_metric_families
-    samples = [one for family in families(text) for one in family.samples]
-    yield "counts", {one.labels["severity"]: one.value for one in samples if one.name == "kiqdoctor_findings"}
-    [status] = [one.value for one in samples if one.name == "kiqdoctor_exit_status"]
-    yield "status", status
-
-
-def in_prose(text: str) -> Iterator[Told]:
-    plain = html.unescape(text).replace("\\", "")
-    findings, extent = r"\d+ findings?[^;]*", r"\d+ of \d+ applicable checks judged(?:, not [^;]*)?"
-    found = re.search(rf"(?:{findings}; {extent}|{extent}; {findings}); exit status \d+", plain)
-    yield "summary", found and found[0]
-
-
-READERS: dict[str, Callable[[str], Iterator[Told]]] = {
-    "json": in_json,
-    "sarif": in_sarif,
-    "junit": in_junit,
-    "github": in_github,
-    "gitlab": in_gitlab,
-    "prometheus": in_prometheus,
-    "html": in_prose,
-    "markdown": in_prose,
-    "text": in_prose,
-}
-
-
 def expected(report: Report) -> dict[str, Any]:
     return {
         "status": report.exit_status,
@@ -244,12 +166,8 @@ def expected(report: Report) -> dict[str, Any]:
     }
 
 
-forms = pytest.mark.parametrize("form", FORMATS)
+forms = pytest.mark.parametrize("form", NAMES)
 states = pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-
-
-def test_every_format_can_be_read_back() -> None:
-    assert set(READERS) == set(FORMATS)
 
 
 def test_the_states_reach_every_status_that_a_report_can_have(pack: Path) -> None:
@@ -264,7 +182,7 @@ def test_check(state: State, form: str, pack: Path, tmp_path: Path, capfd: pytes
     status = run(["check", *words(state, pack, tmp_path), "--format", form])
 
     out, err = capfd.readouterr()
-    told = list(READERS[form](out))
+    told = list(reader(form).told(out))
     assert status == report.exit_status
     assert told
     for what, said in told:
@@ -282,7 +200,7 @@ def test_gate(state: State, form: str, pack: Path, tmp_path: Path, capfd: pytest
     out, err = capfd.readouterr()
     assert status == report.exit_status
     assert (out + err).strip().splitlines()[-1].endswith(summary(report))
-    assert dict(READERS[form]((tmp_path / "report").read_text()))
+    assert dict(reader(form).told((tmp_path / "report").read_text()))
 
 
 @forms

@@ -1,14 +1,16 @@
 """GitHub workflow commands, read back as the runner reads them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
+from formats import Told, counts
 
 from kiqdoctor.doctor.report import Report, Severity
-from kiqdoctor.render import github
+from kiqdoctor.render.formats import github
 from kiqdoctor.render.ground import Ground
+from kiqdoctor.render.view import View
 
 Build = Callable[..., Report]
 
@@ -38,8 +40,22 @@ def undone(text: str, *further: str) -> str:
 
 
 def commands(report: Report, ground: Ground | None = None) -> list[Command]:
-    lines = github.render(report, ground or Ground()).split("\n")
+    lines = github.render(report, View(ground=ground or Ground())).split("\n")
     return [found for found in map(command, lines) if found]
+
+
+def valid(text: str) -> None:
+    *lines, summary, _ = text.split("\n")
+    assert all(re.match(r"::(error|warning|notice) [^:]*::", line) for line in lines)
+    assert summary.startswith("kiqdoctor: ")
+
+
+def told(text: str) -> Iterator[Told]:
+    *lines, last = text.splitlines()
+    yield "summary", last.removeprefix("kiqdoctor: ")
+    yield "counts", counts(found[1] for line in lines if (found := re.search(r"title=STA\d{3} (\w+)%3A", line)))
+    if any(line.startswith("::error ") for line in lines):
+        yield "worst", True
 
 
 def test_a_hostile_report_is_one_command_a_finding_and_nothing_else(hostile: Report) -> None:

@@ -1,26 +1,38 @@
 """GitLab Code Quality: the documented shape, fingerprints that are stable and never twice."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from formats import Told, counts, schema
 from jsonschema import Draft202012Validator
 
 from kiqdoctor.doctor.report import Report, Severity
-from kiqdoctor.render import gitlab
+from kiqdoctor.render.formats import gitlab
 from kiqdoctor.render.ground import Ground
+from kiqdoctor.render.view import View
 
 Build = Callable[..., Report]
-Schema = Callable[[str], dict[str, Any]]
+VALIDATOR = Draft202012Validator(schema("gitlab-code-quality.schema.json"))
 
 
 def entries(report: Report, ground: Ground | None = None) -> list[dict[str, Any]]:
-    return list(json.loads(gitlab.render(report, ground or Ground())))
+    return list(json.loads(gitlab.render(report, View(ground=ground or Ground()))))
 
 
-def test_a_hostile_report_is_valid(schema: Schema, hostile: Report) -> None:
-    Draft202012Validator(schema("gitlab-code-quality.schema.json")).validate(entries(hostile))
+def valid(text: str) -> None:
+    VALIDATOR.validate(json.loads(text))
+
+
+def told(text: str) -> Iterator[Told]:
+    names = {word: severity.value for severity, word in gitlab.SEVERITIES.items()}
+    found = [one for one in json.loads(text) if "could not be judged" not in one["description"]]
+    yield "counts", counts(names[one["severity"]] for one in found)
+
+
+def test_a_hostile_report_is_valid(hostile: Report) -> None:
+    VALIDATOR.validate(entries(hostile))
     assert gitlab.render(hostile).isascii()
 
 

@@ -3,16 +3,17 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 import html5lib
 import pytest
+from formats import Told, in_prose
 
 from kiqdoctor.doctor.report import Report
-from kiqdoctor.render import html
+from kiqdoctor.render.formats import html
 from kiqdoctor.text import LONG, clean
 
 Build = Callable[..., Report]
@@ -32,6 +33,14 @@ def elements(text: str) -> list[tuple[str, dict[str, str]]]:
     """Strictly parsed: the first thing that HTML's own rules call an error is raised."""
     document = html5lib.HTMLParser(strict=True).parse(text)
     return [(XHTML.sub("", one.tag), dict(one.attrib)) for one in document.iter() if isinstance(one.tag, str)]
+
+
+def valid(text: str) -> None:
+    html5lib.HTMLParser(strict=True).parse(text)
+
+
+def told(text: str) -> Iterator[Told]:
+    return in_prose(text)
 
 
 def test_a_hostile_report_parses_without_an_error_into_elements_of_ours(hostile: Report) -> None:

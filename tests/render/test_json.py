@@ -1,16 +1,17 @@
 """What `--format json` prints is what the published schema says, key for key."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
 
 import pytest
+from formats import Told
 from jsonschema import Draft202012Validator
 
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.report import Finding, Location, Outcome, Report, Reported, Result, Severity, Target
-from kiqdoctor.render import json as as_json
+from kiqdoctor.render.formats import json as as_json
 
 
 def closed(schema: Any) -> Any:
@@ -24,6 +25,16 @@ def closed(schema: Any) -> Any:
 
 
 VALIDATOR = Draft202012Validator(closed(as_json.schema()), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def valid(text: str) -> None:
+    VALIDATOR.validate(json.loads(text))
+
+
+def told(text: str) -> Iterator[Told]:
+    document = json.loads(text)["summary"]
+    yield "status", document["exit_status"]
+    yield "counts", document["findings"]
 
 
 def test_the_schema_is_one_and_lies_in_the_package() -> None:

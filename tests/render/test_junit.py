@@ -1,14 +1,15 @@
 """JUnit XML: Jenkins' own schema, true counts, and red exactly where the gate is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from formats import Told
 from lxml import etree
 
 from kiqdoctor.doctor.report import Report, Severity
-from kiqdoctor.render import junit
+from kiqdoctor.render.formats import junit
 
 Build = Callable[..., Report]
 XSD = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "junit-10.xsd"))
@@ -22,6 +23,18 @@ def parsed(report: Report) -> etree._Element:
 
 def red(report: Report) -> int:
     return len(parsed(report).findall(".//failure")) + len(parsed(report).findall(".//error"))
+
+
+def valid(text: str) -> None:
+    XSD.assertValid(etree.fromstring(text.encode()))
+
+
+def told(text: str) -> Iterator[Told]:
+    root = etree.fromstring(text.encode())
+    yield "red", bool(root.findall(".//failure") or root.findall(".//error"))
+    yield "complete", not root.findall(".//error")
+    for said in root.findall(".//property[@name='summary']"):
+        yield "summary", said.get("value")
 
 
 def test_a_hostile_report_is_valid(hostile: Report) -> None:

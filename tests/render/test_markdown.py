@@ -1,17 +1,23 @@
 """Markdown: whatever a queue is called, a reader gets the headings and tables that we wrote, and the text as text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from formats import Told, in_prose
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from kiqdoctor.doctor.report import Evidence, Finding, Report
-from kiqdoctor.render import markdown
+from kiqdoctor.render.formats import markdown
 from kiqdoctor.text import clean
 
 Build = Callable[..., Report]
+STRUCTURE = {
+    f"{kind}{end}"
+    for kind in ("heading", "paragraph", "table", "thead", "tbody", "tr", "th", "td")
+    for end in ("_open", "_close")
+} | {"inline"}
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
@@ -25,6 +31,14 @@ def kinds(text: str) -> list[str]:
 
 def shown(text: str) -> str:
     return "".join(token.content for token in flat(READER.parse(text)) if token.type in {"text", "code_inline"})
+
+
+def valid(text: str) -> None:
+    assert {one.type for one in MarkdownIt("commonmark").enable("table").parse(text)} <= STRUCTURE
+
+
+def told(text: str) -> Iterator[Told]:
+    return in_prose(text)
 
 
 def test_a_hostile_report_has_the_structure_of_a_harmless_one(report: Build, hostile: Report) -> None:

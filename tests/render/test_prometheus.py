@@ -1,17 +1,18 @@
 """OpenMetrics: accepted by Prometheus' own parsers, the new one's and that of the textfile collector's format."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from formats import Told
 from prometheus_client import Metric
 from prometheus_client import parser as textfile
 from prometheus_client.openmetrics import parser as openmetrics
 
 from kiqdoctor.cli.words.output import write
 from kiqdoctor.doctor.report import Outcome, Report, Severity
-from kiqdoctor.render import prometheus
+from kiqdoctor.render.formats import prometheus
 
 Build = Callable[..., Report]
 Parser = Callable[[str], Iterable[Metric]]
@@ -26,6 +27,17 @@ def samples(text: str) -> Samples:
         for family in OPENMETRICS(text)
         for sample in family.samples
     }
+
+
+def valid(text: str) -> None:
+    assert list(OPENMETRICS(text))
+
+
+def told(text: str) -> Iterator[Told]:
+    found = [one for family in OPENMETRICS(text) for one in family.samples]
+    yield "counts", {one.labels["severity"]: one.value for one in found if one.name == "kiqdoctor_findings"}
+    [status] = [one.value for one in found if one.name == "kiqdoctor_exit_status"]
+    yield "status", status
 
 
 def test_a_hostile_report_is_accepted_by_both_parsers(hostile: Report) -> None:

@@ -7,22 +7,35 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from formats import Told, counts, schema
 from jsonschema import Draft7Validator
 
 from kiqdoctor.doctor.report import Evidence, Finding, Report, Severity
-from kiqdoctor.render import sarif
+from kiqdoctor.render.formats import sarif
 from kiqdoctor.render.ground import Ground
-from kiqdoctor.render.sarif import Profile
+from kiqdoctor.render.view import Profile, View
 
-Schema = Callable[[str], dict[str, Any]]
 Build = Callable[..., Report]
 
+VALIDATOR = Draft7Validator(schema("sarif-2.1.0.schema.json"))
 profiles = pytest.mark.parametrize("profile", Profile)
 
 
 def run(report: Report, profile: Profile = Profile.FINDINGS, ground: Ground | None = None) -> dict[str, Any]:
-    [found] = json.loads(sarif.render(report, ground or Ground(), profile))["runs"]
+    [found] = json.loads(sarif.render(report, View(ground=ground or Ground(), profile=profile)))["runs"]
     return dict(found)
+
+
+def valid(text: str) -> None:
+    VALIDATOR.validate(json.loads(text))
+
+
+def told(text: str) -> Iterator[Told]:
+    [found] = json.loads(text)["runs"]
+    yield "status", found["invocations"][0]["exitCode"]
+    yield "summary", found["properties"]["summary"]
+    yield "counts", counts(one["properties"]["severity"] for one in found["results"] if not one["suppressions"])
+    yield "complete", found["invocations"][0]["executionSuccessful"]
 
 
 def broken_rules(run: dict[str, Any]) -> Iterator[str]:
@@ -77,21 +90,21 @@ def what_is_no_place(locations: list[dict[str, Any]]) -> Iterator[str]:
 @profiles
 @pytest.mark.parametrize("suppressed", [False, True])
 @pytest.mark.parametrize("status", [0, 1, 3])
-def test_every_profile_is_valid(schema: Schema, report: Build, profile: Profile, suppressed: bool, status: int) -> None:
-    text = sarif.render(report(suppressed=suppressed, status=status), profile=profile)
+def test_every_profile_is_valid(report: Build, profile: Profile, suppressed: bool, status: int) -> None:
+    text = sarif.render(report(suppressed=suppressed, status=status), View(profile=profile))
     [found] = json.loads(text)["runs"]
 
-    Draft7Validator(schema("sarif-2.1.0.schema.json")).validate(json.loads(text))
+    valid(text)
     assert list(broken_rules(found)) == []
     assert list(what_github_refuses(found)) == []
     assert text.isascii()
 
 
 @profiles
-def test_a_megabyte_in_every_field_is_valid_and_small(schema: Schema, hostile: Report, profile: Profile) -> None:
-    text = sarif.render(hostile, profile=profile)
+def test_a_megabyte_in_every_field_is_valid_and_small(hostile: Report, profile: Profile) -> None:
+    text = sarif.render(hostile, View(profile=profile))
 
-    Draft7Validator(schema("sarif-2.1.0.schema.json")).validate(json.loads(text))
+    valid(text)
     assert len(text) < 200_000
 
 

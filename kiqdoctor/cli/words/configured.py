@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from kiqdoctor.cli.words.file import load
+from kiqdoctor.cli.words.flags import exclusive
 from kiqdoctor.connection import UrlError, shown_url
 from kiqdoctor.examining.configuration import FOLDERS, NO_CONFIGURATION, Configuration, instead, shown
 
@@ -19,7 +20,6 @@ SECTIONS: Final = ("checks", "queues", "suppress", "tags")
 PREFIX: Final = "KIQDOCTOR_"
 UNMARKED: Final = frozenset({"config", "isolated", "help", "redis"})
 """Options that no variable sets under our prefix: the file's own, and --redis, which has the contract's variables."""
-EXCLUSIVE: Final = (("static", "live"), ("live", "static"))
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 CONFIG_HELP: Final = "The configuration; else kiqdoctor.toml, else [tool.kiqdoctor] in pyproject.toml."
@@ -64,12 +64,15 @@ class Configured(click.Command):
 
 def _settle(ctx: click.Context) -> None:
     """Where two options exclude each other, the one from the command line sends the other one away."""
-    for name, other in EXCLUSIVE:
-        near = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if near and ctx.params.get(name) and ctx.get_parameter_source(other) is ParameterSource.DEFAULT_MAP:
-            ctx.params[other] = False
-    if ctx.params.get("redis") and ctx.get_parameter_source("embedded") is ParameterSource.DEFAULT_MAP:
-        ctx.params["embedded"] = False
+    for pair in exclusive():
+        for one, other in (pair, pair[::-1]):
+            near = ctx.get_parameter_source(one.field) is ParameterSource.COMMANDLINE
+            if (
+                near
+                and ctx.params.get(one.field)
+                and ctx.get_parameter_source(other.field) is ParameterSource.DEFAULT_MAP
+            ):
+                ctx.params[other.field] = other.default
 
 
 def key_of(parameter: click.Parameter) -> str:

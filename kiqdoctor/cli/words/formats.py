@@ -1,4 +1,4 @@
-"""Formats of plug-ins beside our own: their names on the command line, and what happens when one crashes."""
+"""The names of formats on the command line, ours and the plug-ins', and a report in the format of a name."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,15 +8,22 @@ from click.shell_completion import CompletionItem
 from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.contain import CrashError
 from kiqdoctor.doctor.report import Report
+from kiqdoctor.render import formats
+from kiqdoctor.render.view import PLAIN, View
 
 if TYPE_CHECKING:
     _Choice = click.Choice[str]
 else:
     _Choice = click.Choice  # click 8.1 knows no type parameter
 
+DEFAULT = "text"
+
 
 class Form(_Choice):
     """One of ours, or of a plug-in's."""
+
+    def __init__(self) -> None:
+        super().__init__(formats.NAMES)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Ours go first: no plug-in takes the place of one."""
@@ -26,16 +33,20 @@ class Form(_Choice):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Both."""
-        names = dict.fromkeys((*self.choices, *plugins.formats()))
-        return [CompletionItem(name) for name in names if str(name).startswith(incomplete)]
+        return [CompletionItem(name) for name in known() if name.startswith(incomplete)]
 
 
-def rendered(report: Report, form: str) -> str:
-    """The report in a plug-in's format; as our text, and a line on standard error, where that crashes."""
+def known() -> tuple[str, ...]:
+    """Every format's name."""
+    return tuple(dict.fromkeys((*formats.NAMES, *plugins.formats())))
+
+
+def rendered(report: Report, form: str, view: View = PLAIN) -> str:
+    """The report in this format; as our text, and a line on standard error, where a plug-in's crashes."""
+    if form in formats.NAMES:
+        return formats.rendered(report, form, view)
     try:
         return plugins.rendered(report, form)
     except CrashError as error:
-        from kiqdoctor.render import text
-
         click.echo(f"kiqdoctor: the format {form} crashed: {error}; this is the text in its place", err=True)
-        return text.render(report)
+        return formats.rendered(report, DEFAULT)

@@ -2,17 +2,15 @@
 
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 import click
 
 from kiqdoctor.cli.words import formats
-from kiqdoctor.cli.words.options import FORMATS
-from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.report import Report
-from kiqdoctor.render.ground import MANIFESTS, Ground
+from kiqdoctor.render.formats import NAMES
+from kiqdoctor.render.ground import HERE, MANIFESTS, Ground
+from kiqdoctor.render.view import Profile, View
 from kiqdoctor.saving import save
 from kiqdoctor.text import clean
 
@@ -20,26 +18,15 @@ from kiqdoctor.text import clean
 def further(text: str) -> tuple[str, Path]:
     """``FORMAT=FILE`` of ``--report``."""
     form, separator, file = text.partition("=")
-    if not separator or form not in (*FORMATS, *plugins.formats()) or not file:
-        raise click.UsageError(f"--report takes FORMAT=FILE with one of {', '.join(FORMATS)}, not {text!r}")
+    if not separator or form not in formats.known() or not file:
+        raise click.UsageError(f"--report takes FORMAT=FILE with one of {', '.join(NAMES)}, not {text!r}")
     return form, Path(file)
 
 
 def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool = False) -> str:
-    """The report in one of FORMATS."""
-    if form == "text":
-        from kiqdoctor.render import text
-
-        return text.render(report, colour=colour, verbose=verbose)
-    if form not in FORMATS:
-        return formats.rendered(report, form)
-    module = import_module(f"kiqdoctor.render.{form}")
-    if form == "sarif":
-        profile = module.Profile.GITHUB if os.environ.get("GITHUB_ACTIONS") else module.Profile.FINDINGS
-        return cast("str", module.render(report, _ground(report), profile))
-    if form in {"github", "gitlab"}:
-        return cast("str", module.render(report, _ground(report)))
-    return cast("str", module.render(report))
+    """The report in one of the formats, for who reads it here."""
+    profile = Profile.GITHUB if os.environ.get("GITHUB_ACTIONS") else Profile.FINDINGS
+    return formats.rendered(report, form, View(colour, verbose, _ground(report), profile))
 
 
 def _ground(report: Report) -> Ground:
@@ -49,7 +36,7 @@ def _ground(report: Report) -> Ground:
         top = next((one for one in (home, *home.parents) if (one / ".git").exists()), home)
         anchor = next((name for name in MANIFESTS if (home / name).is_file()), MANIFESTS[0])
     except (OSError, ValueError):  # a recording may name a path that cannot be one here
-        return Ground()
+        return HERE
     return Ground("" if home == top else home.relative_to(top).as_posix(), anchor)
 
 

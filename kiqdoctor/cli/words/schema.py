@@ -66,10 +66,8 @@ def option(parameter: click.Parameter) -> dict[str, Any]:
 
 
 def _value(kind: Any) -> dict[str, Any]:
-    if isinstance(kind, click.Choice):
-        known = [str(one) for one in kind.choices]
-        plain = type(kind) is click.Choice
-        return {"enum": known} if plain else {"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]}
+    if type(kind) is click.Choice:  # a format may be a plug-in's, which this schema cannot know
+        return {"enum": [str(one) for one in kind.choices]}
     for number, name in ((click.types.IntParamType, "integer"), (click.types.FloatParamType, "number")):
         if isinstance(kind, number):
             least = getattr(kind, "min", None)

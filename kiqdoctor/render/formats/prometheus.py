@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kiqdoctor.doctor.report import Outcome, Report, Severity
+from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import coverage
 
 CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -15,7 +16,7 @@ CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-
 Samples = Iterator[tuple[Mapping[str, str], float]]
 
 
-def render(report: Report) -> str:
+def render(report: Report, _view: View = PLAIN) -> str:
     """One exposition, ended by ``# EOF``; line feeds only, no timestamps."""
     return "".join([*_families(report), "# EOF\n"])
 

@@ -1,17 +1,18 @@
 """The report as JSON, schema ``kiqdoctor.report/1`` of CONTRACT.md."""
 
 import json
-from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, Final
 
 from kiqdoctor.doctor.report import Evidence, Location, Outcome, Report, Reported, Result, Severity
+from kiqdoctor.render.view import PLAIN, View
+from kiqdoctor.render.words import stamp
 from kiqdoctor.text import LONG, clean
 
 SCHEMA: Final = "kiqdoctor.report/1"
 
 
-def render(report: Report) -> str:
+def render(report: Report, _view: View = PLAIN) -> str:
     """One JSON document, ASCII only, with a line feed at its end."""
     return json.dumps(document(report), ensure_ascii=True, indent=2) + "\n"
 
@@ -49,11 +50,6 @@ def schema() -> dict[str, Any]:
     file = files("kiqdoctor.render") / "schema" / "report-1.schema.json"
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return found
-
-
-def stamp(epoch_s: float) -> str:
-    """Epoch seconds as ``2026-01-02T03:04:05.678Z``."""
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _result(result: Result) -> dict[str, Any]:

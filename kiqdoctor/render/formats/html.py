@@ -6,8 +6,8 @@ from typing import Final
 
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity, causes_first
 from kiqdoctor.render.charts import Bar, Part, bars, ring
-from kiqdoctor.render.json import stamp
-from kiqdoctor.render.words import coverage, place, summary, unknowns, verdict
+from kiqdoctor.render.view import PLAIN, View
+from kiqdoctor.render.words import coverage, place, stamp, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
 STYLE: Final = """
@@ -62,7 +62,7 @@ COLOURS: Final = {
 }
 
 
-def render(report: Report) -> str:
+def render(report: Report, _view: View = PLAIN) -> str:
     """One HTML document, with nothing to load from anywhere."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

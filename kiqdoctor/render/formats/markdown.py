@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, Severity, causes_first
+from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import coverage, place, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
@@ -23,7 +24,7 @@ _LINKING: Final = re.compile(
 _WIDTHLESS: Final = "\u200b"
 
 
-def render(report: Report) -> str:
+def render(report: Report, _view: View = PLAIN) -> str:
     """The whole report, or as many findings as a step summary takes, and how many were left out."""
     foot = "\n".join(_foot(report))
     head = "\n".join(_head(report))

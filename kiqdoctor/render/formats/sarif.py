@@ -9,15 +9,14 @@ not apply and what could not be judged as results too.
 import json
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
 from kiqdoctor.doctor.report import Location, Outcome, Report, Reported, Result, Severity
 from kiqdoctor.render.ground import Ground
 from kiqdoctor.render.identity import hashed, identified
-from kiqdoctor.render.json import stamp
-from kiqdoctor.render.words import coverage, full, sentence, summary, unknowns
+from kiqdoctor.render.view import PLAIN, Profile, View
+from kiqdoctor.render.words import coverage, full, sentence, stamp, summary, unknowns
 from kiqdoctor.text import LONG, clean
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -44,20 +43,12 @@ GITHUB_DESCRIPTION: Final = 1024  # characters
 PIECE: Final = 1000  # characters of a title, an evidence or a remedy in a message
 
 
-class Profile(StrEnum):
-    """Who the log is for."""
-
-    FINDINGS = "findings"
-    GITHUB = "github"
-    COMPLETE = "complete"
-
-
-def render(report: Report, ground: Ground = Ground(), profile: Profile = Profile.FINDINGS) -> str:  # noqa: B008 - frozen
+def render(report: Report, view: View = PLAIN) -> str:
     """One SARIF log with one run, ASCII only."""
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report, ground, profile)]}, indent=2) + "\n"
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report, view)]}, indent=2) + "\n"
 
 
-def _run(report: Report, ground: Ground, profile: Profile) -> dict[str, Any]:
+def _run(report: Report, view: View) -> dict[str, Any]:
     rules = list({result.check.id: result for result in report.results}.values())
     index = {result.check.id: number for number, result in enumerate(rules)}
     judged, applicable = coverage(report)
@@ -73,7 +64,7 @@ def _run(report: Report, ground: Ground, profile: Profile) -> dict[str, Any]:
         },
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(report, index)],
-        "results": list(_results(report, index, ground, profile)),
+        "results": list(_results(report, index, view)),
         "properties": {"summary": summary(report), "checksJudged": judged, "checksThatApply": applicable},
     }
 
@@ -134,21 +125,21 @@ def _notifications(report: Report, index: dict[str, int]) -> Iterator[dict[str, 
             }
 
 
-def _results(report: Report, index: dict[str, int], ground: Ground, profile: Profile) -> Iterator[dict[str, Any]]:
+def _results(report: Report, index: dict[str, int], view: View) -> Iterator[dict[str, Any]]:
     found = identified(report)
-    if profile is Profile.GITHUB:
+    if view.profile is Profile.GITHUB:
         counted = [one for one in found if not one[1].suppressed]
         found = sorted(counted, key=lambda one: one[1].severity.rank)[:GITHUB_RESULTS]
     for result, one, digest, number in found:
-        spelt = _found(result, one, index[result.check.id], ground.place(one))
+        spelt = _found(result, one, index[result.check.id], view.ground.place(one))
         spelt["partialFingerprints"] = {"primaryLocationLineHash": f"{digest}:{number}", "kiqdoctor/v1": digest}
-        if profile is not Profile.GITHUB:
+        if view.profile is not Profile.GITHUB:
             spelt["suppressions"] = [_suppression(one)] if one.suppressed else []
         yield spelt
-    if profile is Profile.COMPLETE:
+    if view.profile is Profile.COMPLETE:
         for result in report.results:
             if result.outcome in KINDS:
-                yield _other(result, index[result.check.id], ground)
+                yield _other(result, index[result.check.id], view.ground)
 
 
 def _found(result: Result, one: Reported, index: int, place: Location) -> dict[str, Any]:

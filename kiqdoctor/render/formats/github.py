@@ -7,6 +7,7 @@ from typing import Final
 
 from kiqdoctor.doctor.report import Location, Report, Reported, Result, Severity
 from kiqdoctor.render.ground import Ground
+from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import failing, full, summary, unknowns, worst_first
 from kiqdoctor.text import SHORT, clean
 
@@ -21,10 +22,10 @@ PIECE: Final = 1000  # characters of a title, an evidence or a remedy: GitHub cu
 NAMED: Final = 20  # checks by name in one notice
 
 
-def render(report: Report, ground: Ground = Ground()) -> str:  # noqa: B008 - frozen
+def render(report: Report, view: View = PLAIN) -> str:
     """One line each; what cannot be told apart from a command by its first characters is escaped."""
     fails = failing(report)
-    lines = [_annotation(result, one, fails, ground) for result, one in worst_first(report)]
+    lines = [_annotation(result, one, fails, view.ground) for result, one in worst_first(report)]
     lines += [_unknown(reason, results) for reason, results in unknowns(report).items()]
     return "\n".join([*lines, f"kiqdoctor: {summary(report)}", ""])
 

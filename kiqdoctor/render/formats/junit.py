@@ -12,8 +12,8 @@ from typing import Final, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from kiqdoctor.doctor.report import Outcome, Report, Reported, Result
-from kiqdoctor.render.json import stamp
-from kiqdoctor.render.words import failing, full, place, summary, unknowns
+from kiqdoctor.render.view import PLAIN, View
+from kiqdoctor.render.words import failing, full, place, stamp, summary, unknowns
 from kiqdoctor.text import LONG, clean
 
 INCOMPLETE: Final = 3
@@ -35,7 +35,7 @@ class _Case:
     text: str = ""
 
 
-def render(report: Report) -> str:
+def render(report: Report, _view: View = PLAIN) -> str:
     """One XML document."""
     limit = failing(report)
     ordered = sorted(report.results, key=lambda result: (result.check.category, result.check.id))

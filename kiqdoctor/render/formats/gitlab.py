@@ -6,6 +6,7 @@ from typing import Any, Final
 from kiqdoctor.doctor.report import Location, Outcome, Report, Reported, Result, Severity
 from kiqdoctor.render.ground import Ground
 from kiqdoctor.render.identity import hashed, identified
+from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import message
 from kiqdoctor.text import LONG, clean
 
@@ -18,14 +19,14 @@ SEVERITIES: Final = {
 }
 
 
-def render(report: Report, ground: Ground = Ground()) -> str:  # noqa: B008 - frozen
+def render(report: Report, view: View = PLAIN) -> str:
     """A JSON array, ASCII only, empty where everything was judged and nothing counts."""
     entries = [
-        _found(result, one, digest if number == 1 else hashed(f"{digest}:{number}"), ground)
+        _found(result, one, digest if number == 1 else hashed(f"{digest}:{number}"), view.ground)
         for result, one, digest, number in identified(report)
         if not one.suppressed
     ]
-    entries += [_unknown(result, ground) for result in report.results if result.outcome is Outcome.UNKNOWN]
+    entries += [_unknown(result, view.ground) for result in report.results if result.outcome is Outcome.UNKNOWN]
     return json.dumps(entries, indent=2) + "\n"
 
 

@@ -1,15 +1,18 @@
 """Text and JSON show the same report; hostile text stays text in both."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
+from formats import Told, in_prose
 
 from kiqdoctor.doctor.check import check
 from kiqdoctor.doctor.report import Cost, Outcome, Report, Reported, Result, Target
 from kiqdoctor.doctor.verdict import Evidence, Finding, Location, Severity, Verdict
-from kiqdoctor.render import json as as_json
-from kiqdoctor.render import text as as_text
+from kiqdoctor.render.formats import json as as_json
+from kiqdoctor.render.formats import text as as_text
+from kiqdoctor.render.view import View
 from kiqdoctor.render.words import verdict
 
 HOSTILE = "Mail\x1b]52;c;aGk=\x07\u202e[/foo]::error::\n]]>"
@@ -35,6 +38,15 @@ FINDING = Finding(
 FAILED = Result(queue_odd, Outcome.FAIL, None, 0.44, (), (Reported(FINDING, Severity.HIGH, "TST001:queue:mail"),))
 UNKNOWN = Result(queue_odd, Outcome.UNKNOWN, "NOPERM info", 0.1)
 PASSED = Result(queue_odd, Outcome.PASS, None, 0.1, (Evidence("maxclients", "10000", "INFO"),))
+
+
+def valid(text: str) -> None:
+    assert "##vso[" not in text
+    assert not re.search(r"^\s*::", text, re.MULTILINE)
+
+
+def told(text: str) -> Iterator[Told]:
+    return in_prose(text)
 
 
 def test_json_is_the_contract() -> None:
@@ -66,7 +78,7 @@ def test_json_is_the_contract() -> None:
 
 
 def test_hostile_text_is_neutralised_in_every_format() -> None:
-    for shown in (as_json.render(report(FAILED)), as_text.render(report(FAILED), colour=False)):
+    for shown in (as_json.render(report(FAILED)), as_text.render(report(FAILED))):
         assert "\x1b" not in shown
         assert "\u202e" not in shown
         assert "\x07" not in shown
@@ -87,14 +99,14 @@ def test_colour_changes_nothing_but_colour() -> None:
     import re
 
     plain = as_text.render(report(FAILED, UNKNOWN))
-    coloured = as_text.render(report(FAILED, UNKNOWN), colour=True)
+    coloured = as_text.render(report(FAILED, UNKNOWN), View(colour=True))
 
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured).replace(" \n", "\n") == plain.replace(" \n", "\n")
     assert coloured != plain
 
 
 def test_a_pass_shows_its_proof_when_asked() -> None:
-    assert "maxclients: 10000  (INFO)" in as_text.render(report(PASSED), verbose=True)
+    assert "maxclients: 10000  (INFO)" in as_text.render(report(PASSED), View(verbose=True))
     assert "maxclients" not in as_text.render(report(PASSED))
 
 

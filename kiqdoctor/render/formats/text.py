@@ -1,11 +1,10 @@
 """The report for people: root causes first, each finding with its evidence and what to do, then what was not seen."""
 
-import re
 from dataclasses import dataclass, field
-from typing import Final
 
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, causes_first
-from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
+from kiqdoctor.render.view import PLAIN, View
+from kiqdoctor.render.words import SHOWN_EVIDENCE, disarmed, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
 Line = list[tuple[str, str]]
@@ -25,26 +24,18 @@ RESET = "\x1b[0m"
 KIBI = 1024
 VERDICT_STYLES = {0: "good", 1: "high"}
 
-_ANYWHERE: Final = re.compile(r"##(?=\w*\[)")
-_FIRST: Final = re.compile(r"^(\s*:)(?=:)")
-"""What a CI system takes for a command to itself: ``##vso[...]`` anywhere in a line, ``::error::`` at its start."""
-
 
 @dataclass
 class _Page:
     lines: list[Line] = field(default_factory=list)
 
     def add(self, *pieces: tuple[str, str]) -> None:
-        self.lines.append([(style, _disarmed(text)) for style, text in pieces])
+        self.lines.append([(style, disarmed(text)) for style, text in pieces])
 
 
-def _disarmed(text: str) -> str:
-    return _FIRST.sub(r"\1 ", _ANYWHERE.sub("# #", text))
-
-
-def render(report: Report, *, colour: bool = False, verbose: bool = False) -> str:
-    """The whole report as text, ANSI styled if ``colour``."""
-    return "".join(_painted(line, colour=colour) + "\n" for line in lines(report, verbose=verbose))
+def render(report: Report, view: View = PLAIN) -> str:
+    """The whole report as text, ANSI styled if colour is wanted."""
+    return "".join(_painted(line, colour=view.colour) + "\n" for line in lines(report, verbose=view.verbose))
 
 
 def _painted(line: Line, *, colour: bool) -> str:

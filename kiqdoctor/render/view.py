@@ -1,0 +1,28 @@
+"""How a report is looked at: all that a format may be told beside the report itself."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from kiqdoctor.render.ground import HERE, Ground
+
+
+class Profile(StrEnum):
+    """Who a log for code scanning is for."""
+
+    FINDINGS = "findings"
+    GITHUB = "github"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """``verbose``: what passed and what does not apply too; ``ground``: where a finding's file lies for its reader."""
+
+    colour: bool = False
+    verbose: bool = False
+    ground: Ground = HERE
+    profile: Profile = Profile.FINDINGS
+
+
+PLAIN: Final = View()
