@@ -14,14 +14,13 @@ from kiqdoctor.actions import Actions
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
-from kiqdoctor.doctor.facts.live import Counters, Depths, JobRow, Metrics, Page, Search, SlowLog, Workers
+from kiqdoctor.doctor.facts.live import Counters, Depths, JobPage, JobRow, Metrics, Search, SlowLog, Workers
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.page import page as page_of
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.recording import Recording, RecordingError, load
-from kiqdoctor.doctor.report import Cost, Report
-from kiqdoctor.doctor.report import Target as Examinee
+from kiqdoctor.doctor.report import Cost, Report, Target
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.errors import AskedError
@@ -31,7 +30,7 @@ from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
 from kiqdoctor.probes.live.follower import Follower, settled
 from kiqdoctor.text import clean
-from kiqdoctor.top.source import Examined, Look, LostError, Recorded, Target, Writing
+from kiqdoctor.top.feed import Judgement, Look, LostError, Recorded, Watched, Writing
 
 NAME: Final = "kiqdoctor-top"
 KINDS: Final = (Counters, Depths, Workers, SlowLog, Metrics)  # facts of the view's own, beside those of the probes
@@ -84,10 +83,10 @@ class Line:
 
 
 class Live:
-    """``top.source.Source`` of one Redis."""
+    """``top.feed.Feed`` of one Redis."""
 
     def __init__(self, asked: Asked, address: Address, *, read_only: bool = False, clock: Clock = SYSTEM) -> None:
-        self.target = Target(address.shown, asked.namespace, show_args=asked.show_args)
+        self.target = Watched(address.shown, asked.namespace, show_args=asked.show_args)
         self._options, self._address, self._clock, self._read_only = asked, address, clock, read_only
         self._looking, self._asking = (Line(address, asked.namespace) for _ in range(2))
         self._follower: Follower | None = None
@@ -113,11 +112,11 @@ class Live:
         took_ms = (self._clock.monotonic() - began) * 1000
         return Look(snapshot, self._clock.now() if at is None else at, self._looking.round_trips - before, took_ms)
 
-    def examine(self) -> Examined:
+    def examine(self) -> Judgement:
         """As ``check`` does."""
-        return Examined(*examined(self._options, self._clock))
+        return Judgement(*examined(self._options, self._clock))
 
-    def page(self, place: str, start: int, count: int, *, backwards: bool) -> Page | Refused:
+    def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         """Over the connection for what is asked."""
         with self._asked:
             try:
@@ -166,7 +165,7 @@ class Live:
         chosen = next(one for one in found if one.id == check)
         return plain(page_of(chosen, found, every_probe()), PAGE_WIDTH)
 
-    def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: Judgement | None, folder: Path) -> Path:
         """A recording that ``check --replay`` judges as this examination did, with what the view shows beside it."""
         readings = dict(look.snapshot.readings)
         if examined is not None:
@@ -175,7 +174,7 @@ class Live:
         if isinstance(workers, Workers):
             readings[Workers] = Reading(settled(workers, look.at), "follower", look.at)
         path = self._options.path
-        whose = Examinee(self.target.redis, self.target.namespace, str(path.resolve()) if path else None)
+        whose = Target(self.target.redis, self.target.namespace, str(path.resolve()) if path else None)
         cost = examined.report.cost if examined is not None else Cost()
         name = f"kiqdoctor-{datetime.fromtimestamp(look.at, UTC):%Y%m%dT%H%M%S}.json"
         save(Recording(Snapshot(readings), whose, look.at, __version__, cost), folder / name)
@@ -211,7 +210,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     looks: list[Look] = []
     left_out: list[str] = []
-    target = Target("", recorded=clean(str(place)), show_args=asked.show_args)
+    target = Watched("", recorded=clean(str(place)), show_args=asked.show_args)
     for file in files:
         if not file.is_file() or (place.is_dir() and file.suffix != ".json"):
             continue

@@ -22,6 +22,7 @@ from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import dialogs, frame, keys, paint, words
 from kiqdoctor.top.changing import Changing
 from kiqdoctor.top.dialogs import Dialog
+from kiqdoctor.top.feed import Feed, Judgement, Look, LostError, Recorded, Writing
 from kiqdoctor.top.lines import Bar
 from kiqdoctor.top.opening import Opened, opening
 from kiqdoctor.top.panes.busy import Busy
@@ -31,16 +32,15 @@ from kiqdoctor.top.panes.metrics import MetricsPane
 from kiqdoctor.top.panes.overview import Overview
 from kiqdoctor.top.panes.pane import Pane
 from kiqdoctor.top.panes.processes import Processes
-from kiqdoctor.top.panes.queues import Queues
+from kiqdoctor.top.panes.queues import QueuesPane
 from kiqdoctor.top.panes.redis import RedisPane
 from kiqdoctor.top.panes.threads import ThreadsPane
-from kiqdoctor.top.source import Examined, Look, LostError, Recorded, Source, Writing
-from kiqdoctor.top.state import State
+from kiqdoctor.top.state import ViewState
 from kiqdoctor.top.table import Table
 
 Result = TypeVar("Result")
 PANES: Final[tuple[type[Pane], ...]] = (
-    *(Overview, Processes, Queues, Busy, Retries, Scheduled, Dead, Doctor, ThreadsPane, RedisPane, MetricsPane),
+    *(Overview, Processes, QueuesPane, Busy, Retries, Scheduled, Dead, Doctor, ThreadsPane, RedisPane, MetricsPane),
 )
 
 NOTES: Final = 3  # of new findings at once
@@ -73,7 +73,7 @@ class Top(App[int]):
 
     def __init__(
         self,
-        source: Source | Recorded,
+        source: Feed | Recorded,
         *,
         interval: float = 1.0,
         examine_every: float = 15.0,
@@ -87,7 +87,7 @@ class Top(App[int]):
         self.source = None if isinstance(source, Recorded) else source
         self.recorded = source if isinstance(source, Recorded) else None
         self.interval, self.folder, self.clock = interval, folder, clock
-        self.state = State(source.target, clock, interval=interval, examine_every=examine_every)
+        self.state = ViewState(source.target, clock, interval=interval, examine_every=examine_every)
         self.changing = Changing(self)
         self._ask_writing = writing
         self._looking = self._examining = False
@@ -211,7 +211,7 @@ class Top(App[int]):
     def _examination_failed(self) -> None:
         self._examining = False
 
-    def _examined(self, examination: Examined) -> None:
+    def _examined(self, examination: Judgement) -> None:
         self._examining = False
         for title in self.state.examined(examination)[:NOTES]:
             self.tell(f"new: {title}", "warning")
@@ -265,7 +265,7 @@ class Top(App[int]):
         pane = self.pane
         if self.field.has_class("asked"):
             self._end_filter()
-        elif isinstance(pane, Queues) and pane.jobs.display and not pane.jobs.found:
+        elif isinstance(pane, QueuesPane) and pane.jobs.display and not pane.jobs.found:
             pane.open(None)
         else:
             pane.filter("")
@@ -275,7 +275,7 @@ class Top(App[int]):
         """Enter, or a click."""
         event.stop()
         pane = self.pane
-        if isinstance(pane, Queues) and not pane.jobs.display:
+        if isinstance(pane, QueuesPane) and not pane.jobs.display:
             pane.open(pane.list.id_here)
             return
         found = opening(self.front, self.state.shown, self.source)
@@ -460,7 +460,7 @@ class Top(App[int]):
 
     def action_verb(self, name: str) -> None:
         """Ask, then do."""
-        self.changing.ask(lambda: self.pane.plan(Verb(name)))
+        self.changing.ask(lambda: self.pane.propose(Verb(name)))
 
     def action_undo(self) -> None:
         """What was done last."""
@@ -482,7 +482,7 @@ class Top(App[int]):
             self.notify(clean(text, LONG), severity=severity, markup=False, timeout=8 if severity == "error" else 4)
 
 
-def _looked(source: Source, also: frozenset[type]) -> Look | LostError:
+def _looked(source: Feed, also: frozenset[type]) -> Look | LostError:
     try:
         return source.look(also)
     except LostError as error:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from kiqdoctor.actions import Done, Plan
+from kiqdoctor.actions import Done, Proposal
 from kiqdoctor.top.dialogs import Question
-from kiqdoctor.top.source import Writing
+from kiqdoctor.top.feed import Writing
 
 PROBLEMS = 3  # that are told; they are alike
 
@@ -35,22 +35,22 @@ class Changing:
         """Whether anything may be changed."""
         return self.writing.actions is not None
 
-    def ask(self, plan: Callable[[], Plan]) -> None:
-        """Make the plan, ask, and carry it out if the answer is yes."""
+    def ask(self, propose: Callable[[], Proposal]) -> None:
+        """Make the proposal, ask, and carry it out if the answer is yes."""
         if not self.able:
             self._host.tell(f"read-only: {self.writing.reason}", "warning")
             return
         try:
-            made = plan()
+            made = propose()
         except ValueError as error:
             self._host.tell(str(error), "warning")
             return
         self._host.push_screen(Question(made), lambda said: self._carry_out(made) if said else None)
 
-    def _carry_out(self, plan: Plan) -> None:
+    def _carry_out(self, proposal: Proposal) -> None:
         actions = self.writing.actions
         if actions is not None:
-            self._host.background(lambda: actions.carry_out(plan), self._carried_out)
+            self._host.background(lambda: actions.carry_out(proposal), self._carried_out)
 
     def _carried_out(self, done: Done) -> None:
         undo = ""
@@ -58,7 +58,7 @@ class Changing:
             self.done.append(done)
             undo = "; u undoes it"
         gone = f", {done.gone} had left before" if done.gone else ""
-        self._told(f"{done.plan.title}: {done.changed} done{gone}{undo}", done)
+        self._told(f"{done.proposal.title}: {done.changed} done{gone}{undo}", done)
 
     def undo(self) -> None:
         """What was done last."""

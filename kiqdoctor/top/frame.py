@@ -9,7 +9,7 @@ from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import keys, words
 from kiqdoctor.top.history import rates, read
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
-from kiqdoctor.top.panes.pane import Shown
+from kiqdoctor.top.panes.pane import Moment
 from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
 WIDE: Final = 112  # cells that the tabs' whole names take
@@ -28,7 +28,7 @@ BRIEF: Final = {"Processed": "Done", "Failed": "Fail", "Enqueued": "Enq", "Retri
 RATED: Final = 30.0  # seconds of samples that a rate needs at most
 
 
-def numbers(shown: Shown, width: int) -> Line:
+def numbers(shown: Moment, width: int) -> Line:
     """The worst that the doctor knows, then processed, failed, busy, enqueued, retries, scheduled, dead."""
     snapshot = shown.look.snapshot if shown.look is not None else None
     counters, depths, workers = ((read(snapshot, kind) if snapshot else None) for kind in (Counters, Depths, Workers))
@@ -56,7 +56,7 @@ def _number(label: str, said: str, *, wide: bool) -> list[Piece]:
     return [("dim", f"{label if wide else BRIEF.get(label, label)} "), ("strong", said)]
 
 
-def _worst(shown: Shown) -> list[Piece]:
+def _worst(shown: Moment) -> list[Piece]:
     if shown.diagnosis is None:
         return [("dim", "not judged" if shown.target.recorded else "examining")]
     report = shown.diagnosis.report
@@ -95,7 +95,7 @@ def tab_at(column: int, width: int) -> str:
     return ""
 
 
-def where(shown: Shown, read_only: str, *, playing: bool, place: int, of: int) -> Line:
+def where(shown: Moment, read_only: str, *, playing: bool, place: int, of: int) -> Line:
     """Live or which moment, of what, how it is reached, and whether anything can be changed."""
     target = shown.target
     pieces: list[Piece] = []

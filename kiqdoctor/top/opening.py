@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from kiqdoctor.actions import Verb
 from kiqdoctor.doctor.facts.live import JobRow
+from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.paint import Line
 from kiqdoctor.top.panes import doctor, jobs, processes
 from kiqdoctor.top.panes.busy import Busy
-from kiqdoctor.top.panes.pane import Pane, Shown
-from kiqdoctor.top.source import Source
+from kiqdoctor.top.panes.pane import Moment, Pane
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Opened:
     verbs: frozenset[Verb] = frozenset()
 
 
-def opening(pane: Pane, shown: Shown, source: Source | None) -> Callable[[], Opened] | None:
+def opening(pane: Pane, shown: Moment, source: Feed | None) -> Callable[[], Opened] | None:
     """The page of the row under the cursor, as work for a thread; None where nothing opens."""
     match pane:
         case jobs.Jobs() if pane.here is not None and source is not None:
@@ -42,12 +42,12 @@ def opening(pane: Pane, shown: Shown, source: Source | None) -> Callable[[], Ope
             return None
 
 
-def _job(source: Source, row: JobRow, verbs: frozenset[Verb]) -> Opened:
+def _job(source: Feed, row: JobRow, verbs: frozenset[Verb]) -> Opened:
     whole = source.whole(row)
     return Opened(whole.job_class or "job", jobs.details(whole), whole.jid, verbs)
 
 
-def _finding(source: Source | None, told: doctor.Told, id_here: str) -> Opened:
+def _finding(source: Feed | None, told: doctor.DoctorRow, id_here: str) -> Opened:
     check = told.result.check
     page = source.explain(check.id) if source is not None else check.page
     return Opened(f"{check.id} {check.name}", doctor.details(told, page), id_here)

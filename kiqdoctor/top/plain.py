@@ -8,8 +8,8 @@ from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.doctoring import Diagnosis, follow
+from kiqdoctor.top.feed import Feed, Look, LostError
 from kiqdoctor.top.history import read
-from kiqdoctor.top.source import Look, LostError, Source
 from kiqdoctor.top.state import SHARE
 from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 
 
 def watch(
-    source: Source,
+    source: Feed,
     say: Say,
     *,
     interval: float,

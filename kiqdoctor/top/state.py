@@ -6,9 +6,9 @@ from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.top import words
 from kiqdoctor.top.doctoring import Diagnosis, follow
+from kiqdoctor.top.feed import Judgement, Look, Recorded, Watched
 from kiqdoctor.top.history import History, read
-from kiqdoctor.top.panes.pane import Shown
-from kiqdoctor.top.source import Examined, Look, Recorded, Target
+from kiqdoctor.top.panes.pane import Moment
 from kiqdoctor.top.unusual import Durations
 
 MINUTE: Final = 60.0  # seconds
@@ -16,15 +16,15 @@ MOST: Final = 400  # diagnoses that are kept for looking back
 SHARE: Final = 100  # an examination's own duration times this passes before the next: a hundredth of a core
 
 
-class State:
+class ViewState:
     """Readings, findings, troubles, and the moment that is shown: now, or one that was chosen."""
 
-    def __init__(self, target: Target, clock: Clock, *, interval: float, examine_every: float) -> None:
+    def __init__(self, target: Watched, clock: Clock, *, interval: float, examine_every: float) -> None:
         self.target, self._clock = target, clock
         self._interval, self._examine_every = interval, examine_every
         self.history = History(thin=not target.recorded)
         self.durations = Durations()
-        self.examination: Examined | None = None
+        self.examination: Judgement | None = None
         self.diagnosis: Diagnosis | None = None
         self.trouble = ""
         self.at: float | None = None  # the moment that is shown; None: now
@@ -51,7 +51,7 @@ class State:
         self._lost_at = self._clock.now()
         return f"Redis cannot be reached: {trouble}; trying again"
 
-    def examined(self, examination: Examined) -> list[str]:
+    def examined(self, examination: Judgement) -> list[str]:
         """Another examination; the titles of what is new in it."""
         self.examination = examination
         self._diagnosed(follow(self.diagnosis, examination.report, self.now))
@@ -95,11 +95,11 @@ class State:
         return (len(looks) - 1 if looks else None) if self.at is None else self.history.index_at(self.at)
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> Moment:
         """What is shown now, or at the moment that was chosen."""
         now, index = self.now if self.at is None else self.at, self.index
         then = [self.diagnosis] if self.at is None else [one for one in self._diagnoses if one.at <= now]
-        return Shown(
+        return Moment(
             target=self.target,
             look=self.history.looks[index] if index is not None else None,
             now=now,

@@ -10,7 +10,7 @@ from healthy import HEALTHY
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from kiqdoctor.actions import Actions, Done, Plan, Reversal
+from kiqdoctor.actions import Actions, Done, Proposal, Reversal
 from kiqdoctor.clock import Clock
 from kiqdoctor.connection import resolve_url
 from kiqdoctor.doctor.diagnose import diagnose
@@ -19,9 +19,9 @@ from kiqdoctor.doctor.facts.live import (
     ClassMetrics,
     Counters,
     Depths,
+    JobPage,
     JobRow,
     Metrics,
-    Page,
     Search,
     SlowCall,
     SlowLog,
@@ -30,16 +30,15 @@ from kiqdoctor.doctor.facts.live import (
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
 from kiqdoctor.doctor.facts.redis import Client, Clients, Server
 from kiqdoctor.doctor.facts.threads import Frame, Pool, Thread, Threads
-from kiqdoctor.doctor.report import Report
-from kiqdoctor.doctor.report import Target as Examinee
+from kiqdoctor.doctor.report import Report, Target
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.top.app import Top
+from kiqdoctor.top.feed import Judgement, Look, LostError, Watched, Writing
 from kiqdoctor.top.lines import Bar, Lines
-from kiqdoctor.top.source import Examined, Look, LostError, Target, Writing
 from kiqdoctor.top.table import Table
 
 NOW = 1_800_000_000.0
-TARGET = Target("redis://redis-1:6379/0")
+TARGET = Watched("redis://redis-1:6379/0")
 
 
 class Standing:
@@ -134,7 +133,7 @@ def look(at: float = NOW, *, processed: int = 123_456, size: int = 5_000, **fact
 def report(*checks: str, snapshot: Snapshot = HEALTHY) -> Report:
     """What these checks make of a snapshot."""
     results = tuple(diagnose(check, snapshot) for check in checks)
-    return Report("0.1.0", NOW, 0.1, Examinee(TARGET.redis, None, None), results)
+    return Report("0.1.0", NOW, 0.1, Target(TARGET.redis, None, None), results)
 
 
 SICK = HEALTHY.with_(Server({"maxclients": "100", "connected_clients": "99", "rejected_connections": "0"}))
@@ -144,7 +143,7 @@ BLIND = HEALTHY.without(Server, Refused("no permission", "+info"))
 class Scripted:
     """A source whose answers are given beforehand; the last look stands for all that follow."""
 
-    def __init__(self, *looks: Look | LostError, reports: Sequence[Report] = (), target: Target = TARGET) -> None:
+    def __init__(self, *looks: Look | LostError, reports: Sequence[Report] = (), target: Watched = TARGET) -> None:
         self.target = target
         self.looks = list(looks) or [look()]
         self.reports = list(reports) or [report("RED001", "RED002")]
@@ -160,15 +159,15 @@ class Scripted:
             raise found
         return found
 
-    def examine(self) -> Examined:
-        return Examined(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], HEALTHY)
+    def examine(self) -> Judgement:
+        return Judgement(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], HEALTHY)
 
-    def page(self, place: str, start: int, count: int, *, backwards: bool) -> Page | Refused:
+    def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         self.pages.append((place, start, backwards))
         total = 5_000 if place.startswith("queue:") else {"retry": 4_000, "schedule": 30, "dead": 20}[place]
         numbers = range(start, min(start + count, total))
         rows = [row(place, total - 1 - number if backwards else number) for number in numbers]
-        return Page(place, start, total, tuple(rows))
+        return JobPage(place, start, total, tuple(rows))
 
     def search(self, place: str, text: str) -> Iterator[Search | Refused]:
         rows = tuple(one for one in (row(place, number) for number in range(300)) if text in one.error_message)
@@ -185,7 +184,7 @@ class Scripted:
     def explain(self, check: str) -> str:
         return f"the page of {check}"
 
-    def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: Judgement | None, folder: Path) -> Path:
         del examined
         self.saved.append(look)
         return folder / "saved.json"
@@ -210,12 +209,12 @@ class Willing(Actions):
 
     def __init__(self) -> None:
         super().__init__(resolve_url("redis://127.0.0.1:1/0", {}), None)
-        self.carried: list[Plan] = []
+        self.carried: list[Proposal] = []
         self.undone: list[Done] = []
 
-    def carry_out(self, plan: Plan) -> Done:
-        self.carried.append(plan)
-        return Done(plan, max(1, len(plan.jobs)), 0, (), Reversal())
+    def carry_out(self, proposal: Proposal) -> Done:
+        self.carried.append(proposal)
+        return Done(proposal, max(1, len(proposal.jobs)), 0, (), Reversal())
 
     def undo(self, done: Done) -> Done:
         self.undone.append(done)

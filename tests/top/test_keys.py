@@ -14,10 +14,10 @@ from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.top import keys
 from kiqdoctor.top.app import Top
+from kiqdoctor.top.feed import Recorded, Watched
 from kiqdoctor.top.panes.jobs import Jobs
-from kiqdoctor.top.panes.queues import Queues
+from kiqdoctor.top.panes.queues import QueuesPane
 from kiqdoctor.top.panes.threads import ThreadsPane
-from kiqdoctor.top.source import Recorded, Target
 
 Case = Callable[[Pilot[int], Top, Any], Awaitable[None]]
 CASES: dict[str, Case] = {}
@@ -274,7 +274,7 @@ async def _open(pilot: Pilot[int], app: Top, source: Any) -> None:
         await pilot.press("escape")
     await pilot.press("3", "enter")
     pane = app.pane
-    assert isinstance(pane, Queues)
+    assert isinstance(pane, QueuesPane)
     await until(pilot, lambda: "Pay0" in screen(app))
     assert pane.jobs.place == "queue:default"
     await pilot.press("escape")
@@ -433,7 +433,7 @@ def test_marked_jobs_are_sought_and_acted_on_together() -> None:
 
 def test_a_recording_plays_and_is_stepped_through() -> None:
     looks = [look(NOW + 10 * number, processed=1_000 * (number + 1)) for number in range(4)]
-    recorded = Recorded(Target("redis://redis-1:6379/0", recorded="shots"), looks, ("bad.json is left out",))
+    recorded = Recorded(Watched("redis://redis-1:6379/0", recorded="shots"), looks, ("bad.json is left out",))
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
         assert "REPLAY 1/4" in screen(app)

@@ -11,7 +11,7 @@ from kiqdoctor.doctor.facts.queues import JobSet, Queue
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.top import keys
 from kiqdoctor.top.app import Top
-from kiqdoctor.top.source import Examined, LostError, Target
+from kiqdoctor.top.feed import Judgement, LostError, Watched
 
 TABS = (*keys.DIGITS, "m")
 
@@ -72,7 +72,7 @@ def test_an_examination_that_fails_is_tried_again_when_it_is_due() -> None:
     class Failing(Scripted):
         failures = 1
 
-        def examine(self) -> Examined:
+        def examine(self) -> Judgement:
             self.failures -= 1
             if self.failures == 0:
                 raise RuntimeError("\x1b[2J broken")
@@ -149,4 +149,4 @@ def test_arguments_are_masked_unless_they_are_asked_for() -> None:
         await pilot.press("6")
         await until(pilot, lambda: "masked: --show-args" in screen(app))
 
-    perform(masked, Scripted(target=replace(Target("redis://r/0"), namespace="shop")))
+    perform(masked, Scripted(target=replace(Watched("redis://r/0"), namespace="shop")))

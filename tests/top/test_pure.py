@@ -12,7 +12,7 @@ from kiqdoctor.doctor.facts.queues import Queue
 from kiqdoctor.top import paint, plain, words
 from kiqdoctor.top.chart import bar, chart, spark
 from kiqdoctor.top.doctoring import TOLD, follow
-from kiqdoctor.top.history import SPAN, History, Sample, rates
+from kiqdoctor.top.history import SPAN, History, Numbers, rates
 from kiqdoctor.top.unusual import Durations, unusual
 
 
@@ -87,7 +87,7 @@ def test_bars_and_sparks_fill_their_width() -> None:
 
 
 def test_a_rate_is_taken_over_ten_seconds_and_not_over_a_reset_or_an_outage() -> None:
-    samples = [Sample(float(at), processed=value) for at, value in enumerate((0, 10, 20, None, 40, 0))]
+    samples = [Numbers(float(at), processed=value) for at, value in enumerate((0, 10, 20, None, 40, 0))]
 
     assert rates(samples, "processed") == [None, 10.0, 10.0, None, 10.0, None]
 

@@ -21,7 +21,7 @@ from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.living import Live, recorded
 from kiqdoctor.top.app import Top
 from kiqdoctor.top.panes.jobs import Jobs
-from kiqdoctor.top.panes.queues import Queues
+from kiqdoctor.top.panes.queues import QueuesPane
 
 MANY = 1_000_000
 FILL = """
@@ -79,7 +79,7 @@ def test_a_million_jobs_are_paged_and_searched(redis: "redis_py.Redis", redis_se
         assert [row.jid for row in pane.held] == ["999999"]
         await pilot.press("3", "enter", "G")
         queues = app.pane
-        assert isinstance(queues, Queues)
+        assert isinstance(queues, QueuesPane)
         await until(pilot, lambda: queues.jobs.here is not None and queues.jobs.here.jid == str(MANY))
         await pilot.press("g")
         await until(pilot, lambda: queues.jobs.here is not None and queues.jobs.here.jid == "1")

@@ -136,7 +136,7 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class JobPage:
     """Rows ``start`` and following of a place that holds ``total``; ``note`` says what was left out."""
 
     place: str

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from kiqdoctor.doctor.facts.live import JobRow, Page, Search
+from kiqdoctor.doctor.facts.live import JobPage, JobRow, Search
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Redis
@@ -38,7 +38,9 @@ HARMLESS: Final = frozenset(
 """Fields that are shown where arguments are masked: one of somebody's middleware may hold as much as an argument."""
 
 
-def page(redis: Redis, place: str, start: int, count: int, *, backwards: bool = False, show_args: bool = False) -> Page:
+def page(
+    redis: Redis, place: str, start: int, count: int, *, backwards: bool = False, show_args: bool = False
+) -> JobPage:
     """``count`` jobs from ``start`` on: of a set by time, of a queue in the order in which they will run.
 
     ``backwards``: from the other end. Where members are large, fewer come.
@@ -51,7 +53,7 @@ def page(redis: Redis, place: str, start: int, count: int, *, backwards: bool = 
     count = _fitting(redis, key, total, count)
     rows = _window(redis, place, key, start, count, backwards=backwards)
     found = tuple(row(place, member, score, show_args=show_args) for member, score in rows)
-    return Page(place, start, total, found, "" if count else "its members are too large to be read")
+    return JobPage(place, start, total, found, "" if count else "its members are too large to be read")
 
 
 def search(redis: Redis, place: str, text: str, *, show_args: bool = False) -> Iterator[Search]:

@@ -9,13 +9,13 @@ from kiqdoctor.doctor.facts.live import Metrics, Workers
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Shown, TablePane
+from kiqdoctor.top.panes.pane import Moment, TablePane
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.unusual import Unusual, unusual
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class BusyRow:
     """A job, the process that runs it, and how unusual it is."""
 
     process: Process
@@ -45,13 +45,13 @@ class Busy(TablePane):
         Column("Jid", 24, lambda one: one.job.jid, rank=2),
     )
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """The table; how many run, how many of them far too long."""
         workers = self.fact(shown, Workers)
         reading = shown.reading(Metrics)
         metrics = reading.value if reading is not None else None
         running = [
-            Running(process, job, unusual(job, shown.now, metrics, shown.durations))
+            BusyRow(process, job, unusual(job, shown.now, metrics, shown.durations))
             for process in workers.processes
             for job in process.in_flight
         ]
@@ -62,11 +62,11 @@ class Busy(TablePane):
             ("warn", f", {strange} far longer than usual" if strange else ""),
         ]
 
-    def key(self, item: Running) -> Hashable:
+    def key(self, item: BusyRow) -> Hashable:
         """A thread of a process runs one job at a time."""
         return item.process.identity, item.job.thread, item.job.jid
 
-    def cells(self, item: Running, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: BusyRow, shown: Moment) -> Sequence[Piece]:
         """A job in a row."""
         job = item.job
         running = words.age(max(0.0, shown.now - job.run_at)) if job.run_at is not None else words.NOTHING

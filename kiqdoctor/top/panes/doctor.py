@@ -8,12 +8,12 @@ from kiqdoctor.doctor.report import Reported, Result
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
-from kiqdoctor.top.panes.pane import MissingFactError, Shown, TablePane
+from kiqdoctor.top.panes.pane import MissingFactError, Moment, TablePane
 from kiqdoctor.top.table import Column
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DoctorRow:
     """A row: a finding, one that is gone, or a check that could not be judged. ``place`` keeps the report's order."""
 
     place: int
@@ -44,7 +44,7 @@ class Doctor(TablePane):
         Column("Since", 8, lambda one: -one.at, right=True, rank=1),
     )
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """The table; what was judged, when, at what cost."""
         diagnosis = shown.diagnosis
         if diagnosis is None:
@@ -62,11 +62,11 @@ class Doctor(TablePane):
             ("dim", f"  examined {words.age(max(shown.now - diagnosis.at, 0.0))} ago"),
         ]
 
-    def key(self, item: Told) -> Hashable:
+    def key(self, item: DoctorRow) -> Hashable:
         """The finding's fingerprint, or the check."""
         return item.reported.fingerprint if item.reported is not None else item.result.check.id
 
-    def cells(self, item: Told, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: DoctorRow, shown: Moment) -> Sequence[Piece]:
         """A finding in a row."""
         if item.reported is None:
             because = f"because {item.because}"
@@ -96,27 +96,27 @@ class Doctor(TablePane):
         return "" if self.table.key is None else str(self.table.key)
 
 
-def told(shown: Shown) -> list[Told]:
+def told(shown: Moment) -> list[DoctorRow]:
     """Findings in the report's order, then what is gone, then what could not be judged."""
     diagnosis = shown.diagnosis
     if diagnosis is None:
         return []
     rows = [
-        Told(0, result, one, diagnosis.mark(one), at=diagnosis.since.get(one.fingerprint, 0.0))
+        DoctorRow(0, result, one, diagnosis.mark(one), at=diagnosis.since.get(one.fingerprint, 0.0))
         for result, one in diagnosis.findings
     ]
     rows += [
-        Told(0, one.result, one.reported, "unseen" if one.unseen else "healed", one.unseen, one.at)
+        DoctorRow(0, one.result, one.reported, "unseen" if one.unseen else "healed", one.unseen, one.at)
         for one in diagnosis.gone
     ]
-    rows += [Told(0, result, None, "unknown", result.reason or "") for result in diagnosis.unknown]
+    rows += [DoctorRow(0, result, None, "unknown", result.reason or "") for result in diagnosis.unknown]
     return [
-        Told(place, *(getattr(row, name) for name in ("result", "reported", "mark", "because", "at")))
+        DoctorRow(place, *(getattr(row, name) for name in ("result", "reported", "mark", "because", "at")))
         for place, row in enumerate(rows)
     ]
 
 
-def details(item: Told, page: str) -> list[Line]:
+def details(item: DoctorRow, page: str) -> list[Line]:
     """The finding with its evidence, then the check's page."""
     lines: list[Line] = []
     if item.reported is not None:

@@ -8,13 +8,13 @@ from textual.message import Message
 from textual.widget import Widget
 
 from kiqdoctor import actions
-from kiqdoctor.actions import Job, Plan, Verb
-from kiqdoctor.doctor.facts.live import Depths, JobRow, Page, Search
+from kiqdoctor.actions import JobEntry, Proposal, Verb
+from kiqdoctor.doctor.facts.live import Depths, JobPage, JobRow, Search
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.panes.pane import Moment, Pane
 from kiqdoctor.top.table import Column, Rows, Table
 from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, RETRY, SCHEDULE
 
@@ -64,7 +64,7 @@ class Jobs(Pane):
 
     def reset(self) -> None:
         """Forget what was read."""
-        self.pages: dict[int, Page] = {}
+        self.pages: dict[int, JobPage] = {}
         self.read_at: dict[int, float] = {}
         self.asked: set[int] = set()
         self.known: dict[bytes, JobRow] = {}
@@ -105,7 +105,7 @@ class Jobs(Pane):
         """The table."""
         return self.table
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """What was read so far; pages that are visible are read again when they are older than a moment."""
         if shown.target.recorded:
             self.table.show(Rows(0, str, lambda _: None))
@@ -144,7 +144,7 @@ class Jobs(Pane):
         note = f"; {found.note}" if found.note else ""
         return [("accent", f"{what}; {looked}{'' if found.done else ' so far'}{note}; esc for all")]
 
-    def _refresh(self, shown: Shown) -> None:
+    def _refresh(self, shown: Moment) -> None:
         if self.found is not None:
             return
         first = self.table.scroll_offset.y // PAGE
@@ -158,7 +158,7 @@ class Jobs(Pane):
             self.asked.add(number)
             self.post_message(self.Asked(self, number))
 
-    def _fill(self, shown: Shown) -> None:
+    def _fill(self, shown: Moment) -> None:
         held, pages = (self.held if self.found is not None else None), self.pages  # these, whatever comes next
 
         def row(index: int) -> JobRow | None:
@@ -190,7 +190,7 @@ class Jobs(Pane):
         around = sorted(range(at - PAGE, at + PAGE), key=lambda index: abs(index - at))
         return [index for index in around if 0 <= index < self.total]
 
-    def cells(self, row: JobRow, shown: Shown) -> Sequence[Piece]:
+    def cells(self, row: JobRow, shown: Moment) -> Sequence[Piece]:
         """A job in a row."""
         queue = self.place.startswith(QUEUE_PREFIX)
         at = row.enqueued_at if queue else row.score
@@ -222,7 +222,7 @@ class Jobs(Pane):
         """Place, first row, rows and direction of a page."""
         return self.place, number * PAGE, PAGE, self.table.backwards
 
-    def take(self, number: int, page: Page | Refused) -> None:
+    def take(self, number: int, page: JobPage | Refused) -> None:
         """A page that was asked for."""
         self.asked.discard(number)
         if isinstance(page, Refused):
@@ -299,13 +299,13 @@ class Jobs(Pane):
         key = self.table.key
         return self.known.get(key) if isinstance(key, bytes) else None
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """What the verb would do to what is chosen."""
         if verb not in self.verbs:
             able = ", ".join(f"{KEYS[one][0]} {KEYS[one][1]}" for one in Verb if one in self.verbs)
             raise ValueError(f"jobs of {clean(self.place)} cannot be asked to {verb.value}; they can: {able}")
-        jobs = [Job(row.place, row.member, row.score) for row in self.chosen]
-        return actions.plan(verb, jobs=jobs, namespace=self.shown.target.namespace if self.shown else None)
+        jobs = [JobEntry(row.place, row.member, row.score) for row in self.chosen]
+        return actions.propose(verb, jobs=jobs, namespace=self.shown.target.namespace if self.shown else None)
 
     @property
     def id_here(self) -> str:

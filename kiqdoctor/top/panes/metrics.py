@@ -8,7 +8,7 @@ from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import spark
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Shown, TablePane
+from kiqdoctor.top.panes.pane import Moment, TablePane
 from kiqdoctor.top.table import Column
 
 WIDTH: Final = 60  # cells: one a minute
@@ -32,7 +32,7 @@ class MetricsPane(TablePane):
         Column("Each minute of the hour, highest = its own", 40, None, grow=2, rank=1),
     )
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """The table, and all of it together."""
         metrics = self.fact(shown, Metrics)
         self.whole = sum(one.ms for one in metrics.classes) or 1
@@ -48,7 +48,7 @@ class MetricsPane(TablePane):
         """The class."""
         return item.name
 
-    def cells(self, item: ClassMetrics, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: ClassMetrics, shown: Moment) -> Sequence[Piece]:
         """A class in a row."""
         del shown
         return (

@@ -8,17 +8,17 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.facts.live import Metrics
 from kiqdoctor.doctor.snapshot import Absent, Reading, Refused
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.doctoring import Diagnosis
-from kiqdoctor.top.history import Sample
+from kiqdoctor.top.feed import Look, Watched
+from kiqdoctor.top.history import Numbers
 from kiqdoctor.top.lines import Bar, Lines
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.source import Look, Target
 from kiqdoctor.top.table import Column, Table, listed
 from kiqdoctor.top.unusual import Durations
 
@@ -31,20 +31,20 @@ SELDOM: Final = 10.0  # seconds more, of what is read every few seconds
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the screen shows now: a look, the numbers until then, the findings. ``now`` is Redis' time of it.
+class Moment:
+    """The moment that the screen shows: a look, the numbers until then, the findings. ``now`` is Redis' time of it.
 
     ``behind``: seconds before the present, None while it is live. ``aged``: seconds since the look was taken.
     """
 
-    target: Target
+    target: Watched
     look: Look | None = None
     now: float = 0.0
     local_now: float = 0.0
     interval: float = 1.0
     behind: float | None = None
     trouble: str = ""
-    samples: Sequence[Sample] = ()
+    samples: Sequence[Numbers] = ()
     diagnosis: Diagnosis | None = None
     durations: Durations = field(default_factory=Durations)
 
@@ -73,7 +73,7 @@ class Pane(Vertical):
     def __init__(self) -> None:
         super().__init__(id=f"pane-{self.label.lower()}")
         self.head = Bar(id=f"head-{self.label.lower()}")
-        self.shown: Shown | None = None
+        self.shown: Moment | None = None
         self.title_here = self.label
         self.needle = ""
         self.trouble = ""
@@ -87,11 +87,11 @@ class Pane(Vertical):
         """The widgets below the heading."""
         raise NotImplementedError
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """Fill the body; the words of the heading."""
         raise NotImplementedError
 
-    def show(self, shown: Shown) -> None:
+    def show(self, shown: Moment) -> None:
         """Draw, or say why not."""
         self.shown = shown
         try:
@@ -108,7 +108,7 @@ class Pane(Vertical):
         if self.shown is not None:
             self.show(self.shown)
 
-    def fact(self, shown: Shown, kind: type[Fact]) -> Fact:
+    def fact(self, shown: Moment, kind: type[Fact]) -> Fact:
         """The fact.
 
         Raises:
@@ -136,7 +136,7 @@ class Pane(Vertical):
         """What takes the keys."""
         return self.query_one(Lines)
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """What the verb would do to what is chosen here.
 
         Raises:
@@ -162,7 +162,7 @@ class Pane(Vertical):
     def _filtered(self) -> Line:
         return [("accent", f"  filter: {clean(self.needle)}")] if self.needle else []
 
-    def _age(self, shown: Shown) -> Line:
+    def _age(self, shown: Moment) -> Line:
         """How old the oldest of this pane's facts is; ``stale`` where that is more than it should be."""
         readings = [reading for kind in self.facts if (reading := shown.reading(kind)) is not None]
         if not readings:
@@ -199,7 +199,7 @@ class TablePane(Pane):
         """The table."""
         return self.table
 
-    def fill(self, items: Sequence[Any], shown: Shown) -> Sequence[Any]:
+    def fill(self, items: Sequence[Any], shown: Moment) -> Sequence[Any]:
         """These items, filtered and in the table's order; those that are shown."""
 
         def cells(item: Any) -> Sequence[Piece]:
@@ -218,7 +218,7 @@ class TablePane(Pane):
         """What knows an item again at the next refresh."""
         raise NotImplementedError
 
-    def cells(self, item: Any, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: Any, shown: Moment) -> Sequence[Piece]:
         """A row, cleaned."""
         raise NotImplementedError
 

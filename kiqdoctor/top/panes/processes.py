@@ -4,13 +4,13 @@ from collections.abc import Hashable, Sequence
 from typing import ClassVar, Final
 
 from kiqdoctor import actions
-from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.doctor.facts.fleet import LIVE_FOR, Process
 from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Shown, TablePane
+from kiqdoctor.top.panes.pane import Moment, TablePane
 from kiqdoctor.top.table import Column
 from kiqdoctor.wire.heartbeat import RUNTIME
 
@@ -57,7 +57,7 @@ class Processes(TablePane):
         Column("Queues", 16, lambda one: one.queues, grow=3, rank=3),
     )
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """The table; how many there are of which state."""
         workers = self.fact(shown, Workers)
         self.leader = workers.leader
@@ -77,7 +77,7 @@ class Processes(TablePane):
         """Its identity."""
         return item.identity
 
-    def cells(self, item: Process, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: Process, shown: Moment) -> Sequence[Piece]:
         """Its record in a row."""
         said, beat = state(item, shown.now), beaten(item, shown.now)
         late = beat is not None and beat > LATE
@@ -99,7 +99,7 @@ class Processes(TablePane):
             ("", clean(", ".join(item.queues or ()))),
         )
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """Quiet or stop what is chosen."""
         if verb not in VERBS:
             raise ValueError(f"a process cannot be asked to {verb.value}")
@@ -107,7 +107,7 @@ class Processes(TablePane):
         if embedded := [one.identity for one in chosen if one.embedded and verb is Verb.STOP]:
             raise ValueError(f"{clean(embedded[0])} is embedded in another program: stop that program instead")
         namespace = self.shown.target.namespace if self.shown else None
-        return actions.plan(verb, processes=[one.identity for one in chosen], namespace=namespace)
+        return actions.propose(verb, processes=[one.identity for one in chosen], namespace=namespace)
 
     @property
     def process_here(self) -> Process | None:
@@ -120,7 +120,7 @@ class Processes(TablePane):
         return self.here.identity if self.here is not None else ""
 
 
-def details(process: Process, shown: Shown) -> list[Line]:
+def details(process: Process, shown: Moment) -> list[Line]:
     """All of its record."""
     rows = (
         ("identity", process.identity),

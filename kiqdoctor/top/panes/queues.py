@@ -8,14 +8,14 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from kiqdoctor import actions
-from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.doctor.facts.live import Depths, Workers
 from kiqdoctor.doctor.facts.queues import Queue
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.jobs import QueueJobs
-from kiqdoctor.top.panes.pane import Pane, Shown, TablePane
+from kiqdoctor.top.panes.pane import Moment, Pane, TablePane
 from kiqdoctor.top.table import Column
 
 VERBS = frozenset({Verb.PAUSE, Verb.RESUME, Verb.CLEAR})
@@ -51,7 +51,7 @@ class QueueTable(TablePane):
         self._before: dict[str, tuple[float, int]] = {}
         self._growth: dict[str, float] = {}
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """The table, and the sum."""
         depths = self.fact(shown, Depths)
         self._grow(depths)
@@ -71,7 +71,7 @@ class QueueTable(TablePane):
                 self._growth[queue.name] = (queue.size - size) / (depths.at - at)
             self._before[queue.name] = depths.at, queue.size
 
-    def _waiting(self, queue: Queue, at: float, shown: Shown) -> Waiting:
+    def _waiting(self, queue: Queue, at: float, shown: Moment) -> Waiting:
         latency = max(0.0, at - queue.oldest_at) if queue.oldest_at is not None and queue.size else None
         reading = shown.reading(Workers)
         fleet = reading.value if reading is not None else None
@@ -86,7 +86,7 @@ class QueueTable(TablePane):
         """Its name."""
         return item.queue.name
 
-    def cells(self, item: Waiting, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: Waiting, shown: Moment) -> Sequence[Piece]:
         """A queue in a row."""
         del shown
         alone = item.consumers == 0 and item.queue.size > 0
@@ -103,7 +103,7 @@ class QueueTable(TablePane):
             ("bad" if alone else "warn" if item.queue.paused else "", state),
         )
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """Pause, resume or clear what is chosen."""
         if verb not in VERBS:
             raise ValueError(f"a queue cannot be asked to {verb.value}; enter opens it")
@@ -111,7 +111,7 @@ class QueueTable(TablePane):
         if verb is Verb.PAUSE and chosen and all(one.queue.paused for one in chosen):
             verb = Verb.RESUME
         namespace = self.shown.target.namespace if self.shown else None
-        return actions.plan(verb, queues=[one.queue.name for one in chosen], namespace=namespace)
+        return actions.propose(verb, queues=[one.queue.name for one in chosen], namespace=namespace)
 
     @property
     def id_here(self) -> str:
@@ -119,7 +119,7 @@ class QueueTable(TablePane):
         return self.here.queue.name if self.here is not None else ""
 
 
-class Queues(Pane):
+class QueuesPane(Pane):
     """The table, or one queue's jobs in its place."""
 
     label: ClassVar[str] = "Queues"
@@ -156,7 +156,7 @@ class Queues(Pane):
         self.again()
         self.screen.set_focus(self.front.focus_on)
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """The one in front."""
         self.front.show(shown)
         return []
@@ -170,9 +170,9 @@ class Queues(Pane):
         """Of the one in front."""
         self.front.filter(text)
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """Of the one in front."""
-        return self.front.plan(verb)
+        return self.front.propose(verb)
 
     @property
     def id_here(self) -> str:

@@ -12,7 +12,7 @@ from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.lines import Lines
 from kiqdoctor.top.paint import Line
-from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.panes.pane import Moment, Pane
 
 VIEWS: Final = ("by thread", "by job", "by frame")
 TOP_FRAMES: Final = 3  # that make two threads do the same
@@ -53,7 +53,7 @@ class ThreadsPane(Pane):
         self.view = (self.view + 1) % len(VIEWS)
         self.again()
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Moment) -> Line:
         """The dump, or how to get one."""
         lines = list(self._lines())
         self.query_one(Lines).draw(lambda _width, _height: lines)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kiqdoctor.actions import Actions
 from kiqdoctor.doctor.facts.fleet import Process
-from kiqdoctor.doctor.facts.live import JobRow, Page, Search
+from kiqdoctor.doctor.facts.live import JobPage, JobRow, Search
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
@@ -29,7 +29,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class Judgement:
     """A whole examination: what was found, and the facts that it was found in."""
 
     report: Report
@@ -37,7 +37,7 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Watched:
     """What is looked at, as it may be shown; ``recorded``: it is a recording, where nothing moves or is changed."""
 
     redis: str
@@ -46,10 +46,10 @@ class Target:
     show_args: bool = False
 
 
-class Source(Protocol):
+class Feed(Protocol):
     """One installation, live."""
 
-    target: Target
+    target: Watched
 
     def look(self, also: frozenset[type]) -> Look:
         """What moves, and the costlier facts in ``also`` where they are due.
@@ -58,10 +58,10 @@ class Source(Protocol):
             LostError: Redis cannot be reached; the next call tries again.
         """
 
-    def examine(self) -> Examined:
+    def examine(self) -> Judgement:
         """The checks' verdicts; whatever goes wrong is in the report."""
 
-    def page(self, place: str, start: int, count: int, *, backwards: bool) -> Page | Refused:
+    def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         """Jobs of a queue or set."""
 
     def search(self, place: str, text: str) -> Iterator[Search | Refused]:
@@ -76,7 +76,7 @@ class Source(Protocol):
     def explain(self, check: str) -> str:
         """The check's own page."""
 
-    def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: Judgement | None, folder: Path) -> Path:
         """Write a recording, and say where.
 
         Raises:
@@ -88,7 +88,7 @@ class Source(Protocol):
 class Recorded:
     """Saved looks in the order of their time; ``left_out`` says which files were none."""
 
-    target: Target
+    target: Watched
     looks: Sequence[Look]
     left_out: tuple[str, ...] = ()
 
