@@ -14,7 +14,7 @@ from kiqdoctor.actions import Actions
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
-from kiqdoctor.doctor.facts.live import Counters, Depths, JobPage, JobRow, Metrics, Search, SlowLog, Workers
+from kiqdoctor.doctor.facts.live import Counters, Depths, JobPage, JobRow, Search, Workers
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.page import page as page_of
@@ -28,12 +28,12 @@ from kiqdoctor.examining.examination import examined, judged, planned, save
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
-from kiqdoctor.probes.live.follower import Follower, settled
+from kiqdoctor.probes.live.follower import Follower, rhythms
+from kiqdoctor.probes.live.workers import settled
 from kiqdoctor.text import clean
 from kiqdoctor.top.feed import Judgement, Look, LostError, Recorded, Watched, Writing
 
 NAME: Final = "kiqdoctor-top"
-KINDS: Final = (Counters, Depths, Workers, SlowLog, Metrics)  # facts of the view's own, beside those of the probes
 LONGEST: Final = 64 * 1024 * 1024  # bytes of a recording
 PAGE_WIDTH: Final = 96  # cells that a check's page is wrapped to
 
@@ -87,6 +87,7 @@ class Live:
 
     def __init__(self, asked: Asked, address: Address, *, read_only: bool = False, clock: Clock = SYSTEM) -> None:
         self.target = Watched(address.shown, asked.namespace, show_args=asked.show_args)
+        self.rhythms = rhythms()
         self._options, self._address, self._clock, self._read_only = asked, address, clock, read_only
         self._looking, self._asking = (Line(address, asked.namespace) for _ in range(2))
         self._follower: Follower | None = None
@@ -230,7 +231,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
 def _read(file: Path) -> Recording:
     if file.stat().st_size > LONGEST:
         raise RecordingError(f"it is larger than {LONGEST // 1024 // 1024} MiB")
-    return load(file.read_bytes(), [*(probe.fact for probe in every_probe()), *KINDS])
+    return load(file.read_bytes(), [*(probe.fact for probe in every_probe()), *rhythms()])
 
 
 def _completed(recording: Recording) -> Snapshot:

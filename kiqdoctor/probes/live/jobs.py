@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from kiqdoctor.doctor.facts.live import JobPage, JobRow, Search
 from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number
+from kiqdoctor.probes.live.reader import must
 from kiqdoctor.text import LONG, SHORT, clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire import fields as wire
@@ -82,9 +82,9 @@ def _scanned(redis: Redis, place: str, text: str, total: int) -> Iterator[tuple[
     if not place.startswith(QUEUE_PREFIX):
         cursor: Any = 0
         while True:
-            reply = _must(redis.ask("ZSCAN", key, cursor, "MATCH", f"*{_literal(text)}*", "COUNT", size))
+            reply = must(redis.ask("ZSCAN", key, cursor, "MATCH", f"*{_literal(text)}*", "COUNT", size))
             cursor, flat = reply
-            yield [(member, _score(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)], size
+            yield [(member, real(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)], size
             if cursor in {b"0", 0}:
                 return
     for start in range(0, total, size):
@@ -104,7 +104,7 @@ def _key(redis: Redis, place: str) -> str:
 
 def _total(redis: Redis, place: str) -> int:
     command = "LLEN" if place.startswith(QUEUE_PREFIX) else "ZCARD"
-    return number(_must(redis.ask(command, _key(redis, place))))
+    return number(must(redis.ask(command, _key(redis, place))))
 
 
 def _fitting(redis: Redis, key: str, total: int, count: int) -> int:
@@ -119,11 +119,11 @@ def _window(
         return []
     if place.startswith(QUEUE_PREFIX):  # the tail runs first
         first, last = (start, start + count - 1) if backwards else (-start - count, -start - 1)
-        found = _must(redis.ask("LRANGE", key, first, last)) if backwards or start < _total(redis, place) else []
+        found = must(redis.ask("LRANGE", key, first, last)) if backwards or start < _total(redis, place) else []
         return [(member, None) for member in (found if backwards else reversed(found))]
     command = "ZREVRANGE" if backwards else "ZRANGE"
-    flat = _must(redis.ask(command, key, start, start + count - 1, "WITHSCORES"))
-    return [(member, _score(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
+    flat = must(redis.ask(command, key, start, start + count - 1, "WITHSCORES"))
+    return [(member, real(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
 
 
 def row(place: str, member: bytes, score: float | None, *, show_args: bool = False) -> JobRow:
@@ -185,13 +185,3 @@ def decoded(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _score(raw: Any) -> float | None:
-    return real(raw)
-
-
-def _must(reply: Any) -> Any:
-    if isinstance(reply, Refused):
-        raise RefusalError(reply.reason, reply.unlock)
-    return reply
