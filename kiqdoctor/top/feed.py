@@ -1,6 +1,6 @@
 """What the live view is handed to read, ask and write with. Everything here may block: it is called in threads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,9 +50,11 @@ class Feed(Protocol):
     """One installation, live."""
 
     target: Watched
+    rhythms: Mapping[type, float]
+    """Seconds between two readings of each fact; 0 where each look reads it."""
 
     def look(self, also: frozenset[type]) -> Look:
-        """What moves, and the costlier facts in ``also`` where they are due.
+        """What moves, and of the facts in ``also`` those that are read seldom and are due.
 
         Raises:
             LostError: Redis cannot be reached; the next call tries again.

@@ -8,21 +8,15 @@ from kiqdoctor.doctor.report import Severity
 from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import keys, words
 from kiqdoctor.top.history import rates, read
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
-from kiqdoctor.top.panes.pane import Moment
+from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.tabs import TABS
 from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
-WIDE: Final = 112  # cells that the tabs' whole names take
-SHORTER: Final = {
-    "Overview": "Over",
-    "Processes": "Proc",
-    "Queues": "Queue",
-    "Retries": "Retry",
-    "Scheduled": "Sched",
-    "Doctor": "Doc",
-    "Threads": "Thr",
-    "Metrics": "Metr",
-}
+WIDE: Final = 112  # cells from which on names and numbers are written out
+FORMS: Final = (" {key} {label} ", "{key} {label} ", "{key}{short} ", "{key} ")
+"""How the tabs are written: as the first for which there is room."""
 COMMON: Final = ("space pause", "[ ] time", "o order", "/ filter", ": palette", "? help", "q quit")
 BRIEF: Final = {"Processed": "Done", "Failed": "Fail", "Enqueued": "Enq", "Retries": "Ret", "Scheduled": "Sch"}
 RATED: Final = 30.0  # seconds of samples that a rate needs at most
@@ -68,31 +62,33 @@ def _worst(shown: Moment) -> list[Piece]:
     return [("warn", f"{unknown} unknown")] if unknown else [("good", "healthy")]
 
 
-def _labels(width: int) -> list[tuple[str, str, str]]:
-    """Key, name, and how the tab is written at this width."""
-    names = [*zip(keys.DIGITS, keys.TABS, strict=True), ("m", keys.LAST_TAB)]
-    if width >= WIDE:
-        return [(key, name, f" {key} {name} ") for key, name in names]
-    return [(key, name, f"{key}{SHORTER.get(name, name)} ") for key, name in names]
-
-
-def tabs(current: str, width: int) -> Line:
+def tabs(front: str, width: int) -> Line:
     """The tabs; brackets say which is in front, not colour alone."""
-    pieces: list[Piece] = []
-    for _, name, text in _labels(width):
-        here = name == current
-        pieces.append(("tab" if here else "", f"[{text.strip()}]".center(len(text)) if here else text))
-    return pieces
+    return [("tab" if label == front else "", text) for label, text in _written(front, width)]
 
 
-def tab_at(column: int, width: int) -> str:
+def tab_at(column: int, front: str, width: int) -> str:
     """The tab under a column; "" for none."""
-    start = 0
-    for _, name, text in _labels(width):
-        if start <= column < start + len(text):
-            return name
-        start += len(text)
+    end = 0
+    for label, text in _written(front, width):
+        end += len(text)
+        if column < end:
+            return label
     return ""
+
+
+def _written(front: str, width: int) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for form in FORMS:
+        found = [(tab.label, _tab(tab, form, front)) for tab in TABS]
+        if sum(len(text) for _, text in found) <= width:
+            break
+    return found
+
+
+def _tab(tab: type[Pane], form: str, front: str) -> str:
+    text = form.format(key=tab.key, label=tab.label, short=tab.short or tab.label)
+    return f"[{text.strip()}]".center(len(text)) if tab.label == front else text
 
 
 def where(shown: Moment, read_only: str, *, playing: bool, place: int, of: int) -> Line:

@@ -1,5 +1,6 @@
 """What the view knows, and which moment of it is shown. No screen, no thread, no Redis."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from kiqdoctor.clock import Clock
@@ -8,7 +9,7 @@ from kiqdoctor.top import words
 from kiqdoctor.top.doctoring import Diagnosis, follow
 from kiqdoctor.top.feed import Judgement, Look, Recorded, Watched
 from kiqdoctor.top.history import History, read
-from kiqdoctor.top.panes.pane import Moment
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.unusual import Durations
 
 MINUTE: Final = 60.0  # seconds
@@ -19,8 +20,10 @@ SHARE: Final = 100  # an examination's own duration times this passes before the
 class ViewState:
     """Readings, findings, troubles, and the moment that is shown: now, or one that was chosen."""
 
-    def __init__(self, target: Watched, clock: Clock, *, interval: float, examine_every: float) -> None:
-        self.target, self._clock = target, clock
+    def __init__(
+        self, target: Watched, clock: Clock, *, interval: float, examine_every: float, rhythms: Mapping[type, float]
+    ) -> None:
+        self.target, self._clock, self._rhythms = target, clock, rhythms
         self._interval, self._examine_every = interval, examine_every
         self.history = History(thin=not target.recorded)
         self.durations = Durations()
@@ -110,6 +113,7 @@ class ViewState:
             samples=self.history.samples,
             diagnosis=then[-1] if then else None,
             durations=self.durations,
+            rhythms=self._rhythms,
         )
 
     def pause(self) -> None:

@@ -32,6 +32,7 @@ from kiqdoctor.doctor.facts.redis import Client, Clients, Server
 from kiqdoctor.doctor.facts.threads import Frame, Pool, Thread, Threads
 from kiqdoctor.doctor.report import Report, Target
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
+from kiqdoctor.probes.live.follower import rhythms
 from kiqdoctor.top.app import Top
 from kiqdoctor.top.feed import Judgement, Look, LostError, Watched, Writing
 from kiqdoctor.top.lines import Bar, Lines
@@ -145,6 +146,7 @@ class Scripted:
 
     def __init__(self, *looks: Look | LostError, reports: Sequence[Report] = (), target: Watched = TARGET) -> None:
         self.target = target
+        self.rhythms = rhythms()
         self.looks = list(looks) or [look()]
         self.reports = list(reports) or [report("RED001", "RED002")]
         self.pages: list[tuple[str, int, bool]] = []

@@ -8,12 +8,10 @@ from textual.pilot import Pilot
 
 from kiqdoctor.doctor.facts.live import Depths, Metrics, Workers
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
-from kiqdoctor.doctor.snapshot import Refused
-from kiqdoctor.top import keys
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.top.app import Top
 from kiqdoctor.top.feed import Judgement, LostError, Watched
-
-TABS = (*keys.DIGITS, "m")
+from kiqdoctor.top.tabs import TABS
 
 
 def test_a_refused_fact_takes_its_own_panes_and_no_other() -> None:
@@ -68,6 +66,19 @@ def test_redis_going_away_and_coming_back_are_events() -> None:
     perform(steps, source, clock=standing.clock)
 
 
+@pytest.mark.parametrize(("aged", "said"), [(50, "  50s old"), (70, "  STALE: 1m10s old")])
+def test_what_is_read_seldom_is_stale_when_two_of_its_readings_are_missing(aged: int, said: str) -> None:
+    now = look()
+    old = replace(now.snapshot.readings[Metrics], at=NOW - aged)
+    source = Scripted(replace(now, snapshot=Snapshot({**now.snapshot.readings, Metrics: old})))
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("m")
+        assert said in app.pane.head.text
+
+    perform(steps, source)
+
+
 def test_an_examination_that_fails_is_tried_again_when_it_is_due() -> None:
     class Failing(Scripted):
         failures = 1
@@ -97,7 +108,7 @@ def test_a_redis_that_was_never_there_is_said_and_waited_for() -> None:
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
         for tab in TABS:
-            await pilot.press(tab)
+            await pilot.press(tab.key)
             assert "failed (" not in screen(app)
         assert "tcp: Connection refused" in screen(app)
         source.looks = [look()]
@@ -110,7 +121,7 @@ def test_a_redis_that_was_never_there_is_said_and_waited_for() -> None:
 def test_every_tab_fits_every_size(size: tuple[int, int], light: bool) -> None:
     async def steps(pilot: Pilot[int], app: Top) -> None:
         for tab in TABS:
-            await pilot.press(tab)
+            await pilot.press(tab.key)
             assert "failed (" not in screen(app)
             assert max(map(len, screen(app).splitlines())) <= max(size[0], 200)
 

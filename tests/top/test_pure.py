@@ -9,10 +9,11 @@ from screens import BLIND, NOW, SICK, look, process, report
 from kiqdoctor.doctor.facts.fleet import InFlight
 from kiqdoctor.doctor.facts.live import ClassMetrics, Depths, Metrics, Workers
 from kiqdoctor.doctor.facts.queues import Queue
-from kiqdoctor.top import paint, plain, words
+from kiqdoctor.top import frame, paint, plain, words
 from kiqdoctor.top.chart import bar, chart, spark
 from kiqdoctor.top.doctoring import TOLD, follow
 from kiqdoctor.top.history import SPAN, History, Numbers, rates
+from kiqdoctor.top.tabs import TABS
 from kiqdoctor.top.unusual import Durations, unusual
 
 
@@ -171,3 +172,24 @@ def test_plain_text_tells_all_first_and_then_what_changed() -> None:
     assert "queue mail: gone" in told
     assert "process web-0:4710:000000000000: 1 of 10 busy, was 5 of 10 busy" in told
     assert list(plain.changes(before, before)) == []
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 100, 120, 250])
+def test_the_tabs_are_written_as_whole_as_there_is_room_for(width: int) -> None:
+    for front in TABS:
+        written = paint.plain(frame.tabs(front.label, width))
+        texts = [text for _, text in frame.tabs(front.label, width)]
+        ends = [sum(map(len, texts[: number + 1])) - 1 for number in range(len(TABS))]
+
+        assert written.count("[") == 1
+        assert len(written) <= max(width, 2 * len(TABS) + 1)
+        assert [frame.tab_at(end, front.label, width) for end in ends] == [tab.label for tab in TABS]
+        assert frame.tab_at(ends[-1] + 1, front.label, width) == ""
+    assert (TABS[0].label in paint.plain(frame.tabs("", width))) == (width >= 120)
+
+
+def test_every_tab_says_all_that_there_is_to_say_of_it() -> None:
+    for tab in TABS:
+        assert len(tab.key) == 1
+        assert len(tab.short or tab.label) <= 5
+    assert len({tab.key for tab in TABS}) == len({tab.label for tab in TABS}) == len(TABS)

@@ -23,6 +23,8 @@ from doctoring import SECRETS
 from servers import RedisServer, eventually
 from workers import Worker
 
+from kiqdoctor.top.tabs import TABS
+
 ENVIRON = {name: value for name, value in os.environ.items() if name not in SECRETS} | {
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
@@ -121,7 +123,7 @@ def test_hostile_text_reaches_no_terminal(redis: "redis_py.Redis", redis_server:
     evil(redis)
     with terminal(redis_server.url, tmp_path, "--show-args") as screen:
         screen.until("Overview")
-        for key in "234567890m1":
+        for key in [*(tab.key for tab in TABS[1:]), TABS[0].key]:
             screen.press(key)
             screen.read(0.4)
             screen.press("\r")  # whatever it opens

@@ -8,10 +8,13 @@ from kiqdoctor.doctor.facts.fleet import InFlight, Process
 from kiqdoctor.doctor.facts.live import Metrics, Workers
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Moment, TablePane
+from kiqdoctor.top.panes import processes
+from kiqdoctor.top.panes.pane import TablePane
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.unusual import Unusual, unusual
+from kiqdoctor.top.view import Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,9 @@ class Busy(TablePane):
     """A row a job, the longest first."""
 
     label: ClassVar[str] = "Busy"
+    key: ClassVar[str] = "4"
     facts: ClassVar[tuple[type, ...]] = (Workers,)
-    costly: ClassVar[frozenset[type]] = frozenset({Metrics})
+    helps: ClassVar[tuple[type, ...]] = (Metrics,)
     order: ClassVar[int | None] = 1
     empty: ClassVar[str] = "nothing is in progress; jobs shorter than a beat (5 to 10 s) may never be seen here"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -62,7 +66,7 @@ class Busy(TablePane):
             ("warn", f", {strange} far longer than usual" if strange else ""),
         ]
 
-    def key(self, item: BusyRow) -> Hashable:
+    def row_key(self, item: BusyRow) -> Hashable:
         """A thread of a process runs one job at a time."""
         return item.process.identity, item.job.thread, item.job.jid
 
@@ -80,6 +84,13 @@ class Busy(TablePane):
             ("", clean(item.process.identity)),
             ("dim", clean(job.jid)),
         )
+
+    def enter(self) -> None:
+        """Its process, and all that runs there."""
+        here, shown = self.here, self.shown
+        if here is not None and shown is not None:
+            lines = processes.details(here.process, shown)
+            self.view.open(Opened(here.process.identity, lines, here.job.jid))
 
     @property
     def process_here(self) -> Process | None:

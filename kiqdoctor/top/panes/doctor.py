@@ -7,9 +7,12 @@ from typing import ClassVar
 from kiqdoctor.doctor.report import Reported, Result
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
+from kiqdoctor.top.feed import Feed
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
-from kiqdoctor.top.panes.pane import MissingFactError, Moment, TablePane
+from kiqdoctor.top.panes.pane import MissingFactError, TablePane
 from kiqdoctor.top.table import Column
+from kiqdoctor.top.view import Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class Doctor(TablePane):
     """A row a finding."""
 
     label: ClassVar[str] = "Doctor"
+    key: ClassVar[str] = "8"
+    short: ClassVar[str] = "Doc"
+    again_says: ClassVar[str] = "examine"
     empty: ClassVar[str] = "no findings, and nothing that could not be judged"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (("enter", "its evidence and the check's page"), ("r", "examine now"))
     columns: ClassVar[tuple[Column, ...]] = (
@@ -49,7 +55,7 @@ class Doctor(TablePane):
         diagnosis = shown.diagnosis
         if diagnosis is None:
             raise MissingFactError("not judged" if shown.target.recorded else "the first examination is under way")
-        self.fill(told(shown), shown)
+        self.fill(rows_of(shown), shown)
         report = diagnosis.report
         judged = sum(result.outcome.value in {"pass", "fail"} for result in report.results)
         counts = {mark: sum(one.mark == mark for one in self.items.values()) for mark in ("new", "healed", "unseen")}
@@ -62,7 +68,7 @@ class Doctor(TablePane):
             ("dim", f"  examined {words.age(max(shown.now - diagnosis.at, 0.0))} ago"),
         ]
 
-    def key(self, item: DoctorRow) -> Hashable:
+    def row_key(self, item: DoctorRow) -> Hashable:
         """The finding's fingerprint, or the check."""
         return item.reported.fingerprint if item.reported is not None else item.result.check.id
 
@@ -90,13 +96,29 @@ class Doctor(TablePane):
             ("", since),
         )
 
+    def enter(self) -> None:
+        """Its evidence, and the check's page."""
+        here, source, id_here = self.here, self.view.source, self.id_here
+        if here is not None:
+            self.view.background(lambda: _opened(source, here, id_here), self.view.open)
+
+    def again(self) -> None:
+        """Examine now."""
+        self.view.examine()
+
     @property
     def id_here(self) -> str:
         """The fingerprint, or the check."""
         return "" if self.table.key is None else str(self.table.key)
 
 
-def told(shown: Moment) -> list[DoctorRow]:
+def _opened(source: Feed | None, row: DoctorRow, id_here: str) -> Opened:
+    check = row.result.check
+    page = source.explain(check.id) if source is not None else check.page
+    return Opened(f"{check.id} {check.name}", details(row, page), id_here)
+
+
+def rows_of(shown: Moment) -> list[DoctorRow]:
     """Findings in the report's order, then what is gone, then what could not be judged."""
     diagnosis = shown.diagnosis
     if diagnosis is None:

@@ -1,21 +1,23 @@
 """Jobs of a queue or set: a window over however many there are, searched and ordered on request."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.message import Message
 from textual.widget import Widget
 
 from kiqdoctor import actions
 from kiqdoctor.actions import JobEntry, Proposal, Verb
 from kiqdoctor.doctor.facts.live import Depths, JobPage, JobRow, Search
-from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import words
+from kiqdoctor.top.feed import Feed
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Moment, Pane
+from kiqdoctor.top.panes.pane import Pane
 from kiqdoctor.top.table import Column, Rows, Table
+from kiqdoctor.top.view import Opened, View
 from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, RETRY, SCHEDULE
 
 PAGE: Final = 200  # rows
@@ -36,31 +38,25 @@ KEYS: Final = {
 
 
 class Jobs(Pane):
-    """A table of jobs. It asks for pages and searches by messages, and is told what they brought."""
+    """A table of jobs: pages and searches are asked for, and shown when they come."""
 
-    class Asked(Message):
-        """Rows of a page are wanted."""
-
-        def __init__(self, pane: "Jobs", number: int) -> None:
-            super().__init__()
-            self.pane, self.number = pane, number
-
-    class Sought(Message):
-        """A search is wanted; "" finds everything, up to its limit."""
-
-        def __init__(self, pane: "Jobs", text: str) -> None:
-            super().__init__()
-            self.pane, self.text = pane, text
-
+    searches: ClassVar[bool] = True
     facts: ClassVar[tuple[type, ...]] = (Depths,)
     place: str
     newest_first: ClassVar[bool] = False
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self.table = Table(self._columns(), order=0)
         self.table.backwards = self.newest_first
         self.reset()
+
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """How many there are."""
+        depths = snapshot.get(Depths)
+        if isinstance(depths, Depths):
+            yield cls.label.lower(), words.count(depths.size(cls.place))
 
     def reset(self) -> None:
         """Forget what was read."""
@@ -154,9 +150,14 @@ class Jobs(Pane):
                 self._ask(number)
 
     def _ask(self, number: int) -> None:
-        if number not in self.asked:
+        source = self.view.source
+        if source is not None and number not in self.asked:
             self.asked.add(number)
-            self.post_message(self.Asked(self, number))
+            place, backwards = self.place, self.table.backwards
+            self.view.background(
+                lambda: source.page(place, number * PAGE, PAGE, backwards=backwards),
+                lambda page: self.take(number, page),
+            )
 
     def _fill(self, shown: Moment) -> None:
         held, pages = (self.held if self.found is not None else None), self.pages  # these, whatever comes next
@@ -218,10 +219,6 @@ class Jobs(Pane):
             ("dim", words.age(shown.now - row.created_at) if row.created_at else words.NOTHING),
         )
 
-    def window(self, number: int) -> tuple[str, int, int, bool]:
-        """Place, first row, rows and direction of a page."""
-        return self.place, number * PAGE, PAGE, self.table.backwards
-
     def take(self, number: int, page: JobPage | Refused) -> None:
         """A page that was asked for."""
         self.asked.discard(number)
@@ -233,7 +230,7 @@ class Jobs(Pane):
             self.read_at[number] = self.shown.local_now if self.shown else 0.0
             self.known |= {row.member: row for row in page.rows}
             self._forget(number)
-        self.again()
+        self.redraw()
 
     def _forget(self, number: int) -> None:
         """The pages farthest from this one."""
@@ -250,32 +247,43 @@ class Jobs(Pane):
             self.found, self.refusal = search, ""
             self.known |= {row.member: row for row in search.rows}
             self.held = self.table.sorted(search.rows)
-        self.again()
+        self.redraw()
 
     def filter(self, text: str) -> None:
         """Search Redis for the text; "" shows all again."""
         if text:
-            self.post_message(self.Sought(self, text))
+            self.view.search(self.place, text, self.hold)
         elif self.found is not None:
             self._everything()
 
     def _everything(self) -> None:
         self.reset()
         self.table.order, self.table.backwards = 0, self.newest_first
-        self.again()
+        self.redraw()
 
     def reorder(self) -> None:
         """By time Redis has the order; by anything else all of it, up to the search's limit, is read and ordered."""
         if self.found is not None:
             self.held = self.table.sorted(self.found.rows)
-            self.again()
+            self.redraw()
         elif self.table.order == 0:
             backwards = self.table.backwards
             self.reset()
             self.table.backwards = backwards
-            self.again()
+            self.redraw()
         else:
-            self.post_message(self.Sought(self, ""))
+            self.view.search(self.place, "", self.hold)
+
+    def enter(self) -> None:
+        """The whole job."""
+        row, verbs, source = self.here, self.verbs, self.view.source
+        if row is not None and source is not None:
+            self.view.background(lambda: _opened(source, row, verbs), self.view.open)
+
+    def changed(self) -> None:
+        """Every page is old."""
+        super().changed()
+        self.read_at.clear()
 
     def on_table_wanted(self, event: Table.Wanted) -> None:
         """Rows that are visible and not there."""
@@ -313,6 +321,11 @@ class Jobs(Pane):
         return self.here.jid if self.here is not None else ""
 
 
+def _opened(source: Feed, row: JobRow, verbs: frozenset[Verb]) -> Opened:
+    whole = source.whole(row)
+    return Opened(whole.job_class or "job", details(whole), whole.jid, verbs)
+
+
 def keys_of(place: str) -> tuple[tuple[str, str], ...]:
     """The keys that act on jobs of a place."""
     verbs = VERBS.get(place, OF_QUEUES)
@@ -323,6 +336,8 @@ class Retries(Jobs):
     """Jobs that failed and will be tried again."""
 
     label: ClassVar[str] = "Retries"
+    key: ClassVar[str] = "5"
+    short: ClassVar[str] = "Retry"
     place = RETRY
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(RETRY)
 
@@ -331,6 +346,8 @@ class Scheduled(Jobs):
     """Jobs whose time has not come."""
 
     label: ClassVar[str] = "Scheduled"
+    key: ClassVar[str] = "6"
+    short: ClassVar[str] = "Sched"
     place = SCHEDULE
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(SCHEDULE)
 
@@ -339,6 +356,7 @@ class Dead(Jobs):
     """Jobs that nobody will run again by themselves, the last first."""
 
     label: ClassVar[str] = "Dead"
+    key: ClassVar[str] = "7"
     place = DEAD
     newest_first: ClassVar[bool] = True
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(DEAD)

@@ -7,8 +7,9 @@ from kiqdoctor.doctor.facts.live import ClassMetrics, Metrics
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import spark
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Moment, TablePane
+from kiqdoctor.top.panes.pane import TablePane
 from kiqdoctor.top.table import Column
 
 WIDTH: Final = 60  # cells: one a minute
@@ -18,8 +19,9 @@ class MetricsPane(TablePane):
     """A row a class."""
 
     label: ClassVar[str] = "Metrics"
+    key: ClassVar[str] = "m"
+    short: ClassVar[str] = "Metr"
     facts: ClassVar[tuple[type, ...]] = (Metrics,)
-    costly: ClassVar[frozenset[type]] = frozenset({Metrics})
     order: ClassVar[int | None] = 4
     empty: ClassVar[str] = "no metrics of the last hour: Sidekiq 7 and later write them, our runtime does not"
     columns: ClassVar[tuple[Column, ...]] = (
@@ -44,7 +46,7 @@ class MetricsPane(TablePane):
             ("warn" if failed else "", f", {failed:,} failed" if failed else ""),
         ]
 
-    def key(self, item: ClassMetrics) -> Hashable:
+    def row_key(self, item: ClassMetrics) -> Hashable:
         """The class."""
         return item.name
 

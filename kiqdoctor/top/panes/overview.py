@@ -1,19 +1,23 @@
 """What moves, at a glance: rates, depths and latencies as charts, the worst findings, Redis in one line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
 from kiqdoctor.doctor.facts.live import Counters, Depths, Workers
 from kiqdoctor.doctor.facts.redis import Server
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import Points, Spelling, bar, chart
 from kiqdoctor.top.history import Numbers, rates
 from kiqdoctor.top.lines import Lines
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import SEVERITIES, Line, fitted
-from kiqdoctor.top.panes.pane import Moment, Pane
+from kiqdoctor.top.panes.doctor import Doctor
+from kiqdoctor.top.panes.pane import Pane, unread
+from kiqdoctor.top.view import View
 
 SPANS: Final = ((300.0, "5m"), (900.0, "15m"), (3600.0, "1h"))
 LEAST_CHART: Final = 5  # lines of a chart: legend, three of plot, axis
@@ -26,12 +30,22 @@ class Overview(Pane):
     """The first tab."""
 
     label: ClassVar[str] = "Overview"
+    key: ClassVar[str] = "1"
+    short: ClassVar[str] = "Over"
     facts: ClassVar[tuple[type, ...]] = (Counters, Depths, Workers, Server)
     keys: ClassVar[tuple[tuple[str, str], ...]] = (("+ -", "a longer or shorter span of the charts"),)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self.span = 0
+
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """Counters, as far as they do not count on by themselves."""
+        counters = snapshot.get(Counters)
+        if isinstance(counters, Counters):
+            yield "failed in all", words.count(counters.failed)
+        yield from unread("counters", counters)
 
     def body(self) -> ComposeResult:
         """One page."""
@@ -40,7 +54,7 @@ class Overview(Pane):
     def zoom(self, step: int) -> None:
         """A longer or shorter span."""
         self.span = max(0, min(self.span + step, len(SPANS) - 1))
-        self.again()
+        self.redraw()
 
     def draw(self, shown: Moment) -> Line:
         """Each part that can be drawn."""
@@ -164,7 +178,7 @@ def _findings(shown: Moment) -> list[Line]:
         for result, one in findings[:FINDINGS]
     ]
     more = len(findings) - FINDINGS
-    return [*lines, *([[("dim", f"and {more} more: tab 8")]] if more > 0 else [])]
+    return [*lines, *([[("dim", f"and {more} more: tab {Doctor.key}")]] if more > 0 else [])]
 
 
 def _redis(shown: Moment) -> list[Line]:

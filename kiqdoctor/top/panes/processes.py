@@ -1,17 +1,20 @@
 """The fleet: every process that beats."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import ClassVar, Final
 
 from kiqdoctor import actions
 from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.doctor.facts.fleet import LIVE_FOR, Process
 from kiqdoctor.doctor.facts.live import Workers
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Moment, TablePane
+from kiqdoctor.top.panes.pane import TablePane, unread
 from kiqdoctor.top.table import Column
+from kiqdoctor.top.view import Opened
 from kiqdoctor.wire.heartbeat import RUNTIME
 
 LATE: Final = 20.0  # seconds since a beat: two of Sidekiq's are missing
@@ -34,6 +37,8 @@ class Processes(TablePane):
     """A row a process; quiet and stop."""
 
     label: ClassVar[str] = "Processes"
+    key: ClassVar[str] = "2"
+    short: ClassVar[str] = "Proc"
     facts: ClassVar[tuple[type, ...]] = (Workers,)
     empty: ClassVar[str] = "no process beats here: nothing runs these jobs"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -57,6 +62,15 @@ class Processes(TablePane):
         Column("Queues", 16, lambda one: one.queues, grow=3, rank=3),
     )
 
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """How busy each is."""
+        workers = snapshot.get(Workers)
+        for process in workers.processes if isinstance(workers, Workers) else ():
+            busy = f"{words.count(process.busy)} of {words.count(process.concurrency)} busy"
+            yield f"process {clean(process.identity)}", f"{busy}{', quiet' if process.quiet else ''}"
+        yield from unread("processes", workers)
+
     def draw(self, shown: Moment) -> Line:
         """The table; how many there are of which state."""
         workers = self.fact(shown, Workers)
@@ -73,7 +87,7 @@ class Processes(TablePane):
             ("warn", f"; {clean(workers.partial)}" if workers.partial else ""),
         ]
 
-    def key(self, item: Process) -> Hashable:
+    def row_key(self, item: Process) -> Hashable:
         """Its identity."""
         return item.identity
 
@@ -108,6 +122,12 @@ class Processes(TablePane):
             raise ValueError(f"{clean(embedded[0])} is embedded in another program: stop that program instead")
         namespace = self.shown.target.namespace if self.shown else None
         return actions.propose(verb, processes=[one.identity for one in chosen], namespace=namespace)
+
+    def enter(self) -> None:
+        """Its whole record."""
+        here, shown = self.here, self.shown
+        if here is not None and shown is not None:
+            self.view.open(Opened(here.identity, details(here, shown), here.identity))
 
     @property
     def process_here(self) -> Process | None:

@@ -1,6 +1,6 @@
 """Queues: how long, how late, whether paused; a queue opens into its jobs."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,12 +11,15 @@ from kiqdoctor import actions
 from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.doctor.facts.live import Depths, Workers
 from kiqdoctor.doctor.facts.queues import Queue
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.jobs import QueueJobs
-from kiqdoctor.top.panes.pane import Moment, Pane, TablePane
+from kiqdoctor.top.panes.pane import Pane, TablePane, unread
 from kiqdoctor.top.table import Column
+from kiqdoctor.top.view import View
 
 VERBS = frozenset({Verb.PAUSE, Verb.RESUME, Verb.CLEAR})
 
@@ -46,8 +49,8 @@ class QueueTable(TablePane):
         Column("State", 14, lambda one: one.queue.paused, grow=1),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self._before: dict[str, tuple[float, int]] = {}
         self._growth: dict[str, float] = {}
 
@@ -82,7 +85,7 @@ class QueueTable(TablePane):
             )
         return Waiting(queue, latency if queue.size else 0.0, consumers, self._growth.get(queue.name))
 
-    def key(self, item: Waiting) -> Hashable:
+    def row_key(self, item: Waiting) -> Hashable:
         """Its name."""
         return item.queue.name
 
@@ -123,7 +126,8 @@ class QueuesPane(Pane):
     """The table, or one queue's jobs in its place."""
 
     label: ClassVar[str] = "Queues"
-    facts: ClassVar[tuple[type, ...]] = ()
+    key: ClassVar[str] = "3"
+    short: ClassVar[str] = "Queue"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
         ("enter", "its jobs"),
         ("esc", "back to the queues"),
@@ -132,10 +136,18 @@ class QueuesPane(Pane):
         ("D K", "delete or kill jobs of an opened queue"),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.list, self.jobs = QueueTable(), QueueJobs()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
+        self.list, self.jobs = QueueTable(view), QueueJobs(view)
         self.head.display = False
+
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """How many wait in each."""
+        depths = snapshot.get(Depths)
+        for queue in depths.queues if isinstance(depths, Depths) else ():
+            yield f"queue {clean(queue.name)}", f"{words.count(queue.size)} waiting{', paused' if queue.paused else ''}"
+        yield from unread("queues", depths)
 
     def body(self) -> ComposeResult:
         """Both, one of them hidden."""
@@ -153,8 +165,27 @@ class QueuesPane(Pane):
         if queue is not None:
             self.jobs.open(queue)
         self.jobs.display, self.list.display = queue is not None, queue is None
-        self.again()
+        self.redraw()
         self.screen.set_focus(self.front.focus_on)
+
+    def enter(self) -> None:
+        """The queue's jobs, or a whole job of them."""
+        if self.jobs.display:
+            self.jobs.enter()
+        else:
+            self.open(self.list.id_here)
+
+    def out(self) -> None:
+        """Of a search, then of the queue."""
+        if self.jobs.display and not self.jobs.found:
+            self.open(None)
+        else:
+            super().out()
+
+    def changed(self) -> None:
+        """Both."""
+        self.list.changed()
+        self.jobs.changed()
 
     def draw(self, shown: Moment) -> Line:
         """The one in front."""

@@ -13,8 +13,9 @@ from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import bar
 from kiqdoctor.top.lines import Lines
+from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, fitted
-from kiqdoctor.top.panes.pane import Moment, Pane
+from kiqdoctor.top.panes.pane import Pane
 
 MOST_GROUPS: Final = 20
 MOST_CALLS: Final = 20
@@ -38,8 +39,8 @@ class RedisPane(Pane):
     """One page."""
 
     label: ClassVar[str] = "Redis"
+    key: ClassVar[str] = "0"
     facts: ClassVar[tuple[type, ...]] = (Server, Clients, SlowLog)
-    costly: ClassVar[frozenset[type]] = frozenset({Clients, SlowLog})
 
     def body(self) -> ComposeResult:
         """The page."""
