@@ -14,7 +14,7 @@ from kiqdoctor.actions import Actions
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
-from kiqdoctor.doctor.facts.live import Counters, Depths, JobPage, JobRow, Search, Workers
+from kiqdoctor.doctor.facts.live import Counters, Depths, JobPage, JobRow, Search, Sought, Workers
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.page import page as page_of
@@ -128,11 +128,11 @@ class Live:
             except RefusalError as error:
                 return error.refused
 
-    def search(self, place: str, text: str) -> Iterator[Search | Refused]:
+    def search(self, place: str, sought: Sought) -> Iterator[Search | Refused]:
         """Over a connection of its own: a search may be long."""
         line = Line(self._address, self._options.namespace)
         try:
-            yield from jobs.search(line.door(), place, text, show_args=self._options.show_args)
+            yield from jobs.search(line.door(), place, sought, show_args=self._options.show_args)
         except LostError as error:
             yield Refused(f"Redis cannot be reached: {error}")
         except RefusalError as error:

@@ -16,7 +16,7 @@ from textual.widgets import ContentSwitcher, Input
 
 from kiqdoctor.actions import Verb
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.live import Search
+from kiqdoctor.doctor.facts.live import Search, Sought
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import dialogs, frame, keys, paint
@@ -169,15 +169,15 @@ class Top(App[int]):
         if self.reading is not None:
             self.reading.examine()
 
-    def search(self, place: str, text: str, take: Callable[[Search | Refused], None]) -> None:
-        """Jobs that hold the text, as they are found; a search ends when another begins."""
+    def search(self, place: str, sought: Sought, take: Callable[[Search | Refused], None]) -> None:
+        """Jobs that fit, as they are found; a search ends when another begins."""
         source = self.source
         if source is None:
             return
         token = self._search = object()
 
         def run() -> None:
-            for found in source.search(place, text):
+            for found in source.search(place, sought):
                 if self._search is not token:
                     return
                 self.post_message(self.Arrived(take, found))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kiqdoctor.actions import Actions
 from kiqdoctor.doctor.facts.fleet import Process
-from kiqdoctor.doctor.facts.live import JobPage, JobRow, Search
+from kiqdoctor.doctor.facts.live import JobPage, JobRow, Search, Sought
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
@@ -66,8 +66,8 @@ class Feed(Protocol):
     def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         """Jobs of a queue or set."""
 
-    def search(self, place: str, text: str) -> Iterator[Search | Refused]:
-        """Jobs that hold the text, as they are found."""
+    def search(self, place: str, sought: Sought) -> Iterator[Search | Refused]:
+        """Jobs that fit, as they are found."""
 
     def whole(self, row: JobRow) -> JobRow:
         """The row with what only its detail shows."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from textual.widget import Widget
 
 from kiqdoctor.actions import Verb
-from kiqdoctor.doctor.facts.live import Search
+from kiqdoctor.doctor.facts.live import Search, Sought
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.paint import Line
@@ -42,8 +42,8 @@ class View(Protocol):
     ) -> None:
         """Work that may block; ``take`` hears what came of it, or ``failed`` that nothing did."""
 
-    def search(self, place: str, text: str, take: Callable[[Search | Refused], None]) -> None:
-        """Jobs that hold the text, as they are found; a search ends when another begins."""
+    def search(self, place: str, sought: Sought, take: Callable[[Search | Refused], None]) -> None:
+        """Jobs that fit, as they are found; a search ends when another begins."""
 
     def to(self, kind: type[Tab]) -> Tab:
         """That tab, brought to the front."""

@@ -25,6 +25,7 @@ from kiqdoctor.doctor.facts.live import (
     Search,
     SlowCall,
     SlowLog,
+    Sought,
     Workers,
 )
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
@@ -171,10 +172,12 @@ class Scripted:
         rows = [row(place, total - 1 - number if backwards else number) for number in numbers]
         return JobPage(place, start, total, tuple(rows))
 
-    def search(self, place: str, text: str) -> Iterator[Search | Refused]:
-        rows = tuple(one for one in (row(place, number) for number in range(300)) if text in one.error_message)
-        yield Search(place, text, rows[:5], 100, 4_000)
-        yield Search(place, text, rows, 4_000, 4_000, done=True)
+    def search(self, place: str, sought: Sought) -> Iterator[Search | Refused]:
+        wanted = (sought.failure.job_class if sought.failure is not None else "", sought.text)
+        every = (row(place, number) for number in range(300))
+        rows = tuple(one for one in every if wanted[0] in one.job_class and wanted[1] in one.error_message)
+        yield Search(place, sought, rows[:5], 100, 4_000)
+        yield Search(place, sought, rows, 4_000, 4_000, done=True)
 
     def whole(self, found: JobRow) -> JobRow:
         return replace(found, backtrace=("app/jobs/pay.rb:12:in `perform'",), others=(("retry", "true"),))

@@ -16,9 +16,10 @@ from textual.pilot import Pilot
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import resolve_url
-from kiqdoctor.doctor.facts.live import Search
+from kiqdoctor.doctor.facts.live import Failure, Search, Sought
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.living import Live, recorded
+from kiqdoctor.text import clean
 from kiqdoctor.top.app import Top
 from kiqdoctor.top.panes.jobs import Jobs
 from kiqdoctor.top.panes.queues import QueuesPane
@@ -98,7 +99,7 @@ def test_a_search_ends_at_its_limit(redis: "redis_py.Redis", redis_server: Redis
 
     for place in ("dead", "queue:q"):
         with live(redis_server.url) as source:
-            *_, last = source.search(place, "Job")
+            *_, last = source.search(place, Sought("Job"))
         assert isinstance(last, Search)
         assert (len(last.rows), last.done) == (10_000, True)
 
@@ -108,10 +109,41 @@ def test_text_with_the_signs_of_patterns_is_found_as_it_is(redis: "redis_py.Redi
     push(redis, "retry", 2, error_message="abc")
 
     with live(redis_server.url) as source:
-        *_, last = source.search("retry", "a[b]*c?")
+        *_, last = source.search("retry", Sought("a[b]*c?"))
 
     assert isinstance(last, Search)
     assert [row.jid for row in last.rows] == [f"{1:024x}"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "found"),
+    [
+        (Failure("Pay", "Net::ReadTimeout", "mail"), [1, 2]),
+        (Failure("Pay", "Net::ReadTimeout", "low"), [3]),
+        (Failure("Pay", "", "mail"), [4]),
+        (Failure("Report", "Boom", "mail"), [5]),
+        (Failure(clean("J\u202e[/x]"), clean("E\x1b"), clean("q\u2066")), [6]),
+        (Failure("Pay", "Timeout", "mail"), []),
+    ],
+)
+def test_jobs_that_failed_alike_are_found_and_no_others(
+    redis: "redis_py.Redis", redis_server: RedisServer, failure: Failure, found: list[int]
+) -> None:
+    timeout = {"error_class": "Net::ReadTimeout"}
+    push(redis, "retry", 1, **timeout)
+    push(redis, "retry", 2, **timeout, error_message="Pay Boom Report")
+    push(redis, "retry", 3, **timeout, queue="low")
+    push(redis, "retry", 4, error_class=None, error_message=None)
+    push(redis, "retry", 5, **{"class": "Sidekiq::ActiveJob::Wrapper"}, wrapped="Report")
+    push(redis, "retry", 6, **{"class": "J\u202e[/x]"}, error_class="E\x1b", queue="q\u2066")
+    redis.zadd("retry", {b"Net::ReadTimeout Pay mail": 0})
+
+    with live(redis_server.url) as source:
+        *_, last = source.search("retry", Sought(failure=failure))
+
+    assert isinstance(last, Search)
+    assert sorted(int(row.jid, 16) for row in last.rows) == found
+    assert (last.looked_at, last.done) == (7, True)
 
 
 def test_a_user_who_may_not_write_gets_no_keys_that_change_anything(

@@ -147,11 +147,28 @@ class JobPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What failed jobs have in common: class, error class and queue, each as it is shown; "" where none is said."""
+
+    job_class: str
+    error_class: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which jobs are searched for: those whose bytes hold ``text``, and that failed so; nothing said: all."""
+
+    text: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
-    """What a search has found so far: rows that hold the text, how many were looked at, of how many."""
+    """What a search has found so far: rows that fit, how many were looked at, of how many."""
 
     place: str
-    text: str
+    sought: Sought
     rows: tuple[JobRow, ...] = ()
     looked_at: int = 0
     total: int = 0

@@ -1,10 +1,12 @@
 """Pages of jobs, and searches through them: a window of a queue or set, however many members it has."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
-from kiqdoctor.doctor.facts.live import JobPage, JobRow, Search
+from kiqdoctor.doctor.facts.live import Failure, JobPage, JobRow, Search, Sought
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number
@@ -17,10 +19,12 @@ from kiqdoctor.wire.numbers import real
 from kiqdoctor.wire.payload import Payload, PayloadError, backtrace, read
 
 MOST_FOUND: Final = 10_000  # rows that a search keeps
+MOST_TAKEN: Final = 200_000  # members that a search takes from a set to look into: some 100 MB
 CHUNK: Final = 1_000  # members in one round trip of a search
 PARSED: Final = 2 * 1024 * 1024  # bytes: a larger member is told by its size
 MOST_OTHERS: Final = 40  # further fields
 FRAMES: Final = 200
+PLAIN: Final = re.compile(r"[A-Za-z0-9_:.$#-]+")  # what every writer of JSON writes as it is
 KNOWN: Final = frozenset(
     (
         *(wire.CLASS, wire.WRAPPED, wire.DISPLAY_CLASS, wire.ARGS, wire.QUEUE, wire.JID, wire.TAGS),
@@ -56,21 +60,56 @@ def page(
     return JobPage(place, start, total, found, "" if count else "its members are too large to be read")
 
 
-def search(redis: Redis, place: str, text: str, *, show_args: bool = False) -> Iterator[Search]:
-    """Members whose bytes hold ``text`` (case counts; empty: all), with what has been found after each round trip."""
+def search(redis: Redis, place: str, sought: Sought, *, show_args: bool = False) -> Iterator[Search]:
+    """Members that fit (the case of a text counts), with what has been found after each round trip."""
     total = _total(redis, place)
     found: dict[bytes, JobRow] = {}
-    looked = 0
-    for members, here in _scanned(redis, place, text, total):
-        looked += here
+    looked = taken = 0
+    for members, here in _scanned(redis, place, _held(sought), total):
+        looked, taken = looked + here, taken + len(members)
         for member, score in members:
-            found.setdefault(member, row(place, member, score, show_args=show_args))
-        full = len(found) >= MOST_FOUND
-        yield Search(place, text, tuple(found.values())[:MOST_FOUND], min(looked, total), total, done=full)
-        if full:
+            if member not in found and _fits(member, sought):
+                found[member] = row(place, member, score, show_args=show_args)
+        ended = len(found) >= MOST_FOUND or (taken >= MOST_TAKEN and looked < total)
+        note = f"ended after {taken:,} jobs that were alike" if ended and len(found) < MOST_FOUND else ""
+        yield Search(place, sought, tuple(found.values())[:MOST_FOUND], min(looked, total), total, ended, note)
+        if ended:
             return
     note = "" if total else "it is empty"
-    yield Search(place, text, tuple(found.values()), total, total, done=True, note=note)
+    yield Search(place, sought, tuple(found.values()), total, total, done=True, note=note)
+
+
+def _held(sought: Sought) -> str:
+    """A text that the bytes of all that fit hold: of a failure, the longest of its words that JSON writes as it is."""
+    if sought.failure is None:
+        return sought.text
+    said = (sought.failure.job_class, sought.failure.error_class, sought.failure.queue)
+    return max((word for word in (sought.text, *said) if PLAIN.fullmatch(word)), key=len, default="")
+
+
+def _fits(member: bytes, sought: Sought) -> bool:
+    """Whether a member that holds the text failed so, where that is asked."""
+    if sought.failure is None:
+        return True
+    try:
+        return len(member) <= PARSED and failure_of(read(member)) == sought.failure
+    except PayloadError:
+        return False
+
+
+def failure_of(job: Payload) -> Failure:
+    """What a failed job has in common with others."""
+    return Failure(_shown(job.shown_class), _shown(_text(job.fields.get("error_class"))), _shown(job.queue))
+
+
+def _shown(text: str) -> str:
+    return _known(text) if len(text) <= SHORT else clean(text)
+
+
+@lru_cache(maxsize=4096)
+def _known(text: str) -> str:
+    """Few words name most jobs; what is longer than shown is not kept."""
+    return clean(text)
 
 
 def _scanned(redis: Redis, place: str, text: str, total: int) -> Iterator[tuple[list[tuple[bytes, float | None]], int]]:

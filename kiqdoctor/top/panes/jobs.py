@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from kiqdoctor import actions
 from kiqdoctor.actions import JobEntry, Proposal, Verb
-from kiqdoctor.doctor.facts.live import Depths, JobPage, JobRow, Search
+from kiqdoctor.doctor.facts.live import Depths, JobPage, JobRow, Search, Sought
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import words
@@ -132,11 +132,7 @@ class Jobs(Pane):
             return [("", f"{words.plural(size, 'job')}{marked}")]
         found = self.found
         looked = f"looked at {found.looked_at:,} of {found.total:,}"
-        what = (
-            f"{len(self.held):,} hold {clean(found.text)!r}"
-            if found.text
-            else f"the first {len(self.held):,} are ordered"
-        )
+        what = _told_of(found.sought, len(self.held))
         note = f"; {found.note}" if found.note else ""
         return [("accent", f"{what}; {looked}{'' if found.done else ' so far'}{note}; esc for all")]
 
@@ -252,9 +248,13 @@ class Jobs(Pane):
     def filter(self, text: str) -> None:
         """Search Redis for the text; "" shows all again."""
         if text:
-            self.view.search(self.place, text, self.hold)
+            self.seek(Sought(text))
         elif self.found is not None:
             self._everything()
+
+    def seek(self, sought: Sought) -> None:
+        """Only these, as they are found."""
+        self.view.search(self.place, sought, self.hold)
 
     def _everything(self) -> None:
         self.reset()
@@ -272,7 +272,7 @@ class Jobs(Pane):
             self.table.backwards = backwards
             self.redraw()
         else:
-            self.view.search(self.place, "", self.hold)
+            self.seek(Sought())
 
     def enter(self) -> None:
         """The whole job."""
@@ -319,6 +319,14 @@ class Jobs(Pane):
     def id_here(self) -> str:
         """The jid."""
         return self.here.jid if self.here is not None else ""
+
+
+def _told_of(sought: Sought, found: int) -> str:
+    """What a search has found, in words."""
+    if (failure := sought.failure) is not None:
+        error, place = failure.error_class or "no error class", f" in {failure.queue}" if failure.queue else ""
+        return f"{found:,} are {failure.job_class or 'of no class'} with {error}{place}"
+    return f"{found:,} hold {clean(sought.text)!r}" if sought.text else f"the first {found:,} are ordered"
 
 
 def _opened(source: Feed, row: JobRow, verbs: frozenset[Verb]) -> Opened:
