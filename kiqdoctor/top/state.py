@@ -6,7 +6,7 @@ from typing import Final
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.top import words
-from kiqdoctor.top.doctoring import Diagnosis, follow
+from kiqdoctor.top.doctoring import Diagnosis, deaths, follow
 from kiqdoctor.top.feed import Judgement, Look, Recorded, Watched
 from kiqdoctor.top.history import History, read
 from kiqdoctor.top.moment import Moment
@@ -57,7 +57,8 @@ class ViewState:
     def examined(self, examination: Judgement) -> list[str]:
         """Another examination; the titles of what is new in it."""
         self.examination = examination
-        self._diagnosed(follow(self.diagnosis, examination.report, self.now))
+        dead = deaths(examination.snapshot)
+        self._diagnosed(follow(self.diagnosis, examination.report, self.now, dead))
         diagnosis = self.diagnosis
         assert diagnosis is not None  # noqa: S101 - it was just made
         return [one.finding.title for _, one in diagnosis.findings if diagnosis.since[one.fingerprint] == diagnosis.at]
@@ -67,7 +68,7 @@ class ViewState:
         for look in recorded.looks:
             self.history.add(look)
             if look.report is not None:
-                self._diagnosed(follow(self.diagnosis, look.report, look.at))
+                self._diagnosed(follow(self.diagnosis, look.report, look.at, deaths(look.snapshot)))
         self.at = recorded.looks[0].at
 
     def _diagnosed(self, diagnosis: Diagnosis) -> None:

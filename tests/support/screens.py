@@ -149,6 +149,7 @@ class Scripted:
         self.target = target
         self.rhythms = rhythms()
         self.looks = list(looks) or [look()]
+        self.facts = HEALTHY  # that the examinations find
         self.reports = list(reports) or [report("RED001", "RED002")]
         self.pages: list[tuple[str, int, bool]] = []
         self.saved: list[Look] = []
@@ -163,7 +164,7 @@ class Scripted:
         return found
 
     def examine(self) -> Judgement:
-        return Judgement(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], HEALTHY)
+        return Judgement(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], self.facts)
 
     def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         self.pages.append((place, start, backwards))

@@ -1,14 +1,17 @@
 """Panes that cannot be shown, data that is old, a Redis that goes away: said on the screen, and nothing ends."""
 
+import re
 from dataclasses import replace
 
 import pytest
-from screens import NOW, Scripted, Standing, look, perform, screen, until
+from screens import NOW, Scripted, Standing, look, perform, process, screen, until
 from textual.pilot import Pilot
 
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.live import Depths, Metrics, Workers
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
-from kiqdoctor.doctor.snapshot import Refused, Snapshot
+from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.top.app import Top
 from kiqdoctor.top.feed import Judgement, LostError, Watched
 from kiqdoctor.top.tabs import TABS
@@ -153,6 +156,37 @@ def test_a_queue_that_nobody_takes_is_said_in_words() -> None:
         assert "nobody takes it" in screen(app)
 
     perform(steps, Scripted(alone))
+
+
+def test_a_process_that_is_proven_dead_is_marked_until_it_beats_again() -> None:
+    source = Scripted()
+    host = LocalProcesses("web-0", pids=frozenset({1}))
+    source.facts = Snapshot(
+        {Fleet: Reading(Fleet((process(0), process(1))), at=NOW), LocalProcesses: Reading(host, at=NOW)}
+    )
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await until(pilot, lambda: app.state.diagnosis is not None)
+        await pilot.press("2")
+        assert re.search(r"web-0:4710:0+ +5/10 +dead ", screen(app))
+        assert re.search(r"web-1:4711:0+1 +5/10 +quiet ", screen(app))
+        assert ", 1 dead" in app.pane.head.text
+        await pilot.press("enter")
+        await until(pilot, lambda: "dead: pid 4710 does not exist on this host" in screen(app))
+        await pilot.press("escape", "4")
+        assert ", 5 of dead processes" in app.pane.head.text
+        assert screen(app).count("(dead) web-0") == 5
+        assert "(dead) web-1" not in screen(app)
+        again = (process(0, beat=NOW + 4), process(1))
+        source.looks = [look(NOW + 5, Workers=Workers(NOW + 5, again))]
+        await until(pilot, lambda: "(dead)" not in screen(app))
+        source.looks = [look(NOW + 75, Workers=Workers(NOW + 75, again))]
+        await pilot.press("2")
+        await until(pilot, lambda: ", 2 dead" in app.pane.head.text)
+        await pilot.press("enter")
+        await until(pilot, lambda: "dead: it has not beaten for 1m1" in screen(app))
+
+    perform(steps, source)
 
 
 def test_arguments_are_masked_unless_they_are_asked_for() -> None:

@@ -6,12 +6,14 @@ import pytest
 from healthy import HEALTHY
 from screens import BLIND, NOW, SICK, look, process, report
 
-from kiqdoctor.doctor.facts.fleet import InFlight
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight
+from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.live import ClassMetrics, Depths, Metrics, Workers
 from kiqdoctor.doctor.facts.queues import Queue
+from kiqdoctor.doctor.snapshot import Reading, Snapshot
 from kiqdoctor.top import frame, paint, plain, words
 from kiqdoctor.top.chart import bar, chart, spark
-from kiqdoctor.top.doctoring import TOLD, follow
+from kiqdoctor.top.doctoring import TOLD, deaths, follow
 from kiqdoctor.top.history import SPAN, History, Numbers, rates
 from kiqdoctor.top.tabs import TABS
 from kiqdoctor.top.unusual import Durations, unusual
@@ -120,6 +122,28 @@ def test_a_check_that_cannot_look_heals_nothing() -> None:
     assert [(one.at, bool(one.unseen)) for one in still.gone] == [(NOW + 1, True)]
     assert [(one.at, one.unseen) for one in well.gone] == [(NOW + 3, "")]
     assert later.gone == ()
+
+
+def told(*facts: object, at: float = NOW) -> Snapshot:
+    return Snapshot({type(fact): Reading(fact, at=at) for fact in facts})
+
+
+def test_a_death_is_proven_by_its_host_or_by_its_heir_and_by_no_late_beat() -> None:
+    dead, alive, late = process(0), process(1), process(2, beat=NOW - 55, beat_age_s=55.0)
+    heir = replace(dead, identity="web-0:4710:ffff", started_at=NOW - 60)
+    here = LocalProcesses("web-0", pids=frozenset({1, 4711}))
+
+    by_host = deaths(told(Fleet((dead, alive, late)), here))
+    by_heir = deaths(told(Fleet((dead, heir, alive, late))))
+
+    assert {identity: one.proof for identity, one in by_host.items()} == {
+        dead.identity: "pid 4710 does not exist on this host"
+    }
+    assert list(by_heir) == [dead.identity]
+    assert by_heir[dead.identity].beat == dead.beat
+    assert deaths(told(Fleet((dead, alive, late)), replace(here, partial="hidepid"))) == {}
+    assert deaths(told(Fleet((replace(dead, beat=NOW + 1),)), here)) == {}  # it may have started since
+    assert deaths(told(here)) == {}
 
 
 def test_a_finding_that_comes_back_is_new_and_no_longer_healed() -> None:

@@ -230,6 +230,9 @@ def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", 
             worker.kill()
             tmux("send-keys", "8")
             eventually(lambda: "PRO008" in tmux("capture-pane", "-p"), "its death, told by the doctor", seconds=40)
+            tmux("send-keys", "2")
+            eventually(lambda: " dead " in tmux("capture-pane", "-p"), "its mark")
+            tmux("send-keys", "8")
             tmux("send-keys", "Enter")
             eventually(
                 lambda: "HOW TO FIX" in tmux("capture-pane", "-p") or "do:" in tmux("capture-pane", "-p"), "the page"

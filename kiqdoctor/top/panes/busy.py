@@ -10,8 +10,8 @@ from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes import processes
 from kiqdoctor.top.panes.pane import TablePane
+from kiqdoctor.top.panes.processes import death, details
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.unusual import Unusual, unusual
 from kiqdoctor.top.view import Opened
@@ -24,6 +24,7 @@ class BusyRow:
     process: Process
     job: InFlight
     unusual: Unusual
+    lost: bool = False  # its process is dead
 
 
 class Busy(TablePane):
@@ -55,15 +56,16 @@ class Busy(TablePane):
         reading = shown.reading(Metrics)
         metrics = reading.value if reading is not None else None
         running = [
-            BusyRow(process, job, unusual(job, shown.now, metrics, shown.durations))
+            BusyRow(process, job, unusual(job, shown.now, metrics, shown.durations), bool(death(process, shown)))
             for process in workers.processes
             for job in process.in_flight
         ]
         self.fill(running, shown)
-        strange = sum(one.unusual.strange for one in running)
+        strange, lost = sum(one.unusual.strange for one in running), sum(one.lost for one in running)
         return [
             ("", words.plural(len(running), "job")),
             ("warn", f", {strange} far longer than usual" if strange else ""),
+            ("bad", f", {lost} of dead processes" if lost else ""),
         ]
 
     def row_key(self, item: BusyRow) -> Hashable:
@@ -81,7 +83,7 @@ class Busy(TablePane):
             ("warn" if strange else "dim", item.unusual.why),
             ("", clean(job.queue)),
             ("dim", clean(job.thread)),
-            ("", clean(item.process.identity)),
+            ("bad" if item.lost else "", ("(dead) " if item.lost else "") + clean(item.process.identity)),
             ("dim", clean(job.jid)),
         )
 
@@ -89,7 +91,7 @@ class Busy(TablePane):
         """Its process, and all that runs there."""
         here, shown = self.here, self.shown
         if here is not None and shown is not None:
-            lines = processes.details(here.process, shown)
+            lines = details(here.process, shown)
             self.view.open(Opened(here.process.identity, lines, here.job.jid))
 
     @property

@@ -26,11 +26,20 @@ def beaten(process: Process, now: float) -> float | None:
     return max(0.0, now - process.beat) if process.beat is not None else process.beat_age_s
 
 
-def state(process: Process, now: float) -> str:
+def death(process: Process, shown: Moment) -> str:
+    """Why it is dead: what the last examination proved, while it has not beaten again, or a beat so old that Sidekiq
+    itself forgets it; "" where it is not known to be.
+    """
+    known = shown.diagnosis.deaths.get(process.identity) if shown.diagnosis is not None else None
+    if known is not None and known.beat == process.beat:
+        return known.proof
+    age = beaten(process, shown.now) or 0.0
+    return f"it has not beaten for {words.age(age)}" if age >= LIVE_FOR else ""
+
+
+def state(process: Process, shown: Moment) -> str:
     """``running``, ``quiet``, ``dead``."""
-    if (beaten(process, now) or 0.0) >= LIVE_FOR:
-        return "dead"
-    return "quiet" if process.quiet else "running"
+    return "dead" if death(process, shown) else "quiet" if process.quiet else "running"
 
 
 class Processes(TablePane):
@@ -80,8 +89,10 @@ class Processes(TablePane):
         share = f" ({workers.busy / workers.threads:.0%})" if workers.threads else ""
         ghosts = workers.members - len(workers.processes)
         number = words.plural(len(workers.processes), "process")
+        dead = sum(bool(death(one, shown)) for one in workers.processes)
         return [
             ("", f"{number}, {workers.busy} of {workers.threads} threads busy{share}"),
+            ("bad", f", {dead} dead" if dead else ""),
             ("", f", {words.size(used)}" if used else ""),
             ("warn", f", {ghosts:,} registered without a record" if ghosts > 0 else ""),
             ("warn", f"; {clean(workers.partial)}" if workers.partial else ""),
@@ -93,7 +104,7 @@ class Processes(TablePane):
 
     def cells(self, item: Process, shown: Moment) -> Sequence[Piece]:
         """Its record in a row."""
-        said, beat = state(item, shown.now), beaten(item, shown.now)
+        said, beat = state(item, shown), beaten(item, shown.now)
         late = beat is not None and beat > LATE
         full = item.busy is not None and item.concurrency is not None and item.busy >= item.concurrency > 0
         threads = words.NOTHING if item.concurrency is None else str(item.concurrency)
@@ -101,7 +112,7 @@ class Processes(TablePane):
         return (
             ("", clean(item.identity) + (" (leader)" if item.identity == self.leader else "")),
             ("warn" if full else "", f"{words.count(item.busy)}/{threads}{'!' if full else ''}"),
-            ("warn" if said != "running" else "good", said),
+            ({"running": "good", "dead": "bad"}.get(said, "warn"), said),
             ("", words.size(item.rss_kb * 1024) if item.rss_kb else words.NOTHING),
             ("", words.age(item.rtt_us / 1e6) if item.rtt_us is not None else words.NOTHING),
             ("bad" if late else "", words.age(beat) + ("!" if late else "")),
@@ -146,7 +157,7 @@ def details(process: Process, shown: Moment) -> list[Line]:
         ("identity", process.identity),
         ("host", process.hostname),
         ("pid", str(process.pid) if process.pid is not None else words.NOTHING),
-        ("state", state(process, shown.now)),
+        ("state", f"dead: {why}" if (why := death(process, shown)) else state(process, shown)),
         ("tag", process.tag),
         ("labels", ", ".join(process.labels)),
         ("version", process.version or "before 7.0.2, which did not say"),
