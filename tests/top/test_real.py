@@ -1,6 +1,7 @@
 """The live view on a real Redis: a million jobs, a user who may not write, what is saved and judged again."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,19 @@ def test_a_search_ends_at_its_limit(redis: "redis_py.Redis", redis_server: Redis
             *_, last = source.search(place, Sought("Job"))
         assert isinstance(last, Search)
         assert (len(last.rows), last.done) == (10_000, True)
+
+
+def test_a_search_ends_at_its_limit_of_bytes(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    for number in range(1_300):
+        push(redis, "retry", number, args=["x" * 60_000])
+
+    with live(redis_server.url) as source:
+        *_, last = source.search("retry", Sought(failure=Failure("Pay", "Boom", "low")))
+
+    assert isinstance(last, Search)
+    assert (last.rows, last.done) == ((), True)
+    assert re.fullmatch(r"ended after (6[4-9]|7\d) MiB that hold 'Boom'", last.note)
+    assert last.looked_at < last.total
 
 
 def test_text_with_the_signs_of_patterns_is_found_as_it_is(redis: "redis_py.Redis", redis_server: RedisServer) -> None:

@@ -19,7 +19,7 @@ from kiqdoctor.wire.numbers import real
 from kiqdoctor.wire.payload import Payload, PayloadError, backtrace, read
 
 MOST_FOUND: Final = 10_000  # rows that a search keeps
-MOST_TAKEN: Final = 200_000  # members that a search takes from a set to look into: some 100 MB
+MOST_TAKEN: Final = 64 * 1024 * 1024  # bytes of members that hold the text: of them the others are left out
 CHUNK: Final = 1_000  # members in one round trip of a search
 PARSED: Final = 2 * 1024 * 1024  # bytes: a larger member is told by its size
 MOST_OTHERS: Final = 40  # further fields
@@ -62,16 +62,16 @@ def page(
 
 def search(redis: Redis, place: str, sought: Sought, *, show_args: bool = False) -> Iterator[Search]:
     """Members that fit (the case of a text counts), with what has been found after each round trip."""
-    total = _total(redis, place)
+    total, text = _total(redis, place), _held(sought)
     found: dict[bytes, JobRow] = {}
     looked = taken = 0
-    for members, here in _scanned(redis, place, _held(sought), total):
-        looked, taken = looked + here, taken + len(members)
+    for members, here in _scanned(redis, place, text, total):
+        looked, taken = looked + here, taken + sum(len(member) for member, _ in members)
         for member, score in members:
             if member not in found and _fits(member, sought):
                 found[member] = row(place, member, score, show_args=show_args)
         ended = len(found) >= MOST_FOUND or (taken >= MOST_TAKEN and looked < total)
-        note = f"ended after {taken:,} jobs that were alike" if ended and len(found) < MOST_FOUND else ""
+        note = f"ended after {taken >> 20} MiB that hold {clean(text)!r}" if ended and len(found) < MOST_FOUND else ""
         yield Search(place, sought, tuple(found.values())[:MOST_FOUND], min(looked, total), total, ended, note)
         if ended:
             return

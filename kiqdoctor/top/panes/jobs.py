@@ -324,8 +324,9 @@ class Jobs(Pane):
 def _told_of(sought: Sought, found: int) -> str:
     """What a search has found, in words."""
     if (failure := sought.failure) is not None:
-        error, place = failure.error_class or "no error class", f" in {failure.queue}" if failure.queue else ""
-        return f"{found:,} are {failure.job_class or 'of no class'} with {error}{place}"
+        said = (failure.job_class or "of no class", failure.error_class or "no error class", failure.queue)
+        job_class, error, queue = map(clean, said)
+        return f"{found:,} are {job_class} with {error}{f' in {queue}' if queue else ''}"
     return f"{found:,} hold {clean(sought.text)!r}" if sought.text else f"the first {found:,} are ordered"
 
 
