@@ -7,6 +7,7 @@ from typing import Final
 
 from kiqdoctor.top.panes.busy import Busy
 from kiqdoctor.top.panes.doctor import Doctor
+from kiqdoctor.top.panes.errors import ErrorsPane
 from kiqdoctor.top.panes.jobs import Dead, Retries, Scheduled
 from kiqdoctor.top.panes.metrics import MetricsPane
 from kiqdoctor.top.panes.overview import Overview
@@ -28,4 +29,5 @@ TABS: Final[tuple[type[Pane], ...]] = (
     ThreadsPane,
     RedisPane,
     MetricsPane,
+    ErrorsPane,
 )

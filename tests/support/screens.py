@@ -19,8 +19,12 @@ from kiqdoctor.doctor.facts.live import (
     ClassMetrics,
     Counters,
     Depths,
+    ErrorGroup,
+    Errors,
+    Failure,
     JobPage,
     JobRow,
+    Looked,
     Metrics,
     Search,
     SlowCall,
@@ -124,6 +128,16 @@ def look(at: float = NOW, *, processed: int = 123_456, size: int = 5_000, **fact
         Workers(at, (process(0), process(1, quiet=True), process(2, busy=10)), 3),
         Clients((Client(7, "10.0.0.1:5000", name="sidekiq", flags="b"), Client(8, "10.0.0.2:5001", name="web"))),
         SlowLog((SlowCall(1, at - 60, 25_000, "LRANGE queue:default", 4, "10.0.0.1:5000", "sidekiq"),), 1),
+        Errors(
+            at,
+            (
+                ErrorGroup(Failure("Pay0", "Net::ReadTimeout", "mail"), 300, 4, at - 12, at + 90),
+                ErrorGroup(Failure("Mailer1", "ArgumentError", "default"), 0, 16, at - 7_000),
+            ),
+            Looked(400, 4_000),
+            Looked(20, 20),
+            1,
+        ),
         Metrics(60, (ClassMetrics("Mailer0", 500, 3, 60_000, tuple(range(60))), ClassMetrics("Pay1", 20, 0, 9_000))),
     ]
     by_name = {type(value).__name__: (type(value), value) for value in values}

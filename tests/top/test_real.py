@@ -12,12 +12,13 @@ import pytest
 import redis as redis_py
 from doctoring import kiqdoctor
 from screens import perform, screen, until
-from servers import RedisServer
+from servers import RedisServer, eventually
 from textual.pilot import Pilot
+from workers import Worker
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import resolve_url
-from kiqdoctor.doctor.facts.live import Failure, Search, Sought
+from kiqdoctor.doctor.facts.live import Errors, Failure, Search, Sought
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.living import Live, recorded
 from kiqdoctor.text import clean
@@ -79,6 +80,12 @@ def test_a_million_jobs_are_paged_and_searched(redis: "redis_py.Redis", redis_se
         await pilot.press("slash", *'"999999"', "enter")
         await until(pilot, lambda: pane.found is not None and pane.found.done, seconds=60)
         assert [row.jid for row in pane.held] == ["999999"]
+        await pilot.press("f")
+        await until(pilot, lambda: "1,000,000 failed jobs in 7 groups; 4,000 looked at (0.4%)" in app.pane.head.text)
+        await pilot.press("enter")
+        await until(pilot, lambda: pane.found is not None and pane.found.done, seconds=60)
+        assert len(pane.held) == 10_000
+        assert len({row.job_class for row in pane.held}) == 1
         await pilot.press("3", "enter", "G")
         queues = app.pane
         assert isinstance(queues, QueuesPane)
@@ -287,3 +294,27 @@ def test_redis_is_stopped_and_started_under_it() -> None:
             await until(pilot, lambda: "0 jobs" in app.pane.head.text)
 
         watch(source, steps)
+
+
+FAILING = """
+from kiqdoctor import job
+
+@job
+def fail():
+    raise LookupError("no such order")
+"""
+
+
+def test_failures_of_our_own_runtime_are_grouped_too(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    with Worker.start(FAILING, redis_server.url, "-c", "1"), live(redis_server.url) as source:
+        for number in range(3):
+            redis.lpush("queue:default", json.dumps({"class": "app.fail", "args": [], "jid": f"{number:024x}"}))
+        eventually(lambda: redis.zcard("retry") == 3, "the failures")
+        errors = source.look(frozenset({Errors})).snapshot.get(Errors)
+
+    assert isinstance(errors, Errors)
+    [group] = errors.groups
+    assert (group.failure, group.retrying, errors.whole) == (Failure("app.fail", "LookupError", "default"), 3, True)
+    assert group.next_try is not None
+    assert group.newest is not None
+    assert group.next_try > group.newest
