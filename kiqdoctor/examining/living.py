@@ -31,14 +31,14 @@ from kiqdoctor.probes.live import jobs
 from kiqdoctor.probes.live.follower import Follower, rhythms
 from kiqdoctor.probes.live.workers import settled
 from kiqdoctor.text import clean
-from kiqdoctor.top.feed import Judgement, Look, LostError, Recorded, Watched, Writing
+from kiqdoctor.top.feed import Look, LostError, Recorded, Watched, WholeExamination, Writing
 
 NAME: Final = "kiqdoctor-top"
 LONGEST: Final = 64 * 1024 * 1024  # bytes of a recording
 PAGE_WIDTH: Final = 96  # cells that a check's page is wrapped to
 
 
-class Line:
+class LastingConnection:
     """One connection that is opened when it is needed, and again after it broke. For one thread at a time."""
 
     def __init__(self, address: Address, namespace: str | None) -> None:
@@ -89,7 +89,7 @@ class Live:
         self.target = Watched(address.shown, asked.namespace, show_args=asked.show_args)
         self.rhythms = rhythms()
         self._options, self._address, self._clock, self._read_only = asked, address, clock, read_only
-        self._looking, self._asking = (Line(address, asked.namespace) for _ in range(2))
+        self._looking, self._asking = (LastingConnection(address, asked.namespace) for _ in range(2))
         self._follower: Follower | None = None
         self._followed: Door | None = None
         self._asked = threading.Lock()
@@ -113,9 +113,9 @@ class Live:
         took_ms = (self._clock.monotonic() - began) * 1000
         return Look(snapshot, self._clock.now() if at is None else at, self._looking.round_trips - before, took_ms)
 
-    def examine(self) -> Judgement:
+    def examine(self) -> WholeExamination:
         """As ``check`` does."""
-        return Judgement(*examined(self._options, self._clock))
+        return WholeExamination(*examined(self._options, self._clock))
 
     def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         """Over the connection for what is asked."""
@@ -130,7 +130,7 @@ class Live:
 
     def search(self, place: str, sought: Sought) -> Iterator[Search | Refused]:
         """Over a connection of its own: a search may be long."""
-        line = Line(self._address, self._options.namespace)
+        line = LastingConnection(self._address, self._options.namespace)
         try:
             yield from jobs.search(line.door(), place, sought, show_args=self._options.show_args)
         except LostError as error:
@@ -166,7 +166,7 @@ class Live:
         chosen = next(one for one in found if one.id == check)
         return plain(page_of(chosen, found, every_probe()), PAGE_WIDTH)
 
-    def save(self, look: Look, examined: Judgement | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: WholeExamination | None, folder: Path) -> Path:
         """A recording that ``check --replay`` judges as this examination did, with what the view shows beside it."""
         readings = dict(look.snapshot.readings)
         if examined is not None:

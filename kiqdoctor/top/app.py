@@ -1,4 +1,4 @@
-"""The screen: tabs over one source, refreshed in threads; what goes wrong is shown and nothing ends because of it."""
+"""The screen: tabs over one feed, refreshed in threads; what goes wrong is shown and nothing ends because of it."""
 
 import asyncio
 import signal
@@ -23,10 +23,10 @@ from kiqdoctor.top import dialogs, frame, keys, paint
 from kiqdoctor.top.changing import Changing
 from kiqdoctor.top.dialogs import Dialog
 from kiqdoctor.top.feed import Feed, Recorded, Writing
-from kiqdoctor.top.lines import Bar
+from kiqdoctor.top.lines import OneLine
 from kiqdoctor.top.panes.pane import Pane
 from kiqdoctor.top.panes.threads import CHOOSE, ThreadsPane
-from kiqdoctor.top.reading import Reading
+from kiqdoctor.top.refreshing import Refreshing
 from kiqdoctor.top.saving import Saving
 from kiqdoctor.top.state import ViewState
 from kiqdoctor.top.table import Table
@@ -77,12 +77,13 @@ class Top(App[int]):
         rhythms = self.source.rhythms if self.source is not None else {}
         self.state = ViewState(source.target, clock, interval=interval, examine_every=examine_every, rhythms=rhythms)
         self.changing = Changing(self, writing)
-        self.reading = Reading(self, self.source, self.state, self.changing, self.draw) if self.source else None
+        self.refreshing = Refreshing(self, self.source, self.state, self.changing, self.draw) if self.source else None
         self.saving = Saving(self, folder, clock)
         self._search: object = None
         self.panes: dict[str, Pane] = {tab.label: tab(self) for tab in TABS}
-        self.numbers, self.where, self.keys = Bar(id="numbers"), Bar(id="where", under="bar"), Bar(id="keys")
-        self.tabs = Bar(id="tabs", under="bar", clicked=self._tab_clicked)
+        self.numbers, self.keys = OneLine(id="numbers"), OneLine(id="keys")
+        self.where = OneLine(id="where", under="bar")
+        self.tabs = OneLine(id="tabs", under="bar", clicked=self._tab_clicked)
         self.switcher = ContentSwitcher(initial=self.panes[TABS[0].label].id)
         self.field = Input(placeholder="filter", id="filter", compact=True, select_on_focus=False)
         self.first_theme = LIGHT if light else DARK
@@ -159,15 +160,15 @@ class Top(App[int]):
 
     def look(self) -> None:
         """Read now what the tab in front shows; a recording that plays goes on."""
-        if self.reading is not None:
-            self.reading.tick(frozenset((*self.pane.facts, *self.pane.helps)))
+        if self.refreshing is not None:
+            self.refreshing.tick(frozenset((*self.pane.facts, *self.pane.helps)))
         elif self.state.playing:
             self.action_scrub(1)
 
     def examine(self) -> None:
         """Have the checks judge now."""
-        if self.reading is not None:
-            self.reading.examine()
+        if self.refreshing is not None:
+            self.refreshing.examine()
 
     def search(self, place: str, sought: Sought, take: Callable[[Search | Refused], None]) -> None:
         """Jobs that fit, as they are found; a search ends when another begins."""

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import keys, paint
-from kiqdoctor.top.lines import Bar, Lines
+from kiqdoctor.top.lines import Lines, OneLine
 from kiqdoctor.top.paint import Line
 
 CSS: Final = """
@@ -40,7 +40,7 @@ class Dialog(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """Title, page, keys."""
         with Vertical():
-            title, foot = Bar(), Bar()
+            title, foot = OneLine(), OneLine()
             title.set([("strong", clean(self.heading))])
             foot.set([("dim", self.foot)])
             yield title

@@ -29,7 +29,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class WholeExamination:
     """A whole examination: what was found, and the facts that it was found in."""
 
     report: Report
@@ -60,7 +60,7 @@ class Feed(Protocol):
             LostError: Redis cannot be reached; the next call tries again.
         """
 
-    def examine(self) -> Judgement:
+    def examine(self) -> WholeExamination:
         """The checks' verdicts; whatever goes wrong is in the report."""
 
     def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
@@ -78,7 +78,7 @@ class Feed(Protocol):
     def explain(self, check: str) -> str:
         """The check's own page."""
 
-    def save(self, look: Look, examined: Judgement | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: WholeExamination | None, folder: Path) -> Path:
         """Write a recording, and say where.
 
         Raises:

@@ -8,9 +8,9 @@ from kiqdoctor.doctor.report import Severity
 from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import keys, words
 from kiqdoctor.top.history import rates, read
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
 from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.tabs import TABS
 from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
@@ -22,7 +22,7 @@ BRIEF: Final = {"Processed": "Done", "Failed": "Fail", "Enqueued": "Enq", "Retri
 RATED: Final = 30.0  # seconds of samples that a rate needs at most
 
 
-def numbers(shown: Moment, width: int) -> Line:
+def numbers(shown: Scene, width: int) -> Line:
     """The worst that the doctor knows, then processed, failed, busy, enqueued, retries, scheduled, dead."""
     snapshot = shown.look.snapshot if shown.look is not None else None
     counters, depths, workers = ((read(snapshot, kind) if snapshot else None) for kind in (Counters, Depths, Workers))
@@ -50,7 +50,7 @@ def _number(label: str, said: str, *, wide: bool) -> list[Piece]:
     return [("dim", f"{label if wide else BRIEF.get(label, label)} "), ("strong", said)]
 
 
-def _worst(shown: Moment) -> list[Piece]:
+def _worst(shown: Scene) -> list[Piece]:
     if shown.diagnosis is None:
         return [("dim", "not judged" if shown.target.recorded else "examining")]
     report = shown.diagnosis.report
@@ -91,7 +91,7 @@ def _tab(tab: type[Pane], form: str, front: str) -> str:
     return f"[{text.strip()}]".center(len(text)) if tab.label == front else text
 
 
-def where(shown: Moment, read_only: str, *, playing: bool, place: int, of: int) -> Line:
+def where(shown: Scene, read_only: str, *, playing: bool, place: int, of: int) -> Line:
     """Live or which moment, of what, how it is reached, and whether anything can be changed."""
     target = shown.target
     pieces: list[Piece] = []

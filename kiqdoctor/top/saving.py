@@ -7,7 +7,7 @@ from typing import Final
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.top import words
-from kiqdoctor.top.feed import Judgement, Look
+from kiqdoctor.top.feed import Look, WholeExamination
 from kiqdoctor.top.view import View
 
 FONTS: Final = re.compile(r"@font-face\s*\{[^}]*\}")
@@ -20,13 +20,13 @@ class Saving:
     def __init__(self, view: View, folder: Path, clock: Clock) -> None:
         self._view, self._folder, self._clock = view, folder, clock
 
-    def snapshot(self, look: Look | None, judgement: Judgement | None) -> None:
+    def snapshot(self, look: Look | None, examination: WholeExamination | None) -> None:
         """The look, with the facts of the last examination."""
         source = self._view.source
         if source is None or look is None:
             self._view.tell("there is nothing to save" if source else "this is a recording already", "warning")
             return
-        self._view.background(lambda: _attempt(lambda: source.save(look, judgement, self._folder)), self._saved)
+        self._view.background(lambda: _attempt(lambda: source.save(look, examination, self._folder)), self._saved)
 
     def picture(self, label: str, svg: str) -> None:
         """The screen, which needs nothing from anywhere."""

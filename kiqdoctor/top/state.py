@@ -7,9 +7,9 @@ from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.top import words
 from kiqdoctor.top.doctoring import Diagnosis, deaths, follow
-from kiqdoctor.top.feed import Judgement, Look, Recorded, Watched
+from kiqdoctor.top.feed import Look, Recorded, Watched, WholeExamination
 from kiqdoctor.top.history import History, read
-from kiqdoctor.top.moment import Moment
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.unusual import Durations
 
 MINUTE: Final = 60.0  # seconds
@@ -27,7 +27,7 @@ class ViewState:
         self._interval, self._examine_every = interval, examine_every
         self.history = History(thin=not target.recorded)
         self.durations = Durations()
-        self.examination: Judgement | None = None
+        self.examination: WholeExamination | None = None
         self.diagnosis: Diagnosis | None = None
         self.trouble = ""
         self.at: float | None = None  # the moment that is shown; None: now
@@ -54,7 +54,7 @@ class ViewState:
         self._lost_at = self._clock.now()
         return f"Redis cannot be reached: {trouble}; trying again"
 
-    def examined(self, examination: Judgement) -> list[str]:
+    def examined(self, examination: WholeExamination) -> list[str]:
         """Another examination; the titles of what is new in it."""
         self.examination = examination
         dead = deaths(examination.snapshot)
@@ -99,11 +99,11 @@ class ViewState:
         return (len(looks) - 1 if looks else None) if self.at is None else self.history.index_at(self.at)
 
     @property
-    def shown(self) -> Moment:
+    def shown(self) -> Scene:
         """What is shown now, or at the moment that was chosen."""
         now, index = self.now if self.at is None else self.at, self.index
         then = [self.diagnosis] if self.at is None else [one for one in self._diagnoses if one.at <= now]
-        return Moment(
+        return Scene(
             target=self.target,
             look=self.history.looks[index] if index is not None else None,
             now=now,

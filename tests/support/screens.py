@@ -39,8 +39,8 @@ from kiqdoctor.doctor.report import Report, Target
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.probes.live.follower import rhythms
 from kiqdoctor.top.app import Top
-from kiqdoctor.top.feed import Judgement, Look, LostError, Watched, Writing
-from kiqdoctor.top.lines import Bar, Lines
+from kiqdoctor.top.feed import Look, LostError, Watched, WholeExamination, Writing
+from kiqdoctor.top.lines import Lines, OneLine
 from kiqdoctor.top.table import Table
 
 NOW = 1_800_000_000.0
@@ -177,8 +177,8 @@ class Scripted:
             raise found
         return found
 
-    def examine(self) -> Judgement:
-        return Judgement(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], self.facts)
+    def examine(self) -> WholeExamination:
+        return WholeExamination(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], self.facts)
 
     def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         self.pages.append((place, start, backwards))
@@ -204,7 +204,7 @@ class Scripted:
     def explain(self, check: str) -> str:
         return f"the page of {check}"
 
-    def save(self, look: Look, examined: Judgement | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: WholeExamination | None, folder: Path) -> Path:
         del examined
         self.saved.append(look)
         return folder / "saved.json"
@@ -288,7 +288,9 @@ async def until(pilot: Pilot[int], holds: Callable[[], Any], seconds: float = 20
 def screen(app: Any) -> str:
     """All that is visible, as text: over the tab whatever lies over it."""
     if len(app.screen_stack) > 1:
-        return "\n".join(widget.text for widget in app.screen.query("Bar, Lines") if isinstance(widget, Bar | Lines))
+        return "\n".join(
+            widget.text for widget in app.screen.query("OneLine, Lines") if isinstance(widget, OneLine | Lines)
+        )
     head = "\n".join(pane.head.text for pane in app.pane.walk_children() if hasattr(pane, "head") and pane.head.display)
     body = "\n".join(lines_of(app))
     lines = (app.numbers.text, app.tabs.text, app.pane.head.text, head, body, app.where.text, app.keys.text)

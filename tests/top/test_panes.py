@@ -13,7 +13,7 @@ from kiqdoctor.doctor.facts.live import Depths, Metrics, Workers
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.top.app import Top
-from kiqdoctor.top.feed import Judgement, LostError, Watched
+from kiqdoctor.top.feed import LostError, Watched, WholeExamination
 from kiqdoctor.top.tabs import TABS
 
 
@@ -86,7 +86,7 @@ def test_an_examination_that_fails_is_tried_again_when_it_is_due() -> None:
     class Failing(Scripted):
         failures = 1
 
-        def examine(self) -> Judgement:
+        def examine(self) -> WholeExamination:
             self.failures -= 1
             if self.failures == 0:
                 raise RuntimeError("\x1b[2J broken")

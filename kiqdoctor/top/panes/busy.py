@@ -8,10 +8,10 @@ from kiqdoctor.doctor.facts.fleet import InFlight, Process
 from kiqdoctor.doctor.facts.live import Metrics, Workers
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.pane import TablePane
 from kiqdoctor.top.panes.processes import death, details
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.unusual import Unusual, unusual
 from kiqdoctor.top.view import Opened
@@ -50,7 +50,7 @@ class Busy(TablePane):
         Column("Jid", 24, lambda one: one.job.jid, rank=2),
     )
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table; how many run, how many of them far too long."""
         workers = self.fact(shown, Workers)
         reading = shown.reading(Metrics)
@@ -72,7 +72,7 @@ class Busy(TablePane):
         """A thread of a process runs one job at a time."""
         return item.process.identity, item.job.thread, item.job.jid
 
-    def cells(self, item: BusyRow, shown: Moment) -> Sequence[Piece]:
+    def cells(self, item: BusyRow, shown: Scene) -> Sequence[Piece]:
         """A job in a row."""
         job = item.job
         running = words.age(max(0.0, shown.now - job.run_at)) if job.run_at is not None else words.NOTHING

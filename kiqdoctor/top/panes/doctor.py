@@ -8,9 +8,9 @@ from kiqdoctor.doctor.report import Reported, Result
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.feed import Feed
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
 from kiqdoctor.top.panes.pane import MissingFactError, TablePane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.view import Opened
 
@@ -50,7 +50,7 @@ class Doctor(TablePane):
         Column("Since", 8, lambda one: -one.at, right=True, rank=1),
     )
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table; what was judged, when, at what cost."""
         diagnosis = shown.diagnosis
         if diagnosis is None:
@@ -72,7 +72,7 @@ class Doctor(TablePane):
         """The finding's fingerprint, or the check."""
         return item.reported.fingerprint if item.reported is not None else item.result.check.id
 
-    def cells(self, item: DoctorRow, shown: Moment) -> Sequence[Piece]:
+    def cells(self, item: DoctorRow, shown: Scene) -> Sequence[Piece]:
         """A finding in a row."""
         if item.reported is None:
             because = f"because {item.because}"
@@ -118,7 +118,7 @@ def _opened(source: Feed | None, row: DoctorRow, id_here: str) -> Opened:
     return Opened(f"{check.id} {check.name}", details(row, page), id_here)
 
 
-def rows_of(shown: Moment) -> list[DoctorRow]:
+def rows_of(shown: Scene) -> list[DoctorRow]:
     """Findings in the report's order, then what is gone, then what could not be judged."""
     diagnosis = shown.diagnosis
     if diagnosis is None:

@@ -6,10 +6,10 @@ from typing import ClassVar
 from kiqdoctor.doctor.facts.live import ErrorGroup, Errors, Sought
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.jobs import Dead, Retries
 from kiqdoctor.top.panes.pane import TablePane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 
 
@@ -34,7 +34,7 @@ class ErrorsPane(TablePane):
         Column("Dead", 9, lambda one: -one.dead, right=True, rank=2),
     )
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table; how much of the sets was looked at."""
         self.errors = self.fact(shown, Errors)
         errors = self.errors
@@ -52,7 +52,7 @@ class ErrorsPane(TablePane):
         """What its jobs have in common."""
         return item.failure
 
-    def cells(self, item: ErrorGroup, shown: Moment) -> Sequence[Piece]:
+    def cells(self, item: ErrorGroup, shown: Scene) -> Sequence[Piece]:
         """A group in a row."""
         errors, failure = self.errors, item.failure
         jobs, of = errors.jobs(item), errors.retrying.of + errors.dead.of

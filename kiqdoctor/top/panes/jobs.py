@@ -13,9 +13,9 @@ from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.feed import Feed
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column, Rows, Table
 from kiqdoctor.top.view import Opened, View
 from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, RETRY, SCHEDULE
@@ -101,7 +101,7 @@ class Jobs(Pane):
         """The table."""
         return self.table
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """What was read so far; pages that are visible are read again when they are older than a moment."""
         if shown.target.recorded:
             self.table.show(Rows(0, str, lambda _: None))
@@ -136,7 +136,7 @@ class Jobs(Pane):
         note = f"; {found.note}" if found.note else ""
         return [("accent", f"{what}; {looked}{'' if found.done else ' so far'}{note}; esc for all")]
 
-    def _refresh(self, shown: Moment) -> None:
+    def _refresh(self, shown: Scene) -> None:
         if self.found is not None:
             return
         first = self.table.scroll_offset.y // PAGE
@@ -155,7 +155,7 @@ class Jobs(Pane):
                 lambda page: self.take(number, page),
             )
 
-    def _fill(self, shown: Moment) -> None:
+    def _fill(self, shown: Scene) -> None:
         held, pages = (self.held if self.found is not None else None), self.pages  # these, whatever comes next
 
         def row(index: int) -> JobRow | None:
@@ -187,7 +187,7 @@ class Jobs(Pane):
         around = sorted(range(at - PAGE, at + PAGE), key=lambda index: abs(index - at))
         return [index for index in around if 0 <= index < self.total]
 
-    def cells(self, row: JobRow, shown: Moment) -> Sequence[Piece]:
+    def cells(self, row: JobRow, shown: Scene) -> Sequence[Piece]:
         """A job in a row."""
         queue = self.place.startswith(QUEUE_PREFIX)
         at = row.enqueued_at if queue else row.score

@@ -7,9 +7,9 @@ from kiqdoctor.doctor.facts.live import ClassMetrics, Metrics
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import spark
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.pane import TablePane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 
 WIDTH: Final = 60  # cells: one a minute
@@ -34,7 +34,7 @@ class MetricsPane(TablePane):
         Column("Each minute of the hour, highest = its own", 40, None, grow=2, rank=1),
     )
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table, and all of it together."""
         metrics = self.fact(shown, Metrics)
         self.whole = sum(one.ms for one in metrics.classes) or 1
@@ -50,7 +50,7 @@ class MetricsPane(TablePane):
         """The class."""
         return item.name
 
-    def cells(self, item: ClassMetrics, shown: Moment) -> Sequence[Piece]:
+    def cells(self, item: ClassMetrics, shown: Scene) -> Sequence[Piece]:
         """A class in a row."""
         del shown
         return (

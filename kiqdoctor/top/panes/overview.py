@@ -13,10 +13,10 @@ from kiqdoctor.top import words
 from kiqdoctor.top.chart import Points, Spelling, bar, chart
 from kiqdoctor.top.history import Numbers, rates
 from kiqdoctor.top.lines import Lines
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import SEVERITIES, Line, fitted
 from kiqdoctor.top.panes.doctor import Doctor
 from kiqdoctor.top.panes.pane import Pane, unread
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.view import View
 
 SPANS: Final = ((300.0, "5m"), (900.0, "15m"), (3600.0, "1h"))
@@ -56,7 +56,7 @@ class Overview(Pane):
         self.span = max(0, min(self.span + step, len(SPANS) - 1))
         self.redraw()
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """Each part that can be drawn."""
         self.query_one(Lines).draw(lambda width, height: self._lines(shown, width, height))
         workers = shown.reading(Workers)
@@ -69,7 +69,7 @@ class Overview(Pane):
             ("warn" if quiet else "", f", {quiet} quiet" if quiet else ""),
         ]
 
-    def _lines(self, shown: Moment, width: int, height: int) -> list[Line]:
+    def _lines(self, shown: Scene, width: int, height: int) -> list[Line]:
         seconds, said = SPANS[self.span]
         samples = [one for one in shown.samples if shown.now - seconds <= one.at <= shown.now]
         foot = [*_findings(shown), *_redis(shown)]
@@ -130,7 +130,7 @@ def missing(samples: Sequence[Numbers], seconds: float) -> list[float | None]:
     return [None] * max(int((seconds - known) / distance), 0)
 
 
-def _latencies(shown: Moment, width: int) -> list[Line]:
+def _latencies(shown: Scene, width: int) -> list[Line]:
     """The slowest queues, with one scale for all."""
     reading = shown.reading(Depths)
     if reading is None or not isinstance(reading.value, Depths):
@@ -162,7 +162,7 @@ def _latencies(shown: Moment, width: int) -> list[Line]:
     return lines
 
 
-def _findings(shown: Moment) -> list[Line]:
+def _findings(shown: Scene) -> list[Line]:
     if shown.diagnosis is None:
         return [[("dim", "doctor: the first examination is under way")]] if not shown.target.recorded else []
     findings = shown.diagnosis.findings
@@ -181,7 +181,7 @@ def _findings(shown: Moment) -> list[Line]:
     return [*lines, *([[("dim", f"and {more} more: tab {Doctor.key}")]] if more > 0 else [])]
 
 
-def _redis(shown: Moment) -> list[Line]:
+def _redis(shown: Scene) -> list[Line]:
     reading = shown.reading(Server)
     if reading is None or not isinstance(reading.value, Server):
         return []

@@ -12,9 +12,9 @@ from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
-from kiqdoctor.top.lines import Bar, Lines
-from kiqdoctor.top.moment import Moment
+from kiqdoctor.top.lines import Lines, OneLine
 from kiqdoctor.top.paint import Line, Piece
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column, Table, listed
 from kiqdoctor.top.view import View
 
@@ -50,8 +50,8 @@ class Pane(Vertical):
     def __init__(self, view: View) -> None:
         super().__init__(id=f"pane-{self.label.lower()}")
         self.view = view
-        self.head = Bar(id=f"head-{self.label.lower()}")
-        self.shown: Moment | None = None
+        self.head = OneLine(id=f"head-{self.label.lower()}")
+        self.shown: Scene | None = None
         self.title_here = self.label
         self.needle = ""
         self.trouble = ""
@@ -71,11 +71,11 @@ class Pane(Vertical):
         """The widgets below the heading."""
         raise NotImplementedError
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """Fill the body; the words of the heading."""
         raise NotImplementedError
 
-    def show(self, shown: Moment) -> None:
+    def show(self, shown: Scene) -> None:
         """Draw, or say why not."""
         self.shown = shown
         try:
@@ -114,7 +114,7 @@ class Pane(Vertical):
         for table in self.query(Table):
             table.marked = set()
 
-    def fact(self, shown: Moment, kind: type[Fact]) -> Fact:
+    def fact(self, shown: Scene, kind: type[Fact]) -> Fact:
         """The fact.
 
         Raises:
@@ -168,7 +168,7 @@ class Pane(Vertical):
     def _filtered(self) -> Line:
         return [("accent", f"  filter: {clean(self.needle)}")] if self.needle else []
 
-    def _age(self, shown: Moment) -> Line:
+    def _age(self, shown: Scene) -> Line:
         """How old the oldest of this pane's facts is; ``stale`` where that is more than it should be."""
         readings = [reading for kind in self.facts if (reading := shown.reading(kind)) is not None]
         if not readings:
@@ -209,7 +209,7 @@ class TablePane(Pane):
         event.stop()
         self.redraw()
 
-    def fill(self, items: Sequence[Any], shown: Moment) -> Sequence[Any]:
+    def fill(self, items: Sequence[Any], shown: Scene) -> Sequence[Any]:
         """These items, filtered and in the table's order; those that are shown."""
 
         def cells(item: Any) -> Sequence[Piece]:
@@ -228,7 +228,7 @@ class TablePane(Pane):
         """What knows an item again at the next refresh."""
         raise NotImplementedError
 
-    def cells(self, item: Any, shown: Moment) -> Sequence[Piece]:
+    def cells(self, item: Any, shown: Scene) -> Sequence[Piece]:
         """A row, cleaned."""
         raise NotImplementedError
 

@@ -10,9 +10,9 @@ from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.pane import TablePane, unread
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.view import Opened
 from kiqdoctor.wire.heartbeat import RUNTIME
@@ -26,7 +26,7 @@ def beaten(process: Process, now: float) -> float | None:
     return max(0.0, now - process.beat) if process.beat is not None else process.beat_age_s
 
 
-def death(process: Process, shown: Moment) -> str:
+def death(process: Process, shown: Scene) -> str:
     """Why it is dead: what the last examination proved, while it has not beaten again, or a beat so old that Sidekiq
     itself forgets it; "" where it is not known to be.
     """
@@ -37,7 +37,7 @@ def death(process: Process, shown: Moment) -> str:
     return f"it has not beaten for {words.age(age)}" if age >= LIVE_FOR else ""
 
 
-def state(process: Process, shown: Moment) -> str:
+def state(process: Process, shown: Scene) -> str:
     """``running``, ``quiet``, ``dead``."""
     return "dead" if death(process, shown) else "quiet" if process.quiet else "running"
 
@@ -80,7 +80,7 @@ class Processes(TablePane):
             yield f"process {clean(process.identity)}", f"{busy}{', quiet' if process.quiet else ''}"
         yield from unread("processes", workers)
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table; how many there are of which state."""
         workers = self.fact(shown, Workers)
         self.leader = workers.leader
@@ -102,7 +102,7 @@ class Processes(TablePane):
         """Its identity."""
         return item.identity
 
-    def cells(self, item: Process, shown: Moment) -> Sequence[Piece]:
+    def cells(self, item: Process, shown: Scene) -> Sequence[Piece]:
         """Its record in a row."""
         said, beat = state(item, shown), beaten(item, shown.now)
         late = beat is not None and beat > LATE
@@ -151,7 +151,7 @@ class Processes(TablePane):
         return self.here.identity if self.here is not None else ""
 
 
-def details(process: Process, shown: Moment) -> list[Line]:
+def details(process: Process, shown: Scene) -> list[Line]:
     """All of its record."""
     rows = (
         ("identity", process.identity),

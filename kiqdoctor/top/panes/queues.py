@@ -14,10 +14,10 @@ from kiqdoctor.doctor.facts.queues import Queue
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.jobs import QueueJobs
 from kiqdoctor.top.panes.pane import Pane, TablePane, unread
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.view import View
 
@@ -54,7 +54,7 @@ class QueueTable(TablePane):
         self._before: dict[str, tuple[float, int]] = {}
         self._growth: dict[str, float] = {}
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table, and the sum."""
         depths = self.fact(shown, Depths)
         self._grow(depths)
@@ -74,7 +74,7 @@ class QueueTable(TablePane):
                 self._growth[queue.name] = (queue.size - size) / (depths.at - at)
             self._before[queue.name] = depths.at, queue.size
 
-    def _waiting(self, queue: Queue, at: float, shown: Moment) -> Waiting:
+    def _waiting(self, queue: Queue, at: float, shown: Scene) -> Waiting:
         latency = max(0.0, at - queue.oldest_at) if queue.oldest_at is not None and queue.size else None
         reading = shown.reading(Workers)
         fleet = reading.value if reading is not None else None
@@ -89,7 +89,7 @@ class QueueTable(TablePane):
         """Its name."""
         return item.queue.name
 
-    def cells(self, item: Waiting, shown: Moment) -> Sequence[Piece]:
+    def cells(self, item: Waiting, shown: Scene) -> Sequence[Piece]:
         """A queue in a row."""
         del shown
         alone = item.consumers == 0 and item.queue.size > 0
@@ -187,7 +187,7 @@ class QueuesPane(Pane):
         self.list.changed()
         self.jobs.changed()
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The one in front."""
         self.front.show(shown)
         return []

@@ -13,9 +13,9 @@ from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import bar
 from kiqdoctor.top.lines import Lines
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line, fitted
 from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.scene import Scene
 
 MOST_GROUPS: Final = 20
 MOST_CALLS: Final = 20
@@ -32,7 +32,7 @@ FIELDS: Final = (
     ("operations a second", "instantaneous_ops_per_sec"),
     ("fragmentation", "mem_fragmentation_ratio"),
 )
-Part = Callable[[Any, Moment, int], Iterator[Line]]
+Part = Callable[[Any, Scene, int], Iterator[Line]]
 
 
 class RedisPane(Pane):
@@ -46,7 +46,7 @@ class RedisPane(Pane):
         """The page."""
         yield Lines()
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """Each part, or why it is missing."""
         self.query_one(Lines).draw(lambda width, _height: [*_lines(shown, width)])
         look = shown.look
@@ -58,7 +58,7 @@ class RedisPane(Pane):
         return [("", cost)]
 
 
-def _lines(shown: Moment, width: int) -> Iterator[Line]:
+def _lines(shown: Scene, width: int) -> Iterator[Line]:
     parts: tuple[tuple[type, Part], ...] = ((Server, _server), (Clients, _clients), (SlowLog, _slow))
     for kind, part in parts:
         reading = shown.reading(kind)
@@ -74,7 +74,7 @@ def _lines(shown: Moment, width: int) -> Iterator[Line]:
         yield []
 
 
-def _server(server: Server, shown: Moment, width: int) -> Iterator[Line]:
+def _server(server: Server, shown: Scene, width: int) -> Iterator[Line]:
     info = server.info
     used, limit, peak = (server.number(name) for name in ("used_memory", "maxmemory", "used_memory_peak"))
     kind = "Valkey" if "valkey_version" in info else "Redis"
@@ -100,7 +100,7 @@ def _server(server: Server, shown: Moment, width: int) -> Iterator[Line]:
     del shown
 
 
-def _clients(clients: Clients, shown: Moment, width: int) -> Iterator[Line]:
+def _clients(clients: Clients, shown: Scene, width: int) -> Iterator[Line]:
     groups = Counter((client.host, client.name, client.library) for client in clients.all)
     blocked = Counter((client.host, client.name, client.library) for client in clients.all if client.blocked)
     yield [("strong", f"{words.plural(len(clients.all), 'client')} by host and name"), ("dim", "  ours left out")]
@@ -116,7 +116,7 @@ def _clients(clients: Clients, shown: Moment, width: int) -> Iterator[Line]:
     del shown
 
 
-def _slow(log: SlowLog, shown: Moment, width: int) -> Iterator[Line]:
+def _slow(log: SlowLog, shown: Scene, width: int) -> Iterator[Line]:
     yield [("strong", "slow log"), ("dim", f"  {words.plural(log.length, 'entry')} kept; arguments are not shown")]
     for call in log.calls[:MOST_CALLS]:
         client = f"  {call.name} {call.client}".rstrip()

@@ -11,11 +11,11 @@ from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.lines import Lines
-from kiqdoctor.top.moment import Moment
 from kiqdoctor.top.paint import Line
 from kiqdoctor.top.panes.busy import Busy
 from kiqdoctor.top.panes.pane import Pane
 from kiqdoctor.top.panes.processes import Processes
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.view import View
 
 WAYS: Final = ("by thread", "by job", "by frame")
@@ -71,7 +71,7 @@ class ThreadsPane(Pane):
         self.way = (self.way + 1) % len(WAYS)
         self.redraw()
 
-    def draw(self, shown: Moment) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The dump, or how to get one."""
         lines = list(self._lines())
         self.query_one(Lines).draw(lambda _width, _height: lines)

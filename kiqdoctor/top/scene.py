@@ -11,7 +11,7 @@ from kiqdoctor.top.unusual import Durations
 
 
 @dataclass(frozen=True)
-class Moment:
+class Scene:
     """A look, the numbers until then, the findings. ``now`` is Redis' time of it.
 
     ``behind``: seconds before the present, None while it is live. ``rhythms``: seconds between two readings of a fact,

@@ -1,17 +1,17 @@
-"""Reads when it is time: looks, examinations, recordings that play; none of a kind while another is under way."""
+"""Looks and examines when it is time; neither while another of its kind is under way."""
 
 from collections.abc import Callable
 from typing import Final
 
 from kiqdoctor.top.changing import Changing
-from kiqdoctor.top.feed import Feed, Judgement, Look, LostError
+from kiqdoctor.top.feed import Feed, Look, LostError, WholeExamination
 from kiqdoctor.top.state import ViewState
 from kiqdoctor.top.view import View
 
 NOTES: Final = 3  # of new findings at once
 
 
-class Reading:
+class Refreshing:
     """Of one installation; ``draw`` is called when there is something else to see."""
 
     def __init__(
@@ -53,9 +53,9 @@ class Reading:
             self._state.examining()
             self._view.background(self._source.examine, self._examined, self._examination_failed)
 
-    def _examined(self, judgement: Judgement) -> None:
+    def _examined(self, examination: WholeExamination) -> None:
         self._examining = False
-        for title in self._state.examined(judgement)[:NOTES]:
+        for title in self._state.examined(examination)[:NOTES]:
             self._view.tell(f"new: {title}", "warning")
         self._draw()
 
