@@ -45,6 +45,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -84,10 +85,12 @@ def inflight_jobs_of_dead_worker(
     fleet: Fleet, local: LocalProcesses | Missing, recoveries: Recoveries | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     holding = [one for one in fleet.processes if one.in_flight]
+    proofs = proofs_of_death(holding, fleet, local)
     for process in holding:
         if process.reliable:
             continue
-        if proof := _proof(process, fleet, local, thresholds.of(SETTLED, tag=process.tag)):
+        proof = proofs.get(process.identity)
+        if proof and not _ending(process, thresholds.of(SETTLED, tag=process.tag)):
             yield _finding(process, proof, Severity.CRITICAL)
         elif _stale(process, thresholds.of(STALE_BEATS, tag=process.tag)) and not _alive_here(process, local):
             yield _finding(process, _likely(process), Severity.CRITICAL.milder)
@@ -121,34 +124,9 @@ def _stale(process: Process, beats: float) -> bool:
     return process.beat_age_s is not None and process.beat_age_s >= beats * _interval(process)
 
 
-def _proof(process: Process, fleet: Fleet, local: LocalProcesses | Missing, settled_s: float) -> str:
-    """What proves the death; "" where nothing does."""
-    if process.beat_age_s is not None and process.beat_age_s < settled_s and process.quiet:
-        return ""
-    for other in fleet.live:
-        if _succeeds(other, process):
-            return f"the same host and pid registered again as {other.identity}"
-    if not isinstance(local, LocalProcesses) or local.hostname != process.hostname:
-        return ""
-    return _gone(process, local)
-
-
-def _gone(process: Process, local: LocalProcesses) -> str:
-    """What shows that a process of this host is gone; "" where nothing does."""
-    if local.partial or process.pid is None or any(process.pid in one.namespace_pids for one in local.all):
-        return ""
-    if process.pid not in local.pids:
-        return f"pid {process.pid} does not exist on this host"
-    born = local.start_times.get(process.pid)
-    if born is not None and process.beat is not None and born > process.beat + 1:
-        return f"pid {process.pid} belongs to a process that started after its last beat"
-    return ""
-
-
-def _succeeds(other: Process, process: Process) -> bool:
-    same_seat = (other.hostname, other.pid) == (process.hostname, process.pid) and process.pid is not None
-    later = (other.started_at or 0) > (process.started_at or 0)
-    return other.identity != process.identity and same_seat and later
+def _ending(process: Process, settled_s: float) -> bool:
+    """Quiet, and there a moment ago: it may be ending cleanly."""
+    return process.quiet and process.beat_age_s is not None and process.beat_age_s < settled_s
 
 
 def _alive_here(process: Process, local: LocalProcesses | Missing) -> bool:

@@ -1,11 +1,11 @@
-"""Carries plans out, and takes back what it did."""
+"""Carries proposals out, and takes back what it did."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from kiqdoctor.actions.plans import CLEARED_FOR, SIGNALS, Job, Plan, Verb, counted, plan, queue_of
+from kiqdoctor.actions.proposals import CLEARED_FOR, SIGNALS, JobEntry, Proposal, Verb, counted, propose, queue_of
 from kiqdoctor.actions.writing import Writer, allowing, refused, script
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, Command, ConnectError
@@ -24,7 +24,7 @@ PROBLEMS: Final = 20  # lines
 class Moved:
     """A job as it was, and as and where it lies now; ``to`` "" for nowhere."""
 
-    job: Job
+    job: JobEntry
     to: str = ""
     now: bytes = b""
 
@@ -41,7 +41,7 @@ class Reversal:
 class Done:
     """What was done. ``gone``: had left before we came, and nothing was done to them. ``problems``: a line each."""
 
-    plan: Plan
+    proposal: Proposal
     changed: int = 0
     gone: int = 0
     problems: tuple[str, ...] = ()
@@ -50,9 +50,9 @@ class Done:
 
 @dataclass
 class Tally:
-    """What has come of a plan so far."""
+    """What has come of a proposal so far."""
 
-    plan: Plan
+    proposal: Proposal
     changed: int = 0
     gone: int = 0
     problems: dict[str, None] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Tally:
         lines = list(self.problems)
         more = [f"and {counted(len(lines) - PROBLEMS, 'problem')} more"] if len(lines) > PROBLEMS else []
         reversal = Reversal(tuple(self.moved), tuple(self.queues)) if self.moved or self.queues else None
-        return Done(self.plan, self.changed, self.gone, (*lines[:PROBLEMS], *more), reversal)
+        return Done(self.proposal, self.changed, self.gone, (*lines[:PROBLEMS], *more), reversal)
 
 
 class Actions:
@@ -90,23 +90,23 @@ class Actions:
         if said.startswith("READONLY"):
             return "this Redis is a replica, which takes no writes"
         if said.startswith("NOPERM"):
-            asked = plan(Verb.DELETE, jobs=[Job(RETRY, token, 0.0)])
+            asked = propose(Verb.DELETE, jobs=[JobEntry(RETRY, token, 0.0)])
             user = self._writer.user
             return f"the Redis user {clean(user)} may not write; {allowing(said, user, asked, self._keys)} lets it"
         return "" if said.startswith("WRONGTYPE") else clean(said)
 
-    def carry_out(self, plan: Plan) -> Done:
+    def carry_out(self, proposal: Proposal) -> Done:
         """Do it; whatever could not be done is in ``problems``."""
-        tally = Tally(plan)
-        self._whole(lambda: self._do(plan, tally), tally)
+        tally = Tally(proposal)
+        self._whole(lambda: self._do(proposal, tally), tally)
         return tally.done()
 
     def undo(self, done: Done) -> Done:
         """Take back what can be, once; ``gone`` counts what has gone on since."""
-        tally = Tally(done.plan)
+        tally = Tally(done.proposal)
         if done.reversal is not None:
             reversal = done.reversal
-            self._whole(lambda: self._undo(done.plan.verb, reversal, tally), tally)
+            self._whole(lambda: self._undo(done.proposal.verb, reversal, tally), tally)
         return replace(tally.done(), reversal=None)
 
     def close(self) -> None:
@@ -122,20 +122,20 @@ class Actions:
                 " whether the last request arrived is not known"
             )
 
-    def _do(self, plan: Plan, tally: Tally) -> None:
-        match plan.verb:
+    def _do(self, proposal: Proposal, tally: Tally) -> None:
+        match proposal.verb:
             case Verb.RETRY | Verb.ENQUEUE:
-                self._enqueue(plan, tally)
+                self._enqueue(proposal, tally)
             case Verb.KILL:
-                self._kill(plan, tally)
+                self._kill(proposal, tally)
             case Verb.DELETE:
-                self._delete(plan, tally)
+                self._delete(proposal, tally)
             case Verb.PAUSE | Verb.RESUME:
-                self._halt(plan.verb, plan.queues, tally)
+                self._halt(proposal.verb, proposal.queues, tally)
             case Verb.CLEAR:
-                self._clear(plan.queues, tally)
+                self._clear(proposal.queues, tally)
             case Verb.QUIET | Verb.STOP:
-                self._signal(plan, tally)
+                self._signal(proposal, tally)
 
     def _undo(self, verb: Verb, reversal: Reversal, tally: Tally) -> None:
         match verb:
@@ -151,12 +151,12 @@ class Actions:
             case _:
                 self._call_back(reversal.moved[::-1], tally)
 
-    def _enqueue(self, plan: Plan, tally: Tally) -> None:
+    def _enqueue(self, proposal: Proposal, tally: Tally) -> None:
         """Jobs of one set and one queue go together."""
         groups: dict[tuple[str, str], list[Moved]] = {}
-        for job in plan.jobs:
+        for job in proposal.jobs:
             try:
-                payload = self._stamped(job, plan.verb)
+                payload = self._stamped(job, proposal.verb)
             except PayloadError as error:
                 tally.problem(f"stays in {clean(job.place)}, for it is no payload: {clean(str(error))}")
                 continue
@@ -165,17 +165,17 @@ class Actions:
         for (place, to), moves in groups.items():
             self._move(place, to, [(one, one.job.member, one.now, "") for one in moves], tally, end="head")
 
-    def _stamped(self, job: Job, verb: Verb) -> bytes:
+    def _stamped(self, job: JobEntry, verb: Verb) -> bytes:
         payload = read(job.member)
         count = payload.retry_count
         if verb is Verb.RETRY and count is not None:
             payload = payload.with_(retry_count=count - 1)
         return pushed(payload, self._clock.now()).encode()
 
-    def _kill(self, plan: Plan, tally: Tally) -> None:
+    def _kill(self, proposal: Proposal, tally: Tally) -> None:
         now = self._clock.now()
-        for place in dict.fromkeys(job.place for job in plan.jobs):
-            moves = [Moved(job, DEAD, job.member) for job in plan.jobs if job.place == place]
+        for place in dict.fromkeys(job.place for job in proposal.jobs):
+            moves = [Moved(job, DEAD, job.member) for job in proposal.jobs if job.place == place]
             self._move(place, DEAD, [(one, one.now, one.now, repr(now)) for one in moves], tally)
         if tally.changed:
             dead = self._keys.dead
@@ -216,9 +216,9 @@ class Actions:
         [length] = self._sent([("LLEN", self._keys.name(place))], tally)
         return max(1, min(CHUNK, SEARCHED // length)) if isinstance(length, int) and length else CHUNK
 
-    def _delete(self, plan: Plan, tally: Tally) -> None:
-        for place in dict.fromkeys(job.place for job in plan.jobs):
-            jobs = [job for job in plan.jobs if job.place == place]
+    def _delete(self, proposal: Proposal, tally: Tally) -> None:
+        for place in dict.fromkeys(job.place for job in proposal.jobs):
+            jobs = [job for job in proposal.jobs if job.place == place]
             for chunk in chunked(jobs, self._together(place, tally), lambda job: len(job.member)):
                 replies = self._sent([self._removal(job) for job in chunk], tally)
                 for job, reply in zip(chunk, replies, strict=True):
@@ -227,7 +227,7 @@ class Actions:
                         tally.gone += not reply
                         tally.moved += [Moved(job)] if reply else []
 
-    def _removal(self, job: Job) -> Command:
+    def _removal(self, job: JobEntry) -> Command:
         key = self._keys.name(job.place)
         return ("LREM", key, -1, job.member) if job.in_queue else ("ZREM", key, job.member)
 
@@ -250,10 +250,10 @@ class Actions:
                 tally.changed += length
                 tally.queues += [(queue, trash)] if length else []
 
-    def _signal(self, plan: Plan, tally: Tally) -> None:
-        for process in plan.processes:
+    def _signal(self, proposal: Proposal, tally: Tally) -> None:
+        for process in proposal.processes:
             key = self._keys.signals(process)
-            push: Command = ("LPUSH", key, SIGNALS[plan.verb])
+            push: Command = ("LPUSH", key, SIGNALS[proposal.verb])
             *_, ended = self._sent([("MULTI",), push, ("EXPIRE", key, SIGNALS_TTL), ("EXEC",)], tally)
             if isinstance(ended, list):
                 self._judged(ended, tally)  # what fails within EXEC does so in its answer
@@ -281,7 +281,7 @@ class Actions:
             tally.changed += sum(isinstance(reply, int) and reply > 0 for reply in replies)
             tally.gone += sum(reply == 0 for reply in replies)
 
-    def _return(self, job: Job) -> Command:
+    def _return(self, job: JobEntry) -> Command:
         key = self._keys.name(job.place)
         return ("RPUSH", key, job.member) if job.in_queue else ("ZADD", key, "NX", repr(job.score), job.member)
 
@@ -300,7 +300,7 @@ class Actions:
         """Errors among the replies are problems; EXECABORT only says that there was one before it."""
         for reply in replies:
             if isinstance(reply, Exception) and not str(reply).startswith("EXECABORT"):
-                tally.problem(refused(reply, self._writer.user, tally.plan, self._keys))
+                tally.problem(refused(reply, self._writer.user, tally.proposal, self._keys))
 
 
 _Move = tuple[Moved, bytes, bytes, str]

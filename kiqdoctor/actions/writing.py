@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
-from kiqdoctor.actions.plans import Plan, Verb
+from kiqdoctor.actions.proposals import Proposal, Verb
 from kiqdoctor.connection import Address, Command, ConnectError, ReadOnlyConnection
 from kiqdoctor.text import clean
 from kiqdoctor.wire.keys import Keys
@@ -89,15 +89,15 @@ class Writer:
         self._connection = None
 
 
-def refused(error: Exception, user: str, plan: Plan, keys: Keys) -> str:
+def refused(error: Exception, user: str, proposal: Proposal, keys: Keys) -> str:
     """What the server answered, in a line, with what would allow it where that was not."""
     said = " ".join(str(error).split())
     if not _DENIED.search(said):
         return f"Redis refuses: {clean(said)}"
-    return f"Redis refuses: {clean(said)}; to allow it: {allowing(said, user, plan, keys)}"
+    return f"Redis refuses: {clean(said)}; to allow it: {allowing(said, user, proposal, keys)}"
 
 
-def allowing(said: str, user: str, plan: Plan, keys: Keys) -> str:
+def allowing(said: str, user: str, proposal: Proposal, keys: Keys) -> str:
     """``ACL SETUSER ops +zrem ~retry``: what is missing, where the server says that; else all that the action needs.
 
     Queues are meant by ``~queue:*``: a name from outside would be a rule to whoever pastes this.
@@ -108,15 +108,17 @@ def allowing(said: str, user: str, plan: Plan, keys: Keys) -> str:
     elif named and named[1] != "eval":
         commands = f"+{named[1]}"
     else:
-        commands = _COMMANDS[plan.verb]
-    return " ".join(["ACL SETUSER", clean(user), *commands.split(), *(f"~{keys.name(one)}" for one in _touched(plan))])
+        commands = _COMMANDS[proposal.verb]
+    return " ".join(
+        ["ACL SETUSER", clean(user), *commands.split(), *(f"~{keys.name(one)}" for one in _touched(proposal))]
+    )
 
 
-def _touched(plan: Plan) -> Iterable[str]:
+def _touched(proposal: Proposal) -> Iterable[str]:
     """Patterns of the keys, without the namespace."""
-    sources = [_EVERY_QUEUE if job.in_queue else job.place for job in plan.jobs]
+    sources = [_EVERY_QUEUE if job.in_queue else job.place for job in proposal.jobs]
     back = [_BARE.queues] if _EVERY_QUEUE in sources else []
-    return dict.fromkeys([*sources, *back, *_PLACES.get(plan.verb, ())])
+    return dict.fromkeys([*sources, *back, *_PLACES.get(proposal.verb, ())])
 
 
 @cache

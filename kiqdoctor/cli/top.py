@@ -15,7 +15,7 @@ from kiqdoctor.cli.words.configured import Configured
 
 if TYPE_CHECKING:
     from kiqdoctor.examining.living import Live
-    from kiqdoctor.top.source import Recorded
+    from kiqdoctor.top.feed import Recorded
 
 PORT: Final = 7434
 _FOLDER = click.Path(exists=True, file_okay=False, writable=True, path_type=Path)
@@ -90,7 +90,7 @@ def _terminal() -> bool:
 def _screen(source: "Live | Recorded", rest: dict[str, Any]) -> int:
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from kiqdoctor.top.app import Top
-    from kiqdoctor.top.source import Recorded, Writing
+    from kiqdoctor.top.feed import Recorded, Writing
 
     app = Top(
         source,
@@ -105,8 +105,8 @@ def _screen(source: "Live | Recorded", rest: dict[str, Any]) -> int:
 
 
 def _plain(source: "Live | Recorded", rest: dict[str, Any]) -> int:
+    from kiqdoctor.top.feed import Recorded
     from kiqdoctor.top.plain import watch
-    from kiqdoctor.top.source import Recorded
 
     if isinstance(source, Recorded):
         raise click.UsageError("--plain follows a Redis; `kiqdoctor check --replay FILE` prints a recording's report")

@@ -15,14 +15,13 @@ from kiqdoctor.actions import Actions
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
-from kiqdoctor.doctor.facts.live import Counters, Depths, JobRow, Metrics, Page, Search, SlowLog, Workers
+from kiqdoctor.doctor.facts.live import Counters, Depths, JobPage, JobRow, Search, Sought, Workers
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.page import page as page_of
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.recording import Recording, RecordingError, load
-from kiqdoctor.doctor.report import Cost, Report
-from kiqdoctor.doctor.report import Target as Examinee
+from kiqdoctor.doctor.report import Cost, Report, Target
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.embedded import addressed
@@ -31,17 +30,17 @@ from kiqdoctor.examining.examination import Prepared, examined, judged, prepared
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
-from kiqdoctor.probes.live.follower import Follower, settled
+from kiqdoctor.probes.live.follower import Follower, rhythms
+from kiqdoctor.probes.live.workers import settled
 from kiqdoctor.text import clean
-from kiqdoctor.top.source import Examined, Look, LostError, Recorded, Target, Writing
+from kiqdoctor.top.feed import Look, LostError, Recorded, Watched, WholeExamination, Writing
 
 NAME: Final = "kiqdoctor-top"
-KINDS: Final = (Counters, Depths, Workers, SlowLog, Metrics)  # facts of the view's own, beside those of the probes
 LONGEST: Final = 64 * 1024 * 1024  # bytes of a recording
 PAGE_WIDTH: Final = 96  # cells that a check's page is wrapped to
 
 
-class Line:
+class LastingConnection:
     """One connection that is opened when it is needed, and again after it broke. For one thread at a time."""
 
     def __init__(self, address: Address, namespace: str | None) -> None:
@@ -86,12 +85,13 @@ class Line:
 
 
 class Live:
-    """``top.source.Source`` of one Redis."""
+    """``top.feed.Feed`` of one Redis."""
 
     def __init__(self, asked: Asked, address: Address, *, read_only: bool = False, clock: Clock = SYSTEM) -> None:
-        self.target = Target(address.shown, asked.namespace, show_args=asked.show_args)
+        self.target = Watched(address.shown, asked.namespace, show_args=asked.show_args)
+        self.rhythms = rhythms()
         self._options, self._address, self._clock, self._read_only = asked, address, clock, read_only
-        self._looking, self._asking = (Line(address, asked.namespace) for _ in range(2))
+        self._looking, self._asking = (LastingConnection(address, asked.namespace) for _ in range(2))
         self._follower: Follower | None = None
         self._followed: Door | None = None
         self._asked = threading.Lock()
@@ -115,11 +115,11 @@ class Live:
         took_ms = (self._clock.monotonic() - began) * 1000
         return Look(snapshot, self._clock.now() if at is None else at, self._looking.round_trips - before, took_ms)
 
-    def examine(self) -> Examined:
+    def examine(self) -> WholeExamination:
         """As ``check`` does."""
-        return Examined(*examined(self._options, self._clock))
+        return WholeExamination(*examined(self._options, self._clock))
 
-    def page(self, place: str, start: int, count: int, *, backwards: bool) -> Page | Refused:
+    def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         """Over the connection for what is asked."""
         with self._asked:
             try:
@@ -130,11 +130,11 @@ class Live:
             except RefusalError as error:
                 return error.refused
 
-    def search(self, place: str, text: str) -> Iterator[Search | Refused]:
+    def search(self, place: str, sought: Sought) -> Iterator[Search | Refused]:
         """Over a connection of its own: a search may be long."""
-        line = Line(self._address, self._options.namespace)
+        line = LastingConnection(self._address, self._options.namespace)
         try:
-            yield from jobs.search(line.door(), place, text, show_args=self._options.show_args)
+            yield from jobs.search(line.door(), place, sought, show_args=self._options.show_args)
         except LostError as error:
             yield Refused(f"Redis cannot be reached: {error}")
         except RefusalError as error:
@@ -168,7 +168,7 @@ class Live:
         chosen = next(one for one in found if one.id == check)
         return plain(page_of(chosen, found, every_probe()), PAGE_WIDTH)
 
-    def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: WholeExamination | None, folder: Path) -> Path:
         """A recording that ``check --replay`` judges as this examination did, with what the view shows beside it."""
         readings = dict(look.snapshot.readings)
         if examined is not None:
@@ -177,7 +177,7 @@ class Live:
         if isinstance(workers, Workers):
             readings[Workers] = Reading(settled(workers, look.at), "follower", look.at)
         path = self._options.path
-        whose = Examinee(self.target.redis, self.target.namespace, str(path.resolve()) if path else None)
+        whose = Target(self.target.redis, self.target.namespace, str(path.resolve()) if path else None)
         cost = examined.report.cost if examined is not None else Cost()
         name = f"kiqdoctor-{datetime.fromtimestamp(look.at, UTC):%Y%m%dT%H%M%S}.json"
         save(Recording(Snapshot(readings), whose, look.at, __version__, cost), folder / name)
@@ -229,7 +229,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     looks: list[Look] = []
     left_out: list[str] = []
-    target = Target("", recorded=clean(str(place)), show_args=asked.show_args)
+    target = Watched("", recorded=clean(str(place)), show_args=asked.show_args)
     for file in files:
         if not file.is_file() or (place.is_dir() and file.suffix != ".json"):
             continue
@@ -249,7 +249,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
 def _read(file: Path) -> Recording:
     if file.stat().st_size > LONGEST:
         raise RecordingError(f"it is larger than {LONGEST // 1024 // 1024} MiB")
-    return load(file.read_bytes(), [*(probe.fact for probe in every_probe()), *KINDS])
+    return load(file.read_bytes(), [*(probe.fact for probe in every_probe()), *rhythms()])
 
 
 def _completed(recording: Recording) -> Snapshot:

@@ -1,13 +1,12 @@
-"""The screen: tabs over one source, refreshed in threads; what goes wrong is shown and nothing ends because of it."""
+"""The screen: tabs over one feed, refreshed in threads; what goes wrong is shown and nothing ends because of it."""
 
 import asyncio
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
@@ -17,35 +16,23 @@ from textual.widgets import ContentSwitcher, Input
 
 from kiqdoctor.actions import Verb
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.fleet import Process
+from kiqdoctor.doctor.facts.live import Search, Sought
+from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import LONG, clean
-from kiqdoctor.top import dialogs, frame, keys, paint, words
+from kiqdoctor.top import dialogs, frame, keys, paint
 from kiqdoctor.top.changing import Changing
 from kiqdoctor.top.dialogs import Dialog
-from kiqdoctor.top.lines import Bar
-from kiqdoctor.top.opening import Opened, opening
-from kiqdoctor.top.panes.busy import Busy
-from kiqdoctor.top.panes.doctor import Doctor
-from kiqdoctor.top.panes.jobs import Dead, Jobs, Retries, Scheduled
-from kiqdoctor.top.panes.metrics import MetricsPane
-from kiqdoctor.top.panes.overview import Overview
+from kiqdoctor.top.feed import Feed, Recorded, Writing
+from kiqdoctor.top.lines import OneLine
 from kiqdoctor.top.panes.pane import Pane
-from kiqdoctor.top.panes.processes import Processes
-from kiqdoctor.top.panes.queues import Queues
-from kiqdoctor.top.panes.redis import RedisPane
-from kiqdoctor.top.panes.threads import ThreadsPane
-from kiqdoctor.top.source import Examined, Look, LostError, Recorded, Source, Writing
-from kiqdoctor.top.state import State
+from kiqdoctor.top.panes.threads import CHOOSE, ThreadsPane
+from kiqdoctor.top.refreshing import Refreshing
+from kiqdoctor.top.saving import Saving
+from kiqdoctor.top.state import ViewState
 from kiqdoctor.top.table import Table
+from kiqdoctor.top.tabs import TABS
+from kiqdoctor.top.view import Opened, Result, Tab
 
-Result = TypeVar("Result")
-PANES: Final[tuple[type[Pane], ...]] = (
-    *(Overview, Processes, Queues, Busy, Retries, Scheduled, Dead, Doctor, ThreadsPane, RedisPane, MetricsPane),
-)
-
-NOTES: Final = 3  # of new findings at once
-FONTS: Final = re.compile(r"@font-face\s*\{[^}]*\}")
-"""A picture must not ask anybody for a font."""
 DARK, LIGHT = "textual-dark", "textual-light"
 
 
@@ -73,7 +60,7 @@ class Top(App[int]):
 
     def __init__(
         self,
-        source: Source | Recorded,
+        source: Feed | Recorded,
         *,
         interval: float = 1.0,
         examine_every: float = 15.0,
@@ -86,16 +73,18 @@ class Top(App[int]):
         super().__init__()
         self.source = None if isinstance(source, Recorded) else source
         self.recorded = source if isinstance(source, Recorded) else None
-        self.interval, self.folder, self.clock = interval, folder, clock
-        self.state = State(source.target, clock, interval=interval, examine_every=examine_every)
-        self.changing = Changing(self)
-        self._ask_writing = writing
-        self._looking = self._examining = False
+        self.interval, self.folder = interval, folder
+        rhythms = self.source.rhythms if self.source is not None else {}
+        self.state = ViewState(source.target, clock, interval=interval, examine_every=examine_every, rhythms=rhythms)
+        self.changing = Changing(self, writing)
+        self.refreshing = Refreshing(self, self.source, self.state, self.changing, self.draw) if self.source else None
+        self.saving = Saving(self, folder, clock)
         self._search: object = None
-        self.panes: dict[str, Pane] = {kind.label: kind() for kind in PANES}
-        self.numbers, self.where, self.keys = Bar(id="numbers"), Bar(id="where", under="bar"), Bar(id="keys")
-        self.tabs = Bar(id="tabs", under="bar", clicked=self._tab_clicked)
-        self.switcher = ContentSwitcher(initial=self.panes[Overview.label].id)
+        self.panes: dict[str, Pane] = {tab.label: tab(self) for tab in TABS}
+        self.numbers, self.keys = OneLine(id="numbers"), OneLine(id="keys")
+        self.where = OneLine(id="where", under="bar")
+        self.tabs = OneLine(id="tabs", under="bar", clicked=self._tab_clicked)
+        self.switcher = ContentSwitcher(initial=self.panes[TABS[0].label].id)
         self.field = Input(placeholder="filter", id="filter", compact=True, select_on_focus=False)
         self.first_theme = LIGHT if light else DARK
 
@@ -114,7 +103,7 @@ class Top(App[int]):
     def on_mount(self) -> None:
         """Begin to read."""
         self.theme = self.first_theme
-        self._bind(writing=False)
+        self.rebind()
         self.screen.set_focus(self.pane.focus_on)
         if self.recorded is not None:
             self.changing.writing = Writing(reason="a recording")
@@ -123,16 +112,17 @@ class Top(App[int]):
                 self.tell(text, "warning")
             self.draw()
         else:
-            self.background(self._ask_writing, self._may_write)
-            self._tick()
-            self._examine()
-        self.set_interval(self.interval, self._tick)
+            self.changing.find_out()
+            self.look()
+        self.set_interval(self.interval, self.look)
         with suppress(RuntimeError, NotImplementedError):  # not the main thread: whoever runs us there ends us too
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
 
-    def _bind(self, *, writing: bool) -> None:
-        for binding in keys.bindings(writing=writing):
+    def rebind(self) -> None:
+        """Keys that change something are bound where something may be changed."""
+        for binding in keys.bindings(writing=self.changing.able):
             self.bind(binding.key, binding.action, description=binding.description, show=False)
+        self.draw()
 
     def background(
         self, work: Callable[[], Result], take: Callable[[Result], None], failed: Callable[[], None] = lambda: None
@@ -166,62 +156,34 @@ class Top(App[int]):
         """The tab in front."""
         return self.panes[self.label]
 
-    @property
-    def front(self) -> Pane:
-        """The same, or the part of it that lies in front."""
-        return self.pane.front
-
     # Reading
 
-    def _tick(self) -> None:
-        if self.recorded is not None:
-            if self.state.playing:
-                self.action_scrub(1)
-            return
-        if self.state.examination_due():
-            self._examine()
-        if self._looking or self.source is None:
-            self.draw()  # it takes long: what is shown gets older
-            return
-        self._looking = True
-        source, also = self.source, self.pane.costly
-        self.background(lambda: _looked(source, also), self._looked, self._look_failed)
+    def look(self) -> None:
+        """Read now what the tab in front shows; a recording that plays goes on."""
+        if self.refreshing is not None:
+            self.refreshing.tick(frozenset((*self.pane.facts, *self.pane.helps)))
+        elif self.state.playing:
+            self.action_scrub(1)
 
-    def _looked(self, look: Look | LostError) -> None:
-        self._looking = False
-        if isinstance(look, LostError):
-            self.tell(self.state.lost(str(look)), "error")
-        else:
-            self.tell(self.state.found(look), "information")
-            if self.changing.writing.ask_again:
-                self.changing.writing = Writing(reason="asking again")
-                self.background(self._ask_writing, self._may_write)
-        self.draw()
+    def examine(self) -> None:
+        """Have the checks judge now."""
+        if self.refreshing is not None:
+            self.refreshing.examine()
 
-    def _look_failed(self) -> None:
-        self._looking = False
-
-    def _examine(self) -> None:
+    def search(self, place: str, sought: Sought, take: Callable[[Search | Refused], None]) -> None:
+        """Jobs that fit, as they are found; a search ends when another begins."""
         source = self.source
-        if not self._examining and source is not None:
-            self._examining = True
-            self.state.examining()
-            self.background(source.examine, self._examined, self._examination_failed)
+        if source is None:
+            return
+        token = self._search = object()
 
-    def _examination_failed(self) -> None:
-        self._examining = False
+        def run() -> None:
+            for found in source.search(place, sought):
+                if self._search is not token:
+                    return
+                self.post_message(self.Arrived(take, found))
 
-    def _examined(self, examination: Examined) -> None:
-        self._examining = False
-        for title in self.state.examined(examination)[:NOTES]:
-            self.tell(f"new: {title}", "warning")
-        self.draw()
-
-    def _may_write(self, writing: Writing) -> None:
-        self.changing.writing = writing
-        if self.changing.able:
-            self._bind(writing=True)
-        self.draw()
+        self.background(run, lambda _: None)
 
     def draw(self) -> None:
         """All that is visible."""
@@ -256,33 +218,31 @@ class Top(App[int]):
         self.action_tab(labels[(labels.index(self.label) + step) % len(labels)])
 
     def _tab_clicked(self, column: int) -> None:
-        label = frame.tab_at(column, self.size.width)
+        label = frame.tab_at(column, self.label, self.size.width)
         if label:
             self.action_tab(label)
 
+    def to(self, kind: type[Tab]) -> Tab:
+        """That tab, brought to the front."""
+        pane = next(one for one in self.panes.values() if isinstance(one, kind))
+        self.action_tab(pane.label)
+        return pane
+
     def action_out(self) -> None:
         """Out of what is open."""
-        pane = self.pane
         if self.field.has_class("asked"):
             self._end_filter()
-        elif isinstance(pane, Queues) and pane.jobs.display and not pane.jobs.found:
-            pane.open(None)
         else:
-            pane.filter("")
-        self.screen.set_focus(pane.focus_on)
+            self.pane.out()
+        self.screen.set_focus(self.pane.focus_on)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Enter, or a click."""
         event.stop()
-        pane = self.pane
-        if isinstance(pane, Queues) and not pane.jobs.display:
-            pane.open(pane.list.id_here)
-            return
-        found = opening(self.front, self.state.shown, self.source)
-        if found is not None:
-            self.background(found, self._open)
+        self.pane.enter()
 
-    def _open(self, page: Opened) -> None:
+    def open(self, page: Opened) -> None:
+        """A page over the tabs."""
         verbs = page.verbs if self.changing.able else frozenset()
         self.push_screen(Dialog(page.title, page.lines, id_here=page.id_here, verbs=verbs), self._left)
 
@@ -293,7 +253,7 @@ class Top(App[int]):
     def action_help(self) -> None:
         """Every key."""
         why_not = "" if self.changing.able else self.changing.writing.reason
-        self._open(Opened("Keys", dialogs.help_lines(self.label, self.pane.keys, why_not)))
+        self.open(Opened("Keys", dialogs.help_lines(self.label, self.pane.keys, why_not)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every key by what it does."""
@@ -316,53 +276,18 @@ class Top(App[int]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tables filter as one types; jobs are searched when it is done."""
-        if event.input.has_class("asked") and not self._searching:
+        if event.input.has_class("asked") and not self.pane.front.searches:
             self.pane.filter(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The text is whole."""
-        if self._searching:
+        if self.pane.front.searches:
             self.pane.filter(event.value)
         self._end_filter()
         self.screen.set_focus(self.pane.focus_on)
 
-    @property
-    def _searching(self) -> bool:
-        return isinstance(self.front, Jobs)
-
     def _end_filter(self) -> None:
         self.field.remove_class("asked")
-
-    def on_jobs_asked(self, event: Jobs.Asked) -> None:
-        """A page of jobs."""
-        pane, source = event.pane, self.source
-        if source is not None:
-            place, start, count, backwards = pane.window(event.number)
-            self.background(
-                lambda: source.page(place, start, count, backwards=backwards),
-                lambda page: pane.take(event.number, page),
-            )
-
-    def on_jobs_sought(self, event: Jobs.Sought) -> None:
-        """A search; it ends when another begins."""
-        pane, source, text = event.pane, self.source, event.text
-        if source is None:
-            return
-        token = self._search = object()
-        place = pane.place
-
-        def run() -> None:
-            for found in source.search(place, text):
-                if self._search is not token:
-                    return
-                self.post_message(self.Arrived(pane.hold, found))
-
-        self.background(run, lambda _: None)
-
-    def on_table_ordered(self, event: Table.Ordered) -> None:
-        """Another order of a table that is all there."""
-        event.stop()
-        self.front.again()
 
     # Time
 
@@ -384,14 +309,8 @@ class Top(App[int]):
     # Doing
 
     def action_again(self) -> None:
-        """Read now."""
-        pane = self.pane
-        if isinstance(pane, Doctor):
-            self._examine()
-        elif isinstance(pane, ThreadsPane) and pane.process is not None:
-            self._dump(pane.process)
-        else:
-            self._tick()
+        """Read now, or what that means on this tab."""
+        self.pane.again()
 
     def action_threads(self) -> None:
         """What the threads of the process under the cursor do."""
@@ -399,32 +318,17 @@ class Top(App[int]):
         if self.source is None:
             self.tell("a recording has no threads to dump", "warning")
         elif here is None:
-            self.tell("choose a process on tab 2, or a job on tab 4", "warning")
+            self.tell(CHOOSE, "warning")
         else:
-            self._dump(here)
-            self.action_tab(ThreadsPane.label)
-
-    def _dump(self, process: Process) -> None:
-        pane, source = self.panes[ThreadsPane.label], self.source
-        if isinstance(pane, ThreadsPane) and source is not None:
-            pane.ask(process)
-            self.background(lambda: source.threads(process), lambda dump: self._dumped(pane, process, dump))
-
-    def _dumped(self, pane: ThreadsPane, process: Process, dump: Any) -> None:
-        pane.take(process, dump)
-        self.draw()
+            self.to(ThreadsPane).ask(here)
 
     def action_view(self) -> None:
-        """The next view of the threads."""
-        pane = self.pane
-        if isinstance(pane, ThreadsPane):
-            pane.turn()
+        """The next way to show the same."""
+        self.pane.turn()
 
     def action_zoom(self, step: int) -> None:
-        """Another span of the charts."""
-        pane = self.pane
-        if isinstance(pane, Overview):
-            pane.zoom(step)
+        """More or less of it."""
+        self.pane.zoom(step)
 
     def action_copy(self) -> None:
         """The id, cleaned: it goes to the terminal."""
@@ -439,28 +343,15 @@ class Top(App[int]):
 
     def action_save(self) -> None:
         """The look that is shown, with the last examination's facts."""
-        look, source, examined = self.state.shown.look, self.source, self.state.examination
-        if look is None or source is None:
-            self.tell("there is nothing to save" if source is not None else "this is a recording already", "warning")
-            return
-        self.background(lambda: _attempt(lambda: source.save(look, examined, self.folder)), self._saved)
+        self.saving.snapshot(self.state.shown.look, self.state.examination)
 
     def action_export(self) -> None:
-        """The screen as a picture that needs nothing from anywhere."""
-        svg = FONTS.sub("", self.export_screenshot(title="kiqdoctor top"))
-        name = f"kiqdoctor-{self.label.lower()}-{words.moment(self.clock.now()).replace(' ', 'T').replace(':', '')}.svg"
-        path = self.folder / name
-        self._saved(_attempt(lambda: _written(path, svg)))
-
-    def _saved(self, told: Path | OSError) -> None:
-        if isinstance(told, OSError):
-            self.tell(f"cannot write {told.filename or self.folder}: {told.strerror or told}", "error")
-        else:
-            self.tell(f"saved {told}", "information")
+        """The screen as a picture."""
+        self.saving.picture(self.label, self.export_screenshot(title=self.TITLE))
 
     def action_verb(self, name: str) -> None:
         """Ask, then do."""
-        self.changing.ask(lambda: self.pane.plan(Verb(name)))
+        self.changing.ask(lambda: self.pane.propose(Verb(name)))
 
     def action_undo(self) -> None:
         """What was done last."""
@@ -469,33 +360,10 @@ class Top(App[int]):
     def changed(self) -> None:
         """Nothing is marked any more, and what was read is old."""
         for pane in self.panes.values():
-            for table in pane.query(Table):
-                table.marked = set()
-            for jobs in [pane, *pane.query(Jobs)]:
-                if isinstance(jobs, Jobs):
-                    jobs.read_at.clear()
-        self._tick()
+            pane.changed()
+        self.look()
 
     def tell(self, text: str, severity: Any) -> None:
         """A note for some seconds, as plain text; none where there is no text."""
         if text:
             self.notify(clean(text, LONG), severity=severity, markup=False, timeout=8 if severity == "error" else 4)
-
-
-def _looked(source: Source, also: frozenset[type]) -> Look | LostError:
-    try:
-        return source.look(also)
-    except LostError as error:
-        return error
-
-
-def _attempt(write: Callable[[], Path]) -> Path | OSError:
-    try:
-        return write()
-    except OSError as error:
-        return error
-
-
-def _written(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path

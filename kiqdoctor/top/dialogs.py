@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import keys, paint
-from kiqdoctor.top.lines import Bar, Lines
+from kiqdoctor.top.lines import Lines, OneLine
 from kiqdoctor.top.paint import Line
 
 CSS: Final = """
@@ -40,7 +40,7 @@ class Dialog(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """Title, page, keys."""
         with Vertical():
-            title, foot = Bar(), Bar()
+            title, foot = OneLine(), OneLine()
             title.set([("strong", clean(self.heading))])
             foot.set([("dim", self.foot)])
             yield title
@@ -82,14 +82,14 @@ class Question(Dialog):
         Binding("n,escape,q", "leave", show=False),
     ]
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, proposal: Proposal) -> None:
         lines: list[Line] = [
             [("dim", "Redis will be sent")],
-            *([("strong", f"  {clean(one, 400)}")] for one in plan.sent),
+            *([("strong", f"  {clean(one, 400)}")] for one in proposal.sent),
             [],
         ]
-        lines += [[("", clean(plan.effect, LONG))], [("dim", "undo: "), ("", clean(plan.undo, LONG))]]
-        super().__init__(f"{plan.title}?", lines)
+        lines += [[("", clean(proposal.effect, LONG))], [("dim", "undo: "), ("", clean(proposal.undo, LONG))]]
+        super().__init__(f"{proposal.title}?", lines)
         self.add_class("question")
 
     def on_mount(self) -> None:

@@ -1,9 +1,14 @@
-"""One examination after another: what is new, what healed, and since when. Pure."""
+"""One examination after another: what is new, what healed, and since when; who is proven dead. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiqdoctor.doctor.death import proofs_of_death
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, causes_first
+from kiqdoctor.doctor.snapshot import Snapshot
 
 TOLD: Final = 600.0  # seconds that new and healed are marked
 JUDGED: Final = frozenset({Outcome.PASS, Outcome.FAIL, Outcome.NOT_APPLICABLE})
@@ -20,6 +25,14 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Death:
+    """A process that is dead, by ``proof``; ``beat`` was its last, and another one would disprove it."""
+
+    proof: str
+    beat: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """The last report, with each finding's first sighting (epoch seconds; 0: it was there when we came)."""
 
@@ -27,6 +40,7 @@ class Diagnosis:
     at: float
     since: dict[str, float] = field(default_factory=dict)
     gone: tuple[Gone, ...] = ()
+    deaths: Mapping[str, Death] = field(default_factory=dict)  # by identity
 
     def mark(self, reported: Reported) -> str:
         """``new``, or nothing."""
@@ -48,11 +62,23 @@ class Diagnosis:
         return [result for result in self.report.results if result.outcome is Outcome.UNKNOWN]
 
 
-def follow(before: Diagnosis | None, report: Report, at: float) -> Diagnosis:
+def deaths(snapshot: Snapshot) -> dict[str, Death]:
+    """Whom the facts prove dead. Who has beaten since they were read may have started since, and is not."""
+    fleet, local = snapshot.get(Fleet), snapshot.get(LocalProcesses)
+    if not isinstance(fleet, Fleet):
+        return {}
+    looked_at = min(snapshot.readings[kind].at for kind in (Fleet, LocalProcesses) if kind in snapshot.readings)
+    still = [one for one in fleet.processes if one.exists and one.beat is not None and one.beat < looked_at]
+    proofs = proofs_of_death(still, fleet, local)
+    return {one.identity: Death(proofs[one.identity], one.beat) for one in still if one.identity in proofs}
+
+
+def follow(before: Diagnosis | None, report: Report, at: float, dead: Mapping[str, Death] | None = None) -> Diagnosis:
     """The next diagnosis. A check that could not be judged heals nothing."""
+    dead = dead or {}
     now = {one.fingerprint for one in report.reported if not one.suppressed}
     if before is None:
-        return Diagnosis(report, at, dict.fromkeys(now, 0.0))
+        return Diagnosis(report, at, dict.fromkeys(now, 0.0), deaths=dead)
     since = {fingerprint: before.since.get(fingerprint, at) for fingerprint in now}
     results = {result.check.id: result for result in report.results}
     fresh = [
@@ -63,7 +89,7 @@ def follow(before: Diagnosis | None, report: Report, at: float) -> Diagnosis:
     doubtful = [one for one in before.gone if one.unseen and one.reported.fingerprint not in now]
     still = [_gone(one.result, one.reported, results.get(one.result.check.id), at, one.at) for one in doubtful]
     old = [one for one in before.gone if not one.unseen and one.reported.fingerprint not in now and at - one.at < TOLD]
-    return Diagnosis(report, at, since, (*fresh, *still, *old))
+    return Diagnosis(report, at, since, (*fresh, *still, *old), dead)
 
 
 def _gone(result: Result, one: Reported, now: Result | None, at: float, since: float | None = None) -> Gone:

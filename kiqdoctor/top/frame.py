@@ -9,26 +9,20 @@ from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import keys, words
 from kiqdoctor.top.history import rates, read
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
-from kiqdoctor.top.panes.pane import Shown
+from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.scene import Scene
+from kiqdoctor.top.tabs import TABS
 from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
-WIDE: Final = 112  # cells that the tabs' whole names take
-SHORTER: Final = {
-    "Overview": "Over",
-    "Processes": "Proc",
-    "Queues": "Queue",
-    "Retries": "Retry",
-    "Scheduled": "Sched",
-    "Doctor": "Doc",
-    "Threads": "Thr",
-    "Metrics": "Metr",
-}
+WIDE: Final = 112  # cells from which on names and numbers are written out
+FORMS: Final = (" {key} {label} ", "{key} {label} ", "{key}{short} ", "{key} ")
+"""How the tabs are written: as the first for which there is room."""
 COMMON: Final = ("space pause", "[ ] time", "o order", "/ filter", ": palette", "? help", "q quit")
 BRIEF: Final = {"Processed": "Done", "Failed": "Fail", "Enqueued": "Enq", "Retries": "Ret", "Scheduled": "Sch"}
 RATED: Final = 30.0  # seconds of samples that a rate needs at most
 
 
-def numbers(shown: Shown, width: int) -> Line:
+def numbers(shown: Scene, width: int) -> Line:
     """The worst that the doctor knows, then processed, failed, busy, enqueued, retries, scheduled, dead."""
     snapshot = shown.look.snapshot if shown.look is not None else None
     counters, depths, workers = ((read(snapshot, kind) if snapshot else None) for kind in (Counters, Depths, Workers))
@@ -56,7 +50,7 @@ def _number(label: str, said: str, *, wide: bool) -> list[Piece]:
     return [("dim", f"{label if wide else BRIEF.get(label, label)} "), ("strong", said)]
 
 
-def _worst(shown: Shown) -> list[Piece]:
+def _worst(shown: Scene) -> list[Piece]:
     if shown.diagnosis is None:
         return [("dim", "not judged" if shown.target.recorded else "examining")]
     report = shown.diagnosis.report
@@ -68,34 +62,36 @@ def _worst(shown: Shown) -> list[Piece]:
     return [("warn", f"{unknown} unknown")] if unknown else [("good", "healthy")]
 
 
-def _labels(width: int) -> list[tuple[str, str, str]]:
-    """Key, name, and how the tab is written at this width."""
-    names = [*zip(keys.DIGITS, keys.TABS, strict=True), ("m", keys.LAST_TAB)]
-    if width >= WIDE:
-        return [(key, name, f" {key} {name} ") for key, name in names]
-    return [(key, name, f"{key}{SHORTER.get(name, name)} ") for key, name in names]
-
-
-def tabs(current: str, width: int) -> Line:
+def tabs(front: str, width: int) -> Line:
     """The tabs; brackets say which is in front, not colour alone."""
-    pieces: list[Piece] = []
-    for _, name, text in _labels(width):
-        here = name == current
-        pieces.append(("tab" if here else "", f"[{text.strip()}]".center(len(text)) if here else text))
-    return pieces
+    return [("tab" if label == front else "", text) for label, text in _written(front, width)]
 
 
-def tab_at(column: int, width: int) -> str:
+def tab_at(column: int, front: str, width: int) -> str:
     """The tab under a column; "" for none."""
-    start = 0
-    for _, name, text in _labels(width):
-        if start <= column < start + len(text):
-            return name
-        start += len(text)
+    end = 0
+    for label, text in _written(front, width):
+        end += len(text)
+        if column < end:
+            return label
     return ""
 
 
-def where(shown: Shown, read_only: str, *, playing: bool, place: int, of: int) -> Line:
+def _written(front: str, width: int) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for form in FORMS:
+        found = [(tab.label, _tab(tab, form, front)) for tab in TABS]
+        if sum(len(text) for _, text in found) <= width:
+            break
+    return found
+
+
+def _tab(tab: type[Pane], form: str, front: str) -> str:
+    text = form.format(key=tab.key, label=tab.label, short=tab.short or tab.label)
+    return f"[{text.strip()}]".center(len(text)) if tab.label == front else text
+
+
+def where(shown: Scene, read_only: str, *, playing: bool, place: int, of: int) -> Line:
     """Live or which moment, of what, how it is reached, and whether anything can be changed."""
     target = shown.target
     pieces: list[Piece] = []

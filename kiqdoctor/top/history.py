@@ -7,7 +7,7 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.live import Counters, Depths, Workers
 from kiqdoctor.doctor.snapshot import Snapshot
-from kiqdoctor.top.source import Look
+from kiqdoctor.top.feed import Look
 from kiqdoctor.wire.keys import RETRY
 
 SPAN: Final = 3_600.0  # seconds
@@ -18,7 +18,7 @@ MOST_QUEUES: Final = 20  # queues whose latency is kept, the slowest
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Numbers:
     """The numbers of one look; None where they could not be read."""
 
     at: float
@@ -43,7 +43,7 @@ class History:
     def __init__(self, span: float = SPAN, *, thin: bool = True) -> None:
         """``thin``: forget what is older than ``span`` seconds; recordings are kept whole."""
         self._span, self._thins = span, thin
-        self.samples: deque[Sample] = deque()
+        self.samples: deque[Numbers] = deque()
         self.looks: list[Look] = []
 
     def add(self, look: Look) -> None:
@@ -67,7 +67,7 @@ class History:
 
     def lost(self, at: float) -> None:
         """Redis was away: nothing is known of this moment."""
-        self.samples.append(Sample(at))
+        self.samples.append(Numbers(at))
 
     def index_at(self, at: float) -> int | None:
         """The newest look that is not newer than ``at``; None where there is none."""
@@ -75,14 +75,14 @@ class History:
         return found[-1] if found else (0 if self.looks else None)
 
 
-def sample(look: Look) -> Sample:
+def sample(look: Look) -> Numbers:
     """A look's numbers."""
     counters, depths, workers = (read(look.snapshot, kind) for kind in (Counters, Depths, Workers))
     slow: list[tuple[str, float]] = []
     if isinstance(depths, Depths):
         waits = [(queue.name, depths.at - queue.oldest_at) for queue in depths.queues if queue.oldest_at and queue.size]
         slow = sorted(waits, key=lambda pair: -pair[1])[:MOST_QUEUES]
-    return Sample(
+    return Numbers(
         at=look.at,
         processed=counters.processed if isinstance(counters, Counters) else None,
         failed=counters.failed if isinstance(counters, Counters) else None,
@@ -99,7 +99,7 @@ def read(snapshot: Snapshot, kind: type) -> object:
     return found
 
 
-def rates(samples: Sequence[Sample], field: str) -> list[float | None]:
+def rates(samples: Sequence[Numbers], field: str) -> list[float | None]:
     """What a counter gained a second, over the last seconds before each sample; a counter that fell was reset."""
     found: list[float | None] = []
     start, before = 0, 0

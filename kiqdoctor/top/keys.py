@@ -6,6 +6,7 @@ from typing import Final
 from textual.binding import Binding
 
 from kiqdoctor.actions import Verb
+from kiqdoctor.top.tabs import TABS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,10 @@ class Key:
     listed: bool = True
 
 
-TABS: Final = ("Overview", "Processes", "Queues", "Busy", "Retries", "Scheduled", "Dead", "Doctor", "Threads", "Redis")
-LAST_TAB: Final = "Metrics"
-DIGITS: Final = "1234567890"
+AGAIN: Final = ", ".join(f"on {tab.label} {tab.again_says}" for tab in TABS if tab.again_says)
 
 GOING: Final = (
-    *(Key(digit, digit, f"tab('{name}')", f"tab {name}") for digit, name in zip(DIGITS, TABS, strict=True)),
-    Key("m", "m", f"tab('{LAST_TAB}')", f"tab {LAST_TAB}"),
+    *(Key(tab.key, tab.key, f"tab('{tab.label}')", f"tab {tab.label}") for tab in TABS),
     Key("left,h,shift+tab", "left h", "beside(-1)", "the tab before", listed=False),
     Key("right,l,tab", "right l", "beside(1)", "the next tab", listed=False),
     Key("escape", "esc", "out", "back; end a filter", listed=False),
@@ -34,7 +32,7 @@ LOOKING: Final = (
     Key("slash", "/", "filter", "filter this tab; of jobs, search all of them in Redis"),
     Key("colon", ":", "command_palette", "find an action by name", listed=False),
     Key("question_mark,f1", "?", "help", "this help"),
-    Key("r", "r", "again", "read now; on Doctor examine, on Threads dump again"),
+    Key("r", "r", "again", f"read now; {AGAIN}"),
     Key("t", "t", "threads", "thread dump of the process under the cursor"),
     Key("v", "v", "view", "on Threads: by thread, by job, by frame"),
     Key("y", "y", "copy", "copy the id under the cursor"),

@@ -64,11 +64,11 @@ class Lines(ScrollView, can_focus=True):
         return paint.strip(self, line, self.scrollable_content_region.width)
 
 
-class Bar(Widget):
+class OneLine(Widget):
     """One line of the frame; ``clicked`` hears the column of a click."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = paint.CLASSES
-    DEFAULT_CSS = paint.CSS + "Bar { height: 1; }"
+    DEFAULT_CSS = paint.CSS + "OneLine { height: 1; }"
 
     def __init__(
         self,

@@ -3,21 +3,18 @@
 from collections.abc import Callable, Iterator
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.live import Counters, Depths, Workers
-from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.doctoring import Diagnosis, follow
-from kiqdoctor.top.history import read
-from kiqdoctor.top.source import Look, LostError, Source
+from kiqdoctor.top.feed import Feed, Look, LostError
 from kiqdoctor.top.state import SHARE
-from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
+from kiqdoctor.top.tabs import TABS
 
 Say = Callable[[str], None]
 
 
 def watch(
-    source: Source,
+    source: Feed,
     say: Say,
     *,
     interval: float,
@@ -71,28 +68,8 @@ def changes(before: Look | None, now: Look) -> Iterator[str]:
 
 
 def facts(look: Look | None) -> dict[str, str]:
-    """What is told of a look, by name; counters are told as far as they are not counting on by themselves."""
-    if look is None:
-        return {}
-    counters, depths, workers = (read(look.snapshot, kind) for kind in (Counters, Depths, Workers))
-    found: dict[str, str] = {}
-    if isinstance(counters, Counters):
-        found["failed in all"] = words.count(counters.failed)
-    if isinstance(depths, Depths):
-        for queue in depths.queues:
-            found[f"queue {clean(queue.name)}"] = (
-                f"{words.count(queue.size)} waiting{', paused' if queue.paused else ''}"
-            )
-        for label, name in (("retries", RETRY), ("scheduled", SCHEDULE), ("dead", DEAD)):
-            found[label] = words.count(depths.size(name))
-    if isinstance(workers, Workers):
-        for process in workers.processes:
-            busy = f"{words.count(process.busy)} of {words.count(process.concurrency)} busy"
-            found[f"process {clean(process.identity)}"] = f"{busy}{', quiet' if process.quiet else ''}"
-    for name, value in (("counters", counters), ("queues", depths), ("processes", workers)):
-        if isinstance(value, Refused):
-            found[name] = f"not known: {clean(value.reason, 400)}"
-    return found
+    """What the tabs tell of a look, by what it is of."""
+    return {} if look is None else dict(pair for tab in TABS for pair in tab.told(look.snapshot))
 
 
 def findings(before: Diagnosis | None, now: Diagnosis) -> Iterator[str]:

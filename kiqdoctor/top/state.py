@@ -1,14 +1,15 @@
 """What the view knows, and which moment of it is shown. No screen, no thread, no Redis."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.facts.live import Workers
 from kiqdoctor.top import words
-from kiqdoctor.top.doctoring import Diagnosis, follow
+from kiqdoctor.top.doctoring import Diagnosis, deaths, follow
+from kiqdoctor.top.feed import Look, Recorded, Watched, WholeExamination
 from kiqdoctor.top.history import History, read
-from kiqdoctor.top.panes.pane import Shown
-from kiqdoctor.top.source import Examined, Look, Recorded, Target
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.unusual import Durations
 
 MINUTE: Final = 60.0  # seconds
@@ -16,15 +17,17 @@ MOST: Final = 400  # diagnoses that are kept for looking back
 SHARE: Final = 100  # an examination's own duration times this passes before the next: a hundredth of a core
 
 
-class State:
+class ViewState:
     """Readings, findings, troubles, and the moment that is shown: now, or one that was chosen."""
 
-    def __init__(self, target: Target, clock: Clock, *, interval: float, examine_every: float) -> None:
-        self.target, self._clock = target, clock
+    def __init__(
+        self, target: Watched, clock: Clock, *, interval: float, examine_every: float, rhythms: Mapping[type, float]
+    ) -> None:
+        self.target, self._clock, self._rhythms = target, clock, rhythms
         self._interval, self._examine_every = interval, examine_every
         self.history = History(thin=not target.recorded)
         self.durations = Durations()
-        self.examination: Examined | None = None
+        self.examination: WholeExamination | None = None
         self.diagnosis: Diagnosis | None = None
         self.trouble = ""
         self.at: float | None = None  # the moment that is shown; None: now
@@ -51,10 +54,11 @@ class State:
         self._lost_at = self._clock.now()
         return f"Redis cannot be reached: {trouble}; trying again"
 
-    def examined(self, examination: Examined) -> list[str]:
+    def examined(self, examination: WholeExamination) -> list[str]:
         """Another examination; the titles of what is new in it."""
         self.examination = examination
-        self._diagnosed(follow(self.diagnosis, examination.report, self.now))
+        dead = deaths(examination.snapshot)
+        self._diagnosed(follow(self.diagnosis, examination.report, self.now, dead))
         diagnosis = self.diagnosis
         assert diagnosis is not None  # noqa: S101 - it was just made
         return [one.finding.title for _, one in diagnosis.findings if diagnosis.since[one.fingerprint] == diagnosis.at]
@@ -64,7 +68,7 @@ class State:
         for look in recorded.looks:
             self.history.add(look)
             if look.report is not None:
-                self._diagnosed(follow(self.diagnosis, look.report, look.at))
+                self._diagnosed(follow(self.diagnosis, look.report, look.at, deaths(look.snapshot)))
         self.at = recorded.looks[0].at
 
     def _diagnosed(self, diagnosis: Diagnosis) -> None:
@@ -95,11 +99,11 @@ class State:
         return (len(looks) - 1 if looks else None) if self.at is None else self.history.index_at(self.at)
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> Scene:
         """What is shown now, or at the moment that was chosen."""
         now, index = self.now if self.at is None else self.at, self.index
         then = [self.diagnosis] if self.at is None else [one for one in self._diagnoses if one.at <= now]
-        return Shown(
+        return Scene(
             target=self.target,
             look=self.history.looks[index] if index is not None else None,
             now=now,
@@ -110,6 +114,7 @@ class State:
             samples=self.history.samples,
             diagnosis=then[-1] if then else None,
             durations=self.durations,
+            rhythms=self._rhythms,
         )
 
     def pause(self) -> None:

@@ -1,5 +1,7 @@
 """The live view on the real Ruby Sidekiq: what it runs, what failed and why, and what is done to it from here."""
 
+import re
+
 import pytest
 import redis as redis_py
 from ruby import Sidekiq
@@ -50,7 +52,11 @@ def test_a_ruby_fleet_is_watched_and_acted_on(
             await pilot.press("enter")
             await until(pilot, lambda: "app.rb:" in screen(app))
             failed = redis.get(f"{prefix}stat:failed")
-            await pilot.press("escape", "R")
+            await pilot.press("escape", "f")
+            await until(pilot, lambda: re.search(r"ArgumentError +Boom +default +1 ", screen(app)))
+            await pilot.press("enter")
+            await until(pilot, lambda: "1 are Boom with ArgumentError in default" in screen(app))
+            await pilot.press("R")
             await until(pilot, lambda: "Retry 1 job of retry?" in screen(app))
             await pilot.press("y")
             await until(

@@ -10,7 +10,7 @@ from healthy import HEALTHY
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from kiqdoctor.actions import Actions, Done, Plan, Reversal
+from kiqdoctor.actions import Actions, Done, Proposal, Reversal
 from kiqdoctor.clock import Clock
 from kiqdoctor.connection import resolve_url
 from kiqdoctor.doctor.diagnose import diagnose
@@ -19,27 +19,32 @@ from kiqdoctor.doctor.facts.live import (
     ClassMetrics,
     Counters,
     Depths,
+    ErrorGroup,
+    Errors,
+    Failure,
+    JobPage,
     JobRow,
+    Looked,
     Metrics,
-    Page,
     Search,
     SlowCall,
     SlowLog,
+    Sought,
     Workers,
 )
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
 from kiqdoctor.doctor.facts.redis import Client, Clients, Server
 from kiqdoctor.doctor.facts.threads import Frame, Pool, Thread, Threads
-from kiqdoctor.doctor.report import Report
-from kiqdoctor.doctor.report import Target as Examinee
+from kiqdoctor.doctor.report import Report, Target
 from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
+from kiqdoctor.probes.live.follower import rhythms
 from kiqdoctor.top.app import Top
-from kiqdoctor.top.lines import Bar, Lines
-from kiqdoctor.top.source import Examined, Look, LostError, Target, Writing
+from kiqdoctor.top.feed import Look, LostError, Watched, WholeExamination, Writing
+from kiqdoctor.top.lines import Lines, OneLine
 from kiqdoctor.top.table import Table
 
 NOW = 1_800_000_000.0
-TARGET = Target("redis://redis-1:6379/0")
+TARGET = Watched("redis://redis-1:6379/0")
 
 
 class Standing:
@@ -123,6 +128,16 @@ def look(at: float = NOW, *, processed: int = 123_456, size: int = 5_000, **fact
         Workers(at, (process(0), process(1, quiet=True), process(2, busy=10)), 3),
         Clients((Client(7, "10.0.0.1:5000", name="sidekiq", flags="b"), Client(8, "10.0.0.2:5001", name="web"))),
         SlowLog((SlowCall(1, at - 60, 25_000, "LRANGE queue:default", 4, "10.0.0.1:5000", "sidekiq"),), 1),
+        Errors(
+            at,
+            (
+                ErrorGroup(Failure("Pay0", "Net::ReadTimeout", "mail"), 300, 4, at - 12, at + 90),
+                ErrorGroup(Failure("Mailer1", "ArgumentError", "default"), 0, 16, at - 7_000),
+            ),
+            Looked(400, 4_000),
+            Looked(20, 20),
+            1,
+        ),
         Metrics(60, (ClassMetrics("Mailer0", 500, 3, 60_000, tuple(range(60))), ClassMetrics("Pay1", 20, 0, 9_000))),
     ]
     by_name = {type(value).__name__: (type(value), value) for value in values}
@@ -134,7 +149,7 @@ def look(at: float = NOW, *, processed: int = 123_456, size: int = 5_000, **fact
 def report(*checks: str, snapshot: Snapshot = HEALTHY) -> Report:
     """What these checks make of a snapshot."""
     results = tuple(diagnose(check, snapshot) for check in checks)
-    return Report("0.1.0", NOW, 0.1, Examinee(TARGET.redis, None, None), results)
+    return Report("0.1.0", NOW, 0.1, Target(TARGET.redis, None, None), results)
 
 
 SICK = HEALTHY.with_(Server({"maxclients": "100", "connected_clients": "99", "rejected_connections": "0"}))
@@ -144,9 +159,11 @@ BLIND = HEALTHY.without(Server, Refused("no permission", "+info"))
 class Scripted:
     """A source whose answers are given beforehand; the last look stands for all that follow."""
 
-    def __init__(self, *looks: Look | LostError, reports: Sequence[Report] = (), target: Target = TARGET) -> None:
+    def __init__(self, *looks: Look | LostError, reports: Sequence[Report] = (), target: Watched = TARGET) -> None:
         self.target = target
+        self.rhythms = rhythms()
         self.looks = list(looks) or [look()]
+        self.facts = HEALTHY  # that the examinations find
         self.reports = list(reports) or [report("RED001", "RED002")]
         self.pages: list[tuple[str, int, bool]] = []
         self.saved: list[Look] = []
@@ -160,20 +177,22 @@ class Scripted:
             raise found
         return found
 
-    def examine(self) -> Examined:
-        return Examined(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], HEALTHY)
+    def examine(self) -> WholeExamination:
+        return WholeExamination(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0], self.facts)
 
-    def page(self, place: str, start: int, count: int, *, backwards: bool) -> Page | Refused:
+    def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         self.pages.append((place, start, backwards))
         total = 5_000 if place.startswith("queue:") else {"retry": 4_000, "schedule": 30, "dead": 20}[place]
         numbers = range(start, min(start + count, total))
         rows = [row(place, total - 1 - number if backwards else number) for number in numbers]
-        return Page(place, start, total, tuple(rows))
+        return JobPage(place, start, total, tuple(rows))
 
-    def search(self, place: str, text: str) -> Iterator[Search | Refused]:
-        rows = tuple(one for one in (row(place, number) for number in range(300)) if text in one.error_message)
-        yield Search(place, text, rows[:5], 100, 4_000)
-        yield Search(place, text, rows, 4_000, 4_000, done=True)
+    def search(self, place: str, sought: Sought) -> Iterator[Search | Refused]:
+        wanted = (sought.failure.job_class if sought.failure is not None else "", sought.text)
+        every = (row(place, number) for number in range(300))
+        rows = tuple(one for one in every if wanted[0] in one.job_class and wanted[1] in one.error_message)
+        yield Search(place, sought, rows[:5], 100, 4_000)
+        yield Search(place, sought, rows, 4_000, 4_000, done=True)
 
     def whole(self, found: JobRow) -> JobRow:
         return replace(found, backtrace=("app/jobs/pay.rb:12:in `perform'",), others=(("retry", "true"),))
@@ -185,7 +204,7 @@ class Scripted:
     def explain(self, check: str) -> str:
         return f"the page of {check}"
 
-    def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: WholeExamination | None, folder: Path) -> Path:
         del examined
         self.saved.append(look)
         return folder / "saved.json"
@@ -210,12 +229,12 @@ class Willing(Actions):
 
     def __init__(self) -> None:
         super().__init__(resolve_url("redis://127.0.0.1:1/0", {}), None)
-        self.carried: list[Plan] = []
+        self.carried: list[Proposal] = []
         self.undone: list[Done] = []
 
-    def carry_out(self, plan: Plan) -> Done:
-        self.carried.append(plan)
-        return Done(plan, max(1, len(plan.jobs)), 0, (), Reversal())
+    def carry_out(self, proposal: Proposal) -> Done:
+        self.carried.append(proposal)
+        return Done(proposal, max(1, len(proposal.jobs)), 0, (), Reversal())
 
     def undo(self, done: Done) -> Done:
         self.undone.append(done)
@@ -269,7 +288,9 @@ async def until(pilot: Pilot[int], holds: Callable[[], Any], seconds: float = 20
 def screen(app: Any) -> str:
     """All that is visible, as text: over the tab whatever lies over it."""
     if len(app.screen_stack) > 1:
-        return "\n".join(widget.text for widget in app.screen.query("Bar, Lines") if isinstance(widget, Bar | Lines))
+        return "\n".join(
+            widget.text for widget in app.screen.query("OneLine, Lines") if isinstance(widget, OneLine | Lines)
+        )
     head = "\n".join(pane.head.text for pane in app.pane.walk_children() if hasattr(pane, "head") and pane.head.display)
     body = "\n".join(lines_of(app))
     lines = (app.numbers.text, app.tabs.text, app.pane.head.text, head, body, app.where.text, app.keys.text)

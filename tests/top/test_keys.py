@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 from screens import BLIND, NOW, SICK, THREADS, Scripted, Standing, Willing, look, perform, report, screen, until
+from textual.binding import Binding
 from textual.pilot import Pilot
 
 from kiqdoctor.actions import Verb
+from kiqdoctor.doctor.facts.live import SlowLog
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.top import keys
 from kiqdoctor.top.app import Top
+from kiqdoctor.top.feed import Recorded, Watched
 from kiqdoctor.top.panes.jobs import Jobs
-from kiqdoctor.top.panes.queues import Queues
+from kiqdoctor.top.panes.queues import QueuesPane
 from kiqdoctor.top.panes.threads import ThreadsPane
-from kiqdoctor.top.source import Recorded, Target
+from kiqdoctor.top.table import Table
+from kiqdoctor.top.tabs import TABS
 
 Case = Callable[[Pilot[int], Top, Any], Awaitable[None]]
 CASES: dict[str, Case] = {}
@@ -31,27 +35,25 @@ def key(shown: str) -> Callable[[Case], Case]:
     return keep
 
 
-def to_tab(digit: str, name: str) -> Case:
+def to_tab(pressed: str, name: str) -> Case:
     async def case(pilot: Pilot[int], app: Top, source: Any) -> None:
-        await pilot.press("2" if digit == "1" else "1", digit)
+        await pilot.press("2" if pressed == "1" else "1", pressed)
         assert app.label == name
-        assert re.search(rf"\[{digit} ?{name}\]", screen(app))
+        assert re.search(rf"\[{pressed} ?{name}\]", screen(app))
         assert app.pane.trouble in {"", "the first examination is under way"}, app.pane.trouble
 
     return case
 
 
-for _digit, _name in zip(keys.DIGITS, keys.TABS, strict=True):
-    CASES[_digit] = to_tab(_digit, _name)
-CASES["m"] = to_tab("m", keys.LAST_TAB)
+CASES |= {tab.key: to_tab(tab.key, tab.label) for tab in TABS}
 
 
 @key("left h")
 async def _before(pilot: Pilot[int], app: Top, source: Any) -> None:
     await pilot.press("left")
-    assert app.label == keys.LAST_TAB
+    assert app.label == TABS[-1].label
     await pilot.press("h", "shift+tab")
-    assert app.label == "Threads"
+    assert app.label == TABS[-3].label
 
 
 @key("right l")
@@ -135,7 +137,7 @@ async def _view(pilot: Pilot[int], app: Top, source: Any) -> None:
     await pilot.press("v")
     assert isinstance(pane, ThreadsPane)
     assert pane.dump is THREADS
-    assert pane.view == 0
+    assert pane.way == 0
 
 
 @key("y")
@@ -274,7 +276,7 @@ async def _open(pilot: Pilot[int], app: Top, source: Any) -> None:
         await pilot.press("escape")
     await pilot.press("3", "enter")
     pane = app.pane
-    assert isinstance(pane, Queues)
+    assert isinstance(pane, QueuesPane)
     await until(pilot, lambda: "Pay0" in screen(app))
     assert pane.jobs.place == "queue:default"
     await pilot.press("escape")
@@ -353,10 +355,14 @@ def test_the_key_does_what_it_says(shown: str, tmp_path: Path) -> None:
     perform(steps, source, actions=Willing(), folder=tmp_path)
 
 
-def test_every_key_is_pressed_here() -> None:
-    known = {*keys.GOING, *keys.LOOKING, *keys.TIME, *keys.TABLES, *keys.WRITING.values(), keys.UNDO}
+def test_every_key_is_pressed_here_and_does_one_thing() -> None:
+    known = [*keys.GOING, *keys.LOOKING, *keys.TIME, *keys.TABLES, *keys.WRITING.values(), keys.UNDO]
+    pressed = [name for one in known for name in one.keys.split(",") if name]
 
     assert {one.shown for one in known} == set(CASES)
+    assert len(pressed) == len(set(pressed))
+    of_tables = {name for one in Table.BINDINGS if isinstance(one, Binding) for name in one.key.split(",")}
+    assert not of_tables & {tab.key for tab in TABS}
 
 
 def test_read_only_has_no_key_that_changes_anything() -> None:
@@ -433,7 +439,7 @@ def test_marked_jobs_are_sought_and_acted_on_together() -> None:
 
 def test_a_recording_plays_and_is_stepped_through() -> None:
     looks = [look(NOW + 10 * number, processed=1_000 * (number + 1)) for number in range(4)]
-    recorded = Recorded(Target("redis://redis-1:6379/0", recorded="shots"), looks, ("bad.json is left out",))
+    recorded = Recorded(Watched("redis://redis-1:6379/0", recorded="shots"), looks, ("bad.json is left out",))
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
         assert "REPLAY 1/4" in screen(app)
@@ -446,7 +452,7 @@ def test_a_recording_plays_and_is_stepped_through() -> None:
         assert "REPLAY 1/4" in screen(app)
         await pilot.press("space")
         await until(pilot, lambda: "4/4" in screen(app))
-        for tab in (*keys.DIGITS, "m"):
+        for tab in (one.key for one in TABS):
             await pilot.press(tab)
             assert "failed (" not in screen(app)
         await pilot.press("5")
@@ -457,7 +463,7 @@ def test_a_recording_plays_and_is_stepped_through() -> None:
     perform(steps, recorded)
 
 
-def test_costly_facts_are_read_while_their_tab_is_visible() -> None:
+def test_what_a_tab_shows_is_read_while_it_is_visible() -> None:
     source = Scripted()
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
@@ -465,9 +471,9 @@ def test_costly_facts_are_read_while_their_tab_is_visible() -> None:
         await pilot.pause(0.2)
         source.asked.clear()
         await until(pilot, lambda: len(source.asked) > 1)
-        assert set().union(*source.asked) == set()
+        assert SlowLog not in frozenset().union(*source.asked)
         await pilot.press("0")
-        await until(pilot, lambda: any(kind.__name__ == "SlowLog" for asked in source.asked for kind in asked))
+        await until(pilot, lambda: SlowLog in source.asked[-1])
 
     perform(steps, source)
 
@@ -510,3 +516,12 @@ def test_the_documents_name_every_key() -> None:
         assert said in page or one.shown in {"+", "-", "?", "ctrl+l", "q", "u"} | set("PCQTKRED"), one
     for one in (*keys.TIME, *keys.GOING, *keys.TABLES):
         assert all(word in page for word in one.shown.split()), one
+
+
+def test_the_documents_describe_every_tab() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "top.md").read_text()
+    section = page.partition("\n## Tabs\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("|")][2:]
+    told = [pair for marks, names in rows for pair in zip(marks.split(), names.strip().split(", "), strict=True)]
+
+    assert told == [(tab.key, tab.label) for tab in TABS]

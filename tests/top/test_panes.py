@@ -1,19 +1,20 @@
 """Panes that cannot be shown, data that is old, a Redis that goes away: said on the screen, and nothing ends."""
 
+import re
 from dataclasses import replace
 
 import pytest
-from screens import NOW, Scripted, Standing, look, perform, screen, until
+from screens import NOW, Scripted, Standing, look, perform, process, screen, until
 from textual.pilot import Pilot
 
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.live import Depths, Metrics, Workers
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
-from kiqdoctor.doctor.snapshot import Refused
-from kiqdoctor.top import keys
+from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.top.app import Top
-from kiqdoctor.top.source import Examined, LostError, Target
-
-TABS = (*keys.DIGITS, "m")
+from kiqdoctor.top.feed import LostError, Watched, WholeExamination
+from kiqdoctor.top.tabs import TABS
 
 
 def test_a_refused_fact_takes_its_own_panes_and_no_other() -> None:
@@ -68,11 +69,24 @@ def test_redis_going_away_and_coming_back_are_events() -> None:
     perform(steps, source, clock=standing.clock)
 
 
+@pytest.mark.parametrize(("aged", "said"), [(50, "  50s old"), (70, "  STALE: 1m10s old")])
+def test_what_is_read_seldom_is_stale_when_two_of_its_readings_are_missing(aged: int, said: str) -> None:
+    now = look()
+    old = replace(now.snapshot.readings[Metrics], at=NOW - aged)
+    source = Scripted(replace(now, snapshot=Snapshot({**now.snapshot.readings, Metrics: old})))
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("m")
+        assert said in app.pane.head.text
+
+    perform(steps, source)
+
+
 def test_an_examination_that_fails_is_tried_again_when_it_is_due() -> None:
     class Failing(Scripted):
         failures = 1
 
-        def examine(self) -> Examined:
+        def examine(self) -> WholeExamination:
             self.failures -= 1
             if self.failures == 0:
                 raise RuntimeError("\x1b[2J broken")
@@ -97,7 +111,7 @@ def test_a_redis_that_was_never_there_is_said_and_waited_for() -> None:
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
         for tab in TABS:
-            await pilot.press(tab)
+            await pilot.press(tab.key)
             assert "failed (" not in screen(app)
         assert "tcp: Connection refused" in screen(app)
         source.looks = [look()]
@@ -110,7 +124,7 @@ def test_a_redis_that_was_never_there_is_said_and_waited_for() -> None:
 def test_every_tab_fits_every_size(size: tuple[int, int], light: bool) -> None:
     async def steps(pilot: Pilot[int], app: Top) -> None:
         for tab in TABS:
-            await pilot.press(tab)
+            await pilot.press(tab.key)
             assert "failed (" not in screen(app)
             assert max(map(len, screen(app).splitlines())) <= max(size[0], 200)
 
@@ -144,9 +158,40 @@ def test_a_queue_that_nobody_takes_is_said_in_words() -> None:
     perform(steps, Scripted(alone))
 
 
+def test_a_process_that_is_proven_dead_is_marked_until_it_beats_again() -> None:
+    source = Scripted()
+    host = LocalProcesses("web-0", pids=frozenset({1}))
+    source.facts = Snapshot(
+        {Fleet: Reading(Fleet((process(0), process(1))), at=NOW), LocalProcesses: Reading(host, at=NOW)}
+    )
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await until(pilot, lambda: app.state.diagnosis is not None)
+        await pilot.press("2")
+        assert re.search(r"web-0:4710:0+ +5/10 +dead ", screen(app))
+        assert re.search(r"web-1:4711:0+1 +5/10 +quiet ", screen(app))
+        assert ", 1 dead" in app.pane.head.text
+        await pilot.press("enter")
+        await until(pilot, lambda: "dead: pid 4710 does not exist on this host" in screen(app))
+        await pilot.press("escape", "4")
+        assert ", 5 of dead processes" in app.pane.head.text
+        assert screen(app).count("(dead) web-0") == 5
+        assert "(dead) web-1" not in screen(app)
+        again = (process(0, beat=NOW + 4), process(1))
+        source.looks = [look(NOW + 5, Workers=Workers(NOW + 5, again))]
+        await until(pilot, lambda: "(dead)" not in screen(app))
+        source.looks = [look(NOW + 75, Workers=Workers(NOW + 75, again))]
+        await pilot.press("2")
+        await until(pilot, lambda: ", 2 dead" in app.pane.head.text)
+        await pilot.press("enter")
+        await until(pilot, lambda: "dead: it has not beaten for 1m1" in screen(app))
+
+    perform(steps, source)
+
+
 def test_arguments_are_masked_unless_they_are_asked_for() -> None:
     async def masked(pilot: Pilot[int], app: Top) -> None:
         await pilot.press("6")
         await until(pilot, lambda: "masked: --show-args" in screen(app))
 
-    perform(masked, Scripted(target=replace(Target("redis://r/0"), namespace="shop")))
+    perform(masked, Scripted(target=replace(Watched("redis://r/0"), namespace="shop")))

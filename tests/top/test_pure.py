@@ -6,13 +6,16 @@ import pytest
 from healthy import HEALTHY
 from screens import BLIND, NOW, SICK, look, process, report
 
-from kiqdoctor.doctor.facts.fleet import InFlight
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight
+from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.live import ClassMetrics, Depths, Metrics, Workers
 from kiqdoctor.doctor.facts.queues import Queue
-from kiqdoctor.top import paint, plain, words
+from kiqdoctor.doctor.snapshot import Reading, Snapshot
+from kiqdoctor.top import frame, paint, plain, words
 from kiqdoctor.top.chart import bar, chart, spark
-from kiqdoctor.top.doctoring import TOLD, follow
-from kiqdoctor.top.history import SPAN, History, Sample, rates
+from kiqdoctor.top.doctoring import TOLD, deaths, follow
+from kiqdoctor.top.history import SPAN, History, Numbers, rates
+from kiqdoctor.top.tabs import TABS
 from kiqdoctor.top.unusual import Durations, unusual
 
 
@@ -87,7 +90,7 @@ def test_bars_and_sparks_fill_their_width() -> None:
 
 
 def test_a_rate_is_taken_over_ten_seconds_and_not_over_a_reset_or_an_outage() -> None:
-    samples = [Sample(float(at), processed=value) for at, value in enumerate((0, 10, 20, None, 40, 0))]
+    samples = [Numbers(float(at), processed=value) for at, value in enumerate((0, 10, 20, None, 40, 0))]
 
     assert rates(samples, "processed") == [None, 10.0, 10.0, None, 10.0, None]
 
@@ -119,6 +122,28 @@ def test_a_check_that_cannot_look_heals_nothing() -> None:
     assert [(one.at, bool(one.unseen)) for one in still.gone] == [(NOW + 1, True)]
     assert [(one.at, one.unseen) for one in well.gone] == [(NOW + 3, "")]
     assert later.gone == ()
+
+
+def told(*facts: object, at: float = NOW) -> Snapshot:
+    return Snapshot({type(fact): Reading(fact, at=at) for fact in facts})
+
+
+def test_a_death_is_proven_by_its_host_or_by_its_heir_and_by_no_late_beat() -> None:
+    dead, alive, late = process(0), process(1), process(2, beat=NOW - 55, beat_age_s=55.0)
+    heir = replace(dead, identity="web-0:4710:ffff", started_at=NOW - 60)
+    here = LocalProcesses("web-0", pids=frozenset({1, 4711}))
+
+    by_host = deaths(told(Fleet((dead, alive, late)), here))
+    by_heir = deaths(told(Fleet((dead, heir, alive, late))))
+
+    assert {identity: one.proof for identity, one in by_host.items()} == {
+        dead.identity: "pid 4710 does not exist on this host"
+    }
+    assert list(by_heir) == [dead.identity]
+    assert by_heir[dead.identity].beat == dead.beat
+    assert deaths(told(Fleet((dead, alive, late)), replace(here, partial="hidepid"))) == {}
+    assert deaths(told(Fleet((replace(dead, beat=NOW + 1),)), here)) == {}  # it may have started since
+    assert deaths(told(here)) == {}
 
 
 def test_a_finding_that_comes_back_is_new_and_no_longer_healed() -> None:
@@ -171,3 +196,24 @@ def test_plain_text_tells_all_first_and_then_what_changed() -> None:
     assert "queue mail: gone" in told
     assert "process web-0:4710:000000000000: 1 of 10 busy, was 5 of 10 busy" in told
     assert list(plain.changes(before, before)) == []
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 100, 120, 250])
+def test_the_tabs_are_written_as_whole_as_there_is_room_for(width: int) -> None:
+    for front in TABS:
+        written = paint.plain(frame.tabs(front.label, width))
+        texts = [text for _, text in frame.tabs(front.label, width)]
+        ends = [sum(map(len, texts[: number + 1])) - 1 for number in range(len(TABS))]
+
+        assert written.count("[") == 1
+        assert len(written) <= max(width, 2 * len(TABS) + 1)
+        assert [frame.tab_at(end, front.label, width) for end in ends] == [tab.label for tab in TABS]
+        assert frame.tab_at(ends[-1] + 1, front.label, width) == ""
+    assert (TABS[0].label in paint.plain(frame.tabs("", width))) == (width >= 120)
+
+
+def test_every_tab_says_all_that_there_is_to_say_of_it() -> None:
+    for tab in TABS:
+        assert len(tab.key) == 1
+        assert len(tab.short or tab.label) <= 5
+    assert len({tab.key for tab in TABS}) == len({tab.label for tab in TABS}) == len(TABS)

@@ -1,6 +1,7 @@
 """The live view on a real Redis: a million jobs, a user who may not write, what is saved and judged again."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +12,19 @@ import pytest
 import redis as redis_py
 from doctoring import kiqdoctor
 from screens import perform, screen, until
-from servers import RedisServer
+from servers import RedisServer, eventually
 from textual.pilot import Pilot
+from workers import Worker
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import resolve_url
-from kiqdoctor.doctor.facts.live import Search
+from kiqdoctor.doctor.facts.live import Errors, Failure, Search, Sought
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.living import Live, recorded
+from kiqdoctor.text import clean
 from kiqdoctor.top.app import Top
 from kiqdoctor.top.panes.jobs import Jobs
-from kiqdoctor.top.panes.queues import Queues
+from kiqdoctor.top.panes.queues import QueuesPane
 
 MANY = 1_000_000
 FILL = """
@@ -77,9 +80,15 @@ def test_a_million_jobs_are_paged_and_searched(redis: "redis_py.Redis", redis_se
         await pilot.press("slash", *'"999999"', "enter")
         await until(pilot, lambda: pane.found is not None and pane.found.done, seconds=60)
         assert [row.jid for row in pane.held] == ["999999"]
+        await pilot.press("f")
+        await until(pilot, lambda: "1,000,000 failed jobs in 7 groups; 4,000 looked at (0.4%)" in app.pane.head.text)
+        await pilot.press("enter")
+        await until(pilot, lambda: pane.found is not None and pane.found.done, seconds=60)
+        assert len(pane.held) == 10_000
+        assert len({row.job_class for row in pane.held}) == 1
         await pilot.press("3", "enter", "G")
         queues = app.pane
-        assert isinstance(queues, Queues)
+        assert isinstance(queues, QueuesPane)
         await until(pilot, lambda: queues.jobs.here is not None and queues.jobs.here.jid == str(MANY))
         await pilot.press("g")
         await until(pilot, lambda: queues.jobs.here is not None and queues.jobs.here.jid == "1")
@@ -98,9 +107,22 @@ def test_a_search_ends_at_its_limit(redis: "redis_py.Redis", redis_server: Redis
 
     for place in ("dead", "queue:q"):
         with live(redis_server.url) as source:
-            *_, last = source.search(place, "Job")
+            *_, last = source.search(place, Sought("Job"))
         assert isinstance(last, Search)
         assert (len(last.rows), last.done) == (10_000, True)
+
+
+def test_a_search_ends_at_its_limit_of_bytes(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    for number in range(1_300):
+        push(redis, "retry", number, args=["x" * 60_000])
+
+    with live(redis_server.url) as source:
+        *_, last = source.search("retry", Sought(failure=Failure("Pay", "Boom", "low")))
+
+    assert isinstance(last, Search)
+    assert (last.rows, last.done) == ((), True)
+    assert re.fullmatch(r"ended after (6[4-9]|7\d) MiB that hold 'Boom'", last.note)
+    assert last.looked_at < last.total
 
 
 def test_text_with_the_signs_of_patterns_is_found_as_it_is(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
@@ -108,10 +130,41 @@ def test_text_with_the_signs_of_patterns_is_found_as_it_is(redis: "redis_py.Redi
     push(redis, "retry", 2, error_message="abc")
 
     with live(redis_server.url) as source:
-        *_, last = source.search("retry", "a[b]*c?")
+        *_, last = source.search("retry", Sought("a[b]*c?"))
 
     assert isinstance(last, Search)
     assert [row.jid for row in last.rows] == [f"{1:024x}"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "found"),
+    [
+        (Failure("Pay", "Net::ReadTimeout", "mail"), [1, 2]),
+        (Failure("Pay", "Net::ReadTimeout", "low"), [3]),
+        (Failure("Pay", "", "mail"), [4]),
+        (Failure("Report", "Boom", "mail"), [5]),
+        (Failure(clean("J\u202e[/x]"), clean("E\x1b"), clean("q\u2066")), [6]),
+        (Failure("Pay", "Timeout", "mail"), []),
+    ],
+)
+def test_jobs_that_failed_alike_are_found_and_no_others(
+    redis: "redis_py.Redis", redis_server: RedisServer, failure: Failure, found: list[int]
+) -> None:
+    timeout = {"error_class": "Net::ReadTimeout"}
+    push(redis, "retry", 1, **timeout)
+    push(redis, "retry", 2, **timeout, error_message="Pay Boom Report")
+    push(redis, "retry", 3, **timeout, queue="low")
+    push(redis, "retry", 4, error_class=None, error_message=None)
+    push(redis, "retry", 5, **{"class": "Sidekiq::ActiveJob::Wrapper"}, wrapped="Report")
+    push(redis, "retry", 6, **{"class": "J\u202e[/x]"}, error_class="E\x1b", queue="q\u2066")
+    redis.zadd("retry", {b"Net::ReadTimeout Pay mail": 0})
+
+    with live(redis_server.url) as source:
+        *_, last = source.search("retry", Sought(failure=failure))
+
+    assert isinstance(last, Search)
+    assert sorted(int(row.jid, 16) for row in last.rows) == found
+    assert (last.looked_at, last.done) == (7, True)
 
 
 def test_a_user_who_may_not_write_gets_no_keys_that_change_anything(
@@ -241,3 +294,27 @@ def test_redis_is_stopped_and_started_under_it() -> None:
             await until(pilot, lambda: "0 jobs" in app.pane.head.text)
 
         watch(source, steps)
+
+
+FAILING = """
+from kiqdoctor import job
+
+@job
+def fail():
+    raise LookupError("no such order")
+"""
+
+
+def test_failures_of_our_own_runtime_are_grouped_too(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    with Worker.start(FAILING, redis_server.url, "-c", "1"), live(redis_server.url) as source:
+        for number in range(3):
+            redis.lpush("queue:default", json.dumps({"class": "app.fail", "args": [], "jid": f"{number:024x}"}))
+        eventually(lambda: redis.zcard("retry") == 3, "the failures")
+        errors = source.look(frozenset({Errors})).snapshot.get(Errors)
+
+    assert isinstance(errors, Errors)
+    [group] = errors.groups
+    assert (group.failure, group.retrying, errors.whole) == (Failure("app.fail", "LookupError", "default"), 3, True)
+    assert group.next_try is not None
+    assert group.newest is not None
+    assert group.next_try > group.newest

@@ -23,6 +23,8 @@ from doctoring import SECRETS
 from servers import RedisServer, eventually
 from workers import Worker
 
+from kiqdoctor.top.tabs import TABS
+
 ENVIRON = {name: value for name, value in os.environ.items() if name not in SECRETS} | {
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
@@ -121,7 +123,7 @@ def test_hostile_text_reaches_no_terminal(redis: "redis_py.Redis", redis_server:
     evil(redis)
     with terminal(redis_server.url, tmp_path, "--show-args") as screen:
         screen.until("Overview")
-        for key in "234567890m1":
+        for key in [*(tab.key for tab in TABS[1:]), TABS[0].key]:
             screen.press(key)
             screen.read(0.4)
             screen.press("\r")  # whatever it opens
@@ -228,6 +230,9 @@ def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", 
             worker.kill()
             tmux("send-keys", "8")
             eventually(lambda: "PRO008" in tmux("capture-pane", "-p"), "its death, told by the doctor", seconds=40)
+            tmux("send-keys", "2")
+            eventually(lambda: " dead " in tmux("capture-pane", "-p"), "its mark")
+            tmux("send-keys", "8")
             tmux("send-keys", "Enter")
             eventually(
                 lambda: "HOW TO FIX" in tmux("capture-pane", "-p") or "do:" in tmux("capture-pane", "-p"), "the page"

@@ -136,7 +136,7 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class JobPage:
     """Rows ``start`` and following of a place that holds ``total``; ``note`` says what was left out."""
 
     place: str
@@ -147,11 +147,81 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What failed jobs have in common: class, error class and queue, each as it is shown; "" where none is said."""
+
+    job_class: str
+    error_class: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many members of a set were looked at, of how many."""
+
+    at: int = 0
+    of: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """All of them."""
+        return self.at >= self.of
+
+    @property
+    def each(self) -> float:
+        """Members for which one that was looked at stands."""
+        return self.of / self.at if self.at else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Jobs that failed alike, of those that were looked at: how many, when the last failed, when the next is tried."""
+
+    failure: Failure
+    retrying: int = 0
+    dead: int = 0
+    newest: float | None = None  # epoch seconds
+    next_try: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Failed jobs of the sets ``retry`` and ``dead`` by what they have in common, the most jobs first.
+
+    Of large sets a sample is looked at; ``unread`` members of it are no payload. ``partial`` says what was left out.
+    """
+
+    at: float
+    groups: tuple[ErrorGroup, ...] = ()
+    retrying: Looked = Looked()
+    dead: Looked = Looked()
+    unread: int = 0
+    partial: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Every member was looked at."""
+        return self.retrying.whole and self.dead.whole
+
+    def jobs(self, group: ErrorGroup) -> float:
+        """How many jobs failed so: counted, or reckoned where a sample was looked at."""
+        return group.retrying * self.retrying.each + group.dead * self.dead.each
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which jobs are searched for: those whose bytes hold ``text``, and that failed so; nothing said: all."""
+
+    text: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
-    """What a search has found so far: rows that hold the text, how many were looked at, of how many."""
+    """What a search has found so far: rows that fit, how many were looked at, of how many."""
 
     place: str
-    text: str
+    sought: Sought
     rows: tuple[JobRow, ...] = ()
     looked_at: int = 0
     total: int = 0

@@ -1,14 +1,16 @@
 """Pages of jobs, and searches through them: a window of a queue or set, however many members it has."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
-from kiqdoctor.doctor.facts.live import JobRow, Page, Search
+from kiqdoctor.doctor.facts.live import Failure, JobPage, JobRow, Search, Sought
 from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number
+from kiqdoctor.probes.live.reader import must
 from kiqdoctor.text import LONG, SHORT, clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire import fields as wire
@@ -17,10 +19,12 @@ from kiqdoctor.wire.numbers import real
 from kiqdoctor.wire.payload import Payload, PayloadError, backtrace, read
 
 MOST_FOUND: Final = 10_000  # rows that a search keeps
+MOST_TAKEN: Final = 64 * 1024 * 1024  # bytes of members that hold the text: of them the others are left out
 CHUNK: Final = 1_000  # members in one round trip of a search
 PARSED: Final = 2 * 1024 * 1024  # bytes: a larger member is told by its size
 MOST_OTHERS: Final = 40  # further fields
 FRAMES: Final = 200
+PLAIN: Final = re.compile(r"[A-Za-z0-9_:.$#-]+")  # what every writer of JSON writes as it is
 KNOWN: Final = frozenset(
     (
         *(wire.CLASS, wire.WRAPPED, wire.DISPLAY_CLASS, wire.ARGS, wire.QUEUE, wire.JID, wire.TAGS),
@@ -38,7 +42,9 @@ HARMLESS: Final = frozenset(
 """Fields that are shown where arguments are masked: one of somebody's middleware may hold as much as an argument."""
 
 
-def page(redis: Redis, place: str, start: int, count: int, *, backwards: bool = False, show_args: bool = False) -> Page:
+def page(
+    redis: Redis, place: str, start: int, count: int, *, backwards: bool = False, show_args: bool = False
+) -> JobPage:
     """``count`` jobs from ``start`` on: of a set by time, of a queue in the order in which they will run.
 
     ``backwards``: from the other end. Where members are large, fewer come.
@@ -51,24 +57,59 @@ def page(redis: Redis, place: str, start: int, count: int, *, backwards: bool = 
     count = _fitting(redis, key, total, count)
     rows = _window(redis, place, key, start, count, backwards=backwards)
     found = tuple(row(place, member, score, show_args=show_args) for member, score in rows)
-    return Page(place, start, total, found, "" if count else "its members are too large to be read")
+    return JobPage(place, start, total, found, "" if count else "its members are too large to be read")
 
 
-def search(redis: Redis, place: str, text: str, *, show_args: bool = False) -> Iterator[Search]:
-    """Members whose bytes hold ``text`` (case counts; empty: all), with what has been found after each round trip."""
-    total = _total(redis, place)
+def search(redis: Redis, place: str, sought: Sought, *, show_args: bool = False) -> Iterator[Search]:
+    """Members that fit (the case of a text counts), with what has been found after each round trip."""
+    total, text = _total(redis, place), _held(sought)
     found: dict[bytes, JobRow] = {}
-    looked = 0
+    looked = taken = 0
     for members, here in _scanned(redis, place, text, total):
-        looked += here
+        looked, taken = looked + here, taken + sum(len(member) for member, _ in members)
         for member, score in members:
-            found.setdefault(member, row(place, member, score, show_args=show_args))
-        full = len(found) >= MOST_FOUND
-        yield Search(place, text, tuple(found.values())[:MOST_FOUND], min(looked, total), total, done=full)
-        if full:
+            if member not in found and _fits(member, sought):
+                found[member] = row(place, member, score, show_args=show_args)
+        ended = len(found) >= MOST_FOUND or (taken >= MOST_TAKEN and looked < total)
+        note = f"ended after {taken >> 20} MiB that hold {clean(text)!r}" if ended and len(found) < MOST_FOUND else ""
+        yield Search(place, sought, tuple(found.values())[:MOST_FOUND], min(looked, total), total, ended, note)
+        if ended:
             return
     note = "" if total else "it is empty"
-    yield Search(place, text, tuple(found.values()), total, total, done=True, note=note)
+    yield Search(place, sought, tuple(found.values()), total, total, done=True, note=note)
+
+
+def _held(sought: Sought) -> str:
+    """A text that the bytes of all that fit hold: of a failure, the longest of its words that JSON writes as it is."""
+    if sought.failure is None:
+        return sought.text
+    said = (sought.failure.job_class, sought.failure.error_class, sought.failure.queue)
+    return max((word for word in (sought.text, *said) if PLAIN.fullmatch(word)), key=len, default="")
+
+
+def _fits(member: bytes, sought: Sought) -> bool:
+    """Whether a member that holds the text failed so, where that is asked."""
+    if sought.failure is None:
+        return True
+    try:
+        return len(member) <= PARSED and failure_of(read(member)) == sought.failure
+    except PayloadError:
+        return False
+
+
+def failure_of(job: Payload) -> Failure:
+    """What a failed job has in common with others."""
+    return Failure(_shown(job.shown_class), _shown(_text(job.fields.get("error_class"))), _shown(job.queue))
+
+
+def _shown(text: str) -> str:
+    return _known(text) if len(text) <= SHORT else clean(text)
+
+
+@lru_cache(maxsize=4096)
+def _known(text: str) -> str:
+    """Few words name most jobs; what is longer than shown is not kept."""
+    return clean(text)
 
 
 def _scanned(redis: Redis, place: str, text: str, total: int) -> Iterator[tuple[list[tuple[bytes, float | None]], int]]:
@@ -80,9 +121,9 @@ def _scanned(redis: Redis, place: str, text: str, total: int) -> Iterator[tuple[
     if not place.startswith(QUEUE_PREFIX):
         cursor: Any = 0
         while True:
-            reply = _must(redis.ask("ZSCAN", key, cursor, "MATCH", f"*{_literal(text)}*", "COUNT", size))
+            reply = must(redis.ask("ZSCAN", key, cursor, "MATCH", f"*{_literal(text)}*", "COUNT", size))
             cursor, flat = reply
-            yield [(member, _score(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)], size
+            yield [(member, real(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)], size
             if cursor in {b"0", 0}:
                 return
     for start in range(0, total, size):
@@ -102,7 +143,7 @@ def _key(redis: Redis, place: str) -> str:
 
 def _total(redis: Redis, place: str) -> int:
     command = "LLEN" if place.startswith(QUEUE_PREFIX) else "ZCARD"
-    return number(_must(redis.ask(command, _key(redis, place))))
+    return number(must(redis.ask(command, _key(redis, place))))
 
 
 def _fitting(redis: Redis, key: str, total: int, count: int) -> int:
@@ -117,11 +158,11 @@ def _window(
         return []
     if place.startswith(QUEUE_PREFIX):  # the tail runs first
         first, last = (start, start + count - 1) if backwards else (-start - count, -start - 1)
-        found = _must(redis.ask("LRANGE", key, first, last)) if backwards or start < _total(redis, place) else []
+        found = must(redis.ask("LRANGE", key, first, last)) if backwards or start < _total(redis, place) else []
         return [(member, None) for member in (found if backwards else reversed(found))]
     command = "ZREVRANGE" if backwards else "ZRANGE"
-    flat = _must(redis.ask(command, key, start, start + count - 1, "WITHSCORES"))
-    return [(member, _score(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
+    flat = must(redis.ask(command, key, start, start + count - 1, "WITHSCORES"))
+    return [(member, real(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
 
 
 def row(place: str, member: bytes, score: float | None, *, show_args: bool = False) -> JobRow:
@@ -183,13 +224,3 @@ def decoded(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _score(raw: Any) -> float | None:
-    return real(raw)
-
-
-def _must(reply: Any) -> Any:
-    if isinstance(reply, Refused):
-        raise RefusalError(reply.reason, reply.unlock)
-    return reply

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from kiqdoctor.doctor.facts.live import ClassMetrics, Metrics
-from kiqdoctor.doctor.tools import Redis
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.probes.asking import batched, number
+from kiqdoctor.probes.live.reader import LiveReader
 from kiqdoctor.text import decode
-from kiqdoctor.wire.keys import Keys
 
 MINUTES: Final = 60
 MOST_FIELDS: Final = 3_000  # of one minute: a thousand classes
@@ -18,23 +18,30 @@ FORMATS: Final[tuple[Callable[[datetime], str], ...]] = (
 )
 
 
-def metrics(redis: Redis, keys: Keys, now: float) -> Metrics:
-    """Classes by the time that they took, most first; both formats are read, for a fleet may write both."""
-    this = datetime.fromtimestamp(now, UTC)
-    minutes = [this - timedelta(minutes=ago) for ago in reversed(range(MINUTES))]
-    names = [(index, keys.name(form(at))) for index, at in enumerate(minutes) for form in FORMATS]
-    lengths = batched(redis, [("HLEN", name) for _, name in names])
-    there = [pair for pair, length in zip(names, lengths, strict=True) if 0 < number(length) <= MOST_FIELDS]
-    replies = batched(redis, [("HGETALL", name) for _, name in there])
-    found: dict[str, list[Any]] = {}
-    for (index, _), reply in zip(there, replies, strict=True):
-        if isinstance(reply, list):
-            _add(found, index, reply)
-    classes = [
-        ClassMetrics(name, runs, failures, sum(series), tuple(series))
-        for name, (runs, failures, series) in found.items()
-    ]
-    return Metrics(MINUTES, tuple(sorted(classes, key=lambda one: (-one.ms, one.name))))
+class MetricsReader(LiveReader):
+    """While somebody looks: they change once a minute."""
+
+    fact: ClassVar[type] = Metrics
+    every: ClassVar[float] = 30.0
+
+    def read(self, replies: Sequence[Any], now: float, seen: Snapshot) -> Metrics:
+        """Classes by the time that they took, most first; both formats are read, for a fleet may write both."""
+        del replies, seen
+        this = datetime.fromtimestamp(now, UTC)
+        minutes = [this - timedelta(minutes=ago) for ago in reversed(range(MINUTES))]
+        names = [(index, self.keys.name(form(at))) for index, at in enumerate(minutes) for form in FORMATS]
+        lengths = batched(self.redis, [("HLEN", name) for _, name in names])
+        there = [pair for pair, length in zip(names, lengths, strict=True) if 0 < number(length) <= MOST_FIELDS]
+        hashes = batched(self.redis, [("HGETALL", name) for _, name in there])
+        found: dict[str, list[Any]] = {}
+        for (index, _), fields in zip(there, hashes, strict=True):
+            if isinstance(fields, list):
+                _add(found, index, fields)
+        classes = [
+            ClassMetrics(name, runs, failures, sum(series), tuple(series))
+            for name, (runs, failures, series) in found.items()
+        ]
+        return Metrics(MINUTES, tuple(sorted(classes, key=lambda one: (-one.ms, one.name))))
 
 
 def _add(found: dict[str, list[Any]], minute: int, reply: Sequence[bytes]) -> None:

@@ -1,12 +1,13 @@
 """Redis' own slow log: which command, on which key, for how long; never the values of its arguments."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
 
+from kiqdoctor.connection import Command
 from kiqdoctor.doctor.facts.live import SlowCall, SlowLog
-from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.doctor.snapshot import Refused
-from kiqdoctor.doctor.tools import Redis
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.probes.asking import number
+from kiqdoctor.probes.live.reader import LiveReader, must
 from kiqdoctor.text import clean, decode
 
 MOST: Final = 50
@@ -16,12 +17,21 @@ KEYLESS: Final = frozenset(
 """Commands whose first argument is no key, and may be a secret or a script."""
 
 
-def slow_log(redis: Redis) -> SlowLog:
-    """The last calls, newest first."""
-    entries, length = redis.ask_all([("SLOWLOG", "GET", MOST), ("SLOWLOG", "LEN")])
-    if isinstance(entries, Refused):
-        raise RefusalError(entries.reason, entries.unlock)
-    return SlowLog(tuple(_call(entry) for entry in entries), number(length))
+class SlowLogReader(LiveReader):
+    """While somebody looks."""
+
+    fact: ClassVar[type] = SlowLog
+    every: ClassVar[float] = 5.0
+
+    def asks(self) -> Sequence[Command]:
+        """The last calls, and how many are kept."""
+        return [("SLOWLOG", "GET", MOST), ("SLOWLOG", "LEN")]
+
+    def read(self, replies: Sequence[Any], now: float, seen: Snapshot) -> SlowLog:
+        """Newest first."""
+        del now, seen
+        entries, length = replies
+        return SlowLog(tuple(_call(entry) for entry in must(entries)), number(length))
 
 
 def _call(entry: list[Any]) -> SlowCall:

@@ -9,26 +9,31 @@ from kiqdoctor.doctor.facts.live import Metrics, Workers
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Shown, TablePane
+from kiqdoctor.top.panes.pane import TablePane
+from kiqdoctor.top.panes.processes import death, details
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 from kiqdoctor.top.unusual import Unusual, unusual
+from kiqdoctor.top.view import Opened
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class BusyRow:
     """A job, the process that runs it, and how unusual it is."""
 
     process: Process
     job: InFlight
     unusual: Unusual
+    lost: bool = False  # its process is dead
 
 
 class Busy(TablePane):
     """A row a job, the longest first."""
 
     label: ClassVar[str] = "Busy"
+    key: ClassVar[str] = "4"
     facts: ClassVar[tuple[type, ...]] = (Workers,)
-    costly: ClassVar[frozenset[type]] = frozenset({Metrics})
+    helps: ClassVar[tuple[type, ...]] = (Metrics,)
     order: ClassVar[int | None] = 1
     empty: ClassVar[str] = "nothing is in progress; jobs shorter than a beat (5 to 10 s) may never be seen here"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -45,28 +50,29 @@ class Busy(TablePane):
         Column("Jid", 24, lambda one: one.job.jid, rank=2),
     )
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table; how many run, how many of them far too long."""
         workers = self.fact(shown, Workers)
         reading = shown.reading(Metrics)
         metrics = reading.value if reading is not None else None
         running = [
-            Running(process, job, unusual(job, shown.now, metrics, shown.durations))
+            BusyRow(process, job, unusual(job, shown.now, metrics, shown.durations), bool(death(process, shown)))
             for process in workers.processes
             for job in process.in_flight
         ]
         self.fill(running, shown)
-        strange = sum(one.unusual.strange for one in running)
+        strange, lost = sum(one.unusual.strange for one in running), sum(one.lost for one in running)
         return [
             ("", words.plural(len(running), "job")),
             ("warn", f", {strange} far longer than usual" if strange else ""),
+            ("bad", f", {lost} of dead processes" if lost else ""),
         ]
 
-    def key(self, item: Running) -> Hashable:
+    def row_key(self, item: BusyRow) -> Hashable:
         """A thread of a process runs one job at a time."""
         return item.process.identity, item.job.thread, item.job.jid
 
-    def cells(self, item: Running, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: BusyRow, shown: Scene) -> Sequence[Piece]:
         """A job in a row."""
         job = item.job
         running = words.age(max(0.0, shown.now - job.run_at)) if job.run_at is not None else words.NOTHING
@@ -77,9 +83,16 @@ class Busy(TablePane):
             ("warn" if strange else "dim", item.unusual.why),
             ("", clean(job.queue)),
             ("dim", clean(job.thread)),
-            ("", clean(item.process.identity)),
+            ("bad" if item.lost else "", ("(dead) " if item.lost else "") + clean(item.process.identity)),
             ("dim", clean(job.jid)),
         )
+
+    def enter(self) -> None:
+        """Its process, and all that runs there."""
+        here, shown = self.here, self.shown
+        if here is not None and shown is not None:
+            lines = details(here.process, shown)
+            self.view.open(Opened(here.process.identity, lines, here.job.jid))
 
     @property
     def process_here(self) -> Process | None:

@@ -7,13 +7,16 @@ from typing import ClassVar
 from kiqdoctor.doctor.report import Reported, Result
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
+from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.paint import SEVERITIES, Line, Piece
-from kiqdoctor.top.panes.pane import MissingFactError, Shown, TablePane
+from kiqdoctor.top.panes.pane import MissingFactError, TablePane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
+from kiqdoctor.top.view import Opened
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DoctorRow:
     """A row: a finding, one that is gone, or a check that could not be judged. ``place`` keeps the report's order."""
 
     place: int
@@ -33,6 +36,9 @@ class Doctor(TablePane):
     """A row a finding."""
 
     label: ClassVar[str] = "Doctor"
+    key: ClassVar[str] = "8"
+    short: ClassVar[str] = "Doc"
+    again_says: ClassVar[str] = "examine"
     empty: ClassVar[str] = "no findings, and nothing that could not be judged"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (("enter", "its evidence and the check's page"), ("r", "examine now"))
     columns: ClassVar[tuple[Column, ...]] = (
@@ -44,12 +50,12 @@ class Doctor(TablePane):
         Column("Since", 8, lambda one: -one.at, right=True, rank=1),
     )
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table; what was judged, when, at what cost."""
         diagnosis = shown.diagnosis
         if diagnosis is None:
             raise MissingFactError("not judged" if shown.target.recorded else "the first examination is under way")
-        self.fill(told(shown), shown)
+        self.fill(rows_of(shown), shown)
         report = diagnosis.report
         judged = sum(result.outcome.value in {"pass", "fail"} for result in report.results)
         counts = {mark: sum(one.mark == mark for one in self.items.values()) for mark in ("new", "healed", "unseen")}
@@ -62,11 +68,11 @@ class Doctor(TablePane):
             ("dim", f"  examined {words.age(max(shown.now - diagnosis.at, 0.0))} ago"),
         ]
 
-    def key(self, item: Told) -> Hashable:
+    def row_key(self, item: DoctorRow) -> Hashable:
         """The finding's fingerprint, or the check."""
         return item.reported.fingerprint if item.reported is not None else item.result.check.id
 
-    def cells(self, item: Told, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: DoctorRow, shown: Scene) -> Sequence[Piece]:
         """A finding in a row."""
         if item.reported is None:
             because = f"because {item.because}"
@@ -90,33 +96,49 @@ class Doctor(TablePane):
             ("", since),
         )
 
+    def enter(self) -> None:
+        """Its evidence, and the check's page."""
+        here, source, id_here = self.here, self.view.source, self.id_here
+        if here is not None:
+            self.view.background(lambda: _opened(source, here, id_here), self.view.open)
+
+    def again(self) -> None:
+        """Examine now."""
+        self.view.examine()
+
     @property
     def id_here(self) -> str:
         """The fingerprint, or the check."""
         return "" if self.table.key is None else str(self.table.key)
 
 
-def told(shown: Shown) -> list[Told]:
+def _opened(source: Feed | None, row: DoctorRow, id_here: str) -> Opened:
+    check = row.result.check
+    page = source.explain(check.id) if source is not None else check.page
+    return Opened(f"{check.id} {check.name}", details(row, page), id_here)
+
+
+def rows_of(shown: Scene) -> list[DoctorRow]:
     """Findings in the report's order, then what is gone, then what could not be judged."""
     diagnosis = shown.diagnosis
     if diagnosis is None:
         return []
     rows = [
-        Told(0, result, one, diagnosis.mark(one), at=diagnosis.since.get(one.fingerprint, 0.0))
+        DoctorRow(0, result, one, diagnosis.mark(one), at=diagnosis.since.get(one.fingerprint, 0.0))
         for result, one in diagnosis.findings
     ]
     rows += [
-        Told(0, one.result, one.reported, "unseen" if one.unseen else "healed", one.unseen, one.at)
+        DoctorRow(0, one.result, one.reported, "unseen" if one.unseen else "healed", one.unseen, one.at)
         for one in diagnosis.gone
     ]
-    rows += [Told(0, result, None, "unknown", result.reason or "") for result in diagnosis.unknown]
+    rows += [DoctorRow(0, result, None, "unknown", result.reason or "") for result in diagnosis.unknown]
     return [
-        Told(place, *(getattr(row, name) for name in ("result", "reported", "mark", "because", "at")))
+        DoctorRow(place, *(getattr(row, name) for name in ("result", "reported", "mark", "because", "at")))
         for place, row in enumerate(rows)
     ]
 
 
-def details(item: Told, page: str) -> list[Line]:
+def details(item: DoctorRow, page: str) -> list[Line]:
     """The finding with its evidence, then the check's page."""
     lines: list[Line] = []
     if item.reported is not None:

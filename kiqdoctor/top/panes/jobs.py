@@ -1,21 +1,23 @@
 """Jobs of a queue or set: a window over however many there are, searched and ordered on request."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.message import Message
 from textual.widget import Widget
 
 from kiqdoctor import actions
-from kiqdoctor.actions import Job, Plan, Verb
-from kiqdoctor.doctor.facts.live import Depths, JobRow, Page, Search
-from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.actions import JobEntry, Proposal, Verb
+from kiqdoctor.doctor.facts.live import Depths, JobPage, JobRow, Search, Sought
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import words
+from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column, Rows, Table
+from kiqdoctor.top.view import Opened, View
 from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, RETRY, SCHEDULE
 
 PAGE: Final = 200  # rows
@@ -36,35 +38,29 @@ KEYS: Final = {
 
 
 class Jobs(Pane):
-    """A table of jobs. It asks for pages and searches by messages, and is told what they brought."""
+    """A table of jobs: pages and searches are asked for, and shown when they come."""
 
-    class Asked(Message):
-        """Rows of a page are wanted."""
-
-        def __init__(self, pane: "Jobs", number: int) -> None:
-            super().__init__()
-            self.pane, self.number = pane, number
-
-    class Sought(Message):
-        """A search is wanted; "" finds everything, up to its limit."""
-
-        def __init__(self, pane: "Jobs", text: str) -> None:
-            super().__init__()
-            self.pane, self.text = pane, text
-
+    searches: ClassVar[bool] = True
     facts: ClassVar[tuple[type, ...]] = (Depths,)
     place: str
     newest_first: ClassVar[bool] = False
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self.table = Table(self._columns(), order=0)
         self.table.backwards = self.newest_first
         self.reset()
 
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """How many there are."""
+        depths = snapshot.get(Depths)
+        if isinstance(depths, Depths):
+            yield cls.label.lower(), words.count(depths.size(cls.place))
+
     def reset(self) -> None:
         """Forget what was read."""
-        self.pages: dict[int, Page] = {}
+        self.pages: dict[int, JobPage] = {}
         self.read_at: dict[int, float] = {}
         self.asked: set[int] = set()
         self.known: dict[bytes, JobRow] = {}
@@ -105,7 +101,7 @@ class Jobs(Pane):
         """The table."""
         return self.table
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """What was read so far; pages that are visible are read again when they are older than a moment."""
         if shown.target.recorded:
             self.table.show(Rows(0, str, lambda _: None))
@@ -136,15 +132,11 @@ class Jobs(Pane):
             return [("", f"{words.plural(size, 'job')}{marked}")]
         found = self.found
         looked = f"looked at {found.looked_at:,} of {found.total:,}"
-        what = (
-            f"{len(self.held):,} hold {clean(found.text)!r}"
-            if found.text
-            else f"the first {len(self.held):,} are ordered"
-        )
+        what = _told_of(found.sought, len(self.held))
         note = f"; {found.note}" if found.note else ""
         return [("accent", f"{what}; {looked}{'' if found.done else ' so far'}{note}; esc for all")]
 
-    def _refresh(self, shown: Shown) -> None:
+    def _refresh(self, shown: Scene) -> None:
         if self.found is not None:
             return
         first = self.table.scroll_offset.y // PAGE
@@ -154,11 +146,16 @@ class Jobs(Pane):
                 self._ask(number)
 
     def _ask(self, number: int) -> None:
-        if number not in self.asked:
+        source = self.view.source
+        if source is not None and number not in self.asked:
             self.asked.add(number)
-            self.post_message(self.Asked(self, number))
+            place, backwards = self.place, self.table.backwards
+            self.view.background(
+                lambda: source.page(place, number * PAGE, PAGE, backwards=backwards),
+                lambda page: self.take(number, page),
+            )
 
-    def _fill(self, shown: Shown) -> None:
+    def _fill(self, shown: Scene) -> None:
         held, pages = (self.held if self.found is not None else None), self.pages  # these, whatever comes next
 
         def row(index: int) -> JobRow | None:
@@ -190,7 +187,7 @@ class Jobs(Pane):
         around = sorted(range(at - PAGE, at + PAGE), key=lambda index: abs(index - at))
         return [index for index in around if 0 <= index < self.total]
 
-    def cells(self, row: JobRow, shown: Shown) -> Sequence[Piece]:
+    def cells(self, row: JobRow, shown: Scene) -> Sequence[Piece]:
         """A job in a row."""
         queue = self.place.startswith(QUEUE_PREFIX)
         at = row.enqueued_at if queue else row.score
@@ -218,11 +215,7 @@ class Jobs(Pane):
             ("dim", words.age(shown.now - row.created_at) if row.created_at else words.NOTHING),
         )
 
-    def window(self, number: int) -> tuple[str, int, int, bool]:
-        """Place, first row, rows and direction of a page."""
-        return self.place, number * PAGE, PAGE, self.table.backwards
-
-    def take(self, number: int, page: Page | Refused) -> None:
+    def take(self, number: int, page: JobPage | Refused) -> None:
         """A page that was asked for."""
         self.asked.discard(number)
         if isinstance(page, Refused):
@@ -233,7 +226,7 @@ class Jobs(Pane):
             self.read_at[number] = self.shown.local_now if self.shown else 0.0
             self.known |= {row.member: row for row in page.rows}
             self._forget(number)
-        self.again()
+        self.redraw()
 
     def _forget(self, number: int) -> None:
         """The pages farthest from this one."""
@@ -250,32 +243,47 @@ class Jobs(Pane):
             self.found, self.refusal = search, ""
             self.known |= {row.member: row for row in search.rows}
             self.held = self.table.sorted(search.rows)
-        self.again()
+        self.redraw()
 
     def filter(self, text: str) -> None:
         """Search Redis for the text; "" shows all again."""
         if text:
-            self.post_message(self.Sought(self, text))
+            self.seek(Sought(text))
         elif self.found is not None:
             self._everything()
+
+    def seek(self, sought: Sought) -> None:
+        """Only these, as they are found."""
+        self.view.search(self.place, sought, self.hold)
 
     def _everything(self) -> None:
         self.reset()
         self.table.order, self.table.backwards = 0, self.newest_first
-        self.again()
+        self.redraw()
 
     def reorder(self) -> None:
         """By time Redis has the order; by anything else all of it, up to the search's limit, is read and ordered."""
         if self.found is not None:
             self.held = self.table.sorted(self.found.rows)
-            self.again()
+            self.redraw()
         elif self.table.order == 0:
             backwards = self.table.backwards
             self.reset()
             self.table.backwards = backwards
-            self.again()
+            self.redraw()
         else:
-            self.post_message(self.Sought(self, ""))
+            self.seek(Sought())
+
+    def enter(self) -> None:
+        """The whole job."""
+        row, verbs, source = self.here, self.verbs, self.view.source
+        if row is not None and source is not None:
+            self.view.background(lambda: _opened(source, row, verbs), self.view.open)
+
+    def changed(self) -> None:
+        """Every page is old."""
+        super().changed()
+        self.read_at.clear()
 
     def on_table_wanted(self, event: Table.Wanted) -> None:
         """Rows that are visible and not there."""
@@ -299,18 +307,32 @@ class Jobs(Pane):
         key = self.table.key
         return self.known.get(key) if isinstance(key, bytes) else None
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """What the verb would do to what is chosen."""
         if verb not in self.verbs:
             able = ", ".join(f"{KEYS[one][0]} {KEYS[one][1]}" for one in Verb if one in self.verbs)
             raise ValueError(f"jobs of {clean(self.place)} cannot be asked to {verb.value}; they can: {able}")
-        jobs = [Job(row.place, row.member, row.score) for row in self.chosen]
-        return actions.plan(verb, jobs=jobs, namespace=self.shown.target.namespace if self.shown else None)
+        jobs = [JobEntry(row.place, row.member, row.score) for row in self.chosen]
+        return actions.propose(verb, jobs=jobs, namespace=self.shown.target.namespace if self.shown else None)
 
     @property
     def id_here(self) -> str:
         """The jid."""
         return self.here.jid if self.here is not None else ""
+
+
+def _told_of(sought: Sought, found: int) -> str:
+    """What a search has found, in words."""
+    if (failure := sought.failure) is not None:
+        said = (failure.job_class or "of no class", failure.error_class or "no error class", failure.queue)
+        job_class, error, queue = map(clean, said)
+        return f"{found:,} are {job_class} with {error}{f' in {queue}' if queue else ''}"
+    return f"{found:,} hold {clean(sought.text)!r}" if sought.text else f"the first {found:,} are ordered"
+
+
+def _opened(source: Feed, row: JobRow, verbs: frozenset[Verb]) -> Opened:
+    whole = source.whole(row)
+    return Opened(whole.job_class or "job", details(whole), whole.jid, verbs)
 
 
 def keys_of(place: str) -> tuple[tuple[str, str], ...]:
@@ -323,6 +345,8 @@ class Retries(Jobs):
     """Jobs that failed and will be tried again."""
 
     label: ClassVar[str] = "Retries"
+    key: ClassVar[str] = "5"
+    short: ClassVar[str] = "Retry"
     place = RETRY
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(RETRY)
 
@@ -331,6 +355,8 @@ class Scheduled(Jobs):
     """Jobs whose time has not come."""
 
     label: ClassVar[str] = "Scheduled"
+    key: ClassVar[str] = "6"
+    short: ClassVar[str] = "Sched"
     place = SCHEDULE
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(SCHEDULE)
 
@@ -339,6 +365,7 @@ class Dead(Jobs):
     """Jobs that nobody will run again by themselves, the last first."""
 
     label: ClassVar[str] = "Dead"
+    key: ClassVar[str] = "7"
     place = DEAD
     newest_first: ClassVar[bool] = True
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(DEAD)

@@ -8,7 +8,8 @@ from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import spark
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Shown, TablePane
+from kiqdoctor.top.panes.pane import TablePane
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
 
 WIDTH: Final = 60  # cells: one a minute
@@ -18,8 +19,9 @@ class MetricsPane(TablePane):
     """A row a class."""
 
     label: ClassVar[str] = "Metrics"
+    key: ClassVar[str] = "m"
+    short: ClassVar[str] = "Metr"
     facts: ClassVar[tuple[type, ...]] = (Metrics,)
-    costly: ClassVar[frozenset[type]] = frozenset({Metrics})
     order: ClassVar[int | None] = 4
     empty: ClassVar[str] = "no metrics of the last hour: Sidekiq 7 and later write them, our runtime does not"
     columns: ClassVar[tuple[Column, ...]] = (
@@ -32,7 +34,7 @@ class MetricsPane(TablePane):
         Column("Each minute of the hour, highest = its own", 40, None, grow=2, rank=1),
     )
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table, and all of it together."""
         metrics = self.fact(shown, Metrics)
         self.whole = sum(one.ms for one in metrics.classes) or 1
@@ -44,11 +46,11 @@ class MetricsPane(TablePane):
             ("warn" if failed else "", f", {failed:,} failed" if failed else ""),
         ]
 
-    def key(self, item: ClassMetrics) -> Hashable:
+    def row_key(self, item: ClassMetrics) -> Hashable:
         """The class."""
         return item.name
 
-    def cells(self, item: ClassMetrics, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: ClassMetrics, shown: Scene) -> Sequence[Piece]:
         """A class in a row."""
         del shown
         return (

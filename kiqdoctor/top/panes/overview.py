@@ -1,19 +1,23 @@
 """What moves, at a glance: rates, depths and latencies as charts, the worst findings, Redis in one line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
 from kiqdoctor.doctor.facts.live import Counters, Depths, Workers
 from kiqdoctor.doctor.facts.redis import Server
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.chart import Points, Spelling, bar, chart
-from kiqdoctor.top.history import Sample, rates
+from kiqdoctor.top.history import Numbers, rates
 from kiqdoctor.top.lines import Lines
 from kiqdoctor.top.paint import SEVERITIES, Line, fitted
-from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.panes.doctor import Doctor
+from kiqdoctor.top.panes.pane import Pane, unread
+from kiqdoctor.top.scene import Scene
+from kiqdoctor.top.view import View
 
 SPANS: Final = ((300.0, "5m"), (900.0, "15m"), (3600.0, "1h"))
 LEAST_CHART: Final = 5  # lines of a chart: legend, three of plot, axis
@@ -26,12 +30,22 @@ class Overview(Pane):
     """The first tab."""
 
     label: ClassVar[str] = "Overview"
+    key: ClassVar[str] = "1"
+    short: ClassVar[str] = "Over"
     facts: ClassVar[tuple[type, ...]] = (Counters, Depths, Workers, Server)
     keys: ClassVar[tuple[tuple[str, str], ...]] = (("+ -", "a longer or shorter span of the charts"),)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self.span = 0
+
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """Counters, as far as they do not count on by themselves."""
+        counters = snapshot.get(Counters)
+        if isinstance(counters, Counters):
+            yield "failed in all", words.count(counters.failed)
+        yield from unread("counters", counters)
 
     def body(self) -> ComposeResult:
         """One page."""
@@ -40,9 +54,9 @@ class Overview(Pane):
     def zoom(self, step: int) -> None:
         """A longer or shorter span."""
         self.span = max(0, min(self.span + step, len(SPANS) - 1))
-        self.again()
+        self.redraw()
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """Each part that can be drawn."""
         self.query_one(Lines).draw(lambda width, height: self._lines(shown, width, height))
         workers = shown.reading(Workers)
@@ -55,7 +69,7 @@ class Overview(Pane):
             ("warn" if quiet else "", f", {quiet} quiet" if quiet else ""),
         ]
 
-    def _lines(self, shown: Shown, width: int, height: int) -> list[Line]:
+    def _lines(self, shown: Scene, width: int, height: int) -> list[Line]:
         seconds, said = SPANS[self.span]
         samples = [one for one in shown.samples if shown.now - seconds <= one.at <= shown.now]
         foot = [*_findings(shown), *_redis(shown)]
@@ -64,7 +78,7 @@ class Overview(Pane):
         return [*_charts(samples, seconds, said, width, room), *waits, [], *foot]
 
 
-def _charts(samples: Sequence[Sample], seconds: float, span: str, width: int, height: int) -> list[Line]:
+def _charts(samples: Sequence[Numbers], seconds: float, span: str, width: int, height: int) -> list[Line]:
     """Four in two rows, or six in two rows where it is wide."""
     before = missing(samples, seconds)
     many = [
@@ -107,7 +121,7 @@ def _beside(parts: Sequence[Line], width: int) -> Line:
     return found
 
 
-def missing(samples: Sequence[Sample], seconds: float) -> list[float | None]:
+def missing(samples: Sequence[Numbers], seconds: float) -> list[float | None]:
     """Unknown points for the time before the first sample, so that a chart's right end is now."""
     if len(samples) < 2:  # noqa: PLR2004 - no distance to know
         return []
@@ -116,7 +130,7 @@ def missing(samples: Sequence[Sample], seconds: float) -> list[float | None]:
     return [None] * max(int((seconds - known) / distance), 0)
 
 
-def _latencies(shown: Shown, width: int) -> list[Line]:
+def _latencies(shown: Scene, width: int) -> list[Line]:
     """The slowest queues, with one scale for all."""
     reading = shown.reading(Depths)
     if reading is None or not isinstance(reading.value, Depths):
@@ -148,7 +162,7 @@ def _latencies(shown: Shown, width: int) -> list[Line]:
     return lines
 
 
-def _findings(shown: Shown) -> list[Line]:
+def _findings(shown: Scene) -> list[Line]:
     if shown.diagnosis is None:
         return [[("dim", "doctor: the first examination is under way")]] if not shown.target.recorded else []
     findings = shown.diagnosis.findings
@@ -164,10 +178,10 @@ def _findings(shown: Shown) -> list[Line]:
         for result, one in findings[:FINDINGS]
     ]
     more = len(findings) - FINDINGS
-    return [*lines, *([[("dim", f"and {more} more: tab 8")]] if more > 0 else [])]
+    return [*lines, *([[("dim", f"and {more} more: tab {Doctor.key}")]] if more > 0 else [])]
 
 
-def _redis(shown: Shown) -> list[Line]:
+def _redis(shown: Scene) -> list[Line]:
     reading = shown.reading(Server)
     if reading is None or not isinstance(reading.value, Server):
         return []

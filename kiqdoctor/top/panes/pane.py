@@ -1,61 +1,34 @@
 """What every tab has: a heading with the age of its data, its own error, and a body that only it draws."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.doctor.facts.fleet import Process
-from kiqdoctor.doctor.facts.live import Metrics
-from kiqdoctor.doctor.snapshot import Absent, Reading, Refused
+from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
-from kiqdoctor.top.doctoring import Diagnosis
-from kiqdoctor.top.history import Sample
-from kiqdoctor.top.lines import Bar, Lines
+from kiqdoctor.top.lines import Lines, OneLine
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.source import Look, Target
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column, Table, listed
-from kiqdoctor.top.unusual import Durations
+from kiqdoctor.top.view import View
 
 Fact = TypeVar("Fact")
 
-STALE_LOOKS: Final = 3  # refreshes that may be missed
+STALE_LOOKS: Final = 3  # looks that may be missed
 STALE_LEAST: Final = 5.0  # seconds
-SLACK: Final[dict[type, float]] = {Metrics: 60.0}  # seconds more, of what is read seldom
-SELDOM: Final = 10.0  # seconds more, of what is read every few seconds
+MISSED: Final = 2  # readings more that may be missed, of what is read seldom
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What the screen shows now: a look, the numbers until then, the findings. ``now`` is Redis' time of it.
-
-    ``behind``: seconds before the present, None while it is live. ``aged``: seconds since the look was taken.
-    """
-
-    target: Target
-    look: Look | None = None
-    now: float = 0.0
-    local_now: float = 0.0
-    interval: float = 1.0
-    behind: float | None = None
-    trouble: str = ""
-    samples: Sequence[Sample] = ()
-    diagnosis: Diagnosis | None = None
-    durations: Durations = field(default_factory=Durations)
-
-    @property
-    def live(self) -> bool:
-        """The present, of an installation that is there."""
-        return self.behind is None and not self.target.recorded
-
-    def reading(self, kind: type) -> Reading | None:
-        """A fact's reading."""
-        return self.look.snapshot.readings.get(kind) if self.look is not None else None
+def unread(of: str, value: object) -> Iterator[tuple[str, str]]:
+    """What ``--plain`` tells of a fact that Redis refused."""
+    if isinstance(value, Refused):
+        yield of, f"not known: {clean(value.reason, 400)}"
 
 
 class MissingFactError(Exception):
@@ -63,20 +36,31 @@ class MissingFactError(Exception):
 
 
 class Pane(Vertical):
-    """A tab. ``draw`` may raise whatever it likes: no other pane suffers."""
+    """A tab, and all that there is to say of it. ``draw`` may raise whatever it likes: no other tab suffers."""
 
     label: ClassVar[str]
-    facts: ClassVar[tuple[type, ...]] = ()
-    costly: ClassVar[frozenset[type]] = frozenset()  # facts that are read while this tab is visible
+    key: ClassVar[str]  # brings it to the front
+    short: ClassVar[str] = ""  # its name where there is little room; "": the same
+    facts: ClassVar[tuple[type, ...]] = ()  # that it is made of; the oldest of them is its age
+    helps: ClassVar[tuple[type, ...]] = ()  # facts that it shows more with
     keys: ClassVar[tuple[tuple[str, str], ...]] = ()  # of this tab alone: key and what it does
+    again_says: ClassVar[str] = ""  # what r does here, where that is more than to read now
+    searches: ClassVar[bool] = False  # its filter asks Redis, once the text is whole
 
-    def __init__(self) -> None:
+    def __init__(self, view: View) -> None:
         super().__init__(id=f"pane-{self.label.lower()}")
-        self.head = Bar(id=f"head-{self.label.lower()}")
-        self.shown: Shown | None = None
+        self.view = view
+        self.head = OneLine(id=f"head-{self.label.lower()}")
+        self.shown: Scene | None = None
         self.title_here = self.label
         self.needle = ""
         self.trouble = ""
+
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """What ``--plain`` tells of it: what it is of, and how that is now, cleaned."""
+        del snapshot
+        yield from ()
 
     def compose(self) -> ComposeResult:
         """Heading and body."""
@@ -87,11 +71,11 @@ class Pane(Vertical):
         """The widgets below the heading."""
         raise NotImplementedError
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """Fill the body; the words of the heading."""
         raise NotImplementedError
 
-    def show(self, shown: Shown) -> None:
+    def show(self, shown: Scene) -> None:
         """Draw, or say why not."""
         self.shown = shown
         try:
@@ -103,12 +87,34 @@ class Pane(Vertical):
             told, self.trouble = [("bad", f"this pane failed ({said}); the others go on")], said
         self.head.set([("strong", f"{self.title_here}  "), *told, *self._filtered(), *self._age(shown)])
 
-    def again(self) -> None:
+    def redraw(self) -> None:
         """The same once more, in another order or with another filter."""
         if self.shown is not None:
             self.show(self.shown)
 
-    def fact(self, shown: Shown, kind: type[Fact]) -> Fact:
+    def enter(self) -> None:
+        """Open what is under the cursor; nothing opens here, unless a tab says otherwise."""
+
+    def out(self) -> None:
+        """Out of what is open here."""
+        self.filter("")
+
+    def again(self) -> None:
+        """The key r."""
+        self.view.look()
+
+    def turn(self) -> None:
+        """The next way to show the same, where there are several."""
+
+    def zoom(self, step: int) -> None:
+        """More or less of it, where there is more."""
+
+    def changed(self) -> None:
+        """Something was changed in Redis: nothing is marked any more, and what was read is old."""
+        for table in self.query(Table):
+            table.marked = set()
+
+    def fact(self, shown: Scene, kind: type[Fact]) -> Fact:
         """The fact.
 
         Raises:
@@ -129,14 +135,14 @@ class Pane(Vertical):
     def filter(self, text: str) -> None:
         """Show only what holds the text; "" for all."""
         self.needle = text
-        self.again()
+        self.redraw()
 
     @property
     def focus_on(self) -> Widget:
         """What takes the keys."""
         return self.query_one(Lines)
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """What the verb would do to what is chosen here.
 
         Raises:
@@ -162,7 +168,7 @@ class Pane(Vertical):
     def _filtered(self) -> Line:
         return [("accent", f"  filter: {clean(self.needle)}")] if self.needle else []
 
-    def _age(self, shown: Shown) -> Line:
+    def _age(self, shown: Scene) -> Line:
         """How old the oldest of this pane's facts is; ``stale`` where that is more than it should be."""
         readings = [reading for kind in self.facts if (reading := shown.reading(kind)) is not None]
         if not readings:
@@ -170,8 +176,7 @@ class Pane(Vertical):
         if shown.behind is not None or shown.target.recorded:
             return [("accent", f"  as of {words.moment(shown.now)}")]
         aged = max(shown.local_now - reading.at for reading in readings)
-        kinds = [kind for kind in self.facts if shown.reading(kind) is not None]
-        slack = max(SLACK.get(kind, SELDOM if kind in self.costly else 0.0) for kind in kinds)
+        slack = MISSED * max(shown.rhythms.get(kind, 0.0) for kind in self.facts if shown.reading(kind) is not None)
         if aged > max(STALE_LOOKS * shown.interval, STALE_LEAST) + slack:
             return [("bad", f"  STALE: {words.age(aged)} old")]
         return [("dim", f"  {words.age(max(aged, 0.0))} old")]
@@ -184,8 +189,8 @@ class TablePane(Pane):
     order: ClassVar[int | None] = None
     empty: ClassVar[str] = "nothing here"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self.table = Table(self.columns, order=self.order)
         self.table.empty = [("dim", f"  {self.empty}")]
         self.items: dict[Hashable, Any] = {}
@@ -199,7 +204,12 @@ class TablePane(Pane):
         """The table."""
         return self.table
 
-    def fill(self, items: Sequence[Any], shown: Shown) -> Sequence[Any]:
+    def on_table_ordered(self, event: Table.Ordered) -> None:
+        """Another order."""
+        event.stop()
+        self.redraw()
+
+    def fill(self, items: Sequence[Any], shown: Scene) -> Sequence[Any]:
         """These items, filtered and in the table's order; those that are shown."""
 
         def cells(item: Any) -> Sequence[Piece]:
@@ -209,16 +219,16 @@ class TablePane(Pane):
             wanted = self.needle.lower()
             items = [item for item in items if any(wanted in text.lower() for _, text in cells(item))]
         ordered = self.table.sorted(items)
-        self.items = {self.key(item): item for item in ordered}
+        self.items = {self.row_key(item): item for item in ordered}
         self.table.marked &= self.items.keys()
-        self.table.show(listed(ordered, self.key, cells))
+        self.table.show(listed(ordered, self.row_key, cells))
         return ordered
 
-    def key(self, item: Any) -> Hashable:
+    def row_key(self, item: Any) -> Hashable:
         """What knows an item again at the next refresh."""
         raise NotImplementedError
 
-    def cells(self, item: Any, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: Any, shown: Scene) -> Sequence[Piece]:
         """A row, cleaned."""
         raise NotImplementedError
 

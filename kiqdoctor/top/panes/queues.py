@@ -1,6 +1,6 @@
 """Queues: how long, how late, whether paused; a queue opens into its jobs."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,15 +8,18 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from kiqdoctor import actions
-from kiqdoctor.actions import Plan, Verb
+from kiqdoctor.actions import Proposal, Verb
 from kiqdoctor.doctor.facts.live import Depths, Workers
 from kiqdoctor.doctor.facts.queues import Queue
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes.jobs import QueueJobs
-from kiqdoctor.top.panes.pane import Pane, Shown, TablePane
+from kiqdoctor.top.panes.pane import Pane, TablePane, unread
+from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
+from kiqdoctor.top.view import View
 
 VERBS = frozenset({Verb.PAUSE, Verb.RESUME, Verb.CLEAR})
 
@@ -46,12 +49,12 @@ class QueueTable(TablePane):
         Column("State", 14, lambda one: one.queue.paused, grow=1),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self._before: dict[str, tuple[float, int]] = {}
         self._growth: dict[str, float] = {}
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The table, and the sum."""
         depths = self.fact(shown, Depths)
         self._grow(depths)
@@ -71,7 +74,7 @@ class QueueTable(TablePane):
                 self._growth[queue.name] = (queue.size - size) / (depths.at - at)
             self._before[queue.name] = depths.at, queue.size
 
-    def _waiting(self, queue: Queue, at: float, shown: Shown) -> Waiting:
+    def _waiting(self, queue: Queue, at: float, shown: Scene) -> Waiting:
         latency = max(0.0, at - queue.oldest_at) if queue.oldest_at is not None and queue.size else None
         reading = shown.reading(Workers)
         fleet = reading.value if reading is not None else None
@@ -82,11 +85,11 @@ class QueueTable(TablePane):
             )
         return Waiting(queue, latency if queue.size else 0.0, consumers, self._growth.get(queue.name))
 
-    def key(self, item: Waiting) -> Hashable:
+    def row_key(self, item: Waiting) -> Hashable:
         """Its name."""
         return item.queue.name
 
-    def cells(self, item: Waiting, shown: Shown) -> Sequence[Piece]:
+    def cells(self, item: Waiting, shown: Scene) -> Sequence[Piece]:
         """A queue in a row."""
         del shown
         alone = item.consumers == 0 and item.queue.size > 0
@@ -103,7 +106,7 @@ class QueueTable(TablePane):
             ("bad" if alone else "warn" if item.queue.paused else "", state),
         )
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """Pause, resume or clear what is chosen."""
         if verb not in VERBS:
             raise ValueError(f"a queue cannot be asked to {verb.value}; enter opens it")
@@ -111,7 +114,7 @@ class QueueTable(TablePane):
         if verb is Verb.PAUSE and chosen and all(one.queue.paused for one in chosen):
             verb = Verb.RESUME
         namespace = self.shown.target.namespace if self.shown else None
-        return actions.plan(verb, queues=[one.queue.name for one in chosen], namespace=namespace)
+        return actions.propose(verb, queues=[one.queue.name for one in chosen], namespace=namespace)
 
     @property
     def id_here(self) -> str:
@@ -119,11 +122,12 @@ class QueueTable(TablePane):
         return self.here.queue.name if self.here is not None else ""
 
 
-class Queues(Pane):
+class QueuesPane(Pane):
     """The table, or one queue's jobs in its place."""
 
     label: ClassVar[str] = "Queues"
-    facts: ClassVar[tuple[type, ...]] = ()
+    key: ClassVar[str] = "3"
+    short: ClassVar[str] = "Queue"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
         ("enter", "its jobs"),
         ("esc", "back to the queues"),
@@ -132,10 +136,18 @@ class Queues(Pane):
         ("D K", "delete or kill jobs of an opened queue"),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.list, self.jobs = QueueTable(), QueueJobs()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
+        self.list, self.jobs = QueueTable(view), QueueJobs(view)
         self.head.display = False
+
+    @classmethod
+    def told(cls, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """How many wait in each."""
+        depths = snapshot.get(Depths)
+        for queue in depths.queues if isinstance(depths, Depths) else ():
+            yield f"queue {clean(queue.name)}", f"{words.count(queue.size)} waiting{', paused' if queue.paused else ''}"
+        yield from unread("queues", depths)
 
     def body(self) -> ComposeResult:
         """Both, one of them hidden."""
@@ -153,10 +165,29 @@ class Queues(Pane):
         if queue is not None:
             self.jobs.open(queue)
         self.jobs.display, self.list.display = queue is not None, queue is None
-        self.again()
+        self.redraw()
         self.screen.set_focus(self.front.focus_on)
 
-    def draw(self, shown: Shown) -> Line:
+    def enter(self) -> None:
+        """The queue's jobs, or a whole job of them."""
+        if self.jobs.display:
+            self.jobs.enter()
+        else:
+            self.open(self.list.id_here)
+
+    def out(self) -> None:
+        """Of a search, then of the queue."""
+        if self.jobs.display and not self.jobs.found:
+            self.open(None)
+        else:
+            super().out()
+
+    def changed(self) -> None:
+        """Both."""
+        self.list.changed()
+        self.jobs.changed()
+
+    def draw(self, shown: Scene) -> Line:
         """The one in front."""
         self.front.show(shown)
         return []
@@ -170,9 +201,9 @@ class Queues(Pane):
         """Of the one in front."""
         self.front.filter(text)
 
-    def plan(self, verb: Verb) -> Plan:
+    def propose(self, verb: Verb) -> Proposal:
         """Of the one in front."""
-        return self.front.plan(verb)
+        return self.front.propose(verb)
 
     @property
     def id_here(self) -> str:

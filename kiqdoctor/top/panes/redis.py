@@ -14,7 +14,8 @@ from kiqdoctor.top import words
 from kiqdoctor.top.chart import bar
 from kiqdoctor.top.lines import Lines
 from kiqdoctor.top.paint import Line, fitted
-from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.scene import Scene
 
 MOST_GROUPS: Final = 20
 MOST_CALLS: Final = 20
@@ -31,21 +32,21 @@ FIELDS: Final = (
     ("operations a second", "instantaneous_ops_per_sec"),
     ("fragmentation", "mem_fragmentation_ratio"),
 )
-Part = Callable[[Any, Shown, int], Iterator[Line]]
+Part = Callable[[Any, Scene, int], Iterator[Line]]
 
 
 class RedisPane(Pane):
     """One page."""
 
     label: ClassVar[str] = "Redis"
+    key: ClassVar[str] = "0"
     facts: ClassVar[tuple[type, ...]] = (Server, Clients, SlowLog)
-    costly: ClassVar[frozenset[type]] = frozenset({Clients, SlowLog})
 
     def body(self) -> ComposeResult:
         """The page."""
         yield Lines()
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """Each part, or why it is missing."""
         self.query_one(Lines).draw(lambda width, _height: [*_lines(shown, width)])
         look = shown.look
@@ -57,7 +58,7 @@ class RedisPane(Pane):
         return [("", cost)]
 
 
-def _lines(shown: Shown, width: int) -> Iterator[Line]:
+def _lines(shown: Scene, width: int) -> Iterator[Line]:
     parts: tuple[tuple[type, Part], ...] = ((Server, _server), (Clients, _clients), (SlowLog, _slow))
     for kind, part in parts:
         reading = shown.reading(kind)
@@ -73,7 +74,7 @@ def _lines(shown: Shown, width: int) -> Iterator[Line]:
         yield []
 
 
-def _server(server: Server, shown: Shown, width: int) -> Iterator[Line]:
+def _server(server: Server, shown: Scene, width: int) -> Iterator[Line]:
     info = server.info
     used, limit, peak = (server.number(name) for name in ("used_memory", "maxmemory", "used_memory_peak"))
     kind = "Valkey" if "valkey_version" in info else "Redis"
@@ -99,7 +100,7 @@ def _server(server: Server, shown: Shown, width: int) -> Iterator[Line]:
     del shown
 
 
-def _clients(clients: Clients, shown: Shown, width: int) -> Iterator[Line]:
+def _clients(clients: Clients, shown: Scene, width: int) -> Iterator[Line]:
     groups = Counter((client.host, client.name, client.library) for client in clients.all)
     blocked = Counter((client.host, client.name, client.library) for client in clients.all if client.blocked)
     yield [("strong", f"{words.plural(len(clients.all), 'client')} by host and name"), ("dim", "  ours left out")]
@@ -115,7 +116,7 @@ def _clients(clients: Clients, shown: Shown, width: int) -> Iterator[Line]:
     del shown
 
 
-def _slow(log: SlowLog, shown: Shown, width: int) -> Iterator[Line]:
+def _slow(log: SlowLog, shown: Scene, width: int) -> Iterator[Line]:
     yield [("strong", "slow log"), ("dim", f"  {words.plural(log.length, 'entry')} kept; arguments are not shown")]
     for call in log.calls[:MOST_CALLS]:
         client = f"  {call.name} {call.client}".rstrip()

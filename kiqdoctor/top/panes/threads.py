@@ -12,9 +12,14 @@ from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.lines import Lines
 from kiqdoctor.top.paint import Line
-from kiqdoctor.top.panes.pane import Pane, Shown
+from kiqdoctor.top.panes.busy import Busy
+from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.panes.processes import Processes
+from kiqdoctor.top.scene import Scene
+from kiqdoctor.top.view import View
 
-VIEWS: Final = ("by thread", "by job", "by frame")
+WAYS: Final = ("by thread", "by job", "by frame")
+CHOOSE: Final = f"Choose a process on tab {Processes.key}, or a job on tab {Busy.key}"
 TOP_FRAMES: Final = 3  # that make two threads do the same
 
 
@@ -22,38 +27,51 @@ class ThreadsPane(Pane):
     """The last dump."""
 
     label: ClassVar[str] = "Threads"
+    key: ClassVar[str] = "9"
+    short: ClassVar[str] = "Thr"
+    again_says: ClassVar[str] = "dump again"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
         ("v", "by thread, by job, by frame"),
-        ("r", "dump again"),
+        ("r", again_says),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
         self.process: Process | None = None
         self.dump: Threads | Refused | None = None
-        self.view = 0
+        self.way = 0
 
     def body(self) -> ComposeResult:
         """One page."""
         yield Lines()
 
     def ask(self, process: Process) -> None:
-        """A dump of this process is under way."""
+        """For a dump of this process."""
         self.process, self.dump = process, None
-        self.again()
+        self.redraw()
+        source = self.view.source
+        if source is not None:
+            self.view.background(lambda: source.threads(process), lambda dump: self.take(process, dump))
+
+    def again(self) -> None:
+        """Dump again."""
+        if self.process is None:
+            super().again()
+        else:
+            self.ask(self.process)
 
     def take(self, process: Process, dump: Threads | Refused) -> None:
         """What came of it."""
         if process is self.process:
             self.dump = dump
-            self.again()
+            self.redraw()
 
     def turn(self) -> None:
-        """The next view."""
-        self.view = (self.view + 1) % len(VIEWS)
-        self.again()
+        """By thread, by job, by frame."""
+        self.way = (self.way + 1) % len(WAYS)
+        self.redraw()
 
-    def draw(self, shown: Shown) -> Line:
+    def draw(self, shown: Scene) -> Line:
         """The dump, or how to get one."""
         lines = list(self._lines())
         self.query_one(Lines).draw(lambda _width, _height: lines)
@@ -63,13 +81,13 @@ class ThreadsPane(Pane):
         aged = max(0.0, shown.local_now - dump.at)
         number = words.plural(len(dump.threads) + dump.more_threads, "thread")
         return [
-            ("", f"{clean(dump.identity)}: {number}, {VIEWS[self.view]}"),
+            ("", f"{clean(dump.identity)}: {number}, {WAYS[self.way]}"),
             ("dim", f"  {clean(dump.source)}, {words.age(aged)} old"),
         ]
 
     def _lines(self) -> Iterator[Line]:
         if self.process is None:
-            yield [("", "Choose a process on tab 2, or a job on tab 4, and press t.")]
+            yield [("", f"{CHOOSE}, and press t.")]
             yield [("dim", "A worker of kiqdoctor's runtime answers through Redis, wherever it runs; any other Python")]
             yield [("dim", "process of this host is read by py-spy, where this user may.")]
         elif self.dump is None:
@@ -84,7 +102,7 @@ class ThreadsPane(Pane):
             if self.dump.unlock:
                 yield [("good", "To get one: "), ("", clean(self.dump.unlock, LONG))]
         else:
-            yield from _dumped(self.dump, self.view)
+            yield from _dumped(self.dump, self.way)
 
     @property
     def id_here(self) -> str:
@@ -92,7 +110,7 @@ class ThreadsPane(Pane):
         return self.process.identity if self.process is not None else ""
 
 
-def _dumped(dump: Threads, view: int) -> Iterator[Line]:
+def _dumped(dump: Threads, way: int) -> Iterator[Line]:
     for cycle in dump.deadlocks:
         yield [("worst", "PROBABLE DEADLOCK"), ("", f"  {clean(' waits for '.join((*cycle, cycle[0])), LONG)}")]
     for pool in dump.pools:
@@ -106,11 +124,11 @@ def _dumped(dump: Threads, view: int) -> Iterator[Line]:
     if dump.note:
         yield [("warn", clean(dump.note, LONG))]
     yield []
-    if view == 0:
+    if way == 0:
         for thread in dump.threads:
             yield from _thread(thread)
     else:
-        yield from _grouped(dump, by_job=view == 1)
+        yield from _grouped(dump, by_job=way == 1)
     if dump.more_threads:
         yield [("warn", f"and {dump.more_threads} threads more")]
 

@@ -1,13 +1,13 @@
 """What the live view is handed to read, ask and write with. Everything here may block: it is called in threads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from kiqdoctor.actions import Actions
 from kiqdoctor.doctor.facts.fleet import Process
-from kiqdoctor.doctor.facts.live import JobRow, Page, Search
+from kiqdoctor.doctor.facts.live import JobPage, JobRow, Search, Sought
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
@@ -29,7 +29,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class WholeExamination:
     """A whole examination: what was found, and the facts that it was found in."""
 
     report: Report
@@ -37,7 +37,7 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Watched:
     """What is looked at, as it may be shown; ``recorded``: it is a recording, where nothing moves or is changed."""
 
     redis: str
@@ -46,26 +46,28 @@ class Target:
     show_args: bool = False
 
 
-class Source(Protocol):
+class Feed(Protocol):
     """One installation, live."""
 
-    target: Target
+    target: Watched
+    rhythms: Mapping[type, float]
+    """Seconds between two readings of each fact; 0 where each look reads it."""
 
     def look(self, also: frozenset[type]) -> Look:
-        """What moves, and the costlier facts in ``also`` where they are due.
+        """What moves, and of the facts in ``also`` those that are read seldom and are due.
 
         Raises:
             LostError: Redis cannot be reached; the next call tries again.
         """
 
-    def examine(self) -> Examined:
+    def examine(self) -> WholeExamination:
         """The checks' verdicts; whatever goes wrong is in the report."""
 
-    def page(self, place: str, start: int, count: int, *, backwards: bool) -> Page | Refused:
+    def page(self, place: str, start: int, count: int, *, backwards: bool) -> JobPage | Refused:
         """Jobs of a queue or set."""
 
-    def search(self, place: str, text: str) -> Iterator[Search | Refused]:
-        """Jobs that hold the text, as they are found."""
+    def search(self, place: str, sought: Sought) -> Iterator[Search | Refused]:
+        """Jobs that fit, as they are found."""
 
     def whole(self, row: JobRow) -> JobRow:
         """The row with what only its detail shows."""
@@ -76,7 +78,7 @@ class Source(Protocol):
     def explain(self, check: str) -> str:
         """The check's own page."""
 
-    def save(self, look: Look, examined: Examined | None, folder: Path) -> Path:
+    def save(self, look: Look, examined: WholeExamination | None, folder: Path) -> Path:
         """Write a recording, and say where.
 
         Raises:
@@ -88,7 +90,7 @@ class Source(Protocol):
 class Recorded:
     """Saved looks in the order of their time; ``left_out`` says which files were none."""
 
-    target: Target
+    target: Watched
     looks: Sequence[Look]
     left_out: tuple[str, ...] = ()
 

@@ -40,7 +40,7 @@ FROM: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class JobEntry:
     """One entry of a set or queue by its exact bytes: removal from Redis matches bytes, never fields.
 
     ``place``: ``retry``, ``schedule``, ``dead`` or ``queue:<bare name>``. ``score``: its due time, for undo.
@@ -57,7 +57,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Proposal:
     """What would be done, and in words: what is sent, what that means, how it is taken back."""
 
     verb: Verb
@@ -65,21 +65,21 @@ class Plan:
     sent: tuple[str, ...]
     effect: str
     undo: str
-    jobs: tuple[Job, ...] = ()
+    jobs: tuple[JobEntry, ...] = ()
     queues: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
 
 
-def plan(
+def propose(
     verb: Verb,
     *,
-    jobs: Sequence[Job] = (),
+    jobs: Sequence[JobEntry] = (),
     queues: Sequence[str] = (),
     processes: Sequence[str] = (),
     embedded: Collection[str] = (),
     namespace: str | None = None,
-) -> Plan:
-    """The plan for these targets, of the one kind that the verb takes.
+) -> Proposal:
+    """The proposal for these targets, of the one kind that the verb takes.
 
     ``embedded``: those of the processes that run inside another program, where they heed no signals.
 
@@ -108,7 +108,7 @@ def _free(processes: tuple[str, ...], embedded: Collection[str]) -> tuple[str, .
     return processes
 
 
-def _fitting(verb: Verb, jobs: Sequence[Job]) -> tuple[Job, ...]:
+def _fitting(verb: Verb, jobs: Sequence[JobEntry]) -> tuple[JobEntry, ...]:
     if not jobs:
         raise ValueError(f"{verb.value} needs a job: none was chosen")
     for job in jobs:
@@ -119,7 +119,7 @@ def _fitting(verb: Verb, jobs: Sequence[Job]) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
-def _of_jobs(verb: Verb, jobs: tuple[Job, ...], keys: Keys) -> Plan:
+def _of_jobs(verb: Verb, jobs: tuple[JobEntry, ...], keys: Keys) -> Proposal:
     places = ", ".join(dict.fromkeys(clean(job.place) for job in jobs))
     title = f"{verb.value.capitalize()} {counted(len(jobs), 'job')} of {places}"
     shown = SHOWN - 1 if verb is Verb.KILL else SHOWN
@@ -128,7 +128,7 @@ def _of_jobs(verb: Verb, jobs: tuple[Job, ...], keys: Keys) -> Plan:
         dead = clean(keys.dead)
         lines = (*lines, f"ZREMRANGEBYSCORE {dead} -inf <180 days ago>; ZREMRANGEBYRANK {dead} 0 -{DEAD_SIZE}")
     effect, undo = _JOBS[verb]
-    return Plan(verb, title, lines, effect, undo, jobs)
+    return Proposal(verb, title, lines, effect, undo, jobs)
 
 
 _JOBS: Final[dict[Verb, tuple[str, str]]] = {
@@ -151,7 +151,7 @@ _JOBS: Final[dict[Verb, tuple[str, str]]] = {
 }
 
 
-def _sent(verb: Verb, job: Job, keys: Keys) -> str:
+def _sent(verb: Verb, job: JobEntry, keys: Keys) -> str:
     key, known = clean(keys.name(job.place)), described(job.member)
     remove = f"LREM {key} -1 {known}" if job.in_queue else f"ZREM {key} {known}"
     if verb is Verb.DELETE:
@@ -184,11 +184,11 @@ def queue_of(member: bytes) -> str:
         return ""
 
 
-def _of_queues(verb: Verb, queues: tuple[str, ...], keys: Keys) -> Plan:
+def _of_queues(verb: Verb, queues: tuple[str, ...], keys: Keys) -> Proposal:
     title = f"{verb.value.capitalize()} {counted(len(queues), 'queue')}: {clean(', '.join(queues))}"
     sent, effect, undo = _QUEUES[verb]
     lines = [sent(keys, queue) for queue in queues[:SHOWN]]
-    return Plan(verb, title, _listed(lines, len(queues)), effect, undo, queues=queues)
+    return Proposal(verb, title, _listed(lines, len(queues)), effect, undo, queues=queues)
 
 
 def _clearing(keys: Keys, queue: str) -> str:
@@ -218,7 +218,7 @@ _QUEUES: Final[dict[Verb, tuple[Callable[[Keys, str], str], str, str]]] = {
 }
 
 
-def _of_processes(verb: Verb, processes: tuple[str, ...], keys: Keys) -> Plan:
+def _of_processes(verb: Verb, processes: tuple[str, ...], keys: Keys) -> Proposal:
     signal = SIGNALS[verb]
     lists = [clean(keys.signals(one)) for one in processes[:SHOWN]]
     lines = [f"LPUSH {one} {signal}; EXPIRE {one} {SIGNALS_TTL}" for one in lists]
@@ -227,7 +227,7 @@ def _of_processes(verb: Verb, processes: tuple[str, ...], keys: Keys) -> Plan:
         Verb.STOP: "At its next beat (Sidekiq 10 s, kiqdoctor 5 s) it stops as at TERM; unfinished jobs go back.",
     }[verb]
     title = f"{verb.value.capitalize()} {counted(len(processes), 'process')}: {clean(', '.join(processes))}"
-    return Plan(
+    return Proposal(
         verb,
         title,
         _listed(lines, len(processes)),
