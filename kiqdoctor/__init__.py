@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.status import Status
     from kiqdoctor.runtime.transactions import EnqueuedInTransactionWarning
 
-__version__ = "0.1.0"
+from kiqdoctor.version import __version__
+
 __all__ = [
     "Batch",
     "DeadlineExceededError",

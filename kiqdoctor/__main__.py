@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """The console script."""
     if sys.argv[1:] == ["--version"]:
-        from kiqdoctor import __version__
+        from kiqdoctor.version import __version__
 
         sys.stdout.write(f"kiqdoctor {__version__}\n")
         return

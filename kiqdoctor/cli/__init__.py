@@ -6,8 +6,8 @@ from importlib import import_module
 
 import click
 
-from kiqdoctor import __version__
 from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.version import __version__
 
 COMMANDS = {
     "check": "check",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from kiqdoctor import __version__
 from kiqdoctor.cli.words.configured import OPTIONS, Configured
 from kiqdoctor.examining.configuration import Configuration
+from kiqdoctor.version import __version__
 
 
 def with_configuration(command: Callable[..., int]) -> Callable[..., int]:

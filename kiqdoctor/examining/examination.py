@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kiqdoctor import __version__, saving
+from kiqdoctor import saving
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import (
     BETWEEN_TRIES,
@@ -40,6 +40,7 @@ from kiqdoctor.examining.decisions import decided
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import ClosedDoor, Door
+from kiqdoctor.version import __version__
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"

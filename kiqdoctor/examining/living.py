@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from kiqdoctor import __version__
 from kiqdoctor.actions import Actions
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
@@ -34,6 +33,7 @@ from kiqdoctor.probes.live.follower import Follower, rhythms
 from kiqdoctor.probes.live.workers import settled
 from kiqdoctor.text import clean
 from kiqdoctor.top.feed import Look, LostError, Recorded, Watched, WholeExamination, Writing
+from kiqdoctor.version import __version__
 
 NAME: Final = "kiqdoctor-top"
 LONGEST: Final = 64 * 1024 * 1024  # bytes of a recording

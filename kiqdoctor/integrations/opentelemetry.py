@@ -9,8 +9,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from kiqdoctor import __version__
 from kiqdoctor.runtime.middleware import ClientMiddleware, Proceed, Running, ServerMiddleware
+from kiqdoctor.version import __version__
 from kiqdoctor.wire.fields import CLASS, JID, QUEUE
 
 if TYPE_CHECKING:

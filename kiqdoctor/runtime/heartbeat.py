@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import ResponseError
 
-from kiqdoctor import __version__
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
+from kiqdoctor.version import __version__
 from kiqdoctor.wire import heartbeat as wire
 from kiqdoctor.wire.keys import DAY_STAT_TTL, PROCESS_TTL, Keys
 
