@@ -7,8 +7,8 @@ In the log: `Error fetching job: Connection refused` from each worker, once, and
 12.3 sec downtime`; web requests end in `RedisClient::CannotConnectError` or `redis.exceptions.ConnectionError`.
 
 ## How it is found
-Formula: fails if a step of dns, tcp, tls, auth, ping, select failed; or if loading = 1 and
-uptime_in_seconds > SLOW_LOAD; or if role = replica and master_link_status = down
+Formula: fails if a step of dns, tcp, tls, auth, ping, select failed, or they took longer than 20 s (or --timeout);
+or if loading = 1 and uptime_in_seconds > SLOW_LOAD; or if role = replica and master_link_status = down
 
 The connection is made step by step: the name is resolved, the socket opened, TLS agreed, the user authenticated, PING
 answered, the database selected. Three tries, a second apart, where a restart would explain the failure. A server that
@@ -58,6 +58,7 @@ REMEDIES = {
     "auth": "Correct user and password in the URL; `ACL GETUSER` on the server shows what it expects.",
     "ping": "Find out what listens there and why it does not answer PING: a hung server, a proxy, another protocol.",
     "loading": "Wait until the server has loaded its data; `INFO persistence` shows how far it is.",
+    "connecting": "See what is so slow there: a name server that is silent, a proxy, a server that is stopped.",
     "select": "Name a database that exists and that this user may SELECT.",
 }
 

@@ -4,6 +4,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, Final
 
 from kiqdoctor.clock import Clock
@@ -45,6 +46,22 @@ class _Readings:
 
 
 @dataclass(frozen=True, slots=True)
+class _Time:
+    """What is left for the examination as a whole."""
+
+    ends: float
+    clock: Clock
+
+    @property
+    def left_s(self) -> float:
+        return self.ends - self.clock.monotonic()
+
+    def up(self, probe: Probe) -> Refused:
+        why = f"{probe.name} was not read: the time for the examination was up"
+        return Refused(why, "--timeout SECONDS", crashed=True)
+
+
+@dataclass(frozen=True, slots=True)
 class _Lane:
     """The probes of one lane, one after the other; ``again`` are those that read over a window."""
 
@@ -53,6 +70,7 @@ class _Lane:
     tools: Mapping[type, Any]
     readings: _Readings
     clock: Clock
+    time: _Time
 
     def run(self, window_s: float) -> None:
         for probe in self.probes:
@@ -69,7 +87,7 @@ class _Lane:
 
     def _read(self, probe: Probe) -> None:
         began, at = self.clock.monotonic(), self.clock.now()
-        value = _within_deadline(probe, self.tools, self.readings)
+        value = _within_deadline(probe, self.tools, self.readings, self.time)
         self.readings.put(probe.fact, Reading(value, probe.name, at, (self.clock.monotonic() - began) * 1000))
 
 
@@ -80,20 +98,24 @@ def carry_out(
     window_s: float,
     clock: Clock,
     watching: Watching | None = None,
+    *,
+    within_s: float = inf,
 ) -> Snapshot:
     """Read everything that the plan names.
 
     ``tools`` are what probes look with; an ``Absent`` or ``Refused`` in a tool's place makes its facts that.
     ``given`` are facts that no probe reads. What the plan samples is read again and again for ``window_s`` seconds,
     each lane in its own rhythm; ``watching`` is told of it before anything is read.
+    All that takes ``within_s`` seconds beside the window at most: what was not read by then is refused.
     """
     again = plan.again if window_s > 0 else ()
     if again and watching is not None:
         watching(plan.sampled, clock.now() + window_s)
     steady = _steady(clock)
+    time = _Time(clock.monotonic() + within_s + (window_s if again else 0.0), clock)
     readings = _Readings({kind: [Reading(fact, at=steady.now())] for kind, fact in given.items()})
     lanes = [
-        _Lane(_of(lane, plan.probes), _of(lane, again), tools, readings, steady)
+        _Lane(_of(lane, plan.probes), _of(lane, again), tools, readings, steady, time)
         for lane in Lane
         if _of(lane, plan.probes)
     ]
@@ -136,20 +158,25 @@ def _steady(clock: Clock) -> Clock:
     return replace(clock, now=lambda: wall + clock.boottime() - began)
 
 
-def _within_deadline(probe: Probe, tools: Mapping[type, Any], readings: _Readings) -> Any:
-    """The probe's fact; a probe that does not end in time is left behind in its daemon thread.
+def _within_deadline(probe: Probe, tools: Mapping[type, Any], readings: _Readings, time: _Time) -> Any:
+    """The probe's fact; a probe that does not end in its time, or the examination's, is left behind in its thread.
 
     One that still hangs from an earlier reading of this process is not started again beside it.
     """
     if (stuck := _LEFT_BEHIND.get(probe.read)) is not None and stuck.is_alive():
         return Refused(f"{probe.name} crashed: it hangs since an earlier reading", "restart the doctor", crashed=True)
+    seconds = min(probe.deadline_s, time.left_s)
+    if seconds <= 0:
+        return time.up(probe)
     box: list[Any] = []
     thread = threading.Thread(target=lambda: box.append(_run(probe, tools, readings)), daemon=True)
     thread.start()
-    thread.join(probe.deadline_s)
+    thread.join(seconds)
     if box:
         return box[0]
     _LEFT_BEHIND[probe.read] = thread
+    if seconds < probe.deadline_s:
+        return time.up(probe)
     return Refused(
         f"{probe.name} crashed: it did not finish within {probe.deadline_s:g} s", "run it again", crashed=True
     )

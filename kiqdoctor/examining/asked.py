@@ -25,7 +25,7 @@ class Flag:
     help: str
     metavar: str = ""
     name: str = ""  # where it is not the field's
-    least: int | None = None
+    least: float | None = None
     path: PathKind = "file"
     judges: bool = False
     excludes: tuple[str, ...] = ()
@@ -52,6 +52,9 @@ class Asked:
     static: bool = _flag(False, "Only what reads files.", excludes=("live",))
     live: bool = _flag(False, "Only what reads Redis and processes.")
     window_s: float = _flag(0.0, "Sample that long.", "SECONDS", name="for", least=0)
+    timeout_s: float = _flag(
+        60.0, "End by then, beside --for; what was not read is unknown.", "SECONDS", name="timeout", least=0.1
+    )
     baseline_run: Path | None = _flag(None, "An earlier recording counts as the first sample.", "FILE")
     show_args: bool = _flag(False, "Show job arguments (masked by default).")
 

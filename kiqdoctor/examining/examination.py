@@ -1,6 +1,7 @@
 """Composes one examination: targets, tools, plan, reading, judging, report."""
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from kiqdoctor.doctor import baseline, pack
 from kiqdoctor.doctor.carry_out import STEPS, carry_out
 from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
+from kiqdoctor.doctor.contain import CrashError, contained
 from kiqdoctor.doctor.examine import NOTHING_TURNED, examine
 from kiqdoctor.doctor.facts.engine import Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
@@ -44,6 +46,7 @@ from kiqdoctor.version import __version__
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
+CONNECTING = 20.0  # seconds for connecting, all tries together, and the first reply
 MOST_BYTES = 64 * 1024 * 1024  # that one reading of an examination takes from Redis
 
 
@@ -158,6 +161,7 @@ def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, .
 @contextmanager
 def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
     """Read the plan's facts from the real world."""
+    began = clock.monotonic()
     with ExitStack() as stack:
         notes: tuple[str, ...] = ()
         if asked.embedded:
@@ -178,7 +182,7 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         )
         earlier = remembered(asked, target, clock.now())
         if address is not None:
-            connection, outcome = connect(address, clock)
+            connection, outcome = connect(address, clock, min(CONNECTING, asked.timeout_s))
             if connection is not None:
                 stack.callback(connection.close)
                 bill = connection.bill
@@ -195,7 +199,8 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
             given[Connection] = nothing_live
         tools[Application] = _application(asked)
         tools[Pack] = Pack(pack.home())
-        snapshot = replace(carry_out(chosen, tools, given, asked.window_s, clock), earlier=earlier)
+        left_s = asked.timeout_s - (clock.monotonic() - began)
+        snapshot = replace(carry_out(chosen, tools, given, asked.window_s, clock, within_s=left_s), earlier=earlier)
         if door is not None and door.lost:
             snapshot = snapshot.with_(replace(outcome, broken=door.lost))
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
@@ -219,19 +224,35 @@ def _application(asked: Asked) -> Application | Absent:
     return Application(asked.path, asked.python)
 
 
-def connect(address: Address, clock: Clock) -> tuple[ReadOnlyConnection | None, Connection]:
-    """The open connection, or None with the step that failed after its tries."""
+Connected = tuple[ReadOnlyConnection | None, Connection]
+
+
+def connect(address: Address, clock: Clock, within_s: float = CONNECTING) -> Connected:
+    """The open connection, or None with the step that failed after its tries.
+
+    What takes longer, as a name server that is silent, is left behind in its thread.
+    """
+    late = threading.Event()
+    try:
+        connected: Connected = contained(lambda: _tried(address, clock, late), within_s)
+    except CrashError as error:
+        late.set()
+        return None, Connection(address.shown, "connecting", str(error), named=address.named)
+    return connected
+
+
+def _tried(address: Address, clock: Clock, late: threading.Event) -> Connected:
     for number in range(1, TRIES + 1):
         connection = ReadOnlyConnection(address, name=CLIENT_NAME)
         try:
             connection.open()
-        except UrlError as error:
-            raise AskedError(str(error)) from None
         except ConnectError as error:
             if error.step in TRANSIENT and number < TRIES:
                 clock.sleep(BETWEEN_TRIES)
                 continue
             return None, Connection(address.shown, error.step, str(error), number, address.named)
+        if late.is_set():
+            connection.close()  # nobody waits for it any more
         return connection, Connection(address.shown, tries=number, named=address.named)
     raise AssertionError("the last try returns")
 

@@ -83,6 +83,28 @@ def test_a_hanging_probe_is_left_behind() -> None:
     assert "did not finish within 0.05 s" in value.reason
 
 
+def test_the_examination_s_own_time_ends_every_probe_and_what_was_read_by_then_stands() -> None:
+    never = threading.Event()
+
+    @probe(lane=Lane.FILES)
+    def hanging(settings: Settings) -> Other:
+        never.wait()
+        return Other("late")
+
+    @probe(lane=Lane.FILES)
+    def behind(settings: Settings) -> Half:
+        return Half(1)
+
+    plan = Plan((), (limit, hanging, behind))
+    snapshot = carry_out(plan, {Settings: Settings(10)}, {}, 0.0, SYSTEM, within_s=0.3)
+    never.set()
+
+    up = "was not read: the time for the examination was up"
+    assert snapshot.get(Limit) == Limit(10)
+    assert snapshot.get(Other) == Refused(f"hanging {up}", "--timeout SECONDS", crashed=True)
+    assert snapshot.get(Half) == Refused(f"behind {up}", "--timeout SECONDS", crashed=True)
+
+
 def test_what_still_hangs_is_not_started_a_second_time() -> None:
     never, starts = threading.Event(), [0]
 

@@ -105,6 +105,32 @@ def test_the_shortest_window_has_both_ends(hands: Hands) -> None:
     assert found == Twice(Depth(1), Depth(2), 0.25)
 
 
+def test_the_time_of_the_examination_counts_beside_the_window(hands: Hands) -> None:
+    probes = (depths(Depth),)
+    wanting = Check("TST001", "some", "test", Severity.LOW, lambda: (), (Need("depth", Depth, span=Span.SERIES),), "")
+
+    snapshot = carry_out(plan([wanting], probes), {Settings: Settings()}, {}, 60.0, hands.clock, within_s=5.0)
+
+    assert len(series(snapshot).moments) == 11
+    assert series(snapshot).missed == ()
+
+
+def test_a_reading_that_the_time_did_not_reach_is_missed(hands: Hands) -> None:
+    def slow(number: int) -> Depth:
+        hands.passed += 0.0 if number == 1 else 100.0
+        return Depth(number)
+
+    wanting = Check("TST001", "some", "test", Severity.LOW, lambda: (), (Need("depth", Depth, span=Span.SERIES),), "")
+    chosen = plan([wanting], (depths(slow),))
+
+    snapshot = carry_out(chosen, {Settings: Settings()}, {}, 60.0, hands.clock, within_s=5.0)
+
+    assert series(snapshot).facts == (Depth(1), Depth(2))
+    assert [one.reason.partition(": ")[2] for one in series(snapshot).missed] == [
+        "depth was not read: the time for the examination was up"
+    ]
+
+
 def test_without_a_window_a_fact_is_read_once(hands: Hands) -> None:
     snapshot = sampled(hands, 0.0, depths(Depth))
 

@@ -59,7 +59,7 @@ class Word:
 
     def _type(self) -> Any:
         if self.kind is int:
-            return click.IntRange(self.flag.least)
+            return click.IntRange(None if self.flag.least is None else int(self.flag.least))
         if self.kind is float:
             return Number(self.flag.least)
         if self.kind is Path:

@@ -7,7 +7,8 @@ from kiqdoctor.wire.numbers import whole
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How connecting went, never refused. ``failed_step``: "", dns, tcp, tls, auth, ping, limit, loading, select.
+    """How connecting went, never refused. ``failed_step``: "", dns, tcp, tls, auth, ping, limit, loading, select;
+    connecting where the time for all of them was up.
 
     ``broken``: it was there, and went away while it was read: why, and at which command.
     """
