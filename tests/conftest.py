@@ -1,23 +1,93 @@
 """Fixtures for every room: a real Redis server, flushed for each test. `from servers import ...` works in all tests."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 import redis as redis_py
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+import limits
+import marking
 import ruby
-from servers import RedisServer
+from servers import SEEN, SYSTEM, RedisServer, using
+
+# How long a machine takes is no property of the code.
+hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
+LONG = "python -m pytest -m long"
+LEFT_OUT = pytest.StashKey[set[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    marking.watch()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.get_closest_marker("long") or marking.real(item):
+        item.add_marker("real")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with limits.limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if item.get_closest_marker("real"):
+        return (yield)
+    marking.begin()
+    try:
+        return (yield)
+    finally:
+        if started := marking.end():
+            pytest.fail(f"a pure test started a process; mark it real: {started}")
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        left = items[0].config.stash.setdefault(LEFT_OUT, set())
+        left.update(item.nodeid for item in items if item.get_closest_marker("long"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of xdist tells its controller what it saw."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["seen"], told["left out"] = sorted(SEEN), sorted(session.config.stash.get(LEFT_OUT, ()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    told = getattr(node, "workeroutput", {})
+    SEEN.update(told.get("seen", ()))
+    node.config.stash.setdefault(LEFT_OUT, set()).update(told.get("left out", ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if SEEN:
+        terminalreporter.write_line(f"real parts: {', '.join(sorted(SEEN))}")
+    if left := config.stash.get(LEFT_OUT, None):
+        terminalreporter.write_line(f"left out: {len(left)} long tests ({LONG})")
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
+def program(request: pytest.FixtureRequest) -> str:
+    """Which server the tests run on: the system's where nothing else is asked."""
+    return str(getattr(request, "param", SYSTEM))
+
+
+@pytest.fixture(scope="session")
+def redis_server(program: str) -> Iterator[RedisServer]:
     """A started server for the whole session: .url, .port, .pid, .client()."""
-    with RedisServer.start() as server:
+    with using(program), RedisServer.start() as server:
         yield server
 
 

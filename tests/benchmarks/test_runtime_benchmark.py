@@ -8,7 +8,7 @@ import pytest
 from benchmarks.contenders import FLOOR, OURS
 from benchmarks.measuring import NoResultError, drain
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 RUNTIME = Path(__file__).parent / "runtime.py"
 

@@ -6,6 +6,7 @@ killed or frozen, or Redis was away then, so that nobody could look.
 """
 
 import argparse
+import faulthandler
 import json
 import os
 import random
@@ -63,7 +64,7 @@ QUEUES: Final = ("quick", "slow")
 WORDS: Final = ("-q", "quick,3", "-q", "slow,1", "-c", "5", "-t", "5")
 PACE: Final = 0.8  # seconds between two acts, on average
 LOAD: Final = 200  # jobs a second, on average
-LEAVE: Final = 40.0  # seconds in which a worker that got TERM must be gone
+LEAVE: Final = 40.0  # seconds in which a worker that got TERM must be gone, and one that is to start be there
 DRAIN: Final = 180.0  # seconds in which fresh workers must have run what is left
 AWAY: Final = re.compile(r"could not say goodbye|while stopping:|still in our private lists|gave [1-9]\d* running")
 
@@ -265,8 +266,7 @@ class Chaos:
             self._do(act)
             self._tend_for(self.rng.expovariate(1 / PACE) * (4 if self.redis_away else 1))
         producer.stop.set()
-        thread.join()
-        while self.redis_away:
+        while self.redis_away or thread.is_alive():  # while Redis stands still a push stands still too
             self._tend_for(0.05)
         self._drain()
 
@@ -354,7 +354,9 @@ class Chaos:
 
     def _kill(self) -> None:
         """Also those that are starting, stopping or frozen."""
+        until = time.monotonic() + LEAVE
         while not (there := [one for one in self.members if one.alive and one.told != "killed"]):
+            assert time.monotonic() < until, f"no worker has started for {LEAVE:g} s"
             self._tend_for(0.05)
         member = self.rng.choice(there)
         member.freeze()
@@ -543,6 +545,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds for all acts")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
+    faulthandler.dump_traceback_later(options.limit + DRAIN + 4 * LEAVE, exit=True)
     rng = random.Random(options.seed)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     began = time.monotonic()

@@ -9,8 +9,6 @@ from doctoring import check
 from ruby import Sidekiq
 from servers import RedisServer, eventually
 
-pytestmark = pytest.mark.slow
-
 APP = "class Note\n  include Sidekiq::Worker\n  def perform(text)\n  end\nend\n"
 
 

@@ -17,7 +17,7 @@ from workers import Worker
 
 import kiqdoctor
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 APP: Final = """
 @job(name="outages.note")

@@ -19,7 +19,7 @@ from workers import Worker
 
 import kiqdoctor
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 JOBS: Final = 3
 SAME_HOST: Final = 10.0  # seconds; 5 are promised

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 import redis as redis_py
 from ledger import Ledger, preamble
-from servers import RedisServer, binary, eventually, free_port
+from servers import Program, RedisServer, binary, eventually, free_port, require
 from workers import Worker
 
 import kiqdoctor
@@ -26,7 +26,7 @@ from kiqdoctor.runtime.config import Settings, connect
 from kiqdoctor.runtime.dumping.watchdog import ask
 from kiqdoctor.wire.keys import Keys
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 APP: Final = """
 @job(name="kinds.note")
@@ -163,6 +163,14 @@ def of_debian() -> AbstractContextManager[Kind]:
     return served(RedisServer())
 
 
+def redis_8() -> AbstractContextManager[Kind]:
+    return served(RedisServer(program=require("redis8")))
+
+
+def valkey_9() -> AbstractContextManager[Kind]:
+    return served(RedisServer(program=require("valkey9")))
+
+
 def of_wheel(package: str) -> embedded.Binary:
     found = embedded._from_wheel(package)
     if found is None:
@@ -250,7 +258,9 @@ def certify(folder: Path) -> None:
 
 KINDS: Final[dict[str, Callable[[], AbstractContextManager[Kind]]]] = {
     "Redis of the system": of_debian,
-    "Valkey": valkey,
+    "Redis 8": redis_8,
+    "Valkey 9": valkey_9,
+    "Valkey of the wheel": valkey,
     "Redis 6.2": redis_6,
     "unix socket": by_socket,
     "database 3": another_database,
@@ -473,10 +483,9 @@ def test_a_server_that_is_too_old_is_refused_in_one_line(tmp_path: Path) -> None
     program = os.environ.get("KIQDOCTOR_TEST_OLD_REDIS")
     if not program:
         pytest.skip("KIQDOCTOR_TEST_OLD_REDIS names no redis-server before 6.2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("servers.binary", lambda: program)
-        with RedisServer.start() as server:
-            line = refused(server.url, tmp_path)
+    server = RedisServer(program=Program(program))
+    with served(server):
+        line = refused(server.url, tmp_path)
 
     assert "too old" in line
     assert "6.2" in line

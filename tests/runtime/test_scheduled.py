@@ -52,7 +52,7 @@ def test_a_server_that_refuses_to_write_keeps_what_is_due(redis: Any) -> None:
     redis.zadd(KEYS.retry, {payload("Job", "due"): 1})
     redis.replicaof("127.0.0.1", 1)
     try:
-        with pytest.raises(redis_py.ReadOnlyError):
+        with pytest.raises(redis_py.ResponseError, match="read only replica"):  # Redis 6.2 says it in its own way
             Poller(redis, KEYS, threading.Event()).poll()
     finally:
         redis.replicaof("NO", "ONE")

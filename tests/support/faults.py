@@ -54,12 +54,9 @@ class Proxy:
             yield proxy
         finally:
             proxy.closed = True
-            for fault in proxy.met:
-                fault.go_on.set()
             proxy.cut()
             accepting.join()
-            for thread in proxy.threads:
-                thread.join()
+            proxy.end()
             proxy.listener.close()
 
     @property
@@ -91,6 +88,14 @@ class Proxy:
         for one in found:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Every connection ends, and nothing is under way to the server any more."""
+        for fault in self.met:
+            fault.go_on.set()
+        self.cut()
+        for thread in list(self.threads):
+            thread.join()
 
     @contextmanager
     def calm(self) -> Iterator[None]:

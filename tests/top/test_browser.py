@@ -68,7 +68,6 @@ def test_pages_of_other_origins_are_refused(redis: "redis_py.Redis", redis_serve
         assert viewers(redis) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="chromium is not installed")
 def test_the_screen_is_drawn_in_a_browser_and_can_change_nothing(
     redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path

@@ -118,7 +118,6 @@ def evil(redis: "redis_py.Redis") -> None:
     redis.get("key" + EVIL)
 
 
-@pytest.mark.slow
 def test_hostile_text_reaches_no_terminal(redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path) -> None:
     evil(redis)
     with terminal(redis_server.url, tmp_path, "--show-args") as screen:
@@ -200,7 +199,6 @@ def tmux(*words: str) -> str:
     return ran.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("tmux") is None and "CI" not in os.environ, reason="tmux is not installed")
 def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     command = [sys.executable, "-m", "kiqdoctor", "top", "--redis", redis_server.url, "--isolated", "--examine", "1"]

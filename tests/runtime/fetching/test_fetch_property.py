@@ -389,6 +389,8 @@ class Fleet(RuleBasedStateMachine):
             self.redis.close()
 
     def all_is_found(self) -> None:
+        self.proxy.end()  # else an end that somebody told could come between the two counts
+        self.redis.ping()
         before = self.there()
         survivor = self.new()
         self.seats.append(survivor)
