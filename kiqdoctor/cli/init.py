@@ -26,6 +26,7 @@ from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
 from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
 from kiqdoctor.examining.parts import every_check, every_probe
+from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.text import clean
 
 WIDTH: Final = 100
@@ -114,8 +115,8 @@ def found(here: Snapshot) -> Iterator[str]:
 def _looked(root: Path, clock: Clock) -> Snapshot:
     nothing_live = Absent("only files are looked at")
     readers = [one for one in every_probe() if not one.live]
-    tools: dict[type, Any] = {Application: Application(root), Pack: Pack(home()), Settings: Settings()}
-    tools |= {Redis: nothing_live, Host: nothing_live}
+    tools: dict[type, Any] = {Application: Application(root), Tree: Tree(root), Pack: Pack(home())}
+    tools |= {Settings: Settings()} | {Redis: nothing_live, Host: nothing_live}
     return carry_out(plan([], readers, (Packages, Deployment, RedisSettings)), tools, {}, 0.0, clock)
 
 

@@ -38,6 +38,7 @@ from kiqdoctor.examining.decisions import decided
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import ClosedDoor, Door
+from kiqdoctor.probes.tree.tree import Tree
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
@@ -188,7 +189,8 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
             nothing_live = Absent("the live half was not selected")
             tools |= {Redis: nothing_live, Host: nothing_live}
             given[Connection] = nothing_live
-        tools[Application] = _application(asked)
+        tools[Application] = application = _application(asked)
+        tools[Tree] = Tree(application.root) if isinstance(application, Application) else application
         tools[Pack] = Pack(pack.home())
         snapshot = replace(carry_out(chosen, tools, given, asked.window_s, clock), earlier=earlier)
         if door is not None and door.lost:

@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from kiqdoctor.doctor.facts.code import Use
-from kiqdoctor.probes.tree.files import call, content, parse, text, walk
+from kiqdoctor.probes.tree.files import content
+from kiqdoctor.probes.tree.ruby import call, parse, text, walk
 
 FORKING_CALLS = ("os.fork", "multiprocessing.Process", "multiprocessing.Pool", "concurrent.futures.ProcessPoolExecutor")
 

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from kiqdoctor.doctor.facts.code import Job, Use
-from kiqdoctor.probes.tree.files import call, content, files, named, parse, string, text, walk
+from kiqdoctor.probes.tree.files import content, files
+from kiqdoctor.probes.tree.ruby import call, named, parse, string, text, walk
 
 MIXINS: Final = {"Sidekiq::Job", "Sidekiq::Worker"}
 BASES: Final = {"ActiveJob::Base", "ApplicationJob"}

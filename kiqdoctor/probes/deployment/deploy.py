@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kiqdoctor.doctor.facts.deployment import Deployment, WebConfig, WorkerConfig
-from kiqdoctor.probes.tree.files import call, content, files, parse, string, text, walk
+from kiqdoctor.probes.tree.files import content, files
+from kiqdoctor.probes.tree.ruby import call, parse, string, text, walk
 
 YAML_NAMES = (".yml", ".yaml")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from kiqdoctor.doctor.facts.settings import RedisSetting
 from kiqdoctor.probes.settings.values import Options, Scope, options, shown
-from kiqdoctor.probes.tree.files import block, body, call, content, files, named, parse, string, text, walk
+from kiqdoctor.probes.tree.files import content, files
+from kiqdoctor.probes.tree.ruby import block, body, call, first, named, parse, string, text, walk
 
 ROLES = {"configure_server": "server", "configure_client": "client"}
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
@@ -99,8 +100,10 @@ def _assign(node: Any, scope: Scope) -> None:
 
 
 def _in_block(node: Any, scope: Scope, path: str, role: str) -> Iterator[Found]:
-    parameter = next((text(one) for one in named(block(node).child_by_field_name("parameters"))), "")
-    for statement in body(block(node)):
+    inside = block(node)
+    parameters = named(inside.child_by_field_name("parameters")) if inside is not None else []
+    parameter = text(first(parameters))
+    for statement in body(inside):
         for inner in walk(statement):
             if inner.type == "assignment":
                 left = inner.child_by_field_name("left")
