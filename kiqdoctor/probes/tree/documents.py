@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 DEEPEST: Final = 100  # levels
 MOST_PAIRS: Final = 100_000  # of a document's mappings, merged ones counted each time
+MOST_DOTS: Final = 100  # of one key; tomllib takes hours and gigabytes for a megabyte of them
 TRUE: Final = frozenset({"yes", "true", "on"})
 RESET: Final = "!reset"  # compose: as if it were not there
+_BETWEEN_KEYS: Final = re.compile(rb"[=\[\]{},#\n]")
 
 
 class Table(dict[str, "Value"]):
@@ -59,6 +61,8 @@ Value = None | bool | int | float | str | list["Value"] | Table
 
 def toml(content: bytes) -> Table:
     """The table that these bytes are; raises `UnparsedError`."""
+    if any(piece.count(b".") > MOST_DOTS for piece in _BETWEEN_KEYS.split(content)):
+        raise UnparsedError(f"a key of it has more than {MOST_DOTS} parts")
     try:
         found = _plain(tomllib.loads(content.decode("utf-8", "replace")))
     except (ValueError, RecursionError) as error:

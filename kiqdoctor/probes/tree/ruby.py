@@ -1,11 +1,17 @@
 """Ruby's syntax trees, and what readers ask of a node."""
 
+import time
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.probes.tree.file import UnparsedError
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
+
+PARSE_SECONDS: Final = 5.0  # of a thread's own time; a file of the largest size takes two
+PIECE: Final = 64 * 1024  # bytes that the parser is handed at once
 
 
 @cache
@@ -16,11 +22,24 @@ def _language() -> "Language":
     return Language(tree_sitter_ruby.language())
 
 
-def parse(source: bytes) -> "Node":
-    """The root node of a Ruby file; broken code gives a tree with errors in it."""
+def parse(source: bytes, seconds: float = PARSE_SECONDS) -> "Node":
+    """The root node of a Ruby file; broken code gives a tree with errors in it.
+
+    Raises:
+        UnparsedError: it takes this thread longer than so many seconds, as 32 kB of ``%w[%w[%w[`` do.
+    """
     from tree_sitter import Parser
 
-    return Parser(_language()).parse(source).root_node  # a parser belongs to one thread
+    parser = Parser(_language())  # it belongs to one thread
+    end = time.thread_time() + seconds
+    try:
+        # A parse that can be stopped reads by a callback, and its nodes would call that for each text, 30 times as slow
+        stoppable = parser.parse(
+            lambda at, _: source[at : at + PIECE], progress_callback=lambda *_: time.thread_time() > end
+        )
+    except ValueError:
+        raise UnparsedError(f"it takes longer than {seconds:g} s to parse") from None
+    return parser.parse(source, stoppable).root_node
 
 
 def text(node: "Node | None") -> str:
