@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from kiqdoctor.probes.tree.ruby import block, body, call, first, last, named, string, text, walk
+from kiqdoctor.probes.tree.ruby import block, body, call, environment, first, last, named, string, text, walk
 
 DEEP = 20  # names that lead to names
 
@@ -120,8 +120,7 @@ def value(node: Any, scope: Scope, depth: int = 0) -> str | None:
         if node.type == "binary" and text(node.child_by_field_name("operator")) in {"||", "or"}:
             return value(node.child_by_field_name("left"), scope, depth + 1)
     if name := environment(node):
-        known = scope.environ.get(name)
-        return shown(known) if known is not None else f"ENV[{name}]"
+        return _from_environment(name, scope.environ)
     return " ".join(text(node).split())
 
 
@@ -136,12 +135,12 @@ def _meant(node: Any, scope: Scope) -> Any:
     return None if isinstance(target, dict) else target
 
 
-def environment(node: Any) -> str | None:
-    """The variable's name of ``ENV["X"]`` and ``ENV.fetch("X", ...)``."""
-    if node.type == "element_reference" and text(named(node)[0]) == "ENV" and len(named(node)) > 1:
-        return string(named(node)[1])
-    receiver, method, arguments = call(node)
-    return string(arguments[0]) if receiver == "ENV" and method in {"fetch", "[]", "dig"} and arguments else None
+def _from_environment(name: str, environ: Mapping[str, str]) -> str:
+    """An address that an env file says, without its secrets; else the first name there of the same value."""
+    known = environ.get(name)
+    if known is None or "://" in (plain := shown(known)):
+        return f"ENV[{name}]" if known is None else plain
+    return f"ENV[{next(other for other, value in environ.items() if value == known)}]"
 
 
 def shown(url: str) -> str:

@@ -102,3 +102,13 @@ def string(node: "Node | None") -> str | None:
         if all(part.type in {"string_content", "escape_sequence"} for part in parts):
             return "".join(map(text, parts))
     return None
+
+
+def environment(node: "Node | None") -> str | None:
+    """The variable's name of ``ENV["X"]`` and ``ENV.fetch("X", ...)``."""
+    if node is None:
+        return None
+    if node.type == "element_reference" and len(parts := named(node)) > 1 and text(parts[0]) == "ENV":
+        return string(parts[1])
+    receiver, method, arguments = call(node)
+    return string(arguments[0]) if receiver == "ENV" and method in {"fetch", "[]", "dig"} and arguments else None

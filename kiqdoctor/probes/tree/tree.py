@@ -2,12 +2,12 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from posixpath import normpath
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from kiqdoctor.probes.tree.disk import FOLDER, Disk, Entry, UnreadableError
 from kiqdoctor.probes.tree.file import File, Means, Source
@@ -18,6 +18,8 @@ MOST_FILES: Final = 20_000  # of one kind that are handed out
 MOST_ENTRIES: Final = 200_000  # names that are looked at
 MOST_REFUSED: Final = 1_000  # that are named
 ANYWHERE: Final = "**/"
+
+Made = TypeVar("Made")
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class Tree:
         self._more = 0
         self._sources: dict[str, Source] = {}
         self._ends: dict[str, str] = {}
+        self._making: dict[Callable[[Tree], Any], threading.Lock] = {}
+        self._made: dict[Callable[[Tree], Any], Any] = {}
         self._listing: _Listing | None = None
         self._means: Means | None = None
         try:
@@ -81,7 +85,7 @@ class Tree:
     def named(self, *names_or_globs: str) -> tuple[File, ...]:
         """The files of these names, each once: a path that is there at all, and production files that a glob fits.
 
-        A glob's ``*`` ends at a slash; ``**/`` at its beginning stands for any folders.
+        A glob's ``*`` ends at a slash; one ``**/`` in it stands for any folders, or none.
         """
         found: dict[str, File] = {}
         for name in names_or_globs:
@@ -98,6 +102,16 @@ class Tree:
         if self._means is None or plain.startswith(("/", "../")) or plain in {".", ".."} or "\0" in plain:
             return None
         return self._file(plain) if self._means.disk.holds(plain) else None
+
+    def once(self, make: Callable[["Tree"], Made]) -> Made:
+        """What a reader makes of the whole application: made once, however many threads ask."""
+        with self._lock:
+            lock = self._making.setdefault(make, threading.Lock())
+        with lock:
+            if make not in self._made:
+                self._made[make] = make(self)
+            made: Made = self._made[make]
+            return made
 
     def _listed(self) -> _Listing:
         with self._lock:
@@ -190,8 +204,10 @@ def _shown(path: str) -> str:
 
 
 def _fits(path: str, glob: str) -> bool:
-    wanted = glob.removeprefix(ANYWHERE).split("/")
+    head, anywhere, tail = glob.rpartition(ANYWHERE)
+    above, below = head.split("/")[:-1], tail.split("/")
     parts = path.split("/")
-    if len(parts) != len(wanted) and not (glob.startswith(ANYWHERE) and len(parts) > len(wanted)):
+    between = len(parts) - len(above) - len(below)
+    if between < 0 or (between and not anywhere):
         return False
-    return all(map(fnmatchcase, parts[-len(wanted) :], wanted))
+    return all(map(fnmatchcase, (*parts[: len(above)], *parts[-len(below) :]), (*above, *below)))

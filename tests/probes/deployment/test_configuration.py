@@ -11,9 +11,9 @@ from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 from kiqdoctor.doctor.probe import AbsenceError
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
-from kiqdoctor.doctor.tools import Application
 from kiqdoctor.probes.deployment.deployment import deployment
 from kiqdoctor.probes.settings.redis_settings import redis_settings
+from kiqdoctor.probes.tree.tree import Tree
 
 BLOCKS = (
     "Sidekiq.configure_server do |config|\n  config.redis = {server}\nend\n"
@@ -30,7 +30,7 @@ def tree(root: Path, **written: str) -> Path:
 
 
 def settings(root: Path) -> RedisSettings:
-    found: RedisSettings = redis_settings.read(Application(root))
+    found: RedisSettings = redis_settings.read(Tree(root))
     return found
 
 
@@ -39,7 +39,7 @@ def initializer(root: Path, text: str, **others: str) -> RedisSettings:
 
 
 def deployed(root: Path, **written: str) -> Deployment:
-    found: Deployment = deployment.read(Application(tree(root, **written)))
+    found: Deployment = deployment.read(Tree(tree(root, **written)))
     return found
 
 
@@ -221,7 +221,7 @@ def test_compose_and_puma(tmp_path: Path) -> None:
 
     found = deployed(tmp_path, docker_compose_DOT_yml="", config__puma_DOT_rb=puma)
     (tmp_path / "docker-compose.yml").write_text(compose)
-    found = deployment.read(Application(tmp_path))
+    found = deployment.read(Tree(tmp_path))
 
     assert [(one.concurrency, one.processes) for one in found.workers] == [(8, 3)]
     assert [(one.processes, one.threads) for one in found.webs] == [(2, 4)]
