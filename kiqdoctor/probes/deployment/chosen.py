@@ -9,7 +9,7 @@ from typing import Final
 from kiqdoctor.probes.deployment.commands import Command, commands
 from kiqdoctor.probes.deployment.formats import Rank
 from kiqdoctor.probes.deployment.programs import Role
-from kiqdoctor.probes.deployment.records import Started
+from kiqdoctor.probes.deployment.records import PART, Started
 from kiqdoctor.probes.deployment.statements import Statements
 
 PRODUCTION: Final = frozenset({"production", "prod", "prd", "live"})
@@ -59,12 +59,18 @@ def chosen(statements: Statements) -> list[Running]:
 
 
 def _running(started: Iterable[Started]) -> list[Running]:
-    """Files that speak of the same unit complete each other, the one for production last; trials are none of it."""
+    """Files that speak of the same unit complete each other, the most particular last; trials are none of it."""
     units: dict[str, Started] = {}
-    for one in sorted((one for one in started if stage(one.path)), key=lambda one: stage(one.path)):
-        known = units.get(one.unit)
-        units[one.unit] = one if known is None else _completed(known, one)
+    for one in sorted((one for one in started if stage(one.path)), key=_particular):
+        parts = [] if one.words else [unit for unit in units if unit.startswith(f"{one.unit}{PART}")]
+        for unit in parts or [one.unit]:
+            units[unit] = _completed(units[unit], one) if unit in units else one
     return [Running(command, one) for one in units.values() for command in commands(one.words)]
+
+
+def _particular(one: Started) -> tuple[Stage, int, int]:
+    """For production last; before that ``overlays/`` after its base, ``compose.override.yml`` after ``compose.yml``."""
+    return stage(one.path), one.path.count("/"), len(one.path)
 
 
 def _completed(known: Started, later: Started) -> Started:

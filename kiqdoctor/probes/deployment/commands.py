@@ -32,6 +32,7 @@ INERT: Final = frozenset(
     | {"gem", "pip", "pip3", "apt", "apt-get", "apk", "yum", "dnf", "npm", "yarn", "git", "curl", "wget", "rake", "#"}
 )
 """Commands that take a program's name for something else than running it."""
+HANDS_OVER: Final = frozenset({"exec", "run", "--"})  # what comes next is the command
 DEEPEST: Final = 4  # a shell's line in a shell's line
 _ASSIGNED: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
@@ -75,6 +76,8 @@ def commands(words: Sequence[str], depth: int = 0) -> Iterator[Command]:
         yield from (one for line in _lines(rest) for one in _within(line, before, depth))
         return
     for number, name in enumerate(names):
+        if name in INERT and number and names[number - 1] in HANDS_OVER:
+            return
         program = BY_NAME.get(name)
         if program is not None and (not program.starts or set(names[number + 1 : number + 2]) & program.starts):
             yield from _command(program, rest[number + 1 :], before)

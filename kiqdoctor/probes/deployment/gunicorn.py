@@ -2,7 +2,7 @@
 
 import ast
 
-from kiqdoctor.probes.deployment.amounts import of_python
+from kiqdoctor.probes.deployment.amounts import Amount, of_python
 from kiqdoctor.probes.deployment.formats import configures
 from kiqdoctor.probes.deployment.records import ServerFile
 from kiqdoctor.probes.tree.file import File
@@ -21,7 +21,7 @@ def gunicorn(file: File) -> list[ServerFile]:
     return [
         ServerFile(
             file.path,
-            of_python(names.get("workers"), names),
+            of_python(names["workers"], names) or Amount(None) if "workers" in names else None,
             of_python(names.get("threads"), names),
             preload.lineno if on and preload is not None else 0,
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kiqdoctor.probes.deployment.formats import Rank, deploys
-from kiqdoctor.probes.deployment.records import Environment, Started
+from kiqdoctor.probes.deployment.records import PART, Environment, Started
 from kiqdoctor.probes.deployment.shell import words
 from kiqdoctor.probes.tree.documents import Table, Value
 from kiqdoctor.probes.tree.file import File
@@ -37,7 +37,7 @@ def _containers(document: Table, path: str) -> Iterator[Started]:
     containers = spec.table("template", "spec").tables("containers")
     for container in containers or [Table(line=document.line)]:
         yield Started(
-            f"{name}/{container.text('name')}" if containers else name,
+            f"{name}{PART}{container.text('name')}" if containers else name,
             path,
             container.line,
             words(container.get("command")) + words(container.get("args")),

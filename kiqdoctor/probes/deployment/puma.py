@@ -6,7 +6,7 @@ from kiqdoctor.probes.deployment.amounts import Amount, of_ruby
 from kiqdoctor.probes.deployment.formats import configures
 from kiqdoctor.probes.deployment.records import ServerFile
 from kiqdoctor.probes.tree.file import File
-from kiqdoctor.probes.tree.ruby import call, named, text, walk
+from kiqdoctor.probes.tree.ruby import call, first, text, walk
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -22,15 +22,19 @@ def puma(file: File) -> list[ServerFile]:
 def server_file(file: File, processes: str) -> ServerFile:
     """What a web server's configuration in Ruby says; ``processes``: the word for their number."""
     variables: dict[str, Node | None] = {}
-    said: dict[str, Amount | None] = {}
+    said: dict[str, Amount] = {}
     preload = 0
     for node in walk(file.ruby()):
         receiver, method, arguments = call(node)
         if node.type == "assignment":
             variables[text(node.child_by_field_name("left"))] = node.child_by_field_name("right")
         elif not receiver and method in {processes, "threads"} and arguments:
-            said[method] = of_ruby(arguments[-1], variables)
-        elif method in PRELOAD or (node.type == "identifier" and text(node) in PRELOAD):
-            off = [text(one) for one in named(node.child_by_field_name("arguments"))] == ["false"]
-            preload = preload if off else preload or node.start_point[0] + 1
+            said[method] = of_ruby(arguments[-1], variables) or Amount(None)
+        elif text(node) in PRELOAD or (method in PRELOAD and text(first(arguments)) == "true"):
+            preload = preload or (0 if _is_method(node) else node.start_point[0] + 1)
     return ServerFile(file.path, said.get(processes), said.get("threads"), preload)
+
+
+def _is_method(node: "Node") -> bool:
+    """Whether it is the name in a call, which was judged by its argument."""
+    return node.parent is not None and node.parent.type == "call"

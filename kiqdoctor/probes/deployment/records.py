@@ -1,8 +1,11 @@
 """What the files of a deployment say, one record a statement; what follows from all of them is `derived`."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from kiqdoctor.probes.deployment.amounts import Amount
+
+PART: Final = ":"  # between a unit and one of several things that it starts
 
 Environment = tuple[tuple[str, str], ...]
 
@@ -11,6 +14,7 @@ Environment = tuple[tuple[str, str], ...]
 class Started:
     """Something that is started, as far as one file tells: other files may say the rest about the same ``unit``.
 
+    What a file without ``words`` says about a unit it says about all its parts (``UNIT:PART``).
     ``words`` is what is executed, () where this file does not say; a shell's line is ``sh -c LINE``. ``unsaid`` is how
     many run where no file says it.
     """
