@@ -102,7 +102,11 @@ class Disk:
                 raise UnreadableError(f"it holds {found.st_size} bytes, more than {largest}")
             if not budget.take(found.st_size):
                 raise UnreadableError("the files before it used up what is read of one application")
-            content = _opened(held, largest + 1)
+            file = _open(held)
+            try:
+                content = _bytes(file, largest + 1)
+            finally:
+                os.close(file)
         if len(content) > largest:
             raise UnreadableError(f"it grew beyond {largest} bytes while it was read")
         return content
@@ -190,17 +194,40 @@ def _reason(error: OSError) -> str:
     return known or (error.strerror or str(error))
 
 
-def _opened(held: int, most: int) -> bytes:
-    """The first bytes of what is held. O_NONBLOCK: a lease that another process has on it makes nobody wait."""
-    file = os.open(f"/proc/self/fd/{held}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+@contextmanager
+def regular(path: Path) -> Iterator[int]:
+    """A descriptor to read a regular file by, wherever it lies: for installed environments, whose links lead out.
+
+    Raises:
+        UnreadableError: there is none, or another kind of thing, which is not opened.
+    """
+    with _reasoned(), _held(os.fspath(path)) as (held, _):
+        if kind := _kind(os.fstat(held).st_mode):
+            raise UnreadableError(f"it is {kind}, no regular file")
+        file = _open(held)
     try:
-        parts: list[bytes] = []
-        while most > 0 and (part := os.read(file, most)):
-            parts.append(part)
-            most -= len(part)
-        return b"".join(parts)
+        yield file
     finally:
         os.close(file)
+
+
+def beginning(path: Path, most: int) -> bytes:
+    """At most so many bytes of a regular file, wherever it lies; raises as `regular`."""
+    with regular(path) as file, _reasoned():
+        return _bytes(file, most)
+
+
+def _open(held: int) -> int:
+    """To be read, what is held. O_NONBLOCK: a lease that another process has on it makes nobody wait."""
+    return os.open(f"/proc/self/fd/{held}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def _bytes(file: int, most: int) -> bytes:
+    parts: list[bytes] = []
+    while most > 0 and (part := os.read(file, most)):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def _kind(mode: int) -> str:
