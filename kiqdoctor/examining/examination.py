@@ -39,9 +39,11 @@ from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import ClosedDoor, Door
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.text import clean
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
+REFUSED_SHOWN = 5  # paths that were not read
 MOST_BYTES = 64 * 1024 * 1024  # that one examination takes from Redis
 
 
@@ -193,6 +195,7 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         tools[Tree] = Tree(application.root) if isinstance(application, Application) else application
         tools[Pack] = Pack(pack.home())
         snapshot = replace(carry_out(chosen, tools, given, asked.window_s, clock), earlier=earlier)
+        notes += _not_read(tools.pop(Tree))  # nobody asks it again: its syntax trees may go
         if door is not None and door.lost:
             snapshot = snapshot.with_(replace(outcome, broken=door.lost))
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
@@ -208,6 +211,16 @@ def resolved(option: str | None, environ: Mapping[str, str], configured: str | N
         return address if address.named or not configured else resolve_url(configured, {})
     except UrlError as error:
         raise AskedError(str(error)) from None
+
+
+def _not_read(tree: Tree | Absent) -> list[str]:
+    """What the application's files do not tell, because they were not followed or not read."""
+    refused = tree.refused if isinstance(tree, Tree) else ()
+    if not refused:
+        return []
+    named = "; ".join(f"{clean(path)}: {reason}" for path, reason in refused[:REFUSED_SHOWN])
+    more = f"; and {len(refused) - REFUSED_SHOWN} more" if len(refused) > REFUSED_SHOWN else ""
+    return [f"not read of the application: {named}{more}"]
 
 
 def _application(asked: Asked) -> Application | Absent:
