@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kiqdoctor.probes.numbers import whole
 from kiqdoctor.probes.tree import erb, ruby
 from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.wire.numbers import whole
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 DEEP: Final = 10  # names that lead to names
 _SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
+MOST: Final = 10_000  # processes or threads; who asks for more mistyped it
 THE_SAME: Final = frozenset({"to_i", "to_s", "freeze"})
 
 
@@ -27,21 +28,26 @@ class Amount:
 
     def given(self, environment: Mapping[str, str]) -> int | None:
         """The number in this environment."""
-        return whole(environment[self.variable]) if self.variable in environment else self.number
+        return count(environment[self.variable]) if self.variable in environment else self.number
 
     def otherwise(self, other: "Amount | None") -> "Amount":
         """With another's number where this one has none."""
         return self if self.number is not None or other is None else Amount(other.number, self.variable)
 
 
+def count(value: object) -> int | None:
+    """A number of processes or threads; None for anything else."""
+    return whole(value, most=MOST)
+
+
 def of_value(value: object) -> Amount | None:
     """A number of YAML, TOML or a command line: spelt out, by the shell (``${X:-5}``), or by embedded Ruby."""
-    if (number := whole(value)) is not None:
+    if (number := count(value)) is not None:
         return Amount(number)
     if (code := erb.expression(value)) is not None:
         return _of_code(code)
     found = _SHELL.fullmatch(value.strip()) if isinstance(value, str) else None
-    return Amount(whole(found[3]), found[1] or found[2]) if found else None
+    return Amount(count(found[3]), found[1] or found[2]) if found else None
 
 
 def _of_code(code: str) -> Amount | None:
@@ -63,7 +69,7 @@ def of_ruby(node: "Node | None", variables: Mapping[str, "Node | None"], depth: 
     if name := ruby.environment(node):
         return Amount(None, name).otherwise(of_ruby(_default(node), variables, depth + 1))
     literal = ruby.text(node) if node.type == "integer" else ruby.string(node)
-    return Amount(whole(literal)) if literal is not None else None
+    return Amount(count(literal.replace("_", ""))) if literal is not None else None
 
 
 def _meant(node: "Node | None", variables: Mapping[str, "Node | None"]) -> "Node | None":
@@ -103,7 +109,7 @@ def of_python(node: ast.expr | None, names: Mapping[str, ast.expr], depth: int =
         first, second = (of_python(one, names, depth + 1) for one in node.values[:2])
         return first.otherwise(second) if first is not None else None
     if isinstance(node, ast.Constant):
-        return Amount(number) if (number := whole(node.value)) is not None else None
+        return Amount(number) if (number := count(node.value)) is not None else None
     arguments = _of_environ(node)
     if arguments and isinstance(name := arguments[0], ast.Constant) and isinstance(name.value, str):
         return Amount(None, name.value).otherwise(of_python(next(iter(arguments[1:]), None), names, depth + 1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kiqdoctor.probes.deployment.amounts import count
 from kiqdoctor.probes.deployment.formats import Rank, deploys
 from kiqdoctor.probes.deployment.records import Environment, Started
 from kiqdoctor.probes.tree.documents import Table
@@ -18,7 +19,7 @@ def app_json(file: File) -> Iterator[Started]:
         for kind in formation:
             line = formation.lines.get(kind, 1)
             yield Started(
-                kind, file.path, line, replicas=formation.table(kind).whole("quantity"), environment=environment
+                kind, file.path, line, replicas=count(formation.table(kind).get("quantity")), environment=environment
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from kiqdoctor.probes.deployment.amounts import count
 from kiqdoctor.probes.deployment.formats import Rank, deploys
 from kiqdoctor.probes.deployment.records import PART, Environment, Started
 from kiqdoctor.probes.deployment.shell import words
@@ -41,7 +42,7 @@ def _containers(document: Table, path: str) -> Iterator[Started]:
             path,
             container.line,
             words(container.get("command")) + words(container.get("args")),
-            replicas=spec.whole("replicas"),
+            replicas=count(spec.get("replicas")),
             unsaid=None if document.text("kind") == "DaemonSet" else 1,
             environment=_environment(container.tables("env")),
             surge="" if surge in NO_SURGE else f"{path}: maxSurge {surge}",

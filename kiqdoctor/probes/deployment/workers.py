@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kiqdoctor.doctor.facts.deployment import WorkerConfig
-from kiqdoctor.probes.deployment.amounts import Amount
+from kiqdoctor.probes.deployment.amounts import MOST, Amount, count
 from kiqdoctor.probes.deployment.chosen import Running
 from kiqdoctor.probes.deployment.commands import environment_of
 from kiqdoctor.probes.deployment.records import InCode, Record, WorkerFile
 from kiqdoctor.probes.deployment.sidekiq_yml import queue
 from kiqdoctor.probes.deployment.statements import Statements
-from kiqdoctor.probes.numbers import whole
 
 STAGES = ("APP_ENV", "RAILS_ENV", "RACK_ENV")  # as Sidekiq asks for the name of its environment
 THREADS = "RAILS_MAX_THREADS"  # where neither command nor file says it
@@ -37,7 +36,7 @@ def worker(one: Running, statements: Statements) -> WorkerConfig | None:
         config,
         path=one.started.path,
         line=one.started.line,
-        concurrency=_in_code(statements, known) or asked or config.concurrency or whole(known.get(THREADS)),
+        concurrency=_in_code(statements, known) or asked or config.concurrency or count(known.get(THREADS)),
         queues=queues or config.queues,
         processes=_processes(one, known),
     )
@@ -55,8 +54,8 @@ def by_file(statements: Statements) -> tuple[WorkerConfig, ...]:
 def _processes(one: Running, known: Mapping[str, str]) -> int | None:
     if one.command.program != "sidekiqswarm" or one.replicas is None:
         return one.replicas
-    count = whole(known.get(SWARM))
-    return None if count is None else one.replicas * count
+    each = count(known.get(SWARM))
+    return None if each is None else min(one.replicas * each, MOST)
 
 
 def _section(records: list[Record], asked: str | None, known: Mapping[str, str]) -> WorkerFile | None:

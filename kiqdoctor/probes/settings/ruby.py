@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiqdoctor.doctor.facts.settings import RedisSetting
-from kiqdoctor.probes.numbers import whole
 from kiqdoctor.probes.settings.values import Options, Scope, options, shown, value
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.file import UnparsedError
 from kiqdoctor.probes.tree.ruby import block, body, call, first, named, string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.wire.numbers import whole
 
 ROLES = {"configure_server": "server", "configure_client": "client"}
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}

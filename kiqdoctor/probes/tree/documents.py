@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from kiqdoctor.probes.numbers import whole
 from kiqdoctor.probes.tree.erb import without
 from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.wire.numbers import LARGEST, whole
 
 if TYPE_CHECKING:
     from yaml import MappingNode, Node, ScalarNode
@@ -171,7 +171,7 @@ def _scalar(node: "ScalarNode") -> Value:
     if kind == "bool":
         return text.lower() in TRUE
     if kind == "int":
-        number = whole(text)
+        number = whole(text.replace("_", ""), least=-LARGEST)
         return text if number is None else number
     if kind == "float":
         try:

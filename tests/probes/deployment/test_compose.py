@@ -115,3 +115,12 @@ def test_a_broken_one_is_told(tmp_path: Path) -> None:
     assert deployed(tmp_path, {"compose.yml": "services:\n  a: [\n"}).unreadable == (
         ("compose.yml", "it is not YAML (line 3)"),
     )
+
+
+@pytest.mark.parametrize("count", ["1000000000", "9" * 5000, "-1", "²"])
+def test_numbers_that_nobody_can_mean_are_not_said(tmp_path: Path, count: str) -> None:
+    text = f"services: {{a: {{command: sidekiq -c {count}, deploy: {{replicas: {count}}}}}}}\n"
+
+    assert [(one.concurrency, one.processes) for one in deployed(tmp_path, {"compose.yml": text}).workers] == [
+        (None, 1)
+    ]
