@@ -31,7 +31,8 @@ a pool is made smaller than its threads need, jobs wait in `ConnectionPool::Time
 Undo: the old numbers, which the evidence shows; workers take them at their next start.
 
 ## Unknown when
-The limit is hidden (--redis-limit N), or the number of processes or of web connections cannot be told.
+The limit is hidden (--redis-limit N), or the number of processes or of web connections cannot be told: files do not
+say it, and no worker is alive.
 
 ## Source
 lib/sidekiq/config.rb, capsule.rb and redis_connection.rb, tag by tag; Redis' clients documentation.
@@ -46,7 +47,7 @@ from math import ceil, floor
 from packaging.version import InvalidVersion, Version
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Refused, Severity, Unknown, Verdict, check
-from kiqdoctor.doctor.facts.deployment import Deployment
+from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.packages import Packages
@@ -94,7 +95,7 @@ def connection_budget_exceeded(
     version = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
     size = _size(settings)
     running = [_running(one, size) for one in _live(fleet)]
-    planned, gaps = _planned(deployment, version, size)
+    planned, gaps = _planned(deployment, version, size, alive=bool(running))
     if silent := [one.identity for one in _live(fleet) if one.concurrency is None]:
         gaps = "; ".join(filter(None, (gaps, f"{silent[0]} does not say its concurrency")))
     workers = max((running, planned), key=lambda some: sum(one.peak for one in some))
@@ -166,24 +167,33 @@ def _version(text: str) -> Version:
         return Version("8")
 
 
-def _planned(deployment: Deployment | Missing, version: str, size: int | None) -> tuple[list[Worker], str]:
-    """The processes that the files ask for, and what the files do not say."""
+def _planned(
+    deployment: Deployment | Missing, version: str, size: int | None, *, alive: bool
+) -> tuple[list[Worker], str]:
+    """The processes that the files ask for, and what the files do not say, nor the processes that are alive."""
     if not isinstance(deployment, Deployment):
         return [], ""
     found: list[Worker] = []
     gaps = [f"{path}: {reason}" for path, reason in deployment.unreadable]
     for worker in deployment.workers:
-        threads = worker.concurrency or _default(version, worker.language)
+        default = _default(version, worker.language)
+        threads = worker.concurrency or default
         if threads is None:
             gaps.append(f"{worker.path} does not say its concurrency, and Sidekiq's version is not known")
             continue
-        if worker.processes is None:
+        if worker.processes is None and not alive:
             gaps.append(f"{worker.path} does not say how many processes run")
-        pools = 1 + max(1, len(worker.capsules))
-        one = _ours(threads, worker.queues, worker.path) if worker.language == "python" else _worker(
-            threads, version or "8", pools, size)  # fmt: skip
+        one = _asked(worker, threads, default or threads, version, size)
         found += [one] * (1 if worker.processes is None else worker.processes)
     return found, "; ".join(dict.fromkeys(gaps))
+
+
+def _asked(worker: WorkerConfig, threads: int, default: int, version: str, size: int | None) -> Worker:
+    """A capsule's threads come to those of the process; one that says none takes the default."""
+    if worker.language == "python":
+        return _ours(threads, worker.queues, worker.path)
+    capsules = [own or default for _, own in worker.capsules]
+    return _worker(threads + sum(capsules), version or "8", 1 + max(1, len(capsules)), size)
 
 
 def _default(version: str, language: str) -> int | None:

@@ -42,10 +42,13 @@ from kiqdoctor.examining.decisions import decided
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import ClosedDoor, Door
+from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
+REFUSED_SHOWN = 5  # paths that were not read
 CONNECTING = 20.0  # seconds for connecting, all tries together, and the first reply
 MOST_BYTES = 64 * 1024 * 1024  # that one reading of an examination takes from Redis
 
@@ -197,10 +200,12 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
             nothing_live = Absent("the live half was not selected")
             tools |= {Redis: nothing_live, Host: nothing_live}
             given[Connection] = nothing_live
-        tools[Application] = _application(asked)
+        tools[Application] = application = _application(asked)
+        tools[Tree] = Tree(application.root) if isinstance(application, Application) else application
         tools[Pack] = Pack(pack.home())
         left_s = asked.timeout_s - (clock.monotonic() - began)
         snapshot = replace(carry_out(chosen, tools, given, asked.window_s, clock, within_s=left_s), earlier=earlier)
+        notes = (*notes, *_not_read(tools.pop(Tree)))  # nobody asks it again: its syntax trees may go
         if door is not None and door.lost:
             snapshot = snapshot.with_(replace(outcome, broken=door.lost))
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
@@ -214,6 +219,16 @@ def resolved(option: str | None, environ: Mapping[str, str], configured: str | N
         return address if address.named or not configured else resolve_url(configured, {})
     except UrlError as error:
         raise AskedError(str(error)) from None
+
+
+def _not_read(tree: Tree | Absent) -> list[str]:
+    """What the application's files do not tell, because they were not followed or not read."""
+    refused = tree.refused if isinstance(tree, Tree) else ()
+    if not refused:
+        return []
+    named = "; ".join(f"{clean(path)}: {reason}" for path, reason in refused[:REFUSED_SHOWN])
+    more = f"; and {len(refused) - REFUSED_SHOWN} more" if len(refused) > REFUSED_SHOWN else ""
+    return [f"not read of the application: {named}{more}"]
 
 
 def _application(asked: Asked) -> Application | Absent:

@@ -10,12 +10,13 @@ from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
 from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
 from kiqdoctor.examining.parts import every_probe
+from kiqdoctor.probes.tree.tree import Tree
 
 
 def glance(root: Path, facts: tuple[type, ...], clock: Clock) -> Snapshot:
     """These facts, as far as files tell them."""
     nothing_live = Absent("only files are looked at")
     readers = [one for one in every_probe() if not one.live]
-    tools: dict[type, Any] = {Application: Application(root), Pack: Pack(home()), Settings: Settings()}
-    tools |= {Redis: nothing_live, Host: nothing_live}
+    tools: dict[type, Any] = {Application: Application(root), Tree: Tree(root), Pack: Pack(home())}
+    tools |= {Settings: Settings(), Redis: nothing_live, Host: nothing_live}
     return carry_out(plan([], readers, facts), tools, {}, 0.0, clock)

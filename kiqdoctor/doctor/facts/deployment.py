@@ -36,3 +36,23 @@ class Deployment:
     surge: bool = False  # old and new run together at a deploy
     surge_source: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One setting of a server or a command, by name ("gunicorn:preload_app").
+
+    ``forks``: processes come of it that inherit what was loaded before.
+    """
+
+    name: str
+    path: str
+    line: int = 1
+    forks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """How the application's processes are started, as far as it decides what a fork inherits."""
+
+    all: tuple[Start, ...] = ()

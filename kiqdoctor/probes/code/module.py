@@ -65,13 +65,9 @@ class Module:
         return f"{self.name}.{name}" if self.name else name
 
 
-def read(name: str, path: str, source: bytes) -> Module:
-    """The module of these bytes.
-
-    Raises:
-        SyntaxError, ValueError, RecursionError: it is no Python that this interpreter reads.
-    """
-    module = Module(name, path, ast.parse(source))
+def read(name: str, path: str, tree: ast.Module) -> Module:
+    """The module that this is."""
+    module = Module(name, path, tree)
     module.aliases = dict(_imports(module.tree.body, name, path, deep=True))
     for node in _top(module.tree.body):
         if isinstance(node, FunctionNode):

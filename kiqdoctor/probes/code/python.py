@@ -4,12 +4,14 @@ import ast
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from kiqdoctor.doctor.facts.code import Job, Use
 from kiqdoctor.probes.code.module import Function, Module, read
-from kiqdoctor.probes.tree.files import content, files
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.tree import Tree
 
 DECORATORS: Final = ("job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task")
 FRAMEWORKS: Final = ("kiqdoctor", "celery", "dramatiq", "rq", "huey", "taskiq", "arq", "saq", "django_rq", "streaq")
@@ -35,7 +37,6 @@ SAFE: Final = (
 LOCKS: Final = ("threading.Lock()", "threading.RLock()", "threading.Semaphore()", "threading.BoundedSemaphore()",
                 "threading.Condition()")  # fmt: skip
 CHANGES: Final = {"update", "append", "setdefault", "clear", "pop", "extend", "add", "mount"}
-TESTS: Final = {"tests", "test", "conftest.py"}
 
 
 @dataclass
@@ -52,17 +53,14 @@ class Index:
         return any(dotted == name or dotted.startswith(f"{name}.") for name in self.modules if name)
 
 
-def load(root: Path) -> Index:
-    """Parse every module but the tests."""
+def load(tree: Tree) -> Index:
+    """Every module of the application."""
     index = Index()
-    for file in files(root, ".py"):
-        path = PurePosixPath(file.relative_to(root))
-        if set(path.parts) & TESTS:
-            continue
+    for file in tree.files(".py"):
         try:
-            module = read(_module_name(path), str(path), content(file))
-        except (SyntaxError, ValueError, RecursionError, OSError, MemoryError) as error:
-            index.unparsed.append((str(path), f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]))
+            module = read(_module_name(PurePosixPath(file.path)), file.path, file.python())
+        except (UnreadableError, UnparsedError, RecursionError) as error:
+            index.unparsed.append((file.path, " ".join(str(error).split())[:200]))
             continue
         index.modules[module.name] = module
     for module in index.modules.values():

@@ -3,15 +3,16 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from kiqdoctor.doctor.facts.code import Job, Use
-from kiqdoctor.probes.tree.files import call, content, files, named, parse, string, text, walk
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.ruby import call, named, string, text, walk
+from kiqdoctor.probes.tree.tree import Tree
 
 MIXINS: Final = {"Sidekiq::Job", "Sidekiq::Worker"}
 BASES: Final = {"ActiveJob::Base", "ApplicationJob"}
-TESTS: Final = {"spec", "test", "features", "tests"}
 
 
 @dataclass
@@ -34,22 +35,19 @@ class Index:
     unparsed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def load(root: Path) -> Index:
-    """Parse every Ruby file but the tests; a file with errors gives what can be read of it."""
+def load(tree: Tree) -> Index:
+    """Every Ruby file of the application; a file with errors gives what can be read of it."""
     index = Index()
-    for file in files(root, ".rb", ".ru", ".rake"):
-        path = PurePosixPath(file.relative_to(root))
-        if path.parts[0] in TESTS:
-            continue
+    for file in tree.files(".rb", ".ru", ".rake"):
         try:
-            tree = parse(content(file))
-        except (OSError, ValueError) as error:
-            index.unparsed.append((str(path), str(error)))
+            root = file.ruby()
+        except (UnreadableError, UnparsedError) as error:
+            index.unparsed.append((file.path, str(error)))
             continue
-        if tree.has_error:
-            index.unparsed.append((str(path), "it has a syntax error; what could be parsed was read"))
-        index.trees[str(path)] = tree
-        _classes(index, tree, str(path))
+        if root.has_error:
+            index.unparsed.append((file.path, "it has a syntax error; what could be parsed was read"))
+        index.trees[file.path] = root
+        _classes(index, root, file.path)
     return index
 
 

@@ -2,7 +2,7 @@
 
 from kiqdoctor.doctor.facts.code import Source, Use
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
-from kiqdoctor.doctor.tools import Application
+from kiqdoctor.probes.tree.tree import Tree
 
 MOST_USES = 50_000
 
@@ -12,19 +12,19 @@ MOST_USES = 50_000
     lane=Lane.FILES,
     deadline_s=60.0,
 )
-def source(application: Application) -> Source:
+def source(tree: Tree) -> Source:
     """The index. Patterns of its uses: import, call, keyword, shared, mutated, before_fork, forks, setting."""
     from kiqdoctor.probes.code import forking, python, ruby
+    from kiqdoctor.probes.deployment.derived import derived
 
-    root = application.root
-    pythons, rubies = python.load(root), ruby.load(root)
+    pythons, rubies = python.load(tree), ruby.load(tree)
     python_jobs, ruby_jobs = python.jobs(pythons), ruby.jobs(rubies)
     chains: dict[str, tuple[str, ...]] = {}
     for function, _ in python_jobs:
         chains = {**python.reach(pythons, function), **chains}
     reached = [one for job, _ in ruby_jobs for one in ruby.reach(rubies, job)]
     found = [*python.uses(pythons, chains), *ruby.uses(rubies, reached)]
-    forked = list(forking.forks(root, found))
+    forked = list(forking.forks(found, tree.once(derived).starts))
     if any(use.pattern == "forks" for use in forked):
         found += [*python.at_import(pythons), *ruby.at_load(rubies)]
     files = len(pythons.modules) + len(rubies.trees)

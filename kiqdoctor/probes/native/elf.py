@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kiqdoctor.probes.tree.disk import regular
+
 MACHINES: Final = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64", 21: "ppc64le", 22: "s390x"}
 PT_LOAD, PT_DYNAMIC = 1, 2
 NEEDED, STRTAB, STRSZ, SONAME, RPATH, RUNPATH = 1, 5, 10, 14, 15, 29
@@ -32,11 +34,11 @@ def read(path: Path) -> Elf:
 
     Raises:
         ElfError: empty, no ELF, cut off, or with offsets that lead out of it.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
     """
-    with path.open("rb") as file:
+    with regular(path) as file:
         try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            data = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
         except ValueError:
             raise ElfError("it is empty") from None
         with data:

@@ -1,7 +1,9 @@
 """Native extensions of the application's environments: Python by RECORD and ELF, Ruby by its installed gems."""
 
 import csv
+import io
 import os
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +17,12 @@ from kiqdoctor.doctor.tools import Application
 from kiqdoctor.probes.native.elf import Elf, ElfError, read
 from kiqdoctor.probes.native.loader import Loader
 from kiqdoctor.probes.packages.environment import Environment, environment
+from kiqdoctor.probes.tree.disk import beginning
 from kiqdoctor.text import clean
 
 MOST_FILES: Final = 20_000
+LARGEST_RECORD: Final = 16 * 1024 * 1024  # bytes; the largest wheels list 20,000 files in 2
+LARGEST_TEXT: Final = 200_000  # bytes of METADATA and WHEEL; their headers come first
 GEMS_AS_OF: Final = "2026-11"
 NATIVE_GEMS: Final = frozenset(
     {
@@ -96,7 +101,7 @@ def _python(where: Environment, found: _Found) -> None:
             except (OSError, csv.Error, UnicodeDecodeError) as error:
                 found.unreadable.append((folder.name, f"its RECORD cannot be read: {clean(str(error))}"))
                 continue
-            natives = [path for path in paths if ".so" in Path(path).suffixes][:MOST_FILES]
+            natives = [path for path in paths if _is_library(path) and _inside(site / path, where)][:MOST_FILES]
             if not natives:
                 continue
             found.packages.append(_package(folder, name, version, where))
@@ -108,10 +113,19 @@ def _python(where: Environment, found: _Found) -> None:
 
 
 def _recorded(folder: Path) -> Iterator[str]:
-    with (folder / "RECORD").open(encoding="utf-8", newline="") as file:
-        for row in csv.reader(file):
-            if row:
-                yield row[0]
+    text = beginning(folder / "RECORD", LARGEST_RECORD).decode("utf-8")
+    yield from (row[0] for row in csv.reader(io.StringIO(text, newline="")) if row)
+
+
+def _is_library(path: str) -> bool:
+    """``x.so`` and ``libx.so.1.2``; ``also.so.txt`` is none."""
+    name, found, version = Path(path).name.rpartition(".so")
+    return bool(name and found) and not version.replace(".", "").strip(string.digits)
+
+
+def _inside(file: Path, where: Environment) -> bool:
+    """A RECORD may name any path; what is judged is the environment's own."""
+    return os.path.normpath(file).startswith(f"{os.path.normpath(where.root)}/")
 
 
 def _package(folder: Path, name: str, version: str, where: Environment) -> NativePackage:
@@ -128,7 +142,7 @@ def _field(path: Path, name: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes()[:200_000].decode("utf-8", "replace")
+        return beginning(path, LARGEST_TEXT).decode("utf-8", "replace")
     except OSError:
         return ""
 

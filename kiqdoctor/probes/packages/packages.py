@@ -11,7 +11,9 @@ from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Application, Pack
 from kiqdoctor.probes.packages.environment import environment
 from kiqdoctor.probes.packages.ruby import LockError, gemfile_lock
-from kiqdoctor.probes.tree.files import content
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.file import File, UnparsedError
+from kiqdoctor.probes.tree.tree import Tree
 
 
 @probe(
@@ -20,19 +22,18 @@ from kiqdoctor.probes.tree.files import content
     lane=Lane.FILES,
     deadline_s=30.0,
 )
-def packages(application: Application) -> Packages:
+def packages(application: Application, tree: Tree) -> Packages:
     """Everything resolved, each with the file or environment that names it."""
     root = application.root
     found: list[Package] = []
     sources: list[str] = []
     unreadable: list[tuple[str, str]] = []
-    for path, read in _files(root):
-        name = str(path.relative_to(root))
+    for file, read in _readers(tree):
         try:
-            found += read(path)
-            sources.append(name)
-        except (LockError, OSError) as error:
-            unreadable.append((name, str(error)))
+            found += read(file)
+            sources.append(file.path)
+        except (LockError, UnreadableError, UnparsedError) as error:
+            unreadable.append((file.path, str(error)))
     where = environment(application)
     for site in where.sites if where else ():
         from kiqdoctor.probes.packages.python import installed
@@ -44,20 +45,19 @@ def packages(application: Application) -> Packages:
     return Packages(tuple(found), tuple(unreadable), tuple(sources))
 
 
-def _files(root: Path) -> list[tuple[Path, Callable[[Path], list[Package]]]]:
+def _readers(tree: Tree) -> list[tuple[File, Callable[[File], list[Package]]]]:
     from kiqdoctor.probes.packages import python
 
-    readers: list[tuple[Path, Callable[[Path], list[Package]]]] = [
-        (root / name, lambda path: gemfile_lock(content(path).decode("utf-8", "replace"), path.name))
-        for name in ("Gemfile.lock", "gems.locked")
+    gems = tree.named("Gemfile.lock", "gems.locked")
+    locks = tree.named("uv.lock", "poetry.lock", "pdm.lock")
+    wanted = tree.named("requirements*.txt", "requirements/*.txt")
+    asked = () if locks else tree.named("pyproject.toml")
+    return [
+        *((file, lambda file: gemfile_lock(file.text(), file.path)) for file in gems),
+        *((file, python.lock) for file in locks),
+        *((file, lambda file: python.requirements(file, tree)) for file in wanted),
+        *((file, python.pyproject) for file in asked),
     ]
-    locks = [root / name for name in ("uv.lock", "poetry.lock", "pdm.lock")]
-    readers += [(path, lambda path: python.lock(path, root)) for path in locks]
-    wanted = sorted({*root.glob("requirements*.txt"), *root.glob("requirements/*.txt")})
-    readers += [(path, lambda path: python.requirements(path, root)) for path in wanted]
-    if not any(path.exists() for path in locks):
-        readers.append((root / "pyproject.toml", lambda path: python.pyproject(path, root)))
-    return [(path, read) for path, read in readers if path.exists()]
 
 
 def _shown(site: Path, root: Path) -> str:

@@ -1,9 +1,9 @@
 """requirements files, uv.lock, poetry.lock, pyproject.toml, and what is installed in an environment."""
 
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from posixpath import dirname, join
 
 from packaging.markers import InvalidMarker, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -11,21 +11,23 @@ from packaging.utils import canonicalize_name
 
 from kiqdoctor.doctor.facts.packages import Package
 from kiqdoctor.probes.packages.ruby import LockError
-from kiqdoctor.probes.tree.files import content
+from kiqdoctor.probes.tree.documents import Table
+from kiqdoctor.probes.tree.file import File
+from kiqdoctor.probes.tree.tree import Tree
 
 DEPTH = 5  # requirements files that include others
 
 
-def requirements(path: Path, root: Path, depth: int = 0) -> list[Package]:
+def requirements(file: File, tree: Tree, depth: int = 0) -> list[Package]:
     """Pinned and asked-for distributions, those of included files too."""
     found: list[Package] = []
-    for number, line in _logical_lines(content(path).decode("utf-8-sig", "replace")):
+    for number, line in _logical_lines(file.text()):
         option, _, value = line.partition(" ")
         if option in {"-r", "--requirement", "-c", "--constraint"}:
-            other = (path.parent / value.strip()).resolve()
-            if depth < DEPTH and other.is_relative_to(root.resolve()) and other.is_file():
-                found += requirements(other, root, depth + 1)
-        elif not line.startswith("-") and (package := _requirement(line, _name(path, root), number)):
+            other = tree.file(join(dirname(file.path), value.strip()))
+            if depth < DEPTH and other is not None:
+                found += requirements(other, tree, depth + 1)
+        elif not line.startswith("-") and (package := _requirement(line, file.path, number)):
             found.append(package)
     return found
 
@@ -67,62 +69,46 @@ def _pinned(wanted: Requirement) -> str:
     return pins[0] if len(pins) == 1 else ""
 
 
-def lock(path: Path, root: Path) -> list[Package]:
+def lock(file: File) -> list[Package]:
     """uv.lock, poetry.lock and pdm.lock: one ``[[package]]`` each.
 
     Raises:
-        LockError: no TOML, or no such table.
+        LockError: it has no such table.
     """
-    document = _toml(path)
-    packages = document.get("package")
-    if not isinstance(packages, list):
+    document = file.toml()
+    if not isinstance(document.get("package"), list):
         raise LockError("it has no [[package]] tables")
-    roots = {name for one in packages if isinstance(one, dict) and _is_root(one) for name in _needs(one)}
+    packages = document.tables("package")
+    roots = {name for one in packages if _is_root(one) for name in _needs(one)}
     return [
-        Package(
-            "python", name, str(one.get("version") or ""), _name(path, root), groups=_groups(one), direct=name in roots
-        )
+        Package("python", name, one.text("version"), file.path, groups=_groups(one), direct=name in roots)
         for one in packages
-        if isinstance(one, dict) and not _is_root(one) and (name := canonicalize_name(str(one.get("name") or "")))
+        if not _is_root(one) and (name := canonicalize_name(one.text("name")))
     ]
 
 
-def _is_root(one: Mapping[str, Any]) -> bool:
-    source = one.get("source")
-    return isinstance(source, dict) and bool({"editable", "virtual"} & source.keys())
+def _is_root(one: Table) -> bool:
+    return bool({"editable", "virtual"} & one.table("source").keys())
 
 
-def _needs(one: Mapping[str, Any]) -> list[str]:
-    return [canonicalize_name(str(need.get("name"))) for need in one.get("dependencies", ()) if isinstance(need, dict)]
+def _needs(one: Table) -> list[str]:
+    return [canonicalize_name(need.text("name")) for need in one.tables("dependencies")]
 
 
-def _groups(one: Mapping[str, Any]) -> tuple[str, ...]:
-    groups = one.get("groups") or ([one["category"]] if isinstance(one.get("category"), str) else [])
-    return tuple("default" if group in {"main", "default"} else str(group) for group in groups) or ("default",)
+def _groups(one: Table) -> tuple[str, ...]:
+    groups = one.items_of("groups") or [one.text("category") or "default"]
+    return tuple("default" if group in {"main", "default"} else str(group) for group in groups)
 
 
-def pyproject(path: Path, root: Path) -> list[Package]:
+def pyproject(file: File) -> list[Package]:
     """What the project asks for, by groups."""
-    document = _toml(path)
-    project = document.get("project")
-    project = project if isinstance(project, dict) else {}
-    wanted = [("default", one) for one in project.get("dependencies") or ()]
-    for tables in (project.get("optional-dependencies"), document.get("dependency-groups")):
-        for group, lines in tables.items() if isinstance(tables, dict) else ():
-            wanted += [(group, one) for one in lines if isinstance(one, str)]
-    found = []
-    for group, text in wanted:
-        package = _requirement(str(text), _name(path, root), 1)
-        if package is not None:
-            found.append(Package("python", package.name, package.version, package.source, groups=(group,)))
-    return found
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content(path).decode("utf-8", "replace"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise LockError(f"it is not TOML: {' '.join(str(error).split())}") from None
+    document = file.toml()
+    project = document.table("project")
+    wanted = [("default", text) for text in project.items_of("dependencies")]
+    for groups in (project.table("optional-dependencies"), document.table("dependency-groups")):
+        wanted += [(group, text) for group in groups for text in groups.items_of(group)]
+    asked = [(group, _requirement(text, file.path, 1)) for group, text in wanted if isinstance(text, str)]
+    return [replace(package, groups=(group,)) for group, package in asked if package is not None]
 
 
 def installed(site: Path, source: str) -> list[Package]:
@@ -134,10 +120,3 @@ def installed(site: Path, source: str) -> list[Package]:
             direct = (folder / "REQUESTED").exists()
             found.append(Package("python", canonicalize_name(name), version, source, installed=True, direct=direct))
     return found
-
-
-def _name(path: Path, root: Path) -> str:
-    try:
-        return str(path.relative_to(root))
-    except ValueError:
-        return path.name

@@ -1,36 +1,45 @@
 """Which Redis the Python side uses: ``kiqdoctor.configure(...)`` calls, and what worker commands say."""
 
 import ast
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from kiqdoctor.doctor.facts.settings import RedisSetting
 from kiqdoctor.probes.settings.values import shown
-from kiqdoctor.probes.tree.files import content, files
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.tree import Tree
 
 WORKER_WORDS = ("worker", "jobs", "tasks")
 
 
-def settings(root: Path) -> tuple[list[RedisSetting], list[tuple[str, str]]]:
-    """Every call of ``configure``; a single one serves both roles."""
+def settings(tree: Tree) -> tuple[list[RedisSetting], list[tuple[str, str]]]:
+    """Every call of ``configure``, a single one for both roles; and the files that may hold others."""
     found: list[tuple[str, ast.Call, ast.Module]] = []
     unreadable: list[tuple[str, str]] = []
-    for file in files(root, ".py"):
-        path = str(file.relative_to(root))
-        if PurePosixPath(path).parts[0] in {"tests", "test"}:
-            continue
+    for file in tree.files(".py"):
         try:
-            source = content(file)
-            if b"kiqdoctor" not in source:
-                continue
-            tree = ast.parse(source)
-        except (OSError, SyntaxError, ValueError, RecursionError) as error:
-            unreadable.append((path, f"{type(error).__name__}: {' '.join(str(error).split())}"))
-            continue
-        found += [(path, call, tree) for call in _calls(tree)]
+            if b"kiqdoctor" in file.content():
+                module = file.python()
+                found += [(file.path, call, module) for call in _calls(module)]
+        except (UnreadableError, UnparsedError) as error:
+            unreadable.append((file.path, str(error)))
+    return _by_role(found), unreadable if found else [one for one in unreadable if _speaks(tree, one[0])]
+
+
+def _speaks(tree: Tree, path: str) -> bool:
+    """Whether a file that was not parsed speaks of us, as far as it can be read."""
+    file = tree.file(path)
+    try:
+        return file is not None and b"kiqdoctor" in file.content()
+    except UnreadableError:
+        return False
+
+
+def _by_role(found: list[tuple[str, ast.Call, ast.Module]]) -> list[RedisSetting]:
     if len(found) == 1:
         [(path, call, tree)] = found
-        return [_setting(path, call, tree, role) for role in ("server", "client")], unreadable
-    return [_setting(path, call, tree, _role(path)) for path, call, tree in found], unreadable
+        return [_setting(path, call, tree, role) for role in ("server", "client")]
+    return [_setting(path, call, tree, _role(path)) for path, call, tree in found]
 
 
 def _calls(tree: ast.Module) -> list[ast.Call]:

@@ -2,7 +2,7 @@
 
 from kiqdoctor.doctor.facts.settings import RedisSettings
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
-from kiqdoctor.doctor.tools import Application
+from kiqdoctor.probes.tree.tree import Tree
 
 
 @probe(
@@ -11,12 +11,12 @@ from kiqdoctor.doctor.tools import Application
     lane=Lane.FILES,
     deadline_s=30.0,
 )
-def redis_settings(application: Application) -> RedisSettings:
+def redis_settings(tree: Tree) -> RedisSettings:
     """Every place that tells a role its Redis, in Ruby and in Python."""
     from kiqdoctor.probes.settings import python, ruby
 
-    found_ruby, unread_ruby = ruby.settings(application.root)
-    found_python, unread_python = python.settings(application.root)
+    found_ruby, unread_ruby = ruby.settings(tree)
+    found_python, unread_python = python.settings(tree)
     everything = (*found_ruby, *found_python)
     unreadable = (*unread_ruby, *unread_python)
     if not everything and not unreadable:

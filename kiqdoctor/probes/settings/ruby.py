@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kiqdoctor.doctor.facts.settings import RedisSetting
-from kiqdoctor.probes.settings.values import Options, Scope, options, shown
-from kiqdoctor.probes.tree.files import block, body, call, content, files, named, parse, string, text, walk
+from kiqdoctor.probes.settings.values import Options, Scope, options, shown, value
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.ruby import block, body, call, first, named, string, text, walk
+from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.wire.numbers import whole
 
 ROLES = {"configure_server": "server", "configure_client": "client"}
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
@@ -21,39 +24,35 @@ class Found:
     branch: int
 
 
-def settings(root: Path) -> tuple[list[RedisSetting], list[tuple[str, str]]]:
+def settings(tree: Tree) -> tuple[list[RedisSetting], list[tuple[str, str]]]:
     """Every place that tells a role its Redis, and the files that could not be read."""
-    trees, unreadable = _trees(root)
-    shared = Scope(_constants(trees.values()), _methods(trees.values()), environ=env_file(root))
+    roots, unreadable = _roots(tree)
+    shared = Scope(_constants(roots.values()), _methods(roots.values()), environ=env_file(tree))
     found: list[RedisSetting] = []
-    for path, tree in trees.items():
+    for path, root in roots.items():
         scope = Scope(shared.constants, shared.methods, shared.environ, {})
-        found += _chosen(list(_in_file(tree, scope, path)))
+        found += _chosen(list(_in_file(root, scope, path)))
     return found, unreadable
 
 
-def _trees(root: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _roots(tree: Tree) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Syntax trees of the files that speak of Sidekiq, and of those that may hold what they name."""
-    trees: dict[str, Any] = {}
+    roots: dict[str, Any] = {}
     unreadable: list[tuple[str, str]] = []
-    for file in files(root, ".rb", ".ru", "Rakefile"):
-        path = str(file.relative_to(root))
-        if path.startswith(("spec/", "test/", "features/")):
-            continue
+    for file in tree.files(".rb", ".ru", "Rakefile"):
         try:
-            source = content(file)
-        except OSError as error:
-            unreadable.append((path, str(error)))
-            continue
-        if b"Sidekiq" in source or b"REDIS" in source.upper():
-            trees[path] = parse(source)
-    return trees, [one for one in unreadable if "sidekiq" in one[0].lower()]
+            source = file.content()
+            if b"Sidekiq" in source or b"REDIS" in source.upper():
+                roots[file.path] = file.ruby()
+        except (UnreadableError, UnparsedError) as error:
+            unreadable.append((file.path, str(error)))
+    return roots, [one for one in unreadable if "sidekiq" in one[0].lower()]
 
 
-def _constants(trees: Iterable[Any]) -> dict[str, Any]:
+def _constants(roots: Iterable[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for tree in trees:
-        for node in walk(tree):
+    for root in roots:
+        for node in walk(root):
             if node.type == "assignment":
                 left = node.child_by_field_name("left")
                 if left is not None and left.type == "constant":
@@ -61,18 +60,18 @@ def _constants(trees: Iterable[Any]) -> dict[str, Any]:
     return found
 
 
-def _methods(trees: Iterable[Any]) -> dict[str, Any]:
+def _methods(roots: Iterable[Any]) -> dict[str, Any]:
     return {
         text(node.child_by_field_name("name")): node
-        for tree in trees
-        for node in walk(tree)
+        for root in roots
+        for node in walk(root)
         if node.type in {"method", "singleton_method"}
     }
 
 
-def _in_file(tree: Any, scope: Scope, path: str) -> Iterator[Found]:
+def _in_file(root: Any, scope: Scope, path: str) -> Iterator[Found]:
     """In the order of the source, so that a hash that is changed between two blocks is another hash."""
-    for node in walk(tree):
+    for node in walk(root):
         if node.type == "assignment":
             _assign(node, scope)
         receiver, method, _ = call(node)
@@ -93,14 +92,14 @@ def _assign(node: Any, scope: Scope) -> None:
         name, key = text(named(left)[0]), string(named(left)[1])
         known = scope.variables.get(name)
         if isinstance(known, dict) and key:
-            from kiqdoctor.probes.settings.values import value
-
             scope.variables[name] = {**known, key: value(right, scope)}
 
 
 def _in_block(node: Any, scope: Scope, path: str, role: str) -> Iterator[Found]:
-    parameter = next((text(one) for one in named(block(node).child_by_field_name("parameters"))), "")
-    for statement in body(block(node)):
+    inside = block(node)
+    parameters = named(inside.child_by_field_name("parameters")) if inside is not None else []
+    parameter = text(first(parameters))
+    for statement in body(inside):
         for inner in walk(statement):
             if inner.type == "assignment":
                 left = inner.child_by_field_name("left")
@@ -133,7 +132,7 @@ def _setting(given: Options, role: str, path: str, line: int, column: int) -> Re
         url=url,
         database=database,
         namespace=given.get("namespace") or None,
-        pool_size=int(size) if size and size.isdigit() else None,
+        pool_size=whole(size),
         unresolved=given.get("?") or "",
     )
 
@@ -168,13 +167,13 @@ def _differs(group: list[RedisSetting]) -> bool:
     return len({one.role for one in group}) > 1 and len(seen) > 1
 
 
-def env_file(root: Path) -> Mapping[str, str]:
-    """Variables of .env files; a variable that two of them set differently is left open."""
+def env_file(tree: Tree) -> Mapping[str, str]:
+    """Variables of .env files, the later file's over the earlier's."""
     found: dict[str, str] = {}
-    for name in (".env", ".env.production", ".env.local"):
+    for file in tree.named(".env", ".env.production", ".env.local"):
         try:
-            lines = content(root / name).decode("utf-8", "replace").splitlines()
-        except OSError:
+            lines = file.text().splitlines()
+        except UnreadableError:
             continue
         pairs = (
             line.removeprefix("export ").partition("=") for line in lines if "=" in line and not line.startswith("#")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from kiqdoctor.probes.tree.files import block, body, call, named, string, text, walk
+from kiqdoctor.probes.tree.ruby import block, body, call, environment, first, last, named, string, text, walk
 
 DEEP = 20  # names that lead to names
 
@@ -31,7 +31,7 @@ def options(node: Any, scope: Scope, depth: int = 0) -> Options:
     if node.type in {"hash", "argument_list"}:
         return _hash(node, scope, depth)
     if node.type == "parenthesized_statements":
-        return options((named(node) or [None])[-1], scope, depth + 1)
+        return options(last(named(node)), scope, depth + 1)
     if node.type in {"identifier", "constant", "scope_resolution"}:
         return _name(text(node), scope, depth)
     if node.type == "call":
@@ -46,7 +46,7 @@ def _hash(node: Any, scope: Scope, depth: int) -> Options:
             key = string(child.child_by_field_name("key"))
             found[key or "?"] = value(child.child_by_field_name("value"), scope)
         elif child.type == "hash_splat_argument":
-            found |= options((named(child) or [None])[0], scope, depth + 1)
+            found |= options(first(named(child)), scope, depth + 1)
     return found
 
 
@@ -58,7 +58,7 @@ def _name(name: str, scope: Scope, depth: int) -> Options:
     if node is not None:
         return options(node, scope, depth + 1)
     if name in scope.methods:
-        return options((body(scope.methods[name]) or [None])[-1], scope, depth + 1)
+        return options(last(body(scope.methods[name])), scope, depth + 1)
     return {"url": f"name {name}"}
 
 
@@ -72,7 +72,7 @@ def _call(node: Any, scope: Scope, depth: int) -> Options:
     if method in {"freeze", "dup", "to_h", "compact", "symbolize_keys", "deep_symbolize_keys"}:
         return options(node.child_by_field_name("receiver"), scope, depth + 1)
     if not receiver and method in scope.methods and not arguments:
-        return options((body(scope.methods[method]) or [None])[-1], scope, depth + 1)
+        return options(last(body(scope.methods[method])), scope, depth + 1)
     if method == "new" and receiver.lstrip(":") in {"ConnectionPool", "Redis", "Redis::Namespace", "RedisClient"}:
         return _built(node, scope)
     return (
@@ -120,8 +120,7 @@ def value(node: Any, scope: Scope, depth: int = 0) -> str | None:
         if node.type == "binary" and text(node.child_by_field_name("operator")) in {"||", "or"}:
             return value(node.child_by_field_name("left"), scope, depth + 1)
     if name := environment(node):
-        known = scope.environ.get(name)
-        return shown(known) if known is not None else f"ENV[{name}]"
+        return _from_environment(name, scope.environ)
     return " ".join(text(node).split())
 
 
@@ -132,16 +131,16 @@ def _meant(node: Any, scope: Scope) -> Any:
     name = text(node)
     target = scope.variables.get(name) or scope.constants.get(name.rpartition("::")[2])
     if target is None and name in scope.methods:
-        return (body(scope.methods[name]) or [None])[-1]
+        return last(body(scope.methods[name]))
     return None if isinstance(target, dict) else target
 
 
-def environment(node: Any) -> str | None:
-    """The variable's name of ``ENV["X"]`` and ``ENV.fetch("X", ...)``."""
-    if node.type == "element_reference" and text(named(node)[0]) == "ENV" and len(named(node)) > 1:
-        return string(named(node)[1])
-    receiver, method, arguments = call(node)
-    return string(arguments[0]) if receiver == "ENV" and method in {"fetch", "[]", "dig"} and arguments else None
+def _from_environment(name: str, environ: Mapping[str, str]) -> str:
+    """An address that an env file says, without its secrets; else the first name there of the same value."""
+    known = environ.get(name)
+    if known is None or "://" in (plain := shown(known)):
+        return f"ENV[{name}]" if known is None else plain
+    return f"ENV[{next(other for other, value in environ.items() if value == known)}]"
 
 
 def shown(url: str) -> str:

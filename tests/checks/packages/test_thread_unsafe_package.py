@@ -15,6 +15,7 @@ from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
 from kiqdoctor.doctor.tools import Application, Pack
 from kiqdoctor.probes.code.source import source
 from kiqdoctor.probes.packages.packages import advisories, packages
+from kiqdoctor.probes.tree.tree import Tree
 
 TABLE = HEALTHY.with_(advisories.read(Pack(home())))
 JOB = "from kiqdoctor import job\nimport {imports}\n{top}\n@job\ndef f():\n    {body}\n"
@@ -32,9 +33,10 @@ def examined(root: Path, **written: str) -> Result:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     snapshot: Snapshot = TABLE
-    for kind, probe in ((Packages, packages), (Source, source)):
+    tree = Tree(root)
+    for kind, probe, tools in ((Packages, packages, (Application(root), tree)), (Source, source, (tree,))):
         try:
-            snapshot = snapshot.with_(probe.read(Application(root)))
+            snapshot = snapshot.with_(probe.read(*tools))
         except AbsenceError as error:
             snapshot = snapshot.without(kind, Absent(str(error)))
     return diagnose("PKG001", snapshot)

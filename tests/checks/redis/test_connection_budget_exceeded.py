@@ -126,6 +126,23 @@ def test_the_files_count_where_they_ask_for_more() -> None:
     assert "can open 130" in finding.finding.title  # 4 x (20 + 10) + 2 x 5
 
 
+def test_a_capsule_s_threads_come_to_the_others() -> None:
+    """email-alert-api: 22 threads and two capsules of 2 and of the default were told as if they had none."""
+    files = Deployment((WorkerConfig("sidekiq.yml", 1, 22, (("bulk", 2), ("mail", 0)), processes=1),))
+    locked = Packages((Package("ruby", "sidekiq", "7.3.9", "Gemfile.lock"),))
+
+    result = diagnose("RED003", HEALTHY.with_(files, locked, Fleet(), ClientLimit(100, "INFO clients")))
+
+    assert [one.value for one in result.evidence if one.label == "workers"] == ["1 x (29 threads + 10)"]
+
+
+def test_what_is_alive_says_how_many_run_where_a_file_does_not() -> None:
+    files = Deployment((WorkerConfig("Procfile", concurrency=5),), (WebConfig("puma.rb", 1, 1, 5),))
+
+    assert diagnose("RED003", HEALTHY.with_(files)).outcome is Outcome.PASS
+    assert diagnose("RED003", HEALTHY.with_(files, Fleet())).outcome is Outcome.UNKNOWN
+
+
 def test_a_surge_doubles_the_workers() -> None:
     files = Deployment((WorkerConfig("Procfile", concurrency=10, processes=2),), (WebConfig("puma.rb", 1, 1, 5),))
     snapshot = HEALTHY.with_(ClientLimit(60, "INFO clients"))

@@ -6,8 +6,8 @@ import pytest
 
 from kiqdoctor.doctor.facts.code import Source
 from kiqdoctor.doctor.probe import AbsenceError
-from kiqdoctor.doctor.tools import Application
 from kiqdoctor.probes.code.source import source
+from kiqdoctor.probes.tree.tree import Tree
 
 HEAD = "from kiqdoctor import job\n"
 
@@ -17,7 +17,7 @@ def index(root: Path, **written: str | bytes) -> Source:
         path = root / name.replace("__", "/").replace("_DOT_", ".")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    found: Source = source.read(Application(root))
+    found: Source = source.read(Tree(root))
     return found
 
 

@@ -113,6 +113,31 @@ def test_broken_files_are_told(tmp_path: Path, content: bytes) -> None:
     assert extension.problem
 
 
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    site = distribution(tmp_path, "pack/_x.so", "pack/_y.so")
+    (site / "pack").mkdir()
+    os.mkfifo(site / "pack/_x.so")
+    (site / "pack/_y.so").symlink_to("/dev/zero")
+
+    assert inventory(tmp_path).unreadable == (
+        ("pack/_x.so", "it is a FIFO, no regular file"),
+        ("pack/_y.so", "it is a device, no regular file"),
+    )
+
+
+def test_a_record_that_is_a_fifo_or_names_what_is_not_the_environment_s(tmp_path: Path) -> None:
+    site = distribution(tmp_path, "../../../../outside.so", "/etc/outside.so", "pack/also.so.txt")
+    (tmp_path / "outside.so").write_bytes(b"no ELF")
+    broken = site / "other-1.0.dist-info"
+    broken.mkdir()
+    os.mkfifo(broken / "RECORD")
+
+    found = inventory(tmp_path)
+
+    assert found.extensions == ()
+    assert found.unreadable == (("other-1.0.dist-info", "its RECORD cannot be read: it is a FIFO, no regular file"),)
+
+
 def test_what_record_names_and_is_not_there(tmp_path: Path) -> None:
     distribution(tmp_path, "pack/_x.so")
 

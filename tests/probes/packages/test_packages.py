@@ -8,6 +8,7 @@ from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.probe import AbsenceError
 from kiqdoctor.doctor.tools import Application
 from kiqdoctor.probes.packages.packages import packages
+from kiqdoctor.probes.tree.tree import Tree
 
 GEMFILE_LOCK = """\
 GIT
@@ -50,7 +51,7 @@ def read(root: Path, **written: str) -> Packages:
         path = root / name.replace("__", "/").replace("_DOT_", ".").replace("_DASH_", "-")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    found: Packages = packages.read(Application(root))
+    found: Packages = packages.read(Application(root), Tree(root))
     return found
 
 

@@ -1,19 +1,18 @@
-"""Configuration as teams write it: which role gets which Redis, and how many processes and threads run."""
+"""Configuration as teams write it: which role gets which Redis."""
 
 from pathlib import Path
 
 import pytest
+from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.deployment import Deployment
 from kiqdoctor.doctor.facts.keyspace import Keyspace
 from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 from kiqdoctor.doctor.probe import AbsenceError
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
-from kiqdoctor.doctor.tools import Application
-from kiqdoctor.probes.deployment.deployment import deployment
 from kiqdoctor.probes.settings.redis_settings import redis_settings
+from kiqdoctor.probes.tree.tree import Tree
 
 BLOCKS = (
     "Sidekiq.configure_server do |config|\n  config.redis = {server}\nend\n"
@@ -21,8 +20,8 @@ BLOCKS = (
 )
 
 
-def tree(root: Path, **written: str) -> Path:
-    for name, text in written.items():
+def written(root: Path, **files: str) -> Path:
+    for name, text in files.items():
         path = root / name.replace("__", "/").replace("_DOT_", ".")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -30,17 +29,17 @@ def tree(root: Path, **written: str) -> Path:
 
 
 def settings(root: Path) -> RedisSettings:
-    found: RedisSettings = redis_settings.read(Application(root))
+    found: RedisSettings = redis_settings.read(Tree(root))
+    return found
+
+
+def settings_of(root: Path, files: dict[str, str]) -> RedisSettings:
+    found: RedisSettings = redis_settings.read(tree(root, files))
     return found
 
 
 def initializer(root: Path, text: str, **others: str) -> RedisSettings:
-    return settings(tree(root, config__initializers__sidekiq_DOT_rb=text, **others))
-
-
-def deployed(root: Path, **written: str) -> Deployment:
-    found: Deployment = deployment.read(Application(tree(root, **written)))
-    return found
+    return settings(written(root, config__initializers__sidekiq_DOT_rb=text, **others))
 
 
 def split(found: RedisSettings) -> Outcome:
@@ -152,18 +151,16 @@ def test_words_in_comments_and_strings_are_nothing(tmp_path: Path) -> None:
 
 def test_python_settings_of_both_roles(tmp_path: Path) -> None:
     web = 'from kiqdoctor import configure\nconfigure(redis="redis://h/0", namespace="shop")\n'
-    found = settings(tree(tmp_path, web_DOT_py=web))
+    found = settings(written(tmp_path, web_DOT_py=web))
     assert split(found) is Outcome.PASS
 
     worker = 'import kiqdoctor as kd\nkd.configure(redis="redis://h/0")\n'
-    assert split(settings(tree(tmp_path, worker_DOT_py=worker))) is Outcome.FAIL
+    assert split(settings(written(tmp_path, worker_DOT_py=worker))) is Outcome.FAIL
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
     with pytest.raises(AbsenceError):
         settings(tmp_path)
-    with pytest.raises(AbsenceError):
-        deployed(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["def (((", "\x00\x00", "x = [" * 3000, "\xff\xfe Sidekiq.configure_server"])
@@ -175,74 +172,49 @@ def test_broken_ruby_is_no_crash(tmp_path: Path, text: str) -> None:
     assert all(isinstance(one, RedisSetting) for one in found.all)
 
 
-def test_sidekiq_yml_with_symbols_and_embedded_ruby(tmp_path: Path) -> None:
-    yml = ":concurrency: 7\n:queues:\n  - [mail, 2]\n  - default\n<% if x %>\n:timeout: <%= 25 %>\n<% end %>\n"
+SETTINGS = "from kiqdoctor import configure\nconfigure(redis='redis://h/{database}')\n"
 
-    [worker] = deployed(tmp_path, config__sidekiq_DOT_yml=yml, Procfile="worker: bundle exec sidekiq\n").workers
 
-    assert (worker.path, worker.concurrency, worker.queues, worker.processes) == (
-        "Procfile",
-        7,
-        ("mail", "default"),
-        None,
+@pytest.mark.parametrize("path", ["shop/tests/settings.py", "tests/settings.py", "shop/conftest.py", "shop/test_it.py"])
+def test_what_tests_configure_is_no_configuration_at_any_depth(tmp_path: Path, path: str) -> None:
+    """NSP001 was critical over shop/tests/settings.py."""
+    files = {"shop/web.py": SETTINGS.format(database=0), path: SETTINGS.format(database=9)}
+
+    assert split(settings_of(tmp_path, files)) is Outcome.PASS
+    assert split(settings_of(tmp_path, {"shop/worker.py": SETTINGS.format(database=9)})) is Outcome.FAIL
+
+
+def test_a_value_of_an_env_file_that_is_no_address_is_not_shown(tmp_path: Path) -> None:
+    text = BLOCKS.format(server='{ namespace: ENV["TOKEN"] }', client='{ namespace: ENV["SAME"] }')
+
+    found = initializer(tmp_path, text, _DOT_env="TOKEN=s3cret\nSAME=s3cret\nOTHER=x\n")
+
+    assert split(found) is Outcome.PASS
+    assert "s3cret" not in repr(found)
+
+
+def test_an_env_file_that_leads_out_is_not_read(tmp_path: Path) -> None:
+    """.env -> /proc/self/environ printed the doctor's own environment."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / ".env").symlink_to("/proc/self/environ")
+
+    found = initializer(tmp_path / "root", BLOCKS.format(server='{ url: ENV["PATH"] }', client='{ url: ENV["PATH"] }'))
+
+    assert [one.url for one in found.all] == ["ENV[PATH]"] * 2
+
+
+@pytest.mark.parametrize("size", ["²", "9" * 5000, "-"])
+def test_a_size_that_is_no_number_is_none(tmp_path: Path, size: str) -> None:
+    found = initializer(tmp_path, BLOCKS.format(server=f'{{ url: ENV["X"], size: "{size}" }}', client="{ }"))
+
+    assert found.all[0].pool_size is None
+
+
+def test_python_that_cannot_be_read_matters_where_it_speaks_of_us(tmp_path: Path) -> None:
+    broken = settings_of(
+        tmp_path / "a", {"shop/web.py": SETTINGS.format(database=0), "shop/b.py": "def f(:\n# kiqdoctor"}
     )
 
-
-def test_a_command_s_own_concurrency_wins(tmp_path: Path) -> None:
-    found = deployed(
-        tmp_path,
-        config__sidekiq_DOT_yml="concurrency: 7\n",
-        Procfile="web: bundle exec puma -w 2 -t 5:5\nworker: bundle exec sidekiq -c 3\nslow: sidekiq -c4\n",
-        app_DOT_json='{"formation": {"worker": {"quantity": 4}, "slow": {"quantity": 1}}}',
-    )
-
-    assert [(one.concurrency, one.processes) for one in found.workers] == [(3, 4), (4, 1)]
-    assert [(one.processes, one.threads) for one in found.webs] == [(2, 5)]
-
-
-def test_kubernetes_replicas_and_surge(tmp_path: Path) -> None:
-    text = """
-apiVersion: apps/v1
-kind: Deployment
-spec:
-  replicas: 6
-  strategy: {rollingUpdate: {maxSurge: 1}}
-  template: {spec: {containers: [{command: [bundle, exec], args: [sidekiq, -c, "12"]}]}}
-"""
-    found = deployed(tmp_path, deploy__worker_DOT_yaml=text)
-
-    assert [(one.concurrency, one.processes) for one in found.workers] == [(12, 6)]
-    assert found.surge
-
-
-def test_compose_and_puma(tmp_path: Path) -> None:
-    compose = 'services:\n  jobs:\n    command: sh -c "bundle exec sidekiq -c 8"\n    deploy: {replicas: 3}\n'
-    puma = 'n = ENV.fetch("RAILS_MAX_THREADS") { 4 }\nthreads n, n\nworkers ENV.fetch("WEB_CONCURRENCY", 2)\n'
-
-    found = deployed(tmp_path, docker_compose_DOT_yml="", config__puma_DOT_rb=puma)
-    (tmp_path / "docker-compose.yml").write_text(compose)
-    found = deployment.read(Application(tmp_path))
-
-    assert [(one.concurrency, one.processes) for one in found.workers] == [(8, 3)]
-    assert [(one.processes, one.threads) for one in found.webs] == [(2, 4)]
-
-
-def test_our_own_worker(tmp_path: Path) -> None:
-    [worker] = deployed(tmp_path, Procfile="worker: kiqdoctor work shop.jobs -c 9\n").workers
-
-    assert (worker.language, worker.concurrency) == ("python", 9)
-
-
-def test_capsules_and_concurrency_in_code(tmp_path: Path) -> None:
-    code = 'Sidekiq.configure_server do |config|\n  config.concurrency = 11\n  config.capsule("single") do |cap|\n'
-    code += "    cap.concurrency = 1\n  end\nend\n"
-
-    [worker] = deployed(tmp_path, config__initializers__s_DOT_rb=code, Procfile="w: sidekiq\n").workers
-
-    assert (worker.concurrency, worker.capsules) == (11, (("single", 1),))
-
-
-def test_broken_yaml_is_told(tmp_path: Path) -> None:
-    found = deployed(tmp_path, config__sidekiq_DOT_yml="a: [1\n")
-
-    assert found.unreadable[0][0] == "config/sidekiq.yml"
+    assert [path for path, _ in broken.unreadable] == ["shop/b.py"]
+    with pytest.raises(AbsenceError):
+        settings_of(tmp_path / "b", {"a.py": "x = 1\n" * 200_000})

@@ -1,0 +1,54 @@
+"""Kubernetes manifests: the containers of what keeps pods running; base and overlays speak of the same ones."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kiqdoctor.probes.deployment.amounts import count
+from kiqdoctor.probes.deployment.formats import Rank, deploys
+from kiqdoctor.probes.deployment.records import PART, Environment, Started
+from kiqdoctor.probes.deployment.shell import words
+from kiqdoctor.probes.tree.documents import Table, Value
+from kiqdoctor.probes.tree.file import File
+
+KINDS: Final = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "Rollout", "DeploymentConfig")
+NO_SURGE: Final = (None, 0, "0", "0%")
+
+
+@deploys("**/*.yml", "**/*.yaml", rank=Rank.ORCHESTRATED, common=True)
+def kubernetes(file: File) -> Iterator[Started]:
+    content = file.content()
+    if b"kind:" not in content or not any(kind.encode() in content for kind in KINDS):
+        return  # hundreds of translations need not be parsed
+    for document in file.yaml():
+        for one in _listed(document):
+            if one.text("kind") in KINDS:
+                yield from _containers(one, file.path)
+
+
+def _listed(document: Value) -> list[Table]:
+    if not isinstance(document, Table):
+        return []
+    return document.tables("items") if document.text("kind") == "List" else [document]
+
+
+def _containers(document: Table, path: str) -> Iterator[Started]:
+    spec = document.table("spec")
+    surge = spec.table("strategy", "rollingUpdate").get("maxSurge")
+    name = f"{document.text('kind')}/{document.table('metadata').text('name')}"
+    containers = spec.table("template", "spec").tables("containers")
+    for container in containers or [Table(line=document.line)]:
+        yield Started(
+            f"{name}{PART}{container.text('name')}" if containers else name,
+            path,
+            container.line,
+            words(container.get("command")) + words(container.get("args")),
+            replicas=count(spec.get("replicas")),
+            unsaid=None if document.text("kind") == "DaemonSet" else 1,
+            environment=_environment(container.tables("env")),
+            surge="" if surge in NO_SURGE else f"{path}: maxSurge {surge}",
+        )
+
+
+def _environment(variables: list[Table]) -> Environment:
+    """Those that are spelt out; what comes of a secret or a field is not known here."""
+    return tuple((one.text("name"), str(one["value"])) for one in variables if isinstance(one.get("value"), str | int))

@@ -1,0 +1,64 @@
+"""What the files of a deployment say, one record a statement; what follows from all of them is `derived`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from kiqdoctor.probes.deployment.amounts import Amount
+
+PART: Final = ":"  # between a unit and one of several things that it starts
+
+Environment = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Something that is started, as far as one file tells: other files may say the rest about the same ``unit``.
+
+    What a file without ``words`` says about a unit it says about all its parts (``UNIT:PART``).
+    ``words`` is what is executed, () where this file does not say; a shell's line is ``sh -c LINE``. ``unsaid`` is how
+    many run where no file says it.
+    """
+
+    unit: str
+    path: str
+    line: int = 1
+    words: tuple[str, ...] = ()
+    replicas: int | None = None
+    unsaid: int | None = None
+    environment: Environment = ()
+    surge: str = ""  # why old and new run together at a deploy
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFile:
+    """A web server's own configuration. ``preload``: the line that loads the application before the fork, or 0."""
+
+    path: str
+    processes: Amount | None = None
+    threads: Amount | None = None
+    preload: int = 0
+    own_threads: bool = True  # whether threads of the application run; uWSGI's do not unless it is told
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFile:
+    """Sidekiq's own configuration file; ``sections`` are those of its environments."""
+
+    path: str
+    concurrency: Amount | None = None
+    capsules: tuple[tuple[str, Amount | None], ...] = ()
+    queues: tuple[str, ...] = ()
+    sections: tuple[tuple[str, "WorkerFile"], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InCode:
+    """Threads that an initializer sets, which come after every other word."""
+
+    path: str
+    line: int
+    concurrency: Amount | None = None
+    capsule: str = ""  # whose concurrency it is; "" = the default one's
+
+
+Record = Started | ServerFile | WorkerFile | InCode

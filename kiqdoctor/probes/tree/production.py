@@ -1,0 +1,40 @@
+"""The one rule of what is not the application's production code, the same at every depth."""
+
+from fnmatch import fnmatchcase
+from typing import Final
+
+CONTROL: Final = frozenset({".git", ".hg", ".svn", ".bzr"})
+"""Version control's own: not what is checked out, and its configuration may hold passwords."""
+INSTALLED: Final = frozenset(
+    {"node_modules", "bower_components", "site-packages", "dist-packages", ".venv", "venv", ".bundle", ".direnv"}
+    | {"vendor", "_vendor", "vendored", "third_party", "thirdparty", ".terraform", ".yarn", ".eggs"}
+)
+"""Other people's code: its settings are no settings of this application, and nobody here would mend it."""
+MADE: Final = frozenset(
+    {"__pycache__", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".cache", "tmp"}
+)
+"""Made by tools and made again. `log`, `build` and `coverage` are not here: those are words of applications too."""
+TESTS: Final = frozenset(
+    {"tests", "test", "spec", "specs", "__tests__", "e2e", "cypress", "fixtures", "testdata", "test_data"}
+)
+"""Configures and starts things that never run in production: `shop/tests/settings.py` as much as `tests/`."""
+SHOWN: Final = frozenset({"examples", "example", "docs", "doc"})
+"""Written to be read or copied; what is really deployed lies elsewhere. `samples` are some laboratory's business."""
+SKIPPED: Final = CONTROL | INSTALLED | MADE | TESTS | SHOWN
+
+TEST_FILES: Final = ("conftest.py", "tests.py", "test_*.py", "*_test.py")
+"""Python keeps tests beside the code as well; Ruby's lie in `test/` and `spec/`, so `ab_test.rb` is a model."""
+ENVIRONMENT: Final = "pyvenv.cfg"
+"""Lies on top of every virtual environment, whatever the folder is called."""
+CUCUMBER: Final = ("features", "step_definitions")
+"""`features/` with step definitions in it is Cucumber's; without them it is an application's own word."""
+
+
+def is_production(file: str) -> bool:
+    """Whether a file of this name is part of what runs, in a folder that is."""
+    return not any(fnmatchcase(file, pattern) for pattern in TEST_FILES)
+
+
+def is_skipped(folder: str, holds: frozenset[str]) -> bool:
+    """Whether a folder of this name that holds these names is left out with all below it."""
+    return folder in SKIPPED or ENVIRONMENT in holds or (folder == CUCUMBER[0] and CUCUMBER[1] in holds)

@@ -1,0 +1,25 @@
+"""Python's syntax trees."""
+
+import ast
+import re
+import warnings
+from typing import Final
+
+from kiqdoctor.probes.tree.file import UnparsedError
+
+NOWHERE: Final = ""  # CPython opens the file of this name to quote a line in a SyntaxError: no file has none
+MOST_WORK: Final = 3_000_000_000  # braces times bytes: a second of CPython 3.11, quadratic in f-strings
+_FORMATTED: Final = re.compile(rb"\b(?:f|rf|fr)[\"']", re.IGNORECASE)
+
+
+def parse(content: bytes) -> ast.Module:
+    """The module of these bytes; raises `UnparsedError`."""
+    if content.count(b"{") * len(content) > MOST_WORK and _FORMATTED.search(content):
+        raise UnparsedError("its f-strings would take too long to parse")
+    warnings.filterwarnings("ignore", module="<unknown>")  # what the compiler thinks of "\d" is no finding of ours
+    try:
+        return ast.parse(content, NOWHERE)
+    except SyntaxError as error:
+        raise UnparsedError(f"SyntaxError: {error.msg}", error.lineno or 0) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UnparsedError(f"{type(error).__name__}: {' '.join(str(error).split())}") from None

@@ -1,0 +1,114 @@
+"""Ruby's syntax trees, and what readers ask of a node."""
+
+import time
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.probes.tree.file import UnparsedError
+
+if TYPE_CHECKING:
+    from tree_sitter import Language, Node
+
+PARSE_SECONDS: Final = 5.0  # of a thread's own time; a file of the largest size takes two
+PIECE: Final = 64 * 1024  # bytes that the parser is handed at once
+
+
+@cache
+def _language() -> "Language":
+    import tree_sitter_ruby
+    from tree_sitter import Language
+
+    return Language(tree_sitter_ruby.language())
+
+
+def parse(source: bytes, seconds: float = PARSE_SECONDS) -> "Node":
+    """The root node of a Ruby file; broken code gives a tree with errors in it.
+
+    Raises:
+        UnparsedError: it takes this thread longer than so many seconds, as 32 kB of ``%w[%w[%w[`` do.
+    """
+    from tree_sitter import Parser
+
+    parser = Parser(_language())  # it belongs to one thread
+    end = time.thread_time() + seconds
+    try:
+        # A parse that can be stopped reads by a callback, and its nodes would call that for each text, 30 times as slow
+        stoppable = parser.parse(
+            lambda at, _: source[at : at + PIECE], progress_callback=lambda *_: time.thread_time() > end
+        )
+    except ValueError:
+        raise UnparsedError(f"it takes longer than {seconds:g} s to parse") from None
+    return parser.parse(source, stoppable).root_node
+
+
+def text(node: "Node | None") -> str:
+    """A node's source."""
+    return (node.text or b"").decode("utf-8", "backslashreplace") if node is not None else ""
+
+
+def named(node: "Node | None") -> list["Node"]:
+    """A node's children without punctuation and comments."""
+    return [child for child in node.named_children if child.type != "comment"] if node is not None else []
+
+
+def walk(node: "Node") -> Iterator["Node"]:
+    """A node and all below it, in the order of the source, without recursion."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        yield one
+        stack.extend(reversed(one.children))
+
+
+def call(node: "Node | None") -> tuple[str, str, list["Node"]]:
+    """Receiver, method and arguments of a call node; empty strings for anything else."""
+    if node is None or node.type != "call":
+        return "", "", []
+    receiver = node.child_by_field_name("receiver")
+    method = node.child_by_field_name("method")
+    return text(receiver), text(method), named(node.child_by_field_name("arguments"))
+
+
+def block(node: "Node | None") -> "Node | None":
+    """The block of a call, or None."""
+    return node.child_by_field_name("block") if node is not None else None
+
+
+def body(node: "Node | None") -> list["Node"]:
+    """The statements of a block or a method."""
+    inner = node.child_by_field_name("body") if node is not None else None
+    return named(inner) if inner is not None else []
+
+
+def first(nodes: list["Node"]) -> "Node | None":
+    """The first of them."""
+    return nodes[0] if nodes else None
+
+
+def last(nodes: list["Node"]) -> "Node | None":
+    """The last of them: what a method or a block returns."""
+    return nodes[-1] if nodes else None
+
+
+def string(node: "Node | None") -> str | None:
+    """The value of a plain string or symbol; None where it is computed."""
+    if node is None:
+        return None
+    if node.type in {"simple_symbol", "hash_key_symbol"}:
+        return text(node).lstrip(":")
+    if node.type == "string":
+        parts = named(node)
+        if all(part.type in {"string_content", "escape_sequence"} for part in parts):
+            return "".join(map(text, parts))
+    return None
+
+
+def environment(node: "Node | None") -> str | None:
+    """The variable's name of ``ENV["X"]`` and ``ENV.fetch("X", ...)``."""
+    if node is None:
+        return None
+    if node.type == "element_reference" and len(parts := named(node)) > 1 and text(parts[0]) == "ENV":
+        return string(parts[1])
+    receiver, method, arguments = call(node)
+    return string(arguments[0]) if receiver == "ENV" and method in {"fetch", "[]", "dig"} and arguments else None

@@ -1,0 +1,213 @@
+"""The application's files: walked once, links and sizes refused once, each file read and parsed once."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from posixpath import normpath
+from typing import Any, Final, TypeVar
+
+from kiqdoctor.probes.tree.disk import FOLDER, Disk, Entry, UnreadableError
+from kiqdoctor.probes.tree.file import File, Means, Source
+from kiqdoctor.probes.tree.production import is_production, is_skipped
+from kiqdoctor.text import decode
+
+MOST_FILES: Final = 20_000  # of one kind that are handed out
+MOST_ENTRIES: Final = 200_000  # names that are looked at
+MOST_REFUSED: Final = 1_000  # that are named
+ANYWHERE: Final = "**/"
+
+Made = TypeVar("Made")
+
+
+@dataclass(slots=True)
+class _Listing:
+    """Production files by their names, in order; ``ends``: where the links among them end."""
+
+    paths: list[str] = field(default_factory=list)
+    ends: dict[str, str] = field(default_factory=dict)
+    entries: int = 0
+
+    def each_once(self, suffixes: tuple[str, ...]) -> list[str]:
+        """Names that end so; of several that are one file its own, or else the first link."""
+        found = [path for path in self.paths if path.endswith(suffixes)]
+        seen = {path for path in found if path not in self.ends}
+        chosen = []
+        for path in found:
+            end = self.ends.get(path)
+            if end is None or end not in seen:
+                chosen.append(path)
+                seen.add(end or path)
+        return chosen
+
+
+class Tree:
+    """One application. A tool of probes, who run in threads; nothing of it is recorded.
+
+    Paths are relative to the root. What is skipped is the same at every depth (`production`).
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lock = threading.RLock()
+        self._refused: dict[str, str] = {}
+        self._more = 0
+        self._sources: dict[str, Source] = {}
+        self._ends: dict[str, str] = {}
+        self._making: dict[Callable[[Tree], Any], threading.Lock] = {}
+        self._made: dict[Callable[[Tree], Any], Any] = {}
+        self._listing: _Listing | None = None
+        self._means: Means | None = None
+        try:
+            self._means = Means(Disk(root), self._refuse)
+        except OSError as error:
+            self._refuse(".", error.strerror or str(error))
+
+    @property
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """Paths that were not followed or not read so far, each with its reason."""
+        with self._lock:
+            more = ((".", f"and {self._more} more that were not read"),) if self._more else ()
+            return (*self._refused.items(), *more)
+
+    def files(self, *suffixes: str) -> tuple[File, ...]:
+        """The production files whose names end so, in order; each once, however many links lead to it.
+
+        A link that leads outside and a FIFO are among them: who reads them is told why that is refused.
+        """
+        found = self._listed().each_once(suffixes)
+        if len(found) > MOST_FILES:
+            self._refuse(".", f"{len(found)} files end in {', '.join(suffixes)}; the first {MOST_FILES} were looked at")
+        return tuple(self._file(path) for path in found[:MOST_FILES])
+
+    def named(self, *names_or_globs: str) -> tuple[File, ...]:
+        """The files of these names, each once: a path that is there at all, and production files that a glob fits.
+
+        A glob's ``*`` ends at a slash; one ``**/`` in it stands for any folders, or none.
+        """
+        found: dict[str, File] = {}
+        for name in names_or_globs:
+            if "*" in name:
+                matches = [self._file(path) for path in self._listed().paths if _fits(path, name)]
+            else:
+                matches = [one for one in [self.file(name)] if one is not None]
+            found |= {one.path: one for one in matches}
+        return tuple(found.values())
+
+    def file(self, path: str) -> File | None:
+        """The file of this name, wherever below the root it lies, skipped folders too; None where there is none."""
+        plain = normpath(path)
+        if self._means is None or plain.startswith(("/", "../")) or plain in {".", ".."} or "\0" in plain:
+            return None
+        return self._file(plain) if self._means.disk.holds(plain) else None
+
+    def once(self, make: Callable[["Tree"], Made]) -> Made:
+        """What a reader makes of the whole application: made once, however many threads ask."""
+        with self._lock:
+            lock = self._making.setdefault(make, threading.Lock())
+        with lock:
+            if make not in self._made:
+                self._made[make] = make(self)
+            made: Made = self._made[make]
+            return made
+
+    def _listed(self) -> _Listing:
+        with self._lock:
+            if self._listing is None:
+                self._listing = _Listing()
+                self._walk(self._listing)
+            return self._listing
+
+    def _walk(self, listing: _Listing) -> None:
+        folders = [""]
+        while folders and self._means is not None:
+            folder = folders.pop()
+            try:
+                entries = list(self._entries(folder, self._means.disk, listing))
+            except UnreadableError as error:
+                self._refuse(_shown(folder) or ".", str(error))
+                continue
+            if folder and is_skipped(folder.rpartition("/")[2], frozenset(one.name for one in entries)):
+                continue
+            entries.sort(key=lambda one: one.name)
+            for one in entries:
+                self._list(f"{folder}/{one.name}".lstrip("/"), one, listing)
+            below = [one.name for one in entries if one.folder and not is_skipped(one.name, frozenset())]
+            folders += [f"{folder}/{name}".lstrip("/") for name in reversed(below)]
+
+    def _entries(self, folder: str, disk: Disk, listing: _Listing) -> Iterator[Entry]:
+        for one in disk.entries(folder):
+            if listing.entries == MOST_ENTRIES:
+                self._refuse(".", f"it holds more than {MOST_ENTRIES} names; the rest were not looked at")
+                return
+            listing.entries += 1
+            yield one
+
+    def _list(self, path: str, one: Entry, listing: _Listing) -> None:
+        if one.folder or not is_production(one.name):
+            return
+        if one.regular:
+            listing.paths.append(path)
+            return
+        try:
+            end = self._end(path)
+        except UnreadableError as error:
+            self._refuse(_shown(path), str(error))
+        else:
+            if end is None:
+                return
+            listing.ends[path] = end
+        listing.paths.append(path)
+
+    def _end(self, path: str) -> str | None:
+        """Where a link to a file ends; None for one to a folder that is walked under its own name."""
+        assert self._means is not None  # noqa: S101 - it is being walked
+        end, kind = self._means.disk.end(path)
+        if kind == FOLDER and not end.startswith("/"):
+            return None
+        if kind:
+            raise UnreadableError(f"it is {kind}, no regular file" if kind != FOLDER else "a folder beside the root")
+        return end
+
+    def _file(self, path: str) -> File:
+        assert self._means is not None  # noqa: S101 - somebody found the path
+        shown = _shown(path)
+        with self._lock:
+            end = self._end_of(path, self._means.disk)
+            source = self._sources.get(end)
+            if source is None:
+                source = self._sources[end] = Source(path, shown, self._means)
+        return File(shown, source)
+
+    def _end_of(self, path: str, disk: Disk) -> str:
+        """Under what name its content is kept: where it ends, so that what has two names is read once."""
+        if path not in self._ends:
+            try:
+                self._ends[path] = disk.end(path)[0]
+            except UnreadableError:
+                self._ends[path] = path
+        return self._ends[path]
+
+    def _refuse(self, path: str, reason: str) -> None:
+        with self._lock:
+            if path in self._refused or len(self._refused) < MOST_REFUSED:
+                self._refused.setdefault(path, reason)
+            else:
+                self._more += 1
+
+
+def _shown(path: str) -> str:
+    """A name as text that every encoder takes."""
+    return decode(os.fsencode(path))
+
+
+def _fits(path: str, glob: str) -> bool:
+    head, anywhere, tail = glob.rpartition(ANYWHERE)
+    above, below = head.split("/")[:-1], tail.split("/")
+    parts = path.split("/")
+    between = len(parts) - len(above) - len(below)
+    if between < 0 or (between and not anywhere):
+        return False
+    return all(map(fnmatchcase, (*parts[: len(above)], *parts[-len(below) :]), (*above, *below)))
