@@ -6,7 +6,7 @@ from kiqdoctor.probes.tree.tree import Tree
 
 
 @probe(
-    Read("Procfile, compose and Kubernetes files, systemd units, Dockerfile, app.json", "", "up to 1 MB each"),
+    Read("Procfile, compose, Kubernetes, systemd, Docker and platforms' files", "", "up to 1 MB each"),
     Read("sidekiq.yml, config/**/*.rb, puma.rb, unicorn.rb, gunicorn.conf.py, uwsgi.ini", "", "up to 1 MB each"),
     lane=Lane.FILES,
     deadline_s=30.0,
