@@ -10,7 +10,7 @@ from typing import Final
 from kiqdoctor.doctor.facts.code import Job, Use
 from kiqdoctor.probes.code.module import Function, Module, read
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
 
 DECORATORS: Final = ("job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiqdoctor.doctor.facts.code import Job, Use
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.ruby import call, named, string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.tree import erb, ruby
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.wire.numbers import whole
 
 if TYPE_CHECKING:

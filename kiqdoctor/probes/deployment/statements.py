@@ -7,7 +7,8 @@ from kiqdoctor.probes.deployment.formats import Format, formats
 from kiqdoctor.probes.deployment.programs import WORKERS
 from kiqdoctor.probes.deployment.records import Record
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import File, UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
 
 

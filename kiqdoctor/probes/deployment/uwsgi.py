@@ -6,7 +6,8 @@ from typing import Final
 from kiqdoctor.probes.deployment.amounts import Amount, of_value
 from kiqdoctor.probes.deployment.formats import configures
 from kiqdoctor.probes.deployment.records import ServerFile
-from kiqdoctor.probes.tree.file import File, UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.file import File
 
 OFF: Final = frozenset({"false", "0", "off", "no"})
 

@@ -12,7 +12,8 @@ from kiqdoctor.doctor.tools import Application, Pack
 from kiqdoctor.probes.packages.environment import environment
 from kiqdoctor.probes.packages.ruby import LockError, gemfile_lock
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import File, UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
 
 

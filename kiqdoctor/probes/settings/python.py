@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from kiqdoctor.doctor.facts.settings import RedisSetting
 from kiqdoctor.probes.settings.values import shown
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
 
 WORKER_WORDS = ("worker", "jobs", "tasks")

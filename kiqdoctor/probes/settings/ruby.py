@@ -7,7 +7,7 @@ from typing import Any
 from kiqdoctor.doctor.facts.settings import RedisSetting
 from kiqdoctor.probes.settings.values import Options, Scope, options, shown, value
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.ruby import block, body, call, first, named, string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.wire.numbers import whole

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.probes.tree.erb import without
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.wire.numbers import LARGEST, whole
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kiqdoctor.probes.tree.disk import Budget, Disk, UnreadableError
+from kiqdoctor.probes.tree.errors import UnparsedError
 
 if TYPE_CHECKING:
     import ast
@@ -21,14 +22,6 @@ MOST_BYTES: Final = 64 * 1024 * 1024  # of all files; 250,000 lines are 10 MiB
 KEPT_SYNTAX: Final = 8 * 1024 * 1024  # bytes of source whose syntax trees stay: 34 times as much memory, measured
 
 Parsed = TypeVar("Parsed")
-
-
-class UnparsedError(ValueError):
-    """A file that is not what its name says; one line says why, ``line`` where (0: nobody knows)."""
-
-    def __init__(self, reason: str, line: int = 0) -> None:
-        super().__init__(reason)
-        self.line = line
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 import warnings
 from typing import Final
 
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 
 NOWHERE: Final = ""  # CPython opens the file of this name to quote a line in a SyntaxError: no file has none
 MOST_WORK: Final = 3_000_000_000  # braces times bytes: a second of CPython 3.11, quadratic in f-strings

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import LARGEST, File, UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.file import LARGEST, File
 from kiqdoctor.probes.tree.tree import Tree
 
 SECRET = "s3cret = 'of somebody else'"

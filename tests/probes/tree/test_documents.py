@@ -4,7 +4,7 @@ import pytest
 
 from kiqdoctor.probes.tree import erb
 from kiqdoctor.probes.tree.documents import Table, Value, toml, yaml
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 
 
 def one(text: str) -> Table:

@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from kiqdoctor.probes.tree import python, ruby
-from kiqdoctor.probes.tree.file import UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
 
 
 def test_what_the_compiler_thinks_of_the_source_is_not_said() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from kiqdoctor.probes.tree import tree as module
 from kiqdoctor.probes.tree.disk import UnreadableError
-from kiqdoctor.probes.tree.file import File, UnparsedError
+from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
 
 
