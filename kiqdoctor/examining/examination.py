@@ -262,7 +262,7 @@ def _tried(address: Address, clock: Clock, late: threading.Event) -> Connected:
         try:
             connection.open()
         except ConnectError as error:
-            if error.step in TRANSIENT and number < TRIES:
+            if error.step in TRANSIENT and number < TRIES and not late.is_set():
                 clock.sleep(BETWEEN_TRIES)
                 continue
             return None, Connection(address.shown, error.step, str(error), number, address.named)

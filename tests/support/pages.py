@@ -1,14 +1,17 @@
-"""The docs site's pages of the checks, made of the checks themselves: `python tests/support/pages.py` writes them."""
+"""What docs/ has of the code: a page a check, the configuration's schema. `python tests/support/pages.py` writes it."""
 
 from pathlib import Path
 
 from kiqdoctor import probes
+from kiqdoctor.cli.words import schema
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.page import page
 from kiqdoctor.render.page import markdown
 
-FOLDER = Path(__file__).parents[2] / "docs" / "checks"
+DOCS = Path(__file__).parents[2] / "docs"
+FOLDER = DOCS / "checks"
+SCHEMA = DOCS / "kiqdoctor.schema.json"
 HEAD = """# The checks
 
 Each page is made of the check itself (`python tests/support/pages.py`), and is what `kiqdoctor explain ID` prints.
@@ -43,6 +46,7 @@ def main() -> None:
         (FOLDER / stale).unlink()
     for name, text in made.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    SCHEMA.write_text(schema.text(ours()), encoding="utf-8")
 
 
 if __name__ == "__main__":

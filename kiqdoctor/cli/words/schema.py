@@ -14,7 +14,8 @@ from kiqdoctor.examining.decisions import SCOPES, WORDS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TITLE: Final = "kiqdoctor.toml, and [tool.kiqdoctor] in pyproject.toml"
-_PACKS: Final = {"type": "object", "additionalProperties": {"type": "number"}}
+_NUMBERS: Final = "numbers"  # of a check that this schema does not know: it has none, or is another pack's
+_NONE: Final = "none"  # of a check whose numbers do not differ by that
 _SCOPED: Final = {
     "queues": "Numbers for queues whose name matches the glob.",
     "tags": "Numbers for processes whose tag matches the glob.",
@@ -27,8 +28,9 @@ def text(checks: Sequence[Check]) -> str:
 
 
 def document(checks: Sequence[Check]) -> dict[str, Any]:
-    """The schema; numbers of other packs' checks are let through, and judged when the file is read."""
+    """The schema. Only checks that have numbers stand in it; those of others are judged when the file is read."""
     options = {key: option(one) for key, one in sorted(settings().items())}
+    numbered = [one for one in checks if one.thresholds]
     return {
         "$schema": DIALECT,
         "title": TITLE,
@@ -38,17 +40,27 @@ def document(checks: Sequence[Check]) -> dict[str, Any]:
             **options,
             "checks": {
                 "description": "Numbers by check; or, as a list, further folders of checks.",
-                "anyOf": [options["checks"], _by_check(checks, "", {FOLDERS: options["checks"]})],
+                "anyOf": [options["checks"], _by_check(numbered, "", {FOLDERS: options["checks"]})],
             },
             **{
                 section: {
                     "description": _SCOPED[section],
                     "type": "object",
-                    "additionalProperties": _by_check(checks, scope, {}),
+                    "additionalProperties": _by_check(numbered, scope, {}),
                 }
                 for section, scope in SCOPES.items()
             },
             "suppress": _suppress(checks),
+        },
+        "$defs": {
+            _NUMBERS: {"type": "object", "additionalProperties": {"type": "number"}},
+            _NONE: {"type": "object", "maxProperties": 0},
+            **{
+                _defined(check, scope): _numbers(numbers)
+                for check in numbered
+                for scope in ("", *SCOPES.values())
+                if (numbers := _turnable(check, scope))
+            },
         },
     }
 
@@ -77,13 +89,25 @@ def _value(kind: Any) -> dict[str, Any]:
 
 def _by_check(checks: Sequence[Check], scope: str, more: dict[str, Any]) -> dict[str, Any]:
     """A table of tables: each check by id or name, with its numbers."""
-    known: dict[str, Any] = {}
-    for check in checks:
-        if turnable := [one for one in check.thresholds if not scope or scope in one.per]:
-            known[check.id] = known[check.name] = _numbers(turnable)
-        else:
-            known[check.id] = known[check.name] = {"type": "object", "additionalProperties": False}
-    return {"type": "object", "properties": {**more, **known}, "additionalProperties": _PACKS}
+    known = {
+        name: _ref(_defined(check, scope) if _turnable(check, scope) else _NONE)
+        for check in checks
+        for name in (check.id, check.name)
+    }
+    return {"type": "object", "properties": {**more, **known}, "additionalProperties": _ref(_NUMBERS)}
+
+
+def _turnable(check: Check, scope: str) -> list[Threshold]:
+    return [one for one in check.thresholds if not scope or scope in one.per]
+
+
+def _defined(check: Check, scope: str) -> str:
+    """The name of the definition of a check's numbers, or of those that may differ by queue or tag."""
+    return f"{check.id}-by-{scope}" if scope else check.id
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}
 
 
 def _numbers(thresholds: Iterable[Threshold]) -> dict[str, Any]:
