@@ -64,7 +64,7 @@ def test_a_hostile_report_is_one_command_a_finding_and_nothing_else(hostile: Rep
 
     assert [one.name for one in commands(hostile)] == ["error", "error", "notice"]
     assert all(command(line) for line in lines)
-    assert summary.startswith("kiqdoctor: 2 findings (2 high)")
+    assert summary.startswith("kiqdoctor: 2 of 3 applicable checks judged, not TST002; 2 findings (2 high)")
     assert end == ""
     assert not re.search(r"^\s*::(set-output|stop-commands|add-mask|set-env)", text, re.MULTILINE)
 
