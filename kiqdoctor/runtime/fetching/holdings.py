@@ -31,9 +31,10 @@ class Holdings:
         self.lease: Lease
 
     def hold(self, lease: Lease, lanes: Sequence[Lane]) -> None:
-        """Under this identity from now on."""
-        self.lease, self.lanes = lease, lanes
+        """Under this identity from now on. The lanes last: whoever sees them fetches, and adds to what is there."""
         self.taken = set()
+        self.lease = lease
+        self.lanes = lanes
 
     def bring(self, works: list[Work]) -> None:
         """To hand; whoever does this looks again once all is there."""

@@ -63,10 +63,6 @@ class ReliableFetch:
 
     # -- identity ------------------------------------------------------------------------------------------------
 
-    def pause(self, queues: frozenset[str]) -> None:
-        """Take nothing from these, and from the others again."""
-        self._asking.paused = queues
-
     @property
     def unfound(self) -> int:
         """Acknowledgements that removed nothing: somebody else had the job."""
@@ -103,11 +99,15 @@ class ReliableFetch:
     def _hold(self, lease: Lease) -> None:
         found = lanes(self._client, self._keys, self._capsule.names, lease, self._script)
         self.lease = lease
-        self.holdings.hold(lease, found)
         self._doors.key = self._keys.exits(lease.identity)
+        self.holdings.hold(lease, found)
         self.parking.waits = Waits(self._client, self._keys, found[-1].homes, self._bell, self._clock)
 
     # -- taking --------------------------------------------------------------------------------------------------
+
+    def pause(self, queues: frozenset[str]) -> None:
+        """Take nothing from these, and from the others again."""
+        self._asking.paused = queues
 
     def take(self, number: int) -> Work | None:
         """A job at hand, else ask Redis, or wait while another thread does."""
