@@ -10,10 +10,12 @@ from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, batched
 from kiqdoctor.probes.live.jobs import PARSED, failure_of
 from kiqdoctor.probes.live.reader import LiveReader, must
+from kiqdoctor.wire.fields import FAILED_AT, RETRIED_AT
+from kiqdoctor.wire.keys import DEAD, RETRY
 from kiqdoctor.wire.numbers import real
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 
-SETS: Final = ("retry", "dead")
+SETS: Final = (RETRY, DEAD)
 MOST: Final = 4_000  # members of each set that are looked at
 WINDOWS: Final = 8  # that a set is looked at through, from its first member to its last
 MOST_GROUPS: Final = 500
@@ -97,7 +99,7 @@ def _job(member: bytes) -> Payload | None:
 
 def _with(group: ErrorGroup, job: Payload, next_try: float | None, *, of_retries: bool) -> ErrorGroup:
     """The group with another job."""
-    failed = job.at("retried_at") or job.at("failed_at")
+    failed = job.at(RETRIED_AT) or job.at(FAILED_AT)
     return ErrorGroup(
         group.failure,
         group.retrying + of_retries,

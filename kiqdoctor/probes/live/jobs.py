@@ -99,7 +99,7 @@ def _fits(member: bytes, sought: Sought) -> bool:
 
 def failure_of(job: Payload) -> Failure:
     """What a failed job has in common with others."""
-    return Failure(_shown(job.shown_class), _shown(_text(job.fields.get("error_class"))), _shown(job.queue))
+    return Failure(_shown(job.shown_class), _shown(_text(job.fields.get(wire.ERROR_CLASS))), _shown(job.queue))
 
 
 def _shown(text: str) -> str:
