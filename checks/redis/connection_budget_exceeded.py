@@ -13,7 +13,7 @@ W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up t
 in the configuration makes every pool S, and there is one pool up to 6.5, one a capsule and one more from 7.0 on.
 Processes are those that are alive now and those that the deployment's files ask for, whichever needs more. Web and
 others are what the files say, or else what is connected now beside the workers. A deploy that surges doubles the
-workers (surge = 2).
+workers (surge = 2). Where no server says L, the Redis plan that app.json orders does.
 
 ## When it is wrong
 Pools are lazy: W is the peak, not what is seen on a quiet day. Connections that jobs open by themselves are not in
@@ -35,7 +35,8 @@ The limit is hidden (--redis-limit N), or the number of processes or of web conn
 say it, and no worker is alive.
 
 ## Source
-lib/sidekiq/config.rb, capsule.rb and redis_connection.rb, tag by tag; Redis' clients documentation.
+lib/sidekiq/config.rb, capsule.rb and redis_connection.rb, tag by tag; Redis' clients documentation; Heroku's table of
+connections of 2024-10-11.
 
 Our own runtime says how many it may open, at boot and in its `info`; what files ask for is reckoned by its own formula.
 """
@@ -92,6 +93,7 @@ def connection_budget_exceeded(
     settings: RedisSettings | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
+    limit = _ordered(limit, deployment)
     version = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
     size = _size(settings)
     running = [_running(one, size) for one in _live(fleet)]
@@ -121,6 +123,13 @@ def connection_budget_exceeded(
         yield Unknown(f"the workers can open {total} of {limit.limit}; what web processes open is not known", "+info")
     else:
         yield from evidence
+
+
+def _ordered(limit: ClientLimit | Missing, deployment: Deployment | Missing) -> ClientLimit | Missing:
+    """Where no server says what it accepts, the plan does that the files order."""
+    if isinstance(limit, ClientLimit) or not isinstance(deployment, Deployment) or deployment.redis_clients is None:
+        return limit
+    return ClientLimit(deployment.redis_clients, deployment.redis_plan)
 
 
 def _live(fleet: Fleet | Missing) -> tuple[Process, ...]:

@@ -36,6 +36,8 @@ class Deployment:
     surge: bool = False  # old and new run together at a deploy
     surge_source: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()
+    redis_clients: int | None = None  # what the ordered plan's Redis accepts; None = not known
+    redis_plan: str = ""  # which plan, and who says so
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.facts.deployment import Deployment, Start, Starts
-from kiqdoctor.probes.deployment.chosen import Running, chosen
+from kiqdoctor.probes.deployment.chosen import Running, chosen, stage
+from kiqdoctor.probes.deployment.plans import clients
 from kiqdoctor.probes.deployment.programs import Role
+from kiqdoctor.probes.deployment.records import Ordered
 from kiqdoctor.probes.deployment.servers import SERVERS, server, unasked
-from kiqdoctor.probes.deployment.statements import statements
+from kiqdoctor.probes.deployment.statements import Statements, statements
 from kiqdoctor.probes.deployment.workers import by_file, worker
 from kiqdoctor.probes.tree.tree import Tree
 
@@ -31,6 +33,7 @@ def derived(tree: Tree) -> Derived:
     workers = tuple(one for command in running if (one := worker(command, found)) is not None)
     asked = [server(one, found) for one in running if one.command.program in SERVERS]
     servers = asked or unasked(found)
+    plan = _plan(found)
     surges = [one.started.surge for one in running if one.command.role is Role.WORKER and one.started.surge]
     return Derived(
         Deployment(
@@ -39,9 +42,19 @@ def derived(tree: Tree) -> Derived:
             surge=bool(surges),
             surge_source=next(iter(surges), ""),
             unreadable=tuple(found.unreadable.items()),
+            redis_clients=plan[0] if plan else None,
+            redis_plan=plan[1] if plan else "",
         ),
         Starts((*_celery(running), *(start for one in servers for start in one.starts()))),
     )
+
+
+def _plan(found: Statements) -> tuple[int, str] | None:
+    """How many clients the Redis that is ordered takes, and who says so; the least of several."""
+    ordered = [said for _, said in found.said if isinstance(said, Ordered) and stage(said.path)]
+    known = [(number, one) for one in ordered if (number := clients(one.plan)) is not None]
+    told = [(count, f"{one.plan} in {one.path}, table of {as_of}") for (count, as_of), one in known]
+    return min(told, default=None)
 
 
 def _celery(running: list[Running]) -> Iterator[Start]:

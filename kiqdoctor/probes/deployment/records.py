@@ -61,4 +61,12 @@ class InCode:
     capsule: str = ""  # whose concurrency it is; "" = the default one's
 
 
-Record = Started | ServerFile | WorkerFile | InCode
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Something that a platform's file orders, as the provider calls it (``heroku-redis:mini``)."""
+
+    plan: str
+    path: str
+
+
+Record = Ordered | Started | ServerFile | WorkerFile | InCode

@@ -143,6 +143,22 @@ def test_what_is_alive_says_how_many_run_where_a_file_does_not() -> None:
     assert diagnose("RED003", HEALTHY.with_(files, Fleet())).outcome is Outcome.UNKNOWN
 
 
+def test_a_plan_is_the_limit_where_no_server_says_one() -> None:
+    files = Deployment(
+        (WorkerConfig("Procfile", concurrency=5, processes=1),),
+        (WebConfig("puma.rb", 1, 1, 5),),
+        redis_clients=20,
+        redis_plan="heroku-redis:mini in app.json",
+    )
+    static = HEALTHY.with_(files).without(Fleet, Absent("--static")).without(ClientLimit, Absent("--static"))
+
+    [finding] = diagnose("RED003", static).findings
+    assert "Redis accepts 20 clients; this fleet can open 20" in finding.finding.title  # 5 + 10 and 5
+    assert diagnose("RED003", static.with_(replace(files, redis_clients=40))).outcome is Outcome.PASS
+    assert diagnose("RED003", static.with_(ClientLimit(100, "INFO clients"))).outcome is Outcome.PASS
+    assert diagnose("RED003", static.with_(replace(files, redis_clients=None))).outcome is Outcome.UNKNOWN
+
+
 def test_a_surge_doubles_the_workers() -> None:
     files = Deployment((WorkerConfig("Procfile", concurrency=10, processes=2),), (WebConfig("puma.rb", 1, 1, 5),))
     snapshot = HEALTHY.with_(ClientLimit(60, "INFO clients"))

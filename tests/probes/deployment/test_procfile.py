@@ -31,6 +31,24 @@ def test_app_json_says_how_many_and_in_what_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("addons", "clients"),
+    [
+        ('["heroku-redis:premium-1"]', 80),
+        ('[{"plan": "heroku-redis:mini"}, "heroku-postgresql"]', 20),
+        ('["heroku-redis"]', 20),
+        ('["heroku-redis:premium-3", "heroku-redis:premium-0"]', 40),
+        ('["heroku-redis:hobby-dev", "rediscloud:30", 5, []]', None),
+        ("{}", None),
+    ],
+)
+def test_the_redis_that_it_orders(tmp_path: Path, addons: str, clients: int | None) -> None:
+    found = deployed(tmp_path, {"Procfile": "worker: sidekiq\n", "app.json": f'{{"addons": {addons}}}'})
+
+    assert found.redis_clients == clients
+    assert ("in app.json, table of 2024-10-11" in found.redis_plan) is (clients is not None)
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "[]", '{"formation": 5}', '{"formation": {"worker": {"quantity": "many"}}}', '{"formation": {"worker": []}}'],
 )
