@@ -2,7 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 
+import grimp
 import pytest
 
 from kiqdoctor.render.formats import NAMES
@@ -42,3 +47,45 @@ def test_a_format_imports_no_other(form: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ran.stdout.split() == [folder + form]
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    """Every import of ours, also those inside functions and for types only."""
+    return grimp.build_graph("kiqdoctor")
+
+
+def circle(arrows: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """One circle among these arrows, or nothing."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found[::-1]
+    return []
+
+
+def room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def test_a_circle_is_seen() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"b"}})) == {"b", "c"}
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    arrows = {module: graph().find_modules_directly_imported_by(module) for module in graph().modules}
+
+    assert len(arrows) > 200
+    assert circle(arrows) == []
+
+
+def test_no_room_leads_back_to_itself() -> None:
+    arrows: dict[str, set[str]] = {}
+    for module in graph().modules:
+        others = {room(one) for one in graph().find_modules_directly_imported_by(module)}
+        arrows.setdefault(room(module), set()).update(others - {room(module)})
+
+    assert {"kiqdoctor.doctor", "kiqdoctor.runtime", "kiqdoctor.cli"} <= arrows.keys()
+    assert circle(arrows) == []

@@ -17,7 +17,7 @@ from kiqdoctor.examining.examination import examination, prepared
 @words.examination
 @words.judgement
 @words.rendering
-@click.option("--plan", "only_plan", is_flag=True, help="Print every read that would be made, and stop.")
+@words.of_check
 def command(
     *, only_plan: bool, form: str | None, output: Path | None, reports: tuple[str, ...], verbose: bool, **rest: Any
 ) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from kiqdoctor.cli.words import configured
+from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.cli.words.output import write
 from kiqdoctor.doctor import recording
@@ -31,8 +31,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Exit 1 where something new is at or above this severity.",
 )
 @click.option("--checks", metavar="DIR", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--config", metavar="FILE", type=_FILE, help=configured.CONFIG_HELP)
-@click.option("--isolated", is_flag=True, help=configured.ISOLATED_HELP)
+@words.configuration
 def command(old: Path, new: Path, *, shape: str, output: Path | None, fail_on: str, **rest: Any) -> int:
     """Show what changed from OLD to NEW: JSON reports, or recordings, which are judged anew by the same rules."""
     from kiqdoctor.render import diff

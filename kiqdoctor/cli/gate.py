@@ -46,10 +46,7 @@ SYSTEMS: Final = (
 @words.examination
 @words.judgement
 @words.rendering
-@click.option(
-    "--wait", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Examine again until it is green."
-)
-@click.option("--nagios", is_flag=True, help="Speak the plug-in protocol, with its statuses 0 to 3.")
+@words.of_gate
 def command(
     *,
     form: str | None,

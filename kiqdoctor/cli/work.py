@@ -3,23 +3,16 @@
 import gc
 import os
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
 import click
 
-from kiqdoctor.cli.words.configured import OPTIONS, Configured
+from kiqdoctor.cli.words import options as words
+from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.examining.configuration import Configuration
 from kiqdoctor.version import __version__
-
-
-def with_configuration(command: Callable[..., int]) -> Callable[..., int]:
-    """``--config`` and ``--isolated``, as every command that reads the file has them."""
-    for option in OPTIONS:
-        command = option(command)
-    return command
 
 
 @click.command("work", cls=Configured)
@@ -36,7 +29,7 @@ def with_configuration(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("-e", "--environment", default="", help="Name of the environment, for your own code (APP_ENV).")
 @click.option("--health", metavar="[HOST:]PORT", help="Serve /livez, /readyz and /metrics there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@with_configuration
+@words.configuration
 @click.option("--tag", default="", help="Shown in the process list; default: the directory's name.")
 def command(
     *,

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from kiqdoctor.cli.words.file import load
 from kiqdoctor.cli.words.flags import exclusive
+from kiqdoctor.cli.words.options import every
 from kiqdoctor.connection import UrlError, shown_url
 from kiqdoctor.examining.configuration import FOLDERS, NO_CONFIGURATION, Configuration, instead, shown
 
@@ -21,15 +22,6 @@ PREFIX: Final = "KIQDOCTOR_"
 UNMARKED: Final = frozenset({"config", "isolated", "help", "redis"})
 """Options that no variable sets under our prefix: the file's own, and --redis, which has the contract's variables."""
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
-
-CONFIG_HELP: Final = "The configuration; else kiqdoctor.toml, else [tool.kiqdoctor] in pyproject.toml."
-ISOLATED_HELP: Final = "Read no configuration file."
-OPTIONS: Final = (
-    click.option(
-        "--config", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=CONFIG_HELP
-    ),
-    click.option("--isolated", is_flag=True, help=ISOLATED_HELP),
-)
 
 
 class Configured(click.Command):
@@ -85,10 +77,7 @@ def key_of(parameter: click.Parameter) -> str:
 @cache
 def settings() -> dict[str, click.Parameter]:
     """Every option of `check` and `gate` by its key: the one declaration, for files, schema and `init`."""
-    from kiqdoctor.cli import check, gate
-
-    found = [parameter for command in (check.command, gate.command) for parameter in command.params]
-    return {key_of(one): one for one in found if key_of(one) not in UNMARKED - {"redis"}}
+    return {key_of(one): one for one in every() if key_of(one) not in UNMARKED - {"redis"}}
 
 
 def from_file(configuration: Configuration) -> dict[str, Any]:

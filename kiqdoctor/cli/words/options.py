@@ -1,4 +1,4 @@
-"""The words that ``check``, ``gate``, ``record``, ``serve`` and ``top`` share, read into what was asked for."""
+"""The options that commands share, and those of ``check`` and ``gate``, which a file or a variable may set too."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,50 +6,80 @@ from typing import Any, TypeVar
 
 import click
 
-from kiqdoctor.cli.words import configured, flags
+from kiqdoctor.cli.words import flags
 from kiqdoctor.cli.words.formats import DEFAULT, Form
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import NO_CONFIGURATION
 from kiqdoctor.examining.errors import AskedError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Any], Any]
 
 MARKERS = ("pyproject.toml", "setup.cfg", "Gemfile", "config/sidekiq.yml")
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-def examination(command: Command) -> Command:
-    """What is examined: shared by check, gate and record."""
-    for option in reversed(_EXAMINATION):
-        command = option(command)
-    return command
+class _Options:
+    """Decorates a command with options, in their order."""
+
+    def __init__(self, *options: Option) -> None:
+        self._options = options
+
+    def __call__(self, command: Command) -> Command:
+        for option in reversed(self._options):
+            command = option(command)
+        return command
 
 
-def rendering(command: Command) -> Command:
-    """How it is shown: shared by check and gate."""
-    for option in reversed(_RENDERING):
-        command = option(command)
-    return command
-
-
-def judgement(command: Command) -> Command:
-    """What counts: shared by check and gate."""
-    for option in reversed(_JUDGEMENT):
-        command = option(command)
-    return command
-
-
-_EXAMINATION = (
+configuration = _Options(
+    click.option(
+        "--config",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The configuration; else kiqdoctor.toml, else [tool.kiqdoctor] in pyproject.toml.",
+    ),
+    click.option("--isolated", is_flag=True, help="Read no configuration file."),
+)
+"""Where the other options may stand too."""
+examination = _Options(
     click.argument("path", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)),
     *(one.option() for one in flags.WORDS if not one.flag.judges),
-    *configured.OPTIONS,
+    configuration,
 )
-_JUDGEMENT = tuple(one.option() for one in flags.WORDS if one.flag.judges)
-_RENDERING = (
+"""What is examined: of check, gate, record, serve and top."""
+judgement = _Options(*(one.option() for one in flags.WORDS if one.flag.judges))
+"""What counts: of check, gate and serve."""
+rendering = _Options(
     click.option("--format", "form", type=Form(), default=None, help=f"How to print it (default: {DEFAULT})."),
-    click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write it there."),
+    click.option("--output", metavar="FILE", type=_FILE, help="Write it there."),
     click.option("--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run."),
     click.option("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too."),
 )
+"""How it is shown: of check and gate."""
+of_check = _Options(
+    click.option("--plan", "only_plan", is_flag=True, help="Print every read that would be made, and stop."),
+)
+of_gate = _Options(
+    click.option(
+        "--wait", metavar="SECONDS", type=flags.Number(0), default=0.0, help="Examine again until it is green."
+    ),
+    click.option("--nagios", is_flag=True, help="Speak the plug-in protocol, with its statuses 0 to 3."),
+)
+
+
+@click.command()
+@examination
+@judgement
+@rendering
+@of_check
+@of_gate
+def _every(**_words: object) -> None:
+    """Never called: it holds what may stand in a file or a variable."""
+
+
+def every() -> tuple[click.Parameter, ...]:
+    """Each option of check and gate."""
+    return tuple(_every.params)
 
 
 def read(given: Mapping[str, Any]) -> Asked:
@@ -62,10 +92,8 @@ def read(given: Mapping[str, Any]) -> Asked:
     if asked.get("new_only") and not asked.get("baseline"):
         raise AskedError("--new-only needs --baseline FILE: what is new is what it does not name")
     asked["namespace"] = (asked["namespace"] or "").rstrip(":") or None
-    configuration = given.get("configuration", NO_CONFIGURATION)
-    return Asked(
-        path=given.get("path") or _here(), configured_redis=configuration.redis, configuration=configuration, **asked
-    )
+    found = given.get("configuration", NO_CONFIGURATION)
+    return Asked(path=given.get("path") or _here(), configured_redis=found.redis, configuration=found, **asked)
 
 
 def _here() -> Path | None:
