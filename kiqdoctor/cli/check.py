@@ -7,6 +7,7 @@ import click
 
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.cli.words.flags import Setting
 from kiqdoctor.cli.words.formats import DEFAULT
 from kiqdoctor.cli.words.output import colour, further, rendered, write
 from kiqdoctor.doctor.plan import Plan
@@ -17,7 +18,14 @@ from kiqdoctor.examining.examination import examination, prepared
 @words.examination
 @words.judgement
 @words.rendering
-@click.option("--plan", "only_plan", is_flag=True, help="Print every read that would be made, and stop.")
+@click.option(
+    "--plan",
+    "only_plan",
+    is_flag=True,
+    cls=Setting,
+    by_hand=True,
+    help="Print every read that would be made, and stop.",
+)
 def command(
     *, only_plan: bool, form: str | None, output: Path | None, reports: tuple[str, ...], verbose: bool, **rest: Any
 ) -> int:

@@ -11,6 +11,7 @@ import click
 
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.cli.words.flags import Setting
 from kiqdoctor.cli.words.output import further, rendered, write
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.report import Outcome, Report, Severity
@@ -47,9 +48,21 @@ SYSTEMS: Final = (
 @words.judgement
 @words.rendering
 @click.option(
-    "--wait", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Examine again until it is green."
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=0.0,
+    cls=Setting,
+    by_hand=False,
+    help="Examine again until it is green.",
 )
-@click.option("--nagios", is_flag=True, help="Speak the plug-in protocol, with its statuses 0 to 3.")
+@click.option(
+    "--nagios",
+    is_flag=True,
+    cls=Setting,
+    by_hand=True,
+    help="Speak the plug-in protocol, with its statuses 0 to 3.",
+)
 def command(
     *,
     form: str | None,

@@ -1,6 +1,7 @@
 """The words that ``check``, ``gate``, ``record``, ``serve`` and ``top`` share, read into what was asked for."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,8 @@ def judgement(command: Command) -> Command:
     return command
 
 
+_NEW = click.Path(dir_okay=False, path_type=Path)
+_shown = partial(click.option, cls=flags.Setting)
 _EXAMINATION = (
     click.argument("path", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)),
     *(one.option() for one in flags.WORDS if not one.flag.judges),
@@ -45,10 +48,12 @@ _EXAMINATION = (
 )
 _JUDGEMENT = tuple(one.option() for one in flags.WORDS if one.flag.judges)
 _RENDERING = (
-    click.option("--format", "form", type=Form(), default=None, help=f"How to print it (default: {DEFAULT})."),
-    click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write it there."),
-    click.option("--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run."),
-    click.option("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too."),
+    _shown("--format", "form", type=Form(), default=None, help=f"How to print it (default: {DEFAULT}).", by_hand=False),
+    _shown("--output", metavar="FILE", type=_NEW, help="Write it there.", by_hand=True),
+    _shown(
+        "--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run.", by_hand=True
+    ),
+    _shown("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too.", by_hand=False),
 )
 
 
