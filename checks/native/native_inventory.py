@@ -64,27 +64,35 @@ def native_inventory(native: NativeCode) -> Iterator[Verdict]:
             f"what is linked was not examined, for nothing is installed here: {names}",
             "--python PATH, or vendor/bundle",
         )
-    for path, reason in native.unreadable:
+    for path, reason in native.unreadable[:SHOWN]:
         yield Unknown(f"{path}: {reason}", "a readable environment")
+    if len(native.unreadable) > SHOWN:
+        yield Unknown(f"{len(native.unreadable) - SHOWN} further files were not read", "a readable environment")
     yield from _inventory(native)
 
 
 def _inventory(native: NativeCode) -> Iterator[Evidence]:
-    needs: dict[str, list[str]] = {}
+    files: dict[str, list[Extension]] = {}
     for extension in native.extensions:
-        needs.setdefault(extension.package, []).extend(extension.needed)
+        files.setdefault(extension.package, []).append(extension)
     for package in native.packages[:SHOWN]:
-        linked = ", ".join(
-            sorted({name for name in needs.get(package.name, ()) if not name.startswith(("libc.", "ld-"))})
-        )
-        count = sum(one.package == package.name for one in native.extensions)
-        built = ", built on a machine like this" if package.built_locally else ""
-        yield Evidence(
-            f"{package.name} {package.version}",
-            f"{count} files{built}; links {linked or 'nothing more'}",
-            package.source,
-        )
+        told = _told(package, files.get(package.name, []))
+        yield Evidence(f"{package.name} {package.version}", told, package.source)
     yield Evidence("native packages", str(len(native.packages)), ", ".join(native.environments) or "lock files")
+
+
+def _told(package: NativePackage, files: list[Extension]) -> str:
+    """What a package links; of a file that was not read nothing is said but that it was not."""
+    unread = package.unopened + sum(not one.machine for one in files)
+    count = len(files) + package.unopened
+    if not count:
+        return "no file of it was seen here; what it links is unknown"
+    built = ", built on a machine like this" if package.built_locally else ""
+    names = {name for one in files for name in one.needed if not name.startswith(("libc.", "ld-"))}
+    if unread:
+        known = f"{', '.join(sorted(names))} and what else is unknown" if names else "what is unknown"
+        return f"{count} files{built}, {unread} of them not read; links {known}"
+    return f"{count} files{built}; links {', '.join(sorted(names)) or 'nothing more'}"
 
 
 def _broken(extension: Extension, what: str) -> Finding:

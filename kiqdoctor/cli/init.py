@@ -12,7 +12,7 @@ import click
 
 from kiqdoctor.cli.words import file as configuration_file
 from kiqdoctor.cli.words import schema
-from kiqdoctor.cli.words.configured import settings
+from kiqdoctor.cli.words.configured import by_hand, settings
 from kiqdoctor.cli.words.output import write
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.check import Check
@@ -140,6 +140,8 @@ def _option(key: str, parameter: click.Parameter, here: Snapshot) -> Iterator[st
     yield from _prose(said)
     if isinstance(parameter.type, click.Choice):
         yield from _prose(f"One of {', '.join(map(str, parameter.type.choices))}.")
+    if by_hand(parameter):
+        yield "# Counts where this file is named: --config, or KIQDOCTOR_CONFIG."
     value = (_namespace(here) if key == "namespace" else "") or _default(key, parameter)
     yield f"#{key} = {_toml(value)}"
     yield ""

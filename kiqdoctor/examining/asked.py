@@ -20,6 +20,8 @@ class Flag:
     """A field's words on the command line; its name, type and default are the field's own.
 
     ``judges``: it says what counts, not what is examined. ``excludes`` names fields that cannot be asked for with it.
+    ``by_hand``: it names code to load, an interpreter, a Redis, what is examined in place of the real world, a place to
+    write, or shows what is masked; a configuration that was merely found in the audited tree cannot set it.
     """
 
     help: str
@@ -29,6 +31,7 @@ class Flag:
     path: PathKind = "file"
     judges: bool = False
     excludes: tuple[str, ...] = ()
+    by_hand: bool | None = None  # None: nobody said, which counts as True, and fails a test
 
 
 def _flag(default: Value, text: str, metavar: str = "", **more: Any) -> Value:
@@ -41,37 +44,53 @@ class Asked:
     """What was asked for. A field without a flag is found out otherwise; ``path`` None: no application is examined."""
 
     path: Path | None = None
-    redis: str | None = _flag(None, "redis://, rediss:// or unix:// address to examine.", "URL")
-    namespace: str | None = _flag(None, "Examine the keys under NAME: instead of the unprefixed ones.", "NAME")
-    redis_limit: int | None = _flag(None, "The plan's client limit.", "N", least=1)
-    python: Path | None = _flag(None, "The interpreter or environment to examine.", "PATH", path="file or folder")
-    checks: tuple[Path, ...] = _flag((), "A further folder of checks.", "DIR", path="folder")
-    embedded: bool = _flag(False, "Start the embedded Redis and examine that.", excludes=("redis",))
-    select: tuple[str, ...] = _flag((), "Only these: id, prefix, name or category; comma lists.", "S")
-    ignore: tuple[str, ...] = _flag((), "All but these.", "S")
-    static: bool = _flag(False, "Only what reads files.", excludes=("live",))
-    live: bool = _flag(False, "Only what reads Redis and processes.")
-    window_s: float = _flag(0.0, "Sample that long.", "SECONDS", name="for", least=0)
-    timeout_s: float = _flag(
-        60.0, "End by then, beside --for; what was not read is unknown.", "SECONDS", name="timeout", least=0.1
+    redis: str | None = _flag(None, "redis://, rediss:// or unix:// address to examine.", "URL", by_hand=True)
+    namespace: str | None = _flag(
+        None, "Examine the keys under NAME: instead of the unprefixed ones.", "NAME", by_hand=False
     )
-    baseline_run: Path | None = _flag(None, "An earlier recording counts as the first sample.", "FILE")
-    show_args: bool = _flag(False, "Show job arguments (masked by default).")
+    redis_limit: int | None = _flag(None, "The plan's client limit.", "N", least=1, by_hand=False)
+    python: Path | None = _flag(
+        None, "The interpreter or environment to examine.", "PATH", path="file or folder", by_hand=True
+    )
+    checks: tuple[Path, ...] = _flag((), "A further folder of checks.", "DIR", path="folder", by_hand=True)
+    embedded: bool = _flag(False, "Start the embedded Redis and examine that.", excludes=("redis",), by_hand=True)
+    select: tuple[str, ...] = _flag((), "Only these: id, prefix, name or category; comma lists.", "S", by_hand=False)
+    ignore: tuple[str, ...] = _flag((), "All but these.", "S", by_hand=False)
+    static: bool = _flag(False, "Only what reads files.", excludes=("live",), by_hand=False)
+    live: bool = _flag(False, "Only what reads Redis and processes.", by_hand=False)
+    window_s: float = _flag(0.0, "Sample that long.", "SECONDS", name="for", least=0, by_hand=False)
+    timeout_s: float = _flag(
+        60.0,
+        "End by then, beside --for; what was not read is unknown.",
+        "SECONDS",
+        name="timeout",
+        least=0.1,
+        by_hand=False,
+    )
+    baseline_run: Path | None = _flag(None, "An earlier recording counts as the first sample.", "FILE", by_hand=True)
+    show_args: bool = _flag(False, "Show job arguments (masked by default).", by_hand=True)
 
-    fail_on: Severity | None = _flag(Severity.HIGH, "Exit 1 at or above this severity.", judges=True)
-    require: tuple[str, ...] = _flag((), "An unknown among these makes the exit status 3.", "S", judges=True)
-    baseline: Path | None = _flag(None, "Known findings do not count.", "FILE", judges=True)
+    fail_on: Severity | None = _flag(Severity.HIGH, "Exit 1 at or above this severity.", judges=True, by_hand=False)
+    require: tuple[str, ...] = _flag(
+        (), "An unknown among these makes the exit status 3.", "S", judges=True, by_hand=False
+    )
+    baseline: Path | None = _flag(None, "Known findings do not count.", "FILE", judges=True, by_hand=False)
     write_baseline: Path | None = _flag(
         None,
         "Write what was found as a baseline, or remove from an existing one what healed.",
         "FILE",
         path="new file",
         judges=True,
+        by_hand=True,
     )
-    allow_grow: bool = _flag(False, "Let --write-baseline add new findings to an existing baseline.", judges=True)
-    new_only: bool = _flag(False, "Show people only what the baseline does not know.", judges=True)
-    record: Path | None = _flag(None, "Save what was examined.", "FILE", path="new file", judges=True)
-    replay: Path | None = _flag(None, "Judge a saved examination in place of the real world.", "FILE", judges=True)
+    allow_grow: bool = _flag(
+        False, "Let --write-baseline add new findings to an existing baseline.", judges=True, by_hand=False
+    )
+    new_only: bool = _flag(False, "Show people only what the baseline does not know.", judges=True, by_hand=False)
+    record: Path | None = _flag(None, "Save what was examined.", "FILE", path="new file", judges=True, by_hand=True)
+    replay: Path | None = _flag(
+        None, "Judge a saved examination in place of the real world.", "FILE", judges=True, by_hand=True
+    )
 
     configured_redis: str | None = None  # of the configuration file: the environment goes before it
     configuration: Configuration = NO_CONFIGURATION

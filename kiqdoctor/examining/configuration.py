@@ -25,6 +25,7 @@ class Configuration:
     under: Key = ()
     places: Mapping[Key, int] = field(default_factory=dict)
     redis: str | None = None  # the address that it names
+    named: bool = False  # by --config or KIQDOCTOR_CONFIG; else it was found, maybe in a stranger's tree
 
     def words(self, key: str) -> list[str]:
         """The texts of a key that takes one or many."""
@@ -39,6 +40,17 @@ class Configuration:
     def where(self, *key: str | int) -> str:
         """``kiqdoctor.toml:12``."""
         return f"{self.file}:{self.line(*key)}"
+
+    def note(self) -> str:
+        """That it was used, for the report; "" where there is none."""
+        if self.file is None:
+            return ""
+        return f"configured by {self.file}{'' if self.named else ', which was found there'}"
+
+    def ignored(self, *key: str | int) -> str:
+        """That a key does not count, in one line."""
+        where, file = clean(self.where(*key)), clean(str(self.file))
+        return f"{where}: {spelt(key)}: ignored, for this file was found, not named; --config {file} lets it count"
 
     def error(self, text: str, *key: str | int) -> AskedError:
         """What is wrong with a key, with its file and line."""

@@ -124,7 +124,7 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
     if asked.record:
         save(seen.recording, asked.record)
     results = judged(ready, seen.recording.snapshot, clock)
-    notes = list(seen.notes)
+    notes = [*filter(None, [asked.configuration.note()]), *seen.notes]
     if earlier := seen.recording.snapshot.earlier:
         before = seen.recording.recorded_at - earlier.at
         notes.append(f"the first sample is an earlier recording's, made {before:.0f} s before")

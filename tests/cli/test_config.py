@@ -79,7 +79,7 @@ def test_every_option_may_stand_in_the_file(doctor: Doctor) -> None:
     (doctor.folder / "pack").mkdir()
     doctor.write("\n".join(f"{key} = {value}" for key, value in values.items()))
 
-    ran = doctor.replay()
+    ran = doctor.replay(KIQDOCTOR_CONFIG="kiqdoctor.toml")
 
     assert set(configured.settings()) <= {*values}, "a new option: give it a value here"
     assert (ran.status, ran.err) == (1, "")
@@ -92,7 +92,7 @@ def test_the_gate_reads_its_own_options_too(doctor: Doctor) -> None:
     doctor.replay()  # leaves the facts behind
     doctor.write('nagios = true\nreplay = "facts.json"')
 
-    ran = doctor("gate")
+    ran = doctor("gate", "--config", "kiqdoctor.toml")
 
     assert ran.out.startswith("KIQDOCTOR WARNING")
 
@@ -176,7 +176,7 @@ SUPPRESSION = '[[suppress]]\ncheck = "RED002"\nreason = "r"\nowner = "o"\nexpire
 def test_a_wrong_file_is_one_line_with_key_place_and_alternatives(doctor: Doctor, text: str, said: str) -> None:
     doctor.write(text)
 
-    ran = doctor.replay()
+    ran = doctor.replay(KIQDOCTOR_CONFIG="kiqdoctor.toml")
 
     assert ran.status == 2
     assert ran.err.startswith("kiqdoctor: ")
@@ -262,13 +262,14 @@ def long_queue(queues: Queues, thresholds: Thresholds) -> Iterator[Verdict]:
 
 
 def test_a_number_may_differ_by_queue_for_the_checks_of_a_pack_too(doctor: Doctor) -> None:
+    named = ("--config", "kiqdoctor.toml")
     doctor.write(PACK, "pack/test/long_queue.py")
     doctor.write('checks = "pack"\nselect = "TST100"')
-    assert [one["subject"] for one in doctor.replay().findings("TST100")] == ["queue:default"]
+    assert [one["subject"] for one in doctor.replay(*named).findings("TST100")] == ["queue:default"]
     doctor.write('select = "TST100"\n[checks]\nfolders = ["pack"]\n[queues.default.TST100]\nmost = 1')
-    assert doctor.replay().result("TST100")["outcome"] == "pass"
+    assert doctor.replay(*named).result("TST100")["outcome"] == "pass"
     doctor.write('checks = "pack"\nselect = "TST100"\n[queues."other*".TST100]\nmost = 1')
-    assert doctor.replay().result("TST100")["outcome"] == "fail"
+    assert doctor.replay(*named).result("TST100")["outcome"] == "fail"
 
 
 def test_each_key_has_one_name_and_no_two_share_a_variable() -> None:

@@ -17,7 +17,7 @@ def test_each_example_is_read(doctor: Doctor, block: str) -> None:
     doctor.write('{"schema": "kiqdoctor.baseline/1", "fingerprints": []}', "kiqdoctor-baseline.json")
     doctor.write(block)
 
-    assert doctor("check", "--plan").err == ""
+    assert doctor("check", "--plan", "--config", "kiqdoctor.toml").err == ""
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

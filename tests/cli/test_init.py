@@ -58,7 +58,7 @@ def test_each_setting_is_right_once_its_comment_is_off(shop: Doctor) -> None:
     file.write_text(text)
     table = tomllib.loads(text)
 
-    ran = shop.replay()
+    ran = shop.replay(KIQDOCTOR_CONFIG="kiqdoctor.toml")
 
     assert ran.err == ""
     assert ran.status == 1

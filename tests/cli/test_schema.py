@@ -60,7 +60,7 @@ def test_the_schema_and_the_reader_accept_the_same(doctor: Doctor, validator: Dr
     doctor.write(text)
 
     assert validator.is_valid(table(text))
-    assert doctor.replay("--plan").err == ""
+    assert doctor.replay("--plan", KIQDOCTOR_CONFIG="kiqdoctor.toml").err == ""
 
 
 @pytest.mark.parametrize("text", WRONG)

@@ -80,8 +80,13 @@ def settings() -> dict[str, click.Parameter]:
     return {key_of(one): one for one in every() if key_of(one) not in UNMARKED - {"redis"}}
 
 
+def by_hand(parameter: click.Parameter) -> bool:
+    """Whether only a file that the user named may set it: also where nobody said, and for what is examined."""
+    return getattr(parameter, "by_hand", None) is not False
+
+
 def from_file(configuration: Configuration) -> dict[str, Any]:
-    """The options in the file, by their parameter's name.
+    """The options in the file, by their parameter's name; what only a named file may set is told and left out.
 
     Raises:
         click.UsageError: an unknown key or a value that does not fit, with file and line.
@@ -93,6 +98,9 @@ def from_file(configuration: Configuration) -> dict[str, Any]:
         key = place[0]
         if key not in known:
             raise configuration.error(f"no such key; {instead(key, (*known, *SECTIONS))}", *place)
+        if by_hand(known[key]) and not configuration.named:
+            click.echo(f"kiqdoctor: {configuration.ignored(*place)}", err=True)
+            continue
         try:
             found[str(known[key].name)] = fitting(known[key], value, base)
         except ValueError as error:

@@ -37,7 +37,7 @@ def load(named: Path | None, path: Path | None) -> Configuration:
         return NO_CONFIGURATION
     document, text = _parsed(file)
     if file.name != PROJECT:
-        return Configuration(file, document, (), lines(text))
+        return Configuration(file, document, (), lines(text), named=named is not None)
     table: Any = document
     for name in TABLE:
         table = table.get(name) if isinstance(table, dict) else None
@@ -45,7 +45,7 @@ def load(named: Path | None, path: Path | None) -> Configuration:
         if named is None:
             return NO_CONFIGURATION
         raise AskedError(f"{clean(str(file))}: it has no table [tool.kiqdoctor]")
-    return Configuration(file, table, TABLE, lines(text))
+    return Configuration(file, table, TABLE, lines(text), named=named is not None)
 
 
 def _parsed(file: Path) -> tuple[dict[str, Any], str]:

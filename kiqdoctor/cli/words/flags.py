@@ -32,6 +32,14 @@ class Number(click.FloatRange):
         return number
 
 
+class Setting(click.Option):
+    """An option that says whether a configuration that was merely found may set it (``Flag.by_hand``)."""
+
+    def __init__(self, *words: Any, by_hand: bool | None = None, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.by_hand = by_hand
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """One flag: its field, the type of one value, whether it may be repeated."""
@@ -50,12 +58,13 @@ class Word:
     def option(self) -> Callable[[Any], Any]:
         """As click declares it; the parameter is called as the field."""
         names, text = (f"--{self.name}", self.field), self.flag.help
+        own: dict[str, Any] = {"cls": Setting, "by_hand": self.flag.by_hand, "help": text}
         if self.kind is bool:
-            return click.option(*names, is_flag=True, help=text)
+            return click.option(*names, is_flag=True, **own)
         told = self.default.value if isinstance(self.default, StrEnum) else self.default
         default: dict[str, Any] = {} if told in {None, ()} else {"default": told, "show_default": bool(told)}
         metavar = self.flag.metavar or None
-        return click.option(*names, metavar=metavar, multiple=self.many, type=self._type(), help=text, **default)
+        return click.option(*names, metavar=metavar, multiple=self.many, type=self._type(), **own, **default)
 
     def _type(self) -> Any:
         if self.kind is int:

@@ -1,6 +1,7 @@
 """The options that commands share, and those of ``check`` and ``gate``, which a file or a variable may set too."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ Option = Callable[[Any], Any]
 
 MARKERS = ("pyproject.toml", "setup.cfg", "Gemfile", "config/sidekiq.yml")
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_setting = partial(click.option, cls=flags.Setting)
 
 
 class _Options:
@@ -50,20 +52,29 @@ examination = _Options(
 judgement = _Options(*(one.option() for one in flags.WORDS if one.flag.judges))
 """What counts: of check, gate and serve."""
 rendering = _Options(
-    click.option("--format", "form", type=Form(), default=None, help=f"How to print it (default: {DEFAULT})."),
-    click.option("--output", metavar="FILE", type=_FILE, help="Write it there."),
-    click.option("--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run."),
-    click.option("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too."),
+    _setting(
+        "--format", "form", type=Form(), default=None, help=f"How to print it (default: {DEFAULT}).", by_hand=False
+    ),
+    _setting("--output", metavar="FILE", type=_FILE, help="Write it there.", by_hand=True),
+    _setting(
+        "--report", "reports", metavar="F=FILE", multiple=True, help="A further report in the same run.", by_hand=True
+    ),
+    _setting("--verbose", "-v", is_flag=True, help="Show what passed and what does not apply, too.", by_hand=False),
 )
 """How it is shown: of check and gate."""
 of_check = _Options(
-    click.option("--plan", "only_plan", is_flag=True, help="Print every read that would be made, and stop."),
+    _setting("--plan", "only_plan", is_flag=True, help="Print every read that would be made, and stop.", by_hand=True),
 )
 of_gate = _Options(
-    click.option(
-        "--wait", metavar="SECONDS", type=flags.Number(0), default=0.0, help="Examine again until it is green."
+    _setting(
+        "--wait",
+        metavar="SECONDS",
+        type=flags.Number(0),
+        default=0.0,
+        help="Examine again until it is green.",
+        by_hand=False,
     ),
-    click.option("--nagios", is_flag=True, help="Speak the plug-in protocol, with its statuses 0 to 3."),
+    _setting("--nagios", is_flag=True, help="Speak the plug-in protocol, with its statuses 0 to 3.", by_hand=True),
 )
 
 

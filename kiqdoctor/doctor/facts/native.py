@@ -14,7 +14,7 @@ class Extension:
     missing: tuple[str, ...] = ()  # those that no loader path resolves
     sibling_only: tuple[str, ...] = ()  # resolved only by a bundled library of that SONAME (preloaded by the package)
     abi_tag: str = ""  # from the file name: cpython-311-x86_64-linux-gnu, abi3...
-    machine: str = ""
+    machine: str = ""  # "" where its dynamic section could not be read
     problem: str = ""  # built for another interpreter, machine or C library
     bundled: bool = False  # a library in <package>.libs, not an extension module
 
@@ -30,6 +30,7 @@ class NativePackage:
     built_locally: bool = False
     wheel_tag: str = ""
     free_threading: bool | None = None  # declared support; None = it does not say
+    unopened: int = 0  # files that are there and were not read; each is named among the unreadable
 
 
 @dataclass(frozen=True, slots=True)

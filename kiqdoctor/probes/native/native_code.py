@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-import string
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,15 +14,16 @@ from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Application
-from kiqdoctor.probes.native.elf import Elf, ElfError, read
+from kiqdoctor.probes.native.elf import BeyondError, Elf, ElfError, read
 from kiqdoctor.probes.native.loader import Loader
 from kiqdoctor.probes.packages.environment import Environment, environment
 from kiqdoctor.probes.tree.disk import beginning
 from kiqdoctor.text import clean
 
-MOST_FILES: Final = 20_000
+MOST_FILES: Final = 20_000  # of all packages together
 LARGEST_RECORD: Final = 16 * 1024 * 1024  # bytes; the largest wheels list 20,000 files in 2
 LARGEST_TEXT: Final = 200_000  # bytes of METADATA and WHEEL; their headers come first
+_LIBRARY: Final = re.compile(r"\.so(?:\.[0-9]+)*\Z")
 GEMS_AS_OF: Final = "2026-11"
 NATIVE_GEMS: Final = frozenset(
     {
@@ -51,11 +52,17 @@ class _Found:
     extensions: list[Extension] = field(default_factory=list)
     sonames: set[str] = field(default_factory=set)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    files: int = 0
+
+    def may_open(self) -> bool:
+        """Whether one more file is looked at."""
+        self.files += 1
+        return self.files <= MOST_FILES
 
 
 @probe(
     Read("site-packages/*.dist-info/RECORD, WHEEL, METADATA", "", "one read a distribution"),
-    Read("ELF dynamic sections of *.so", "", "up to 20,000 files, mapped, not loaded"),
+    Read("ELF dynamic sections of *.so", "", "up to 20,000 files, some KiB of each"),
     Read("vendor/bundle, GEM_HOME, /var/lib/gems", "", "listings"),
     lane=Lane.FILES,
     deadline_s=60.0,
@@ -101,26 +108,26 @@ def _python(where: Environment, found: _Found) -> None:
             except (OSError, csv.Error, UnicodeDecodeError) as error:
                 found.unreadable.append((folder.name, f"its RECORD cannot be read: {clean(str(error))}"))
                 continue
-            natives = [path for path in paths if _is_library(path) and _inside(site / path, where)][:MOST_FILES]
+            natives = [path for path in paths if _is_library(path) and _inside(site / path, where)]
             if not natives:
                 continue
-            found.packages.append(_package(folder, name, version, where))
             abis = {Path(path).name.partition(".")[0] for path in natives if _tag(path) == where.interpreter}
-            for path in natives:
-                one = _extension(site, path, name, version, loader, found)
-                if one is not None:
-                    found.extensions.append(_checked(one, where, machine, abis))
+            examined = [_extension(site, path, name, version, loader, found) for path in natives]
+            found.extensions += [_checked(one, where, machine, abis) for one in examined if one is not None]
+            package = _package(folder, name, version, where)
+            found.packages.append(replace(package, unopened=sum(one is None for one in examined)))
 
 
 def _recorded(folder: Path) -> Iterator[str]:
-    text = beginning(folder / "RECORD", LARGEST_RECORD).decode("utf-8")
-    yield from (row[0] for row in csv.reader(io.StringIO(text, newline="")) if row)
+    raw = beginning(folder / "RECORD", LARGEST_RECORD + 1)
+    if len(raw) > LARGEST_RECORD:
+        raise BeyondError(f"it holds more than {LARGEST_RECORD} bytes")
+    yield from (row[0] for row in csv.reader(io.StringIO(raw.decode(), newline="")) if row)
 
 
 def _is_library(path: str) -> bool:
     """``x.so`` and ``libx.so.1.2``; ``also.so.txt`` is none."""
-    name, found, version = Path(path).name.rpartition(".so")
-    return bool(name and found) and not version.replace(".", "").strip(string.digits)
+    return _LIBRARY.search(path) is not None
 
 
 def _inside(file: Path, where: Environment) -> bool:
@@ -148,18 +155,22 @@ def _text(path: Path) -> str:
 
 
 def _extension(site: Path, path: str, name: str, version: str, loader: Loader, found: _Found) -> Extension | None:
+    """One file and what it links; None, and its name among the unreadable, where it was not read."""
     file = site / path
     try:
+        if not found.may_open():
+            raise BeyondError(f"more than {MOST_FILES} files are not opened")
         elf = read(file)
+        missing = loader.missing(elf, file.parent)
     except ElfError as error:
         return Extension(path, name, version, problem=str(error))
-    except OSError as error:
-        if not file.exists():
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if not os.path.exists(file):  # noqa: PTH110 - raises for no name at all
             return Extension(path, name, version, problem="RECORD names it, and it is not there")
-        found.unreadable.append((path, error.strerror or str(error)))
+        found.unreadable.append((path, (isinstance(error, OSError) and error.strerror) or str(error)))
         return None
     found.sonames.add(elf.soname or file.name)
-    return _described(elf, path, name, version, loader.missing(elf, file.parent))
+    return _described(elf, path, name, version, missing)
 
 
 def _described(elf: Elf, path: str, name: str, version: str, missing: tuple[str, ...]) -> Extension:
@@ -221,17 +232,20 @@ def _ruby(root: Path, gems: list[Package], found: _Found, environments: list[str
     lock_only: list[str] = []
     for gem in gems:
         folders = [folder for home in homes for folder in _installed(home, gem)]
-        files = sorted({file for folder in folders for file in folder.rglob("*.so")})[:MOST_FILES]
+        files = sorted({file for folder in folders for file in folder.rglob("*.so")})
         native = bool(files) or bool(gem.platform) or gem.name in NATIVE_GEMS
         if not native:
             continue
-        found.packages.append(NativePackage("ruby", gem.name, gem.version, gem.source, wheel_tag=gem.platform))
         if not folders:
             lock_only.append(f"{gem.name} {gem.version}".strip())
-        for file in files:
-            one = _extension(file.parent, file.name, gem.name, gem.version, loader, found)
-            if one is not None:
-                found.extensions.append(replace(one, problem=one.problem or _other_machine(one.machine)))
+        examined = [_extension(file.parent, file.name, gem.name, gem.version, loader, found) for file in files]
+        found.extensions += [
+            replace(one, problem=one.problem or _other_machine(one.machine)) for one in examined if one is not None
+        ]
+        unopened = sum(one is None for one in examined)
+        found.packages.append(
+            NativePackage("ruby", gem.name, gem.version, gem.source, wheel_tag=gem.platform, unopened=unopened)
+        )
     environments += [str(home) for home in homes] if len(lock_only) < len(found.packages) else []
     return lock_only
 

@@ -8,7 +8,7 @@ from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.native import Extension, NativeCode, NativePackage
 from kiqdoctor.doctor.report import Outcome
 
-ONE = Extension("a/_a.cpython-311-x86_64-linux-gnu.so", "a", "1.0", ("libz.so.1", "libc.so.6"))
+ONE = Extension("a/_a.cpython-311-x86_64-linux-gnu.so", "a", "1.0", ("libz.so.1", "libc.so.6"), machine="x86_64")
 CODE = NativeCode((NativePackage("python", "a", "1.0", "/venv"),), (ONE,), ("/venv",), "cpython-311")
 
 
