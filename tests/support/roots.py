@@ -171,7 +171,7 @@ def _mirror() -> str:
     codename = release.get("VERSION_CODENAME", "").strip('"')
     found = _lines(["apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {codename}"])
     if not found:
-        raise NotHereError(f"apt knows no mirror of the suite {codename!r}")
+        raise NotHereError(f"apt knows no mirror of the suite {codename!r} (apt-get update)")
     return found[0]
 
 
