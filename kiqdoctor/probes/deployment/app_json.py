@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.probes.deployment.amounts import count
 from kiqdoctor.probes.deployment.formats import Rank, deploys
-from kiqdoctor.probes.deployment.records import Environment, Ordered, Started
+from kiqdoctor.probes.deployment.records import EACH, Environment, Ordered, Started
 from kiqdoctor.probes.tree.documents import Table
 from kiqdoctor.probes.tree.file import File
 
@@ -16,13 +16,11 @@ def app_json(file: File) -> Iterator[Started | Ordered]:
             continue
         for one in document.items_of("addons"):
             yield Ordered(one.text("plan") if isinstance(one, Table) else str(one), file.path)
-        environment = _environment(document.table("env"))
+        yield Started(EACH, file.path, environment=_environment(document.table("env")))
         formation = document.table("formation")
         for kind in formation:
             line = formation.lines.get(kind, 1)
-            yield Started(
-                kind, file.path, line, replicas=count(formation.table(kind).get("quantity")), environment=environment
-            )
+            yield Started(kind, file.path, line, replicas=count(formation.table(kind).get("quantity")))
 
 
 def _environment(variables: Table) -> Environment:

@@ -9,7 +9,7 @@ from typing import Final
 from kiqdoctor.probes.deployment.commands import Command, commands
 from kiqdoctor.probes.deployment.formats import Rank
 from kiqdoctor.probes.deployment.programs import Role
-from kiqdoctor.probes.deployment.records import PART, Started
+from kiqdoctor.probes.deployment.records import EACH, PART, Started
 from kiqdoctor.probes.deployment.statements import Statements
 
 PRODUCTION: Final = frozenset({"production", "prod", "prd", "live"})
@@ -65,7 +65,9 @@ def _running(started: Iterable[Started]) -> list[Running]:
         parts = [] if one.words else [unit for unit in units if unit.startswith(f"{one.unit}{PART}")]
         for unit in parts or [one.unit]:
             units[unit] = _completed(units[unit], one) if unit in units else one
-    return [Running(command, one) for one in units.values() for command in commands(one.words)]
+    each = units.pop(EACH, None)
+    known = [one if each is None else _completed(each, one) for one in units.values()]
+    return [Running(command, one) for one in known for command in commands(one.words)]
 
 
 def _particular(one: Started) -> tuple[Stage, int, int]:

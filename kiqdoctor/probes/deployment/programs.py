@@ -101,6 +101,9 @@ EVERY: Final = (
     Program("rails", Role.WEB, _PUMA, starts=frozenset({"server", "s"})),
 )
 BY_NAME: Final[Mapping[str, Program]] = {one.name: one for one in EVERY} | {
-    alias: one for alias, name in (("unicorn_rails", "unicorn"),) for one in EVERY if one.name == name
+    alias: one
+    for alias, name in (("unicorn_rails", "unicorn"), ("gunicorn.app.wsgiapp", "gunicorn"))
+    for one in EVERY
+    if one.name == name
 }
 WORKERS: Final = tuple(one.name for one in EVERY if one.role is Role.WORKER)

@@ -6,6 +6,7 @@ from typing import Final
 from kiqdoctor.probes.deployment.amounts import Amount
 
 PART: Final = ":"  # between a unit and one of several things that it starts
+EACH: Final = "*"  # the unit of what is said about all of them
 
 Environment = tuple[tuple[str, str], ...]
 
@@ -14,7 +15,7 @@ Environment = tuple[tuple[str, str], ...]
 class Started:
     """Something that is started, as far as one file tells: other files may say the rest about the same ``unit``.
 
-    What a file without ``words`` says about a unit it says about all its parts (``UNIT:PART``).
+    What a file without ``words`` says about a unit is said of all its parts (``UNIT:PART``), and about `EACH` of all units.
     ``words`` is what is executed, () where this file does not say; a shell's line is ``sh -c LINE``. ``unsaid`` is how
     many run where no file says it.
     """

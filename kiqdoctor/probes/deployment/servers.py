@@ -16,6 +16,7 @@ from kiqdoctor.probes.deployment.shell import split
 from kiqdoctor.probes.deployment.statements import Statements
 
 SERVERS: Final = ("puma", "unicorn", "gunicorn", "uwsgi")
+INSTEAD: Final = (("puma", "unicorn"), ("gunicorn", "uwsgi"))  # who finds both files found one that was left behind
 VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
     "puma": ("WEB_CONCURRENCY", "PUMA_MAX_THREADS"),
     "gunicorn": ("WEB_CONCURRENCY", ""),
@@ -108,11 +109,9 @@ def server(one: Running, statements: Statements) -> Server:
 
 def unasked(statements: Statements) -> list[Server]:
     """Servers whose configuration is there, where no command tells which one runs."""
-    return [
-        Server(Command(program, Role.WEB), {}, file, file.path, 1)
-        for program in SERVERS
-        for file in _by_convention(statements, program)[:1]
-    ]
+    found = [[(program, _by_convention(statements, program)) for program in programs] for programs in INSTEAD]
+    chosen = [next(((program, files[0]) for program, files in ways if files), None) for ways in found]
+    return [Server(Command(one[0], Role.WEB), {}, one[1], one[1].path, 1) for one in chosen if one is not None]
 
 
 def _by_convention(statements: Statements, program: str) -> list[ServerFile]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from kiqdoctor.probes.tree.erb import without
+from kiqdoctor.probes.tree.erb import restored, worded
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.wire.numbers import LARGEST, whole
 
@@ -83,11 +83,14 @@ def _plain(value: Any, depth: int = 0) -> Value:
 
 
 def yaml(content: bytes) -> tuple[Value, ...]:
-    """The documents of a YAML or JSON file, embedded Ruby as words (`erb`); raises `UnparsedError`."""
+    """The documents of a YAML or JSON file, embedded Ruby as it is written; raises `UnparsedError`."""
     from yaml import YAMLError, compose_all
 
+    text = content.decode("utf-8-sig", "replace")
+    embedded = "<%" in text
     try:
-        return tuple(_Document().value(node) for node in compose_all(_text(content), _loader()))
+        nodes = compose_all(worded(text) if embedded else text, _loader())
+        return tuple(_Document(embedded).value(node) for node in nodes)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise UnparsedError("it is not YAML", mark.line + 1 if mark else 0) from None
@@ -95,11 +98,6 @@ def yaml(content: bytes) -> tuple[Value, ...]:
         if isinstance(error, UnparsedError):
             raise
         raise UnparsedError("it is not YAML") from None
-
-
-def _text(content: bytes) -> str:
-    text = content.decode("utf-8-sig", "replace")
-    return without(text) if "<%" in text else text
 
 
 def _loader() -> Any:
@@ -113,6 +111,7 @@ def _loader() -> Any:
 class _Document:
     """Turns nodes into values; an anchor's is made once, so that aliases of aliases cost nothing."""
 
+    embedded: bool
     known: dict[int, Value] = field(default_factory=dict)
     pairs: int = 0
 
@@ -126,7 +125,7 @@ class _Document:
         if node.tag == RESET:
             return None
         if isinstance(node, ScalarNode):
-            return _scalar(node)
+            return self.text(_scalar(node))
         if isinstance(node, SequenceNode):
             items: list[Value] = []
             self.known[id(node)] = items
@@ -145,14 +144,19 @@ class _Document:
             if key.tag == "tag:yaml.org,2002:merge":
                 merged = self.value(value, depth + 1)
             elif isinstance(key.value, str):
-                table[key.value] = self.value(value, depth + 1)
-                table.lines[key.value] = _line(key)
+                name = str(self.text(key.value))
+                table[name] = self.value(value, depth + 1)
+                table.lines[name] = _line(key)
         for one in merged if isinstance(merged, list) else [merged]:
             if isinstance(one, Table):
                 self.count(len(one))
                 for name in one.keys() - table.keys():
                     table[name] = one[name]
                     table.lines[name] = one.lines.get(name, one.line)
+
+    def text(self, value: Value) -> Value:
+        """With its embedded Ruby, if it has some."""
+        return restored(value) if self.embedded and isinstance(value, str) else value
 
     def count(self, pairs: int) -> None:
         self.pairs += pairs

@@ -1,13 +1,13 @@
-"""Embedded Ruby in other languages' files: what it computes becomes a word that its expression can be read from."""
+"""Embedded Ruby in other languages' files: while they are parsed, what it computes is a word."""
 
 import re
 from typing import Final
 
 MARK: Final = "erb0x"
-_WORD: Final = re.compile(rf"\b{MARK}([0-9a-f]*)")
+_WORD: Final = re.compile(rf"{MARK}([0-9a-f]*)")
 
 
-def without(source: str) -> str:
+def worded(source: str) -> str:
     """Each ``<%= expression %>`` as one word, statements and comments as nothing; lines stay where they are."""
     parts: list[str] = []
     rest = source
@@ -19,10 +19,21 @@ def without(source: str) -> str:
     return "".join([*parts, rest])
 
 
-def expression(value: object) -> str | None:
-    """The Ruby that a value of such a file is computed by; None where it is none."""
-    found = _WORD.search(value) if isinstance(value, str) else None
+def restored(text: str) -> str:
+    """A value of such a file as it stands there: words are ``<%= expression %>`` again."""
+    return _WORD.sub(_written, text)
+
+
+def _written(word: re.Match[str]) -> str:
     try:
-        return bytes.fromhex(found[1]).decode() if found else None
+        return f"<%= {bytes.fromhex(word[1]).decode()} %>"
     except ValueError:
+        return word[0]
+
+
+def expression(value: object) -> str | None:
+    """The Ruby that a value is computed by; None where it is anything more, or none."""
+    plain = value.strip() if isinstance(value, str) else ""
+    if not (plain.startswith("<%=") and plain.endswith("%>")) or plain.count("<%") != 1:
         return None
+    return plain[3:-2].strip(" -")

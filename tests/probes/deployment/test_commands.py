@@ -73,6 +73,7 @@ def test_what_only_names_a_program(line: str) -> None:
         ("unicorn_rails -c config/unicorn.rb", "unicorn"),
         ("gunicorn shop.wsgi", "gunicorn"),
         ("ddtrace-run gunicorn shop.wsgi", "gunicorn"),
+        ("ddtrace-run python -m gunicorn.app.wsgiapp -c prod.py shop", "gunicorn"),
         ("uwsgi --ini uwsgi.ini", "uwsgi"),
         ("python -m celery -A shop worker", "celery"),
         ("celery --app shop worker -l info", "celery"),

@@ -23,11 +23,15 @@ def test_a_line_each(tmp_path: Path) -> None:
 
 
 def test_app_json_says_how_many_and_in_what_environment(tmp_path: Path) -> None:
-    files = {"Procfile": "worker: sidekiq\nslow: sidekiq -c ${X:-1}\n", "app.json": APP}
+    files = {"Procfile": "worker: sidekiq\nslow: sidekiq -c ${X:-1}\nmore: sidekiq\n", "app.json": APP}
 
     found = deployed(tmp_path, files)
 
-    assert [(one.concurrency, one.processes) for one in found.workers] == [(12, 4), (6, 1)]
+    assert [(one.line, one.concurrency, one.processes) for one in found.workers] == [
+        (1, 12, 4),
+        (2, 6, 1),
+        (3, 12, None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def names(root: Path, files: dict[str, str]) -> list[tuple[str, str, int, bool]]
         ({"config/unicorn.rb": "preload_app true\n"}, [("preload", "config/unicorn.rb", 1, True)]),
         ({"config/unicorn.rb": "preload_app false\n"}, []),
         ({"config/unicorn.rb": "preload_app true\n", "Procfile": "web: puma -w 2\n"}, []),
+        ({"config/unicorn.rb": "preload_app true\n", "config/puma.rb": "workers 2\n"}, []),
         ({"uwsgi.ini": "[uwsgi]\nmodule = x\n"}, [("uwsgi", "uwsgi.ini", 1, True)]),
         (
             {"uwsgi.ini": "[uwsgi]\nlazy-apps = true\nenable-threads\n"},

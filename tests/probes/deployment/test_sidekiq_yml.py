@@ -43,6 +43,12 @@ def test_a_number_in_embedded_ruby(tmp_path: Path, text: str, threads: int | Non
     assert [one.concurrency for one in deployed(tmp_path, known).workers] == [4 if "ENV" in text else threads]
 
 
+def test_a_queue_whose_name_is_computed_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    files = {"config/sidekiq.yml": "queues: [mail, crawl_<%= `hostname`.strip %>]\n", "Procfile": PROCFILE}
+
+    assert deployed(tmp_path, files).workers[0].queues == ("mail", "crawl_<%= `hostname`.strip %>")
+
+
 def test_a_section_for_the_environment(tmp_path: Path) -> None:
     yml = "concurrency: 7\nqueues: [a]\nproduction:\n  concurrency: 20\nstaging:\n  concurrency: 2\n  queues: [b]\n"
     procfile = "a: sidekiq\nb: sidekiq -e staging\nc: RAILS_ENV=staging sidekiq\nd: RAILS_ENV=other sidekiq\n"

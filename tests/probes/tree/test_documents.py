@@ -98,14 +98,20 @@ def test_embedded_ruby_is_a_word_and_keeps_the_lines() -> None:
     found = one('<% if x\n %>\na: <%= ENV.fetch("X", 10) %>\n<% end %>\nb: [<%= 1, 2 -%>, 3]\n<%# no %>c: 1\n')
 
     assert erb.expression(found["a"]) == 'ENV.fetch("X", 10)'
-    assert isinstance(found["b"], list)
-    assert [erb.expression(one) for one in found["b"]] == ["1, 2", None]
+    assert found["b"] == ["<%= 1, 2 %>", 3]
+    assert one("q: [mail_<%= `hostname` %>]\n<%= x %>: 1\n") == {"q": ["mail_<%= `hostname` %>"], "<%= x %>": 1}
     assert (found.lines, found["c"]) == ({"a": 3, "b": 5, "c": 6}, 1)
 
 
-@pytest.mark.parametrize("value", ["erb", "erb0xff", "erb0x123", 5, None, "x erb0x y"])
-def test_what_only_looks_like_embedded_ruby(value: object) -> None:
-    assert erb.expression(value) in {None, ""}
+@pytest.mark.parametrize("value", ["erb0x41", 5, None, "<%= 1 %>2", "<% 1 %>", "<%= 1 %><%= 2 %>", "<%="])
+def test_what_is_no_expression(value: object) -> None:
+    assert erb.expression(value) is None
+
+
+@pytest.mark.parametrize("text", ["erb0xff", "erb0x123", "erb0x", "erb0x41"])
+def test_words_of_ours_in_a_file_are_words(text: str) -> None:
+    assert one(f"a: {text}\n") == {"a": text}
+    assert one(f"a: {text}<%# x %>\n")["a"] in {text, "<%= A %>", "<%=  %>"}
 
 
 def test_toml_as_tables() -> None:
