@@ -91,7 +91,7 @@ class Pages:
     def address(self) -> str:
         """``host:port`` as it listens; the wanted one before that."""
         port = self._port if self._server is None else int(self._server.effective_port)
-        return shown(self._host, port)
+        return netloc(self._host, port)
 
     def _application(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         status, kind, text = self._answer(environ)
@@ -140,7 +140,7 @@ def is_loopback(host: str) -> bool:
     return len(parts) == 4 and parts[0] == "127" and all(whole(part, most=255) is not None for part in parts)  # noqa: PLR2004
 
 
-def shown(host: str, port: int) -> str:
+def netloc(host: str, port: int) -> str:
     """As one writes it in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kiqdoctor.answering import LOOPBACK, BindError, parse_bind, shown
+from kiqdoctor.answering import LOOPBACK, BindError, netloc, parse_bind
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 
@@ -125,9 +125,9 @@ def _served(listen: str) -> int:
     except ImportError:
         raise click.UsageError("--serve needs textual-serve: pip install 'kiqdoctor[browser]'") from None
     if host not in {LOOPBACK, "::1", "localhost"}:
-        click.echo(f"kiqdoctor top: other hosts can read all of this at {shown(host, port)}", err=True)
+        click.echo(f"kiqdoctor top: other hosts can read all of this at {netloc(host, port)}", err=True)
     try:
         serve(host, port, [word for word in sys.argv[1:] if word != "--serve"])
     except OSError as error:
-        raise click.UsageError(f"cannot listen on {shown(host, port)}: {error.strerror or error}") from None
+        raise click.UsageError(f"cannot listen on {netloc(host, port)}: {error.strerror or error}") from None
     return 0

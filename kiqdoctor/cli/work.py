@@ -83,7 +83,7 @@ def command(
             click.echo(f"kiqdoctor: cannot start: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
             return 1
         names = ", ".join(chosen.names)
-        log.info(f"kiqdoctor {__version__} runs {concurrency} threads on {names} at {settings.shown}, {fetch} fetch")
+        log.info(f"kiqdoctor {__version__} runs {concurrency} threads on {names} at {settings.where}, {fetch} fetch")
         (log.warn if found.short else log.info)(found.line)
         signals.serve(launcher, arrived)
     return 0

@@ -18,7 +18,7 @@ class ReportError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class JsonFinding:
     """A finding of a report, as its JSON has it."""
 
     severity: Severity
@@ -30,7 +30,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JsonResult:
     """A check's result in a report."""
 
     check: str
@@ -38,7 +38,7 @@ class Judged:
     outcome: Outcome
     reason: str | None = None
     evidence: tuple[Evidence, ...] = ()
-    findings: tuple[Found, ...] = ()
+    findings: tuple[JsonFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Side:
 
     schema: Literal["kiqdoctor.report/1"]
     started_at: str
-    results: tuple[Judged, ...]
+    results: tuple[JsonResult, ...]
     target: Place = field(default_factory=Place)
 
-    def result(self, check: str) -> Judged | None:
+    def result(self, check: str) -> JsonResult | None:
         """The result of a check, if it was selected."""
         return next((one for one in self.results if one.check == check), None)
 
@@ -80,7 +80,7 @@ class Compared:
 
     check: str
     name: str
-    finding: Found
+    finding: JsonFinding
     was: Severity | None = None
     changed: tuple[Change, ...] = ()
     because: str = ""
@@ -130,7 +130,7 @@ def compare(old: Side, new: Side) -> Difference:
     )
 
 
-def _by_fingerprint(report: Side) -> dict[str, tuple[Judged, Found]]:
+def _by_fingerprint(report: Side) -> dict[str, tuple[JsonResult, JsonFinding]]:
     return {one.fingerprint: (result, one) for result in report.results for one in result.findings}
 
 
@@ -138,38 +138,38 @@ def _sorted(found: Iterable[Compared]) -> tuple[Compared, ...]:
     return tuple(sorted(found, key=lambda one: (one.finding.severity.rank, one.check, one.finding.fingerprint)))
 
 
-def _judged(result: Judged | None) -> bool:
+def _judged(result: JsonResult | None) -> bool:
     return result is not None and result.outcome in JUDGED
 
 
-def _appeared(result: Judged, one: Found, old: Side) -> Compared:
+def _appeared(result: JsonResult, one: JsonFinding, old: Side) -> Compared:
     before = old.result(result.check)
     changed = _shared(_evidence(before, one.subject), one.evidence)
     because = "" if _judged(before) else f"not judged before: {_silence(before)}"
     return Compared(result.check, result.name, one, None, changed, because)
 
 
-def _healed(result: Judged, one: Found, new: Side) -> Compared:
+def _healed(result: JsonResult, one: JsonFinding, new: Side) -> Compared:
     changed = _shared(one.evidence, _evidence(new.result(result.check), one.subject))
     return Compared(result.check, result.name, one, one.severity, changed)
 
 
-def _persisting(result: Judged, before: Found, after: Found) -> Compared:
+def _persisting(result: JsonResult, before: JsonFinding, after: JsonFinding) -> Compared:
     changed = tuple(_changes(before.evidence, after.evidence))
     return Compared(result.check, result.name, after, before.severity, changed)
 
 
-def _unseen(result: Judged, one: Found, new: Side) -> Compared:
+def _unseen(result: JsonResult, one: JsonFinding, new: Side) -> Compared:
     return Compared(result.check, result.name, one, one.severity, (), _silence(new.result(result.check)))
 
 
-def _silence(result: Judged | None) -> str:
+def _silence(result: JsonResult | None) -> str:
     if result is None:
         return "the check was not selected"
     return f"{result.outcome.value}: {result.reason or 'no reason given'}"
 
 
-def _evidence(result: Judged | None, subject: str) -> tuple[Evidence, ...]:
+def _evidence(result: JsonResult | None, subject: str) -> tuple[Evidence, ...]:
     """What a result saw of a subject: its findings about that, and what proves a pass."""
     if result is None:
         return ()

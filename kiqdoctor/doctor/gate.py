@@ -11,7 +11,7 @@ from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.doctor.verdict import Severity
 
 
-class Status(IntEnum):
+class ExitStatus(IntEnum):
     """CONTRACT.md's exit statuses."""
 
     OK = 0
@@ -28,7 +28,7 @@ def exit_status(
     required: Sequence[str] = (),
     unreachable: bool = False,
     broken: bool = False,
-) -> Status:
+) -> ExitStatus:
     """``fail_on`` None: never fail.
 
     ``unreachable``: a target that somebody named was never reached. ``broken``: it was, and went away while it was
@@ -44,10 +44,10 @@ def exit_status(
         for result in counted
     )
     if unreachable:
-        return Status.INCOMPLETE
+        return ExitStatus.INCOMPLETE
     if failing:
-        return Status.FINDINGS
-    return Status.INCOMPLETE if broken or lacking or not judged else Status.OK
+        return ExitStatus.FINDINGS
+    return ExitStatus.INCOMPLETE if broken or lacking or not judged else ExitStatus.OK
 
 
 def broke_off(snapshot: Snapshot) -> bool:

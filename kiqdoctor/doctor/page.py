@@ -35,7 +35,7 @@ _ID: Final = re.compile(r"\b[A-Z]{3}[0-9]{3}\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class ReadCost:
     """One read that judging takes: what, by which probe, the permission ("" = none) and what it costs."""
 
     what: str
@@ -45,7 +45,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class ToldThreshold:
     """A number that the check compares with: where it comes from, and whether a configuration may set it."""
 
     name: str
@@ -87,9 +87,9 @@ class Page:
     unknown: str
     source: str
     fault_test: str
-    costs: tuple[Cost, ...]
+    costs: tuple[ReadCost, ...]
     given: tuple[str, ...]
-    thresholds: tuple[Threshold, ...]
+    thresholds: tuple[ToldThreshold, ...]
     related: tuple[Related, ...]
 
     @property
@@ -134,7 +134,9 @@ def page(check: Check, checks: Sequence[Check], probes: Sequence[Probe]) -> Page
         unknown=parts.get("Unknown when", ""),
         source=parts.get("Source", ""),
         fault_test=f"tests/checks/{check.category}/test_{check.judge.__name__}.py",
-        costs=tuple(Cost(one.what, probe.name, one.permission, one.cost) for probe in readers for one in probe.reads),
+        costs=tuple(
+            ReadCost(one.what, probe.name, one.permission, one.cost) for probe in readers for one in probe.reads
+        ),
         given=tuple(need.kind.__name__ for need in check.needs if need.kind not in read),
         thresholds=tuple(_thresholds(check)),
         related=tuple(_related(check, checks)),
@@ -166,15 +168,15 @@ def numbers(check: Check) -> dict[str, float]:
     }
 
 
-def _thresholds(check: Check) -> Iterator[Threshold]:
+def _thresholds(check: Check) -> Iterator[ToldThreshold]:
     """Those that a configuration may turn, and the constants that the docstring speaks of."""
     told = dict(_sources(check.page))
     for one in check.thresholds:
-        yield Threshold(
+        yield ToldThreshold(
             one.name, f"{one.default:g} {one.unit}".strip(), f"{one.meaning.rstrip('.')} ({one.source}).", turnable=True
         )
     for name, value in numbers(check).items():
-        yield Threshold(name, f"{value:g}", told.get(name, ""))
+        yield ToldThreshold(name, f"{value:g}", told.get(name, ""))
 
 
 def _sources(text: str) -> Iterator[tuple[str, str]]:

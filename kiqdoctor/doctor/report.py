@@ -56,7 +56,7 @@ class Result:
     findings: tuple[Reported, ...] = ()
 
     @property
-    def shown(self) -> tuple[Reported, ...]:
+    def visible(self) -> tuple[Reported, ...]:
         """The findings that people are shown."""
         return tuple(one for one in self.findings if not one.hidden)
 

@@ -6,10 +6,10 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from kiqdoctor.doctor.facts.engine import Fate, Suppressed, Suppressions
-from kiqdoctor.doctor.premise import Premise, Told
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.doctor.verdict import Location
+from kiqdoctor.doctor.while_clause import Told, WhileClause
 
 DAY: Final = 86_400.0  # seconds
 
@@ -28,7 +28,7 @@ class Suppression:
     until: float
     subject: str = ""
     fingerprint: str = ""
-    premise: Premise | None = None
+    while_: WhileClause | None = None
     source: str = ""
     location: Location | None = None
 
@@ -55,7 +55,7 @@ def apply(
     decided: Sequence[Suppression], results: Sequence[Result], snapshot: Snapshot, now: float
 ) -> tuple[tuple[Result, ...], Suppressions]:
     """The results with silenced findings, and what became of each decision at ``now`` (epoch seconds)."""
-    told = [one.premise.told(snapshot) if one.premise else Told(truth=True) for one in decided]
+    told = [one.while_.told(snapshot) if one.while_ else Told(truth=True) for one in decided]
     holding = [one for one, what in zip(decided, told, strict=True) if now < one.until and what.truth]
     silenced = tuple(
         replace(result, findings=tuple(_silenced(result, one, holding) for one in result.findings))
@@ -91,8 +91,8 @@ def _fate(one: Suppression, told: Told, results: Sequence[Result], now: float) -
         days_left=(one.until - now) / DAY,
         fate=fate,
         matched=matched,
-        condition=one.premise.text if one.premise else "",
-        told=told.shown,
+        condition=one.while_.text if one.while_ else "",
+        told=told.line,
         source=one.source,
         location=one.location,
     )

@@ -50,23 +50,23 @@ class Configuration:
     def ignored(self, *key: str | int) -> str:
         """That a key does not count, in one line."""
         where, file = clean(self.where(*key)), clean(str(self.file))
-        return f"{where}: {spelt(key)}: ignored, for this file was found, not named; --config {file} lets it count"
+        return f"{where}: {spelt_key(key)}: ignored, for this file was found, not named; --config {file} lets it count"
 
     def error(self, text: str, *key: str | int) -> AskedError:
         """What is wrong with a key, with its file and line."""
-        return AskedError(f"{clean(self.where(*key))}: {spelt(key)}: {text}")
+        return AskedError(f"{clean(self.where(*key))}: {spelt_key(key)}: {text}")
 
 
 NO_CONFIGURATION: Final = Configuration()
 
 
-def spelt(key: Iterable[str | int]) -> str:
+def spelt_key(key: Iterable[str | int]) -> str:
     """``suppress[0].check``, for people."""
     words = "".join(f"[{one}]" if isinstance(one, int) else f".{clean(one) or '(empty)'}" for one in key)
     return words.removeprefix(".")
 
 
-def shown(value: Any) -> str:
+def spelt_value(value: Any) -> str:
     """A value as the file spells it, near enough."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -9,18 +9,18 @@ from typing import Any, Final
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.facts.engine import Suppressions, Threshold, Thresholds, Turned
 from kiqdoctor.doctor.facts.redis import Connection
-from kiqdoctor.doctor.premise import Premise, PremiseError, read
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.suppressions import Suppression
 from kiqdoctor.doctor.verdict import Location
-from kiqdoctor.examining.configuration import FOLDERS, Configuration, Key, instead, shown
+from kiqdoctor.doctor.while_clause import WhileClause, WhileClauseError, read
+from kiqdoctor.examining.configuration import FOLDERS, Configuration, Key, instead, spelt_value
 
 SCOPES: Final = {"queues": "queue", "tags": "tag"}
 """Tables whose entries are globs of names, and what a threshold must be declared to differ by."""
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class SuppressionKey:
     """A key of a suppression: what it means, whether it must be there."""
 
     name: str
@@ -28,14 +28,16 @@ class Word:
     required: bool = False
 
 
-WORDS: Final = (
-    Word("check", "The check's id or name.", required=True),
-    Word("reason", "Why the finding does not count.", required=True),
-    Word("owner", "Who decided it, and whom to ask.", required=True),
-    Word("expires", "The last day on which it holds, or the UTC moment when it ends: ISO 8601.", required=True),
-    Word("subject", "Only findings about this subject; a glob, as `queue:mail*`."),
-    Word("fingerprint", "Only the finding with this fingerprint."),
-    Word("while", "Only as long as this holds of the facts, as `fleet.members < 3`."),
+SUPPRESSION_KEYS: Final = (
+    SuppressionKey("check", "The check's id or name.", required=True),
+    SuppressionKey("reason", "Why the finding does not count.", required=True),
+    SuppressionKey("owner", "Who decided it, and whom to ask.", required=True),
+    SuppressionKey(
+        "expires", "The last day on which it holds, or the UTC moment when it ends: ISO 8601.", required=True
+    ),
+    SuppressionKey("subject", "Only findings about this subject; a glob, as `queue:mail*`."),
+    SuppressionKey("fingerprint", "Only the finding with this fingerprint."),
+    SuppressionKey("while", "Only as long as this holds of the facts, as `fleet.members < 3`."),
 )
 Table = Mapping[str, Any]
 
@@ -80,7 +82,7 @@ class _Reader:
 
     def _table(self, value: Any, *key: str | int) -> Table:
         if not isinstance(value, dict):
-            raise self._of.error(f"must be a table, not {shown(value)}", *key)
+            raise self._of.error(f"must be a table, not {spelt_value(value)}", *key)
         return value
 
     def _numbers(self, key: Key, name: str, numbers: Any, scope: str) -> Iterator[Turned]:
@@ -106,7 +108,8 @@ class _Reader:
             names = [word for one in self._checks for word in (one.id, one.name)]
             near = instead(name, names)
             raise self._of.error(
-                f"no check is called {shown(name)}; {near if near.startswith('did') else 'see `kiqdoctor list`'}", *key
+                f"no check is called {spelt_value(name)}; {near if near.startswith('did') else 'see `kiqdoctor list`'}",
+                *key,
             )
         return found
 
@@ -136,26 +139,28 @@ class _Reader:
             until=until,
             subject=entry.get("subject", ""),
             fingerprint=fingerprint,
-            premise=self._premise(entry.get("while"), *key, "while"),
+            while_=self._while(entry.get("while"), *key, "while"),
             source=self._of.where(*key),
             location=self._location(*key),
         )
 
     def _worded(self, entry: Table, key: Key) -> None:
         for name, value in entry.items():
-            if name not in {word.name for word in WORDS}:
-                raise self._of.error(f"no such key; {instead(name, [word.name for word in WORDS])}", *key, name)
+            if name not in {word.name for word in SUPPRESSION_KEYS}:
+                raise self._of.error(
+                    f"no such key; {instead(name, [word.name for word in SUPPRESSION_KEYS])}", *key, name
+                )
             if name != "expires" and not (isinstance(value, str) and value.strip()):
-                raise self._of.error(f"must be a text that says something, not {shown(value)}", *key, name)
-        if missing := [word.name for word in WORDS if word.required and word.name not in entry]:
+                raise self._of.error(f"must be a text that says something, not {spelt_value(value)}", *key, name)
+        if missing := [word.name for word in SUPPRESSION_KEYS if word.required and word.name not in entry]:
             raise self._of.error(f"lacks {', '.join(missing)}: each suppression says why, who and how long", *key)
 
-    def _premise(self, text: str | None, *key: str | int) -> Premise | None:
+    def _while(self, text: str | None, *key: str | int) -> WhileClause | None:
         if text is None:
             return None
         try:
             return read(text, self._kinds)
-        except PremiseError as error:
+        except WhileClauseError as error:
             raise self._of.error(str(error), *key) from None
 
     def _end(self, value: Any, *key: str | int) -> tuple[str, float]:
@@ -177,7 +182,7 @@ class _Reader:
 
 def _refused(threshold: Threshold, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
-        return f"must be a number ({threshold.unit}), not {shown(value)}"
+        return f"must be a number ({threshold.unit}), not {spelt_value(value)}"
     return threshold.refuses(value)
 
 
@@ -212,4 +217,4 @@ def _moment(value: Any) -> date | datetime:
                 return kind.fromisoformat(value)
             except (ValueError, OverflowError):
                 continue
-    raise ValueError(f"must be an ISO date in UTC, as 2026-12-31 or 2026-12-31T18:00:00Z, not {shown(value)}")
+    raise ValueError(f"must be an ISO date in UTC, as 2026-12-31 or 2026-12-31T18:00:00Z, not {spelt_value(value)}")

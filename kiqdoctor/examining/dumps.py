@@ -171,4 +171,4 @@ def _must_be_ours(identity: str, processes: "dict[str, Info | None]", settings: 
 
 
 def _address(settings: "Settings") -> str:
-    return settings.shown + (f", namespace {settings.namespace}" if settings.namespace else "")
+    return settings.where + (f", namespace {settings.namespace}" if settings.namespace else "")

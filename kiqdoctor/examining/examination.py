@@ -74,8 +74,8 @@ def prepared(asked: Asked) -> Prepared:
         for selector in selectors:
             if not any(matches(check, selector) for check in checks):
                 raise _unmatched(asked.configuration, key, selector)
-    premises = [kind for one in suppressions if one.premise for kind in one.premise.kinds]
-    chosen = plan([check for check in checks if _selected(check, asked, readers)], readers, premises)
+    also = [kind for one in suppressions if one.while_ for kind in one.while_.kinds]
+    chosen = plan([check for check in checks if _selected(check, asked, readers)], readers, also)
     return Prepared(chosen, thresholds, suppressions)
 
 

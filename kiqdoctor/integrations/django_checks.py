@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from kiqdoctor.integrations.examining import ExaminationError, Found, Judged, examine
+from kiqdoctor.integrations.static_checks import ExaminationError, StaticFinding, StaticResult, examine
 
 LEVELS: Final = {"critical": 50, "high": 40, "medium": 30, "low": 20, "info": 20}
 """Django's numbers of CRITICAL, ERROR, WARNING and INFO."""
@@ -47,7 +47,7 @@ def run(app_configs: Sequence[Any] | None, **_: Any) -> list[Any]:
     return told
 
 
-def _told(results: Sequence[Judged]) -> Iterator[tuple[int, str, str | None, str | None, str]]:
+def _told(results: Sequence[StaticResult]) -> Iterator[tuple[int, str, str | None, str | None, str]]:
     """Level, text, hint, object and id of each message."""
     for result in results:
         for found in result.found:
@@ -57,5 +57,5 @@ def _told(results: Sequence[Judged]) -> Iterator[tuple[int, str, str | None, str
             yield NOT_JUDGED, text, f"kiqdoctor explain {result.check}", None, result.check
 
 
-def _text(found: Found) -> str:
+def _text(found: StaticFinding) -> str:
     return "\n".join([found.title, *(f"\t{line}" for line in found.evidence[:3])])

@@ -11,7 +11,14 @@ from typing import Any, Final
 
 import pytest
 
-from kiqdoctor.integrations.examining import SEVERITIES, ExaminationError, Found, Judged, counts, examine
+from kiqdoctor.integrations.static_checks import (
+    SEVERITIES,
+    ExaminationError,
+    StaticFinding,
+    StaticResult,
+    counts,
+    examine,
+)
 
 COLLECTED: Final = "kiqdoctor"  # the first part of each test's name
 WHOLE: Final = "examination"  # the last test
@@ -42,7 +49,7 @@ class _Item(pytest.Item):
 class Check(_Item):
     """One check's result as a test."""
 
-    def __init__(self, *, judged: Judged, fail_on: str, **keywords: Any) -> None:
+    def __init__(self, *, judged: StaticResult, fail_on: str, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.judged, self.fail_on = judged, fail_on
 
@@ -95,7 +102,7 @@ class Plugin:
         items += list(session.genitems(Collected.from_parent(session, name=COLLECTED, nodeid=COLLECTED)))
 
 
-def _lines(found: Found) -> Iterator[str]:
+def _lines(found: StaticFinding) -> Iterator[str]:
     yield f"{found.severity.upper()} {found.title}" + (f" ({found.where})" if found.where else "")
     yield from (f"  {line}" for line in found.evidence)
     if found.remedy:

@@ -46,7 +46,7 @@ class Settings:
         return Keys(self.namespace)
 
     @property
-    def shown(self) -> str:
+    def where(self) -> str:
         """The address without secrets."""
         if urlsplit(self.url).scheme in SENTINEL:
             hosts, service, _ = _sentinel(self.url)

@@ -21,7 +21,7 @@ def given(command: click.Command, *words: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("field", FLAGGED, ids=lambda field: field.name)
 def test_each_is_an_option_a_key_and_a_field_under_one_name(field: object) -> None:
-    word = next(one for one in flags.WORDS if one.field == getattr(field, "name", ""))
+    word = next(one for one in flags.FLAGS if one.field == getattr(field, "name", ""))
 
     for command in (check.command, gate.command):
         [option] = [one for one in command.params if one.name == word.field]

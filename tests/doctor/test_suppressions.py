@@ -14,10 +14,10 @@ from kiqdoctor.doctor.examine import examine
 from kiqdoctor.doctor.facts.engine import Fate, Suppressions
 from kiqdoctor.doctor.facts.redis import Server
 from kiqdoctor.doctor.pack import load
-from kiqdoctor.doctor.premise import read
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.doctor.suppressions import DAY, Suppression, apply
+from kiqdoctor.doctor.while_clause import read
 from kiqdoctor.examining.decisions import end
 
 NOW = 1_795_500_000.0
@@ -76,7 +76,7 @@ def test_it_ends_at_its_moment(crowded: Result) -> None:
     ],
 )
 def test_it_lives_with_its_condition(crowded: Result, condition: str, expected: tuple[bool, Fate]) -> None:
-    assert laid(replace(ENTRY, premise=read(condition, KINDS)), crowded) == expected
+    assert laid(replace(ENTRY, while_=read(condition, KINDS)), crowded) == expected
 
 
 def test_unused_is_only_what_was_judged() -> None:

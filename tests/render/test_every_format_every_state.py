@@ -19,7 +19,7 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor import baseline
 from kiqdoctor.doctor.examine import examine
 from kiqdoctor.doctor.facts.redis import Connection
-from kiqdoctor.doctor.gate import Status, exit_status
+from kiqdoctor.doctor.gate import ExitStatus, exit_status
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.report import Cost, Report, Severity, Target
@@ -171,7 +171,11 @@ states = pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 
 
 def test_the_states_reach_every_status_that_a_report_can_have(pack: Path) -> None:
-    assert {examined(state, pack).exit_status for state in STATES} == {Status.OK, Status.FINDINGS, Status.INCOMPLETE}
+    assert {examined(state, pack).exit_status for state in STATES} == {
+        ExitStatus.OK,
+        ExitStatus.FINDINGS,
+        ExitStatus.INCOMPLETE,
+    }
 
 
 @forms
@@ -214,7 +218,7 @@ def test_wrong_usage_is_one_line_and_no_report(
     status = run([command, *wrong, "--format", form])
 
     out, err = capfd.readouterr()
-    assert status == Status.USAGE
+    assert status == ExitStatus.USAGE
     assert out == ""
     assert len(err.strip().splitlines()) == 1
 
@@ -241,6 +245,6 @@ def test_interrupted_is_one_line_and_no_report(
     user.join()
 
     out, err = capfd.readouterr()
-    assert status == Status.INTERRUPTED
+    assert status == ExitStatus.INTERRUPTED
     assert out == ""
     assert err.strip() == "kiqdoctor: interrupted"

@@ -14,7 +14,7 @@ from kiqdoctor.cli.words.file import load
 from kiqdoctor.cli.words.flags import exclusive
 from kiqdoctor.cli.words.options import every
 from kiqdoctor.connection import UrlError, shown_url
-from kiqdoctor.examining.configuration import FOLDERS, NO_CONFIGURATION, Configuration, instead, shown
+from kiqdoctor.examining.configuration import FOLDERS, NO_CONFIGURATION, Configuration, instead, spelt_value
 
 SECTIONS: Final = ("checks", "queues", "suppress", "tags")
 """Tables of the file that are no options; `checks` is also the option of that name, when it is a list."""
@@ -182,7 +182,7 @@ def _text(parameter: click.Parameter, text: str, base: Path) -> str:
     if parameter.name == "reports":
         form, equals, file = text.partition("=")
         if not equals or not file:
-            raise ValueError(f"must be FORMAT=FILE, not {shown(text)}")
+            raise ValueError(f"must be FORMAT=FILE, not {spelt_value(text)}")
         return f"{form}={base / file}"
     return _address(text) if parameter.name == "redis" else text
 
@@ -192,7 +192,9 @@ def _choice(parameter: click.Parameter, choices: list[str], value: Any) -> str:
     try:
         return str(parameter.type.convert(text, parameter, None))
     except click.BadParameter:
-        raise ValueError(f"{shown(text)} is none of {', '.join(choices)}{_hint(instead(text, choices))}") from None
+        raise ValueError(
+            f"{spelt_value(text)} is none of {', '.join(choices)}{_hint(instead(text, choices))}"
+        ) from None
 
 
 def _hint(near: str) -> str:
@@ -201,7 +203,7 @@ def _hint(near: str) -> str:
 
 def _of_type(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"must be {name}, not {shown(value)}")  # the caller adds the place
+        raise ValueError(f"must be {name}, not {spelt_value(value)}")  # the caller adds the place
     return value
 
 

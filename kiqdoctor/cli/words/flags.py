@@ -41,7 +41,7 @@ class Setting(click.Option):
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class FlagOption:
     """One flag: its field, the type of one value, whether it may be repeated."""
 
     field: str
@@ -88,26 +88,26 @@ class Word:
         return self.default if given is None else given
 
 
-def _word(name: str, hint: Any, default: Any, flag: Flag) -> Word:
+def _option(name: str, hint: Any, default: Any, flag: Flag) -> FlagOption:
     many = get_origin(hint) is tuple
     kinds = (
         [one for one in get_args(hint) if one not in {type(None), ...}]
         if many or isinstance(hint, UnionType)
         else [hint]
     )
-    return Word(name, flag, kinds[0], many, default)
+    return FlagOption(name, flag, kinds[0], many, default)
 
 
-def _words() -> tuple[Word, ...]:
+def _flags() -> tuple[FlagOption, ...]:
     hints = get_type_hints(Asked)
     return tuple(
-        _word(one.name, hints[one.name], one.default, one.metadata[FLAG])
+        _option(one.name, hints[one.name], one.default, one.metadata[FLAG])
         for one in fields(Asked)
         if FLAG in one.metadata
     )
 
 
-WORDS: Final = _words()
+FLAGS: Final = _flags()
 
 
 def values(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,14 +116,14 @@ def values(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         AskedError: two that exclude each other.
     """
-    mine = [one for one in WORDS if one.field in given]
+    mine = [one for one in FLAGS if one.field in given]
     for one, other in exclusive():
         if given.get(one.field) and given.get(other.field):
             raise AskedError(f"--{one.name} and --{other.name} exclude each other")
     return {one.field: one.value(given[one.field]) for one in mine}
 
 
-def exclusive() -> tuple[tuple[Word, Word], ...]:
+def exclusive() -> tuple[tuple[FlagOption, FlagOption], ...]:
     """Pairs that cannot be asked for together."""
-    by_field = {one.field: one for one in WORDS}
-    return tuple((one, by_field[other]) for one in WORDS for other in one.flag.excludes)
+    by_field = {one.field: one for one in FLAGS}
+    return tuple((one, by_field[other]) for one in FLAGS for other in one.flag.excludes)

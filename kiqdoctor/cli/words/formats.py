@@ -19,7 +19,7 @@ else:
 DEFAULT = "text"
 
 
-class Form(_Choice):
+class FormatName(_Choice):
     """One of ours, or of a plug-in's."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from kiqdoctor.cli.words import flags
-from kiqdoctor.cli.words.formats import DEFAULT, Form
+from kiqdoctor.cli.words.formats import DEFAULT, FormatName
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import NO_CONFIGURATION
 from kiqdoctor.examining.errors import AskedError
@@ -45,15 +45,20 @@ configuration = _Options(
 """Where the other options may stand too."""
 examination = _Options(
     click.argument("path", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)),
-    *(one.option() for one in flags.WORDS if not one.flag.judges),
+    *(one.option() for one in flags.FLAGS if not one.flag.judges),
     configuration,
 )
 """What is examined: of check, gate, record, serve and top."""
-judgement = _Options(*(one.option() for one in flags.WORDS if one.flag.judges))
+judgement = _Options(*(one.option() for one in flags.FLAGS if one.flag.judges))
 """What counts: of check, gate and serve."""
 rendering = _Options(
     _setting(
-        "--format", "form", type=Form(), default=None, help=f"How to print it (default: {DEFAULT}).", by_hand=False
+        "--format",
+        "form",
+        type=FormatName(),
+        default=None,
+        help=f"How to print it (default: {DEFAULT}).",
+        by_hand=False,
     ),
     _setting("--output", metavar="FILE", type=_FILE, help="Write it there.", by_hand=True),
     _setting(

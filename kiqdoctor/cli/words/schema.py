@@ -10,7 +10,7 @@ from kiqdoctor.cli.words.configured import settings
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.facts.engine import Suppressions, Threshold
 from kiqdoctor.examining.configuration import FOLDERS
-from kiqdoctor.examining.decisions import SCOPES, WORDS
+from kiqdoctor.examining.decisions import SCOPES, SUPPRESSION_KEYS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TITLE: Final = "kiqdoctor.toml, and [tool.kiqdoctor] in pyproject.toml"
@@ -128,14 +128,14 @@ def _numbers(thresholds: Iterable[Threshold]) -> dict[str, Any]:
 def _suppress(checks: Sequence[Check]) -> dict[str, Any]:
     watching = [one for one in checks if any(need.kind is Suppressions for need in one.needs)]
     never = [name for one in watching for name in (one.id, one.name)]
-    words = {one.name: {"type": "string", "minLength": 1, "description": one.meaning} for one in WORDS}
+    words = {one.name: {"type": "string", "minLength": 1, "description": one.meaning} for one in SUPPRESSION_KEYS}
     return {
         "description": "Findings that do not count for a while.",
         "type": "array",
         "items": {
             "type": "object",
             "properties": {**words, "check": {**words["check"], "not": {"enum": never}}},
-            "required": [one.name for one in WORDS if one.required],
+            "required": [one.name for one in SUPPRESSION_KEYS if one.required],
             "additionalProperties": False,
         },
     }

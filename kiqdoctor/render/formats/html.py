@@ -78,7 +78,7 @@ def _body(report: Report) -> Iterator[str]:
     yield from _head(report)
     yield from _charts(report)
     yield "<h2>Findings</h2>\n"
-    failed = [result for result in causes_first(report.results) if result.shown]
+    failed = [result for result in causes_first(report.results) if result.visible]
     here = frozenset(result.check.id for result in failed)
     yield "".join(_group(result, here) for result in failed) or "<p>None.</p>\n"
     yield from _blind(report)
@@ -126,7 +126,7 @@ def _figure(title: str, chart: str) -> str:
 
 def _group(result: Result, here: frozenset[str]) -> str:
     """All findings of one check; others' "see also" leads here."""
-    found = "".join(_finding(result, one, here) for one in sorted(result.shown, key=lambda one: one.severity.rank))
+    found = "".join(_finding(result, one, here) for one in sorted(result.visible, key=lambda one: one.severity.rank))
     return f'<div id="{_text(result.check.id)}">\n{found}</div>\n'
 
 

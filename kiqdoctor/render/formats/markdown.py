@@ -29,7 +29,7 @@ def render(report: Report, _view: View = PLAIN) -> str:
     foot = "\n".join(_foot(report))
     head = "\n".join(_head(report))
     left = WHOLE - len((head + foot).encode())
-    blocks = ["\n".join(_finding(result, one)) for result in causes_first(report.results) for one in result.shown]
+    blocks = ["\n".join(_finding(result, one)) for result in causes_first(report.results) for one in result.visible]
     shown: list[str] = []
     for block in blocks:
         left -= len(block.encode()) + 1

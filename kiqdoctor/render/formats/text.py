@@ -47,7 +47,7 @@ def lines(report: Report, *, verbose: bool = False) -> list[Line]:
     page = _Page()
     _head(page, report)
     for result in causes_first(report.results):
-        for one in sorted(result.shown, key=lambda one: one.severity.rank):
+        for one in sorted(result.visible, key=lambda one: one.severity.rank):
             _finding(page, result, one)
     _unknown(page, report)
     if verbose:

@@ -20,7 +20,7 @@ class ExaminationError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StaticFinding:
     """One finding that counts. ``where`` is ``path:line``, "" where it is in no file."""
 
     severity: str
@@ -31,17 +31,17 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class StaticResult:
     """One check: ``outcome`` and ``reason`` as CONTRACT.md has them."""
 
     check: str
     name: str
     outcome: str
     reason: str
-    found: tuple[Found, ...] = ()
+    found: tuple[StaticFinding, ...] = ()
 
 
-def examine(path: str, words: Sequence[str] = ()) -> tuple[tuple[Judged, ...], int]:
+def examine(path: str, words: Sequence[str] = ()) -> tuple[tuple[StaticResult, ...], int]:
     """What the static checks make of the application at ``path``, and the exit status.
 
     This interpreter's environment is the one that is examined, unless ``words`` (further options) name another.
@@ -69,13 +69,13 @@ def counts(severity: str, fail_on: str) -> bool:
     return fail_on in SEVERITIES and SEVERITIES.index(severity) <= SEVERITIES.index(fail_on)
 
 
-def _judged(result: Mapping[str, Any]) -> Judged:
+def _judged(result: Mapping[str, Any]) -> StaticResult:
     found = tuple(_found(one) for one in result["findings"] if not one["suppressed"])
-    return Judged(result["check"], result["name"], result["outcome"], result["reason"] or "", found)
+    return StaticResult(result["check"], result["name"], result["outcome"], result["reason"] or "", found)
 
 
-def _found(finding: Mapping[str, Any]) -> Found:
+def _found(finding: Mapping[str, Any]) -> StaticFinding:
     location = finding["location"]
     where = f"{location['path']}:{location['line']}" if location else ""
     evidence = tuple(f"{one['label']}: {one['value']}" for one in finding["evidence"])
-    return Found(finding["severity"], finding["title"], finding["remedy"], where, evidence)
+    return StaticFinding(finding["severity"], finding["title"], finding["remedy"], where, evidence)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiqdoctor import probes
-from kiqdoctor.doctor import premise
+from kiqdoctor.doctor import while_clause
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import Connection, Server
-from kiqdoctor.doctor.premise import PremiseError, read
 from kiqdoctor.doctor.snapshot import Absent, Refused
+from kiqdoctor.doctor.while_clause import WhileClauseError, read
 
 KINDS = (*(probe.fact for probe in probes.every()), Connection)
 NO_FLEET = HEALTHY.without(Fleet, Refused("NOPERM", "+smembers"))
@@ -53,7 +53,7 @@ def test_it_is_judged_three_valued(text: str, truth: bool | None) -> None:
     told = read(text, KINDS).told(HEALTHY)
 
     assert told.truth is truth
-    assert told.shown
+    assert told.line
 
 
 @pytest.mark.parametrize("missing", [Refused("NOPERM", "+smembers"), Absent("the live half was not selected")])
@@ -61,13 +61,13 @@ def test_a_missing_fact_is_unknown_and_says_why(missing: Refused | Absent) -> No
     told = read("fleet.members < 3", KINDS).told(HEALTHY.without(Fleet, missing))
 
     assert told.truth is None
-    assert told.shown == f"fleet is not known: {missing.reason}"
+    assert told.line == f"fleet is not known: {missing.reason}"
 
 
 def test_the_values_that_decide_are_shown() -> None:
     told = read("fleet.members < 3 and keyspace.complete", KINDS).told(HEALTHY)
 
-    assert told.shown == "fleet.members is 1; keyspace.complete is true"
+    assert told.line == "fleet.members is 1; keyspace.complete is true"
 
 
 def test_a_sample_counts_nothing() -> None:
@@ -121,7 +121,7 @@ def test_it_knows_which_facts_it_needs() -> None:
     ],
 )
 def test_what_it_may_not_say(text: str, said: str) -> None:
-    with pytest.raises(PremiseError) as error:
+    with pytest.raises(WhileClauseError) as error:
         read(text, KINDS)
 
     assert said in str(error.value)
@@ -132,11 +132,11 @@ def test_what_it_may_not_say(text: str, said: str) -> None:
 def test_whatever_is_written_is_a_condition_or_an_error(text: str) -> None:
     try:
         found = read(text, KINDS)
-    except PremiseError:
+    except WhileClauseError:
         return
     assert found.told(HEALTHY).truth in {True, False, None}
     assert found.told(NO_FLEET).truth in {True, False, None}
 
 
 def test_every_fact_has_its_spelling() -> None:
-    assert len({premise.spelt_kind(kind) for kind in KINDS}) == len(set(KINDS))
+    assert len({while_clause.spelt_kind(kind) for kind in KINDS}) == len(set(KINDS))

@@ -32,7 +32,7 @@ _NAMED: Final = ("name", "identity", "prefix")  # by which a member of a list ma
 Truth = bool | None
 
 
-class PremiseError(ValueError):
+class WhileClauseError(ValueError):
     """The condition is not written in the words above, or names a fact or field that does not exist; one line."""
 
 
@@ -48,7 +48,7 @@ class Told:
     seen: tuple[str, ...] = ()
 
     @property
-    def shown(self) -> str:
+    def line(self) -> str:
         """The values in one line."""
         return "; ".join(dict.fromkeys(self.seen))
 
@@ -83,7 +83,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Premise:
+class WhileClause:
     """A condition that was read: its text, its meaning, the facts that it judges."""
 
     text: str
@@ -100,22 +100,22 @@ def spelt_kind(kind: type) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def read(text: str, kinds: Iterable[type]) -> Premise:
+def read(text: str, kinds: Iterable[type]) -> WhileClause:
     """The condition; ``kinds`` are the facts that exist.
 
     Raises:
-        PremiseError: not well-formed, or no such fact or field.
+        WhileClauseError: not well-formed, or no such fact or field.
     """
     if len(text) > LONGEST:
-        raise PremiseError(f"it is longer than {LONGEST} characters")
+        raise WhileClauseError(f"it is longer than {LONGEST} characters")
     try:
         with warnings.catch_warnings(action="ignore"):  # of Python's own taste in escapes and comparisons
             tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise PremiseError(f"{text!r} is no condition; write it as `fleet.members < 3`") from None
+        raise WhileClauseError(f"{text!r} is no condition; write it as `fleet.members < 3`") from None
     reader = _Reader(text.strip(), {spelt_kind(kind): kind for kind in kinds})
     root = reader.joined(tree.body)
-    return Premise(text.strip(), root, tuple(dict.fromkeys(reader.used)))
+    return WhileClause(text.strip(), root, tuple(dict.fromkeys(reader.used)))
 
 
 class _Reader:
@@ -136,22 +136,22 @@ class _Reader:
             return self._comparison(node)
         path, kind = self._path(node)
         if _sort(path, kind) not in {"truth", "anything"}:
-            raise PremiseError(f"{path} is {_sort(path, kind)}, no truth by itself; compare it, as in `{path} < 3`")
+            raise WhileClauseError(f"{path} is {_sort(path, kind)}, no truth by itself; compare it, as in `{path} < 3`")
         return Comparison(path)
 
     def _comparison(self, node: ast.Compare) -> Comparison:
         if len(node.ops) != 1 or type(node.ops[0]) not in _OPERATORS:
-            raise PremiseError(f"`{self._words(node)}`: one comparison by <, <=, >, >=, == or != at a time")
+            raise WhileClauseError(f"`{self._words(node)}`: one comparison by <, <=, >, >=, == or != at a time")
         operator, _ = _OPERATORS[type(node.ops[0])]
         path, kind = self._path(node.left)
         against = self._literal(node.comparators[0])
         if isinstance(against, str) and operator not in {"==", "!="}:
-            raise PremiseError(f"`{self._words(node)}`: texts compare by == and != only")
+            raise WhileClauseError(f"`{self._words(node)}`: texts compare by == and != only")
         sort = _sort(path, kind)
         if sort == "truth":
-            raise PremiseError(f"`{self._words(node)}`: {path} is true or false; write `{path}` or `not {path}`")
+            raise WhileClauseError(f"`{self._words(node)}`: {path} is true or false; write `{path}` or `not {path}`")
         if sort not in {"anything", "a text" if isinstance(against, str) else "a number"}:
-            raise PremiseError(f"`{self._words(node)}`: {path} is {sort}")
+            raise WhileClauseError(f"`{self._words(node)}`: {path} is {sort}")
         return Comparison(path, operator, against)
 
     def _literal(self, node: ast.expr) -> float | str:
@@ -163,13 +163,13 @@ class _Reader:
             return sign * value
         if isinstance(value, str) and sign == 1:
             return value
-        raise PremiseError(f"`{self._words(node)}`: on the right stands a number or a text in quotes")
+        raise WhileClauseError(f"`{self._words(node)}`: on the right stands a number or a text in quotes")
 
     def _path(self, node: ast.expr) -> tuple[Path, Any]:
         """The path, and what type it ends in."""
         if isinstance(node, ast.Name):
             if node.id not in self._kinds:
-                raise PremiseError(f"no fact is called {node.id!r}; {_near(node.id, self._kinds)}")
+                raise WhileClauseError(f"no fact is called {node.id!r}; {_near(node.id, self._kinds)}")
             kind = self._kinds[node.id]
             self.used.append(kind)
             return Path(kind), kind
@@ -180,9 +180,9 @@ class _Reader:
             path, kind = self._path(node.value)
             name = node.slice.value if isinstance(node.slice, ast.Constant) else None
             if not isinstance(name, str):
-                raise PremiseError(f"`{self._words(node)}`: in the brackets stands a name in quotes")
+                raise WhileClauseError(f"`{self._words(node)}`: in the brackets stands a name in quotes")
             return Path(path.kind, (*path.steps, (name, True))), _member(path, kind)
-        raise PremiseError(f"`{self._words(node)}` is not a fact's field; write it as `fleet.members`")
+        raise WhileClauseError(f"`{self._words(node)}` is not a fact's field; write it as `fleet.members`")
 
     def _words(self, node: ast.AST) -> str:
         return ast.get_source_segment(self._text, node) or self._text
@@ -192,7 +192,7 @@ def _sort(path: Path, kind: Any) -> str:
     """What a path ends in; a list is the number of its members.
 
     Raises:
-        PremiseError: at something that has fields of its own.
+        WhileClauseError: at something that has fields of its own.
     """
     if kind is bool:
         return "truth"
@@ -203,7 +203,7 @@ def _sort(path: Path, kind: Any) -> str:
     if kind is object:
         return "anything"
     known = _fields(kind)
-    raise PremiseError(f"{path} is not one value; name a field of it" + (f": {', '.join(known)}" if known else ""))
+    raise WhileClauseError(f"{path} is not one value; name a field of it" + (f": {', '.join(known)}" if known else ""))
 
 
 def _near(name: str, names: Iterable[str]) -> str:
@@ -219,7 +219,7 @@ def _field(path: Path, kind: Any, name: str) -> Any:
     known = _fields(kind)
     if name not in known:
         what = f"has no field {name!r}; {_near(name, known)}" if known else f"has no fields, and so no {name!r}"
-        raise PremiseError(f"{path} {what}")
+        raise WhileClauseError(f"{path} {what}")
     return _bare(known[name])
 
 
@@ -245,7 +245,7 @@ def _bare(hint: Any) -> Any:
 def _member(path: Path, kind: Any) -> Any:
     inner = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
     if not any(name in _fields(inner) for name in _NAMED):
-        raise PremiseError(f"{path} has no members with names")
+        raise WhileClauseError(f"{path} has no members with names")
     return inner
 
 
