@@ -15,7 +15,7 @@ Environment = tuple[tuple[str, str], ...]
 class Started:
     """Something that is started, as far as one file tells: other files may say the rest about the same ``unit``.
 
-    What a file without ``words`` says about a unit is said of all its parts (``UNIT:PART``), and about `EACH` of all units.
+    What a file without ``words`` says about a unit is said of all its parts (``UNIT:PART``), about `EACH` of all units.
     ``words`` is what is executed, () where this file does not say; a shell's line is ``sh -c LINE``. ``unsaid`` is how
     many run where no file says it.
     """
