@@ -52,7 +52,7 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._lock = threading.RLock()
-        self._refused: dict[str, str] = {}
+        self._refused: dict[tuple[str, str], None] = {}  # in order, each once
         self._more = 0
         self._sources: dict[str, Source] = {}
         self._ends: dict[str, str] = {}
@@ -70,7 +70,7 @@ class Tree:
         """Paths that were not followed or not read so far, each with its reason."""
         with self._lock:
             more = ((".", f"and {self._more} more that were not read"),) if self._more else ()
-            return (*self._refused.items(), *more)
+            return (*self._refused, *more)
 
     def files(self, *suffixes: str) -> tuple[File, ...]:
         """The production files whose names end so, in order; each once, however many links lead to it.
@@ -192,8 +192,8 @@ class Tree:
 
     def _refuse(self, path: str, reason: str) -> None:
         with self._lock:
-            if path in self._refused or len(self._refused) < MOST_REFUSED:
-                self._refused.setdefault(path, reason)
+            if (path, reason) in self._refused or len(self._refused) < MOST_REFUSED:
+                self._refused[path, reason] = None
             else:
                 self._more += 1
 

@@ -207,6 +207,17 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert tree.refused == ((".", "3 files end in .py; the first 2 were looked at"),)
 
 
+def test_more_refusals_than_are_named_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_REFUSED", 2)
+    for name in "abcde":
+        (tmp_path / f"{name}.py").symlink_to("/etc/passwd")
+    tree = Tree(tmp_path)
+
+    assert len(tree.files(".py")) == 5
+    assert [path for path, _ in tree.refused] == ["a.py", "b.py", "."]
+    assert tree.refused[-1] == (".", "and 3 more that were not read")
+
+
 def test_too_many_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_ENTRIES", 2)
 
