@@ -125,9 +125,14 @@ class ViewState:
             self.at = self.now if self.at is None else None
 
     def step(self, looks: int) -> None:
-        """So many looks on, or back; past the last one it is now again."""
-        if (index := self.index) is not None:
-            self._go_to(index + looks)
+        """So many looks on, or back; past the last one it is now again. Those of one time are one."""
+        if (index := self.index) is None:
+            return
+        known = self.history.looks
+        wanted = index + looks
+        while 0 < wanted < index and known[wanted].at >= known[index].at:
+            wanted -= 1
+        self._go_to(wanted)
 
     def step_minutes(self, minutes: int) -> None:
         """The same by time."""

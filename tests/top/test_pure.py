@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from healthy import HEALTHY
-from screens import BLIND, NOW, SICK, look, process, report
+from screens import BLIND, NOW, SICK, TARGET, Standing, look, process, report
 
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -15,6 +15,7 @@ from kiqdoctor.top import frame, paint, plain, words
 from kiqdoctor.top.chart import bar, chart, spark
 from kiqdoctor.top.doctoring import TOLD, deaths, follow
 from kiqdoctor.top.history import SPAN, History, Numbers, rates
+from kiqdoctor.top.state import ViewState
 from kiqdoctor.top.tabs import TABS
 from kiqdoctor.top.unusual import Durations, unusual
 
@@ -108,6 +109,19 @@ def test_an_hour_is_kept_and_old_looks_thinly() -> None:
     assert found is not None
     assert abs(history.looks[found].at - (newest - 1_800)) <= 20
     assert history.looks[history.index_at(newest - 60) or 0].at == newest - 60
+
+
+def test_looks_of_one_time_are_stepped_over_as_one() -> None:
+    state = ViewState(TARGET, Standing().clock, interval=1.0, examine_every=15.0, rhythms={})
+    for at in (NOW, NOW + 1, NOW + 2, NOW + 2, NOW + 2, NOW + 3):
+        state.found(look(at))
+
+    def stepped(step: int) -> float | None:
+        state.step(step)
+        return state.at
+
+    assert [stepped(-1) for _ in range(4)] == [NOW + 2, NOW + 1, NOW, NOW]
+    assert [stepped(1) for _ in range(4)] == [NOW + 1, NOW + 2, NOW + 3, None]
 
 
 def test_a_check_that_cannot_look_heals_nothing() -> None:
