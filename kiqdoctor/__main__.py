@@ -1,18 +1,53 @@
 """``python -m kiqdoctor``: answers ``--version`` before anything of weight is imported."""
 
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
     """The console script."""
-    if sys.argv[1:] == ["--version"]:
-        from kiqdoctor.version import __version__
+    told: list[int] = []
 
-        sys.stdout.write(f"kiqdoctor {__version__}\n")
-        return
+    def interrupted(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody wants it ignored: nohup, `&`
+        signal.signal(signal.SIGINT, interrupted)
+    sys.unraisablehook = _unless_interrupted
+    try:
+        status = _status()
+    except KeyboardInterrupt:
+        status = 130
+    if signal.getsignal(signal.SIGINT) is interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: no traceback of Python's own end
+    sys.exit(130 if told else status)
+
+
+def _unless_interrupted(raised: "sys.UnraisableHookArgs") -> None:
+    """Python loses what is raised while it collects garbage: that we were interrupted is known all the same."""
+    if raised.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(raised)
+
+
+def _status() -> int:
+    """Answers --version before anything of weight is imported."""
+    if sys.argv[1:] == ["--version"] and sys.stdout is not None:
+        from kiqdoctor import __version__
+
+        try:
+            sys.stdout.write(f"kiqdoctor {__version__}\n")
+            sys.stdout.flush()
+        except OSError:
+            pass  # told below, with the words of every command
+        else:
+            return 0
     from kiqdoctor.cli import run
+    from kiqdoctor.cli.streams import occupied
 
-    sys.exit(run(sys.argv[1:]))
+    occupied()
+    return run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Words -> one call into runtime, doctor or top; one file a command, imported when it is asked for."""
 
-import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import click
 
+from kiqdoctor.cli import streams
 from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.text import disarmed
 from kiqdoctor.version import __version__
 
 COMMANDS = {
@@ -47,21 +49,33 @@ def group() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit status. Bad input is one line on stderr, never a traceback."""
+    if arguments[:1] == ["work"]:  # its streams are the jobs'
+        return _run(arguments)
+    with streams.guarded():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         result = group.main(args=[*arguments], prog_name="kiqdoctor", standalone_mode=False)
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None and not arguments:
-            click.echo(error.ctx.get_help(), err=True)
+            _say(error.ctx.get_help())
         else:
-            click.echo(f"kiqdoctor: {error.format_message()}", err=True)
+            _say(f"kiqdoctor: {error.format_message()}")
         return 2
     except AskedError as error:
-        click.echo(f"kiqdoctor: {error}", err=True)
+        _say(f"kiqdoctor: {error}")
         return 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("kiqdoctor: interrupted", err=True)
+        _say("kiqdoctor: interrupted")
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader left: nothing more to say, and no traceback at exit
-        return 0
+    except streams.ReaderLeftError:
+        return streams.LEFT
     return result if isinstance(result, int) else 0
+
+
+def _say(text: str) -> None:
+    """On standard error, where there is one; for the log of a CI system too, whatever the streams are."""
+    with suppress(OSError):
+        click.echo("\n".join(map(disarmed, text.split("\n"))), err=True)

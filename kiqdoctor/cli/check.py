@@ -7,7 +7,7 @@ import click
 
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
-from kiqdoctor.cli.words.formats import DEFAULT
+from kiqdoctor.cli.words.formats import COMMANDING, DEFAULT
 from kiqdoctor.cli.words.output import colour, further, rendered, write
 from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.examining.examination import examination, prepared
@@ -28,7 +28,9 @@ def command(
         return 0
     others = [further(text) for text in reports]
     report = examination(asked)
-    write(rendered(report, form or DEFAULT, colour=output is None and colour(), verbose=verbose), output)
+    chosen = form or DEFAULT
+    shown = rendered(report, chosen, colour=output is None and colour(), verbose=verbose)
+    write(shown, output, armed=chosen in COMMANDING)
     for other, file in others:
         write(rendered(report, other, verbose=verbose), file)
     return report.exit_status

@@ -14,6 +14,7 @@ from kiqdoctor.doctor.difference import ReportError, Side, compare, side
 from kiqdoctor.doctor.verdict import Severity
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import examination
+from kiqdoctor.reading import whole
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -52,7 +53,7 @@ def _side(file: Path, asked: Asked) -> Side:
     from kiqdoctor.render.words import stamp
 
     try:
-        document = msgspec.json.decode(file.read_bytes())
+        document = msgspec.json.decode(whole(file))
         if isinstance(document, dict) and str(document.get("schema")).startswith(recording.FAMILY):
             judged = side(json.document(examination(replace(asked, replay=file, fail_on=None))))
             return replace(judged, started_at=stamp(float(document["recorded_at"])))

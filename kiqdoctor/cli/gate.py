@@ -11,6 +11,7 @@ import click
 
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
+from kiqdoctor.cli.words.formats import COMMANDING
 from kiqdoctor.cli.words.output import further, rendered, write
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.report import Outcome, Report, Severity
@@ -68,7 +69,7 @@ def command(
         click.echo(plugin(report))
         return plugin_status(report)
     chosen = form or (system.form if system else "text")
-    write(rendered(report, chosen, verbose=verbose), output)
+    write(rendered(report, chosen, verbose=verbose), output, armed=chosen in COMMANDING)
     if system is not None:
         if not form and not others:
             left_behind(report, system)

@@ -129,7 +129,7 @@ def _snapshot(document: dict[str, Any], by_name: Mapping[str, type], *, first_sc
         if times != sorted(times):
             raise ValueError(f"the readings of {kind.__name__} are not in the order of their times")
     past = document["earlier"]
-    earlier = past and Past(_read(past["facts"], by_name), _time(past["recorded_at"]))
+    earlier = None if past is None else Past(_read(past["facts"], by_name), _time(past["recorded_at"]))
     return Snapshot(readings, later, earlier)
 
 

@@ -43,6 +43,7 @@ from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.probes.door import ClosedDoor, Door
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.reading import whole
 from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 
@@ -293,9 +294,11 @@ def replayed(asked: Asked) -> Examined:
 
 def _loaded(file: Path) -> Recording:
     try:
-        return load(file.read_bytes(), [probe.fact for probe in every_probe()])
-    except (RecordingError, OSError) as error:
+        return load(whole(file), [probe.fact for probe in every_probe()])
+    except RecordingError as error:
         raise AskedError(f"{file}: {error}") from None
+    except OSError as error:
+        raise AskedError(f"cannot read {file}: {error.strerror}") from None
 
 
 def remembered(asked: Asked, target: Target, began: float) -> Past | None:
@@ -326,7 +329,7 @@ def _known(file: Path | None) -> frozenset[str]:
     if file is None:
         return frozenset()
     try:
-        return baseline.read(file.read_bytes())
+        return baseline.read(whole(file))
     except OSError as error:
         raise AskedError(f"cannot read {file}: {error.strerror}") from None
     except baseline.BaselineError as error:

@@ -31,6 +31,7 @@ from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
 from kiqdoctor.probes.live.follower import Follower, rhythms
 from kiqdoctor.probes.live.workers import settled
+from kiqdoctor.reading import whole
 from kiqdoctor.text import clean
 from kiqdoctor.top.feed import Look, LostError, Recorded, Watched, WholeExamination, Writing
 from kiqdoctor.version import __version__
@@ -249,7 +250,7 @@ def recorded(place: Path, asked: Asked, clock: Clock = SYSTEM) -> Recorded:
 def _read(file: Path) -> Recording:
     if file.stat().st_size > LONGEST:
         raise RecordingError(f"it is larger than {LONGEST // 1024 // 1024} MiB")
-    return load(file.read_bytes(), [*(probe.fact for probe in every_probe()), *rhythms()])
+    return load(whole(file), [*(probe.fact for probe in every_probe()), *rhythms()])
 
 
 def _completed(recording: Recording) -> Snapshot:

@@ -1,6 +1,5 @@
 """What every format says in the same words: a finding's message, the summary line, what counts, what fails."""
 
-import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,14 +10,6 @@ HEALTHY: Final = "healthy"
 VERDICTS: Final = {0: "passed", 1: "FAILED", 3: "INCOMPLETE"}
 SHOWN_UNKNOWN: Final = 8  # checks that were not judged, in one line
 SHOWN_EVIDENCE: Final = 12  # rows a finding where a reader waits; the rest is in the JSON report
-
-_ANYWHERE: Final = re.compile(r"##(?=\w*\[)")
-_FIRST: Final = re.compile(r"^(\s*:)(?=:)")
-
-
-def disarmed(line: str) -> str:
-    """A line that no CI system takes for a command to itself: ``##vso[...]`` anywhere in it, ``::error::`` first."""
-    return _FIRST.sub(r"\1 ", _ANYWHERE.sub("# #", line))
 
 
 def counted(report: Report) -> tuple[Reported, ...]:

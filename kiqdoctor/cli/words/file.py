@@ -8,10 +8,12 @@ from typing import Any, Final
 from kiqdoctor.cli.words.places import lines
 from kiqdoctor.examining.configuration import NO_CONFIGURATION, Configuration
 from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.reading import whole
 from kiqdoctor.text import clean
 
 NAME: Final = "kiqdoctor.toml"
 PROJECT: Final = "pyproject.toml"
+LARGEST: Final = 1024 * 1024  # bytes: more than any person wrote
 TABLE: Final = ("tool", "kiqdoctor")
 _AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -66,6 +68,6 @@ def _parsed(file: Path) -> tuple[dict[str, Any], str]:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return whole(file, LARGEST)
     except OSError as error:
         raise AskedError(f"cannot read {clean(str(file))}: {error.strerror}") from None

@@ -17,6 +17,8 @@ else:
     _Choice = click.Choice  # click 8.1 knows no type parameter
 
 DEFAULT = "text"
+COMMANDING = frozenset({"github", "azure"})
+"""Formats whose lines command a CI system, and that disarm what came from outside themselves."""
 
 
 class FormatName(_Choice):

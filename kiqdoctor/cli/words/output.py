@@ -2,10 +2,12 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from kiqdoctor.cli import streams
 from kiqdoctor.cli.words import formats
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.render.formats import NAMES
@@ -40,26 +42,26 @@ def _ground(report: Report) -> Ground:
     return Ground("" if home == top else home.relative_to(top).as_posix(), anchor)
 
 
-def write(text: str, file: Path | None) -> None:
-    """To the file, atomically, or to standard output; a reader that left early, or never was, is no error of ours."""
-    content = text.encode("utf-8", "backslashreplace")
-    if file is not None:
-        try:
-            save(file, content)
-        except OSError as error:
-            raise click.UsageError(f"cannot write {clean(str(file))}: {error.strerror}") from None
-        return
-    if sys.stdout is None:  # it was closed before we began: only the exit status is wanted
+def write(text: str, file: Path | None, *, armed: bool = False) -> None:
+    """To the file, atomically, or to standard output; a reader that left early, or never was, is no error of ours.
+
+    ``armed``: it is meant to command a CI system.
+    """
+    if file is None:
+        with suppress(streams.ReaderLeftError):
+            streams.write(text, armed=armed)
         return
     try:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
+        save(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails once more when it ends
-        if not isinstance(error, BrokenPipeError):
-            raise click.UsageError(f"cannot write to standard output: {error.strerror}") from None
+        raise click.UsageError(f"cannot write {clean(str(file))}: {error.strerror}") from None
 
 
 def colour() -> bool:
     """Whether standard output is a terminal that wants colour."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and "NO_COLOR" not in os.environ
+        and os.environ.get("TERM") != "dumb"
+    )

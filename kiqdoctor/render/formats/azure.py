@@ -5,8 +5,8 @@ from typing import Final
 from kiqdoctor.doctor.report import Report, Reported, Result, Severity
 from kiqdoctor.render.ground import Ground
 from kiqdoctor.render.view import PLAIN, View
-from kiqdoctor.render.words import disarmed, failing, full, summary, unknowns, worst_first
-from kiqdoctor.text import LONG, clean
+from kiqdoctor.render.words import failing, full, summary, unknowns, worst_first
+from kiqdoctor.text import LONG, clean, disarmed
 
 PIECE: Final = 1000  # characters of a title, an evidence or a remedy
 ERRORS: Final = frozenset({Severity.CRITICAL, Severity.HIGH})

@@ -9,7 +9,7 @@ from kiqdoctor.doctor.report import Location, Report, Reported, Result, Severity
 from kiqdoctor.render.ground import Ground
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import failing, full, summary, unknowns, worst_first
-from kiqdoctor.text import SHORT, clean
+from kiqdoctor.text import SHORT, clean, disarmed
 
 COMMANDS: Final = {
     Severity.CRITICAL: "error",
@@ -55,7 +55,9 @@ def _command(name: str, properties: dict[str, str], text: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """No command to another system is left in it, whoever reads the log next."""
+    apart = "\n".join(disarmed(line) for line in text.split("\n"))
+    return apart.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, causes_first
 from kiqdoctor.render.view import PLAIN, View
-from kiqdoctor.render.words import SHOWN_EVIDENCE, disarmed, summary, unknowns, verdict
-from kiqdoctor.text import LONG, clean
+from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
+from kiqdoctor.text import LONG, clean, disarmed
 
 Line = list[tuple[str, str]]
 """Pieces of one line: style name and text. Styles: severities, "good", "dim", "strong", ""."""
