@@ -20,8 +20,15 @@ from servers import SEEN, SYSTEM, RedisServer, using
 # How long a machine takes is no property of the code.
 hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("house")
+PROCESSES = 3
 LONG = "python -m pytest -m long"
 LEFT_OUT = pytest.StashKey[set[str]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One file needs no others; of all tests most wait for other processes, so more run than there are cores."""
+    return 0 if len(config.args) == 1 and ".py" in config.args[0] else PROCESSES
 
 
 def pytest_configure(config: pytest.Config) -> None:
