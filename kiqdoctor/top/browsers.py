@@ -19,7 +19,7 @@ def serve(host: str, port: int, words: Sequence[str]) -> None:
     Raises:
         OSError: the port is in use, or the address is not ours.
     """
-    command = [sys.executable, "-m", "kiqdoctor", *words, "--read-only"]
+    command = [sys.executable, "-P", "-m", "kiqdoctor", *words, "--read-only"]
     shown = f"[{host}]" if ":" in host else host
     _Server(
         shlex.join(command), host=host, port=port, title="kiqdoctor top", public_url=f"http://{shown}:{port}"
