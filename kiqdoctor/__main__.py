@@ -1,7 +1,11 @@
 """``python -m kiqdoctor``: answers ``--version`` before anything of weight is imported."""
 
-import signal
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # where we are, which may be the audited tree; `work` looks there when it imports its modules
+
+import signal
 from types import FrameType
 
 

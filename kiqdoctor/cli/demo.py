@@ -85,8 +85,9 @@ def worker(root: Path, url: str) -> Iterator[None]:
     """A real worker process on the demo's Redis, up when its first beat is there."""
     from redis import Redis
 
-    command = [sys.executable, "-m", "kiqdoctor", "work", "shop", "-q", "mail", "-q", "default", "--redis", url]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    command = [sys.executable, "-P", "-m", "kiqdoctor", "work", "shop", "-q", "mail", "-q", "default"]
+    path = os.pathsep.join([str(root), *filter(None, sys.path)])
+    environ = {**os.environ, "PYTHONPATH": path, "KIQDOCTOR_REDIS_URL": url}  # everybody may read a command line
     process = subprocess.Popen(command, cwd=root, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with Redis.from_url(url) as client:

@@ -54,6 +54,9 @@ _FOLDER = click.Path(exists=True, file_okay=False, writable=True, path_type=Path
     "--plain", is_flag=True, help="Lines of text, for a screen reader or a pipe: first all, then what changes."
 )
 @click.option("--count", metavar="N", type=click.IntRange(1), help="End --plain after N readings.")
+@click.option(
+    "--for-browsers", is_flag=True, hidden=True
+)  # how --serve starts one: nothing is written, none attached to
 @click.option("--serve", is_flag=True, help="Serve the screen to browsers, read-only; without any authentication.")
 @click.option(
     "--listen",
@@ -76,7 +79,13 @@ def command(*, serve: bool, listen: str, plain: bool, **rest: Any) -> int:
     if rest["path"] is None and not asked.static:
         asked = replace(asked, path=None, live=True)  # what reads files is not read every few seconds unasked
     with ExitStack() as stack:
-        source = opened(asked, stack, recordings=rest["recordings"], read_only=rest["read_only"])
+        source = opened(
+            asked,
+            stack,
+            recordings=rest["recordings"],
+            read_only=rest["read_only"],
+            from_outside=not rest["for_browsers"],
+        )
         if not plain and not os.environ.get("TEXTUAL_DRIVER") and not _terminal():
             raise click.UsageError("top needs a terminal; --plain prints lines, and `kiqdoctor check` a report")
         return _plain(source, rest) if plain else _screen(source, rest)
@@ -97,7 +106,7 @@ def _screen(source: "Live | Recorded", rest: dict[str, Any]) -> int:
         interval=rest["interval"],
         examine_every=rest["examine_every"],
         writing=Writing if isinstance(source, Recorded) else source.writing,
-        folder=rest["save_to"],
+        folder=None if rest["for_browsers"] else rest["save_to"],
         light=rest["light"],
     )
     app.run()

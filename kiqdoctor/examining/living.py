@@ -88,10 +88,20 @@ class LastingConnection:
 class Live:
     """``top.feed.Feed`` of one Redis."""
 
-    def __init__(self, asked: Asked, address: Address, *, read_only: bool = False, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        address: Address,
+        *,
+        read_only: bool = False,
+        from_outside: bool = True,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        """``from_outside``: whether py-spy may be started on a process of this host."""
         self.target = Watched(address.shown, asked.namespace, show_args=asked.show_args)
         self.rhythms = rhythms()
         self._options, self._address, self._clock, self._read_only = asked, address, clock, read_only
+        self._from_outside = from_outside
         self._looking, self._asking = (LastingConnection(address, asked.namespace) for _ in range(2))
         self._follower: Follower | None = None
         self._followed: Door | None = None
@@ -155,7 +165,7 @@ class Live:
             process.identity,
             process.runtime,
             process.pid,
-            here=process.hostname in {socket.gethostname(), os.environ.get("DYNO", "")},
+            here=self._from_outside and process.hostname in {socket.gethostname(), os.environ.get("DYNO", "")},
             address=self._address,
             namespace=self._options.namespace,
             may_ask=not self._read_only,
@@ -205,7 +215,9 @@ class Live:
             self._actions.close()
 
 
-def opened(asked: Asked, stack: ExitStack, *, recordings: Path | None, read_only: bool) -> Live | Recorded:
+def opened(
+    asked: Asked, stack: ExitStack, *, recordings: Path | None, read_only: bool, from_outside: bool = True
+) -> Live | Recorded:
     """What the view shows: recordings, or a Redis until the stack ends.
 
     Raises:
@@ -215,7 +227,8 @@ def opened(asked: Asked, stack: ExitStack, *, recordings: Path | None, read_only
         return recorded(recordings, asked)
     prepared(asked)
     asked, _ = addressed(asked, stack)
-    source = Live(asked, resolved(asked.redis, os.environ, asked.configured_redis), read_only=read_only)
+    address = resolved(asked.redis, os.environ, asked.configured_redis)
+    source = Live(asked, address, read_only=read_only, from_outside=from_outside)
     stack.callback(source.close)
     return source
 

@@ -49,7 +49,7 @@ def examine(path: str, words: Sequence[str] = ()) -> tuple[tuple[StaticResult, .
     Raises:
         ExaminationError: wrong options, or no report within the time.
     """
-    command = [sys.executable, "-m", "kiqdoctor", "check", "--static", "--format", "json"]
+    command = [sys.executable, "-P", "-m", "kiqdoctor", "check", "--static", "--format", "json"]
     named = any(word == "--python" or word.startswith("--python=") for word in words)
     command += [*([] if named else ["--python", sys.prefix]), *words, path]
     try:

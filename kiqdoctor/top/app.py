@@ -65,7 +65,7 @@ class Top(App[int]):
         interval: float = 1.0,
         examine_every: float = 15.0,
         writing: Callable[[], Writing] = Writing,
-        folder: Path = Path(),
+        folder: Path | None = Path(),
         light: bool = False,
         clock: Clock = SYSTEM,
     ) -> None:

@@ -1,5 +1,6 @@
 """The live view in browsers, by textual-serve: a process for each tab, read-only; strange origins are refused."""
 
+import asyncio
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from textual_serve.server import Server
 
+MOST: Final = 8  # screens at once: each is a process with connections of its own
 LOCAL: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -19,7 +21,7 @@ def serve(host: str, port: int, words: Sequence[str]) -> None:
     Raises:
         OSError: the port is in use, or the address is not ours.
     """
-    command = [sys.executable, "-m", "kiqdoctor", *words, "--read-only"]
+    command = [sys.executable, "-P", "-m", "kiqdoctor", *words, "--read-only", "--for-browsers"]
     shown = f"[{host}]" if ":" in host else host
     _Server(
         shlex.join(command), host=host, port=port, title="kiqdoctor top", public_url=f"http://{shown}:{port}"
@@ -30,6 +32,7 @@ class _Server(Server):
     async def _make_app(self) -> web.Application:
         app: web.Application = await super()._make_app()
         app.middlewares.append(_own_pages_only(LOCAL if self.host in LOCAL else frozenset()))
+        app.middlewares.append(_so_many(MOST))
         return app
 
 
@@ -45,3 +48,19 @@ def _own_pages_only(names: frozenset[str]) -> Any:
         return await handler(request)
 
     return refuse
+
+
+def _so_many(most: int) -> Any:
+    """Screens beyond so many are refused before a process is started for one."""
+    places = asyncio.Semaphore(most)
+
+    @web.middleware
+    async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path != "/ws":
+            return await handler(request)
+        if places.locked():
+            raise web.HTTPServiceUnavailable(text=f"{most} screens are open, and no more at once\n")
+        async with places:
+            return await handler(request)
+
+    return bounded

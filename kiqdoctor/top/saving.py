@@ -12,24 +12,31 @@ from kiqdoctor.top.view import View
 
 FONTS: Final = re.compile(r"@font-face\s*\{[^}]*\}")
 """A picture must not ask anybody for a font."""
+ELSEWHERE: Final = "nothing is saved from a browser"
 
 
 class Saving:
-    """Into one folder."""
+    """Into one folder; ``None``: nothing is written, for who looks on is somewhere else."""
 
-    def __init__(self, view: View, folder: Path, clock: Clock) -> None:
+    def __init__(self, view: View, folder: Path | None, clock: Clock) -> None:
         self._view, self._folder, self._clock = view, folder, clock
 
     def snapshot(self, look: Look | None, examination: WholeExamination | None) -> None:
         """The look, with the facts of the last examination."""
-        source = self._view.source
+        source, folder = self._view.source, self._folder
+        if folder is None:
+            self._view.tell(ELSEWHERE, "warning")
+            return
         if source is None or look is None:
             self._view.tell("there is nothing to save" if source else "this is a recording already", "warning")
             return
-        self._view.background(lambda: _attempt(lambda: source.save(look, examination, self._folder)), self._saved)
+        self._view.background(lambda: _attempt(lambda: source.save(look, examination, folder)), self._saved)
 
     def picture(self, label: str, svg: str) -> None:
         """The screen, which needs nothing from anywhere."""
+        if self._folder is None:
+            self._view.tell(ELSEWHERE, "warning")
+            return
         moment = words.moment(self._clock.now()).replace(" ", "T").replace(":", "")
         path, text = self._folder / f"kiqdoctor-{label.lower()}-{moment}.svg", FONTS.sub("", svg)
         self._saved(_attempt(lambda: _written(path, text)))

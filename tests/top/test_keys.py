@@ -155,7 +155,7 @@ async def _save(pilot: Pilot[int], app: Top, source: Any) -> None:
 @key("e")
 async def _export(pilot: Pilot[int], app: Top, source: Any) -> None:
     await pilot.press("3", "e")
-    [svg] = app.folder.glob("kiqdoctor-queues-*.svg")
+    [svg] = (app.folder or Path()).glob("kiqdoctor-queues-*.svg")
     text = svg.read_text()
     assert "default" in text
     assert "url(http" not in text
