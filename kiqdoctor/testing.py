@@ -222,9 +222,9 @@ class _Memory:
             copy_context().run(performer.run, found, running)  # it may lie within another job
         except BaseException as error:
             work = Work(payload.encode(), Home(payload.queue))
-            self._ended(found, payload, performer.failed(found, fields, work, error), {})
+            self._ended(found, payload, performer.failed(found, payload, work, error), {})
             raise
-        self._ended(found, payload, performer.done(found, running), running.outcome.more)
+        self._ended(found, payload, performer.done(found, payload, running.outcome), running.outcome.more)
 
     def _ended(self, job: "Job[Any, Any]", payload: "Payload", ending: "Ending", more: "More") -> None:
         from kiqdoctor.clock import SYSTEM

@@ -10,6 +10,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from kiqdoctor.wire import batch as batches
 from kiqdoctor.wire import status
 from kiqdoctor.wire.keys import DEAD_SIZE, DEAD_TTL, QUEUE_PREFIX, Keys
@@ -53,8 +55,7 @@ FOLLOWS: Final[Mapping[End, Follows]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):  # not a dataclass, which takes four times as long to make
     """A command that goes with a job's end, in the same atomic step; ``name`` may be one of leave.lua's own."""
 
     name: str
@@ -62,8 +63,7 @@ class Step:
     words: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """What becomes of a job. ``steps``: the first one stores it somewhere, if any does; none: it is simply done."""
 
     steps: tuple[Step, ...] = ()

@@ -20,7 +20,7 @@ from kiqdoctor.runtime.retrying import Destination, after_failure
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import ARGS, CLASS, CONTEXT, CREATED_AT, ENQUEUED_AT, JID, QUEUE, RETRY
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.status import DONE, RUNNING, TOTAL
+from kiqdoctor.wire.status import DONE, RUNNING, TOTAL, Outcome
 
 PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_AT})
 """The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
@@ -87,10 +87,10 @@ class Performer:
             value = job.function(*running.args)
         running.outcome = job.options.outcome(value)
 
-    def before(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work) -> Ending | None:
+    def before(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending | None:
         """An ending where the job must not begin: it has expired, or its class has no room now."""
-        now, payload = self.clock.now(), Payload(fields)
-        if payload.expiry is not None and now > payload.expiry:
+        now, expiry = self.clock.now(), payload.expiry
+        if expiry is not None and now > expiry:
             return self.ending(job, payload, End.GONE)
         if job is None or not (job.options.limit or job.options.rate):
             return None
@@ -105,22 +105,21 @@ class Performer:
         options = job.options if job is not None else None
         return endings.ending(self.keys, end, payload, options, self.identity(), self.clock.now(), place)
 
-    def done(self, job: Job[Any, Any], running: Running) -> Ending:
+    def done(self, job: Job[Any, Any], payload: Payload, outcome: Outcome) -> Ending:
         """What becomes of a job that came to its end."""
-        payload, now = Payload(running.fields), self.clock.now()
-        outcome = running.outcome
-        return endings.ending(self.keys, End.DONE, payload, job.options, self.identity(), now, outcome=outcome)
+        now = self.clock.now()
+        return endings.ending(self.keys, End.DONE, payload, job.options, self.identity(), now, (), outcome)
 
-    def failed(self, job: Job[Any, Any] | None, fields: dict[str, Any], work: Work, error: BaseException) -> Ending:
+    def failed(self, job: Job[Any, Any] | None, payload: Payload, work: Work, error: BaseException) -> Ending:
         """Where a failure sends the job."""
         now, handlers = self.clock.now(), self.settings.death_handlers
         try:
             found = after_failure(work.payload, work.queue, job, error, now, self.draw(), handlers)
         except Exception as fault:  # noqa: BLE001 - numbers that no formula was made for; the job must not be lost
             log.warn(f"a payload that cannot be tried again goes to the dead: {type(fault).__name__}: {fault}")
-            mourn(handlers, fields, error)
+            mourn(handlers, payload.fields, error)
             found = Destination(End.DEAD, now, work.payload)
-        return self.ending(job, Payload(fields), found.end, self._stored(found))
+        return self.ending(job, payload, found.end, self._stored(found))
 
     def _stored(self, found: Destination) -> tuple[Step, ...]:
         if found.end is End.RETRY:
@@ -137,7 +136,7 @@ class Performer:
         if payload.at_most_once:
             return self._buried(job, payload)
         if job is not None and (job.special or not PLAIN.issuperset(payload.fields)):
-            return self.given_back(job, payload.fields, work)
+            return self.given_back(job, payload, work)
         return None
 
     def _buried(self, job: Job[Any, Any] | None, payload: Payload) -> Ending:
@@ -147,36 +146,26 @@ class Performer:
         mourn(self.settings.death_handlers, said.fields, error)
         return found
 
-    def given_back(self, job: Job[Any, Any], fields: dict[str, Any], work: Work) -> Ending:
+    def given_back(self, job: Job[Any, Any], payload: Payload, work: Work) -> Ending:
         """Into its queue as it was."""
-        return self.ending(job, Payload(fields), End.BACK, endings.returned(self.keys, work.queue, work.payload))
+        return self.ending(job, payload, End.BACK, endings.returned(self.keys, work.queue, work.payload))
 
     def unreadable(self, work: Work) -> Ending:
         """Bytes that are no payload go to the dead, as Sidekiq sends them: nothing is known that goes with that."""
         return Ending(endings.buried(self.keys, work.payload, self.clock.now()), End.DEAD)
 
 
-def shown(fields: dict[str, Any]) -> str:
-    """The class that a person knows the job by, cleaned."""
-    return clean(Payload(fields).shown_class)
-
-
-def named(fields: dict[str, Any]) -> dict[str, str]:
-    """What tells a log line's job."""
-    return {"class": shown(fields), "jid": clean(str(fields.get(JID)))}
+def named(payload: Payload) -> dict[str, str]:
+    """What tells a log line's job: the class that a person knows it by, and its jid."""
+    return {"class": clean(payload.shown_class), "jid": clean(str(payload.fields.get(JID)))}
 
 
 def described(work: Work) -> dict[str, str]:
     """The same of a job as bytes."""
     try:
-        return named(read(work.payload).fields)
+        return named(read(work.payload))
     except PayloadError:
         return {}
-
-
-def suspicious(fields: dict[str, Any]) -> bool:
-    """Whether it was in flight when processes died, so that it runs alone now."""
-    return Payload(fields).deaths >= SUSPECT
 
 
 def unknown(name: Any, registry: dict[str, Job[Any, Any]]) -> UnknownJobError:

@@ -17,10 +17,11 @@ from kiqdoctor.runtime.fetching.work import FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
-from kiqdoctor.runtime.performing import PLAIN, Performer, described, named, shown, suspicious, unknown
+from kiqdoctor.runtime.performing import PLAIN, SUSPECT, Performer, described, named, unknown
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 from kiqdoctor.wire.fields import ARGS, CLASS, JID
+from kiqdoctor.wire.payload import Payload
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
@@ -103,9 +104,9 @@ class Processor:
             self._odd(work, began)
             return
         if job is None or not is_plain(fields) or job.special or type(args) is not list or type(jid) is not str:
-            self._special(work, fields, job, began)
+            self._special(work, Payload(fields), job, began)
             return
-        self._run(work, fields, job, args, jid, began, plain=True)
+        self._run(work, fields, job, args, jid, began)
 
     def _run(
         self,
@@ -115,12 +116,11 @@ class Processor:
         args: list[Any],
         jid: str,
         began: float,
-        *,
-        plain: bool,
+        payload: Payload | None = None,
     ) -> None:
-        """``plain``: nothing goes with its end, as with that of most."""
+        """``payload``: where something goes around it or with its end; a plain one needs none."""
         seat = self._seat
-        words = job.shown if plain else shown(fields)
+        words = job.shown if payload is None else self._shown(job, payload)
         told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
         first = [True]
         seat.slot = Slot(work, began, words, told, first)
@@ -130,12 +130,12 @@ class Processor:
         except Interruption:
             self._end(seat, failed=False)
             log.info("interrupted: it goes on where it was", {"class": words, "jid": told})
-            self._let_go(work, self._performer.given_back(job, fields, work))
+            self._let_go(work, self._performer.given_back(job, payload or Payload(fields), work))
             return
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
             if forking.generation != self._generation:
                 _end_child(error)
-            self._failed(work, fields, job, error, began)
+            self._failed(work, payload or Payload(fields), job, error, began)
             return
         ended = boottime()
         try:
@@ -153,10 +153,16 @@ class Processor:
         log.job_done((began, ended, seat.name, words, told, announced))
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
-        if plain:
+        if payload is None:
             self._fetch.done(work)
         else:
-            self._let_go(work, self._performer.done(job, running))
+            self._let_go(work, self._performer.done(job, payload, running.outcome))
+
+    @staticmethod
+    def _shown(job: Job[Any, Any], payload: Payload) -> str:
+        """Cleaned once, where it is known by no other name than its class's."""
+        known = payload.shown_class
+        return job.shown if known == job.name else clean(known)
 
     @staticmethod
     def _end(seat: Any, *, failed: bool) -> None:
@@ -165,46 +171,46 @@ class Processor:
         seat.failed += failed
 
     def _failed(
-        self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, error: BaseException, began: float
+        self, work: Work, payload: Payload, job: Job[Any, Any] | None, error: BaseException, began: float
     ) -> None:
         self._end(self._seat, failed=True)
-        words = {**named(fields), "elapsed": f"{boottime() - began:.3f}"}
+        words = {**named(payload), "elapsed": f"{boottime() - began:.3f}"}
         lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
         log.warn("fail: " + "\n".join(lines[-TRACE:] if job is not None else lines[-1:]), words)
         if not self.abandoned:
-            self._let_go(work, self._performer.failed(job, fields, work, error))
+            self._let_go(work, self._performer.failed(job, payload, work, error))
 
-    def _special(self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, began: float) -> None:
-        """A payload that asks for more than to be run."""
-        alone = suspicious(fields)
+    def _special(self, work: Work, payload: Payload, job: Job[Any, Any] | None, began: float) -> None:
+        """A payload that asks for more than to be run; a job that was in flight when processes died runs alone."""
+        alone = payload.deaths >= SUSPECT
         if alone and not self._fetch.alone(self._number):
             self._fetch.give_back([work])
             self._clock.sleep(TURN)
             return
         try:
-            self._checked(work, fields, job, began)
+            self._checked(work, payload, job, began)
         finally:
             if alone:
                 self._fetch.together()
 
-    def _checked(self, work: Work, fields: dict[str, Any], job: Job[Any, Any] | None, began: float) -> None:
+    def _checked(self, work: Work, payload: Payload, job: Job[Any, Any] | None, began: float) -> None:
         try:
-            refused = self._performer.before(job, fields, work)
+            refused = self._performer.before(job, payload, work)
         except Exception as error:  # noqa: BLE001 - Redis could not say whether there is room: as if there were none
             log.warn_seldom(f"limits: {type(error).__name__}: {error}")
             self._pause()
-            self._let_go(work, self._performer.given_back(job, fields, work)) if job is not None else None
+            self._let_go(work, self._performer.given_back(job, payload, work)) if job is not None else None
             return
         if refused is not None:
             if refused.end is End.GONE:
-                log.info("expired: it is not run", named(fields))
+                log.info("expired: it is not run", named(payload))
             self._let_go(work, refused)
         elif job is None:
-            name = fields.get(CLASS)
-            self._failed(work, fields, None, unknown(clean(str(name)), self._performer.registry), began)
+            name = payload.fields.get(CLASS)
+            self._failed(work, payload, None, unknown(clean(str(name)), self._performer.registry), began)
         else:
-            args, jid = fields.get(ARGS), fields.get(JID)
-            self._run(work, fields, job, args if isinstance(args, list) else [], str(jid or ""), began, plain=False)
+            jid = payload.fields.get(JID)
+            self._run(work, payload.fields, job, payload.args, str(jid or ""), began, payload)
 
     def _odd(self, work: Work, began: float) -> None:
         """What is no payload, or lacks what a payload must have."""
@@ -218,7 +224,7 @@ class Processor:
             return
         name = fields.get(CLASS)
         job = self._performer.registry.get(name) if isinstance(name, str) else None
-        self._special(work, fields, job, began)
+        self._special(work, Payload(fields), job, began)
 
     def _let_go(self, work: Work, ending: Ending) -> None:
         """Until Redis has heard of it; the job must not be lost because Redis is away for a while."""

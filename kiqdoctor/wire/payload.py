@@ -93,6 +93,8 @@ class Payload:
     def expiry(self) -> float | None:
         """Epoch seconds after which it is not begun any more."""
         expiry = self.fields.get(EXPIRY)
+        if expiry is None:
+            return None
         return expiry if isinstance(expiry, int | float) and not isinstance(expiry, bool) else None
 
     @property
@@ -111,7 +113,7 @@ class Payload:
     def deaths(self) -> int:
         """How many processes died while they held it."""
         found = self.fields.get(RECOVERED)
-        return 0 if isinstance(found, str) else whole(found) or 0
+        return 0 if found is None or isinstance(found, str) else whole(found) or 0
 
     @property
     def at_most_once(self) -> bool:
