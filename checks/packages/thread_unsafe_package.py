@@ -47,15 +47,19 @@ from kiqdoctor.doctor import (
     Missing,
     NotApplicable,
     Refused,
+    Seen,
     Severity,
     Unknown,
     Verdict,
+    Witness,
     check,
     covers,
-    judge,
+    holds,
 )
-from kiqdoctor.doctor.facts.code import Source, Use
+from kiqdoctor.doctor.facts.code import BuiltAtLoad, Calls, Code, Forks, Imports, SharedUses, Writes
+from kiqdoctor.doctor.facts.deployment import Starts
 from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
+from kiqdoctor.doctor.facts.settings import RedisSettings
 
 NOT_RUN = {"dev", "development", "test", "tests", "lint", "docs"}
 SHOWN = 5
@@ -71,34 +75,56 @@ class Match:
 
 @check("PKG001", severity=Severity.CRITICAL)
 def thread_unsafe_package(
-    packages: Packages | Missing, advisories: Advisories, source: Source | Missing
+    packages: Packages | Missing,
+    advisories: Advisories,
+    code: Code | Missing,
+    imports: Imports | Missing,
+    calls: Calls | Missing,
+    shared: SharedUses | Missing,
+    writes: Writes | Missing,
+    built: BuiltAtLoad | Missing,
+    forks: Forks | Missing,
+    starts: Starts | Missing,
+    redis: RedisSettings | Missing,
 ) -> Iterator[Verdict]:
-    if isinstance(packages, Absent) and not (isinstance(source, Source) and source.jobs):
+    if isinstance(packages, Absent) and not (isinstance(code, Code) and code.jobs):
         yield NotApplicable(packages.reason)
         return
     if isinstance(packages, Refused):
         yield Unknown(packages.reason, packages.unlock)
         return
-    known = packages if isinstance(packages, Packages) else Packages()
-    code = source if isinstance(source, Source) else None
+    seen = Seen(
+        packages if isinstance(packages, Packages) else Packages(),
+        code if isinstance(code, Code) else None,
+        imports if isinstance(imports, Imports) else None,
+        calls if isinstance(calls, Calls) else None,
+        shared if isinstance(shared, SharedUses) else None,
+        writes if isinstance(writes, Writes) else None,
+        built if isinstance(built, BuiltAtLoad) else None,
+        forks if isinstance(forks, Forks) else None,
+        starts if isinstance(starts, Starts) else None,
+        RedisSettings() if isinstance(redis, Absent) else redis if isinstance(redis, RedisSettings) else None,
+    )
     for advisory in advisories.all:
-        match = _match(advisory, known, code)
+        match = _match(advisory, seen)
         if match is not None:
-            yield from _judged(advisory, match, known, code)
-    for path, reason in known.unreadable:
+            yield from _judged(advisory, match, seen)
+    for path, reason in seen.packages.unreadable:
         yield Unknown(f"{path} could not be read: {reason}", "a lock file that can be parsed")
-    if isinstance(source, Refused):
-        yield Unknown(source.reason, source.unlock)
-    yield Evidence("packages", str(len(known.all)), ", ".join(known.sources))
+    refused = [one for one in (code, imports, calls, shared, writes, built, forks, starts, redis)
+               if isinstance(one, Refused)]  # fmt: skip
+    for one in dict.fromkeys(refused):
+        yield Unknown(one.reason, one.unlock)
+    yield Evidence("packages", str(len(seen.packages.all)), ", ".join(seen.packages.sources))
     yield Evidence("advisories", str(len(advisories.all)), "reviewed " + max(one.reviewed_on for one in advisories.all)
                    if advisories.all else "none")  # fmt: skip
 
 
-def _match(advisory: Advisory, packages: Packages, code: Source | None) -> Match | None:
+def _match(advisory: Advisory, seen: Seen) -> Match | None:
     """The copy of a package that the row speaks of; an installed one speaks before a lock file."""
     if advisory.packages == ("stdlib",):
-        return Match(Package(advisory.ecosystem, "stdlib", "", ""), True) if code else None
-    copies = [one for name in advisory.packages for one in packages.find(advisory.ecosystem, name)]
+        return Match(Package(advisory.ecosystem, "stdlib", "", ""), True) if seen.code else None
+    copies = [one for name in advisory.packages for one in seen.packages.find(advisory.ecosystem, name)]
     copies.sort(key=lambda one: (not one.installed, not one.version))
     if copies and copies[0].installed:
         copies = [one for one in copies if one.installed]
@@ -110,41 +136,41 @@ def _match(advisory: Advisory, packages: Packages, code: Source | None) -> Match
     return Match(maybe, False) if maybe is not None and not any(inside is False for _, inside in matches) else None
 
 
-def _judged(advisory: Advisory, match: Match, packages: Packages, code: Source | None) -> Iterator[Verdict]:
-    judgement = judge(advisory.condition, packages, code)
-    if judgement.truth is False or (not match.package.source and not judgement.witnesses):
+def _judged(advisory: Advisory, match: Match, seen: Seen) -> Iterator[Verdict]:
+    holding = holds(advisory.condition, seen)
+    if holding.truth is False or (not match.package.source and not holding.witnesses):
         return
-    if judgement.truth is None and _only_a_crash_would_tell(advisory, packages, code):
+    if holding.truth is None and _only_a_crash_would_tell(advisory, seen):
         text = f"{match.package.name} {match.package.version}: look here first if a worker crashes"
         yield Evidence(f"advisory {advisory.id}", text, "; ".join(advisory.evidence))
         return
-    decided = judgement.truth is True and match.certain
-    yield _finding(advisory, match, judgement.witnesses, decided=decided)
+    decided = holding.truth is True and match.certain
+    yield _finding(advisory, match, holding.witnesses, decided=decided)
 
 
-def _only_a_crash_would_tell(advisory: Advisory, packages: Packages, code: Source | None) -> bool:
+def _only_a_crash_would_tell(advisory: Advisory, seen: Seen) -> bool:
     """The source was read, and would settle the condition if it were known whether a native crash was seen."""
-    if code is None or not code.files or "crashed" not in advisory.condition:
+    if seen.code is None or not seen.code.files or "crashed" not in advisory.condition:
         return False
-    return judge(advisory.condition.replace("crashed", "any"), packages, code).truth is not None
+    return holds(advisory.condition.replace("crashed", "any"), seen).truth is not None
 
 
-def _finding(advisory: Advisory, match: Match, witnesses: list[Use], *, decided: bool) -> Finding:
+def _finding(advisory: Advisory, match: Match, witnesses: list[Witness], *, decided: bool) -> Finding:
     package = match.package
     severity = Severity(advisory.severity)
     unused = bool(package.groups) and set(package.groups) <= NOT_RUN
     if not decided or unused or advisory.confidence == "l":
         severity = Severity.INFO
-    reached = sorted(witnesses, key=lambda use: (not use.chain, use.path, use.line))
-    name = package.name if package.source else reached[0].subject.partition(".")[0]
+    reached = sorted(witnesses, key=lambda one: (not one.chain, one.place.path, one.place.line))
+    name = package.name if package.source else reached[0].name.partition(".")[0]
     named = f"{name} {package.version}".strip()
     tail = "" if decided else "; only the version is known" if match.certain else "; its version is not known"
     evidence = [Evidence("package", named, f"{package.source}:{package.line}" if package.source else "")]
-    evidence += [_use(use) for use in reached[:SHOWN]]
+    evidence += [_shown(one) for one in reached[:SHOWN]]
     evidence.append(
         Evidence("advisory", f"{advisory.id}, confidence {advisory.confidence}", "; ".join(advisory.evidence))
     )
-    where = reached[0] if reached else None
+    where = reached[0].place if reached else None
     return Finding(
         f"package:{name}",
         f"{named} {advisory.what}{tail}",
@@ -160,6 +186,6 @@ def _declared(package: Package) -> Location | None:
     return Location(package.source, package.line) if package.source and not package.installed else None
 
 
-def _use(use: Use) -> Evidence:
-    chain = " -> ".join((*use.chain, use.subject)) if use.chain else use.subject
-    return Evidence(use.pattern.replace("_", " "), chain, f"{use.path}:{use.line}")
+def _shown(witness: Witness) -> Evidence:
+    chain = " -> ".join((*witness.chain, witness.name))
+    return Evidence(witness.word.replace("_", " "), chain, f"{witness.place.path}:{witness.place.line}")

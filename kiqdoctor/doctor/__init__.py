@@ -1,7 +1,7 @@
 """The doctor: checks judge facts that probes read. A check file imports its words from here, its facts by subject."""
 
 from kiqdoctor.doctor.check import Check, check
-from kiqdoctor.doctor.condition import ConditionError, covers, judge
+from kiqdoctor.doctor.condition import ConditionError, covers, holds
 from kiqdoctor.doctor.series import Earlier, Moment, Series, Twice
 from kiqdoctor.doctor.snapshot import Absent, Missing, Refused
 from kiqdoctor.doctor.verdict import (
@@ -13,6 +13,7 @@ from kiqdoctor.doctor.verdict import (
     Unknown,
     Verdict,
 )
+from kiqdoctor.doctor.witnesses import Seen, Witness
 
 __all__ = [
     "Absent",
@@ -26,12 +27,14 @@ __all__ = [
     "Moment",
     "NotApplicable",
     "Refused",
+    "Seen",
     "Series",
     "Severity",
     "Twice",
     "Unknown",
     "Verdict",
+    "Witness",
     "check",
     "covers",
-    "judge",
+    "holds",
 ]

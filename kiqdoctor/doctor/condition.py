@@ -1,23 +1,23 @@
-"""An advisory's condition, judged three-valued: it holds, it does not, or it cannot be told.
+"""Whether an advisory's condition holds, three-valued: it does, it does not, or it cannot be told.
 
 Words, joined by ``and``, ``or``, ``not`` and parentheses:
 
 - ``any``: nothing more than the version is needed; ``crashed``: a native crash was seen, which no source shows
 - ``with(name>=1,<2)``, ``without(name)``: another package; ``python>=3.14``, ``ruby<2.1``: the interpreter
-- ``forks``, and ``setting(TEXT)``, ``import(NAME, ...)``, ``call(...)``, ``shared(...)``, ``mutated(...)``,
-  ``keyword(...)``, ``before_fork(...)``: a use of that pattern whose subject is NAME or begins with it;
-  ``@job`` after it: a job reaches that use
+- ``import(NAME, ...)``, ``call(...)``, ``shared(...)``, ``mutated(...)``, ``before_fork(...)``: a site of that kind
+  whose name is NAME, lies within it (NAME.x, NAME::x) or ends in it (x.NAME)
+- ``keyword(CALL:NAME, CALL:NAME=TEXT, CALL:=TEXT)``: a call with such an argument; without a name one by position
+- ``late(CALL)``: a module calls it below an import of what it should have patched
+- ``forks``: by the code, or by how it is started; ``setting(TEXT, ...)``: how it is started, and ``sidekiq:namespace``
+- ``@job`` after any of these: a job leads to that site
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from kiqdoctor.doctor.facts.code import Source, Use
-from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.witnesses import WORDS, Seen, Witness
 
-PATTERNS: Final = frozenset({"import", "call", "shared", "mutated", "keyword", "before_fork", "forks", "setting"})
 _TOKEN: Final = re.compile(
     r"\s*(\(|\)|and\b|or\b|not\b|(?:python|ruby)[<>=!~][^\s()]+|[a-z_]+(?:\((?:[^()]|\(\))*\))?(?:@job)?)"
 )
@@ -30,24 +30,24 @@ class ConditionError(ValueError):
 
 
 @dataclass
-class Judgement:
-    """What a condition came to, and the uses that show it."""
+class Holding:
+    """What a condition came to, and the sites that show it."""
 
     truth: Truth
-    witnesses: list[Use] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
 
 
-def judge(condition: str, packages: Packages, source: Source | None) -> Judgement:
-    """The condition on these facts; ``source`` None: it was not read.
+def holds(condition: str, seen: Seen) -> Holding:
+    """The condition on these facts.
 
     Raises:
         ConditionError: where it is not well-formed.
     """
-    reader = _Reader(_tokens(condition), packages, source)
+    reader = _Reader(_tokens(condition), seen)
     truth = reader.either()
     if reader.rest:
         raise ConditionError(f"{condition!r}: {reader.rest[0]!r} is not expected")
-    return Judgement(truth, reader.witnesses)
+    return Holding(truth, reader.witnesses)
 
 
 def covers(spec: str, version: str) -> Truth:
@@ -79,9 +79,8 @@ def _tokens(condition: str) -> list[str]:
 @dataclass
 class _Reader:
     rest: list[str]
-    packages: Packages
-    source: Source | None
-    witnesses: list[Use] = field(default_factory=list)
+    seen: Seen
+    witnesses: list[Witness] = field(default_factory=list)
 
     def either(self) -> Truth:
         values = [self.both()]
@@ -121,42 +120,22 @@ class _Reader:
             return self._other(argument, present=name == "with")
         for language in ("python", "ruby"):
             if (spec := token.removeprefix(language)) != token:
-                return covers(spec, self.packages.version_of(language, language))
-        if name.removesuffix("@job") in PATTERNS:
+                return covers(spec, self.seen.packages.version_of(language, language))
+        if name.removesuffix("@job") in WORDS:
             return self._used(name.removesuffix("@job"), argument, reached=token.endswith("@job"))
         raise ConditionError(f"{token!r} is no word of a condition")
 
     def _other(self, argument: str, *, present: bool) -> Truth:
         name = re.split(r"[<>=!~]", argument, maxsplit=1)[0]
-        copies = [one for one in self.packages.all if one.name == name]
+        copies = [one for one in self.seen.packages.all if one.name == name]
         if not present or not copies:
             return bool(copies) is present
         found = [covers(argument.removeprefix(name), one.version) for one in copies]
         return True if True in found else None if None in found else False
 
-    def _used(self, pattern: str, argument: str, *, reached: bool) -> Truth:
-        if self.source is None or not self.source.files:
-            return None
-        names = [name.strip() for name in argument.split(",") if name.strip()]
-        matches = _matcher(names)
-        found = [
-            use
-            for use in self.source.uses
-            if use.pattern == pattern and (use.chain or not reached) and (not names or matches(use.subject))
-        ]
+    def _used(self, word: str, argument: str, *, reached: bool) -> Truth:
+        names = tuple(name.strip() for name in argument.split(",") if name.strip())
+        sight = WORDS[word](self.seen, names)
+        found = [one for one in sight.witnesses if one.chain or not reached]
         self.witnesses += found
-        if found:
-            return True
-        return None if self.source.unparsed or self.source.partial else False
-
-
-def _matcher(names: list[str]) -> Callable[[str], bool]:
-    def matches(subject: str) -> bool:
-        return any(
-            subject == name
-            or subject.startswith((f"{name}.", f"{name}::", f"{name}(", f"{name}="))
-            or subject.endswith(f".{name}")
-            for name in names
-        )
-
-    return matches
+        return True if found else False if sight.whole else None

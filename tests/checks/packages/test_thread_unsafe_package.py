@@ -4,18 +4,17 @@ from pathlib import Path
 
 import pytest
 from healthy import HEALTHY
+from source import application, looked
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.code import Source
+from kiqdoctor.doctor.facts.code import Code
 from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.pack import home
 from kiqdoctor.doctor.probe import AbsenceError
 from kiqdoctor.doctor.report import Outcome, Result
-from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
+from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Application, Pack
-from kiqdoctor.probes.code.source import source
 from kiqdoctor.probes.packages.packages import advisories, packages
-from kiqdoctor.probes.tree.tree import Tree
 
 TABLE = HEALTHY.with_(advisories.read(Pack(home())))
 JOB = "from kiqdoctor import job\nimport {imports}\n{top}\n@job\ndef f():\n    {body}\n"
@@ -28,17 +27,12 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def examined(root: Path, **written: str) -> Result:
-    for name, text in written.items():
-        path = root / name.replace("__", "/").replace("_DOT_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    snapshot: Snapshot = TABLE
-    tree = Tree(root)
-    for kind, probe, tools in ((Packages, packages, (Application(root), tree)), (Source, source, (tree,))):
-        try:
-            snapshot = snapshot.with_(probe.read(*tools))
-        except AbsenceError as error:
-            snapshot = snapshot.without(kind, Absent(str(error)))
+    tree = application(root, **written)
+    snapshot = looked(tree, TABLE)
+    try:
+        snapshot = snapshot.with_(packages.read(Application(root), tree))
+    except AbsenceError as error:
+        snapshot = snapshot.without(Packages, Absent(str(error)))
     return diagnose("PKG001", snapshot)
 
 
@@ -62,6 +56,9 @@ FAULTS = [
     ("a==1", "subprocess", "subprocess.run('x', preexec_fn=print)", "", "P67", "high"),
     ("boto3==1.34", "boto3", "boto3.client('s3')", "", "P11", "high"),
     ("pymupdf==1.24", "fitz", "fitz.open('x')", "", "P35", "high"),
+    ("sqlalchemy==2.0", "sqlalchemy", "pass", "e = sqlalchemy.create_engine('sqlite://')", "P20", "low"),
+    ("gevent==24.2", "ssl, gevent.monkey", "pass", "gevent.monkey.patch_all()", "P54", "high"),
+    ("a==1", "multiprocessing", "multiprocessing.Pool(2)", "", "P66", "high"),
 ]
 TWINS = [
     ("netCDF4==1.6.0", "netCDF4", "netCDF4.Dataset('x')", ""),
@@ -73,6 +70,9 @@ TWINS = [
     ("a==1", "os", "os.environ['A']", ""),
     ("a==1", "subprocess", "subprocess.run('x', start_new_session=True)", ""),
     ("boto3==1.34", "boto3", "s3.put_object()", "s3 = boto3.client('s3')"),
+    ("sqlalchemy==2.0", "sqlalchemy", "pass", "e = sqlalchemy.create_engine('postgresql://h/d')"),
+    ("gevent==24.2", "gevent.monkey", "pass", "gevent.monkey.patch_all()\nimport ssl"),
+    ("a==1", "multiprocessing", "multiprocessing.Pool(2)", "multiprocessing.set_start_method('spawn')"),
 ]
 
 
@@ -105,6 +105,8 @@ def test_python_twins(tmp_path: Path, requirement: str, imports: str, body: str,
         ("scout_apm (5.1.0)", "nil", "R15", "high"),
         ("basecamp (0.1)", "nil", "R04", "info"),
         ("redis (3.3.0)", "nil", "R13", "medium"),
+        ("sidekiq (6.5.12)", "Sidekiq::Extensions.enable_delay!", "R27", "high"),
+        ("oj (3.16.0)", "Sidekiq.logger.formatter = Sidekiq::Logger::Formatters::JSON.new", "R23", "medium"),
     ],
 )
 def test_ruby_faults(tmp_path: Path, gem: str, body: str, row: str, severity: str) -> None:
@@ -132,6 +134,51 @@ def test_an_eager_autoload_settles_it(tmp_path: Path) -> None:
     eager = ruby(tmp_path, "aws-sdk (1.67.0)", config__initializers__aws_DOT_rb="AWS.eager_autoload!\n")
 
     assert eager.outcome is Outcome.PASS
+
+
+FORKED = {
+    "P03": ("psycopg2==2.9.9", {"db_DOT_py": "import psycopg2\nconn = psycopg2.connect('')\n"}),
+    "P57": ("gunicorn==22.0", {"db_DOT_py": "import redis\nr = redis.Redis()\n"}),
+}
+
+
+@pytest.mark.parametrize("row", FORKED)
+def test_what_a_preloading_server_s_children_inherit(tmp_path: Path, row: str) -> None:
+    requirement, written = FORKED[row]
+    lock, preload = {"requirements_DOT_txt": requirement}, {"gunicorn_DOT_conf_DOT_py": "preload_app = True\n"}
+    preloads = examined(tmp_path / "a", **lock, **written, **preload, Procfile="web: gunicorn shop\n")
+    loads_late = examined(tmp_path / "b", **lock, **written, Procfile="web: gunicorn shop\n")
+
+    assert row in [one.finding.key for one in preloads.findings if one.severity != "info"]
+    assert row not in [one.finding.key for one in loads_late.findings]
+
+
+SEVEN = "GEM\n  specs:\n    {0}\n    sidekiq (7.3.0)\n\nDEPENDENCIES\n  sidekiq\n"
+SIDEKIQ = "Sidekiq.configure_server do |config|\n  config.redis = {{ url: 'redis://h', {0} }}\nend\n"
+
+
+@pytest.mark.parametrize(("option", "found"), [("namespace: 'shop'", ["R16"]), ("size: 5", [])])
+def test_a_namespace_is_one_that_sidekiq_is_configured_with(tmp_path: Path, option: str, found: list[str]) -> None:
+    result = examined(
+        tmp_path,
+        Gemfile_DOT_lock=SEVEN.format("redis-namespace (1.11.0)"),
+        config__initializers__sidekiq_DOT_rb=SIDEKIQ.format(option),
+        other_DOT_rb="Client.new(namespace: 'kube')\n",
+    )
+
+    assert [one.finding.key for one in result.findings] == found
+
+
+@pytest.mark.parametrize(("preload", "found"), [("preload_app!\n", ["R19"]), ("", [])])
+def test_limits_that_are_set_before_a_fork(tmp_path: Path, preload: str, found: list[str]) -> None:
+    result = examined(
+        tmp_path,
+        Gemfile_DOT_lock=SEVEN.format("sidekiq-limit_fetch (4.4.0)"),
+        config__puma_DOT_rb="workers 2\n" + preload,
+        config__initializers__limits_DOT_rb="Sidekiq::Queue['q'].limit = 4\n",
+    )
+
+    assert [one.finding.key for one in result.findings] == found
 
 
 def test_only_the_version_is_known(tmp_path: Path) -> None:
@@ -165,4 +212,5 @@ def test_an_unreadable_lock_is_unknown() -> None:
 
     assert diagnose("PKG001", TABLE.with_(broken)).outcome is Outcome.UNKNOWN
     assert diagnose("PKG001", TABLE.without(Packages, Refused("denied", "r"))).outcome is Outcome.UNKNOWN
-    assert diagnose("PKG001", TABLE.without(Packages, Absent("no files"))).outcome is Outcome.NOT_APPLICABLE
+    jobless = TABLE.with_(Code(files=1))
+    assert diagnose("PKG001", jobless.without(Packages, Absent("no files"))).outcome is Outcome.NOT_APPLICABLE

@@ -1,5 +1,37 @@
-"""Source in which nothing is wrong."""
+"""Source in which nothing is wrong: one job, which is enqueued outside any transaction."""
 
-from kiqdoctor.doctor.facts.code import Source
+from kiqdoctor.doctor.facts.code import (
+    BuiltAtLoad,
+    Calls,
+    Code,
+    Enqueue,
+    Enqueues,
+    Forks,
+    Function,
+    Handlers,
+    Imports,
+    Job,
+    NetworkCalls,
+    Place,
+    SharedUses,
+    Transactions,
+    Writes,
+)
 
-FACTS = (Source(files=1),)
+PERFORM = Function("SendMail#perform", Place("app/jobs/send_mail.rb", 4), "ruby")
+CREATE = Function("Orders#create", Place("app/controllers/orders.rb", 2), "ruby")
+CODE = Code((PERFORM, CREATE), reached=1, jobs=(Job("SendMail", 0, "sidekiq"),), files=2)
+ENQUEUE = Enqueue(1, 5, 5, "SendMail", "perform_async")
+FACTS = (
+    CODE,
+    Imports(),
+    Calls(),
+    SharedUses(),
+    Writes(),
+    BuiltAtLoad(),
+    Forks(),
+    Enqueues((ENQUEUE,)),
+    Transactions(),
+    Handlers(),
+    NetworkCalls(),
+)

@@ -1,5 +1,8 @@
 """A small deployment: one worker, one web server."""
 
-from kiqdoctor.doctor.facts.deployment import Deployment, WebConfig, WorkerConfig
+from kiqdoctor.doctor.facts.deployment import Deployment, Starts, WebConfig, WorkerConfig
 
-FACTS = (Deployment((WorkerConfig("Procfile", processes=1, concurrency=5),), (WebConfig("config/puma.rb", 1, 2, 5),)),)
+FACTS = (
+    Deployment((WorkerConfig("Procfile", processes=1, concurrency=5),), (WebConfig("config/puma.rb", 1, 2, 5),)),
+    Starts(),
+)

@@ -1,0 +1,141 @@
+"""A job is enqueued while a database transaction is open.
+
+## Why it hurts
+The worker may run the job before the commit: the row that it asks for is not there yet, and after a rollback it never
+will be. Retries hide the first and repeat the second until the job is dead.
+
+In the log: `Couldn't find User with 'id'=42`, `User matching query does not exist`, on the first try only.
+
+## How it is found
+Formula: fails if an enqueue stands, or is called up to 3 calls away, inside a transaction or an ORM's save hook, and
+not inside a commit hook; one severity down in a hook of Django's or SQLAlchemy's, which may run without a transaction;
+info where it is delayed, or where Active Job may be told to wait by itself
+
+Transactions are `atomic` of Django (`with` and decorator), `begin` and `begin_nested` of SQLAlchemy, `transaction` and
+`with_lock` of Active Record. Hooks are Active Record's callbacks, Django's signals and `save`, and SQLAlchemy's events.
+
+## When it is wrong
+In preview: its precision on real applications has not been measured. A job that does not read what the transaction
+writes is told too, and so is one whose argument says that the row may not be there. Views under ATOMIC_REQUESTS,
+transactions that a framework opens elsewhere, and calls through names that only run time knows are not seen.
+
+## Confirm by hand
+Follow the functions that the evidence names, from the transaction to the enqueue.
+
+## How to fix
+Django: `transaction.on_commit(lambda: job.perform_async(id))`. kiqdoctor's runtime: `enqueue_on_commit(job, id)`.
+Celery: `task.delay_on_commit(id)`. Rails: `after_commit`, or `Sidekiq.transactional_push!` for all of `perform_async`.
+
+Risk: what is enqueued after the commit is lost if the process dies between the two; a sweeper of rows without a job
+finds it.
+
+Undo: the enqueue in its old place.
+
+## Unknown when
+A queue library is locked and no job was recognised; or nothing was found and files could not be parsed.
+
+## Source
+Sidekiq wiki, Problems and Troubleshooting ("Cannot find X with ID"); Sidekiq 6.5 and 7 (`transactional_push!`); Celery,
+First steps with Django; Django, `transaction.on_commit`; Rails, `enqueue_after_transaction_commit`.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Location,
+    Missing,
+    NotApplicable,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+    covers,
+)
+from kiqdoctor.doctor.facts.code import Calls, Code, Enqueue, Enqueues, Inside, Transaction, Transactions, When, Writes
+from kiqdoctor.doctor.facts.packages import Packages
+
+LIBRARIES = {
+    "ruby": {"sidekiq", "activejob"},
+    "python": {"kiqdoctor", "celery", "dramatiq", "rq", "django-rq", "huey", "taskiq", "arq", "saq", "streaq"},
+}
+PUSHES = "Sidekiq.transactional_push!"
+BULK = {"perform_bulk", "push_bulk"}  # which it leaves alone
+WAITS = "enqueue_after_transaction_commit"
+
+
+@check("COD001", severity=Severity.HIGH, preview=True)
+def enqueue_before_commit(
+    code: Code,
+    enqueues: Enqueues,
+    transactions: Transactions,
+    calls: Calls,
+    writes: Writes,
+    packages: Packages | Missing,
+) -> Iterator[Verdict]:
+    known = packages.all if isinstance(packages, Packages) else ()
+    if not code.jobs:
+        locked = [one.name for one in known if one.name in LIBRARIES.get(one.ecosystem, ())]
+        nothing = f"{locked[0]} is locked, and no job was recognised" if locked else "it has no jobs"
+        yield Unknown(nothing) if locked else NotApplicable(nothing)
+        return
+    pushes = any(call.name == PUSHES for call in calls.sites)
+    settled = any(write.name.endswith(f".{WAITS}") for write in writes.sites)
+    newer = any(one.name == "activejob" and covers(">=7.2", one.version) for one in known)
+    told: set[int] = set()
+    for inside in sorted(transactions.inside, key=partial(_plainest, transactions)):
+        enqueue = enqueues.sites[inside.enqueue]
+        waits = pushes and code.language(enqueue) == "ruby" and enqueue.verb not in BULK
+        if not waits and inside.enqueue not in told:
+            told.add(inside.enqueue)
+            asked = enqueue.verb == "perform_later" and (settled or newer)
+            yield _finding(code, inside, enqueue, transactions.sites[inside.transaction], perhaps=asked)
+    if code.unparsed and not told:
+        path, reason = code.unparsed[0]
+        yield Unknown(f"{len(code.unparsed)} files could not be parsed, the first {path}: {reason}")
+    yield Evidence("enqueues", str(len(enqueues.sites)), f"{len(transactions.sites)} transactions and hooks")
+
+
+def _plainest(transactions: Transactions, inside: Inside) -> tuple[int, bool, int, int]:
+    """Of several transactions around one enqueue: a block before a hook, then the shortest way."""
+    return inside.enqueue, transactions.sites[inside.transaction].hook, len(inside.through), inside.transaction
+
+
+def _finding(code: Code, inside: Inside, enqueue: Enqueue, transaction: Transaction, *, perhaps: bool) -> Finding:
+    python = code.language(enqueue) == "python"
+    severity = Severity.HIGH.milder if transaction.hook and python else Severity.HIGH
+    tail = ""
+    if perhaps:
+        severity, tail = Severity.INFO, ", unless Active Job is told to wait for the commit"
+    elif enqueue.when is When.LATER:
+        severity, tail = Severity.INFO, "; that it is delayed makes the race rare, and is no guarantee"
+    opened, at = code.place(transaction), code.place(enqueue)
+    where = code.functions[enqueue.function].name
+    job = enqueue.job or "a job"
+    return Finding(
+        f"code:{where}",
+        f"{job} is enqueued inside {transaction.opens}{tail}",
+        _remedy(enqueue, transaction, python=python),
+        (
+            Evidence("transaction", transaction.opens, f"{opened.path}:{opened.line}"),
+            *(Evidence("leads to", one.name, f"{one.place.path}:{one.place.line}")
+              for one in (code.functions[step] for step in inside.through)),
+            Evidence("enqueue", f"{job}.{enqueue.verb}", f"{at.path}:{at.line}"),
+        ),
+        severity,
+        location=Location(at.path, at.line, at.column),
+        key=enqueue.job,
+    )  # fmt: skip
+
+
+def _remedy(enqueue: Enqueue, transaction: Transaction, *, python: bool) -> str:
+    call = f"{enqueue.job.rpartition('.')[2]}.{enqueue.verb}".strip(".")
+    if not python and transaction.hook:
+        return f"Write after_commit in place of {transaction.opens}."
+    if not python:
+        return f"Move {call} below the block, or write {PUSHES} in an initializer."
+    if transaction.opens.startswith("django") or transaction.opens.endswith((".save", ".delete", ".atomic")):
+        return f"Write transaction.on_commit(lambda: {call}(...))."
+    return f"Move {call} below the transaction, or into the session's after_commit event."

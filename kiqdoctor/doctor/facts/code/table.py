@@ -1,0 +1,93 @@
+"""The table of functions that all sites point into."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file, whose path is relative to the application's root; line and column count from 1."""
+
+    path: str
+    line: int
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function or method by its qualified name; ``body``: what a file does when it is loaded.
+
+    ``caller``: the function that leads here from a job, as its index in the table, which is always smaller than this
+    one's: so a chain has an end. None: a job itself, or what no job leads to.
+    """
+
+    name: str
+    place: Place
+    language: str
+    caller: int | None = None
+    body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job: its class or function as it is called from outside, and the function that runs (an index)."""
+
+    name: str
+    function: int
+    library: str = ""  # "celery", "sidekiq"... where it is known
+
+
+class Site(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A place within a function: an index into ``Code.functions``, whose file it is in, and where there.
+
+    No dataclass, as facts are elsewhere: there are many kinds, each of which would cost every command a millisecond,
+    and very many sites, whose defaults a recording need not hold.
+    """
+
+    function: int
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """All functions, those that a job leads to first (``reached`` of them), callers before what they call.
+
+    ``unparsed``: files that could not be read, each with the reason.
+    """
+
+    functions: tuple[Function, ...] = ()
+    reached: int = 0
+    jobs: tuple[Job, ...] = ()
+    files: int = 0
+    unparsed: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a chain could have no end."""
+        for index, function in enumerate(self.functions):
+            if function.caller is not None and not 0 <= function.caller < index:
+                raise ValueError(f"the caller of function {index} must stand before it")
+
+    def chain(self, site: Site) -> tuple[str, ...]:
+        """The names from a job to the function that holds the site; empty where no job leads there."""
+        if not self.leads_to(site):
+            return ()
+        names: list[str] = []
+        index: int | None = site.function
+        while index is not None:
+            names.append(self.functions[index].name)
+            index = self.functions[index].caller
+        return tuple(reversed(names))
+
+    def leads_to(self, site: Site) -> bool:
+        """Whether a job does."""
+        return site.function < self.reached
+
+    def language(self, site: Site) -> str:
+        """The language it is written in."""
+        return self.functions[site.function].language
+
+    def place(self, site: Site) -> Place:
+        """Where the site is."""
+        return Place(self.functions[site.function].place.path, site.line, site.column)

@@ -1,0 +1,179 @@
+"""What each word of a condition sees in the facts of the source: the sites that show it, and whether all was seen."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Final, TypeVar
+
+from kiqdoctor.doctor.facts.code import (
+    BuiltAtLoad,
+    Call,
+    Calls,
+    Code,
+    Forks,
+    Imports,
+    Place,
+    SharedUses,
+    Site,
+    Writes,
+)
+from kiqdoctor.doctor.facts.deployment import Starts
+from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.facts.settings import RedisSettings
+
+PATCHED: Final = frozenset({"ssl", "socket", "select", "threading", "http", "urllib", "urllib3", "requests", "redis"})
+"""What gevent and eventlet replace, and packages that keep what they once imported of it."""
+NAMESPACE: Final = "sidekiq:namespace"
+
+One = TypeVar("One", bound=Site)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A site that shows it; ``chain``: the names from a job to it, empty where none leads there."""
+
+    word: str
+    name: str
+    place: Place
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a word sees; ``whole``: there is no more of it."""
+
+    witnesses: tuple[Witness, ...] = ()
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What conditions are judged on; None: it was not read."""
+
+    packages: Packages
+    code: Code | None = None
+    imports: Imports | None = None
+    calls: Calls | None = None
+    shared: SharedUses | None = None
+    writes: Writes | None = None
+    built: BuiltAtLoad | None = None
+    forks: Forks | None = None
+    starts: Starts | None = None
+    redis: RedisSettings | None = None
+
+    @cached_property
+    def by_name(self) -> dict[str, dict[str, list[Site]]]:
+        """Sites by word and name: there are far fewer names."""
+        return {
+            "import": _grouped(self.imports.sites if self.imports else (), lambda one: one.name),
+            "call": _grouped(self.calls.sites if self.calls else (), lambda one: one.name),
+            "shared": _grouped(self.shared.sites if self.shared else (), lambda one: one.name),
+            "mutated": _grouped(self.writes.sites if self.writes else (), lambda one: one.made_by or one.name),
+            "before_fork": _grouped(self.built.sites if self.built else (), lambda one: one.name),
+        }
+
+
+def _grouped(sites: Iterable[One], name: Callable[[One], str]) -> dict[str, list[Site]]:
+    found: dict[str, list[Site]] = {}
+    for site in sites:
+        found.setdefault(name(site), []).append(site)
+    return found
+
+
+def _named(seen: Seen, names: Sequence[str], *, word: str, fact: str) -> Sight:
+    found = [
+        _witness(seen, word, name, site)
+        for name, sites in seen.by_name[word].items()
+        if not names or any(fits(name, wanted, made=word in {"shared", "before_fork", "mutated"}) for wanted in names)
+        for site in sites
+    ]
+    return Sight(tuple(found), _whole(seen, getattr(seen, fact)))
+
+
+def fits(name: str, wanted: str, *, made: bool = False) -> bool:
+    """Whether a name is the wanted one, lies within it or ends in it; ``made``: or is what that made."""
+    return (
+        name == wanted
+        or name.startswith((f"{wanted}.", f"{wanted}::"))
+        or name.endswith(f".{wanted}")
+        or (made and name.startswith(f"{wanted}("))
+    )
+
+
+def _keyword(seen: Seen, names: Sequence[str]) -> Sight:
+    found = []
+    for wanted in names:
+        call, _, argument = wanted.partition(":")
+        keyword, _, text = argument.partition("=")
+        for name, sites in seen.by_name["call"].items():
+            if name == call or name.endswith(f".{call}"):
+                given = (site for site in sites if isinstance(site, Call) and _has(site, keyword, text))
+                found += [_witness(seen, "keyword", f"{name}({argument})", site) for site in given]
+    return Sight(tuple(found), _whole(seen, seen.calls))
+
+
+def _has(call: Call, keyword: str, text: str) -> bool:
+    return any(one.name == keyword and text in {"", one.text} for one in call.arguments)
+
+
+def _late(seen: Seen, names: Sequence[str]) -> Sight:
+    first: dict[int, int] = {}  # function -> line of the first import that came too early
+    for site in seen.imports.sites if seen.imports else ():
+        if site.statement and site.name.partition(".")[0] in PATCHED:
+            first[site.function] = min(site.line, first.get(site.function, site.line))
+    calls = [(name, site) for name, sites in seen.by_name["call"].items() for site in sites if name in names]
+    late = [
+        _witness(seen, "late", name, site) for name, site in calls if first.get(site.function, site.line) < site.line
+    ]
+    return Sight(tuple(late), _whole(seen, seen.calls) and _whole(seen, seen.imports))
+
+
+def _before_fork(seen: Seen, names: Sequence[str]) -> Sight:
+    """What a fork inherits, where there is one."""
+    forks = _forks(seen, ())
+    built = _named(seen, names, word="before_fork", fact="built")
+    return Sight(built.witnesses if forks.witnesses else (), forks.whole and (built.whole or not forks.witnesses))
+
+
+def _forks(seen: Seen, _: Sequence[str]) -> Sight:
+    code = seen.forks.sites if seen.forks else ()
+    starts = seen.starts.all if seen.starts else ()
+    found = (
+        *(_witness(seen, "forks", site.name, site) for site in code),
+        *(Witness("forks", one.name, Place(one.path, one.line)) for one in starts if one.forks),
+    )
+    return Sight(found, _whole(seen, seen.forks) and seen.starts is not None)
+
+
+def _setting(seen: Seen, names: Sequence[str]) -> Sight:
+    starts = seen.starts.all if seen.starts else ()
+    found = [Witness("setting", one.name, Place(one.path, one.line)) for one in starts if one.name in names]
+    if NAMESPACE not in names:
+        return Sight(tuple(found), seen.starts is not None)
+    named = (one for one in (seen.redis.all if seen.redis else ()) if one.language == "ruby" and one.namespace)
+    found += [Witness("setting", NAMESPACE, Place(one.path, one.line, one.column)) for one in named]
+    return Sight(tuple(found), seen.starts is not None and seen.redis is not None and not seen.redis.unreadable)
+
+
+def _witness(seen: Seen, word: str, name: str, site: Site) -> Witness:
+    assert seen.code is not None  # noqa: S101 - who has sites has their functions
+    return Witness(word, name, seen.code.place(site), seen.code.chain(site))
+
+
+def _whole(seen: Seen, fact: Calls | Forks | BuiltAtLoad | Imports | SharedUses | Writes | None) -> bool:
+    """Whether the fact holds all that there is; a file that was not parsed may hold more."""
+    read = seen.code is not None and bool(seen.code.files) and not seen.code.unparsed
+    return read and fact is not None and not fact.partial
+
+
+WORDS: Final[dict[str, Callable[[Seen, Sequence[str]], Sight]]] = {
+    "import": partial(_named, word="import", fact="imports"),
+    "call": partial(_named, word="call", fact="calls"),
+    "shared": partial(_named, word="shared", fact="shared"),
+    "mutated": partial(_named, word="mutated", fact="writes"),
+    "before_fork": _before_fork,
+    "keyword": _keyword,
+    "late": _late,
+    "forks": _forks,
+    "setting": _setting,
+}

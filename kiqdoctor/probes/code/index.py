@@ -1,0 +1,95 @@
+"""The application's code, indexed once for an examination, whoever asks: both languages and the table of functions."""
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from kiqdoctor.clock import SYSTEM
+from kiqdoctor.doctor.facts.code import Code, Job
+from kiqdoctor.doctor.probe import AbsenceError, RefusalError
+from kiqdoctor.probes.code.graph import Unit, numbered
+from kiqdoctor.probes.code.python import jobs as in_python
+from kiqdoctor.probes.code.python.names import Names, beginnings
+from kiqdoctor.probes.code.python.names import edges as python_edges
+from kiqdoctor.probes.code.python.reading import names_of
+from kiqdoctor.probes.code.ruby import jobs as in_ruby
+from kiqdoctor.probes.code.ruby.calls import edges as ruby_edges
+from kiqdoctor.probes.code.ruby.classes import Classes
+from kiqdoctor.probes.code.ruby.filling import classes_of
+from kiqdoctor.probes.tree.tree import Tree
+
+PATIENCE: Final = 55.0  # seconds that others wait for who makes it: less than their own deadline
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Index:
+    """What readers of sites walk. ``units``: as ``code.functions``, by number; ``symbols``: Python's jobs by name."""
+
+    code: Code
+    units: list[Unit]
+    names: Names
+    classes: Classes
+    symbols: dict[str, in_python.Registered]
+
+    def symbol(self, name: str) -> in_python.Registered | None:
+        """The job that a name in Python begins with: ``shop.mail.send`` of ``shop.mail.send.s().delay``."""
+        return next((self.symbols[one] for one in beginnings(name.replace("()", "")) if one in self.symbols), None)
+
+
+def indexed(tree: Tree) -> Index:
+    """The index of this application.
+
+    Raises:
+        AbsenceError: it has no source.
+        RefusalError: somebody else has been making it for too long.
+    """
+    found = tree.once(_Making).index(tree)
+    if not found.code.files and not found.code.unparsed:
+        raise AbsenceError("the application has no Python or Ruby source")
+    return found
+
+
+class _Making:
+    """One index on its way. Of those who ask meanwhile none waits longer than ``PATIENCE`` from its beginning."""
+
+    def __init__(self, _: Tree) -> None:
+        self._lock = threading.Lock()
+        self._began: float | None = None
+        self._made: Index | None = None
+
+    def index(self, tree: Tree) -> Index:
+        began = SYSTEM.monotonic() if self._began is None else self._began
+        if not self._lock.acquire(timeout=max(0.0, began + PATIENCE - SYSTEM.monotonic())):
+            raise RefusalError("the application's source was not read in time", "a smaller PATH")
+        try:
+            if self._made is None:
+                self._began = SYSTEM.monotonic()
+                self._made = _index(tree)
+            return self._made
+        finally:
+            self._lock.release()
+
+
+def _index(tree: Tree) -> Index:
+    names, unparsed = names_of(tree)
+    classes, broken = classes_of(tree)
+    symbols = {one.symbol: one for one in in_python.jobs(names)}
+    performed = [*in_ruby.jobs(classes)]
+    for function in names.units:
+        function.edges += python_edges(names, function)
+    for method in classes.units:
+        method.edges += ruby_edges(classes, method)
+    begin: list[Unit] = [*(one.function for one in symbols.values()), *(one.method for one in performed)]
+    units, reached = numbered([*names.units, *classes.units], begin)
+    jobs = [
+        *(Job(one.symbol, one.function.number, one.library) for one in symbols.values()),
+        *(Job(one.cls.name, one.method.number, one.library) for one in performed),
+    ]
+    code = Code(
+        functions=tuple(unit.fact() for unit in units),
+        reached=reached,
+        jobs=tuple(jobs),
+        files=len(names.modules) + sum(method.body for method in classes.units),
+        unparsed=(*unparsed, *broken),
+    )
+    return Index(code, units, names, classes, symbols)

@@ -1,0 +1,1 @@
+"""Python's side of the index: modules, names, jobs and the call graph."""

@@ -1,0 +1,73 @@
+"""Which of the application's functions are jobs, by every way in which a library is told so."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from kiqdoctor.probes.code.python.module import Function
+from kiqdoctor.probes.code.python.names import Names
+from kiqdoctor.probes.code.python.registering import QUEUES, handed
+
+DECORATORS: Final = frozenset({"job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task"})
+FRAMEWORKS: Final = frozenset(
+    {"kiqdoctor", "celery", "dramatiq", "rq", "huey", "taskiq", "arq", "saq", "django_rq", "streaq"}
+)
+BASES: Final = frozenset({"Task", "Job", "GenericActor"})
+RUNS: Final = ("run", "perform", "handle")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A function that runs as a job; ``symbol``: what is enqueued, the function or its class, from outside."""
+
+    symbol: str
+    function: Function
+    library: str
+
+
+def jobs(names: Names) -> list[Registered]:
+    """All of them, once each."""
+    found = (*_decorated(names), *_classes(names), *_enqueued(names))
+    return list({one.symbol: one for one in reversed(found)}.values())[::-1]
+
+
+def _decorated(names: Names) -> Iterator[Registered]:
+    for function in names.functions.values():
+        for decorator in function.decorators:
+            library = _library(names, function, decorator)
+            if library is not None:
+                yield Registered(function.full, function, library)
+
+
+def _library(names: Names, function: Function, decorator: ast.expr) -> str | None:
+    """The library whose decorator it is, "" where only its words say that it is one's; None: it is no such."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    dotted = function.module.dotted(called, function.outer)
+    last = dotted.rpartition(".")[2]
+    if last not in DECORATORS:
+        return None
+    roots = {dotted.partition(".")[0], names.resolved(dotted).partition(".")[0]} & FRAMEWORKS
+    if roots:
+        return roots.pop()
+    return "" if last != "job" and isinstance(called, ast.Attribute) else None
+
+
+def _classes(names: Names) -> Iterator[Registered]:
+    for full in names.classes:
+        bases = (one for one in names.above(full) if one.rpartition(".")[2] in BASES)
+        library = next((root for one in bases if (root := one.partition(".")[0]) in FRAMEWORKS), None)
+        runs = [function for name in RUNS for function in names.targets(f"{full}().{name}")]
+        if library is not None and runs:
+            yield Registered(full, runs[0], library)
+
+
+def _enqueued(names: Names) -> Iterator[Registered]:
+    """What RQ is handed: any function."""
+    for module in names.modules if names.imports(*QUEUES) else ():
+        for unit in module.units:
+            for call, dotted in unit.calls:
+                given = handed(call, dotted)
+                for function in names.targets(module.dotted(given, unit)) if given is not None else ():
+                    if not names.own(names.resolved(dotted)):
+                        yield Registered(function.full, function, "rq")

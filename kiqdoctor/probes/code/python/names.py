@@ -1,0 +1,244 @@
+"""All modules of the application, and what a name of one stands for in another."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from kiqdoctor.doctor.facts.code import Argument
+from kiqdoctor.probes.code.graph import Edge
+from kiqdoctor.probes.code.python.arguments import arguments
+from kiqdoctor.probes.code.python.module import BUILTINS, Function, Load, Module
+from kiqdoctor.probes.code.spans import Span
+
+MOST_STEPS: Final = 6  # names that lead to names, classes that inherit from classes
+SAFE: Final = frozenset(
+    {
+        "boto3.client",
+        "confluent_kafka.Consumer",
+        "confluent_kafka.Producer",
+        "confluent_kafka.admin.AdminClient",
+        "contextvars.ContextVar",
+        "httpx.Client",
+        "kafka.KafkaProducer",
+        "psycopg2.pool.ThreadedConnectionPool",
+        "psycopg_pool.ConnectionPool",
+        "pymongo.MongoClient",
+        "redis.BlockingConnectionPool",
+        "redis.ConnectionPool",
+        "redis.Redis",
+        "redis.Redis.from_url",
+        "redis.StrictRedis",
+        "redis.from_url",
+        "sqlalchemy.create_engine",
+        "sqlalchemy.orm.scoped_session",
+        "sqlalchemy.orm.sessionmaker",
+        "threading.local",
+    }
+)
+"""Builders of what threads may share, by their projects' own documentation."""
+LOCKS: Final = frozenset(
+    f"threading.{name}()" for name in ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition")
+)
+
+
+class Names:
+    """The application's modules; what names lead to is looked up once each."""
+
+    def __init__(self, modules: list[Module]) -> None:
+        self.modules = modules
+        self._by_name: dict[str, Module] = {}
+        for module in modules:
+            self._by_name.setdefault(module.name, module)
+        self.units = [unit for module in modules for unit in module.units]
+        self.functions = {unit.full: unit for module in modules for unit in module.functions.values()}
+        self.classes = {
+            module.full(name): (module, node) for module in modules for name, node in module.classes.items()
+        }
+        self.held = {module.full(name): (module, value) for module in modules for name, value in module.held.items()}
+        self._packages = {name for module in modules for name in module.packages}
+        self._instances = {holder.dotted(value) for holder, value in self.held.values()}
+        self._resolved: dict[str, str] = {}
+        self._own: dict[str, bool] = {}
+        self._above: dict[str, tuple[str, ...]] = {}
+        self._shared: dict[str, str] = {}
+        self._targets: dict[str, tuple[Function, ...]] = {}
+
+    def imports(self, *packages: str) -> bool:
+        """Whether any module imports one of these packages."""
+        return not self._packages.isdisjoint(packages)
+
+    def own(self, dotted: str) -> bool:
+        """Whether a name is the application's."""
+        known = self._own.get(dotted)
+        if known is None:
+            known = self._own[dotted] = any(name in self._by_name for name in beginnings(dotted))
+        return known
+
+    def outside(self, dotted: str) -> bool:
+        """Whether it is some package's: neither the application's nor Python's own."""
+        return bool(dotted) and not self.own(dotted) and dotted.partition(".")[0].removesuffix("()") not in BUILTINS
+
+    def resolved(self, dotted: str) -> str:
+        """Names that stand for others, followed: ``jobs.repo.save`` -> ``store.Repo().save``."""
+        known = self._resolved.get(dotted)
+        if known is None:
+            known = dotted
+            for _ in range(MOST_STEPS):
+                further = self._step(known)
+                if further == known:
+                    break
+                known = further
+            self._resolved[dotted] = known
+        return known
+
+    def spelt(self, node: ast.expr, function: Function) -> str:
+        """What an expression in a function is called from outside, with names that stand for others followed."""
+        return self.resolved(function.module.dotted(node, function))
+
+    def called(self, call: ast.Call, dotted: str) -> str:
+        """What is called, from outside; ``?.get`` of an object that nobody knows, "" of Python's own."""
+        unknown = f"?.{call.func.attr}" if isinstance(call.func, ast.Attribute) else ""
+        name = self.resolved(dotted) or unknown
+        return "" if name in BUILTINS else name
+
+    def arguments(self, function: Function, call: ast.Call) -> tuple[Argument, ...]:
+        """All of them, in order."""
+        return arguments(call, lambda node: self.spelt(node, function))
+
+    def valued(self, function: Function, node: ast.expr) -> tuple[ast.expr, Function]:
+        """The expression that a name stands for, with where that stands; the node itself where nobody knows."""
+        for _ in range(MOST_STEPS):
+            local = function.values.get(node.id) if isinstance(node, ast.Name) else None
+            key = self.held_as(function.module.dotted(node, function)) if isinstance(node, Load) else ""
+            if local is not None and local is not node:
+                node = local
+            elif key:
+                module, node = self.held[key]
+                function = module.body
+            else:
+                break
+        return node, function
+
+    def locked(self, function: Function) -> list[Span]:
+        """The parts of a function that hold a lock."""
+        return [
+            function.span(one)
+            for one in function.withs
+            if any(self.spelt(item.context_expr, function) in LOCKS for item in one.items)
+        ]
+
+    def _step(self, dotted: str) -> str:
+        for head in reversed([*beginnings(dotted)]):
+            rest = dotted[len(head) :]
+            owner, _, last = head.rpartition(".")
+            plain = last.removesuffix("()")
+            module = self._by_name.get(owner)
+            if module is not None and plain in module.body.aliases:
+                return module.body.aliases[plain] + last[len(plain) :] + rest
+            built = self._held(head)
+            if built and built != head:
+                return built + rest
+        return dotted
+
+    def _held(self, name: str) -> str:
+        """What a global or cached name holds; what a class's attribute is another name of."""
+        called = name.endswith("()") and name not in self.held
+        key = self.held_as(name.removesuffix("()") if called else name)
+        if not key:
+            return ""
+        holder, value = self.held[key]
+        if (key != name or called) and not isinstance(value, Load):
+            return ""
+        return holder.dotted(value) + ("()" if called else "")
+
+    def targets(self, dotted: str) -> tuple[Function, ...]:
+        """The application's function behind a name: itself, a class's constructor, a method of an object.
+
+        What a factory made is no mention of the factory: ``repo = make()`` runs ``make`` when its module is loaded.
+        """
+        known = self._targets.get(dotted)
+        if known is None:
+            full = self.resolved(dotted)
+            plain = full.replace("()", "")
+            found = self._method(plain) or self._method(f"{plain}.__init__") if plain else None
+            known = self._targets[dotted] = () if found is None or full.endswith("()") else (found,)
+        return known
+
+    def _method(self, plain: str) -> Function | None:
+        if plain in self.functions:
+            return self.functions[plain]
+        owner, _, last = plain.rpartition(".")
+        inherited = (f"{one}.{last}" for one in self.above(owner))
+        return next((self.functions[name] for name in inherited if name in self.functions), None)
+
+    def above(self, cls: str) -> tuple[str, ...]:
+        """What a class of the application inherits from, nearest first; of the outside's classes their names."""
+        known = self._above.get(cls)
+        if known is None:
+            self._above[cls] = ()  # what it inherits from may be named by what inherits from it
+            known = self._above[cls] = tuple(self._bases(cls))
+        return known
+
+    def _bases(self, cls: str) -> Iterator[str]:
+        todo, seen = [cls], {cls}
+        for one in todo:
+            if one not in self.classes or len(seen) > MOST_STEPS**2:
+                continue
+            module, node = self.classes[one]
+            bases = [self.resolved(module.dotted(base)) for base in node.bases]
+            new = [base for base in bases if base and base not in seen]
+            seen |= {*new}
+            todo += new
+            yield from new
+
+    def shared(self, dotted: str) -> str:
+        """What an object that threads share was built by; "" for what is not shared, or may be."""
+        known = self._shared.get(dotted)
+        if known is None:
+            heads = reversed([*beginnings(dotted)])
+            known = self._shared[dotted] = next(filter(None, map(self._made_by, heads)), "")
+        return known
+
+    def _made_by(self, name: str) -> str:
+        key = self.held_as(name)
+        if not key or not self._everybodys(key):
+            return ""
+        built = self.resolved(key).removesuffix("()")
+        if "()" not in self.resolved(key) or not self.outside(built.replace("()", "")):
+            return ""
+        return "" if built in SAFE else built
+
+    def held_as(self, name: str) -> str:
+        """The name under which it is held: an object's attribute may be its class's, or one that its class inherits."""
+        plain = name.replace("()", "")
+        for key in (name, plain):
+            if key in self.held:
+                return key
+        owner, _, last = plain.rpartition(".")
+        return next((key for one in self.above(owner) if (key := f"{one}.{last}") in self.held), "")
+
+    def alone(self, dotted: str) -> bool:
+        """Whether it is an object of the application's that nobody is known to share, or what that alone holds."""
+        return "()" in dotted and self.own(dotted) and not any(map(self.held_as, beginnings(dotted)))
+
+    def _everybodys(self, key: str) -> bool:
+        """An attribute that a constructor sets is shared where the object is: in some module's globals."""
+        owner, made, _ = key.partition("().")
+        return not made or f"{owner}()" in self._instances
+
+
+def beginnings(dotted: str) -> Iterator[str]:
+    """``a``, ``a.b`` and ``a.b().c`` of ``a.b().c``."""
+    end = dotted.find(".")
+    while end >= 0:
+        yield dotted[:end]
+        end = dotted.find(".", end + 1)
+    yield dotted
+
+
+def edges(names: Names, function: Function) -> Iterator[Edge]:
+    """The application's functions that a function calls, and those that it only mentions."""
+    for call, dotted in function.calls:
+        yield from (Edge(to, function.at(call), called=True) for to in names.targets(dotted))
+    for load, dotted in function.loads:
+        yield from (Edge(to, function.at(load), called=False) for to in names.targets(dotted))

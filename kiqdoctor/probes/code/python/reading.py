@@ -1,0 +1,96 @@
+"""Reads Python modules: fills their functions, then says what names stand for."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Final
+
+from kiqdoctor.probes.code.python.filling import fill
+from kiqdoctor.probes.code.python.module import Binding, Function, Module
+from kiqdoctor.probes.code.python.names import Names
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.tree import Tree
+
+CACHES: Final = {"functools.cache", "functools.lru_cache", "functools.cached_property"}
+LONGEST_NAME: Final = 300  # characters; ``q = q.filter()`` on every line makes no name that anybody asks for
+
+
+def names_of(tree: Tree) -> tuple[Names, list[tuple[str, str]]]:
+    """All modules, and the files that could not be read, each with the reason."""
+    modules: list[Module] = []
+    unparsed: list[tuple[str, str]] = []
+    for file in tree.files(".py"):
+        try:
+            modules.append(read(module_name(file.path), file.path, file.python()))
+        except (UnreadableError, UnparsedError) as error:
+            unparsed.append((file.path, str(error)))
+    return Names(modules), unparsed
+
+
+def module_name(path: str) -> str:
+    """What a file is imported as."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    parts = parts[1:] if parts[0] in {"src", "lib"} and len(parts) > 1 else parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def read(name: str, path: str, tree: ast.Module) -> Module:
+    """The module."""
+    module = Module(name, path, tree)
+    fill(module.body, tree.body, "")
+    module.packages = {name.partition(".")[0] for unit in module.units for name in unit.aliases.values()}
+    for function in module.units:
+        for binding in function.bindings:
+            _bind(function, binding)
+        _keep(function)
+    for function in module.units:
+        function.calls = [(node, module.dotted(node.func, function)) for node, _ in function.calls]
+        function.loads = [(node, module.dotted(node, function)) for node, _ in function.loads]
+    return module
+
+
+def _bind(function: Function, binding: Binding) -> None:
+    """A global or class-level name holds what it is bound to; a local one stands for it."""
+    module = function.module
+    for name, value in _names(binding.target, binding.value):
+        if binding.owner:
+            _hold(module, f"{binding.owner}.{name}", value)
+        elif function is module.body:
+            _hold(module, name, value)
+        elif name in function.declared:
+            if not isinstance(value, ast.Constant):
+                _hold(module, name, value)
+        elif name.startswith("self."):
+            if function.owner and name not in module.held and function.name == f"{function.owner}.__init__":
+                module.held.setdefault(f"{function.owner}().{name[5:]}", value or ast.Constant(None))
+        else:
+            function.locals.add(name)
+            if value is not None:
+                function.values[name] = value
+            if (built := module.dotted(value, function)) and len(built) <= LONGEST_NAME:
+                function.types[name] = built
+
+
+def _hold(module: Module, name: str, value: ast.expr | None) -> None:
+    if value is not None and not name.startswith("self."):
+        module.held[name] = value
+
+
+def _names(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
+        yield f"self.{target.attr}", value
+    elif isinstance(target, ast.Starred):
+        yield from _names(target.value, None)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for one in target.elts:
+            yield from _names(one, None)
+
+
+def _keep(function: Function) -> None:
+    """A function that is cached holds what it returned first."""
+    called = [one.func if isinstance(one, ast.Call) else one for one in function.decorators]
+    if any(function.module.dotted(one) in CACHES for one in called):
+        function.module.held |= {f"{function.name}()": value for value in function.returns}

@@ -1,0 +1,89 @@
+"""What opens a database transaction in Python: Django's, SQLAlchemy's, and what is spelt like them."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from kiqdoctor.probes.code.graph import Opened
+from kiqdoctor.probes.code.python.module import Function
+from kiqdoctor.probes.code.python.names import Names
+from kiqdoctor.probes.code.spans import WHOLE
+
+SIGNALS: Final = tuple(
+    f"django.db.models.signals.{name}" for name in ("pre_save", "post_save", "pre_delete", "post_delete", "m2m_changed")
+)
+EVENTS: Final = frozenset(
+    {f"{when}_{what}" for when in ("before", "after") for what in ("insert", "update", "delete", "flush")}
+)
+"""SQLAlchemy's, which happen within a flush."""
+
+
+def opened(names: Names, function: Function) -> Iterator[Opened]:
+    """All that a function opens, or that is opened around it."""
+    yield from _blocks(names, function)
+    yield from _decorated(names, function)
+    yield from _connected(names, function)
+
+
+def _blocks(names: Names, function: Function) -> Iterator[Opened]:
+    for block in function.withs:
+        for item in block.items:
+            opens = _opens(names, function, item.context_expr)
+            if opens:
+                yield Opened(function, function.at(block), opens, function.span(block))
+
+
+def _opens(names: Names, function: Function, node: ast.expr) -> str:
+    """What a context manager is called, where it opens a transaction."""
+    if not isinstance(node, ast.Call):
+        return ""
+    name = names.spelt(node.func, function)
+    last = name.rpartition(".")[2] or getattr(node.func, "attr", "")
+    if last == "atomic" and (not name or names.outside(name)):
+        return name or f"?.{last}"
+    known = name.startswith(("sqlalchemy", "flask_sqlalchemy", "sqlmodel"))
+    if last in {"begin", "begin_nested"} and (known or (not name and _has_sqlalchemy(function))):
+        return name or f"?.{last}"
+    return ""
+
+
+def _has_sqlalchemy(function: Function) -> bool:
+    return not function.module.packages.isdisjoint({"sqlalchemy", "sqlmodel", "flask_sqlalchemy"})
+
+
+def _decorated(names: Names, function: Function) -> Iterator[Opened]:
+    outer = function.outer or function
+    for decorator in function.decorators:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        given = decorator.args if isinstance(decorator, ast.Call) else []
+        name = names.spelt(called, outer)
+        arguments = [names.spelt(one, outer) for one in _flat(given)]
+        at = function.at(decorator)
+        atomic = [one for one in (name, *arguments) if one.rpartition(".")[2] == "atomic" and names.outside(one)]
+        events = {one.value for one in given if isinstance(one, ast.Constant)} & EVENTS
+        if atomic:
+            yield Opened(function, at, atomic[0], WHOLE)
+        elif name == "django.dispatch.receiver" and (signals := [one for one in arguments if one in SIGNALS]):
+            yield Opened(function, at, signals[0], WHOLE, hook=True)
+        elif name == "sqlalchemy.event.listens_for" and events:
+            yield Opened(function, at, str(min(events, key=str)), WHOLE, hook=True)
+    if function.name in {f"{function.owner}.save", f"{function.owner}.delete"} and _is_model(names, function):
+        yield Opened(function, function.begin, function.name, WHOLE, hook=True)
+
+
+def _flat(given: list[ast.expr]) -> Iterator[ast.expr]:
+    for one in given:
+        yield from one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
+
+
+def _is_model(names: Names, function: Function) -> bool:
+    return "django.db.models.Model" in names.above(function.module.full(function.owner))
+
+
+def _connected(names: Names, function: Function) -> Iterator[Opened]:
+    """``post_save.connect(handler)``."""
+    for node, dotted in function.calls:
+        signal, _, verb = names.resolved(dotted).rpartition(".")
+        if verb == "connect" and signal in SIGNALS and node.args:
+            handlers = names.targets(function.module.dotted(node.args[0], function))
+            yield Opened(function, function.at(node), signal, None, handlers, hook=True)

@@ -1,0 +1,1 @@
+"""Ruby's side of the index: classes, jobs and the call graph."""

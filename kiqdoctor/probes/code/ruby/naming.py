@@ -1,0 +1,28 @@
+"""What a call in Ruby names."""
+
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.probes.tree.ruby import text
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+CONSTANTS: Final = frozenset({"constant", "scope_resolution"})
+LONGEST: Final = 25  # links of a.b.c that are followed; a person writes ten
+
+
+def name_of(node: "Node") -> str:
+    """``Timeout.timeout``, ``HTTP.timeout.get``, ``Queue[].limit``, ``fork``; "?" stands for any other object."""
+    parts: list[str] = []
+    one: Node | None = node
+    while one is not None and len(parts) < LONGEST:
+        if one.type == "call":
+            parts.append("." + text(one.child_by_field_name("method")))
+            one = one.child_by_field_name("receiver")
+        elif one.type == "element_reference":
+            parts.append("[]")
+            one = one.child_by_field_name("object")
+        else:
+            parts.append(text(one).lstrip(":") if one.type in CONSTANTS else "self" if one.type == "self" else "?")
+            break
+    return "".join(reversed(parts)).lstrip(".")

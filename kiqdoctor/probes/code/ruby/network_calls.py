@@ -1,0 +1,81 @@
+"""Calls of Ruby's libraries over the network, and what limits each."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.doctor.facts.code import NetworkCall, Timeout
+from kiqdoctor.probes.code.limits import HTTP, Library
+from kiqdoctor.probes.code.ruby.classes import Method
+from kiqdoctor.probes.code.ruby.naming import name_of
+from kiqdoctor.probes.tree.ruby import named, string, text
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+HTTP_GEM: Final = "HTTP"
+RUBY: Final[dict[str, Library]] = {
+    **{
+        f"Net::HTTP.{verb}": Library(("read_timeout", "open_timeout"), default=Timeout.DEFAULT)
+        for verb in ("start", "new", "get", "get_response", "post", "post_form")
+    },
+    **{f"RestClient.{verb}": Library(("timeout", "read_timeout"), default=Timeout.DEFAULT) for verb in HTTP},
+    "RestClient::Request.execute": Library(("timeout", "read_timeout"), default=Timeout.DEFAULT),
+    **{f"{owner}.{verb}": Library(default=Timeout.DEFAULT) for owner in ("HTTParty", "Faraday") for verb in HTTP},
+    "Faraday.new": Library(default=Timeout.DEFAULT),
+    **{f"Excon.{verb}": Library(("read_timeout",), default=Timeout.DEFAULT) for verb in (*HTTP, "new")},
+    **{f"Typhoeus.{verb}": Library() for verb in HTTP},
+    **{f"TCPSocket.{verb}": Library(("connect_timeout",)) for verb in ("new", "open")},
+    "Socket.tcp": Library(("connect_timeout",)),
+    "URI.open": Library(("read_timeout",), default=Timeout.DEFAULT),
+}
+"""Ruby's. What stands on Net::HTTP has its 60 s."""
+
+
+def network_calls(method: Method) -> Iterator[NetworkCall]:
+    for sent in method.calls:
+        node, name = sent.node, sent.name
+        library = RUBY.get(name)
+        if library is not None:
+            timeout, seconds = _told(node, library.keywords) or _assigned(method, library.keywords)
+            timeout = library.default if timeout is None else timeout
+            yield NetworkCall(method.number, *method.at(node), name, timeout, seconds)
+        elif name.partition(".")[0] == HTTP_GEM and name.rpartition(".")[2] in HTTP:
+            limited = Timeout.UNKNOWN if ".timeout." in name else Timeout.NONE
+            yield NetworkCall(method.number, *method.at(node), name, limited)
+
+
+def _told(node: "Node", keywords: tuple[str, ...]) -> tuple[Timeout | None, float | None] | None:
+    """By a keyword of the call, or in a hash that it is given."""
+    todo = named(node.child_by_field_name("arguments"))
+    while todo:
+        one = todo.pop()
+        key, value = one.child_by_field_name("key"), one.child_by_field_name("value")
+        if one.type == "hash":
+            todo += named(one)
+        elif one.type == "pair" and value is not None:
+            if string(key) in keywords:
+                return _number(value)
+            todo.append(value)
+        elif one.type == "hash_splat_argument":
+            return Timeout.UNKNOWN, None
+    return None
+
+
+def _assigned(method: Method, keywords: tuple[str, ...]) -> tuple[Timeout | None, float | None]:
+    """By ``http.read_timeout = 5`` in the same method."""
+    for node in method.assignments:
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        if left is not None and right is not None and name_of(left).rpartition(".")[2] in keywords:
+            return _number(right)
+    return None, None
+
+
+def _number(node: "Node") -> tuple[Timeout, float | None]:
+    if node.type == "nil":
+        return Timeout.NONE, None
+    if node.type in {"integer", "float"}:
+        try:
+            return Timeout.GIVEN, float(text(node).replace("_", ""))
+        except ValueError:
+            return Timeout.GIVEN, None
+    return Timeout.UNKNOWN, None

@@ -1,0 +1,149 @@
+"""Where jobs are handed to queues, in the verbs of every library that is indexed."""
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.doctor.facts.code import Argument, Enqueue, Enqueues, Shape, When
+from kiqdoctor.doctor.probe import Lane, probe
+from kiqdoctor.probes.code.python.registering import QUEUES, REGISTERS, handed
+from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
+from kiqdoctor.probes.code.spans import Position, Span, within
+from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.text import SHORT
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from kiqdoctor.probes.code.index import Index
+    from kiqdoctor.probes.code.python.module import Function
+    from kiqdoctor.probes.code.ruby.classes import Method
+
+VERBS: Final = {
+    "perform_async": When.NOW,
+    "perform_in": When.LATER,
+    "perform_at": When.LATER,
+    "perform_bulk": When.BULK,
+    "delay": When.NOW,
+    "apply_async": When.NOW,
+    "send": When.NOW,
+    "send_with_options": When.NOW,
+    "kiq": When.NOW,
+    "schedule": When.LATER,
+    "delay_on_commit": When.NOW,
+    "apply_async_on_commit": When.NOW,
+}
+"""Of Python's libraries; what they are verbs of must be a job."""
+RUBY: Final = {
+    "perform_async": When.NOW,
+    "perform_in": When.LATER,
+    "perform_at": When.LATER,
+    "perform_bulk": When.BULK,
+    "perform_later": When.NOW,
+    "push_bulk": When.BULK,
+}
+"""Words that nothing else in Ruby has."""
+DELAYS: Final = frozenset({"countdown", "eta", "delay"})
+NAMED: Final = frozenset({"send_task", "enqueue_job"})
+"""Verbs that take a job by its name."""
+HOOK: Final = "on_commit"
+ON_COMMIT: Final = "kiqdoctor.enqueue_on_commit"
+
+
+@probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
+def enqueues(tree: Tree) -> Enqueues:
+    """All of them, and whether each waits for the commit."""
+    return Enqueues(*sites(tree, _python, _ruby))
+
+
+def _python(index: "Index", function: "Function") -> Iterator[Enqueue]:
+    hooks = [function.span(call) for call, dotted in function.calls if _is_hook(index, call, dotted)]
+    for call, dotted in function.calls:
+        found = _enqueued(index, function, call, dotted)
+        if found is not None:
+            job, verb = found
+            at = function.at(call)
+            given = index.names.arguments(function, call)
+            after = verb.endswith(HOOK) or _hooked(function, at, hooks)
+            yield Enqueue(function.number, *at, job, verb, _when(verb, given), given, after)
+    for load, dotted in function.loads if hooks else ():
+        job, verb = _job_and_verb(index, index.names.resolved(dotted))
+        if job and any(within(function.at(load), hook) for hook in hooks):
+            yield Enqueue(function.number, *function.at(load), job, verb, VERBS[verb], after_commit=True)
+
+
+def _is_hook(index: "Index", call: ast.Call, dotted: str) -> bool:
+    name = index.names.resolved(dotted) or getattr(call.func, "attr", "")
+    return name.rpartition(".")[2] == HOOK
+
+
+def _hooked(function: "Function", at: Position, hooks: list[Span]) -> bool:
+    """In a lambda that a commit hook is given; what is called among the hook's arguments is called at once."""
+    return any(within(at, hook) and not function.runs(at, hook) for hook in hooks)
+
+
+def _enqueued(index: "Index", function: "Function", call: ast.Call, dotted: str) -> tuple[str, str] | None:
+    """Job and verb of a call; None where it enqueues nothing that is known."""
+    name = index.names.resolved(dotted)
+    job, verb = _job_and_verb(index, name)
+    if job:
+        return job, verb
+    called = index.symbols.get(name)
+    if called is not None and called.library == "huey":
+        return called.symbol, ""
+    last = name.rpartition(".")[2] or getattr(call.func, "attr", "")
+    first = call.args[0] if call.args else None
+    if last in NAMED and isinstance(first, ast.Constant) and isinstance(first.value, str):
+        return first.value[:SHORT], last
+    queued = handed(call, dotted) if index.names.imports(*QUEUES) and not index.names.own(name) else None
+    given = first if name == ON_COMMIT else queued
+    if given is None:
+        return None
+    symbol = index.symbol(index.names.spelt(given, function))
+    return (symbol.symbol, last) if symbol is not None else None
+
+
+def _job_and_verb(index: "Index", name: str) -> tuple[str, str]:
+    head, _, verb = name.rpartition(".")
+    symbol = index.symbol(head) if verb in VERBS else None
+    return (symbol.symbol, verb) if symbol is not None else ("", "")
+
+
+def _when(verb: str, given: tuple[Argument, ...]) -> When:
+    if verb in REGISTERS:
+        return When.LATER if REGISTERS[verb] else When.NOW
+    usual = VERBS.get(verb, When.NOW)
+    delayed = any(one.name in DELAYS and one.shape is not Shape.NONE for one in given)
+    return When.LATER if delayed and usual is When.NOW else usual
+
+
+def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
+    for sent in method.calls:
+        node = sent.node
+        head, _, verb = sent.name.rpartition(".")
+        if verb in RUBY:
+            job = head.partition(".")[0]
+        elif head == "Sidekiq::Client" and verb == "push":
+            job = ""
+        else:
+            continue
+        later = head.endswith(".set") and _has_delay(node)
+        when = When.LATER if later else RUBY.get(verb, When.NOW)
+        after = any(within(method.at(node), span) for span in method.committed)
+        yield Enqueue(method.number, *method.at(node), _named(index, method, job), verb, when, sent.arguments, after)
+
+
+def _has_delay(node: "Node") -> bool:
+    from kiqdoctor.probes.code.ruby.arguments import arguments
+
+    receiver = node.child_by_field_name("receiver")
+    return receiver is not None and any(one.name in {"wait", "wait_until"} for one in arguments(receiver))
+
+
+def _named(index: "Index", method: "Method", job: str) -> str:
+    """The class as it is indexed; ``self`` and a bare verb are the class in which they stand, "" is any object."""
+    inside = method.owner.name if method.owner is not None else ""
+    if job in {"", "self", "?"}:
+        return "" if job == "?" else inside
+    own = index.classes.find(job, inside)
+    return own.name if own is not None else job

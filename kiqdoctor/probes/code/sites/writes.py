@@ -1,0 +1,71 @@
+"""Writes to what does not belong to the function alone: globals, attributes, items, and objects that methods change."""
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.doctor.facts.code import Write, Writes
+from kiqdoctor.doctor.probe import Lane, probe
+from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
+from kiqdoctor.probes.code.ruby.naming import name_of
+from kiqdoctor.probes.code.spans import within
+from kiqdoctor.probes.tree.ruby import named, text
+from kiqdoctor.probes.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from kiqdoctor.probes.code.index import Index
+    from kiqdoctor.probes.code.python.module import Function
+    from kiqdoctor.probes.code.ruby.classes import Method
+
+CHANGES: Final = frozenset({"update", "append", "setdefault", "clear", "pop", "extend", "add", "mount"})
+ITEM: Final = "[]"
+
+
+@probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
+def writes(tree: Tree) -> Writes:
+    """All of them; an object's own attributes are its own, unless threads share it."""
+    return Writes(*sites(tree, _python, _ruby))
+
+
+def _python(index: "Index", function: "Function") -> Iterator[Write]:
+    changing = (call.func for call, _ in function.calls if isinstance(call.func, ast.Attribute))
+    targets = [*function.changed, *(one for one in changing if one.attr in CHANGES)]
+    spans = index.names.locked(function) if targets else []
+    for target in targets:
+        name, changed = _changed(function, target)
+        made_by = index.names.shared(name)
+        if name and (made_by or not index.names.alone(changed)):
+            held = any(within(function.at(target), span) for span in spans)
+            yield Write(function.number, *function.at(target), name, made_by, held)
+
+
+def _changed(function: "Function", target: ast.expr) -> tuple[str, str]:
+    """What is written, and the object that it changes."""
+    module = function.module
+    if isinstance(target, ast.Attribute):
+        base = module.dotted(target.value, function)
+        return (f"{base}.{target.attr}" if base else ""), base
+    if isinstance(target, ast.Subscript):
+        base = module.dotted(target.value, function)
+        return base, base
+    name = module.full(target.id) if isinstance(target, ast.Name) and target.id in function.declared else ""
+    return name, name
+
+
+def _ruby(_: "Index", method: "Method") -> Iterator[Write]:
+    for node in method.assignments:
+        left = node.child_by_field_name("left")
+        for target in named(left) if left is not None and left.type == "left_assignment_list" else [left]:
+            if target is not None and (name := _target(target, method)):
+                yield Write(method.number, *method.at(target), name)
+
+
+def _target(target: "Node", method: "Method") -> str:
+    if target.type in {"class_variable", "global_variable"}:
+        return text(target)
+    if target.type in {"call", "element_reference"}:
+        name = name_of(target).removesuffix(ITEM)
+        return name if name[:1].isupper() or method.body else ""
+    return ""

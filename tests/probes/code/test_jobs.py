@@ -1,0 +1,217 @@
+"""Jobs, in Python and in Ruby, what they lead to, and files that are made to hurt."""
+
+from pathlib import Path
+
+import pytest
+from source import application, read
+
+from kiqdoctor.doctor.facts.code import Code, Function, Place, Site
+from kiqdoctor.doctor.probe import AbsenceError
+from kiqdoctor.probes.code.code import code
+from kiqdoctor.probes.tree.tree import Tree
+
+HEAD = "from kiqdoctor import job\n"
+
+
+def index(root: Path, **written: str | bytes) -> Code:
+    return read(application(root, **written), Code)
+
+
+def chains(found: Code) -> dict[str, tuple[str, ...]]:
+    """Each function that a job leads to, with the way."""
+    return {one.name: found.chain(Site(number, 1, 1)) for number, one in enumerate(found.functions[: found.reached])}
+
+
+@pytest.mark.parametrize(
+    ("text", "library"),
+    [
+        ("from kiqdoctor import job\n@job\ndef f(): pass\n", "kiqdoctor"),
+        ("from kiqdoctor import job as background\n@background(queue='x')\ndef f(): pass\n", "kiqdoctor"),
+        ("import kiqdoctor as kd\n@kd.job\ndef f(): pass\n", "kiqdoctor"),
+        ("from celery import shared_task\n@shared_task\ndef f(): pass\n", "celery"),
+        ("from celery import Celery\napp = Celery()\n@app.task(bind=True)\ndef f(self): pass\n", "celery"),
+        ("from elsewhere import app\n@app.task\ndef f(): pass\n", ""),
+        ("from celery import Task\nclass f(Task):\n  def run(self): pass\n", "celery"),
+        ("import celery\nclass B(celery.Task): pass\nclass f(B):\n  def run(self): pass\n", "celery"),
+        ("import dramatiq\n@dramatiq.actor\ndef f(): pass\n", "dramatiq"),
+        ("from rq.decorators import job\n@job('default')\ndef f(): pass\n", "rq"),
+        ("from rq import Queue\nq = Queue()\ndef f(): pass\ndef web(): q.enqueue(f, 1)\n", "rq"),
+        ("import django_rq\ndef f(): pass\ndef web(): django_rq.get_queue().enqueue_in(5, f)\n", "rq"),
+        ("from huey import RedisHuey\nhuey = RedisHuey()\n@huey.task()\ndef f(): pass\n", "huey"),
+    ],
+)
+def test_python_jobs(tmp_path: Path, text: str, library: str) -> None:
+    assert [(one.name, one.library) for one in index(tmp_path, shop_DOT_py=text).jobs] == [("shop.f", library)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def job(f): return f\n@job\ndef f(): pass\n",
+        "# @job\ndef f(): pass\n",
+        "class Task: pass\nclass f(Task):\n  def run(self): pass\n",
+        "import rq\nclass Q:\n  def enqueue(self, f): pass\nq = Q()\ndef f(): pass\ndef web(): q.enqueue(f)\n",
+        "def f(): pass\ndef web(loop): loop.enqueue(f)\n",
+    ],
+)
+def test_what_only_looks_like_a_job(tmp_path: Path, text: str) -> None:
+    assert index(tmp_path, shop_DOT_py=text).jobs == ()
+
+
+CALLED = {
+    "a function": "def g(): pass\n@job\ndef f(): g()\n",
+    "a function that is handed on": "def g(): pass\n@job\ndef f(): map(g, [])\n",
+    "a method": "class g:\n  def go(self): pass\n@job\ndef f(): g().go()\n",
+    "an inherited method": "class B:\n  def go(self): pass\nclass g(B): pass\n@job\ndef f(): g().go()\n",
+    "a method of a global": "class g:\n  def go(self): pass\nx = g()\n@job\ndef f(): x.go()\n",
+    "a constructor": "class g:\n  def __init__(self): pass\n@job\ndef f(): g()\n",
+    "a nested function": "@job\ndef f():\n  def g(): pass\n  g()\n",
+    "a decorated nested function": "@job\ndef f():\n  @elsewhere\n  def g(): pass\n",
+    "a method of a nested class": "@job\ndef f():\n  class g:\n    def run(self): pass\n",
+}
+NOT_CALLED = {
+    "a factory of a global": "def g(): pass\nx = g()\n@job\ndef f(): x.go()\n",
+    "a default": "def g(): pass\n@job\ndef f(a=g()): pass\n",
+    "a decorator": "def g(f): return f\n@job\n@g\ndef f(): pass\n",
+    "an argument of a decorator": "def g(): pass\n@job(queue=g())\ndef f(): pass\n",
+    "a name of its own": "def g(): pass\n@job\ndef f(g): g()\n",
+    "what never runs": "def g(): pass\n@job\ndef f(): 'g()'\n",
+}
+
+
+@pytest.mark.parametrize("text", CALLED.values(), ids=CALLED)
+def test_what_a_job_leads_to(tmp_path: Path, text: str) -> None:
+    reached = chains(index(tmp_path, shop_DOT_py=HEAD + text))
+
+    assert any("shop.f" in way and len(way) > 1 for way in reached.values())
+
+
+@pytest.mark.parametrize("text", NOT_CALLED.values(), ids=NOT_CALLED)
+def test_what_runs_elsewhere(tmp_path: Path, text: str) -> None:
+    assert [*chains(index(tmp_path, shop_DOT_py=HEAD + text))] == ["shop.f"]
+
+
+def test_a_chain_is_links_to_callers_and_the_shortest(tmp_path: Path) -> None:
+    found = index(
+        tmp_path, shop_DOT_py=HEAD + "def c(): a()\ndef b(): c()\ndef a(): b()\n@job\ndef f():\n  b()\n  a()\n"
+    )
+
+    assert chains(found) == {
+        "shop.f": ("shop.f",),
+        "shop.b": ("shop.f", "shop.b"),
+        "shop.a": ("shop.f", "shop.a"),
+        "shop.c": ("shop.f", "shop.b", "shop.c"),
+    }
+
+
+def test_a_chain_without_an_end_cannot_be_made() -> None:
+    one, two = (Function(name, Place("a.py", 1), "python", caller) for name, caller in (("f", 1), ("g", 0)))
+
+    with pytest.raises(ValueError, match="must stand before it"):
+        Code((one, two), reached=2)
+
+
+JOB = "class Resize\n  include Sidekiq::Job\n  def perform(id)\n    {body}\n  end\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "library"),
+    [
+        ("class J\n  include Sidekiq::Worker\n  def perform; end\nend\n", "sidekiq"),
+        ("class J\n  include Sidekiq::IterableJob\n  def perform; end\nend\n", "sidekiq"),
+        ("class Base\n  include Sidekiq::Job\nend\nclass J < Base\n  def perform; end\nend\n", "sidekiq"),
+        ("module Work\n  include Sidekiq::Job\n  def perform; end\nend\nclass J\n  include Work\nend\n", "sidekiq"),
+        ("class J < ApplicationJob\n  def perform; end\nend\n", "activejob"),
+        ("module Shop\n  class J\n    include ::Sidekiq::Job\n    def perform; end\n  end\nend\n", "sidekiq"),
+    ],
+)
+def test_ruby_jobs(tmp_path: Path, text: str, library: str) -> None:
+    jobs = index(tmp_path, app_DOT_rb=text).jobs
+
+    assert ("J", library) in [(one.name.rpartition("::")[2], one.library) for one in jobs]
+
+
+@pytest.mark.parametrize("text", ["class J\n  def perform; end\nend\n", "class J\n  include Sidekiq::Job\nend\n"])
+def test_ruby_that_only_looks_like_a_job(tmp_path: Path, text: str) -> None:
+    assert index(tmp_path, app_DOT_rb=text).jobs == ()
+
+
+TOOL = (
+    "class ImageTool\n  def run; end\n  def self.go; end\n  def self.call(x) = new(x).run\n  def initialize; end\nend\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "reached"),
+    [
+        ("ImageTool.new(id).run", {"ImageTool#initialize", "ImageTool#run"}),
+        ("ImageTool.go", {"ImageTool.go"}),
+        ("ImageTool.call(id)", {"ImageTool.call", "ImageTool#initialize", "ImageTool#run"}),
+        ("resize\n  end\n  def resize\n    ImageTool.go", {"Resize#resize", "ImageTool.go"}),
+        ("help\n  end\n  include Helping\n  def x", {"Helping#help"}),
+        ("ImageTool", set()),
+        ("'ImageTool.go'", set()),
+        ("# ImageTool.go", set()),
+    ],
+)
+def test_what_perform_leads_to(tmp_path: Path, body: str, reached: set[str]) -> None:
+    helping = "module Helping\n  def help; end\nend\n"
+    found = index(tmp_path, job_DOT_rb=JOB.format(body=body), tool_DOT_rb=TOOL, helping_DOT_rb=helping)
+
+    assert chains(found).keys() == {"Resize#perform"} | reached
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"def f(:\n",
+        b"\x00\x01",
+        b"x = " + b"(" * 5000,
+        b"# -*- coding: latin-1 -*-\nx = '\xe9'\n",
+        b"\xff\xfe",
+        b"x = 1\n" * 400_000,
+        b"x" + b".y" * 20_000 + b"\n",
+        b"q = q.filter()\n" * 20_000,
+        b"x = " + b"f(" * 90 + b")" * 90 + b"\n",
+        b"x = 1" + b" + 1" * 20_000 + b"\n",
+        b"if a: pass\n" + b"elif a: pass\n" * 900,
+        b"x = " + b"9" * 10_000 + b"\n",
+        b"class A(B.C): pass\nclass B(A.D): pass\nx = x.y\ndef f(): A.E.g()\n",
+        b"class A; end\n" + b"".join(b"class A%d < A%d; end\n" % (n + 1, n) for n in range(20_000)),
+    ],
+    ids=[
+        *("syntax", "nulls", "deep", "latin-1", "not utf-8", "large", "long chain", "growing", "calls", "long sum"),
+        *("many branches", "long number", "circles", "long line"),
+    ],
+)
+def test_hostile_files_are_no_crash(tmp_path: Path, content: bytes) -> None:
+    found = index(tmp_path, bad_DOT_py=content, bad_DOT_rb=content, good_DOT_py=HEAD + "@job\ndef f(): pass\n")
+
+    assert [one.name for one in found.jobs] == ["good.f"]
+
+
+def test_what_could_not_be_parsed_is_named(tmp_path: Path) -> None:
+    found = index(tmp_path, bad_DOT_py="def f(:\n", worse_DOT_rb="class X\n  def\n", good_DOT_py="x = 1\n")
+
+    assert {path for path, _ in found.unparsed} == {"bad.py", "worse.rb"}
+    assert found.files == 2
+
+
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path)
+
+    assert index(tmp_path, shop_DOT_py="x = 1\n").files == 1
+
+
+def test_tests_are_no_jobs_and_nothing_is_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AbsenceError):
+        code.read(Tree(tmp_path))
+    with pytest.raises(AbsenceError):
+        code.read(application(tmp_path, tests__test_jobs_DOT_py=HEAD + "@job\ndef f(): pass\n"))
+
+
+def test_the_index_is_made_once_whoever_asks(tmp_path: Path) -> None:
+    tree = application(tmp_path, shop_DOT_py="x = 1\n")
+
+    assert code.read(tree) is code.read(tree)
+    assert code.read(Tree(tmp_path)) is not code.read(tree)
