@@ -113,7 +113,7 @@ def rates(samples: Sequence[Numbers], field: str) -> list[float | None]:
         before = value
         while samples[start].at < one.at - SMOOTHED and start < index:
             start += 1
-        first = next((past for past in samples[start:index] if getattr(past, field) is not None), None)
+        first = next((samples[past] for past in range(start, index) if getattr(samples[past], field) is not None), None)
         known = first is not None and one.at > first.at
         found.append((value - getattr(first, field)) / (one.at - first.at) if first is not None and known else None)
     return found
