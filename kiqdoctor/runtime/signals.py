@@ -2,6 +2,7 @@
 
 import queue
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import Final
 
@@ -33,11 +34,22 @@ def serve(launcher: Launcher, arrived: Arrived) -> None:
         if number == signal.SIGTSTP:
             log.info("quiet: taking no more jobs")
             launcher.quiet()
-    log.info("shutting down")
     for again in STOP:
         signal.signal(again, lambda *_: launcher.hurry())
+    if _came(arrived):
+        launcher.hurry()
+    log.info("shutting down")  # once the second signal is listened for: whoever reads this may send it
     launcher.stop()
     log.info("Bye!")
+
+
+def _came(arrived: Arrived) -> bool:
+    """Whether a second signal to stop came before it was listened for."""
+    with suppress(queue.Empty):
+        while True:
+            if arrived.get_nowait() in STOP:
+                return True
+    return False
 
 
 def _next(arrived: Arrived) -> int:
