@@ -8,7 +8,7 @@ import click
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.cli.words.formats import COMMANDING, DEFAULT
-from kiqdoctor.cli.words.output import colour, further, rendered, write
+from kiqdoctor.cli.words.output import colour, further, rendered, width, write
 from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.examining.examination import examination, prepared
 
@@ -29,7 +29,8 @@ def command(
     others = [further(text) for text in reports]
     report = examination(asked)
     chosen = form or DEFAULT
-    shown = rendered(report, chosen, colour=output is None and colour(), verbose=verbose)
+    here = output is None
+    shown = rendered(report, chosen, colour=here and colour(), verbose=verbose, width=width() if here else 0)
     write(shown, output, armed=chosen in COMMANDING)
     for other, file in others:
         write(rendered(report, other, verbose=verbose), file)

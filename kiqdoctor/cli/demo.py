@@ -55,7 +55,7 @@ The demo shop runs one worker on this Redis. What was done to it:
 )
 def command(svg: Path | None) -> int:
     """Show on an embedded Redis what the doctor finds, in a few seconds."""
-    from kiqdoctor.cli.words.output import colour, rendered, write
+    from kiqdoctor.cli.words.output import colour, rendered, width, write
     from kiqdoctor.examining.embedded import started
 
     with ExitStack() as stack:
@@ -68,7 +68,7 @@ def command(svg: Path | None) -> int:
         faults(server.url)
         report = examination(Asked(path=root, redis=server.url, redis_limit=CLIENTS))
     shown = replace(report, target=replace(report.target, path="demo shop"))
-    write(rendered(shown, "text", colour=colour()), None)
+    write(rendered(shown, "text", colour=colour(), width=width()), None)
     if svg is not None:
         picture(shown, svg)
     return 0

@@ -17,12 +17,16 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """``verbose``: what passed and what does not apply too; ``ground``: where a finding's file lies for its reader."""
+    """``verbose``: what passed and what does not apply too; ``ground``: where a finding's file lies for its reader.
+
+    ``width``: columns that a line of text may fill; 0 where nobody looks at it on a screen.
+    """
 
     colour: bool = False
     verbose: bool = False
     ground: Ground = HERE
     profile: Profile = Profile.FINDINGS
+    width: int = 0
 
 
 PLAIN: Final = View()

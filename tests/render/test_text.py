@@ -3,9 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from formats import Told, in_prose
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kiqdoctor.doctor.check import check
 from kiqdoctor.doctor.report import Cost, Outcome, Report, Reported, Result, Target
@@ -124,3 +127,22 @@ def test_healthy_is_said_only_of_what_was_judged_as_a_whole(
     results: tuple[Result, ...], status: int, word: str
 ) -> None:
     assert verdict(report(*results, status=status)) == word
+
+
+@given(st.text(st.sampled_from("ab c漢→ \u0301"), min_size=1, max_size=400), st.integers(40, 130))
+def test_long_lines_hang_under_their_text(title: str, width: int) -> None:
+    finding = replace(FINDING, title=f"t {title}", remedy=title, evidence=(Evidence(title, title, title),))
+    failed = replace(FAILED, findings=(Reported(finding, Severity.HIGH, "TST001:queue:mail"),))
+    whole = as_text.render(report(failed))
+    shown = as_text.render(report(failed), View(width=width))
+
+    assert "".join(shown.split()) == "".join(whole.split())
+    assert all(as_text.columns(line) <= width for line in shown.splitlines())
+    block = shown[shown.index("HIGH") : shown.index("FAILED")].splitlines()
+    assert all(line.startswith(" " * 10) for line in block[1:] if line)
+
+
+def test_where_nobody_looks_no_line_is_cut() -> None:
+    long = replace(FAILED, findings=(Reported(replace(FINDING, title="t " * 300), Severity.HIGH, "TST001:queue:mail"),))
+
+    assert max(map(len, as_text.render(report(long)).splitlines())) > 600

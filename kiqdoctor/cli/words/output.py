@@ -1,6 +1,7 @@
 """Where reports go: rendered in one of the formats, to standard output or whole into a file."""
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -25,10 +26,10 @@ def further(text: str) -> tuple[str, Path]:
     return form, Path(file)
 
 
-def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool = False) -> str:
+def rendered(report: Report, form: str, *, colour: bool = False, verbose: bool = False, width: int = 0) -> str:
     """The report in one of the formats, for who reads it here."""
     profile = Profile.GITHUB if os.environ.get("GITHUB_ACTIONS") else Profile.FINDINGS
-    return formats.rendered(report, form, View(colour, verbose, _ground(report), profile))
+    return formats.rendered(report, form, View(colour, verbose, _ground(report), profile, width))
 
 
 def _ground(report: Report) -> Ground:
@@ -55,6 +56,11 @@ def write(text: str, file: Path | None, *, armed: bool = False) -> None:
         save(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise click.UsageError(f"cannot write {clean(str(file))}: {error.strerror}") from None
+
+
+def width() -> int:
+    """Columns of the terminal that standard output is; 0 where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else 0
 
 
 def colour() -> bool:

@@ -1,6 +1,9 @@
 """The report for people: root causes first, each finding with its evidence and what to do, then what was not seen."""
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from unicodedata import east_asian_width
 
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, causes_first
 from kiqdoctor.render.view import PLAIN, View
@@ -22,6 +25,9 @@ STYLES = {
 }
 RESET = "\x1b[0m"
 KIBI = 1024
+LABEL = 8  # columns of "CRITICAL"
+INDENT = 10  # where a finding's text begins
+NARROWEST = 20  # columns of text; on a narrower screen the terminal wraps
 VERDICT_STYLES = {0: "good", 1: "high"}
 
 
@@ -35,7 +41,54 @@ class _Page:
 
 def render(report: Report, view: View = PLAIN) -> str:
     """The whole report as text, ANSI styled if colour is wanted."""
-    return "".join(_painted(line, colour=view.colour) + "\n" for line in lines(report, verbose=view.verbose))
+    whole = lines(report, verbose=view.verbose)
+    fitting = (part for line in whole for part in folded(line, view.width))
+    return "".join(_painted(line, colour=view.colour) + "\n" for line in fitting)
+
+
+def folded(line: Line, width: int) -> list[Line]:
+    """A line as lines of at most so many columns; the further ones hang under its text. 0 leaves it as it is."""
+    text = "".join(piece for _, piece in line)
+    hang = _hang(line, text)
+    room = width - hang
+    if not width or room < NARROWEST or columns(text) <= width:
+        return [line]
+    styled = [(style, char) for style, piece in line for char in piece]
+    found: list[Line] = []
+    while styled:
+        end = _end(styled, room if found else width, 0 if found else hang)
+        found.append([("", " " * hang), *styled[:end]] if found else styled[:end])
+        styled = styled[end:]
+        while styled and styled[0][1] == " ":
+            styled.pop(0)
+    return [_joined(one) for one in found]
+
+
+def _hang(line: Line, text: str) -> int:
+    """Where a line's own text begins: behind its indent and arrow, or behind the word in the first column."""
+    indent = len(text) - len(text.lstrip(" →"))
+    return indent or (INDENT if line and len(line[0][1]) == LABEL else 2)
+
+
+def _end(styled: Line, room: int, least: int) -> int:
+    """How many characters fit: to the last space, if there is one."""
+    used, space = 0, 0
+    for number, (_, char) in enumerate(styled):
+        used += columns(char)
+        if used > room:
+            return space or max(number, 1)
+        if char == " " and number >= least:
+            space = number
+    return len(styled)
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that it fills: two for each wide character."""
+    return sum(2 if east_asian_width(char) in {"W", "F"} else 1 for char in text)
+
+
+def _joined(chars: Line) -> Line:
+    return [(style, "".join(char for _, char in group)) for style, group in groupby(chars, key=itemgetter(0))]
 
 
 def _painted(line: Line, *, colour: bool) -> str:
