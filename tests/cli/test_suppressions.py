@@ -62,10 +62,10 @@ def test_it_holds_through_its_last_day(doctor: Doctor) -> None:
 
 
 def test_a_condition_s_fact_is_read_even_where_no_check_wants_it(doctor: Doctor) -> None:
-    doctor.write(entry(condition="source.files > 0"))
+    doctor.write(entry(condition="packages.all > 0"))
 
-    assert "source" in doctor("check", "--live", "--select", "RED002,OBS003", "--plan").out
-    assert "source" not in doctor("check", "--live", "--select", "RED002", "--isolated", "--plan").out
+    assert "packages" in doctor("check", "--live", "--select", "RED002,OBS003", "--plan").out
+    assert "packages" not in doctor("check", "--live", "--select", "RED002", "--isolated", "--plan").out
 
 
 def test_a_refused_fact_lets_the_finding_count_and_says_so(doctor: Doctor) -> None:
