@@ -1,7 +1,6 @@
 """Writes a file whole or not at all, through no link that somebody laid; what is no file is written into."""
 
 import os
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ def save(file: Path, content: bytes, *, private: bool = False) -> None:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND), "wb") as out:
             out.write(content)
         return
-    beside = file.with_name(f".{file.name[:100]}.{secrets.token_hex(8)}")
+    beside = file.with_name(f".{file.name[:100]}.{os.urandom(8).hex()}")
     try:
         number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE if private else PUBLIC)
         with os.fdopen(number, "wb") as out:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kiqdoctor import probes
 from kiqdoctor.doctor import pack, plugins
 from kiqdoctor.doctor.check import Check
-from kiqdoctor.doctor.page import Page, page
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.examining.errors import AskedError
+
+if TYPE_CHECKING:
+    from kiqdoctor.doctor.page import Page
 
 
 def every_probe() -> tuple[Probe, ...]:
@@ -28,12 +31,14 @@ def every_check(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
         raise AskedError(str(error)) from None
 
 
-def page_of(check: str, folders: Sequence[Path] = ()) -> Page:
+def page_of(check: str, folders: Sequence[Path] = ()) -> "Page":
     """The page of the check with this id or name, which says in ``gaps`` what is missing in it.
 
     Raises:
         LookupError: no check has this id or name.
     """
+    from kiqdoctor.doctor.page import page  # what no examination needs
+
     checks = every_check(folders)
     chosen = next((one for one in checks if check in {one.id, one.name}), None)
     if chosen is None:

@@ -1,14 +1,14 @@
 """The readers: all that looks at anything. One folder a subject, named as its file of facts."""
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Final
 
 from kiqdoctor.doctor.probe import Probe
 
-_MARK: Final = "\n@probe("
+_MARK: Final = b"\n@probe("
 
 
 @cache
@@ -23,7 +23,15 @@ def every() -> tuple[Probe, ...]:
 
 
 def _named() -> Iterator[str]:
-    here = Path(__file__).parent
-    for file in sorted(here.rglob("*.py")):
-        if _MARK in file.read_text("utf-8"):
-            yield ".".join((__name__, *file.relative_to(here).with_suffix("").parts))
+    here = os.path.dirname(__file__)  # noqa: PTH120 - a Path for each of a hundred files costs 8 ms of every command
+    for folder, folders, names in os.walk(here):
+        folders.sort()
+        package = folder[len(here) :].replace(os.sep, ".")
+        for name in sorted(names):
+            if name.endswith(".py") and _MARK in _text(f"{folder}{os.sep}{name}"):
+                yield f"{__name__}{package}.{name.removesuffix('.py')}"
+
+
+def _text(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - the same
+        return file.read()
