@@ -1,5 +1,6 @@
 """Fixtures for every room: a real Redis server, flushed for each test. `from servers import ...` works in all tests."""
 
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -33,6 +34,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     marking.watch()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or every child would ignore it too
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -34,14 +34,15 @@ class Stream(io.TextIOBase):
         self._must = must
         self._within = False  # a line that was begun
 
-    def write(self, text: str) -> int:
-        """All of it, at once.
+    def write(self, text: str | bytes) -> int:
+        """All of it, at once; bytes, as click's completion of shells writes them, are text too.
 
         Raises:
             ReaderLeftError: the first time that nobody reads any more; later there is silence.
             click.UsageError: it cannot be written, as where the disk is full.
         """
-        self.write_armed(_disarmed(text, within=self._within))
+        said = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+        self.write_armed(_disarmed(said, within=self._within))
         return len(text)
 
     def write_armed(self, text: str) -> None:
@@ -50,8 +51,14 @@ class Stream(io.TextIOBase):
             return
         self._within = not text.endswith("\n")
         try:
-            self._to.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
-            self._to.flush()
+            raw = text.encode(self.encoding, "backslashreplace")
+            if (buffer := getattr(self._to, "buffer", None)) is not None:
+                self._to.flush()
+                buffer.write(raw)
+                buffer.flush()
+            else:
+                self._to.write(raw.decode(self.encoding))
+                self._to.flush()
         except (OSError, ValueError) as error:  # ValueError: somebody closed it
             self._lost(error)
 
@@ -68,8 +75,8 @@ class Stream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """The one of the stream itself."""
-        return getattr(self._to, "encoding", None) or "utf-8"
+        """UTF-8 whatever the locale says: a report is read elsewhere too."""
+        return "utf-8"
 
     @property
     def errors(self) -> str:  # type: ignore[override]

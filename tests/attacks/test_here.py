@@ -13,7 +13,7 @@ MODULES = ("redis", "click", "yaml", "json", "signal", "msgspec", "hiredis", "ps
 RUNPY = ("types",)
 """What `python -m` itself imports from here before any of ours is run: the script and -P do not."""
 HOSTILE = "import pathlib, sys\npathlib.Path(r'{mark}').touch()\n"
-EXAMINE = "import sys; from kiqdoctor.integrations.examining import examine; print(len(examine('.')[0]))"
+EXAMINE = "import sys; from kiqdoctor.integrations.static_checks import examine; print(len(examine('.')[0]))"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_an_interrupt_at_any_moment_is_130(folder: Path, words: str) -> None:
         if ran.returncode != 130:
             break  # it was done before
     assert 130 in ends
-    assert ends <= {130, 0, 1, 3}
+    assert ends <= {130, 0, 1, 3, -signal.SIGALRM}  # the last: the timer rang when Python had taken its handlers down
 
 
 MARKS = ("##vso[task.setvariable variable=a]b", "##[error]x", "::error::x", "  ::add-mask::x", "section_start:1:name")

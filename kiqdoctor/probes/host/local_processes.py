@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from kiqdoctor.probes.host.recognise import Title, recognise
 from kiqdoctor.probes.host.sockets import connections, own_addresses
 
 RELEASES: Final = "/releases/"
+OPTION: Final = "--redis"  # of our own worker
 FIRST: Final = 1  # a process that every pid namespace has
 VEILED: Final = "/proc shows this user its own processes only (hidepid): workers of others may run here, unseen"
 MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
@@ -89,10 +91,11 @@ def _worker(pid: int, folder: Path, title: Title, stat: Stat, stats: dict[int, S
     sockets, unread = connections(folder)
     parent = stats.get(stat.ppid)
     uid, namespace_pids = _status(folder)
+    cmdline = read(folder / "cmdline") or b""
     return LocalProcess(
         pid=pid,
         kind=title.kind,
-        title=(read(folder / "cmdline") or b"").replace(b"\0", b" ").decode("utf-8", "backslashreplace").strip()[:300],
+        title=cmdline.replace(b"\0", b" ").decode("utf-8", "backslashreplace").strip()[:300],
         version=title.version,
         tag=title.tag,
         busy=title.busy,
@@ -113,7 +116,7 @@ def _worker(pid: int, folder: Path, title: Title, stat: Stat, stats: dict[int, S
         release=release,
         current_release=current,
         cgroup=_cgroup(folder),
-        redis=_redis(folder),
+        redis=_told(cmdline) or _redis(folder),
         sockets=sockets,
         unread_bytes=unread,
     )
@@ -154,6 +157,14 @@ def _deleted_libraries(folder: Path) -> tuple[str, ...]:
 def _cgroup(folder: Path) -> str:
     lines = (read(folder / "cgroup") or b"").decode("utf-8", "replace").splitlines()
     return max((line.split(":", 2)[-1] for line in lines), key=len, default="")
+
+
+def _told(cmdline: bytes) -> tuple[str, ...]:
+    """The address in a worker's own command, which goes before its environment's."""
+    words = [word.decode("utf-8", "backslashreplace") for word in cmdline.split(b"\0")]
+    pairs = [(word, after) for word, after in pairwise([*words, ""]) if word == OPTION]
+    pairs += [word.partition("=")[::2] for word in words if word.startswith(f"{OPTION}=")]
+    return tuple(f"{OPTION}={shown}" for _, url in pairs if (shown := _shown(url)))
 
 
 def _redis(folder: Path) -> tuple[str, ...]:
