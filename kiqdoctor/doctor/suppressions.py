@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.engine import Fate, Suppressed, Suppressions
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.doctor.verdict import Location
-from kiqdoctor.doctor.while_clause import Told, WhileClause
+
+if TYPE_CHECKING:
+    from kiqdoctor.doctor.while_clause import WhileClause
 
 DAY: Final = 86_400.0  # seconds
 
@@ -28,7 +30,7 @@ class Suppression:
     until: float
     subject: str = ""
     fingerprint: str = ""
-    while_: WhileClause | None = None
+    while_: "WhileClause | None" = None
     source: str = ""
     location: Location | None = None
 
@@ -36,6 +38,13 @@ class Suppression:
     def names(self) -> str:
         """What it is about, as it is told."""
         return self.fingerprint or (f"{self.check}:{self.subject}" if self.subject else self.check)
+
+    def holds(self, snapshot: Snapshot) -> tuple[bool | None, str]:
+        """Whether its while clause does on these facts, and what shows it; without a clause it does."""
+        if self.while_ is None:
+            return True, ""
+        told = self.while_.told(snapshot)
+        return told.truth, told.line
 
     def fits(self, result: Result, one: Reported) -> bool:
         """Whether it is about this finding."""
@@ -55,13 +64,13 @@ def apply(
     decided: Sequence[Suppression], results: Sequence[Result], snapshot: Snapshot, now: float
 ) -> tuple[tuple[Result, ...], Suppressions]:
     """The results with silenced findings, and what became of each decision at ``now`` (epoch seconds)."""
-    told = [one.while_.told(snapshot) if one.while_ else Told(truth=True) for one in decided]
-    holding = [one for one, what in zip(decided, told, strict=True) if now < one.until and what.truth]
+    told = [one.holds(snapshot) for one in decided]
+    holding = [one for one, (truth, _) in zip(decided, told, strict=True) if now < one.until and truth]
     silenced = tuple(
         replace(result, findings=tuple(_silenced(result, one, holding) for one in result.findings))
         for result in results
     )
-    fates = tuple(_fate(one, what, results, now) for one, what in zip(decided, told, strict=True))
+    fates = tuple(_fate(one, *what, results, now) for one, what in zip(decided, told, strict=True))
     return silenced, Suppressions(fates)
 
 
@@ -70,14 +79,14 @@ def _silenced(result: Result, one: Reported, holding: Sequence[Suppression]) -> 
     return one if by is None else replace(one, suppressed=True, justification=by.justification)
 
 
-def _fate(one: Suppression, told: Told, results: Sequence[Result], now: float) -> Suppressed:
+def _fate(one: Suppression, truth: bool | None, told: str, results: Sequence[Result], now: float) -> Suppressed:
     mine = [result for result in results if result.check.id == one.check]
     matched = sum(one.fits(result, reported) for result in mine for reported in result.findings)
     judged = any(result.outcome in {Outcome.PASS, Outcome.FAIL} for result in mine)
     if now >= one.until:
         fate = Fate.EXPIRED
-    elif told.truth is not True:
-        fate = Fate.UNTOLD if told.truth is None else Fate.REFUTED
+    elif truth is not True:
+        fate = Fate.UNTOLD if truth is None else Fate.REFUTED
     elif matched:
         fate = Fate.HOLDS
     else:
@@ -92,7 +101,7 @@ def _fate(one: Suppression, told: Told, results: Sequence[Result], now: float) -
         fate=fate,
         matched=matched,
         condition=one.while_.text if one.while_ else "",
-        told=told.line,
+        told=told,
         source=one.source,
         location=one.location,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.facts.engine import Suppressions, Threshold, Thresholds, Turned
@@ -12,8 +12,10 @@ from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.suppressions import Suppression
 from kiqdoctor.doctor.verdict import Location
-from kiqdoctor.doctor.while_clause import WhileClause, WhileClauseError, read
 from kiqdoctor.examining.configuration import FOLDERS, Configuration, Key, instead, spelt_value
+
+if TYPE_CHECKING:
+    from kiqdoctor.doctor.while_clause import WhileClause
 
 SCOPES: Final = {"queues": "queue", "tags": "tag"}
 """Tables whose entries are globs of names, and what a threshold must be declared to differ by."""
@@ -155,9 +157,11 @@ class _Reader:
         if missing := [word.name for word in SUPPRESSION_KEYS if word.required and word.name not in entry]:
             raise self._of.error(f"lacks {', '.join(missing)}: each suppression says why, who and how long", *key)
 
-    def _while(self, text: str | None, *key: str | int) -> WhileClause | None:
+    def _while(self, text: str | None, *key: str | int) -> "WhileClause | None":
         if text is None:
             return None
+        from kiqdoctor.doctor.while_clause import WhileClauseError, read
+
         try:
             return read(text, self._kinds)
         except WhileClauseError as error:

@@ -1,11 +1,9 @@
 """Finds and reads the configuration: --config FILE, else kiqdoctor.toml, else [tool.kiqdoctor] in pyproject.toml."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from kiqdoctor.cli.words.places import lines
 from kiqdoctor.examining.configuration import NO_CONFIGURATION, Configuration
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.reading import whole
@@ -37,6 +35,8 @@ def load(named: Path | None, path: Path | None) -> Configuration:
     file = named or find(path)
     if file is None:
         return NO_CONFIGURATION
+    from kiqdoctor.cli.words.places import lines
+
     document, text = _parsed(file)
     if file.name != PROJECT:
         return Configuration(file, document, (), lines(text), named=named is not None)
@@ -51,6 +51,8 @@ def load(named: Path | None, path: Path | None) -> Configuration:
 
 
 def _parsed(file: Path) -> tuple[dict[str, Any], str]:
+    import tomllib
+
     name = clean(str(file))
     try:
         text = _bytes(file).decode().removeprefix("\ufeff").replace("\r\n", "\n")

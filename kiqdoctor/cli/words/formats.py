@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.contain import CrashError
@@ -12,6 +11,8 @@ from kiqdoctor.render import formats
 from kiqdoctor.render.view import PLAIN, View
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     _Choice = click.Choice[str]
 else:
     _Choice = click.Choice  # click 8.1 knows no type parameter
@@ -33,8 +34,10 @@ class FormatName(_Choice):
             return str(value)
         return str(super().convert(value, param, ctx))
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":  # noqa: ARG002
         """Both."""
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(name) for name in known() if name.startswith(incomplete)]
 
 
