@@ -1,8 +1,11 @@
 """kiqdoctor: the doctor for Sidekiq-style job queues, and a runtime that gives it nothing to find."""
 
-from typing import TYPE_CHECKING, Any
+from kiqdoctor.version import __version__
 
+TYPE_CHECKING = False  # what typing says too, which takes as long to import as all else that --version needs
 if TYPE_CHECKING:
+    from typing import Any
+
     from kiqdoctor.runtime.batches import Batch
     from kiqdoctor.runtime.client import pipelined
     from kiqdoctor.runtime.committing import enqueue_on_commit
@@ -16,8 +19,6 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.sending import MaybeEnqueued
     from kiqdoctor.runtime.status import Status
     from kiqdoctor.runtime.transactions import EnqueuedInTransactionWarning
-
-from kiqdoctor.version import __version__
 
 __all__ = [
     "Batch",
@@ -57,7 +58,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Public names are looked up at their first use: the package itself imports nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,5 @@
 """Findings that were known at some day: a file of fingerprints, which may only shrink unless it is told otherwise."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -37,6 +36,8 @@ def read(raw: bytes) -> frozenset[str]:
     Raises:
         BaselineError: not JSON, another schema, or something that is no fingerprint.
     """
+    import json
+
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -61,6 +62,8 @@ def _of_schema(schema: Any) -> str:
 
 def write(fingerprints: Collection[str]) -> bytes:
     """These fingerprints, ordered, one a line."""
+    import json
+
     return (json.dumps({"schema": SCHEMA, "fingerprints": sorted(fingerprints)}, indent=2) + "\n").encode()
 
 

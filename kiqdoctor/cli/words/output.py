@@ -1,7 +1,6 @@
 """Where reports go: rendered in one of the formats, to standard output or whole into a file."""
 
 import os
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -60,7 +59,11 @@ def write(text: str, file: Path | None, *, armed: bool = False) -> None:
 
 def width() -> int:
     """Columns of the terminal that standard output is; 0 where it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else 0
+    if sys.stdout is None or not sys.stdout.isatty():
+        return 0
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def colour() -> bool:

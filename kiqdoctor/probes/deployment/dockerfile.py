@@ -1,6 +1,5 @@
 """Dockerfile: what its last stage's image starts where nobody says otherwise."""
 
-import json
 from collections.abc import Iterator
 
 from kiqdoctor.probes.deployment.formats import Rank, deploys
@@ -48,6 +47,8 @@ def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
 def _words(rest: str) -> tuple[str, ...]:
     """The exec form, a JSON list; anything else is a shell's line."""
     if rest.startswith("["):
+        import json
+
         try:
             return tuple(str(word) for word in json.loads(rest))
         except (ValueError, RecursionError, TypeError):

@@ -1,6 +1,5 @@
 """The application's packages, from lock files and installed environments; and the advisories about packages."""
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +67,8 @@ def _shown(site: Path, root: Path) -> str:
 @probe(Read("advisories/*.toml", "", "the doctor's own data"), lane=Lane.FILES)
 def advisories(pack: Pack) -> Advisories:
     """The table of what is known about packages and threads."""
+    import tomllib
+
     folder = pack.root / "packages" / "advisories"
     rows: list[Advisory] = []
     for file in sorted(folder.glob("*.toml")):

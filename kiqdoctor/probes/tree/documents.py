@@ -1,7 +1,6 @@
 """YAML, JSON and TOML as tables that know their lines; errors in our own words, for others quote what they read."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -61,6 +60,8 @@ Value = None | bool | int | float | str | list["Value"] | Table
 
 def toml(content: bytes) -> Table:
     """The table that these bytes are; raises `UnparsedError`."""
+    import tomllib
+
     if any(piece.count(b".") > MOST_DOTS for piece in _BETWEEN_KEYS.split(content)):
         raise UnparsedError(f"a key of it has more than {MOST_DOTS} parts")
     try:
