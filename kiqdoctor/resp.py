@@ -6,14 +6,16 @@ lives long and needs pools, Sentinel and reconnecting, stands on redis-py.
 
 import re
 import socket
-import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
+
+if TYPE_CHECKING:
+    import ssl
 
 EXCHANGE: Final = 15.0  # seconds from a request's first byte to the last of its replies
 CHUNK: Final = 65_536  # bytes asked of the socket at once
@@ -153,7 +155,9 @@ class Wire:
             (self._parts.hostname or "localhost", self._parts.port or DEFAULT_PORT), timeout
         )
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self) -> "ssl.SSLContext":
+        import ssl  # 6 ms, for rediss:// only
+
         context = ssl.create_default_context(
             cafile=self._query.get("ssl_ca_certs"), capath=self._query.get("ssl_ca_path")
         )

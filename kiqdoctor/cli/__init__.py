@@ -8,6 +8,7 @@ import click
 
 from kiqdoctor.cli import streams
 from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.loading import uncollected
 from kiqdoctor.text import disarmed
 from kiqdoctor.version import __version__
 
@@ -37,7 +38,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"kiqdoctor.cli.{COMMANDS[name]}").command
+        with uncollected():
+            command: click.Command = import_module(f"kiqdoctor.cli.{COMMANDS[name]}").command
         return command
 
 

@@ -9,6 +9,7 @@ from kiqdoctor.doctor import pack, plugins
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.loading import uncollected
 
 if TYPE_CHECKING:
     from kiqdoctor.doctor.page import Page
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def every_probe() -> tuple[Probe, ...]:
     """Ours and the plug-ins', ordered by their facts."""
-    return plugins.probes_beside(probes.every())[0]
+    with uncollected():
+        return plugins.probes_beside(probes.every())[0]
 
 
 def every_check(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
@@ -26,7 +28,8 @@ def every_check(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
         AskedError: one of our own cannot be read.
     """
     try:
-        return pack.load(folders, plugins.probes_beside(probes.every())[1])
+        with uncollected():
+            return pack.load(folders, plugins.probes_beside(probes.every())[1])
     except pack.PackError as error:
         raise AskedError(str(error)) from None
 
