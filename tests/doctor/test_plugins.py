@@ -10,6 +10,7 @@ from doctoring import Examination, kiqdoctor
 from plugging import install
 
 from kiqdoctor.clock import SYSTEM
+from kiqdoctor.doctor import plugins
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.contain import CrashError, contained
 from kiqdoctor.doctor.examine import judge
@@ -352,3 +353,14 @@ def test_an_exception_that_cannot_be_put_into_words_is_named() -> None:
 
 def test_our_own_formats_are_no_plug_in_s() -> None:
     assert kiqdoctor("check", "--help").out.count("|".join(NAMES)) == 1
+
+
+def test_that_a_package_declares_a_plug_in_is_told_by_its_folder(tmp_path: Path) -> None:
+    install(tmp_path / "with", "some-library", {}, renderers={"brief": "library:brief"})
+    install(tmp_path / "without", "other-library", {})
+    (tmp_path / "without" / "bare-1.0.dist-info").mkdir()
+    (tmp_path / "packed.zip").write_bytes(b"")
+
+    declares = [plugins._declares(tmp_path / name) for name in ("with", "without", "packed.zip", "not there")]
+
+    assert declares == [True, False, True, False]
