@@ -13,6 +13,7 @@ import redis as redis_py
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+import apart
 import limits
 import marking
 import ruby
@@ -29,13 +30,16 @@ LEFT_OUT = pytest.StashKey[set[str]]()
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One file needs no others; of all tests most wait for other processes, so more run than there are cores."""
-    return 0 if len(config.args) == 1 and ".py" in config.args[0] else PROCESSES
+    alone = len(config.args) == 1 and ".py" in config.args[0]
+    return 0 if alone or not apart.possible() else PROCESSES
 
 
 def pytest_configure(config: pytest.Config) -> None:
     marking.watch()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # or every child would ignore it too
+    if (processes := getattr(config.option, "tx", None)) and apart.possible():
+        config.option.tx = [apart.spec()] * len(processes)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
