@@ -55,6 +55,7 @@ def test_a_worker_of_a_release_that_is_not_current(redis: Any, redis_server: Red
         current.symlink_to(new)
 
         assert check(redis_server.url).severities("PRO003") == ["high"]
+    shutil.rmtree(deployed)
 
 
 def test_connections_that_nobody_explains(redis: Any, redis_server: RedisServer) -> None:

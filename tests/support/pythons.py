@@ -52,6 +52,7 @@ def run(root: Root, wheel: Path) -> int:
         _copy(checkout)
         words = [
             *("env", f"PYTHONPATH={root.inside(site)}", f"HOME={root.inside(folder)}", "CI=true"),
+            f"TMPDIR={root.inside(folder)}",
             *("python3", "-P", "-m", "pytest", "-q", "-o", "pythonpath=", "-p", "no:cacheprovider", "-m", "not real"),
         ]
         return subprocess.run(root.command(words, checkout), check=False).returncode
