@@ -74,7 +74,7 @@ def test_markdown_has_every_part_under_a_heading_of_its_own(check: Check) -> Non
 def test_the_docs_site_has_the_same_page(check: Check) -> None:
     file = pages.FOLDER / f"{check.id}.md"
 
-    assert file.read_text(encoding="utf-8") == pages.pages()[file.name], "run `python tests/pages.py`"
+    assert file.read_text(encoding="utf-8") == pages.pages()[file.name], "run `python tests/support/pages.py`"
 
 
 def test_the_docs_site_has_no_page_of_a_check_that_is_gone() -> None:
