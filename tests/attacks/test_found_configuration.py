@@ -98,6 +98,8 @@ def test_the_report_names_the_file(doctor: Doctor) -> None:
     doctor.write('fail-on = "never"')
 
     assert "configured by kiqdoctor.toml, which was found there" in doctor.replay("--format", "text").out
+    assert "which was found there" in doctor.replay("--format", "markdown").out
+    assert "which was found there" in doctor.replay("--format", "html").out
     named = doctor.replay("--format", "text", "--config", "kiqdoctor.toml").out
     assert "configured by kiqdoctor.toml" in named
     assert "found there" not in named

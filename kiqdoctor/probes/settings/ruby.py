@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiqdoctor.doctor.facts.settings import RedisSetting
-from kiqdoctor.probes.settings.values import Options, Scope, options, shown, value
+from kiqdoctor.probes.settings.values import Options, Scope, address, known_as, options, value
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.ruby import block, body, call, first, named, string, text, walk
@@ -118,11 +118,11 @@ def _found(node: Any, scope: Scope, path: str, role: str) -> Found:
             branch = up.id
             break
         up = up.parent
-    return Found(_setting(given, role, path, row + 1, column + 1), branch)
+    return Found(_setting(given, scope.environ, role, path, row + 1, column + 1), branch)
 
 
-def _setting(given: Options, role: str, path: str, line: int, column: int) -> RedisSetting:
-    url, database = _split(given)
+def _setting(given: Options, environ: Mapping[str, str], role: str, path: str, line: int, column: int) -> RedisSetting:
+    url, database = _split(given, environ)
     size = given.get("size") or given.get("pool_size")
     return RedisSetting(
         role=role,
@@ -131,23 +131,20 @@ def _setting(given: Options, role: str, path: str, line: int, column: int) -> Re
         column=column,
         url=url,
         database=database,
-        namespace=given.get("namespace") or None,
+        namespace=known_as(given.get("namespace"), environ) or None,
         pool_size=whole(size),
         unresolved=given.get("?") or "",
     )
 
 
-def _split(given: Options) -> tuple[str | None, str | None]:
+def _split(given: Options, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     """URL and database, whichever way they are given; database 0 is what nobody says."""
     url, database = given.get("url"), given.get("db") or given.get("database")
     if url is None and given.get("host"):
         url = f"redis://{given['host']}:{given.get('port') or 6379}"
-    if url and "://" in url and "#{" not in url:
-        url = shown(url)
-        head, _, tail = url.rpartition("/")
-        if tail.isdigit() and head.count("/") >= 2:  # noqa: PLR2004 - the scheme's own two
-            url, database = head, database or tail
-        url = url.rstrip("/")
+    if url:
+        url, said = address(url, environ)
+        database = database or said
     return url, database if database not in {"0", None} else None
 
 

@@ -136,11 +136,35 @@ def _meant(node: Any, scope: Scope) -> Any:
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> str:
-    """An address that an env file says, without its secrets; else the first name there of the same value."""
-    known = environ.get(name)
-    if known is None or "://" in (plain := shown(known)):
-        return f"ENV[{name}]" if known is None else plain
-    return f"ENV[{next(other for other, value in environ.items() if value == known)}]"
+    """The first variable of the env files with the same value: what they say is compared, and never shown."""
+    return f"ENV[{_first(environ, environ[name]) if name in environ else name}]"
+
+
+def known_as(literal: str | None, environ: Mapping[str, str]) -> str | None:
+    """A literal by the name of the variable that holds the same, so that equal values stay equal texts."""
+    return f"ENV[{name}]" if literal and (name := _first(environ, literal)) else literal
+
+
+def address(url: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """An address without secrets as where it leads and its database; of an env file's, the variable's name and that."""
+    said = environ.get(url[4:-1], url) if url.startswith("ENV[") else url
+    if "://" not in said or "#{" in said:
+        return url, None
+    place, database = _parted(said)
+    name = next((one for one, other in environ.items() if "://" in other and _parted(other)[0] == place), None)
+    return (f"ENV[{name}]" if name else place), database
+
+
+def _first(environ: Mapping[str, str], said: str) -> str | None:
+    return next((name for name, other in environ.items() if other == said), None)
+
+
+def _parted(url: str) -> tuple[str, str | None]:
+    plain = shown(url)
+    head, _, tail = plain.rpartition("/")
+    if tail.isdigit() and head.count("/") >= 2:  # noqa: PLR2004 - the scheme's own two
+        return head.rstrip("/"), tail
+    return plain.rstrip("/"), None
 
 
 def shown(url: str) -> str:

@@ -85,6 +85,9 @@ def _foot(report: Report) -> Iterator[str]:
             names = ", ".join(f"{result.check.id} {result.check.name}" for result in results)
             yield f"| {_literal(names, LONG)} | {_literal(reason)} |"
         yield ""
+    for note in report.notes:
+        yield _literal(note, LONG)
+        yield ""
     counts = ", ".join(f"{report.count(one)} {one.value}" for one in Outcome)
     target = " · ".join(
         f"{part}" for part in (report.target.redis, report.target.namespace, report.target.path) if part

@@ -129,6 +129,28 @@ def test_env_files_say_what_two_names_hold(tmp_path: Path) -> None:
     assert "secret" not in repr(same)
 
 
+@pytest.mark.parametrize(
+    ("server", "client", "outcome"),
+    [
+        ('{ url: ENV["A"] }', '{ url: "redis://innermost.example/1" }', Outcome.PASS),
+        ('{ url: ENV["A"] }', '{ url: "redis://innermost.example", db: 1 }', Outcome.PASS),
+        ('{ url: ENV["A"] }', '{ url: "redis://innermost.example/2" }', Outcome.FAIL),
+        ('{ namespace: ENV["NS"] }', '{ namespace: "hidden-shop" }', Outcome.PASS),
+        ('{ namespace: ENV["NS"] }', '{ namespace: "other" }', Outcome.FAIL),
+    ],
+)
+def test_what_an_env_file_says_is_compared_and_never_shown(
+    tmp_path: Path, server: str, client: str, outcome: Outcome
+) -> None:
+    text = BLOCKS.format(server=server, client=client)
+
+    found = initializer(tmp_path, text, _DOT_env="A=redis://u:p@innermost.example/1\nNS=hidden-shop\n")
+
+    assert split(found) is outcome
+    assert "innermost" not in repr(found)
+    assert "hidden-shop" not in repr(found)
+
+
 def test_branches_of_a_condition_belong_together(tmp_path: Path) -> None:
     one = BLOCKS.format(server='{ url: ENV["A"] }', client='{ url: ENV["A"] }')
     other = BLOCKS.format(server='{ url: "redis://localhost/5" }', client='{ url: "redis://localhost/5" }')
