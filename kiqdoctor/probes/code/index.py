@@ -82,8 +82,11 @@ def _index(tree: Tree) -> Index:
     begin: list[Unit] = [*(one.function for one in symbols.values()), *(one.method for one in performed)]
     units, reached = numbered([*names.units, *classes.units], begin)
     jobs = [
-        *(Job(one.symbol, one.function.number, one.library) for one in symbols.values()),
-        *(Job(one.cls.name, one.method.number, one.library) for one in performed),
+        *(
+            Job(one.symbol, one.function.number, one.library, one.queue, one.function.is_coroutine)
+            for one in symbols.values()
+        ),
+        *(Job(one.cls.name, one.method.number, one.library, one.queue) for one in performed),
     ]
     code = Code(
         functions=tuple(unit.fact() for unit in units),

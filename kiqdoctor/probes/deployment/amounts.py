@@ -50,6 +50,14 @@ def of_value(value: object) -> Amount | None:
     return Amount(count(found[3]), found[1] or found[2]) if found else None
 
 
+def words_of(text: str, environment: Mapping[str, str]) -> str | None:
+    """A word of a command line, with a variable of the shell followed; None where nothing says what that holds."""
+    found = _SHELL.fullmatch(text.strip())
+    if found is None:
+        return None if "$" in text else text.strip()
+    return environment.get(found[1] or found[2]) or found[3] or None
+
+
 def _of_code(code: str) -> Amount | None:
     try:
         return of_ruby(ruby.last(ruby.named(ruby.parse(code.encode()))), {})

@@ -20,10 +20,11 @@ NO_FORK: Final = frozenset({"threads", "solo", "gevent", "eventlet"})
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The facts."""
+    """The facts, and the commands that they follow from."""
 
     deployment: Deployment
     starts: Starts
+    running: tuple[Running, ...] = ()
 
 
 def derived(tree: Tree) -> Derived:
@@ -46,6 +47,7 @@ def derived(tree: Tree) -> Derived:
             redis_plan=plan[1] if plan else "",
         ),
         Starts((*_celery(running), *(start for one in servers for start in one.starts()))),
+        tuple(running),
     )
 
 

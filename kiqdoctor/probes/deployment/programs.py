@@ -65,6 +65,24 @@ _CELERY: Final = _spelt(
     queue="-Q --queues",
     other="-A --app -l --loglevel -n --hostname -b --broker -f --logfile --pidfile --workdir -O --statedb",
 )
+_RQ: Final = _spelt(
+    kind="-w --worker-class",
+    concurrency="-n --num-workers",
+    other="-u --url -c --config -P --path -j --job-class --queue-class --connection-class -S --serializer --name"
+    " --logging-level --results-ttl --worker-ttl --pid --sentry-dsn --sentry-ca-certs --max-jobs --max-idle-time",
+)
+_HUEY: Final = _spelt(
+    kind="-k --worker-type",
+    concurrency="-w --workers",
+    other="-l --logfile -d --delay -m --max-delay -b --backoff -c --health-check-interval -s --scheduler-interval"
+    " -S --simple --queue",
+)
+_DRAMATIQ: Final = _spelt(
+    processes="-p --processes",
+    concurrency="-t --threads",
+    queue="-Q --queues",
+    other="-P --path --worker-shutdown-timeout --log-file --pid-file --fork-function -f --skip-logging",
+)
 
 EVERY: Final = (
     Program("sidekiq", Role.WORKER, _SIDEKIQ),
@@ -83,12 +101,22 @@ EVERY: Final = (
         starts=frozenset({"work"}),
     ),
     Program("celery", Role.WORKER, _CELERY),
-    Program("rq", Role.WORKER, starts=frozenset({"worker", "worker-pool"})),
-    Program("rqworker", Role.WORKER),
-    Program("dramatiq", Role.WORKER),
-    Program("huey_consumer", Role.WORKER),
-    Program("huey_consumer.py", Role.WORKER),
-    Program("run_huey", Role.WORKER),
+    Program("rq", Role.WORKER, _RQ, starts=frozenset({"worker", "worker-pool"})),
+    Program("rqworker", Role.WORKER, _RQ),
+    Program("rqworker-pool", Role.WORKER, _RQ),
+    Program("dramatiq", Role.WORKER, _DRAMATIQ),
+    Program("dramatiq-gevent", Role.WORKER, _DRAMATIQ),
+    Program("rundramatiq", Role.WORKER, _DRAMATIQ),
+    Program("huey_consumer", Role.WORKER, _HUEY),
+    Program("huey_consumer.py", Role.WORKER, _HUEY),
+    Program("run_huey", Role.WORKER, _HUEY),
+    Program("djangohuey", Role.WORKER, _HUEY),
+    Program("arq", Role.WORKER),
+    Program("saq", Role.WORKER, _spelt(concurrency="--workers")),
+    Program("taskiq", Role.WORKER, _spelt(processes="-w --workers", other="--log-level"), starts=frozenset({"worker"})),
+    Program("qcluster", Role.WORKER),
+    Program("good_job", Role.WORKER, starts=frozenset({"start"})),
+    Program("delayed_job", Role.WORKER, starts=frozenset({"start", "run", "restart"})),
     Program("puma", Role.WEB, _PUMA, _spelt(preload="--preload")),
     Program("unicorn", Role.WEB, _spelt(config="-c --config-file", other="-E --env -o --host -p --port -l --listen")),
     Program("gunicorn", Role.WEB, _GUNICORN, _spelt(preload="--preload")),

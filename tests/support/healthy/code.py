@@ -6,15 +6,18 @@ from kiqdoctor.doctor.facts.code import (
     Code,
     Enqueue,
     Enqueues,
+    Execution,
     Forks,
     Function,
     Handlers,
     Imports,
     Job,
+    Model,
     NetworkCalls,
     Place,
     SharedUses,
     Transactions,
+    Way,
     Writes,
 )
 
@@ -24,6 +27,7 @@ CODE = Code((PERFORM, CREATE), reached=1, jobs=(Job("SendMail", 0, "sidekiq"),),
 ENQUEUE = Enqueue(1, 5, 5, "SendMail", "perform_async")
 FACTS = (
     CODE,
+    Execution((Way("sidekiq", Model.THREADS, "what sidekiq does where nothing else is said"),)),
     Imports(),
     Calls(),
     SharedUses(),

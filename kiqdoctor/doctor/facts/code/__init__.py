@@ -1,5 +1,6 @@
 """The application's source: its functions and jobs in one table, and kinds of sites that point into it."""
 
+from kiqdoctor.doctor.facts.code.execution import Execution, Model, Sharing, Way
 from kiqdoctor.doctor.facts.code.sites import (
     Argument,
     BuiltAtLoad,
@@ -38,6 +39,7 @@ __all__ = [
     "Ending",
     "Enqueue",
     "Enqueues",
+    "Execution",
     "Forks",
     "Function",
     "Handler",
@@ -46,17 +48,20 @@ __all__ = [
     "Imports",
     "Inside",
     "Job",
+    "Model",
     "Named",
     "NetworkCall",
     "NetworkCalls",
     "Place",
     "Shape",
     "SharedUses",
+    "Sharing",
     "Site",
     "Sites",
     "Timeout",
     "Transaction",
     "Transactions",
+    "Way",
     "When",
     "Write",
     "Writes",

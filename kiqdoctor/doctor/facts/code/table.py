@@ -36,6 +36,8 @@ class Job:
     name: str
     function: int
     library: str = ""  # "celery", "sidekiq"... where it is known
+    queue: str = ""  # where its own text names one
+    coroutine: bool = False
 
 
 class Site(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -79,6 +81,15 @@ class Code:
             names.append(self.functions[index].name)
             index = self.functions[index].caller
         return tuple(reversed(names))
+
+    def job(self, site: Site) -> Job | None:
+        """The job whose chain leads to a site; None where none does."""
+        if not self.leads_to(site):
+            return None
+        index = site.function
+        while (caller := self.functions[index].caller) is not None:
+            index = caller
+        return next((one for one in self.jobs if one.function == index), None)
 
     def leads_to(self, site: Site) -> bool:
         """Whether a job does."""

@@ -10,9 +10,11 @@ from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.python.registering import QUEUES, handed
 
 DECORATORS: Final = frozenset({"job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task"})
-FRAMEWORKS: Final = frozenset(
-    {"kiqdoctor", "celery", "dramatiq", "rq", "huey", "taskiq", "arq", "saq", "django_rq", "streaq"}
-)
+FRAMEWORKS: Final = {
+    **{name: name for name in ("kiqdoctor", "celery", "dramatiq", "rq", "huey", "taskiq", "arq", "saq", "streaq")},
+    **dict.fromkeys(("django_rq", "flask_rq2", "rq_scheduler"), "rq"),
+}
+"""Packages that know jobs, and the library that runs them."""
 BASES: Final = frozenset({"Task", "Job", "GenericActor"})
 RUNS: Final = ("run", "perform", "handle")
 
@@ -24,6 +26,7 @@ class Registered:
     symbol: str
     function: Function
     library: str
+    queue: str = ""
 
 
 def jobs(names: Names) -> list[Registered]:
@@ -37,7 +40,16 @@ def _decorated(names: Names) -> Iterator[Registered]:
         for decorator in function.decorators:
             library = _library(names, function, decorator)
             if library is not None:
-                yield Registered(function.full, function, library)
+                yield Registered(function.full, function, library, _queue(decorator, library))
+
+
+def _queue(decorator: ast.expr, library: str) -> str:
+    """The queue that a decorator names in its own text."""
+    if not isinstance(decorator, ast.Call):
+        return ""
+    named = [one.value for one in decorator.keywords if one.arg in {"queue", "queue_name"}]
+    named += decorator.args[:1] if library == "rq" else []
+    return next((one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)), "")
 
 
 def _library(names: Names, function: Function, decorator: ast.expr) -> str | None:
@@ -47,16 +59,16 @@ def _library(names: Names, function: Function, decorator: ast.expr) -> str | Non
     last = dotted.rpartition(".")[2]
     if last not in DECORATORS:
         return None
-    roots = {dotted.partition(".")[0], names.resolved(dotted).partition(".")[0]} & FRAMEWORKS
+    roots = {dotted.partition(".")[0], names.resolved(dotted).partition(".")[0]} & FRAMEWORKS.keys()
     if roots:
-        return roots.pop()
+        return FRAMEWORKS[min(roots)]
     return "" if last != "job" and isinstance(called, ast.Attribute) else None
 
 
 def _classes(names: Names) -> Iterator[Registered]:
     for full in names.classes:
         bases = (one for one in names.above(full) if one.rpartition(".")[2] in BASES)
-        library = next((root for one in bases if (root := one.partition(".")[0]) in FRAMEWORKS), None)
+        library = next((FRAMEWORKS[root] for one in bases if (root := one.partition(".")[0]) in FRAMEWORKS), None)
         runs = [function for name in RUNS for function in names.targets(f"{full}().{name}")]
         if library is not None and runs:
             yield Registered(full, runs[0], library)

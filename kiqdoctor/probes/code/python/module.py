@@ -85,6 +85,11 @@ class Function(Unit):
         yield from self.loads
 
     @property
+    def is_coroutine(self) -> bool:
+        """Whether it is ``async``."""
+        return isinstance(self.node, ast.AsyncFunctionDef)
+
+    @property
     def decorators(self) -> list[ast.expr]:
         """What makes something else of it."""
         return self.node.decorator_list if isinstance(self.node, FunctionNode) else []

@@ -1,0 +1,178 @@
+"""How the application's jobs run: by the commands that start workers, else by settings, else as the library does."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.doctor.facts.code import Code, Execution, Model, Place, Way
+from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.probe import Lane, Read, probe
+from kiqdoctor.doctor.snapshot import Missing
+from kiqdoctor.probes.code.reading import DEADLINE, SOURCE
+from kiqdoctor.probes.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from kiqdoctor.probes.code.index import Index
+    from kiqdoctor.probes.code.python.running import Said
+    from kiqdoctor.probes.deployment.chosen import Running
+
+DEFAULTS: Final = {
+    **dict.fromkeys(("sidekiq", "kiqdoctor", "dramatiq", "huey"), Model.THREADS),
+    **dict.fromkeys(("good_job", "solid_queue", "que", "shoryuken", "sneakers", "sucker_punch"), Model.THREADS),
+    **dict.fromkeys(("celery", "django_q"), Model.PREFORK),
+    **dict.fromkeys(("rq", "resque"), Model.FORK_PER_JOB),
+    **dict.fromkeys(("arq", "taskiq", "saq", "streaq", "procrastinate"), Model.EVENT_LOOP),
+    "delayed_job": Model.SOLO,
+}
+"""What each library does where nobody says anything else."""
+LIBRARIES: Final = {
+    **dict.fromkeys(("rqworker", "rqworker-pool"), "rq"),
+    **dict.fromkeys(("huey_consumer", "huey_consumer.py", "run_huey", "djangohuey"), "huey"),
+    **dict.fromkeys(("dramatiq-gevent", "rundramatiq"), "dramatiq"),
+    "sidekiqswarm": "sidekiq",
+    "qcluster": "django_q",
+}
+"""Programs that are not called as their library is."""
+KINDS: Final = {
+    "celery": {
+        **dict.fromkeys(("prefork", "processes"), Model.PREFORK),
+        **dict.fromkeys(("gevent", "eventlet"), Model.GREENLETS),
+        "threads": Model.THREADS,
+        "solo": Model.SOLO,
+    },
+    "huey": {"thread": Model.THREADS, "process": Model.PREFORK, "greenlet": Model.GREENLETS, "gevent": Model.GREENLETS},
+    "rq": {"Worker": Model.FORK_PER_JOB, "SpawnWorker": Model.FORK_PER_JOB, "SimpleWorker": Model.SOLO},
+}
+"""What the words of commands and settings mean."""
+LOCKED: Final = {
+    "django-q": "django_q", "django-q2": "django_q", "django-rq": "rq", "flask-rq2": "rq", "rq-scheduler": "rq",
+    "django-celery-beat": "celery", "django-dramatiq": "dramatiq",
+}  # fmt: skip
+"""Packages that are not called as their library is."""
+ADAPTED: Final = "activejob"
+IN_PROCESS: Final = "async"
+"""Rails' own adapter, where nothing names another."""
+
+
+@probe(
+    SOURCE,
+    Read("the files that tell how it is deployed", "", "read once with them"),
+    lane=Lane.FILES,
+    deadline_s=DEADLINE,
+)
+def execution(tree: Tree, code: Code, packages: Packages | Missing) -> Execution:
+    """Every library's, which its jobs, a command or the lock file name."""
+    from kiqdoctor.probes.code.index import indexed
+    from kiqdoctor.probes.deployment.derived import derived
+
+    index = indexed(tree)
+    commands = [(_library(one), one) for one in tree.once(derived).running]
+    wanted = dict.fromkeys(one.library for one in code.jobs if one.library)
+    wanted |= dict.fromkeys(library for library, _ in commands if library in DEFAULTS)
+    wanted |= dict.fromkeys(libraries(packages) if isinstance(packages, Packages) else ())
+    wanted.pop(ADAPTED, None)
+    started = {library: [one for name, one in commands if name == library] for library in wanted}
+    ways = [way for library in wanted for way in _ways(index, library, started[library])]
+    return Execution((*ways, *_adapted(index, code, ways)))
+
+
+def libraries(packages: Packages) -> Iterator[str]:
+    """Those that the application locks for production."""
+    for one in packages.all:
+        name = LOCKED.get(one.name, one.name.replace("-", "_"))
+        if name in DEFAULTS and "default" in one.groups:
+            yield name
+
+
+def _library(one: "Running") -> str:
+    return LIBRARIES.get(one.command.program, one.command.program)
+
+
+def _ways(index: "Index", library: str, commands: "Iterable[Running]") -> Iterator[Way]:
+    said = [one for one in _settings(index) if one.library == library]
+    setting = said[-1] if said else None
+    found = [_commanded(index, library, one, setting) for one in commands]
+    if found:
+        yield from dict.fromkeys(found)
+    elif setting is not None:
+        yield _set(index, library, setting)
+    else:
+        yield Way(library, DEFAULTS.get(library, Model.UNKNOWN), f"what {library} does where nothing else is said")
+
+
+def _settings(index: "Index") -> "list[Said]":
+    """Settings, but of files that are for trials; production's last."""
+    from kiqdoctor.probes.code.python.running import said
+    from kiqdoctor.probes.deployment.chosen import stage
+
+    found = [one for one in said(index.names) if stage(one.place.path)]
+    return sorted(found, key=lambda one: stage(one.place.path))
+
+
+def _commanded(index: "Index", library: str, one: "Running", setting: "Said | None") -> Way:
+    command = one.command
+    kind = command.option("pool" if library == "celery" else "kind")
+    place = Place(one.started.path, one.started.line)
+    amount = command.amount("concurrency")
+    model, said = DEFAULTS[library], f"the default of {command.program}"
+    if command.program == "dramatiq-gevent":
+        model, said = Model.GREENLETS, command.program
+    elif kind is not None:
+        model, said = _meant(index, library, kind, one.started.environment), f"{command.program} with {kind}"
+    elif setting is not None:
+        told = _set(index, library, setting)
+        model, said, place = told.model, told.said, told.place or place
+    queues = tuple(part for text in command.every("queue") for part in text.split(",") if part)
+    if library == "rq":
+        queues = command.arguments
+    number = amount.given(dict(one.started.environment)) if amount is not None else None
+    return Way(library, model, said, place, queues, number)
+
+
+def _set(index: "Index", library: str, setting: "Said") -> Way:
+    from kiqdoctor.probes.deployment.commands import commands
+
+    if setting.words:
+        pools = [one.option("pool") for one in commands(setting.words)]
+        kind = pools[0] if pools else None
+        model = DEFAULTS[library] if kind is None else _meant(index, library, kind, ())
+        return Way(library, model, "a worker that the application starts itself", setting.place)
+    model = Model.UNKNOWN if setting.value is None else _meant(index, library, setting.value, ())
+    return Way(library, model, f"a setting: {setting.value or 'computed'}", setting.place)
+
+
+def _meant(index: "Index", library: str, kind: str, environment: Iterable[tuple[str, str]]) -> Model:
+    """What a word means; of an own worker class what it inherits, of a variable what it says."""
+    from kiqdoctor.probes.code.python.running import worker_class
+    from kiqdoctor.probes.deployment.amounts import words_of
+
+    word = words_of(kind, dict(environment))
+    if word is None:
+        return Model.UNKNOWN
+    known = KINDS.get(library, {})
+    if library == "rq":
+        word = worker_class(index.names, word.replace(":", ".")) or word.rpartition(".")[2]
+    return known.get(word, Model.UNKNOWN)
+
+
+def _adapted(index: "Index", code: Code, ways: Iterable[Way]) -> Iterator[Way]:
+    """Active Job's, as the queue's that it hands its jobs to."""
+    from kiqdoctor.probes.code.ruby.adapter import adapters
+
+    if not any(one.library == ADAPTED for one in code.jobs):
+        return
+    told = adapters(index.classes)
+    locked = {one.library: one for one in ways}
+    if told and told[-1].name:
+        name, said, place = told[-1].name, f"queue_adapter = {told[-1].name}", told[-1].place
+    elif told:
+        name, said, place = "", "queue_adapter is computed", told[-1].place
+    else:
+        name, said, place = IN_PROCESS, "Rails' default", None
+    model = Model.THREADS if name == IN_PROCESS else DEFAULTS.get(name, Model.UNKNOWN)
+    if name in locked:
+        yield from (Way(ADAPTED, one.model, f"{said}: {one.said}", one.place or place, one.queues, one.amount)
+                    for one in ways if one.library == name)  # fmt: skip
+    elif not name and len({one.model for one in ways}) == 1:
+        yield Way(ADAPTED, next(iter(locked.values())).model, said, place)
+    else:
+        yield Way(ADAPTED, model, said, place)

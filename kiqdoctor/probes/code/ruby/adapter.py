@@ -1,0 +1,31 @@
+"""Which queue Active Job hands its jobs to, as the application's Ruby says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kiqdoctor.doctor.facts.code import Place
+from kiqdoctor.probes.code.ruby.classes import Classes, Method
+from kiqdoctor.probes.tree.ruby import string, text
+
+SETTING = "queue_adapter"
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One statement of it; ``name`` is "" where that is computed."""
+
+    name: str
+    place: Place
+
+
+def adapters(classes: Classes) -> list[Adapter]:
+    """All statements, those of the production environment last."""
+    found = [one for method in classes.units for one in _set(method)]
+    return sorted(found, key=lambda one: one.place.path.endswith("environments/production.rb"))
+
+
+def _set(method: Method) -> Iterator[Adapter]:
+    for node in method.assignments:
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        if left is not None and left.type == "call" and text(left.child_by_field_name("method")) == SETTING:
+            yield Adapter(string(right) or "", Place(method.path, *method.at(node)))
