@@ -17,7 +17,7 @@ def uwsgi(file: File) -> list[ServerFile]:
     parser = configparser.ConfigParser(strict=False, allow_no_value=True, interpolation=None)
     try:
         parser.read_string(file.text())
-    except configparser.Error:
+    except (configparser.Error, AttributeError):  # the latter where a value goes on that never began
         raise UnparsedError("it is no INI file") from None
     words = {key: value or "true" for key, value in parser["uwsgi"].items()} if parser.has_section("uwsgi") else {}
     on = {key for key, value in words.items() if value.lower() not in OFF}

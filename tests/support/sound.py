@@ -1,0 +1,92 @@
+"""Sound texts of every kind that we read from outside: what a fuzzer begins with."""
+
+from collections.abc import Mapping
+from typing import Final
+
+PYTHON = b"""import os
+from celery import Celery, shared_task
+from sqlalchemy.orm import Session
+
+app = Celery(broker=os.environ.get("BROKER", "redis://h:6379/1"))
+CACHE = {}
+
+@shared_task(bind=True, acks_late=True)
+def send(self, address, *rest, when=None):
+    with Session() as session:
+        CACHE[address] = session.get(address)
+        requests.get(f"https://x/{address}", timeout=5)
+        send.apply_async((address,), countdown=3)
+    try:
+        lambda: exec("1")
+    except BaseException:
+        pass
+"""
+RUBY = b"""class SendMail
+  include Sidekiq::Job
+  sidekiq_options queue: :mailers, retry: 5, tags: %w[a b]
+  def perform(id, *rest, key: nil)
+    @@seen ||= {}
+    Timeout.timeout(3) { User.transaction { OtherJob.perform_async(id) } }
+  rescue Exception => e
+    raise unless e.is_a?(StandardError)
+  end
+end
+Sidekiq.configure_server { |c| c.redis = { url: ENV["REDIS_URL"], namespace: "x", size: 5 } }
+"""
+FILES: Final[Mapping[str, bytes]] = {
+    "app/jobs.py": PYTHON,
+    "app/jobs.rb": RUBY,
+    "config/initializers/sidekiq.rb": RUBY,
+    "Gemfile.lock": b"GEM\n  remote: x\n  specs:\n    sidekiq (7.3.2)\n      rack (>= 2.2.4)\n    rack (3.1.8)\n\n"
+    b"PLATFORMS\n  ruby\n\nDEPENDENCIES\n  sidekiq (~> 7.3)\n\nRUBY VERSION\n   ruby 3.3.1p55\n",
+    "Gemfile": b'source "x"\ngroup :test do\n  gem "sidekiq", "~> 7.0", require: false\nend\n',
+    "requirements.txt": b"celery==5.4.0 ; python_version < '3.13' --hash=sha256:ab\n-r other.txt\nredis[hiredis]>=5\n",
+    "poetry.lock": b'[[package]]\nname = "celery"\nversion = "5.4.0"\n[package.dependencies]\nkombu = ">=5"\n',
+    "uv.lock": b'version = 1\n[[package]]\nname = "rq"\nversion = "2.0"\nsource = { registry = "x" }\n',
+    "Pipfile.lock": b'{"_meta": {}, "default": {"celery": {"version": "==5.4.0"}}, "develop": {}}',
+    "pyproject.toml": b'[project]\nname = "x"\ndependencies = ["celery>=5"]\n[tool.other]\na = [1, {b = 2}]\n',
+    "Procfile": b"web: gunicorn -w 4 --threads ${T:-2} app\nworker: bundle exec sidekiq -c ${C:-10} -q a,2 -q b\n",
+    "config/sidekiq.yml": b":concurrency: <%= ENV.fetch('C', 5) %>\n:queues:\n  - [mailers, 2]\n  - default\n"
+    b"production:\n  :concurrency: 20\n:capsules:\n  one:\n    concurrency: 1\n    queues: [x]\n",
+    "docker-compose.yml": b"x-a: &a\n  image: ruby\nservices:\n  worker:\n    <<: *a\n    command: [bundle, exec, "
+    b"sidekiq]\n    deploy: {replicas: 3}\n    stop_grace_period: 1m30s\n    environment: [A=b, C]\n",
+    "k8s/worker.yaml": b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec:\n  replicas: 2\n"
+    b"  template:\n    spec:\n      terminationGracePeriodSeconds: 30\n      containers:\n      - name: w\n"
+    b"        command: [sh, -c]\n        args: ['exec bundle exec sidekiq -c 5']\n---\nkind: List\nitems: []\n",
+    "Dockerfile": b'FROM ruby:3.3 AS base\nENV A=1 B=${A}\nCMD ["bundle", "exec", "sidekiq", "-t", "25"]\n',
+    "deploy/worker.service": b"[Service]\nExecStart=/usr/bin/celery -A app worker -c 4\nTimeoutStopSec=1min 30s\n",
+    "app.json": b'{"formation": {"worker": {"quantity": 2}}, "addons": ["heroku-redis:mini"]}',
+    "render.yaml": b"services:\n- type: worker\n  startCommand: rq worker\n  scaling: {minInstances: 1}\n",
+    "config/puma.rb": b"workers ENV.fetch('W') { 2 }\nthreads 1, 5\npreload_app!\n",
+    "gunicorn.conf.py": b"import multiprocessing\nworkers = multiprocessing.cpu_count() * 2 + 1\npreload_app = True\n",
+    "uwsgi.ini": b"[uwsgi]\nprocesses = 4\nthreads = 2\nlazy-apps = true\n",
+    ".env": b"REDIS_URL=redis://:secret@h:6379/1\nexport X='y'\n",
+    "bin/start": b'#!/bin/sh\nset -e\nexec bundle exec sidekiq -C config/sidekiq.yml "$@"\n',
+}
+INFO: Final = (
+    b'{"hostname":"h","started_at":1700000000.1,"pid":7,"tag":"x","concurrency":5,"queues":["default"],"labels":[],'
+    b'"identity":"h:7:aa","version":"7.3.2","embedded":false,'
+    b'"capsules":{"default":{"concurrency":5,"mode":"strict"}}}'
+)
+JOB: Final = (
+    b'{"class":"SendMail","args":[1,{"a":null}],"queue":"default","jid":"0123456789abcdef01234567","retry":true,'
+    b'"created_at":1700000000.1,"enqueued_at":1700000000123,"error_class":"E","error_message":"x","failed_at":1.5,'
+    b'"retry_count":3,"error_backtrace":["a:1"],"bid":"b1","wrapped":"X","tags":["a"],"cattr":{}}'
+)
+WORK: Final = (
+    b'{"queue":"default","run_at":1700000000,"payload":"{\\"class\\":\\"SendMail\\",\\"args\\":[],\\"jid\\":\\"a\\"}"}'
+)
+CONFIGURATION: Final = b"""fail-on = "high"
+select = ["RED", "QUE001"]
+[[suppress]]
+check = "RED002"
+reason = "x"
+owner = "y"
+expires = 2030-01-01
+[thresholds.QUE001]
+waiting-s = 60
+"""
+REPLIES: Final = (
+    b"+PONG\r\n$9\r\nx:1\r\ny:2\r\n\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+    b"*3\r\n:1\r\n*1\r\n+a\r\n$-1\r\n-ERR x\r\n+OK\r\n",
+)
