@@ -51,3 +51,14 @@ def _host(host: str, local: LocalProcesses) -> str:
 
 def _database(url: str) -> str:
     return urlsplit(url.partition("=")[2] if "=" in url.partition("://")[0] else url).path.strip("/") or "0"
+
+
+def redis_sockets(
+    worker: LocalProcess, connection: Connection | Missing, clients: Clients | Missing, local: LocalProcesses
+) -> tuple[str, ...]:
+    """Local addresses of a worker's connections to the examined Redis."""
+    known = {one.address for one in clients.all} if isinstance(clients, Clients) else set()
+    target = _place(connection.url, local) if isinstance(connection, Connection) else None
+    return tuple(
+        mine for mine, remote in worker.sockets if mine in known or (target and _remote(remote, local) == target)
+    )

@@ -46,8 +46,9 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line adds: the plan's client limit, whether job arguments may be kept."""
+    """What the command line adds. ``deep``: probes may also take what costs more, or touch processes (thread dumps)."""
 
     redis_limit: int | None = None
     show_args: bool = False
     required: tuple[str, ...] = ()
+    deep: bool = False

@@ -68,6 +68,7 @@ class Asked:
         by_hand=False,
     )
     baseline_run: Path | None = _flag(None, "An earlier recording counts as the first sample.", "FILE", by_hand=True)
+    deep: bool = _flag(False, "Also what costs more or touches processes: thread dumps, all members.", by_hand=True)
     show_args: bool = _flag(False, "Show job arguments (masked by default).", by_hand=True)
 
     fail_on: Severity | None = _flag(Severity.HIGH, "Exit 1 at or above this severity.", judges=True, by_hand=False)

@@ -68,7 +68,7 @@ def test_every_option_may_stand_in_the_file(doctor: Doctor) -> None:
         "path": '"."', "redis": '"redis://somewhere/1"', "namespace": '"shop"', "redis-limit": "10",
         "python": '"."', "checks": '["pack"]', "embedded": "false", "select": '["RED", "OBS"]', "ignore": '"RED003"',
         "static": "false", "live": "true", "for": "0.5", "timeout": "30",
-        "baseline-run": '"before.json"', "show-args": "true",
+        "baseline-run": '"before.json"', "show-args": "true", "deep": "true",
         "fail-on": '"low"', "require": '["RED001"]', "baseline": '"known.json"', "write-baseline": '"next.json"',
         "allow-grow": "true", "new-only": "true", "record": '"again.json"', "replay": '"facts.json"',
         "format": '"json"', "output": '"out.json"', "report": '["markdown=out.md"]', "verbose": "true",

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from kiqdoctor.wire.recovery import RecoveryEntry
 
 
@@ -93,3 +95,27 @@ class Recoveries:
 
     jobs: int = 0
     last: tuple[RecoveryEntry, ...] = ()
+
+
+class LongJob(msgspec.Struct, frozen=True):
+    """A job in flight for long: how long 95 of 100 of its class take, and where it stands if it is iterable.
+
+    ``usual_s`` is the upper end of Sidekiq's histogram's bucket, infinite for its last; None: nobody recorded any.
+    ``cursor`` changes while an iterable job moves; "" where it is none.
+    """
+
+    jid: str
+    usual_s: float | None = None
+    runs: int = 0
+    cursor: str = ""
+
+
+class LongJobs(msgspec.Struct, frozen=True):
+    """Jobs in flight for more than ten minutes, the oldest first; ``partial``: how many more there are."""
+
+    all: tuple[LongJob, ...] = ()
+    partial: str = ""
+
+    def of(self, jid: str) -> LongJob | None:
+        """The one of this jid."""
+        return next((one for one in self.all if one.jid == jid), None)

@@ -32,7 +32,17 @@ class LocalProcess:
     cgroup: str = ""
     redis: tuple[str, ...] = ()  # redacted URLs from its environment: host:port/db, with the variable's name in front
     sockets: tuple[tuple[str, str], ...] = ()  # local address:port, remote address:port
-    unread_bytes: int = 0  # waiting in its Redis sockets' receive queues
+    unread_bytes: int = 0  # waiting in its sockets' receive queues
+    unread: tuple[tuple[str, int], ...] = ()  # the sockets in which any wait, by local address:port
+    threads: tuple[tuple[str, int], ...] = ()  # names of its threads, and how many bear each
+    ticks: int | None = None  # clock ticks that it has computed
+    waited_s: float | None = None  # seconds that its threads waited for a core, from the scheduler
+    caught: int | None = None  # bits of the signals that it handles
+    core_bytes: int | None = None  # soft limit of a core file's size; -1: none
+    settings: tuple[str, ...] | None = None  # which variables of interest its environment sets; None: not readable
+    logs: tuple[str, ...] = ()  # files that it writes standard output and errors to, as it sees them
+    frozen: bool = False  # by its cgroup's freezer, as a paused container
+    throttled: tuple[int, int] | None = None  # periods in which its cgroup was throttled, of how many
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """This host's worker processes, from /proc alone: nothing is signalled, nothing is attached to."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,14 +12,20 @@ from kiqdoctor.connection import UrlError, shown_url
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Host
+from kiqdoctor.probes.host.cgroups import frozen, groups, mounted, throttled
 from kiqdoctor.probes.host.files import DELETED, link, listed, read, undeleted
 from kiqdoctor.probes.host.recognise import Title, recognise
 from kiqdoctor.probes.host.sockets import connections, own_addresses
+from kiqdoctor.wire.numbers import whole
 
 RELEASES: Final = "/releases/"
 OPTION: Final = "--redis"  # of our own worker
 FIRST: Final = 1  # a process that every pid namespace has
 VEILED: Final = "/proc shows this user its own processes only (hidepid): workers of others may run here, unseen"
+MOST_TASKS: Final = 500  # threads of one process whose names are read
+CORE: Final = "Max core file size"  # the line of /proc/PID/limits
+TELLING: Final = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE", "MALLOC_ARENA_MAX", "LD_PRELOAD")
+"""Variables of which it matters that they are set."""
 MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
 
 
@@ -30,11 +37,14 @@ class Stat:
     state: str
     ppid: int
     started_at: float
+    ticks: int
 
 
 @probe(
     Read("/proc/*/stat, cmdline", "", "one small read a process"),
-    Read("/proc/PID/status, cwd, exe, maps, cgroup, environ, fd, net/tcp", "same user or root", "workers only"),
+    Read("/proc/PID/status, limits, task/*/comm and schedstat, cgroup", "", "workers only"),
+    Read("/proc/PID/cwd, exe, maps, environ, fd, net/tcp", "same user or root", "workers only"),
+    Read("cpu.stat and the freezer of a worker's cgroup", "", "two small reads a worker"),
     lane=Lane.HOST,
     deadline_s=20.0,
 )
@@ -46,13 +56,14 @@ def local_processes(host: Host) -> LocalProcesses:
         raise RefusalError(f"{proc} cannot be read", "a Linux host with /proc mounted")
     pids = [int(name) for name in listed(proc) if name.isdigit()]
     stats = {pid: stat for pid in pids if (stat := _stat(proc / str(pid), booted)) is not None}
+    mounts = mounted(proc)
     workers, hidden = [], 0
     for pid, stat in stats.items():
         folder = proc / str(pid)
         cmdline = read(folder / "cmdline") or b""
         title = recognise(folder, cmdline) if cmdline and stat.state != "Z" else None
         if title is not None:
-            worker = _worker(pid, folder, title, stat, stats)
+            worker = _worker(pid, folder, title, stat, stats, mounts)
             hidden += worker.cwd is None
             workers.append(worker)
     return LocalProcesses(
@@ -81,16 +92,22 @@ def _stat(folder: Path, booted: int) -> Stat | None:
     if len(cells) < 20:  # noqa: PLR2004 - the start time is the twentieth after the name
         return None
     ticks = os.sysconf("SC_CLK_TCK")
-    return Stat(head.partition("(")[2], cells[0], int(cells[1]), booted + int(cells[19]) / ticks)
+    started_at, used = booted + int(cells[19]) / ticks, int(cells[11]) + int(cells[12])
+    return Stat(head.partition("(")[2], cells[0], int(cells[1]), started_at, used)
 
 
-def _worker(pid: int, folder: Path, title: Title, stat: Stat, stats: dict[int, Stat]) -> LocalProcess:
+def _worker(
+    pid: int, folder: Path, title: Title, stat: Stat, stats: dict[int, Stat], mounts: dict[str, tuple[str, Path]]
+) -> LocalProcess:
     cwd, cwd_deleted = undeleted(link(folder / "cwd"))
     exe, exe_deleted = undeleted(link(folder / "exe"))
     release, current = _releases(cwd)
     sockets, unread = connections(folder)
     parent = stats.get(stat.ppid)
-    uid, namespace_pids = _status(folder)
+    status = _status(folder)
+    names, waited_s = _threads(folder)
+    environ = read(folder / "environ")
+    own = groups(folder, mounts)
     cmdline = read(folder / "cmdline") or b""
     return LocalProcess(
         pid=pid,
@@ -106,8 +123,8 @@ def _worker(pid: int, folder: Path, title: Title, stat: Stat, stats: dict[int, S
         parent=parent.comm if parent else "",
         parent_start_unix=parent.started_at if parent else None,
         started_at=stat.started_at,
-        uid=uid,
-        namespace_pids=namespace_pids or (pid,),
+        uid=_whole(status.get("Uid", "").split()[:1]),
+        namespace_pids=tuple(int(word) for word in status.get("NSpid", "").split()) or (pid,),
         cwd=cwd,
         cwd_deleted=cwd_deleted,
         exe=exe,
@@ -116,20 +133,69 @@ def _worker(pid: int, folder: Path, title: Title, stat: Stat, stats: dict[int, S
         release=release,
         current_release=current,
         cgroup=_cgroup(folder),
-        redis=_told(cmdline) or _redis(folder),
+        redis=_told(cmdline) or _redis(environ or b""),
         sockets=sockets,
-        unread_bytes=unread,
+        unread_bytes=sum(waiting for _, waiting in unread),
+        unread=unread,
+        threads=names,
+        ticks=stat.ticks,
+        waited_s=waited_s,
+        caught=_mask(status.get("SigCgt", "")),
+        core_bytes=_core(folder),
+        settings=None if environ is None else _settings(environ),
+        logs=_logs(folder),
+        frozen=frozen(own),
+        throttled=throttled(own),
     )
 
 
-def _status(folder: Path) -> tuple[int | None, tuple[int, ...]]:
-    lines = dict(
-        line.split(":", 1)
-        for line in (read(folder / "status") or b"").decode("utf-8", "replace").splitlines()
-        if ":" in line
+def _status(folder: Path) -> dict[str, str]:
+    lines = (read(folder / "status") or b"").decode("utf-8", "replace").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _whole(words: list[str]) -> int | None:
+    return int(words[0]) if words else None
+
+
+def _mask(text: str) -> int | None:
+    """A mask of signals, which the kernel writes in hexadecimal."""
+    try:
+        return int(text, 16)
+    except ValueError:
+        return None
+
+
+def _threads(folder: Path) -> tuple[tuple[tuple[str, int], ...], float | None]:
+    """How many threads bear each name, and how many seconds all of them waited for a core."""
+    tasks = [folder / "task" / task for task in listed(folder / "task")[:MOST_TASKS]]
+    names = Counter((read(one / "comm") or b"").decode("utf-8", "backslashreplace").rstrip("\n") for one in tasks)
+    told = [(read(one / "schedstat") or b"").split() for one in tasks]
+    waited = [int(words[1]) for words in told if len(words) > 1 and words[1].isdigit()]
+    return tuple(names.most_common()), sum(waited) / 1e9 if waited else None
+
+
+def _core(folder: Path) -> int | None:
+    """The soft limit of a core file; -1 where there is none."""
+    for line in (read(folder / "limits") or b"").decode("ascii", "replace").splitlines():
+        if line.startswith(CORE):
+            soft = line.removeprefix(CORE).split()[0]
+            return -1 if soft == "unlimited" else whole(soft)
+    return None
+
+
+def _settings(environ: bytes) -> tuple[str, ...]:
+    """Names only: what they are set to is nobody's business."""
+    names = {entry.partition(b"=")[0] for entry in environ.split(b"\0") if not entry.endswith(b"=")}
+    return tuple(name for name in TELLING if name.encode() in names)
+
+
+def _logs(folder: Path) -> tuple[str, ...]:
+    """Plain files behind standard output and standard error."""
+    targets = (link(folder / "fd" / number) or "" for number in ("1", "2"))
+    return tuple(
+        dict.fromkeys(one for one in targets if one.startswith("/") and not one.startswith(("/dev/", "/proc/")))
     )
-    uid = lines.get("Uid", "").split()
-    return (int(uid[0]) if uid else None), tuple(int(word) for word in lines.get("NSpid", "").split())
 
 
 def _releases(cwd: str | None) -> tuple[str, str]:
@@ -167,12 +233,10 @@ def _told(cmdline: bytes) -> tuple[str, ...]:
     return tuple(f"{OPTION}={shown}" for _, url in pairs if (shown := _shown(url)))
 
 
-def _redis(folder: Path) -> tuple[str, ...]:
+def _redis(raw: bytes) -> tuple[str, ...]:
     """Redis addresses of its environment, users and passwords taken off at once."""
     pairs = (
-        entry.decode("utf-8", "backslashreplace").partition("=")[::2]
-        for entry in (read(folder / "environ") or b"").split(b"\0")
-        if b"=" in entry
+        entry.decode("utf-8", "backslashreplace").partition("=")[::2] for entry in raw.split(b"\0") if b"=" in entry
     )
     environ = {name: value for name, value in pairs if "REDIS" in name or "://" in value}
     provider = environ.get("REDIS_PROVIDER", "")

@@ -4,26 +4,53 @@ import ipaddress
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from kiqdoctor.probes.host.files import link, listed, read
 
 ESTABLISHED = "01"
+LISTENING = "0A"
 TABLE_LIMIT = 32 * 1024 * 1024  # bytes: some 200,000 connections
 MOST = 4_096  # descriptors of one process
 
 
-def connections(folder: Path) -> tuple[tuple[tuple[str, str], ...], int]:
-    """(local, remote) address:port pairs, and the bytes that wait in their receive queues."""
-    inodes = {target[8:-1] for number in listed(folder / "fd")[:MOST] if (target := _socket(folder / "fd" / number))}
-    pairs: list[tuple[str, str]] = []
-    unread = 0
-    if inodes:
-        for name in ("tcp", "tcp6"):
-            for local, remote, waiting, inode in _rows(folder / "net" / name):
-                if inode in inodes:
-                    pairs.append((local, remote))
-                    unread += waiting
-    return tuple(pairs), unread
+class Row(NamedTuple):
+    """One line of such a table: addresses, state, bytes that were not acknowledged and not read, the socket's inode."""
+
+    local: str
+    remote: str
+    state: str
+    unsent: int
+    unread: int
+    inode: str
+
+
+def connections(folder: Path) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]:
+    """(local, remote) address:port pairs; and the local ones of those in which bytes wait to be read, with how many."""
+    inodes = held(folder)
+    rows = [one for one in established(folder / "net") if one.inode in inodes] if inodes else []
+    return tuple((one.local, one.remote) for one in rows), tuple((one.local, one.unread) for one in rows if one.unread)
+
+
+def held(folder: Path) -> dict[str, int]:
+    """Inodes of the sockets that a process has open, and a descriptor of each."""
+    found = {}
+    for number in listed(folder / "fd")[:MOST]:
+        if target := _socket(folder / "fd" / number):
+            found[target[8:-1]] = int(number)
+    return found
+
+
+def established(folder: Path) -> Iterator[Row]:
+    """Connections of a network namespace, by the tables of one of its processes."""
+    for name in ("tcp", "tcp6"):
+        yield from (row for row in _rows(folder / name) if row.state == ESTABLISHED)
+
+
+def listening(folder: Path) -> frozenset[str]:
+    """Ports that somebody listens on there."""
+    rows = (row for name in ("tcp", "tcp6") for row in _rows(folder / name))
+    return frozenset(row.local.rpartition(":")[2] for row in rows if row.state == LISTENING)
 
 
 def _socket(path: Path) -> str:
@@ -31,11 +58,12 @@ def _socket(path: Path) -> str:
     return target if target.startswith("socket:[") else ""
 
 
-def _rows(table: Path) -> Iterator[tuple[str, str, int, str]]:
+def _rows(table: Path) -> Iterator[Row]:
     for line in (read(table, TABLE_LIMIT) or b"").decode("ascii", "replace").splitlines()[1:]:
         cells = line.split()
-        if len(cells) > 9 and cells[3] == ESTABLISHED:  # noqa: PLR2004 - the inode is the tenth
-            yield address(cells[1]), address(cells[2]), int(cells[4].rpartition(":")[2], 16), cells[9]
+        if len(cells) > 9 and cells[3] in {ESTABLISHED, LISTENING}:  # noqa: PLR2004 - the inode is the tenth
+            unsent, _, unread = cells[4].partition(":")
+            yield Row(address(cells[1]), address(cells[2]), cells[3], int(unsent, 16), int(unread, 16), cells[9])
 
 
 def address(cell: str) -> str:

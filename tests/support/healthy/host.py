@@ -21,6 +21,12 @@ LOCAL = LocalProcess(
     release="/srv/shop/releases/2",
     current_release="/srv/shop/releases/2",
     sockets=(("10.0.0.1:5000", "10.0.0.2:6379"),),
+    threads=(("processor", 5), ("ruby", 2), ("heartbeat", 1), ("scheduler", 1)),
+    ticks=400,
+    waited_s=0.5,
+    caught=0x180_0100_4A02 | 1 << 20,
+    core_bytes=-1,
+    settings=(),
 )
 FACTS = (
     LocalProcesses(

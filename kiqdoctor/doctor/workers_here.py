@@ -1,0 +1,117 @@
+"""Which workers of the examined Redis run on this host, each tied to what it registered; and who could not be seen."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.ownership import works_for
+from kiqdoctor.doctor.snapshot import Missing
+from kiqdoctor.doctor.verdict import Evidence, NotApplicable, Unknown
+
+KINDS = frozenset({"sidekiq", "kiqdoctor", "sidekiq-embedded"})
+ROOT = "the same user, or root"
+NO_VEIL = "root, or a /proc mounted without hidepid"
+SHOWN = 5
+
+
+class Here(msgspec.Struct, frozen=True):
+    """A worker of this Redis on this host; ``process`` is its record in ``processes``, None where it has none."""
+
+    worker: LocalProcess
+    process: Process | None = None
+
+    @property
+    def subject(self) -> str:
+        """How findings name it."""
+        return self.process.subject if self.process else f"process:{self.worker.tag or self.worker.kind}"
+
+    @property
+    def lasting(self) -> str:
+        """How fingerprints name it."""
+        return self.process.lasting if self.process else ""
+
+    @property
+    def named(self) -> str:
+        """In words."""
+        return self.process.identity if self.process else f"the worker with pid {self.worker.pid}"
+
+    @property
+    def version(self) -> str:
+        """What either of the two says of its version."""
+        return self.worker.version or (self.process.version if self.process else "")
+
+
+class Present(msgspec.Struct, frozen=True):
+    """Workers of this Redis: those of this host, live processes that are not among them, and what hides others."""
+
+    here: tuple[Here, ...] = ()
+    elsewhere: tuple[Process, ...] = ()
+    veiled: str = ""
+
+    def unseen(self, what: str) -> Iterator[Unknown | NotApplicable]:
+        """What a check of this host must say where it did not see every worker."""
+        if self.elsewhere:
+            names = ", ".join(one.identity for one in self.elsewhere[:SHOWN])
+            more = f" and {len(self.elsewhere) - SHOWN} more" if len(self.elsewhere) > SHOWN else ""
+            why = f"; {self.veiled}" if self.veiled else ""
+            yield Unknown(f"{what} of {names}{more} cannot be seen from this host{why}", "the doctor on their host")
+        elif not self.here and self.veiled:
+            yield Unknown(self.veiled, NO_VEIL)
+        elif not self.here:
+            yield NotApplicable("no worker of this Redis runs here, nor is one registered")
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was looked at."""
+        names = ", ".join(one.named for one in self.here[:SHOWN])
+        more = f" and {len(self.here) - SHOWN} more" if len(self.here) > SHOWN else ""
+        return Evidence("workers on this host", f"{len(self.here)}: {names}{more}" if self.here else "0", "/proc")
+
+
+def present(
+    fleet: Fleet, local: LocalProcesses, connection: Connection | Missing, clients: Clients | Missing
+) -> Present:
+    """Workers of another Redis are left out; one that names none counts where it is registered here."""
+    found: list[Here] = []
+    for worker in local.all:
+        if worker.kind in KINDS:
+            own = works_for(worker, connection, clients, local) if isinstance(connection, Connection) else None
+            process = None if own is False else registered(worker, fleet, local)
+            if process is not None or own:
+                found.append(Here(worker, process))
+    seen = {one.process.identity for one in found if one.process}
+    return Present(tuple(found), tuple(one for one in fleet.live if one.identity not in seen), local.partial)
+
+
+def registered(worker: LocalProcess, fleet: Fleet, local: LocalProcesses) -> Process | None:
+    """Its record, or the member of ``processes`` that lost it; of several with its pid the one that beat last."""
+    own = [one for one in fleet.processes if _is(one, worker, local)]
+    return max(own, key=lambda one: (one.exists, one.started_at or 0.0), default=None)
+
+
+def _is(process: Process, worker: LocalProcess, local: LocalProcesses) -> bool:
+    """By host and pid; one in a container has a host name and a pid of its own, so its start must fit too."""
+    host, pid = _seat(process)
+    if host == local.hostname:
+        return pid in {worker.pid, *worker.namespace_pids} and not _before(process, worker)
+    within = len(worker.namespace_pids) > 1 and pid == worker.namespace_pids[-1]
+    return within and process.started_at is not None and 0 <= process.started_at - worker.started_at + 1 < BOOTING
+
+
+BOOTING = 300.0  # seconds from the start of a process to its registration, an application's loading in between
+
+
+def _seat(process: Process) -> tuple[str, int | None]:
+    if process.hostname:
+        return process.hostname, process.pid
+    from kiqdoctor.wire.heartbeat import split_identity
+
+    return split_identity(process.identity)
+
+
+def _before(process: Process, worker: LocalProcess) -> bool:
+    """Whether it beat for the last time before this process began: its pid was given again."""
+    return process.beat is not None and process.beat + 1 < worker.started_at
