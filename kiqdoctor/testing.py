@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.endings import Ending
     from kiqdoctor.runtime.instead import Instead
     from kiqdoctor.runtime.job import Job
+    from kiqdoctor.runtime.middleware import Running
     from kiqdoctor.wire.batch import Event, Heard, Progress
     from kiqdoctor.wire.payload import Payload
     from kiqdoctor.wire.status import JobState, More
@@ -197,7 +198,7 @@ class _Memory:
         told = [one if isinstance(one, bytes) else str(one).encode() for one in words]
         known.update(zip(told[::2], told[1::2], strict=True))
 
-    def cursor(self, jid: str) -> "_Place":  # noqa: ARG002 - nothing goes on: each job runs once
+    def cursor(self, running: "Running") -> "_Place":  # noqa: ARG002 - nothing goes on: each job runs once
         return _Place()
 
     def run(self, fields: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kiqdoctor.runtime import log, status
 from kiqdoctor.runtime.iterating import Cursor, Position
 from kiqdoctor.runtime.limits import Limits
+from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.status import More
 
@@ -23,7 +24,7 @@ class Books(Protocol):
     def tell(self, jid: str, state: str, now: float, more: More) -> None:
         """The state of a job whose status is kept."""
 
-    def cursor(self, jid: str) -> Position:
+    def cursor(self, running: Running) -> Position:
         """Where an iterable job goes on."""
 
 
@@ -44,6 +45,6 @@ class RedisBooks:
         except Exception as error:  # noqa: BLE001
             log.warn_seldom(f"status: {type(error).__name__}: {error}")
 
-    def cursor(self, jid: str) -> Position:
+    def cursor(self, running: Running) -> Position:
         """Where Sidekiq keeps its own."""
-        return Cursor(self._client, self._keys, jid)
+        return Cursor(self._client, self._keys, running.jid, running.work)

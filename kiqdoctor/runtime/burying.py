@@ -2,6 +2,7 @@
 
 from kiqdoctor.runtime import endings
 from kiqdoctor.runtime.endings import End, Ending, EndOptions
+from kiqdoctor.wire.fields import STARTED
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.payload import Payload
 from kiqdoctor.wire.payload import buried as saying
@@ -21,6 +22,7 @@ def bury(
     """Its ending, and what death handlers are to hear: it is kept unless its payload says otherwise."""
     name = type(error).__name__.removesuffix("Error")
     said = saying(payload, f"kiqdoctor.{name}", str(error), now)
+    said.fields.pop(STARTED, None)  # whoever takes it out of the dead again wants it to begin
     end = End.DEAD if said.kept else End.DROPPED
     place = endings.buried(keys, said.encode(), now) if said.kept else ()
     return endings.ending(keys, end, said, options, owner, now, place), said

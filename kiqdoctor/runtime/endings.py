@@ -132,6 +132,11 @@ def buried(keys: Keys, raw: bytes, at: float) -> tuple[Step, ...]:
     )
 
 
+def postponed(keys: Keys, queue: str, raw: bytes) -> tuple[Step, ...]:
+    """To the end of its queue that is taken last: whoever may not begin now holds up nobody."""
+    return (Step("LPUSH", keys.queue(queue), (raw,)),)
+
+
 def returned(keys: Keys, queue: str, raw: bytes) -> tuple[Step, ...]:
     """To the end of its queue that is taken next."""
     return (Step("RPUSH", keys.queue(queue), (raw,)),)

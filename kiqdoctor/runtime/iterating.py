@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from kiqdoctor.runtime import log
+from kiqdoctor.runtime import log, lua
+from kiqdoctor.runtime.fetching.work import FencedError, Work
+from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.iteration import CANCELLED, CURSOR, RUNS, SECONDS
 from kiqdoctor.wire.keys import Keys
@@ -39,8 +41,9 @@ class Position(Protocol):
 class Cursor:
     """A place in the job's ``it-<jid>`` hash."""
 
-    def __init__(self, client: "Redis", keys: Keys, jid: str) -> None:
-        self._client, self._key = client, keys.iteration(jid)
+    def __init__(self, client: "Redis", keys: Keys, jid: str, work: Work | None = None) -> None:
+        self._client, self._key, self._work = client, keys.iteration(jid), work
+        self._script = client.register_script(lua.source("cursor"))
         self._runs, self._seconds = 0, 0.0
         self.value: Any = None
         self.cancelled = False
@@ -55,30 +58,45 @@ class Cursor:
         self.cancelled = CANCELLED.encode() in found
 
     def save(self, since: float) -> None:
-        """Where it is; and whether it was cancelled meanwhile."""
+        """Where it is; and whether it was cancelled meanwhile.
+
+        Raises:
+            FencedError: another process has the job: its place is that one's to tell.
+        """
         ran = round(self._seconds + time.monotonic() - since, 3)
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(self._key, mapping={RUNS: self._runs, CURSOR: codec.encode(self.value), SECONDS: ran})
-            pipe.expire(self._key, KEEP)
-            pipe.hexists(self._key, CANCELLED)
-            self.cancelled = bool(pipe.execute()[-1])
+        told = {RUNS: self._runs, CURSOR: codec.encode(self.value), SECONDS: ran}
+        self.cancelled = self._told(KEEP, *(word for pair in told.items() for word in pair)) == 1
 
     def clear(self) -> None:
-        """It came to its end."""
-        self._client.unlink(self._key)
+        """It came to its end. Raises as ``save``."""
+        self._told()
+
+    def _told(self, *words: Any) -> int:
+        work = self._work
+        held = work is not None and work.home.key
+        found: Any = self._script(
+            keys=[self._key, work.home.key if work is not None and held else self._key],
+            args=[work.payload if work is not None and held else b"", *words],
+        )
+        if int(found) < 0:
+            raise FencedError("another process runs this job by now")
+        return int(found)
 
 
-def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, stopping: Callable[[], bool]) -> None:
+def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, running: Running) -> None:
     """Iterate from the saved cursor to the end.
 
     Raises:
         Interruption: stopped on the way; the cursor is saved.
+        FencedError: another process has it by now; the cursor is as that one left it.
     """
     cursor.load()
     began = time.monotonic()
     iterator = steps(cursor.value)
     try:
-        interrupted = _iterate(iterator, cursor, stopping, began)
+        interrupted = _iterate(iterator, cursor, running, began)
+    except FencedError:
+        raise
     except BaseException:
         _save_anyway(cursor, began)
         raise
@@ -91,7 +109,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, stopping: Calla
     cursor.clear()
 
 
-def _iterate(iterator: Iterator[Any], cursor: Position, stopping: Callable[[], bool], began: float) -> bool:
+def _iterate(iterator: Iterator[Any], cursor: Position, running: Running, began: float) -> bool:
     """Whether it was interrupted before its end."""
     saved = began
     while not cursor.cancelled:
@@ -101,8 +119,10 @@ def _iterate(iterator: Iterator[Any], cursor: Position, stopping: Callable[[], b
             return False
         codec.strict(value, "the cursor")
         cursor.value = value
-        stop, now = stopping(), time.monotonic()
-        if stop or now - saved >= SAVE:
+        if running.lost:
+            raise FencedError("another process runs this job by now")
+        stop, now = running.stopping(), time.monotonic()
+        if stop or now - saved >= SAVE or running.doubtful:  # in doubt whoever keeps the cursor is asked
             cursor.save(began)
             saved = now
         if stop:

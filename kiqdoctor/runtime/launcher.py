@@ -73,6 +73,7 @@ class Launcher:
         self._started_at = clock.now()
         self._quiet, self._stopping, self._done = threading.Event(), threading.Event(), threading.Event()
         self._hurried = False
+        self._farewell: threading.Thread | None = None
         self.board = Board()
         self._renewal = threading.Lock()
         self.lease = self._new_lease()
@@ -253,6 +254,9 @@ class Launcher:
         deadline = self._clock.monotonic() + self.options.timeout_s
         self._stopping.set()
         self._systemd.stopping()
+        if self.reliable:
+            self._farewell = self._thread(self._tell_stopping, "kiq.stopping")  # beside: Redis may be away
+            self._farewell.start()
         self.quiet()
         if self._manager is not None:
             self._manager.finish(deadline, lambda: self._hurried, embedded=self.options.embedded)
@@ -265,6 +269,12 @@ class Launcher:
             self._thread(self._linger, "kiq.last").start()
         else:
             self._leave()
+
+    def _tell_stopping(self) -> None:
+        try:
+            self.lease.stopping()
+        except Exception as error:  # noqa: BLE001 - a death that was asked for is counted then
+            log.warn_seldom(f"lease: {type(error).__name__}: {error}")
 
     def hurry(self) -> None:
         """Wait for running jobs no longer. Takes no lock: a signal's handler may call it."""
@@ -282,6 +292,8 @@ class Launcher:
     def _leave(self) -> None:
         self._done.set()
         self._say_goodbye()
+        if self._farewell is not None:
+            self._farewell.join(1.0)  # no connection is closed under it
         log.flush()
         self._client.close()
         self._client.connection_pool.disconnect()

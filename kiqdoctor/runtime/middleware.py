@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from kiqdoctor.clock import boottime
+from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.wire.payload import Payload
 from kiqdoctor.wire.status import NOTHING_MORE, Outcome
 
@@ -41,6 +42,7 @@ class Running(msgspec.Struct, eq=False):
     stopping: Callable[[], bool] = _never
     progress: Callable[[int, int], None] | None = None
     outcome: Outcome = NOTHING_MORE
+    work: Work | None = None
 
     @property
     def attempt(self) -> int:
@@ -53,12 +55,25 @@ class Running(msgspec.Struct, eq=False):
         """The id of the batch that it belongs to."""
         return Payload(self.fields).batch
 
+    @property
+    def lost(self) -> bool:
+        """Whether it is somebody else's by now: our lease ran out, and others took what we held."""
+        return self.work is not None and self.work.home.retired
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may be, as far as we know without asking Redis."""
+        return self.work is not None and boottime() >= self.work.home.good_until
+
     def checkpoint(self) -> None:
         """A place where the job may end before its time.
 
         Raises:
             DeadlineExceededError: its ``timeout`` is over; the job fails, and is tried again as any other.
+            FencedError: another process runs it by now; that one decides what becomes of it.
         """
+        if self.lost:
+            raise FencedError(f"{self.job_class} runs elsewhere by now")
         if self.deadline is not None and boottime() > self.deadline:
             raise DeadlineExceededError(f"{self.job_class} ran longer than its timeout")
 

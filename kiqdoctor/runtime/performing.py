@@ -18,12 +18,25 @@ from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running, around
 from kiqdoctor.runtime.retrying import Destination, after_failure
 from kiqdoctor.text import clean
-from kiqdoctor.wire.fields import ARGS, CLASS, CONTEXT, CREATED_AT, ENQUEUED_AT, JID, QUEUE, RETRY
+from kiqdoctor.wire.fields import (
+    ARGS,
+    CLASS,
+    CONTEXT,
+    CREATED_AT,
+    ENQUEUED_AT,
+    JID,
+    QUEUE,
+    RECOVERED,
+    RECOVERED_AT,
+    RETRY,
+    STARTED,
+)
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 from kiqdoctor.wire.status import DONE, RUNNING, TOTAL, Outcome
 
 PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_AT})
 """The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
+TRACES: Final = frozenset({RECOVERED, RECOVERED_AT, STARTED})
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
 LATER: Final = 0.5  # seconds at least until a job that found no room is looked at again
 
@@ -70,17 +83,18 @@ class Performer:
         if job.options.timeout is not None:
             running.deadline = self.clock.boottime() + job.options.timeout
         if job.options.status:
-            running.progress = lambda done, total: self._tell(running.jid, **{DONE: done, TOTAL: total})
-            self._tell(running.jid)
+            running.progress = lambda done, total: self._tell(running, **{DONE: done, TOTAL: total})
+            self._tell(running)
 
-    def _tell(self, jid: str, **more: int) -> None:
-        self.books.tell(jid, RUNNING, self.clock.now(), more)
+    def _tell(self, running: Running, **more: int) -> None:
+        if not (running.lost or running.doubtful):  # else its state is told by whoever has it
+            self.books.tell(running.jid, RUNNING, self.clock.now(), more)
 
     def _body(self, job: Job[Any, Any], running: Running) -> None:
         value: Any = None
         if job.iterable:
-            place = self.books.cursor(running.jid)
-            iterating.run(lambda at: job.function(*running.args, cursor=at), place, self.stopping)
+            place = self.books.cursor(running)
+            iterating.run(lambda at: job.function(*running.args, cursor=at), place, running)
         elif job.asynchronous:
             value = loops.run(job.function(*running.args))
         else:
@@ -133,7 +147,7 @@ class Performer:
         except PayloadError:
             return None
         job = self.registry.get(payload.job_class)
-        if payload.at_most_once:
+        if payload.at_most_once and payload.started:
             return self._buried(job, payload)
         if job is not None and (job.special or not PLAIN.issuperset(payload.fields)):
             return self.given_back(job, payload, work)
@@ -146,9 +160,18 @@ class Performer:
         mourn(self.settings.death_handlers, said.fields, error)
         return found
 
-    def given_back(self, job: Job[Any, Any], payload: Payload, work: Work) -> Ending:
-        """Into its queue as it was."""
-        return self.ending(job, payload, End.BACK, endings.returned(self.keys, work.queue, work.payload))
+    def given_back(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending:
+        """Into its queue as it was; what it ran for spared the process."""
+        raw = work.payload if TRACES.isdisjoint(payload.fields) else payload.spared().encode()
+        return self.ending(job, payload, End.BACK, endings.returned(self.keys, work.queue, raw))
+
+    def not_begun(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending:
+        """Into its queue with what is known of it, and after all others: it may not begin now."""
+        return self.ending(job, payload, End.BACK, endings.postponed(self.keys, work.queue, work.payload))
+
+    def begun_before(self, job: Job[Any, Any] | None, payload: Payload) -> Ending:
+        """To the dead: it may begin once, and somebody began it."""
+        return self._buried(job, payload)
 
     def unreadable(self, work: Work) -> Ending:
         """Bytes that are no payload go to the dead, as Sidekiq sends them: nothing is known that goes with that."""

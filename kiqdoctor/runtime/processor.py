@@ -20,7 +20,7 @@ from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.runtime.performing import PLAIN, SUSPECT, Performer, described, named, unknown
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
-from kiqdoctor.wire.fields import ARGS, CLASS, JID
+from kiqdoctor.wire.fields import ARGS, CLASS, JID, STARTED
 from kiqdoctor.wire.payload import Payload
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
@@ -124,13 +124,18 @@ class Processor:
         told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
         first = [True]
         seat.slot = Slot(work, began, words, told, first)
-        running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset)
+        running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset, work=work)
         try:
             self._performer.run(job, running)
         except Interruption:
             self._end(seat, failed=False)
             log.info("interrupted: it goes on where it was", {"class": words, "jid": told})
             self._let_go(work, self._performer.given_back(job, payload or Payload(fields), work))
+            return
+        except FencedError:
+            self._end(seat, failed=False)
+            log.warn("fenced: our lease ran out, and another process runs it by now", {"class": words, "jid": told})
+            self._fetch.put_back(work)  # where it is in our list after all it is found there
             return
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
             if forking.generation != self._generation:
@@ -182,16 +187,16 @@ class Processor:
 
     def _special(self, work: Work, payload: Payload, job: Job[Any, Any] | None, began: float) -> None:
         """A payload that asks for more than to be run; a job that was in flight when processes died runs alone."""
-        alone = payload.deaths >= SUSPECT
+        alone = payload.deaths(self._clock.now()) >= SUSPECT
         if alone and not self._fetch.alone(self._number):
-            self._fetch.give_back([work])
+            self._let_go(work, self._performer.not_begun(job, payload, work))
             self._clock.sleep(TURN)
             return
         try:
             self._checked(work, payload, job, began)
         finally:
             if alone:
-                self._fetch.together()
+                self._fetch.together(self._number)
 
     def _checked(self, work: Work, payload: Payload, job: Job[Any, Any] | None, began: float) -> None:
         try:
@@ -199,7 +204,7 @@ class Processor:
         except Exception as error:  # noqa: BLE001 - Redis could not say whether there is room: as if there were none
             log.warn_seldom(f"limits: {type(error).__name__}: {error}")
             self._pause()
-            self._let_go(work, self._performer.given_back(job, payload, work)) if job is not None else None
+            self._let_go(work, self._performer.not_begun(job, payload, work))
             return
         if refused is not None:
             if refused.end is End.GONE:
@@ -208,9 +213,27 @@ class Processor:
         elif job is None:
             name = payload.fields.get(CLASS)
             self._failed(work, payload, None, unknown(clean(str(name)), self._performer.registry), began)
-        else:
+        elif not payload.at_most_once or self._begun(work, payload, job):
             jid = payload.fields.get(JID)
             self._run(work, payload.fields, job, payload.args, str(jid or ""), began, payload)
+
+    def _begun(self, work: Work, payload: Payload, job: Job[Any, Any]) -> bool:
+        """Whether a job that may begin once begins now; what somebody began goes to the dead."""
+        if payload.started:
+            if self._fetch.unbegun(work):
+                return True
+            self._let_go(work, self._performer.begun_before(job, payload))
+            return False
+        owner = self._performer.identity()
+        try:
+            began = self._fetch.begin(work, payload.with_(**{STARTED: owner}).encode(), owner)
+        except Exception as error:  # noqa: BLE001 - it is found in its list, where it is still ours
+            log.warn_seldom(f"at_most_once: {type(error).__name__}: {error}")
+            began = False
+        if not began:
+            self._fetch.put_back(work)
+            self._pause()
+        return began
 
     def _odd(self, work: Work, began: float) -> None:
         """What is no payload, or lacks what a payload must have."""

@@ -13,12 +13,13 @@ from kiqdoctor.runtime.endings import End, Step, ending
 from kiqdoctor.runtime.fetching import seats
 from kiqdoctor.runtime.fetching.lease import Lease, close_account
 from kiqdoctor.runtime.fetching.leaving import Leaving
+from kiqdoctor.runtime.fetching.seats import Fate
 from kiqdoctor.runtime.fetching.waits import BLOCK
 from kiqdoctor.runtime.hearing import guarded, mourn
 from kiqdoctor.text import clean
-from kiqdoctor.wire.account import Account
+from kiqdoctor.wire.account import LEFT, Account
 from kiqdoctor.wire.account import read as read_account
-from kiqdoctor.wire.fields import CLASS, JID, RECOVERED
+from kiqdoctor.wire.fields import CLASS, JID
 from kiqdoctor.wire.keys import LANES
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 from kiqdoctor.wire.recovery import REMEMBERED, RecoveryEntry
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 SCAN: Final = 3.0  # seconds
+FIRST: Final = 0.2  # seconds until the first look
 LOCK: Final = 2_900  # milliseconds, less than a scan's turn; one process of the fleet at a time looks at other hosts
 PROMPT: Final = 2.0  # seconds in which Redis answers; where it stands still longer, renewals wait behind our questions
 LATE: Final = 2 * BLOCK  # seconds after which no wait of a dead process brings a job any more
@@ -67,32 +69,50 @@ class Recovery:
         self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
         self._here = seats.here()
+        self._known_dead: set[str] = set()  # by their parent, which has waited for them
+        self._soon = threading.Event()
         self._empty_since: dict[str, float] = {}  # monotonic; accounts of the dead that are to be closed
         self.recovered = 0
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.recovery")
 
     def run(self) -> None:
         """Look at once, and every few seconds until stopped."""
-        wait = 0.2
-        while not self._stop.wait(wait):
-            wait = SCAN
+        self._soon.wait(FIRST)
+        while not self._stop.is_set():
+            self._soon.clear()
             try:
                 self.scan()
             except Exception as error:  # noqa: BLE001 - Redis may be away; the next round tries again
                 log.warn_seldom(f"recovery: {type(error).__name__}: {error}")
+            self._soon.wait(SCAN)
 
     def scan(self) -> int:
-        """Give back the jobs of every process that is proven dead; how many."""
+        """Give back the jobs of every process that is proven dead, or silent where nothing can be proven; how many."""
         index: Any = self._client.hgetall(self._keys.index)
         ours = self._lease().identity
         others = {raw.decode("utf-8", "replace"): read_account(entry) for raw, entry in index.items()}
         others.pop(ours, None)
         self._empty_since = {identity: since for identity, since in self._empty_since.items() if identity in others}
-        neighbours = {identity for identity, account in others.items() if seats.gone(self._here, account.seat)}
-        for identity in neighbours:
+        fates = {identity: self._fate(identity, account) for identity, account in others.items()}
+        proven = {identity for identity, found in fates.items() if found is Fate.DEAD}
+        for identity in proven:
             self._client.delete(self._keys.lease(identity))
-        dead = neighbours | self._silent(set(others) - neighbours)
-        return sum(self._take_back(identity, others[identity]) for identity in sorted(dead))
+        silent = self._silent({identity for identity, found in fates.items() if found is Fate.UNKNOWN})
+        killed = {identity for identity in proven if not others[identity].state}
+        dead = sorted(proven | silent)
+        return sum(self._take_back(identity, others[identity], counts=identity in killed) for identity in dead)
+
+    def _fate(self, identity: str, account: Account) -> Fate:
+        if identity in self._known_dead:
+            return Fate.DEAD
+        found = seats.fate(self._here, account.seat)
+        return Fate.UNKNOWN if found is Fate.ALIVE and account.state == LEFT else found
+
+    def look(self, dead: str = "") -> None:
+        """Look now, not at the next turn; ``dead``: an identity whose end its parent has seen."""
+        if dead:
+            self._known_dead.add(dead)
+        self._soon.set()
 
     def _silent(self, identities: set[str]) -> set[str]:
         """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death.
@@ -123,7 +143,8 @@ class Recovery:
         except redis.exceptions.OutOfMemoryError:
             return True
 
-    def _take_back(self, identity: str, account: Account) -> int:
+    def _take_back(self, identity: str, account: Account, *, counts: bool) -> int:
+        """``counts``: its death may be a job's doing. A lost lease is not, nor is an end that was asked for."""
         if not account.queues:
             log.warn_seldom(f"recovery: the account of {clean(identity)} cannot be read; it is left as it is")
             return 0
@@ -131,24 +152,26 @@ class Recovery:
         jobs = [Stranded(key, queue, raw, _read(raw)) for key, queue in lists for raw in self._listed(key)]
         found = Recovered()
         try:
-            dead = self._all(identity, jobs, found)
+            dead = self._all(identity, jobs, found, counts=counts)
         finally:
             self._tell(identity, found)
         if dead:
             self._close(identity, account, empty=not jobs)
         return found.count
 
-    def _all(self, identity: str, jobs: list[Stranded], found: Recovered) -> bool:
+    def _all(self, identity: str, jobs: list[Stranded], found: Recovered, *, counts: bool) -> bool:
         """Whether its process was dead to the end.
 
         Suspects are the last to leave: whoever looks after us, or beside us, must see that there are some.
         """
         import redis
 
-        suspects = any(_deaths(job.payload) for job in jobs)
-        for job in sorted(jobs, key=lambda one: _deaths(one.payload) > 0):
+        now = self._clock.now()
+        suspects = any(_deaths(job.payload, now) for job in jobs)
+        for job in sorted(jobs, key=lambda one: _deaths(one.payload, now) > 0):
+            counted = counts and (_deaths(job.payload, now) > 0 or not suspects)  # beside a suspect nobody else is
             try:
-                if not self._one(identity, job, found, spare=suspects):
+                if not self._one(identity, job, found, counted=counted):
                     return False
             except redis.ResponseError as error:
                 if "WRONGTYPE" not in str(error):
@@ -162,7 +185,8 @@ class Recovery:
         since = self._empty_since.setdefault(identity, now)
         if not empty:
             self._empty_since[identity] = now
-        elif now - since >= LATE and close_account(self._forget, self._keys, identity, account.queues):
+        elif now - since >= LATE and close_account(self._forget, self._keys, identity, account):
+            self._known_dead.discard(identity)
             self._client.srem(self._keys.processes, identity)
             self._client.unlink(self._keys.work(identity), self._keys.workers(identity))
 
@@ -171,20 +195,18 @@ class Recovery:
         found: Any = self._client.lrange(key, 0, -1)
         return list(found)
 
-    def _one(self, identity: str, job: Stranded, found: Recovered, *, spare: bool) -> bool:
+    def _one(self, identity: str, job: Stranded, found: Recovered, *, counted: bool) -> bool:
         """One job; False where its process turned out to live: it has its lease again."""
         now, payload = self._clock.now(), job.payload
         if payload is None:
             return self._moved(identity, job, endings.buried(self._keys, job.raw, now)) >= 0
-        before = _deaths(payload)
-        deaths = before if spare and not before else before + 1  # beside a suspect nobody else is counted
         # Written anew here and not by the script: Lua's cjson makes {} of [] and rounds large numbers. A bystander that
         # no death counts for goes back in the bytes that it had.
-        again = payload.with_(**{RECOVERED: deaths}) if deaths else payload
-        error = self._fatal(payload, deaths)
+        again = payload.died(now) if counted else payload
+        error = self._fatal(payload, again.deaths(now) if counted else 0)
         if error is not None:
             return self._buried(identity, job, again, error, found)
-        back = endings.returned(self._keys, job.queue, again.encode() if deaths else job.raw)
+        back = endings.returned(self._keys, job.queue, again.encode() if counted else job.raw)
         moved = self._moved(identity, job, ending(self._keys, End.BACK, again, None, identity, now, back).steps)
         if moved == 1:
             found.back.append(again.fields)
@@ -200,8 +222,8 @@ class Recovery:
 
     @staticmethod
     def _fatal(payload: Payload, deaths: int) -> Exception | None:
-        if payload.at_most_once:
-            return InterruptedOnceError("its process died while it held this job, which may run at most once")
+        if payload.at_most_once and payload.started:
+            return InterruptedOnceError("its process died while it ran this job, which may run at most once")
         if deaths >= POISON:
             return PoisonError(f"in flight when {deaths} processes died")
         return None
@@ -242,5 +264,5 @@ def _read(raw: bytes) -> Payload | None:
         return None
 
 
-def _deaths(payload: Payload | None) -> int:
-    return payload.deaths if payload is not None else 0
+def _deaths(payload: Payload | None, now: float) -> int:
+    return payload.deaths(now) if payload is not None else 0

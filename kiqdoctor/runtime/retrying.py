@@ -11,7 +11,7 @@ from kiqdoctor.runtime.endings import End
 from kiqdoctor.runtime.hearing import DeathHandler, guarded, message, mourn
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.wire import backoff
-from kiqdoctor.wire.fields import BACKTRACE, DEAD, ERROR_BACKTRACE, FAILED_AT, RECOVERED, RETRY, RETRY_FOR
+from kiqdoctor.wire.fields import BACKTRACE, DEAD, ERROR_BACKTRACE, FAILED_AT, RETRY, RETRY_FOR
 from kiqdoctor.wire.payload import Payload, PayloadError, failed, pack_backtrace, read
 
 BACKTRACE_LINES: Final = 1_000
@@ -84,8 +84,7 @@ def _exhausted(
 
 
 def _counted(payload: Payload, queue: str, error: BaseException, now: float) -> Payload:
-    counted = failed(payload, error_name(error), message(error), queue, now)
-    counted.fields.pop(RECOVERED, None)  # it came to an end: it does not kill
+    counted = failed(payload.spared(), error_name(error), message(error), queue, now)  # it ended: it does not kill
     wanted = payload.fields.get(BACKTRACE)
     if not wanted:
         return counted

@@ -1,8 +1,12 @@
 """An entry of our runtime's index: which private lists a process keeps, and where it sits."""
 
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from kiqdoctor.wire import codec
+
+STOPPING: Final = "stopping"  # it was asked to end: what it leaves was interrupted, and says nothing of a job
+LEFT: Final = "left"  # its process goes on under another identity: the pid says nothing of this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +21,11 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Bare names of the queues, and the process's seat."""
+    """Bare names of the queues, the process's seat, and its state: "", ``stopping`` or ``left``."""
 
     queues: tuple[str, ...] = ()
     seat: Whereabouts = Whereabouts()
+    state: str = ""
 
     def encode(self) -> bytes:
         """As it is stored."""
@@ -32,11 +37,12 @@ def read(raw: bytes) -> Account:
     try:
         found = codec.decode(raw)
         queues = tuple(str(name) for name in found["queues"])
-    except (codec.NotJsonError, KeyError, TypeError):
+        state = str(found.get("state", ""))
+    except (codec.NotJsonError, KeyError, TypeError, AttributeError):
         return Account()
     try:
         seat = found["seat"]
         where = Whereabouts(str(seat["boot"]), str(seat["namespace"]), int(seat["pid"]), str(seat["started"]))
     except (KeyError, TypeError, ValueError):
         where = Whereabouts()
-    return Account(queues, where)
+    return Account(queues, where, state)

@@ -24,16 +24,20 @@ from kiqdoctor.wire.fields import (
     LOCK,
     QUEUE,
     RECOVERED,
+    RECOVERED_AT,
     RETRIED_AT,
     RETRY,
     RETRY_COUNT,
     RETRY_QUEUE,
+    STARTED,
     WRAPPED,
 )
 from kiqdoctor.wire.numbers import whole
-from kiqdoctor.wire.stamps import seconds, stamp
+from kiqdoctor.wire.stamps import plain, seconds, stamp
 
 MESSAGE_LIMIT: Final = 10_000  # characters of error_message
+FADES: Final = 72 * 3600.0  # seconds after which a process' death says nothing of the jobs that it held
+DEATHS: Final = 16  # that are remembered of one job
 WRAPPERS: Final = frozenset(
     {"ActiveJob::QueueAdapters::SidekiqAdapter::JobWrapper", "Sidekiq::ActiveJob::Wrapper"},
 )
@@ -109,11 +113,34 @@ class Payload:
         lock = self.fields.get(LOCK)
         return lock if isinstance(lock, str) else None
 
-    @property
-    def deaths(self) -> int:
-        """How many processes died while they held it."""
+    def deaths(self, now: float) -> int:
+        """How many processes died while they held it, of late."""
+        return len(self._deaths(now))
+
+    def died(self, now: float) -> "Payload":
+        """The same after one more such death."""
+        stamps = [*self._deaths(now), stamp(now)]
+        return self.with_(**{RECOVERED: len(stamps), RECOVERED_AT: stamps})
+
+    def _deaths(self, now: float) -> list[float]:
+        """When; a count without its times, which an older release wrote, is of now."""
+        stamps = self.fields.get(RECOVERED_AT)
+        if isinstance(stamps, list):
+            times = [found for one in stamps[-DEATHS:] if (found := plain(one)) is not None]
+            return [one for one in times if one > now - FADES]
         found = self.fields.get(RECOVERED)
-        return 0 if found is None or isinstance(found, str) else whole(found) or 0
+        count = 0 if found is None or isinstance(found, str) else whole(found) or 0
+        return [stamp(now)] * min(count, DEATHS)
+
+    def spared(self) -> "Payload":
+        """The same of a job that came to an end of some kind: it kills nobody, and has not begun."""
+        traces = (RECOVERED, RECOVERED_AT, STARTED)
+        return replace(self, fields={name: value for name, value in self.fields.items() if name not in traces}, raw=b"")
+
+    @property
+    def started(self) -> str:
+        """The process that began it, where it may begin once only."""
+        return _text(self.fields.get(STARTED))
 
     @property
     def at_most_once(self) -> bool:

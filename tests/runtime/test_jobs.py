@@ -12,7 +12,7 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
-from kiqdoctor.runtime.fetching.seats import gone, here
+from kiqdoctor.runtime.fetching.seats import Fate, fate, here
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.wire.account import Whereabouts
 from kiqdoctor.wire.codec import ArgumentError
@@ -236,9 +236,9 @@ def test_a_killed_worker_s_jobs_run_again(redis: Any, redis_server: RedisServer)
 def test_a_seat_knows_its_own() -> None:
     ours = here()
 
-    assert not gone(ours, here())
-    assert gone(ours, Whereabouts(ours.boot, ours.namespace, ours.pid, "1"))
-    assert not gone(ours, Whereabouts("another boot", ours.namespace, ours.pid, "1"))
+    assert fate(ours, here()) is Fate.ALIVE
+    assert fate(ours, Whereabouts(ours.boot, ours.namespace, ours.pid, "1")) is Fate.DEAD
+    assert fate(ours, Whereabouts("another boot", ours.namespace, ours.pid, "1")) is Fate.UNKNOWN
 
 
 def test_a_wrong_type_on_one_queue_strands_nothing_of_another(redis: Any, redis_server: RedisServer) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis as redis_py
 from faults import Proxy
-from fetching import KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued, ticked
+from fetching import ELSEWHERE, KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued, ticked
 from servers import RedisServer, eventually
 
 import kiqdoctor
@@ -29,6 +29,7 @@ from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT
 from kiqdoctor.runtime.retrying import after_failure
 from kiqdoctor.wire.account import Whereabouts
+from kiqdoctor.wire.payload import read
 from kiqdoctor.wire.recovery import REMEMBERED
 
 Start = Callable[..., Process]
@@ -65,8 +66,8 @@ def configured(redis: Any, redis_server: RedisServer) -> Iterator[None]:
 class Dead:
     """A process that took what is pushed and was killed, again and again."""
 
-    def __init__(self, redis: Any, start: Start) -> None:
-        self.redis, self.start = redis, start
+    def __init__(self, redis: Any, start: Start, seat: Whereabouts) -> None:
+        self.redis, self.start, self.seat = redis, start, seat
 
     def holding(self, count: int) -> Process:
         """One that held the next so many jobs when it died."""
@@ -74,6 +75,7 @@ class Dead:
         process.fetch.pace.want = count
         assert process.take() is not None
         assert sum(process.held(self.redis).values()) == count
+        process.sit(self.seat)
         process.die()
         self.redis.delete(KEYS.lease(process.identity), KEYS.recovering)
         return process
@@ -81,7 +83,14 @@ class Dead:
 
 @pytest.fixture
 def dead(redis: Any, start: Start) -> Dead:
-    return Dead(redis, start)
+    """Proven: its pid is somebody else's by now."""
+    return Dead(redis, start, replace(here(), started="long before"))
+
+
+@pytest.fixture
+def silent(redis: Any, start: Start) -> Dead:
+    """Its lease is gone, and nobody can see more."""
+    return Dead(redis, start, ELSEWHERE)
 
 
 def deaths(raws: Any) -> dict[str, int]:
@@ -154,7 +163,7 @@ def test_a_buried_job_that_is_not_to_be_kept_is_gone_and_its_handlers_hear(
 
 def test_a_job_that_may_run_once_is_buried_at_the_first_death(redis: Any, start: Start, dead: Dead) -> None:
     settings, heard = told(Settings("redis://unused"))
-    push(redis, payload("Once", "once", at_most_once=True))
+    push(redis, payload("Once", "once", at_most_once=True, kiq_started="here:1:a"))
     dead.holding(1)
 
     assert start().recovery(settings).scan() == 1
@@ -298,7 +307,12 @@ def test_a_batch_hears_of_a_burial(redis: Any, configured: None, start: Start, d
 
     with kiqdoctor.Batch(on_complete=tidy) as batch:
         once.perform_async()
-    dead.holding(1)
+    process = start()
+    work = process.need()
+    assert process.fetch.begin(work, read(work.payload).with_(kiq_started=process.identity).encode(), process.identity)
+    process.sit(dead.seat)
+    process.die()
+    redis.delete(KEYS.lease(process.identity))
 
     start().recovery().scan()
 
@@ -315,7 +329,7 @@ def test_a_recovery_is_counted_remembered_and_told(redis: Any, start: Start, dea
     settings, heard = told(Settings("redis://unused"))
     survivor = start()
     recovery = survivor.recovery(settings)
-    push(redis, payload("Job", "a"), payload("Job", "b"), payload("Job", "c", at_most_once=True))
+    push(redis, payload("Job", "a"), payload("Job", "b"), payload("Job", "c", at_most_once=True, kiq_started="a"))
     process = dead.holding(3)
 
     assert recovery.scan() == 3
@@ -380,9 +394,9 @@ def test_whoever_has_a_lease_lives(redis: Any, start: Start) -> None:
     assert owner.held(redis) == bytes_of(works)
 
 
-def test_nobody_judges_before_a_whole_lease_of_its_own(redis: Any, start: Start, dead: Dead) -> None:
+def test_nobody_judges_before_a_whole_lease_of_its_own(redis: Any, start: Start, silent: Dead) -> None:
     push(redis, *jobs(1))
-    dead.holding(1)
+    silent.holding(1)
     young = start()
     recovery = young.recovery()
     young.lease._steady_since = young.clock.boottime()
@@ -398,9 +412,11 @@ def test_nobody_judges_before_a_whole_lease_of_its_own(redis: Any, start: Start,
 
 
 @pytest.mark.parametrize("gap", ["a renewal that failed", "a suspension", "a lease that ran out"])
-def test_after_a_gap_of_its_own_nobody_judges_for_another_lease(redis: Any, start: Start, dead: Dead, gap: str) -> None:
+def test_after_a_gap_of_its_own_nobody_judges_for_another_lease(
+    redis: Any, start: Start, silent: Dead, gap: str
+) -> None:
     push(redis, *jobs(1))
-    dead.holding(1)
+    silent.holding(1)
     process = start()
     recovery = process.recovery()
     if gap == "a renewal that failed":
@@ -422,9 +438,9 @@ def test_after_a_gap_of_its_own_nobody_judges_for_another_lease(redis: Any, star
     assert recovery.scan() == 1
 
 
-def test_a_renewal_that_took_long_is_a_gap(redis: Any, proxy: Proxy, start: Start, dead: Dead) -> None:
+def test_a_renewal_that_took_long_is_a_gap(redis: Any, proxy: Proxy, start: Start, silent: Dead) -> None:
     push(redis, *jobs(1))
-    dead.holding(1)
+    silent.holding(1)
     process = start(proxy.url)
     recovery = process.recovery()
     assert process.lease.renew()
@@ -440,10 +456,10 @@ def test_a_renewal_that_took_long_is_a_gap(redis: Any, proxy: Proxy, start: Star
 
 
 def test_where_redis_stood_still_between_two_questions_nobody_is_judged(
-    redis: Any, proxy: Proxy, start: Start, dead: Dead
+    redis: Any, proxy: Proxy, start: Start, silent: Dead
 ) -> None:
     push(redis, *jobs(1))
-    dead.holding(1)
+    silent.holding(1)
     recovery = (process := start(proxy.url)).recovery()
     held = proxy.hold_request(b"EXISTS")
     with ThreadPoolExecutor(1) as pool:
@@ -455,9 +471,9 @@ def test_where_redis_stood_still_between_two_questions_nobody_is_judged(
     assert not queued(redis)
 
 
-def test_one_process_of_the_fleet_looks_at_a_time(redis: Any, start: Start, dead: Dead) -> None:
+def test_one_process_of_the_fleet_looks_at_a_time(redis: Any, start: Start, silent: Dead) -> None:
     push(redis, *jobs(1))
-    dead.holding(1)
+    silent.holding(1)
     first, second = start(), start()
     redis.set(KEYS.recovering, first.identity, px=LOCK)
     assert second.recovery().scan() == 0
@@ -466,19 +482,13 @@ def test_one_process_of_the_fleet_looks_at_a_time(redis: Any, start: Start, dead
     assert 0 < redis.pttl(KEYS.recovering) <= LOCK
 
 
-def seated(process: Process, seat: Whereabouts) -> None:
-    """It sits there from now on, and its lease is still good."""
-    process.lease.account = replace(process.lease.account, seat=seat)
-    process.lease.acquire()
-
-
 def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) -> None:
     program = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     neighbour, watcher = start(), start()
     recovery = watcher.recovery()
     watcher.lease._steady_since = watcher.clock.boottime()  # no matter how long we are here
     ours = here()
-    seated(neighbour, Whereabouts(ours.boot, ours.namespace, program.pid, started(program.pid)))
+    neighbour.sit(Whereabouts(ours.boot, ours.namespace, program.pid, started(program.pid)))
     push(redis, *jobs(2))
     neighbour.fetch.pace.want = 2
     assert neighbour.take() is not None
@@ -495,15 +505,15 @@ def test_the_dead_of_the_same_host_are_seen_at_once(redis: Any, start: Start) ->
 
 
 def started(pid: int) -> str:
-    from kiqdoctor.runtime.fetching.seats import _started
+    from kiqdoctor.runtime.fetching.seats import _stat
 
-    return _started(pid)
+    return _stat(pid)[1]
 
 
 @pytest.mark.parametrize("what", ["boot", "namespace"])
 def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: str) -> None:
     stranger, watcher = start(), start()
-    seated(stranger, replace(here(), pid=2**22 + 1, started="1", **{what: "another"}))
+    stranger.sit(replace(here(), pid=2**22 + 1, started="1", **{what: "another"}))
     push(redis, *jobs(1))
     stranger.take_all()
     assert watcher.recovery().scan() == 0
@@ -511,7 +521,7 @@ def test_the_pid_of_another_host_says_nothing(redis: Any, start: Start, what: st
 
 def test_a_pid_that_was_given_to_another_program_is_not_the_neighbour(redis: Any, start: Start) -> None:
     neighbour, watcher = start(), start()
-    seated(neighbour, replace(here(), started="long before"))
+    neighbour.sit(replace(here(), started="long before"))
     push(redis, *jobs(1))
     neighbour.take_all()
     assert watcher.recovery().scan() == 1
@@ -530,7 +540,8 @@ def test_two_that_look_at_the_same_time_take_each_job_back_once(redis: Any, star
     index = {process.identity: process.lease.account}
 
     with ThreadPoolExecutor(3) as pool:
-        counts = list(pool.map(lambda one: one._take_back(process.identity, index[process.identity]), recoveries))
+        account = index[process.identity]
+        counts = list(pool.map(lambda one: one._take_back(process.identity, account, counts=True), recoveries))
 
     assert sum(counts) == 60
     assert sum(heard) == 60
@@ -559,10 +570,11 @@ def test_an_owner_that_comes_back_keeps_what_was_not_taken_yet(redis: Any, proxy
         assert looking.result() == 2
 
     assert redis.hexists(KEYS.index, owner.identity)
-    gone = {name for name, count in deaths(queued(redis)).items() if count}
+    gone = set(deaths(queued(redis)))
     assert len(gone) == 2
     kept = {json.loads(work.payload)["jid"] for work in owner.fetch.running()}
-    found = {json.loads(work.payload)["jid"] for work in owner.take_all() if b"recovered" not in work.payload}
+    redis.delete("queue:default")
+    found = {json.loads(work.payload)["jid"] for work in owner.take_all()}
     assert found | kept | gone == {f"default-{number}" for number in range(5)}
     assert not found & gone
 
@@ -636,6 +648,7 @@ def test_a_queue_of_the_wrong_type_holds_up_no_other(redis: Any, start: Start) -
     push(redis, *jobs(2, "broken"), queue="broken")
     push(redis, *jobs(2))
     assert len(owner.take_all()) == 4
+    owner.sit(replace(here(), started="long before"))
     owner.die()
     redis.delete(KEYS.lease(owner.identity), "queue:broken")
     redis.set("queue:broken", "no list")

@@ -88,7 +88,7 @@ COMMANDS: Final = (
     "+ping", "+info", "+time", "+multi", "+exec", "+evalsha", "+script|load",
     "+client|id", "+client|unblock", "+select",
     "+get", "+set", "+del", "+unlink", "+exists", "+expire", "+pexpire", "+persist", "+incrby",
-    "+llen", "+lrange", "+lrem", "+lmove", "+blmove", "+lpush", "+rpush", "+rpop", "+ltrim",
+    "+llen", "+lpos", "+lrange", "+lrem", "+lmove", "+blmove", "+lpush", "+rpush", "+rpop", "+ltrim",
     "+hset", "+hget", "+hmget", "+hgetall", "+hdel", "+hexists", "+hincrby",
     "+sadd", "+srem", "+scard", "+smembers",
     "+zadd", "+zrem", "+zcard", "+zscore", "+zrange", "+zrangebyscore", "+zremrangebyscore", "+zremrangebyrank",

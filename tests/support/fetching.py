@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import redis as redis_py
@@ -20,13 +21,18 @@ from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.recover import Recovery
+from kiqdoctor.wire.account import Whereabouts
 from kiqdoctor.wire.keys import LANES, Keys
 
 KEYS: Final = Keys(None)
 FETCH: Final = Script("fetch").digest.encode()
 LEAVE: Final = Script("leave").digest.encode()
-SCRIPTS: Final = ("fetch", "leave", "forget", "reclaim")
+SCRIPTS: Final = ("fetch", "leave", "forget", "reclaim", "restate", "begin")
 _numbers = itertools.count(1)
+
+
+ELSEWHERE: Final = Whereabouts("another host")
+"""Where a process sits of which nobody here can see more than its lease."""
 
 
 class Never:
@@ -43,7 +49,7 @@ class Process:
         self.client = connect(Settings(url), 8)
         for name in SCRIPTS:
             self.client.script_load(Script(name).source)
-        self.skipped = 0.0
+        self.skipped, self.seat = 0.0, ELSEWHERE
         self.clock = Clock(
             boottime=lambda: boottime() + self.skipped, monotonic=lambda: time.monotonic() + self.skipped
         )
@@ -59,7 +65,14 @@ class Process:
 
     def _new_lease(self) -> Lease:
         identity = f"here:{os.getpid()}:{next(_numbers)}{secrets.token_hex(3)}"
-        return Lease(self.client, KEYS, identity, self.capsule.names, self.clock)
+        found = Lease(self.client, KEYS, identity, self.capsule.names, self.clock)
+        found.account = replace(found.account, seat=self.seat)
+        return found
+
+    def sit(self, seat: Whereabouts) -> None:
+        """There from now on, and its lease is good."""
+        self.lease.account = replace(self.lease.account, seat=seat)
+        self.lease.acquire()
 
     def take(self, number: int = 0) -> Work | None:
         """One look; a wait that it begins goes on beside."""

@@ -77,11 +77,20 @@ class BasicFetch:
         self._running.difference_update(listed)
         return len(listed)
 
+    def unbegun(self, work: Work) -> bool:  # noqa: ARG002 - nothing is marked here
+        """Never."""
+        return False
+
+    def begin(self, work: Work, marked: bytes, owner: str) -> bool:  # noqa: ARG002 - no list holds it
+        """Always; only we must know it, at a deadline."""
+        work.payload = marked
+        return True
+
     def alone(self, number: int) -> bool:  # noqa: ARG002 - no job is recovered here, so none is suspected
         """Always."""
         return True
 
-    def together(self) -> None:
+    def together(self, number: int) -> None:
         """Nothing to end."""
 
     def tick(self) -> None:

@@ -23,6 +23,7 @@ class Lane:
 
     name: str
     channel: Channel
+    term: Lease
     homes: list[Home] = field(default_factory=list)
     head: bytes = b""
     words: int = 0
@@ -66,7 +67,7 @@ def lanes(client: "Redis", keys: Keys, names: Sequence[str], lease: Lease, scrip
 
     Each has lists of its own, so that after a lost reply one lane's are compared while the other's go on changing.
     """
-    found = [Lane(name, Channel(client)) for name in LANES]
+    found = [Lane(name, Channel(client), lease) for name in LANES]
     queues = [keys.queue(name) for name in names]
     lists = [[keys.private(lease.identity, lane.name, name) for name in names] for lane in found]
     every = [key for some in lists for key in some]

@@ -1,12 +1,13 @@
 """A process's right to hold jobs: a lease that it renews, beside the account of its private lists in the index."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, lua
 from kiqdoctor.runtime.fetching import seats
-from kiqdoctor.wire.account import Account
+from kiqdoctor.wire.account import LEFT, STOPPING, Account
 from kiqdoctor.wire.keys import LANES, Keys
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Lease:
         self._client, self._keys, self._clock = client, keys, clock
         self._reclaim = client.register_script(lua.source("reclaim"))
         self._forget = client.register_script(lua.source("forget"))
+        self._restate = client.register_script(lua.source("restate"))
         self._origin = forking.origin("this worker")
         self.identity = identity
         self.account = Account(tuple(queues), seats.here())
@@ -51,20 +53,37 @@ class Lease:
         self._held(sent)
 
     def leave_open(self) -> None:
-        """The account alone: what a wait of ours may bring after it was closed is found by the survivors."""
-        self._claim(0, self.account.encode())
+        """The account alone: what a wait of ours may bring after it was closed is found by the survivors.
+
+        They may not go by our pid then, which lives on.
+        """
+        self._claim(0, replace(self.account, state=LEFT).encode())
+
+    def stopping(self) -> None:
+        """Whatever ends us from now on, we were asked to end: no job that we hold is to blame for it."""
+        self._origin.check()
+        self.account = replace(self.account, state=STOPPING)
+        self._restate(keys=[self._keys.index], args=[self.identity, self.account.encode()])
 
     def renew(self) -> bool:
         """Whether it was still ours; a server that refuses to write says so by an error."""
         self._origin.check()
-        before = self.good_until - LEASE + MARGIN
         sent = self._clock.boottime()
         renewed = bool(self._client.expire(self.key, LEASE))
-        if (now := self._clock.boottime()) - before > RENEW + SLACK:
-            self._steady_since = now  # a gap of our own: the others may have had it too
+        self._unless_gap()
         if renewed:
             self._held(sent)
         return renewed
+
+    def renewed(self, sent: float) -> None:
+        """Our parent renewed it, by a request of that time of the boot clock, which is the whole machine's."""
+        self._unless_gap()
+        if sent + LEASE - MARGIN > self.good_until > 0:
+            self._held(sent)
+
+    def _unless_gap(self) -> None:
+        if (now := self._clock.boottime()) - (self.good_until - LEASE + MARGIN) > RENEW + SLACK:
+            self._steady_since = now  # a gap of our own: the others may have had it too
 
     def reclaim(self) -> bool:
         """Whether a lease that ran out is ours again, with what still lies in our private lists.
@@ -99,12 +118,12 @@ class Lease:
     def release(self) -> bool:
         """We leave; the account stays for the survivors where a private list still holds something."""
         self._origin.check()
-        return close_account(self._forget, self._keys, self.identity, self.account.queues, leaving=True)
+        return close_account(self._forget, self._keys, self.identity, self.account, leaving=True)
 
 
-def close_account(forget: Any, keys: Keys, identity: str, queues: Sequence[str], *, leaving: bool = False) -> bool:
+def close_account(forget: Any, keys: Keys, identity: str, account: Account, *, leaving: bool = False) -> bool:
     """Remove a process from the index when nothing of it is left; whether it was."""
-    lists = [keys.private(identity, lane, queue) for lane in LANES for queue in queues]
+    lists = [keys.private(identity, lane, queue) for lane in LANES for queue in account.queues]
     numbers = [*(keys.sequence(identity, lane) for lane in LANES), keys.exits(identity)]
-    words = [identity, len(lists), "leaving" if leaving else ""]
+    words = [identity, len(lists), replace(account, state=LEFT).encode() if leaving else b""]
     return bool(forget(keys=[keys.lease(identity), keys.index, *lists, *numbers], args=words))

@@ -7,12 +7,12 @@ while the other's jobs run. When every queue is empty one thread waits in a BLMO
 
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import forking, log
+from kiqdoctor.runtime import forking, log, lua
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
 from kiqdoctor.runtime.endings import Ending, returned
@@ -31,6 +31,8 @@ from kiqdoctor.wire.keys import Keys
 if TYPE_CHECKING:
     from redis import Redis
 
+TRIES: Final = 2  # more, where a reply was lost
+ALONE: Final = 1.0  # seconds that one job has the process for itself
 UNTOUCHED: Final = 0.02  # seconds after which what nobody started goes back to its queue
 
 
@@ -54,8 +56,11 @@ class ReliableFetch:
         self.fetched_at = self.tried_at = clock.monotonic()
         self._leading = threading.Lock()
         self._beds = Beds(capsule.concurrency)
-        self._alone: int | None = None
+        self._alone: int | None = None  # the thread whose job has the process for itself
         self._solo = threading.Lock()
+        self._solo_since = self._solo_again = 0.0  # monotonic
+        self._mark = client.register_script(lua.source("begin"))
+        self._unsure: set[bytes] = set()  # what we may have marked, and did not begin
         self._first: tuple[Work | None, float] = (None, 0.0)
         self._stopped = False
         self._hold(lease)
@@ -223,21 +228,67 @@ class ReliableFetch:
         self.holdings.taken.difference_update(listed)
         return left
 
+    def unbegun(self, work: Work) -> bool:
+        """Whether we may have marked it, and did not begin it."""
+        known = work.payload in self._unsure
+        self._unsure.discard(work.payload)
+        return known
+
+    def begin(self, work: Work, marked: bytes, owner: str) -> bool:
+        """The list says who began it, before it begins: whoever recovers it knows that it may not begin again.
+
+        Under the lane's lock, so that nobody compares the lists meanwhile. A request may be repeated; where no reply
+        came at all it is found in its list, with or without the mark.
+        """
+        lane = work.home.lane
+        with lane.lock:
+            if lane.retired:
+                return False
+            try:
+                began = self._tried(lambda: int(self._mark(keys=[work.home.key, self._keys.lease(owner)],
+                                                           args=[work.payload, marked])))  # fmt: skip
+            except Exception:
+                self._unsure.add(marked)
+                raise
+            if began == 1:
+                work.payload = marked
+        return began == 1
+
+    @staticmethod
+    def _tried(ask: Callable[[], int]) -> int:
+        import redis
+
+        for _ in range(TRIES):
+            with suppress(redis.ConnectionError, redis.TimeoutError):
+                return ask()
+        return ask()
+
     # -- one alone -----------------------------------------------------------------------------------------------
 
     def alone(self, number: int) -> bool:
-        """Nothing more is started or fetched; what was at hand goes back."""
-        if not self._solo.acquire(blocking=False):
-            return False
-        self._alone = number  # first: what comes to hand from now on is looked at, and goes back too
+        """Nothing more is started or fetched, for a while; what was at hand goes back.
+
+        Not for long, and then not again for as long: a job may take hours, and many may be suspects. Whoever dies
+        beside one later is not counted for that.
+        """
+        now = self._clock.monotonic()
+        with self._solo:
+            if self._alone is not None or now < self._solo_again:
+                return False
+            self._alone = number  # first: what comes to hand from now on is looked at, and goes back too
+            self._solo_since = now
         self.pace.low = -1
         self._return_at_hand()
         return True
 
-    def together(self) -> None:
-        """Go on as usual."""
-        self._alone = None
-        self._solo.release()
+    def together(self, number: int) -> None:
+        """Go on as usual, where it was this thread that was alone."""
+        with self._solo:
+            if self._alone != number:
+                return
+            self._alone = None
+            now = self._clock.monotonic()
+            self._solo_again = now + min(now - self._solo_since, ALONE)
         self.wake()
 
     def _return_if_alone(self) -> None:
@@ -256,6 +307,8 @@ class ReliableFetch:
         """Acknowledgements that no fetch carried, and jobs that nobody read, found or started, do not wait."""
         if self._bell.gone:
             return
+        if (alone := self._alone) is not None and self._clock.monotonic() - self._solo_since > ALONE:
+            self.together(alone)
         held, parking = self.holdings, self.parking
         for lane in held.lanes[:-1]:
             if (held.ended or held.due(lane)) and lane.lock.acquire(blocking=False):

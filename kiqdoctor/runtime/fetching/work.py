@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +22,16 @@ class Home:
     lane: Any = None
     key: str = ""
     place: bytes = b""  # of that list among a request's keys, packed
+
+    @property
+    def retired(self) -> bool:
+        """Whether these lists are of an identity that we had: others have taken what lay there."""
+        return self.lane is not None and self.lane.retired
+
+    @property
+    def good_until(self) -> float:
+        """Of the boot clock: until then nobody else can have taken it."""
+        return self.lane.term.good_until if self.lane is not None else inf
 
 
 class Work(msgspec.Struct, eq=False, gc=False):
@@ -66,10 +77,16 @@ class Fetch(Protocol):
     def give_back(self, works: Iterable[Work]) -> int:
         """Back into their queues, to be taken next; how many."""
 
-    def alone(self, number: int) -> bool:
-        """Ask that nothing be started beside this thread's job; False where another thread has that right."""
+    def unbegun(self, work: Work) -> bool:
+        """Whether its mark is ours, and it did not begin: the reply to ``begin`` was lost. To be asked once."""
 
-    def together(self) -> None:
+    def begin(self, work: Work, marked: bytes, owner: str) -> bool:
+        """Put down that ``owner`` begins it, as these bytes say it; False where it is not ours to begin."""
+
+    def alone(self, number: int) -> bool:
+        """Ask that nothing be started beside this thread's job for a while; False where that cannot be now."""
+
+    def together(self, number: int) -> None:
         """End of that."""
 
     def tick(self) -> None:

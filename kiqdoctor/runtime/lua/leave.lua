@@ -3,7 +3,7 @@
 -- ARGV: payload; "dead" where the process must hold no lease, "free" where the job lies in no list, else ""; which of its
 --   exits ("" for none) with the number of this use of it; then for each command: its name, the index of its key, how
 --   many further arguments, those arguments
--- The first command, where it is ZADD or RPUSH, stores the job elsewhere; where it is refused the job goes back into its
+-- The first command, where it is ZADD, RPUSH or LPUSH, stores the job elsewhere; where it is refused the job goes back into its
 --   private list and the error is returned. What follows cannot be refused: a lock or a status that holds something else
 --   must not keep a job that ended. Three names are ours: DELIF deletes a key that holds a value (a lock of ours), CLOSE
 --   tells a batch what became of the job (see batch.lua), TELL tells its status (see tell.lua).
@@ -36,7 +36,7 @@ while at <= #ARGV do
   for offset = 1, count do
     words[offset] = ARGV[at + 2 + offset]
   end
-  local storing = at == 5 and (name == 'ZADD' or name == 'RPUSH')
+  local storing = at == 5 and (name == 'ZADD' or name == 'RPUSH' or name == 'LPUSH')
   at = at + 3 + count
   local answer
   if name == 'DELIF' then

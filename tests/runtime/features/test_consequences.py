@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pytest
@@ -20,6 +20,7 @@ from workers import Worker
 import kiqdoctor
 from kiqdoctor.runtime.batches import progress
 from kiqdoctor.runtime.config import current
+from kiqdoctor.runtime.fetching.seats import here
 from kiqdoctor.runtime.job import REGISTRY, Job
 from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.testing import fake, inline
@@ -285,8 +286,9 @@ RECOVERED: Final[dict[str, tuple[dict[str, Any], dict[str, Any], After]]] = {
     "its second": ({}, {"recovered": 1}, BACK),
     "poison": ({}, {"recovered": 2}, DEAD),
     "poison that is not kept": ({"dead": False}, {"recovered": 2}, DROPPED),
-    "at most once": ({"at_most_once": True}, {}, DEAD),
-    "at most once and not kept": ({"at_most_once": True, "dead": False}, {}, DROPPED),
+    "at most once": ({"at_most_once": True}, {"kiq_started": "here:1:a"}, DEAD),
+    "at most once and not kept": ({"at_most_once": True, "dead": False}, {"kiq_started": "here:1:a"}, DROPPED),
+    "at most once and not begun": ({"at_most_once": True}, {}, BACK),
 }
 
 
@@ -308,6 +310,7 @@ def test_recovered(
         dead.need()
         assert Limits(redis, KEYS).enter(found.job, dead.identity, found.jid) == 0
         redis.hset(KEYS.status(found.jid), "state", "running")
+        dead.sit(replace(here(), started="long before"))
         dead.die()
         redis.delete(KEYS.lease(dead.identity), KEYS.recovering)
         if not known:  # whoever recovers it need not have imported it
@@ -324,6 +327,7 @@ def test_whoever_waits_for_a_job_that_recovery_buries_is_told(
     redis: Any, redis_server: RedisServer, scene: Callable[[Row], Scene]
 ) -> None:
     found = scene(Row(DEAD, options={"at_most_once": True}))
+    found.change(kiq_started="here:1:a")
     dead, survivor = Process(redis_server.url), Process(redis_server.url)
     heard: list[Any] = []
     waiting = threading.Thread(target=lambda: heard.append(kiqdoctor.Status(found.jid).wait(timeout=20)))

@@ -206,7 +206,7 @@ class Fleet(RuleBasedStateMachine):
     def run_alone(self, who: int) -> None:
         fetch = self.seats[who].process.fetch
         if fetch.alone(0):
-            fetch.together()
+            fetch.together(0)
 
     def retries_are_due(self) -> None:
         for member in self.redis.zrange(KEYS.retry, 0, -1):

@@ -1156,7 +1156,7 @@ def test_a_job_that_must_run_alone_has_the_process_for_itself(redis: Any, start:
     assert redis.llen("queue:default") == 3
     assert [work.payload for work in other.take_all()] == pushed[1:]
     process.fetch.done(suspect)
-    process.fetch.together()
+    process.fetch.together(0)
     other.leave()
 
     push(redis, *jobs(1))
@@ -1192,7 +1192,7 @@ def test_the_right_to_run_alone_is_not_stuck_when_redis_is_away(redis: Any, prox
 
     assert process.fetch.alone(0)
     process.fetch.done(suspect)
-    process.fetch.together()
+    process.fetch.together(0)
 
     assert len(all_again(process)) == 2
 
@@ -1284,7 +1284,7 @@ def test_a_thread_that_outlives_the_fetch_writes_into_no_file_of_others(
     process.fetch.close()
     files = [(tmp_path / str(number)).open("wb") for number in range(8)]  # they get the numbers that became free
 
-    process.fetch.together()
+    process.fetch.together(0)
 
     for file in files:
         file.close()
