@@ -2,12 +2,21 @@
 
 import fuzzing
 import pytest
+import sound
 from sound import INFO, JOB, WORK
 
 
 @pytest.mark.parametrize("name", fuzzing.targets())
 def test_it_keeps_its_promise_whatever_it_is_fed(name: str) -> None:
     fuzzing.beginning(fuzzing.targets()[name], 12)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sound.FILES)
+def test_whatever_opens_ever_anew_ends(name: str) -> None:
+    """A Ruby file of ``*a*a*a`` froze the reader of settings: a syntax tree finds a parent from its root each time."""
+    for data in fuzzing.deep(name):
+        fuzzing.targets()[name].feed(data)
 
 
 @pytest.mark.real

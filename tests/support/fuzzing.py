@@ -260,6 +260,19 @@ def targets() -> Mapping[str, Fuzzed]:
     return single | {name: Fuzzed((sound,), application(name)) for name, sound in FILES.items()}
 
 
+DEEP: Final = (
+    b"*a", b".a", b".a(1)", b"[", b"{", b"(", b"a(", b"a[", b"if a\n", b"def a\n", b"a = ", b"-", b"not ", b"lambda: ",
+    b"- ", b"a: {", b"a {", b"{ |a| ", b"a=", b"%w[", b"<%", b"${", b"$(", b"`", b"'#{", b"class A\n", b"a ? ", b"::A",
+    b"Sidekiq.configure_server { |c| c.redis = ", b"A.new(a: ", b"&.a", b"\n a:", b"@a\n", b"f'{", b"x if x else ",
+)  # fmt: skip
+
+
+def deep(name: str) -> Iterator[bytes]:
+    """A sound file that goes on with ever the same opening, 64 KiB of it."""
+    for word in DEEP:
+        yield FILES[name] + word * (65_536 // len(word))
+
+
 def beginning(target: Fuzzed, count: int, seed: int = 0) -> None:
     """The first so many inputs of a seed; each is what it was."""
     rng = random.Random(seed)
@@ -282,6 +295,8 @@ def _forever(chosen: Mapping[str, Fuzzed], seconds: float, seed: int) -> int:
             at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{name.replace('/', '-')}-{broken}.bin"
             at.write_bytes(data)
             print(f"{name}: {type(error).__name__}: {error} ({at})", flush=True)
+            if "did not finish" in str(error):
+                break  # it goes on in its thread, and every later input would meet it
         runs[name] += 1
     print(json.dumps(runs), f"{sum(runs.values())} inputs, {broken} broke a promise")
     return 1 if broken else 0

@@ -23,18 +23,18 @@ def server_file(file: File, processes: str) -> ServerFile:
     """What a web server's configuration in Ruby says; ``processes``: the word for their number."""
     variables: dict[str, Node | None] = {}
     said: dict[str, Amount] = {}
-    preload = 0
+    preload, judged = 0, set[int]()  # names in calls, which were judged by their argument
     for node in walk(file.ruby()):
         receiver, method, arguments = call(node)
+        name = node.child_by_field_name("method") if node.type == "call" else None
+        if name is not None:
+            judged.add(name.id)
         if node.type == "assignment":
             variables[text(node.child_by_field_name("left"))] = node.child_by_field_name("right")
         elif not receiver and method in {processes, "threads"} and arguments:
             said[method] = of_ruby(arguments[-1], variables) or Amount(None)
-        elif text(node) in PRELOAD or (method in PRELOAD and text(first(arguments)) == "true"):
-            preload = preload or (0 if _is_method(node) else node.start_point[0] + 1)
+        elif (method in PRELOAD and text(first(arguments)) in {"", "true"}) or (
+            node.type == "identifier" and node.id not in judged and text(node) in PRELOAD
+        ):
+            preload = preload or node.start_point[0] + 1
     return ServerFile(file.path, said.get(processes), said.get("threads"), preload)
-
-
-def _is_method(node: "Node") -> bool:
-    """Whether it is the name in a call, which was judged by its argument."""
-    return node.parent is not None and node.parent.type == "call"

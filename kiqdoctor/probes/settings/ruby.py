@@ -71,15 +71,36 @@ def _methods(roots: Iterable[Any]) -> dict[str, Any]:
 
 def _in_file(root: Any, scope: Scope, path: str) -> Iterator[Found]:
     """In the order of the source, so that a hash that is changed between two blocks is another hash."""
-    for node in walk(root):
+    for node, branch in _branched(root):
         if node.type == "assignment":
             _assign(node, scope)
-        receiver, method, _ = call(node)
-        if receiver in {"Sidekiq", "::Sidekiq"} and method in ROLES and block(node) is not None:
-            yield from _in_block(node, scope, path, ROLES[method])
+        if role := _role(node):
+            yield from _in_block(node, branch, scope, path, role)
         elif node.type == "assignment" and text(node.child_by_field_name("left")) == "Sidekiq.redis":
             for role in ("server", "client"):
-                yield _found(node, scope, path, role)
+                yield Found(_setting(node, scope, role, path), branch)
+
+
+def _role(node: Any) -> str:
+    """The role that a block configures; "" for anything else."""
+    receiver, method, _ = call(node)
+    configures = receiver in {"Sidekiq", "::Sidekiq"} and block(node) is not None
+    return ROLES.get(method, "") if configures else ""
+
+
+def _branched(root: Any, branch: int = 0, *, outside: bool = False) -> Iterator[tuple[Any, int]]:
+    """A node and all below it with the branch of a condition that it stands in; ``outside`` of further roles' blocks.
+
+    The branch is carried down: a syntax tree finds a node's parent from its root, each time anew.
+    """
+    stack = [(root, branch)]
+    while stack:
+        node, branch = stack.pop()
+        yield node, branch
+        if outside and _role(node):
+            continue
+        below = node.id if node.type in BRANCHES else branch
+        stack.extend((child, below) for child in reversed(node.children))
 
 
 def _assign(node: Any, scope: Scope) -> None:
@@ -95,43 +116,33 @@ def _assign(node: Any, scope: Scope) -> None:
             scope.variables[name] = {**known, key: value(right, scope)}
 
 
-def _in_block(node: Any, scope: Scope, path: str, role: str) -> Iterator[Found]:
+def _in_block(node: Any, branch: int, scope: Scope, path: str, role: str) -> Iterator[Found]:
     inside = block(node)
     parameters = named(inside.child_by_field_name("parameters")) if inside is not None else []
     parameter = text(first(parameters))
     for statement in body(inside):
-        for inner in walk(statement):
+        for inner, around in _branched(statement, branch, outside=True):
             if inner.type == "assignment":
                 left = inner.child_by_field_name("left")
                 if text(left) == f"{parameter}.redis":
-                    yield _found(inner, scope, path, role)
+                    yield Found(_setting(inner, scope, role, path), around)
                 elif left is not None and left.type == "identifier":
                     _assign(inner, scope)
 
 
-def _found(node: Any, scope: Scope, path: str, role: str) -> Found:
+def _setting(node: Any, scope: Scope, role: str, path: str) -> RedisSetting:
     given = options(node.child_by_field_name("right"), scope)
     row, column = node.start_point
-    branch, up = 0, node.parent
-    while up is not None:
-        if up.type in BRANCHES:
-            branch = up.id
-            break
-        up = up.parent
-    return Found(_setting(given, scope.environ, role, path, row + 1, column + 1), branch)
-
-
-def _setting(given: Options, environ: Mapping[str, str], role: str, path: str, line: int, column: int) -> RedisSetting:
-    url, database = _split(given, environ)
+    url, database = _split(given, scope.environ)
     size = given.get("size") or given.get("pool_size")
     return RedisSetting(
         role=role,
         path=path,
-        line=line,
-        column=column,
+        line=row + 1,
+        column=column + 1,
         url=url,
         database=database,
-        namespace=known_as(given.get("namespace"), environ) or None,
+        namespace=known_as(given.get("namespace"), scope.environ) or None,
         pool_size=whole(size),
         unresolved=given.get("?") or "",
     )

@@ -1,6 +1,6 @@
 """Ruby expressions as canonical texts: equal texts are equal values, whatever way they were written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -66,7 +66,7 @@ def _call(node: Any, scope: Scope, depth: int) -> Options:
     receiver, method, arguments = call(node)
     if method in {"merge", "merge!", "deep_merge"}:
         found = options(node.child_by_field_name("receiver"), scope, depth + 1)
-        for argument in _hashes(arguments):
+        for argument in _hashes(node):
             found |= options(argument, scope, depth + 1)
         return found
     if method in {"freeze", "dup", "to_h", "compact", "symbolize_keys", "deep_symbolize_keys"}:
@@ -80,9 +80,13 @@ def _call(node: Any, scope: Scope, depth: int) -> Options:
     )
 
 
-def _hashes(arguments: list[Any]) -> list[Any]:
-    """Keyword arguments as one hash each, beside hashes that are given as such."""
-    return [one.parent if one.type == "pair" else one for one in arguments]
+def _hashes(node: Any) -> Iterator[Any]:
+    """A call's arguments that are hashes, its keywords as one."""
+    arguments = node.child_by_field_name("arguments")
+    given = named(arguments)
+    yield from (one for one in given if one.type != "pair")
+    if any(one.type == "pair" for one in given):
+        yield arguments
 
 
 def _built(node: Any, scope: Scope) -> Options:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tree_sitter import Language, Node
 
 PARSE_SECONDS: Final = 5.0  # of a thread's own time; a file of the largest size takes two
+LONGEST_NAME: Final = 1000  # bytes
 PIECE: Final = 64 * 1024  # bytes that the parser is handed at once
 
 
@@ -67,7 +68,12 @@ def call(node: "Node | None") -> tuple[str, str, list["Node"]]:
         return "", "", []
     receiver = node.child_by_field_name("receiver")
     method = node.child_by_field_name("method")
-    return text(receiver), text(method), named(node.child_by_field_name("arguments"))
+    return _name(receiver), text(method), named(node.child_by_field_name("arguments"))
+
+
+def _name(node: "Node | None") -> str:
+    """A receiver's source, unless it is too long for a name: a chain of 100,000 calls holds all those before it."""
+    return text(node) if node is not None and node.end_byte - node.start_byte <= LONGEST_NAME else ""
 
 
 def block(node: "Node | None") -> "Node | None":
