@@ -26,6 +26,10 @@ SETS: Final = (SCHEDULE, RETRY, DEAD)
 """Sorted sets of jobs."""
 
 QUEUE_PREFIX: Final = "queue:"
+TAKEN: Final = "kiq:taken:"  # ours: what the names of private lists, leases, locks and batches begin with
+LEASES: Final = "kiq:lease:"
+LOCKS: Final = "kiq:unique:"
+BATCHES: Final = "kiq:batch:"
 LANES: Final = ("0", "1", "w")  # a process's connections that fetch; each has private lists of its own
 DEAD_TTL: Final = 180 * 24 * 3600  # seconds that a dead job is kept, as Sidekiq keeps it
 DEAD_SIZE: Final = 10_000  # dead jobs that are kept; Sidekiq's trimming keeps one less
@@ -116,7 +120,7 @@ class Keys:
 
     def lease(self, identity: str) -> str:
         """Ours: string, 15 s, renewed by EXPIRE alone; its process is alive while it is there."""
-        return self.name(f"kiq:lease:{identity}")
+        return self.name(f"{LEASES}{identity}")
 
     @property
     def index(self) -> str:
@@ -125,7 +129,7 @@ class Keys:
 
     def private(self, identity: str, lane: str, queue: str) -> str:
         """Ours: list of payloads that one connection of a process took from a queue and that have not ended; no TTL."""
-        return self.name(f"kiq:taken:{identity}:{lane}:{queue}")
+        return self.name(f"{TAKEN}{identity}:{lane}:{queue}")
 
     def sequence(self, identity: str, lane: str) -> str:
         """Ours: string, number of the last request that this connection made; no TTL; goes with the lists."""
@@ -141,7 +145,7 @@ class Keys:
 
     def unique(self, fingerprint: str) -> str:
         """Ours: string, jid of the job that holds this lock; TTL ``unique_for``; clients set it, processors end it."""
-        return self.name(f"kiq:unique:{fingerprint}")
+        return self.name(f"{LOCKS}{fingerprint}")
 
     def slots(self, job_class: str) -> str:
         """Ours: sorted set of ``identity|jid`` by start, of a class with ``limit``; no TTL; processors."""
@@ -153,7 +157,7 @@ class Keys:
 
     def batch(self, batch: str, part: str = "") -> str:
         """Ours: hash of a batch, and its sets ``open`` and ``pending`` of jids; 30 days; clients and processors."""
-        return self.name(f"kiq:batch:{batch}:{part}" if part else f"kiq:batch:{batch}")
+        return self.name(f"{BATCHES}{batch}:{part}" if part else f"{BATCHES}{batch}")
 
     def status(self, jid: str) -> str:
         """Ours: hash of what a job with ``status`` does; one day; clients, processors and who recovers."""

@@ -119,3 +119,40 @@ class LongJobs(msgspec.Struct, frozen=True):
     def of(self, jid: str) -> LongJob | None:
         """The one of this jid."""
         return next((one for one in self.all if one.jid == jid), None)
+
+
+class PrivateList(msgspec.Struct, frozen=True):
+    """A list of jobs that one process took from a queue and has not ended.
+
+    ``kind``: who writes such lists ("" where its name is of no layout that we know); ``sign``: the key that is there
+    as long as its owner lives, ``signed`` whether it is. ``jids``: of its oldest jobs.
+    """
+
+    key: str
+    kind: str
+    size: int
+    owner: str = ""
+    queue: str = ""
+    sign: str = ""
+    signed: bool = False
+    oldest_at: float | None = None  # epoch seconds when its oldest job was enqueued
+    jids: tuple[str, ...] = ()
+
+
+class PrivateLists(msgspec.Struct, frozen=True):
+    """Every private list that holds jobs; ``keepers``: how many live processes there are of each kind of owner."""
+
+    all: tuple[PrivateList, ...] = ()
+    keepers: tuple[tuple[str, int], ...] = ()
+    partial: str = ""  # why not all were found
+
+    def kept_by(self, kind: str) -> int:
+        """How many live processes there are that keep such lists, and take back those of the dead."""
+        return dict(self.keepers).get(kind, 0)
+
+
+class Leader(msgspec.Struct, frozen=True):
+    """Whom Sidekiq Enterprise elected; "" where the key is not there."""
+
+    identity: str = ""
+    ttl_s: int | None = None

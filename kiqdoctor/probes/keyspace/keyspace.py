@@ -8,12 +8,10 @@ from kiqdoctor.doctor.facts.redis import Clients, Server, ServerTime
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import PAGE
+from kiqdoctor.probes.keyspace import names
 from kiqdoctor.probes.keyspace.foreign import strangers
 from kiqdoctor.probes.keyspace.installations import installations
 
-MOST_KEYS: Final = 200_000  # names in one scan
-MOST_SECONDS: Final = 2.0  # of scanning one database
 MOST_DATABASES: Final = 64
 
 _READS: Final = (
@@ -29,11 +27,11 @@ _READS: Final = (
 def keyspace(redis: Redis, clients: Clients | Refused | Absent, clock: ServerTime | Refused | Absent) -> Keyspace:
     """The examined database: every prefix that holds Sidekiq's data, and every other owner told by two marks."""
     now = _now(clock)
-    names, complete = _names(redis)
+    seen = names.shared(redis)
     total = redis.ask("DBSIZE")
-    found = installations(redis, names, now, redis.database)
-    foreign = strangers(redis, names, clients if isinstance(clients, Clients) else None, now, redis.database)
-    return Keyspace(found, foreign, len(names), total, complete, redis.database)
+    found = installations(redis, seen.all, now, redis.database)
+    foreign = strangers(redis, seen.all, clients if isinstance(clients, Clients) else None, now, redis.database)
+    return Keyspace(found, foreign, len(seen.all), total, seen.complete, redis.database)
 
 
 @probe(
@@ -61,27 +59,13 @@ def _elsewhere(redis: Redis, number: int, now: float, found: list[Installation])
     if isinstance(reply, Refused):
         return f"{reply.reason} (to settle it: {reply.unlock})" if reply.unlock else reply.reason
     try:
-        names, complete = _names(redis)
-        found += installations(redis, names, now, number)
+        seen = names.scanned(redis)
+        found += installations(redis, seen.all, now, number)
     except RefusalError as error:
         return error.refused.reason
     finally:
         redis.ask("SELECT", redis.database)
-    return "" if complete else f"only {len(names)} of its keys were looked at"
-
-
-def _names(redis: Redis) -> tuple[list[bytes], bool]:
-    """Key names, and whether these are all."""
-    seen: dict[bytes, None] = {}
-    cursor: bytes | int = 0
-    deadline = time.monotonic() + MOST_SECONDS
-    while True:
-        cursor, page = redis.ask("SCAN", cursor, "COUNT", PAGE)
-        seen.update(dict.fromkeys(page))
-        if cursor in {b"0", 0}:
-            return list(seen), True
-        if len(seen) > MOST_KEYS or time.monotonic() > deadline:
-            return list(seen), False
+    return "" if seen.complete else f"only {len(seen.all)} of its keys were looked at"
 
 
 def _now(clock: ServerTime | Refused | Absent) -> float:

@@ -1,7 +1,7 @@
 """A healthy fleet: one process."""
 
 from healthy.moment import NOW
-from kiqdoctor.doctor.facts.fleet import Fleet, LongJobs, Process, Recoveries
+from kiqdoctor.doctor.facts.fleet import Fleet, Leader, LongJobs, PrivateLists, Process, Recoveries
 
 WORKER = Process(
     identity="web-1:4711:aabbccddeeff",
@@ -16,4 +16,4 @@ WORKER = Process(
     ttl_s=57,
     beat_age_s=3.0,
 )
-FACTS = (Fleet((WORKER,), 1), Recoveries(), LongJobs())
+FACTS = (Fleet((WORKER,), 1), Recoveries(), LongJobs(), PrivateLists(), Leader(WORKER.identity, 18))
