@@ -9,7 +9,7 @@ from kiqdoctor.doctor.facts.fleet import PrivateList, PrivateLists
 from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, average_sizes, batched, number
-from kiqdoctor.probes.keyspace.names import Names, shared
+from kiqdoctor.probes.names import Names, shared
 from kiqdoctor.probes.queues.queues import sample
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import LEASES, QUEUE_PREFIX, TAKEN, Keys

@@ -8,7 +8,7 @@ from kiqdoctor.doctor.facts.redis import Clients, Server, ServerTime
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.keyspace import names
+from kiqdoctor.probes import names
 from kiqdoctor.probes.keyspace.foreign import strangers
 from kiqdoctor.probes.keyspace.installations import installations
 
