@@ -17,6 +17,7 @@ class Package:
     installed: bool = False
     direct: bool = True
     required_by: tuple[str, ...] = ()
+    origin: str = ""  # "git" where a commit is locked and no release
 
 
 @dataclass(frozen=True, slots=True)

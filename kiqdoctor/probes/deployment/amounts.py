@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 DEEP: Final = 10  # names that lead to names
+_SPANS: Final = re.compile(
+    r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms(?:ec)?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:r|ours?)?|d(?:ays?)?|)"
+)
+_CORES: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([m%]?)")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
 MOST: Final = 10_000  # processes or threads; who asks for more mistyped it
 THE_SAME: Final = frozenset({"to_i", "to_s", "freeze"})
@@ -38,6 +43,23 @@ class Amount:
 def count(value: object) -> int | None:
     """A number of processes or threads; None for anything else."""
     return whole(value, most=MOST)
+
+
+def seconds(value: object) -> float | None:
+    """A time as compose, systemd and platforms write it (``90``, ``1m30s``, ``2min 5s``); None for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if 0 <= value < MOST * MOST else None
+    text = value.strip() if isinstance(value, str) else ""
+    found = list(_SPANS.finditer(text))
+    if not found or "".join(one[0] for one in found).replace(" ", "") != text.replace(" ", ""):
+        return None
+    return sum(float(one[1]) * _UNITS["ms" if one[2].startswith("ms") else one[2][:1] or "s"] for one in found)
+
+
+def cores(value: object) -> float | None:
+    """Processors as limits write them: ``2``, ``0.5``, ``500m`` and systemd's ``150%``."""
+    found = _CORES.fullmatch(str(value).strip()) if isinstance(value, str | int | float) else None
+    return float(found[1]) * {"m": 0.001, "%": 0.01, "": 1.0}[found[2]] if found else None
 
 
 def of_value(value: object) -> Amount | None:

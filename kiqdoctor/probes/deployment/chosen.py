@@ -1,30 +1,16 @@
 """Which of the deployments that an application's files describe is the one that runs."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import IntEnum
-from typing import Final
 
 from kiqdoctor.probes.deployment.commands import Command, commands
 from kiqdoctor.probes.deployment.formats import Rank
+from kiqdoctor.probes.deployment.paths import Stage, stage
 from kiqdoctor.probes.deployment.programs import Role
-from kiqdoctor.probes.deployment.records import EACH, PART, Started
+from kiqdoctor.probes.deployment.records import EACH, PART, Ending, Started
+from kiqdoctor.probes.deployment.scripts import followed
 from kiqdoctor.probes.deployment.statements import Statements
-
-PRODUCTION: Final = frozenset({"production", "prod", "prd", "live"})
-TRIALS: Final = frozenset(
-    {"dev", "devel", "development", "devcontainer", "local", "test", "tests", "testing", "ci", "e2e", "debug", "qa"}
-    | {"staging", "stage", "stg", "review", "preview", "sandbox", "example", "sample", "demo"}
-)
-
-
-class Stage(IntEnum):
-    """What a file is for, as far as its path says."""
-
-    TRIAL = 0
-    ANY = 1
-    PRODUCTION = 2
+from kiqdoctor.probes.tree.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +26,17 @@ class Running:
         return self.started.unsaid if self.started.replicas is None else self.started.replicas
 
 
-def stage(path: str) -> Stage:
-    """``docker-compose.prod.yml`` and ``overlays/production/`` are production; ``Procfile.dev`` is none."""
-    words = set(re.split(r"[^a-z0-9]+", path.lower()))
-    if words & PRODUCTION:
-        return Stage.PRODUCTION
-    return Stage.TRIAL if words & TRIALS else Stage.ANY
-
-
 def chosen(statements: Statements) -> list[Running]:
     """The commands of the one way in which the application is deployed: the first that runs workers, or else all."""
     started = [(kind.rank, one) for kind, one in statements.said if kind.rank is not None and isinstance(one, Started)]
-    ways = {rank: _running(one for other, one in started if other is rank) for rank in Rank}
+    ways = {rank: _running((one for other, one in started if other is rank), statements.tree) for rank in Rank}
     for way in ways.values():
         if any(one.command.role is Role.WORKER for one in way):
             return way
     return [one for way in ways.values() for one in way]
 
 
-def _running(started: Iterable[Started]) -> list[Running]:
+def _running(started: Iterable[Started], tree: Tree) -> list[Running]:
     """Files that speak of the same unit complete each other, the most particular last; trials are none of it."""
     units: dict[str, Started] = {}
     for one in sorted((one for one in started if stage(one.path)), key=_particular):
@@ -67,12 +45,19 @@ def _running(started: Iterable[Started]) -> list[Running]:
             units[unit] = _completed(units[unit], one) if unit in units else one
     each = units.pop(EACH, None)
     known = [one if each is None else _completed(each, one) for one in units.values()]
-    return [Running(command, one) for one in known for command in commands(one.words)]
+    return [Running(command, one) for one in known for command in commands(followed(one.words, tree))]
 
 
 def _particular(one: Started) -> tuple[Stage, int, int]:
     """For production last; before that ``overlays/`` after its base, ``compose.override.yml`` after ``compose.yml``."""
     return stage(one.path), one.path.count("/"), len(one.path)
+
+
+def _ended(known: Ending | None, later: Ending | None) -> Ending | None:
+    """What a later file says of the end; what it does not say stays."""
+    if known is None or later is None or later.grace_s is not None:
+        return later or known
+    return replace(known, signal=later.signal or known.signal, init=later.init or known.init)
 
 
 def _completed(known: Started, later: Started) -> Started:
@@ -84,4 +69,9 @@ def _completed(known: Started, later: Started) -> Started:
         replicas=known.replicas if later.replicas is None else later.replicas,
         environment=known.environment + later.environment,
         surge=later.surge or known.surge,
+        ending=_ended(known.ending, later.ending),
+        trial="" if stage(later.path) is Stage.PRODUCTION else known.trial or later.trial,
+        cores=known.cores if later.cores is None else later.cores,
+        further=known.further + later.further,
+        closed=known.closed and later.closed,
     )

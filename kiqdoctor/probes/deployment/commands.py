@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
@@ -46,6 +46,8 @@ class Command:
     options: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()  # what stands before it on its line
+    shell: bool = False  # a shell that was not replaced by it waits for it
+    words: tuple[str, ...] = ()  # all that follows its name
 
     def every(self, name: str) -> tuple[str, ...]:
         """Each value of an option."""
@@ -107,14 +109,19 @@ def _lines(words: Sequence[str]) -> Iterator[str]:
 def _within(line: str, before: tuple[tuple[str, str], ...], depth: int) -> Iterator[Command]:
     for words in simple(line):
         for one in commands(words, depth + 1):
-            yield Command(one.program, one.role, one.options, one.arguments, before + one.environment)
+            yield replace(one, environment=before + one.environment, shell=one.shell or not _replaces(words))
+
+
+def _replaces(words: Sequence[str]) -> bool:
+    """Whether a line of a shell begins with its ``exec``, variables aside."""
+    return next((word for word in words if not _ASSIGNED.fullmatch(word)), "") == "exec"
 
 
 def _command(program: Program, words: Sequence[str], before: tuple[tuple[str, str], ...]) -> Iterator[Command]:
     options, arguments = _options(program, words)
     name = "puma" if program.name == "rails" else program.name
     if name != "celery" or "worker" in arguments:
-        yield Command(name, program.role, tuple(options), tuple(arguments), before)
+        yield Command(name, program.role, tuple(options), tuple(arguments), before, words=tuple(words))
 
 
 def _options(program: Program, words: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:

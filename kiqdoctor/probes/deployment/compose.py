@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
-from kiqdoctor.probes.deployment.amounts import of_value
+from kiqdoctor.probes.deployment.amounts import cores, of_value, seconds
 from kiqdoctor.probes.deployment.formats import Rank, deploys
-from kiqdoctor.probes.deployment.records import Environment, Started
+from kiqdoctor.probes.deployment.paths import TRIALS
+from kiqdoctor.probes.deployment.records import Ending, Environment, Started
 from kiqdoctor.probes.deployment.shell import words
 from kiqdoctor.probes.tree.documents import Table, Value
 from kiqdoctor.probes.tree.file import File
 
+STAGES = ("RAILS_ENV", "RACK_ENV", "APP_ENV", "NODE_ENV")
 NAMES = ("**/docker-compose*.yml", "**/docker-compose*.yaml", "**/compose*.yml", "**/compose*.yaml")
 
 
@@ -20,6 +22,9 @@ def compose(file: File) -> Iterator[Started]:
         for name in services:
             service = services.table(name)
             deploy = service.table("deploy")
+            profiles = [str(one) for one in service.items_of("profiles")]
+            if profiles and set(profiles) <= TRIALS:
+                continue  # asked for by hand, and for trials
             wanted = of_value(deploy.get("replicas")) or of_value(service.get("scale"))
             yield Started(
                 f"{folder}/{name}",
@@ -27,9 +32,36 @@ def compose(file: File) -> Iterator[Started]:
                 services.lines.get(name, 1),
                 words(service.get("entrypoint")) + words(service.get("command")),
                 replicas=wanted.given({}) if wanted is not None else None,
-                unsaid=None if deploy.text("mode") == "global" else 1,
+                unsaid=None if deploy.text("mode") == "global" or profiles else 1,
                 environment=_environment(service.get("environment")),
+                ending=_ending(service, file.path, services.lines.get(name, 1)),
+                trial=_trial(service),
+                cores=cores(deploy.table("resources", "limits").get("cpus") or service.get("cpus")),
+                further=_further(service.get("environment")),
+                closed="env_file" not in service,
             )
+
+
+def _ending(service: Table, path: str, line: int) -> Ending:
+    return Ending(
+        path,
+        service.lines.get("stop_grace_period", line),
+        "compose",
+        seconds(service.get("stop_grace_period")),
+        signal=service.text("stop_signal").removeprefix("SIG"),
+        init=service.get("init") is True or service.get("init") == "true",
+    )
+
+
+def _trial(service: Table) -> str:
+    """Whoever mounts the source that lies beside the file develops with it."""
+    for volume in service.items_of("volumes"):
+        source = volume.text("source") if isinstance(volume, Table) else str(volume).partition(":")[0]
+        if source in {".", "./", "..", "../", "$PWD", "${PWD}"}:
+            return f"it mounts its source ({source})"
+    environment = dict(_environment(service.get("environment")))
+    stages = [environment.get(name, "") for name in STAGES]
+    return next((f"its environment is {one}" for one in stages if one in TRIALS), "")
 
 
 def _environment(variables: Value) -> Environment:
@@ -39,3 +71,14 @@ def _environment(variables: Value) -> Environment:
     lines = variables if isinstance(variables, list) else []
     pairs = (line.partition("=") for line in lines if isinstance(line, str))
     return tuple((name, value) for name, separator, value in pairs if separator)
+
+
+def _further(variables: Value) -> tuple[str, ...]:
+    """Names that take their value from whoever starts it."""
+    if isinstance(variables, Table):
+        return tuple(name for name, value in variables.items() if value is None)
+    return (
+        tuple(one for one in variables if isinstance(one, str) and "=" not in one)
+        if isinstance(variables, list)
+        else ()
+    )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.facts.deployment import Deployment, Start, Starts
-from kiqdoctor.probes.deployment.chosen import Running, chosen, stage
+from kiqdoctor.probes.deployment.chosen import Running, chosen
+from kiqdoctor.probes.deployment.paths import stage
 from kiqdoctor.probes.deployment.plans import clients
 from kiqdoctor.probes.deployment.programs import Role
 from kiqdoctor.probes.deployment.records import Ordered
@@ -20,11 +21,12 @@ NO_FORK: Final = frozenset({"threads", "solo", "gevent", "eventlet"})
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The facts, and the commands that they follow from."""
+    """The facts, and what others are made of: the commands that run, and every statement."""
 
     deployment: Deployment
     starts: Starts
     running: tuple[Running, ...] = ()
+    found: Statements | None = None
 
 
 def derived(tree: Tree) -> Derived:
@@ -48,6 +50,7 @@ def derived(tree: Tree) -> Derived:
         ),
         Starts((*_celery(running), *(start for one in servers for start in one.starts()))),
         tuple(running),
+        found,
     )
 
 

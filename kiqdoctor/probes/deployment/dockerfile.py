@@ -10,6 +10,12 @@ from kiqdoctor.probes.tree.file import File
 NAMES = ("**/Dockerfile", "**/Dockerfile.*", "**/*.Dockerfile", "**/Containerfile")
 
 
+def is_dockerfile(path: str) -> bool:
+    """Whether a file of this name is one."""
+    name = path.rpartition("/")[2]
+    return name.startswith(("Dockerfile", "Containerfile")) or name.endswith(".Dockerfile")
+
+
 @deploys(*NAMES, rank=Rank.IMAGE)
 def dockerfile(file: File) -> Iterator[Started]:
     entrypoint: tuple[str, ...] = ()

@@ -1,16 +1,18 @@
 """Kubernetes manifests: the containers of what keeps pods running; base and overlays speak of the same ones."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
-from kiqdoctor.probes.deployment.amounts import count
+from kiqdoctor.probes.deployment.amounts import cores, count, seconds
 from kiqdoctor.probes.deployment.formats import Rank, deploys
-from kiqdoctor.probes.deployment.records import PART, Environment, Started
+from kiqdoctor.probes.deployment.records import PART, Ending, Environment, Started
 from kiqdoctor.probes.deployment.shell import words
 from kiqdoctor.probes.tree.documents import Table, Value
 from kiqdoctor.probes.tree.file import File
 
 KINDS: Final = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "Rollout", "DeploymentConfig")
+_SLEEP: Final = re.compile(r"\bsleep (\d{1,6})")
 NO_SURGE: Final = (None, 0, "0", "0%")
 
 
@@ -35,7 +37,8 @@ def _containers(document: Table, path: str) -> Iterator[Started]:
     spec = document.table("spec")
     surge = spec.table("strategy", "rollingUpdate").get("maxSurge")
     name = f"{document.text('kind')}/{document.table('metadata').text('name')}"
-    containers = spec.table("template", "spec").tables("containers")
+    pod = spec.table("template", "spec")
+    containers = pod.tables("containers")
     for container in containers or [Table(line=document.line)]:
         yield Started(
             f"{name}{PART}{container.text('name')}" if containers else name,
@@ -46,7 +49,25 @@ def _containers(document: Table, path: str) -> Iterator[Started]:
             unsaid=None if document.text("kind") == "DaemonSet" else 1,
             environment=_environment(container.tables("env")),
             surge="" if surge in NO_SURGE else f"{path}: maxSurge {surge}",
+            cores=cores(container.table("resources", "limits").get("cpu")),
+            ending=_ending(pod, container, path),
+            further=tuple(one.text("name") for one in container.tables("env") if "value" not in one),
+            closed="envFrom" not in container,
         )
+
+
+def _ending(pod: Table, container: Table, path: str) -> Ending:
+    hook = container.table("lifecycle", "preStop")
+    slept = seconds(hook.table("sleep").get("seconds"))
+    line = " ".join(words(hook.table("exec").get("command")))
+    naps = [float(found[1]) for found in _SLEEP.finditer(line)]
+    return Ending(
+        path,
+        pod.lines.get("terminationGracePeriodSeconds", container.line),
+        "kubernetes",
+        seconds(pod.get("terminationGracePeriodSeconds")),
+        before_s=slept or sum(naps),
+    )
 
 
 def _environment(variables: list[Table]) -> Environment:

@@ -12,6 +12,23 @@ Environment = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How a unit is ended, as far as one file says it. ``before_s``: what a hook takes of the time before TERM comes.
+
+    ``grace_s`` None: the platform's own default counts.
+    """
+
+    path: str
+    line: int
+    platform: str
+    grace_s: float | None = None
+    before_s: float = 0.0
+    signal: str = ""
+    mode: str = ""  # systemd's KillMode
+    init: bool = False  # something that passes signals on is the first process
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """Something that is started, as far as one file tells: other files may say the rest about the same ``unit``.
 
@@ -28,6 +45,11 @@ class Started:
     unsaid: int | None = None
     environment: Environment = ()
     surge: str = ""  # why old and new run together at a deploy
+    ending: Ending | None = None
+    trial: str = ""  # why it is how somebody develops, and no production
+    cores: float | None = None  # that it may use
+    further: tuple[str, ...] = ()  # variables that it gets from elsewhere
+    closed: bool = False  # its variables are all that it gets, but for those of its image
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +71,7 @@ class WorkerFile:
     concurrency: Amount | None = None
     capsules: tuple[tuple[str, Amount | None], ...] = ()
     queues: tuple[str, ...] = ()
+    timeout: Amount | None = None
     sections: tuple[tuple[str, "WorkerFile"], ...] = ()
 
 

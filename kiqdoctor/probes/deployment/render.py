@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from kiqdoctor.probes.deployment.amounts import count
+from kiqdoctor.probes.deployment.amounts import count, seconds
 from kiqdoctor.probes.deployment.formats import Rank, deploys
-from kiqdoctor.probes.deployment.records import Environment, Started
+from kiqdoctor.probes.deployment.records import Ending, Environment, Started
 from kiqdoctor.probes.tree.documents import Table
 from kiqdoctor.probes.tree.file import File
 
@@ -29,6 +29,13 @@ def render(file: File) -> Iterator[Started]:
                     _instances(service),
                     unsaid=1,
                     environment=_environment(service, groups),
+                    further=tuple(one.text("key") for one in service.tables("envVars") if "value" not in one),
+                    ending=Ending(
+                        file.path,
+                        service.lines.get("maxShutdownDelaySeconds", service.line),
+                        "render",
+                        seconds(service.get("maxShutdownDelaySeconds")),
+                    ),
                 )
 
 

@@ -21,6 +21,7 @@ def _file(words: Table, path: str, *, sections: bool) -> WorkerFile:
         concurrency=of_value(words.get("concurrency")),
         capsules=tuple((name, of_value(_plain(one).get("concurrency"))) for name, one in capsules.items()),
         queues=tuple(name for one in words.items_of("queues") if (name := queue(one))),
+        timeout=of_value(words.get("timeout")),
         sections=tuple((name, _file(one, path, sections=False)) for name, one in inner),
     )
 

@@ -28,9 +28,7 @@ def worker(one: Running, statements: Statements) -> WorkerConfig | None:
         )
     if command.program not in {"sidekiq", "sidekiqswarm"}:
         return None
-    path = command.option("config")
-    records = statements.configuration("sidekiq", path) if path else [said for _, said in statements.said]
-    file = _section(records, command.option("environment"), known)
+    file = settings(one, statements)
     config = _configured(file, statements, known)
     return replace(
         config,
@@ -40,6 +38,14 @@ def worker(one: Running, statements: Statements) -> WorkerConfig | None:
         queues=queues or config.queues,
         processes=_processes(one, known),
     )
+
+
+def settings(one: Running, statements: Statements) -> WorkerFile | None:
+    """Sidekiq's own file as a command reads it: the one that it names, with the section of its environment."""
+    known = environment_of(one.started.environment, one.command.environment)
+    path = one.command.option("config")
+    records = statements.configuration("sidekiq", path) if path else [said for _, said in statements.said]
+    return _section(records, one.command.option("environment"), known)
 
 
 def by_file(statements: Statements) -> tuple[WorkerConfig, ...]:
@@ -70,6 +76,7 @@ def _section(records: list[Record], asked: str | None, known: Mapping[str, str])
         concurrency=section.concurrency or file.concurrency,
         capsules=section.capsules or file.capsules,
         queues=section.queues or file.queues,
+        timeout=section.timeout or file.timeout,
     )
 
 

@@ -27,8 +27,8 @@ def gemfile_lock(content: str, source: str) -> list[Package]:
         raise LockError("it has no GEM section")
     direct = set(_direct(lines))
     found = [
-        Package("ruby", name, version, source, number, platform=platform, direct=name in direct)
-        for number, name, version, platform in _specs(lines)
+        Package("ruby", name, version, source, number, platform=platform, direct=name in direct, origin=origin)
+        for number, name, version, platform, origin in _specs(lines)
     ]
     return [*found, *_ruby(lines, source)]
 
@@ -42,7 +42,7 @@ def _direct(lines: list[str]) -> Iterator[str]:
             yield line.split()[0].rstrip("!")
 
 
-def _specs(lines: list[str]) -> Iterator[tuple[int, str, str, str]]:
+def _specs(lines: list[str]) -> Iterator[tuple[int, str, str, str, str]]:
     section = ""
     for number, line in enumerate(lines, 1):
         if line and not line.startswith(" "):
@@ -51,7 +51,7 @@ def _specs(lines: list[str]) -> Iterator[tuple[int, str, str, str]]:
         if section in SECTIONS and indent == 4 and " (" in line:  # noqa: PLR2004 - a spec; its own needs are at six
             name, _, rest = line.strip().partition(" (")
             version, platform = _platform(rest.rstrip(")"))
-            yield number, name, version, platform
+            yield number, name, version, platform, "git" if section == "GIT" else ""
 
 
 def _platform(text: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ MOST_PAIRS: Final = 100_000  # of a document's mappings, merged ones counted eac
 MOST_DOTS: Final = 100  # of one key; tomllib takes hours and gigabytes for a megabyte of them
 TRUE: Final = frozenset({"yes", "true", "on"})
 RESET: Final = "!reset"  # compose: as if it were not there
+RESETS: Final = frozenset({RESET, "!override"})  # compose: what earlier files say does not count
 _BETWEEN_KEYS: Final = re.compile(rb"[=\[\]{},#\n]")
 
 
@@ -28,6 +29,7 @@ class Table(dict[str, "Value"]):
         super().__init__(pairs or {})
         self.line = line
         self.lines: dict[str, int] = {}
+        self.reset: set[str] = set()  # keys that are as if no file before had said them
 
     def table(self, *keys: str) -> "Table":
         """The table under these keys; an empty one where there is none."""
@@ -148,6 +150,8 @@ class _Document:
                 name = str(self.text(key.value))
                 table[name] = self.value(value, depth + 1)
                 table.lines[name] = _line(key)
+                if value.tag in RESETS:
+                    table.reset.add(name)
         for one in merged if isinstance(merged, list) else [merged]:
             if isinstance(one, Table):
                 self.count(len(one))

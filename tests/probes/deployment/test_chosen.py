@@ -6,7 +6,7 @@ import pytest
 from trees import deployed
 
 from kiqdoctor.doctor.probe import AbsenceError
-from kiqdoctor.probes.deployment.chosen import Stage, stage
+from kiqdoctor.probes.deployment.paths import Stage, stage
 
 KUBERNETES = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{command: [sidekiq]}]}}}\n"
 FILES = {

@@ -1,0 +1,1 @@
+"""How workers are configured, started and stopped, as the application's files say it."""

@@ -1,0 +1,24 @@
+"""Configuration in which nothing is wrong: one file, one command, which is given time to end."""
+
+from kiqdoctor.doctor.facts.config import (
+    QueueLine,
+    Scope,
+    Setting,
+    Stop,
+    Stops,
+    TestModes,
+    Variables,
+    WorkerCommand,
+    WorkerFile,
+    WorkerSettings,
+)
+
+FILE = WorkerFile(
+    "config/sidekiq.yml",
+    (Setting("concurrency", 1, "number", "5"), Setting("queues", 2, "list", "2")),
+    (QueueLine("default", None, 2), QueueLine("mail", 2, 2)),
+)
+COMMAND = WorkerCommand("Procfile", 1, "sidekiq", (("concurrency", "5"),), ("-c", "5"))
+STOP = Stop("k8s/worker.yaml", 9, "sidekiq", "kubernetes", 25.0, "config/sidekiq.yml", 60.0, "k8s/worker.yaml", 12)
+SCOPE = Scope(".env", "", ("CLOUD_URL", "REDIS_URL"), 2, provider="CLOUD_URL", closed=True)
+FACTS = (WorkerSettings((FILE,), (COMMAND,)), Stops((STOP,)), TestModes(files=3), Variables((SCOPE,), 1))
