@@ -102,7 +102,7 @@ def _ways(index: "Index", library: str, commands: "Iterable[Running]") -> Iterat
 def _settings(index: "Index") -> "list[Said]":
     """Settings, but of files that are for trials; production's last."""
     from kiqdoctor.probes.code.python.running import said
-    from kiqdoctor.probes.deployment.chosen import stage
+    from kiqdoctor.probes.deployment.paths import stage
 
     found = [one for one in said(index.names) if stage(one.place.path)]
     return sorted(found, key=lambda one: stage(one.place.path))

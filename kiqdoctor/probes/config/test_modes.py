@@ -9,10 +9,10 @@ import msgspec
 
 from kiqdoctor.doctor.facts.config import Switch, TestModes
 from kiqdoctor.doctor.probe import Lane, Read, probe
+from kiqdoctor.probes.config.guards import Around, guarded, short
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
-from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -31,9 +31,7 @@ EAGER: Final = re.compile(
     r"(?:CELERY_)?TASK_ALWAYS_EAGER|CELERY_ALWAYS_EAGER|(?:\w+\.)*task_always_eager", re.IGNORECASE
 )
 OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n", "none"})
-_BRANCHES: Final = frozenset({"if", "unless", "if_modifier", "unless_modifier", "elsif", "when", "conditional", "else"})
 BASES: Final = frozenset({"base", "common", "defaults", "default"})
-LONGEST: Final = 200  # characters of a condition that are told
 
 
 @probe(
@@ -96,9 +94,9 @@ def _stage(path: str) -> str:
 
 
 def _in_ruby(file: "File", environ: Mapping[str, str]) -> Iterator[Switch]:
-    from kiqdoctor.probes.tree.ruby import call, string, text, walk
+    from kiqdoctor.probes.tree.ruby import call, string, text
 
-    for node in walk(file.ruby()):
+    for node, around in guarded(file.ruby()):
         receiver, method, arguments = call(node)
         what = ""
         if method == "require" and not receiver and arguments and string(arguments[0]) in RUBY_REQUIRES:
@@ -118,7 +116,7 @@ def _in_ruby(file: "File", environ: Mapping[str, str]) -> Iterator[Switch]:
             adapter = string(node.child_by_field_name("right"))
             what = f"queue_adapter = :{adapter}" if adapter else ""
         if what:
-            yield _ruby_switch(file, node, what, environ)
+            yield _ruby_switch(file, node, around, what, environ)
 
 
 def _required(arguments: "list[Node]") -> str:
@@ -132,33 +130,12 @@ def _required(arguments: "list[Node]") -> str:
     return ""
 
 
-def _ruby_switch(file: "File", node: "Node", what: str, environ: Mapping[str, str]) -> Switch:
-    guards = tuple(_ruby_guards(node))
+def _ruby_switch(file: "File", node: "Node", around: "Around | None", what: str, environ: Mapping[str, str]) -> Switch:
+    guards = tuple(around.told()) if around is not None else ()
     on, by = _decided(guards, environ)
     if what.startswith("queue_adapter") and what.rpartition(":")[2] not in ADAPTERS:
         on = False
     return Switch(file.path, node.start_point[0] + 1, what, on, guards, _stage(file.path), by)
-
-
-def _ruby_guards(node: "Node") -> Iterator[str]:
-    """Conditions and groups that a statement stands in, innermost first."""
-    from kiqdoctor.probes.tree.ruby import call, text
-
-    child, up = node, node.parent
-    while up is not None:
-        if up.type in _BRANCHES:
-            condition = up.child_by_field_name("condition")
-            negated = up.type.startswith("unless") or child.type == "else"
-            if condition is not None and condition.id != child.id:
-                yield _short(f"{'not ' if negated else ''}{text(condition)}")
-        receiver, method, arguments = call(up)
-        if method in {"group", "configure", "environment"} and not receiver.startswith("Sidekiq"):
-            yield _short(f"{method} {', '.join(map(text, arguments))}")
-        elif receiver.lstrip(":") == "Sidekiq" and method.startswith("configure_"):
-            yield method
-        elif up.type in {"method", "singleton_method"}:
-            yield f"def {text(up.child_by_field_name('name'))}"
-        child, up = up, up.parent
 
 
 def _decided(guards: tuple[str, ...], environ: Mapping[str, str]) -> tuple[bool | None, str]:
@@ -170,10 +147,6 @@ def _decided(guards: tuple[str, ...], environ: Mapping[str, str]) -> tuple[bool 
                 return on, f"{name} is set by the files of production" if on else ""
             return None, ""
     return True, ""
-
-
-def _short(text: str) -> str:
-    return clean(" ".join(text.split())[:LONGEST])
 
 
 # -- Python --------------------------------------------------------------------------------------------------------
@@ -200,7 +173,7 @@ def _statements(
 ) -> Iterator[Switch]:
     for node in body:
         if isinstance(node, ast.If):
-            test = _short(ast.unparse(node.test))
+            test = short(ast.unparse(node.test))
             yield from _statements(node.body, file, environ, (*guards, test), fakes)
             yield from _statements(node.orelse, file, environ, (*guards, f"not {test}"), fakes)
         elif isinstance(node, ast.ClassDef):
@@ -225,7 +198,7 @@ def _in_statement(
     for name, value in _assigned(node):
         if EAGER.fullmatch(name):
             on, by = _truth(value, environ)
-            yield Switch(file.path, value.lineno, f"{name} = {_short(ast.unparse(value))}", on, guards, stage, by)
+            yield Switch(file.path, value.lineno, f"{name} = {short(ast.unparse(value))}", on, guards, stage, by)
     for call in (one for one in ast.walk(node) if fakes and isinstance(one, ast.Call)):
         called = ast.unparse(call.func)
         head, _, tail = called.rpartition(".")
@@ -265,7 +238,7 @@ def _truth(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str
         r"""(?:environ(?:\.get)?|getenv|env(?:\.\w+)?|config|get_bool|\w*env\w*)\s*[(\[]\s*['"](\w+)['"](.*)""", text
     )
     if found is None:
-        return None, _short(text)
+        return None, short(text)
     name, rest = found[1], found[2]
     if name in environ:
         return _holds(environ[name], text), f"{name} is set by the files of production"
