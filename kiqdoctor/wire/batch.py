@@ -6,18 +6,25 @@ from typing import Final, Literal
 
 from kiqdoctor.wire.numbers import whole
 
-CREATED_AT: Final = "created_at"  # the hash's fields; batch.lua and seal.lua have these names, and two of their own
+CREATED_AT: Final = "created_at"  # the hash's fields; batch.lua and seal.lua have these names
 TOTAL: Final = "total"
 FAILURES: Final = "failures"
+SEALED: Final = "sealed"  # "1": it has all its jobs
 
 OPEN: Final = "open"  # the sets: jobs that have not run to an end once
 PENDING: Final = "pending"  # and those that have not succeeded
 
 Event = Literal["complete", "success"]
 """What a callback is for: the field of its payload; ``<event>_queue`` is the field of its queue's name."""
+EVENTS: Final[tuple[Event, Event]] = ("complete", "success")
 
 Heard = Literal["done", "failed"]
 """What a batch hears of a job that came to an end."""
+
+
+def told(event: Event) -> str:
+    """The field that is there once its callback was pushed."""
+    return f"{event}_told"
 
 
 @dataclass(frozen=True, slots=True)

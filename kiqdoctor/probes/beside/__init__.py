@@ -1,0 +1,1 @@
+"""Reads what lies beside jobs: locks, batches, periodic jobs."""

@@ -1,0 +1,119 @@
+"""Unique locks that jobs hold: those of sidekiq-unique-jobs, and our runtime's."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from kiqdoctor.doctor.facts.beside import Lock, Locks
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
+from kiqdoctor.doctor.tools import Redis
+from kiqdoctor.probes.asking import PAGE, batched, kind, number, refused
+from kiqdoctor.probes.names import shared
+from kiqdoctor.text import clean, decode
+from kiqdoctor.wire import codec
+from kiqdoctor.wire.keys import LOCKS, Keys
+from kiqdoctor.wire.numbers import real
+from kiqdoctor.wire.stamps import seconds
+
+MOST_LOCKS: Final = 100_000  # of each kind
+HOLDERS: Final = 100  # jobs that hold one lock; more are left out
+JID_BYTES: Final = 100
+INFO_BYTES: Final = 2_000
+DIGESTS: Final = "uniquejobs:digests"
+UNIQUE_JOBS: Final = "sidekiq-unique-jobs"
+OURS: Final = "kiqdoctor"
+_TYPE: Final = re.compile(rb'"type":"([a-z_]{1,40})"')
+
+
+@probe(
+    Read("TYPE, ZSCAN uniquejobs:digests", "+type +zscan", "O(locks), up to 100,000"),
+    Read("HLEN, HGETALL, PTTL of <digest>:LOCKED", "+hlen +hgetall +pttl", "O(1) each"),
+    Read("GETRANGE of <digest>:INFO, kiq:unique:*", "+getrange", "O(1) each"),
+    Read("SCAN", "+scan", "shared with Keyspace"),
+    lane=Lane.REDIS,
+    deadline_s=20.0,
+)
+def locks(redis: Redis) -> Locks:
+    """Which job holds which lock, since when and for how long; never what it was called with."""
+    keys, names = Keys(redis.namespace), shared(redis)
+    digests, cut = _digests(redis, keys)
+    ours = list(names.under(keys.name(LOCKS)))
+    parts = [cut] if cut else []
+    if ours[MOST_LOCKS:]:
+        parts.append(f"more than {MOST_LOCKS} locks of our runtime")
+    if names.shortfall:
+        parts.append(names.shortfall)
+    found = [*_unique_jobs(redis, keys, digests), *_ours(redis, keys, ours[:MOST_LOCKS])]
+    return Locks(tuple(found), "; ".join(parts))
+
+
+def _digests(redis: Redis, keys: Keys) -> tuple[list[str], str]:
+    key = keys.name(DIGESTS)
+    found: dict[str, None] = {}
+    if kind(redis, key) != "zset":
+        return [], ""
+    cursor: Any = 0
+    while True:
+        cursor, flat = redis.ask("ZSCAN", key, cursor, "COUNT", PAGE)
+        found.update(dict.fromkeys(map(decode, flat[::2])))
+        if len(found) > MOST_LOCKS:
+            return list(found)[:MOST_LOCKS], f"more than {MOST_LOCKS} members of {key}"
+        if cursor in {b"0", 0}:
+            return list(found), ""
+
+
+def _unique_jobs(redis: Redis, keys: Keys, digests: Sequence[str]) -> Iterator[Lock]:
+    names = [f"{digest}:LOCKED" for digest in digests]
+    sizes = _insisted(batched(redis, [("HLEN", keys.name(name)) for name in names]))
+    held = [name for name, size in zip(names, sizes, strict=True) if 0 < number(size) <= HOLDERS]
+    replies = _insisted(batched(redis, [("HGETALL", keys.name(name)) for name in held]))
+    lives = batched(redis, [("PTTL", keys.name(name)) for name in held])
+    types = _told_types(redis, keys, [name for name, life in zip(held, lives, strict=True) if number(life) >= 0])
+    for name, fields, life in zip(held, replies, lives, strict=True):
+        flat = fields if isinstance(fields, list) else []
+        for jid, said in zip(flat[::2], flat[1::2], strict=True):
+            since, told = _said(said)
+            yield Lock(
+                key=clean(name),
+                kind=UNIQUE_JOBS,
+                jid=clean(decode(jid)),
+                type=told or types.get(name, ""),
+                since=since,
+                ttl_s=life // 1000 if isinstance(life, int) and life >= 0 else None,
+            )
+
+
+def _said(raw: bytes) -> tuple[float | None, str]:
+    """Since when, and the lock's type: versions 7 and 8 write the time alone, 9 an object."""
+    if raw[:1] != b"{":
+        return seconds(real(raw)), ""
+    told = _TYPE.search(raw)
+    try:
+        found = codec.decode(raw)
+    except codec.NotJsonError:
+        found = {}
+    return seconds(found.get("time")) if isinstance(found, dict) else None, told[1].decode() if told else ""
+
+
+def _told_types(redis: Redis, keys: Keys, names: Sequence[str]) -> dict[str, str]:
+    """What version 8 says beside a lock that ends by itself, where its information is kept."""
+    infos = [f"{name.removesuffix('LOCKED')}INFO" for name in names]
+    replies = batched(redis, [("GETRANGE", keys.name(info), 0, INFO_BYTES) for info in infos])
+    told = (_TYPE.search(reply) if isinstance(reply, bytes) else None for reply in replies)
+    return {name: match[1].decode() for name, match in zip(names, told, strict=True) if match}
+
+
+def _ours(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> Iterator[Lock]:
+    names = [keys.unique(one) for one in fingerprints]
+    holders = _insisted(batched(redis, [("GETRANGE", name, 0, JID_BYTES) for name in names]))
+    lives = batched(redis, [("PTTL", name) for name in names])
+    for one, jid, life in zip(fingerprints, holders, lives, strict=True):
+        if isinstance(jid, bytes) and jid:
+            ttl = life // 1000 if isinstance(life, int) and life >= 0 else None
+            yield Lock(clean(LOCKS + one), OURS, clean(decode(jid)), "until_done", ttl_s=ttl)
+
+
+def _insisted(replies: list[Any]) -> list[Any]:
+    if (refusal := refused(replies)) is not None:
+        raise RefusalError(refusal.reason, refusal.unlock)
+    return replies
