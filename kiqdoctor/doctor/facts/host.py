@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class LocalProcess:
@@ -59,3 +61,70 @@ class LocalProcesses:
     )  # pid -> epoch seconds, of every process that may be seen
     addresses: tuple[str, ...] = ()  # this host's own IP addresses
     partial: str = ""  # why others may run here that cannot be seen
+
+
+class MemoryGroup(msgspec.Struct, frozen=True):
+    """The control group whose memory a worker uses. None: this kernel does not say it, or it has no limit.
+
+    ``oom_kills``: processes of the group that were killed for want of memory, ever. ``alone``: only workers, their
+    parents and their children are in it, so that the counts are theirs.
+    """
+
+    pid: int
+    name: str
+    limit_bytes: int | None = None
+    used_bytes: int | None = None
+    oom_kills: int | None = None
+    refusals: int | None = None  # how often the limit was met
+    alone: bool = True
+
+
+class MemoryGroups(msgspec.Struct, frozen=True):
+    """Of each worker on this host; ``unseen``: pids whose group is not mounted where the doctor runs."""
+
+    all: tuple[MemoryGroup, ...] = ()
+    unseen: tuple[int, ...] = ()
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """A service of systemd that runs a worker, as `systemctl show` tells it. None: it does not say."""
+
+    name: str
+    pid: int | None = None  # of its main process, the last one where none runs
+    running: bool = False
+    restarts: int | None = None
+    result: str = ""  # why it ended last: success, oom-kill, signal, core-dump, exit-code...
+    status: int | None = None  # exit status, or the signal, of its last main process
+    since: float | None = None  # epoch seconds, of its last start
+    stop_s: float | None = None  # TimeoutStopUSec; infinite where there is no end
+    kill_mode: str = ""
+    kill_signal: int | None = None
+    core_bytes: int | None = None  # LimitCORESoft; -1: none
+
+
+class Units(msgspec.Struct, frozen=True):
+    """Services whose command is a worker's. Absent where systemd does not run this host."""
+
+    all: tuple[Unit, ...] = ()
+
+
+class KernelEvent(msgspec.Struct, frozen=True):
+    """A line of the kernel's log about a process that it ended. ``pid`` is of the outermost namespace, or a thread's.
+
+    ``kind``: oom-kill, segfault or trap; ``library``: where the instruction lay; ``group``: of an oom-kill.
+    """
+
+    at: float  # epoch seconds
+    kind: str
+    pid: int
+    name: str
+    library: str = ""
+    group: str = ""
+
+
+class KernelLog(msgspec.Struct, frozen=True):
+    """What of it the kernel still keeps, the oldest first; ``since`` is the time of the first line that it keeps."""
+
+    events: tuple[KernelEvent, ...] = ()
+    since: float | None = None
+    source: str = "/dev/kmsg"

@@ -1,7 +1,7 @@
 """A healthy host: the fleet's one process."""
 
 from healthy.moment import NOW
-from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.host import KernelLog, LocalProcess, LocalProcesses, MemoryGroup, MemoryGroups, Unit, Units
 
 LOCAL = LocalProcess(
     pid=4711,
@@ -20,6 +20,7 @@ LOCAL = LocalProcess(
     cwd="/srv/shop/releases/2",
     release="/srv/shop/releases/2",
     current_release="/srv/shop/releases/2",
+    cgroup="/system.slice/shop.service",
     sockets=(("10.0.0.1:5000", "10.0.0.2:6379"),),
     threads=(("processor", 5), ("ruby", 2), ("heartbeat", 1), ("scheduler", 1)),
     ticks=400,
@@ -28,7 +29,12 @@ LOCAL = LocalProcess(
     core_bytes=-1,
     settings=(),
 )
+GROUP = MemoryGroup(4711, "/system.slice/shop.service", 2**31, 2**29, 0, 0)
+UNIT = Unit("shop.service", 4711, running=True, restarts=0, result="success", stop_s=90.0, core_bytes=-1)
 FACTS = (
+    MemoryGroups((GROUP,)),
+    Units((UNIT,)),
+    KernelLog((), NOW - 99_999),
     LocalProcesses(
         "web-1",
         (LOCAL,),

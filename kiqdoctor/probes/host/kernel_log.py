@@ -1,0 +1,94 @@
+"""What the kernel says of processes that it ended, from /dev/kmsg, where reading takes nothing away."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from kiqdoctor.doctor.facts.host import KernelEvent, KernelLog
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
+from kiqdoctor.doctor.tools import Host
+from kiqdoctor.probes.host.files import read
+from kiqdoctor.text import clean
+
+DEVICE: Final = Path("/dev/kmsg")
+MOST: Final = 50_000  # records
+RECORD: Final = 8_192  # bytes, as the kernel's own limit
+ENOUGH: Final = 2.0  # seconds
+MOST_EVENTS: Final = 500  # the last ones
+_NAME: Final = r"(?P<name>[^\[\]]{1,16})\[(?P<pid>\d{1,10})\]"
+_LIBRARY: Final = re.compile(r" in ([^\[\]\s]{1,200})\[")
+_PATTERNS: Final = (
+    ("segfault", re.compile(rf"{_NAME}: segfault at ")),
+    ("trap", re.compile(rf"traps: {_NAME} .{{1,40}} ip:")),
+    ("oom-kill", re.compile(r"[Oo]ut of memory:? Killed process (?P<pid>\d{1,10}) \((?P<name>[^)]{1,16})\)")),
+)
+_GROUP: Final = re.compile(r"oom-kill:.*task_memcg=(?P<group>[^,]{1,300}),task=[^,]*,pid=(?P<pid>\d{1,10})")
+
+
+@probe(Read("/dev/kmsg", "kernel.dmesg_restrict=0 or CAP_SYSLOG", "the kernel's buffer"), lane=Lane.HOST)
+def kernel_log(host: Host) -> KernelLog:
+    """Lines about processes that were killed or crashed, as far back as the buffer goes."""
+    booted = next((int(line.split()[1]) for line in (read(host.proc / "stat") or b"").splitlines()
+                   if line.startswith(b"btime ")), 0)  # fmt: skip
+    return read_log(_records(), booted)
+
+
+def _records() -> Iterator[bytes]:
+    try:
+        handle = os.open(DEVICE, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        why = f"the kernel's log may not be read: {error.strerror}"
+        raise RefusalError(why, "root, CAP_SYSLOG, or kernel.dmesg_restrict=0") from None
+    until = monotonic() + ENOUGH
+    try:
+        for _ in range(MOST):
+            try:
+                record = os.read(handle, RECORD)
+            except BlockingIOError:
+                return
+            except BrokenPipeError:  # it was written over while we read: go on with the next
+                continue
+            except OSError:
+                return
+            yield record
+            if monotonic() > until:
+                return
+    finally:
+        os.close(handle)
+
+
+def read_log(records: Iterable[bytes], booted: float) -> KernelLog:
+    """Records as the device gives them: `priority,number,microseconds,flags;text`."""
+    events: list[KernelEvent] = []
+    groups: dict[int, str] = {}
+    since = None
+    for record in records:
+        head, _, text = record.partition(b";")
+        cells = head.split(b",")
+        if len(cells) < 3 or not cells[2].isdigit():  # noqa: PLR2004 - the stamp is the third
+            continue
+        at = booted + int(cells[2]) / 1e6
+        since = at if since is None else since
+        line = text.partition(b"\n")[0].decode("utf-8", "backslashreplace")[:1_000]
+        if found := _GROUP.search(line):
+            groups[int(found["pid"])] = clean(found["group"])
+        if event := _event(line, at):
+            events.append(event)
+    told = tuple(
+        KernelEvent(one.at, one.kind, one.pid, one.name, one.library, groups.get(one.pid, ""))
+        for one in events[-MOST_EVENTS:]
+    )
+    return KernelLog(told, since)
+
+
+def _event(line: str, at: float) -> KernelEvent | None:
+    for kind, pattern in _PATTERNS:
+        if found := pattern.search(line):
+            library = _LIBRARY.search(line) if kind != "oom-kill" else None
+            return KernelEvent(
+                at, kind, int(found["pid"]), clean(found["name"].strip()), clean(library[1]) if library else ""
+            )
+    return None
