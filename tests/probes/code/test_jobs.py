@@ -38,10 +38,123 @@ def chains(found: Code) -> dict[str, tuple[str, ...]]:
         ("from rq import Queue\nq = Queue()\ndef f(): pass\ndef web(): q.enqueue(f, 1)\n", "rq"),
         ("import django_rq\ndef f(): pass\ndef web(): django_rq.get_queue().enqueue_in(5, f)\n", "rq"),
         ("from huey import RedisHuey\nhuey = RedisHuey()\n@huey.task()\ndef f(): pass\n", "huey"),
+        ("from huey.contrib import djhuey as huey\n@huey.db_task()\ndef f(): pass\n", "huey"),
+        ("from taskiq_redis import ListQueueBroker\nb = ListQueueBroker()\n@b.task\nasync def f(): pass\n", "taskiq"),
+        ("from arq import cron\nasync def f(ctx): pass\nclass W:\n  functions = [f]\n", "arq"),
+        ("from arq import cron\nasync def f(ctx): pass\nclass W:\n  cron_jobs = [cron(f, hour=1)]\n", "arq"),
+        ("from saq import Queue\nasync def f(ctx): pass\nsettings = {'functions': [f]}\n", "saq"),
+        ("from django_q.tasks import async_task\ndef f(): pass\ndef web(): async_task(f)\n", "django_q"),
+        ("from django_q.tasks import schedule\ndef f(): pass\ndef web(): schedule('shop.f')\n", "django_q"),
+        ("import dramatiq\ndef f(): pass\nx = dramatiq.actor(f, queue_name='x')\n", "dramatiq"),
+        ("from huey import Huey\nh = Huey()\ndef f(): pass\nx = h.task()(f)\n", "huey"),
+        (
+            (
+                "from celery import Celery\nfrom celery import Task\nclass f(Task):\n  def run(self): pass\n"
+                "Celery().register_task(f())\n"
+            ),
+            "celery",
+        ),
+        ("import rq\ndef f(): pass\ndef web(): rq.Queue().enqueue('shop.f')\n", "rq"),
+        ("from rq_scheduler import Scheduler\ndef f(): pass\nScheduler().cron('* * * * *', func=f)\n", "rq"),
+        ("from rq_scheduler import Scheduler\ndef f(): pass\njobs = [{'func': f, 'interval': 5}]\n", "rq"),
+        (
+            "import functools\nimport rq\nq = rq.Queue()\ndef f(): pass\ndef w(): functools.partial(q.enqueue, f)\n",
+            "rq",
+        ),
+        ("import rq\nclass Q(rq.Queue): pass\ndef f(): pass\ndef web(): Q().enqueue(f)\n", "rq"),
+        ("import rq\ndef put(g, *a): rq.Queue().enqueue(g, *a)\ndef f(): pass\ndef web(): put(f)\n", "rq"),
+        (
+            (
+                "import rq\nclass J:\n  @classmethod\n  def put(cls, a, g): rq.Queue().enqueue(g)\n"
+                "def f(): pass\ndef web(): J.put(1, f)\n"
+            ),
+            "rq",
+        ),
     ],
 )
 def test_python_jobs(tmp_path: Path, text: str, library: str) -> None:
     assert [(one.name, one.library) for one in index(tmp_path, shop_DOT_py=text).jobs] == [("shop.f", library)]
+
+
+OWN = {
+    "around a library's": """
+def task(**k):
+  def deco(g):
+    def inner(*a): g(*a)
+    return H.task(**k)(inner)
+  return deco
+""",
+    "within one": """
+def task(**k):
+  def deco(g):
+    @H.task(**k)
+    def inner(*a): g(*a)
+    return inner
+  return deco
+""",
+    "with options": "def task(**k): return H.task(retries=3, **k)\n",
+    "a partial": "from functools import partial\ntask = partial(H.task, retries=3)\n",
+    "another name": "task = H.task\n",
+    "around one's own": """
+def first(g): return H.task()(g)
+def task():
+  def deco(g): return first(g)
+  return deco
+""",
+}
+
+
+@pytest.mark.parametrize("own", OWN.values(), ids=OWN)
+@pytest.mark.parametrize("imported", ["from own import task\n", "from own import *\n", "import own\ntask = own.task\n"])
+def test_decorators_of_the_application(tmp_path: Path, own: str, imported: str) -> None:
+    found = index(
+        tmp_path,
+        own_DOT_py=f"from huey import Huey\nH = Huey()\n{own}",
+        shop_DOT_py=imported + "@task()\ndef f(): pass\n",
+    )
+
+    assert [(one.name, one.library) for one in found.jobs] == [("shop.f", "huey")]
+
+
+def test_a_subclass_of_a_librarys_decorator(tmp_path: Path) -> None:
+    own = (
+        "from functools import partial\nfrom rq.decorators import job as rq_job\n"
+        "class Counting(rq_job): pass\njob = partial(Counting, timeout=3)\n"
+    )
+    found = index(tmp_path, own_DOT_py=own, shop_DOT_py="from own import job\n@job('mail')\ndef f(): pass\n")
+
+    assert [(one.name, one.library, one.queue) for one in found.jobs] == [("shop.f", "rq", "mail")]
+
+
+def test_a_base_of_the_applications_own(tmp_path: Path) -> None:
+    base = (
+        "import django_rq\nfrom functools import partial\nclass Runner:\n"
+        "  @classmethod\n  def handle(cls, job): cls().run()\n"
+        "  @classmethod\n  def enqueue(cls): return Job.enqueue(cls.handle)\n"
+        "class Job:\n  @classmethod\n  def enqueue(cls, func, name=''):\n    queue = django_rq.get_queue()\n"
+        "    partial(queue.enqueue, func)()\n"
+    )
+    shop = (
+        "from base import Runner\nclass Sync(Runner):\n  def run(self): helper()\n"
+        "def helper(): pass\nclass Other:\n  def run(self): pass\n"
+    )
+    found = index(tmp_path, base_DOT_py=base, shop_DOT_py=shop)
+
+    assert {one.name for one in found.jobs} == {"base.Runner.handle", "shop.Sync"}
+    assert "shop.helper" in chains(found)
+
+
+def test_modules_are_called_as_they_are_imported(tmp_path: Path) -> None:
+    found = index(
+        tmp_path,
+        web__manage_DOT_py="import shop.jobs\n",
+        web__shop____init___DOT_py="",
+        web__shop__jobs_DOT_py=HEAD + "from shop.tool import go\n@job\ndef f(): go()\n",
+        web__shop__tool_DOT_py="def go(): pass\n",
+    )
+
+    assert [one.name for one in found.jobs] == ["shop.jobs.f"]
+    assert chains(found)["shop.tool.go"] == ("shop.jobs.f", "shop.tool.go")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +165,10 @@ def test_python_jobs(tmp_path: Path, text: str, library: str) -> None:
         "class Task: pass\nclass f(Task):\n  def run(self): pass\n",
         "import rq\nclass Q:\n  def enqueue(self, f): pass\nq = Q()\ndef f(): pass\ndef web(): q.enqueue(f)\n",
         "def f(): pass\ndef web(loop): loop.enqueue(f)\n",
+        "import celery\ndef task(g): return g\n@task\ndef f(): pass\n",
+        "import celery\ndef task(g):\n  print(g)\n  return g\n@task\ndef f(): pass\n",
+        "import rq\njobs = {'name': 'f'}\ndef f(): pass\n",
+        "class W:\n  functions = [f]\ndef f(): pass\n",
     ],
 )
 def test_what_only_looks_like_a_job(tmp_path: Path, text: str) -> None:

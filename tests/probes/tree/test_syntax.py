@@ -1,5 +1,6 @@
 """Syntax trees of Python and Ruby, and sources that would freeze their parsers."""
 
+import ast
 import warnings
 
 import pytest
@@ -33,3 +34,30 @@ def test_ruby_nodes_know_their_text_however_long_the_file() -> None:
     names = [ruby.text(one.child_by_field_name("name")) for one in ruby.named(ruby.parse(source))]
 
     assert names == [f"A{number}" for number in range(6000)]
+
+
+NEWER = {
+    "exceptions without parentheses": ("try:\n  f()\nexcept A, B:\n  g()\n", "try:\n  f()\nexcept (A, B):\n  g()\n"),
+    "a type": ("type X = int\nx = 1\n", "X = int\nx = 1\n"),
+    "a type with parameters": ("if y:\n  type X[T] = list[T]\n", "if y:\n  X = list[T]\n"),
+    "parameters of a function": ("def f[T: int, *U](x: T) -> T: pass\n", "def f(x: T) -> T: pass\n"),
+    "parameters of a class": ("class A[T = int](B):\n  pass\n", "class A(B):\n  pass\n"),
+    "a text with quotes": ('x = f"{a["b"]} c {d!r:>10}"\n', 'x = (a["b"], d,)\n'),
+    "one over lines": ('x = f"{\n  a["b"]\n}"\ny = 1\n', 'x = (\n  a["b"],\n)\ny = 1\n'),
+    "several": ('x = "p" f"{a["b"]}" "q"\n', 'x = (a["b"],)\n'),
+    "a template": ('x = t"{a}"\n', "x = (a,)\n"),
+}
+
+
+@pytest.mark.parametrize(("newer", "older"), NEWER.values(), ids=NEWER)
+def test_newer_python_is_read(newer: str, older: str) -> None:
+    found = python.parse(newer.encode())
+
+    assert ast.unparse(found).replace("[T]", "") == ast.unparse(ast.parse(older)).replace("[T]", "")
+    assert found.body[-1].lineno == ast.parse(older).body[-1].lineno
+
+
+def test_broken_python_stays_broken() -> None:
+    for text in (b"def f(:\n", b"except A, B:\n", b"type = \n", b'f"{a["b"}"\n', b"\xff\n"):
+        with pytest.raises(UnparsedError, match=r"SyntaxError|ValueError"):
+            python.parse(text)

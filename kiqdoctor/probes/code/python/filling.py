@@ -62,6 +62,9 @@ def _aliases(node: ast.Import | ast.ImportFrom, module: Module) -> Iterator[tupl
     if isinstance(node, ast.ImportFrom):
         base = module.base_of(node)
         for alias in node.names:
+            if alias.name == "*":
+                module.stars.append(base)
+                continue
             yield alias.asname or alias.name, f"{base}.{alias.name}" if base else alias.name
         return
     for alias in node.names:

@@ -5,18 +5,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from kiqdoctor.probes.code.graph import Edge
+from kiqdoctor.probes.code.python.decorating import PARTIALS, Decorators
+from kiqdoctor.probes.code.python.frameworks import (
+    BASES,
+    DECORATORS,
+    FUNCTION,
+    HANDS,
+    LIFECYCLE,
+    LISTS,
+    QUEUES,
+    REGISTRY,
+    RUNS,
+    library_of,
+)
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
-from kiqdoctor.probes.code.python.registering import QUEUES, handed
+from kiqdoctor.probes.code.python.registering import handed
 
-DECORATORS: Final = frozenset({"job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task"})
-FRAMEWORKS: Final = {
-    **{name: name for name in ("kiqdoctor", "celery", "dramatiq", "rq", "huey", "taskiq", "arq", "saq", "streaq")},
-    **dict.fromkeys(("django_rq", "flask_rq2", "rq_scheduler"), "rq"),
-}
-"""Packages that know jobs, and the library that runs them."""
-BASES: Final = frozenset({"Task", "Job", "GenericActor"})
-RUNS: Final = ("run", "perform", "handle")
+ROUNDS: Final = 4  # functions that hand on to functions that hand on to a queue
+LONGEST: Final = 200  # functions in one list
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +39,32 @@ class Registered:
 
 def jobs(names: Names) -> list[Registered]:
     """All of them, once each."""
-    found = (*_decorated(names), *_classes(names), *_enqueued(names))
+    decorators = Decorators(names)
+    found = (
+        *_decorated(names, decorators),
+        *_classes(names),
+        *_called(names, decorators),
+        *_enqueued(names),
+        *_listed(names),
+    )
     return list({one.symbol: one for one in reversed(found)}.values())[::-1]
 
 
-def _decorated(names: Names) -> Iterator[Registered]:
+def _decorated(names: Names, decorators: Decorators) -> Iterator[Registered]:
     for function in names.functions.values():
         for decorator in function.decorators:
-            library = _library(names, function, decorator)
-            if library is not None:
+            library = decorators.library(decorator, function.outer or function.module.body)
+            if library is not None and not decorators.wraps(function):
+                _surround(names, function, decorator)
                 yield Registered(function.full, function, library, _queue(decorator, library))
+
+
+def _surround(names: Names, function: Function, decorator: ast.expr) -> None:
+    """``base=``: what Celery calls around the job."""
+    for given in decorator.keywords if isinstance(decorator, ast.Call) else ():
+        base = names.spelt(given.value, function.outer or function) if given.arg == "base" else ""
+        for name in LIFECYCLE if base else ():
+            function.edges += [Edge(to, function.begin, called=True) for to in names.targets(f"{base}().{name}")]
 
 
 def _queue(decorator: ast.expr, library: str) -> str:
@@ -52,34 +76,187 @@ def _queue(decorator: ast.expr, library: str) -> str:
     return next((one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)), "")
 
 
-def _library(names: Names, function: Function, decorator: ast.expr) -> str | None:
-    """The library whose decorator it is, "" where only its words say that it is one's; None: it is no such."""
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    dotted = function.module.dotted(called, function.outer)
-    last = dotted.rpartition(".")[2]
-    if last not in DECORATORS:
-        return None
-    roots = {dotted.partition(".")[0], names.resolved(dotted).partition(".")[0]} & FRAMEWORKS.keys()
-    if roots:
-        return FRAMEWORKS[min(roots)]
-    return "" if last != "job" and isinstance(called, ast.Attribute) else None
-
-
 def _classes(names: Names) -> Iterator[Registered]:
     for full in names.classes:
         bases = (one for one in names.above(full) if one.rpartition(".")[2] in BASES)
-        library = next((FRAMEWORKS[root] for one in bases if (root := one.partition(".")[0]) in FRAMEWORKS), None)
-        runs = [function for name in RUNS for function in names.targets(f"{full}().{name}")]
-        if library is not None and runs:
+        library = next((found for one in bases if (found := library_of(one))), "")
+        if library:
+            yield from _of_class(names, full, library)
+
+
+def _of_class(names: Names, full: str, library: str) -> Iterator[Registered]:
+    """What runs of a job's class, with what is called around it."""
+    runs = [function for name in RUNS for function in names.targets(f"{full}().{name}")]
+    if runs:
+        around = [to for name in LIFECYCLE[:-1] for to in names.targets(f"{full}().{name}")]
+        runs[0].edges += [Edge(to, runs[0].begin, called=True) for to in around if to is not runs[0]]
+        yield Registered(full, runs[0], library)
+
+
+def _called(names: Names, decorators: Decorators) -> Iterator[Registered]:
+    """``dramatiq.actor(f)``, ``huey.task()(f)``, ``app.register_task(X())``, ``async_task("shop.f")``."""
+    for unit in names.units:
+        for call, dotted in unit.calls:
+            if not call.args and not call.keywords:
+                continue
+            last = (dotted.removesuffix("()").rpartition(".")[2] or getattr(_callee(call), "attr", "")).removesuffix(
+                "()"
+            )
+            library = HANDS.get(names.resolved(dotted)) if last in _HANDED else None
+            if library is None and last in DECORATORS and call.args:
+                library = decorators.library(call.func, unit)
+            if library is not None:
+                given = _given(names, unit, _first(call), library)
+                yield from (one for one in given if not decorators.wraps(one.function))
+            elif last in REGISTRY and call.args:
+                yield from _registered(names, unit, call.args[0])
+
+
+_HANDED: Final = frozenset(name.rpartition(".")[2] for name in HANDS)
+
+
+def _callee(call: ast.Call) -> ast.expr:
+    return call.func.func if isinstance(call.func, ast.Call) else call.func
+
+
+def _first(call: ast.Call) -> ast.expr | None:
+    named = next((one.value for one in call.keywords if one.arg in FUNCTION), None)
+    return call.args[0] if call.args else named
+
+
+def _given(names: Names, unit: Function, node: ast.expr | None, library: str) -> Iterator[Registered]:
+    """The job that a function, its dotted name, or what calls it makes."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        found = names.targets(node.value) if "." in node.value else ()
+    elif isinstance(node, ast.Name | ast.Attribute):
+        found = names.targets(unit.module.dotted(node, unit))
+    else:
+        found = ()
+    for function in found:
+        yield Registered(function.full, function, library)
+        yield from _heirs(names, function, library)
+
+
+def _heirs(names: Names, function: Function, library: str) -> Iterator[Registered]:
+    """Jobs of an in-project base: a method of a class is handed over, and runs what each class below it defines."""
+    if not function.owner:
+        return
+    base = function.module.full(function.owner)
+    for full in names.below(base):
+        runs = [one for name in RUNS for one in names.targets(f"{full}().{name}") if one is not function]
+        if runs and runs[0].owner and runs[0].module.full(runs[0].owner) != base:
             yield Registered(full, runs[0], library)
 
 
+def _registered(names: Names, unit: Function, node: ast.expr) -> Iterator[Registered]:
+    """A class of jobs that is handed to an application of Celery's, or an object of it."""
+    called = node.func if isinstance(node, ast.Call) else node
+    full = names.spelt(called, unit)
+    bases = names.above(full) if full in names.classes else ()
+    library = next((found for one in bases if (found := library_of(one))), "")
+    if library:
+        yield from _of_class(names, full, library)
+
+
 def _enqueued(names: Names) -> Iterator[Registered]:
-    """What RQ is handed: any function."""
-    for module in names.modules if names.imports(*QUEUES) else ():
-        for unit in module.units:
+    """What RQ is handed: any function, by whatever function of the application's own hands it on."""
+    if not names.imports(*QUEUES):
+        return
+    handing: dict[Function, int] = {}
+    for _ in range(ROUNDS):
+        known = len(handing)
+        for unit in names.units:
             for call, dotted in unit.calls:
-                given = handed(call, dotted)
-                for function in names.targets(module.dotted(given, unit)) if given is not None else ():
-                    if not names.own(names.resolved(dotted)):
-                        yield Registered(function.full, function, "rq")
+                given = _handed_to_queue(names, unit, call, dotted, handing)
+                if isinstance(given, ast.Name) and unit.name and given.id in unit.locals:
+                    place = _parameter(unit, given.id)
+                    if place is not None:
+                        handing.setdefault(unit, place)
+        if len(handing) == known:
+            break
+    for unit in names.units:
+        for call, dotted in unit.calls:
+            yield from _given(names, unit, _handed_to_queue(names, unit, call, dotted, handing), "rq")
+        yield from _in_tables(names, unit)
+
+
+def _handed_to_queue(
+    names: Names, where: Function, call: ast.Call, dotted: str, handing: dict[Function, int]
+) -> ast.expr | None:
+    if dotted in PARTIALS and call.args and isinstance(verb := call.args[0], ast.Attribute):
+        call = ast.copy_location(ast.Call(verb, call.args[1:], call.keywords), call)
+        dotted = where.module.dotted(verb, where)
+    given = handed(call, dotted)
+    if given is not None and _is_queue(names, dotted):
+        return given
+    for function in names.targets(dotted) if handing and dotted else ():
+        place = handing.get(function)
+        if place is not None and len(call.args) > place:
+            return call.args[place]
+    return None
+
+
+def _is_queue(names: Names, dotted: str) -> bool:
+    """Whether what is asked to enqueue may be one of RQ's: nobody knows it, it is one, or its class inherits one."""
+    name = names.resolved(dotted)
+    if not names.own(name):
+        return not name or library_of(name) in {"rq", ""}
+    owner = name.rpartition(".")[0].replace("()", "")
+    return any(library_of(one) == "rq" for one in names.above(owner))
+
+
+def _parameter(function: Function, name: str) -> int | None:
+    """Where a parameter stands among the arguments of a call; a method's first is its object."""
+    if isinstance(function.node, ast.Module):
+        return None
+    given = [one.arg for one in (*function.node.args.posonlyargs, *function.node.args.args)]
+    bound = bool(function.owner) and given[:1] in (["self"], ["cls"])
+    return given.index(name) - bound if name in given else None
+
+
+def _in_tables(names: Names, unit: Function) -> Iterator[Registered]:
+    """``{"func": refresh, "interval": 60}``: what RQ's scheduler is fed with."""
+    if unit.module.packages.isdisjoint(QUEUES):
+        return
+    for value in _dicts(unit):
+        for key, node in zip(value.keys, value.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value in FUNCTION:
+                yield from _given(names, unit, node, "rq")
+
+
+def _dicts(unit: Function) -> Iterator[ast.Dict]:
+    added = (call.args[0] for call, _ in unit.calls if len(call.args) == 1 and isinstance(call.args[0], ast.Dict))
+    for node in (*(one.value for one in unit.bindings if one.value is not None), *unit.returns, *added):
+        stack: list[ast.expr | None] = [node]
+        while stack:
+            one = stack.pop()
+            if isinstance(one, ast.Dict):
+                yield one
+                stack += one.values[:LONGEST]
+            elif isinstance(one, ast.List | ast.Tuple):
+                stack += one.elts[:LONGEST]
+
+
+def _listed(names: Names) -> Iterator[Registered]:
+    """``functions = [f, func(g)]`` of a worker's settings, in a class or a dictionary."""
+    for unit in names.units:
+        for binding in unit.bindings:
+            name = getattr(binding.target, "id", "")
+            if binding.owner and name in LISTS:
+                yield from _of_list(names, unit, name, binding.value)
+        for value in _dicts(unit) if _imports(unit, ("saq",)) else ():
+            for key, node in zip(value.keys, value.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value in LISTS:
+                    yield from _of_list(names, unit, str(key.value), node)
+
+
+def _imports(unit: Function, packages: tuple[str, ...]) -> bool:
+    return not unit.module.packages.isdisjoint(packages)
+
+
+def _of_list(names: Names, unit: Function, name: str, node: ast.expr | None) -> Iterator[Registered]:
+    libraries = [one for one in LISTS[name] if names.imports(one)]
+    if libraries and isinstance(node, ast.List | ast.Tuple):
+        for one in node.elts[:LONGEST]:
+            called = _first(one) if isinstance(one, ast.Call) else one
+            yield from _given(names, unit, called, libraries[0])

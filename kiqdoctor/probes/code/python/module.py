@@ -96,7 +96,10 @@ class Function(Unit):
 
 
 class Module:
-    """A parsed file. ``held``: global or class-level name -> what it holds; ``packages``: what it imports from."""
+    """A parsed file. ``held``: global or class-level name -> what it holds; ``packages``: what it imports from.
+
+    ``stars``: modules all of whose names it takes.
+    """
 
     def __init__(self, name: str, path: str, tree: ast.Module) -> None:
         self.name = name
@@ -105,8 +108,13 @@ class Module:
         self.classes: dict[str, ast.ClassDef] = {}
         self.held: dict[str, ast.expr] = {}
         self.packages: set[str] = set()
+        self.stars: list[str] = []
         self.body = Function(self, "", tree)
         self.units = [self.body]
+
+    def defines(self, name: str) -> bool:
+        """Whether it gives a name a meaning of its own."""
+        return name in self.functions or name in self.classes or name in self.held or name in self.body.aliases
 
     def full(self, name: str) -> str:
         """A name of this module, from outside."""
@@ -150,5 +158,4 @@ class Module:
             function = function.outer
         if name in self.body.aliases:
             return self.body.aliases[name]
-        own = name in self.functions or name in self.classes or name in self.held
-        return name if name in BUILTINS and not own else self.full(name)
+        return name if name in BUILTINS and not self.defines(name) else self.full(name)

@@ -60,6 +60,7 @@ class Names:
         self._resolved: dict[str, str] = {}
         self._own: dict[str, bool] = {}
         self._above: dict[str, tuple[str, ...]] = {}
+        self._below: dict[str, list[str]] | None = None
         self._shared: dict[str, str] = {}
         self._targets: dict[str, tuple[Function, ...]] = {}
 
@@ -90,6 +91,15 @@ class Names:
                 known = further
             self._resolved[dotted] = known
         return known
+
+    def steps(self, dotted: str) -> Iterator[str]:
+        """A name, and each that it stands for on the way to what it is resolved to."""
+        for _ in range(MOST_STEPS):
+            yield dotted
+            further = self._step(dotted)
+            if further == dotted:
+                return
+            dotted = further
 
     def spelt(self, node: ast.expr, function: Function) -> str:
         """What an expression in a function is called from outside, with names that stand for others followed."""
@@ -135,10 +145,26 @@ class Names:
             module = self._by_name.get(owner)
             if module is not None and plain in module.body.aliases:
                 return module.body.aliases[plain] + last[len(plain) :] + rest
+            if module is not None and module.stars and not module.defines(plain):
+                star = self._starred(module, plain, MOST_STEPS)
+                if star:
+                    return f"{star}.{last}{rest}"
             built = self._held(head)
             if built and built != head:
                 return built + rest
         return dotted
+
+    def _starred(self, module: Module, plain: str, steps: int) -> str:
+        """The module of the application that ``from ... import *`` takes a name from."""
+        for star in module.stars if steps and f"{module.name}.{plain}" not in self._by_name else ():
+            other = self._by_name.get(star)
+            if other is not None and other is not module:
+                if other.defines(plain):
+                    return star
+                further = self._starred(other, plain, steps - 1)
+                if further:
+                    return further
+        return ""
 
     def _held(self, name: str) -> str:
         """What a global or cached name holds; what a class's attribute is another name of."""
@@ -190,6 +216,15 @@ class Names:
             seen |= {*new}
             todo += new
             yield from new
+
+    def below(self, cls: str) -> tuple[str, ...]:
+        """The application's classes that inherit from one, however far."""
+        if self._below is None:
+            self._below = {}
+            for one in self.classes:
+                for above in self.above(one):
+                    self._below.setdefault(above, []).append(one)
+        return tuple(self._below.get(cls, ()))
 
     def shared(self, dotted: str) -> str:
         """What an object that threads share was built by; "" for what is not shared, or may be."""

@@ -2,12 +2,12 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Final
 
 from kiqdoctor.probes.code.python.filling import fill
 from kiqdoctor.probes.code.python.module import Binding, Function, Module
 from kiqdoctor.probes.code.python.names import Names
+from kiqdoctor.probes.code.python.roots import Roots
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
@@ -20,19 +20,19 @@ def names_of(tree: Tree) -> tuple[Names, list[tuple[str, str]]]:
     """All modules, and the files that could not be read, each with the reason."""
     modules: list[Module] = []
     unparsed: list[tuple[str, str]] = []
+    files = {}
     for file in tree.files(".py"):
         try:
-            modules.append(read(module_name(file.path), file.path, file.python()))
-        except (UnreadableError, UnparsedError) as error:
+            files[file] = file.content()
+        except UnreadableError as error:
+            unparsed.append((file.path, str(error)))
+    roots = Roots({file.path: content for file, content in files.items()})
+    for file in files:
+        try:
+            modules.append(read(roots.module_name(file.path), file.path, file.python()))
+        except UnparsedError as error:
             unparsed.append((file.path, str(error)))
     return Names(modules), unparsed
-
-
-def module_name(path: str) -> str:
-    """What a file is imported as."""
-    parts = PurePosixPath(path).with_suffix("").parts
-    parts = parts[1:] if parts[0] in {"src", "lib"} and len(parts) > 1 else parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
 def read(name: str, path: str, tree: ast.Module) -> Module:

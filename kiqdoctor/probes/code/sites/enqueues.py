@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Argument, Enqueue, Enqueues, Shape, When
 from kiqdoctor.doctor.probe import Lane, probe
-from kiqdoctor.probes.code.python.registering import QUEUES, REGISTERS, handed
+from kiqdoctor.probes.code.python.frameworks import QUEUES, SCHEDULES
+from kiqdoctor.probes.code.python.registering import handed
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.code.spans import Position, Span, within
 from kiqdoctor.probes.tree.tree import Tree
@@ -110,8 +111,8 @@ def _job_and_verb(index: "Index", name: str) -> tuple[str, str]:
 
 
 def _when(verb: str, given: tuple[Argument, ...]) -> When:
-    if verb in REGISTERS:
-        return When.LATER if REGISTERS[verb] else When.NOW
+    if verb in SCHEDULES:
+        return When.LATER if SCHEDULES[verb] else When.NOW
     usual = VERBS.get(verb, When.NOW)
     delayed = any(one.name in DELAYS and one.shape is not Shape.NONE for one in given)
     return When.LATER if delayed and usual is When.NOW else usual

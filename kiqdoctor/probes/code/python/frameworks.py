@@ -1,0 +1,56 @@
+"""What Python's queue libraries call their own: packages, decorators, base classes, ways to hand a function over."""
+
+from typing import Final
+
+FRAMEWORKS: Final = {
+    **{
+        name: name
+        for name in ("kiqdoctor", "celery", "dramatiq", "rq", "huey", "taskiq", "arq", "saq", "streaq", "procrastinate")
+    },
+    **dict.fromkeys(("django_rq", "flask_rq2", "rq_scheduler"), "rq"),
+    "django_q": "django_q",
+    "django_dramatiq": "dramatiq",
+    "djhuey": "huey",
+    "taskiq_redis": "taskiq",
+    "taskiq_aio_pika": "taskiq",
+}
+"""Packages that know jobs, and the library that runs them."""
+DECORATORS: Final = frozenset(
+    {"job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task", "cron", "on_commit_task"}
+)
+BASES: Final = frozenset({"Task", "Job", "GenericActor"})
+RUNS: Final = ("run", "perform", "handle")
+LIFECYCLE: Final = ("before_start", "on_success", "on_failure", "on_retry", "after_return", "__call__")
+"""What Celery calls of a job's class around it."""
+SCHEDULES: Final = {"enqueue": 0, "enqueue_call": 0, "enqueue_in": 1, "enqueue_at": 1, "schedule": 1, "cron": 1}
+"""RQ's ways to enqueue a function, and its scheduler's, and where it stands among the arguments."""
+QUEUES: Final = frozenset({"rq", "django_rq", "flask_rq2", "rq_scheduler"})
+HANDS: Final = {
+    "django_q.tasks.async_task": "django_q",
+    "django_q.tasks.schedule": "django_q",
+    "django_q.async_task": "django_q",
+    "django_q.schedule": "django_q",
+    "django_q.tasks.async_chain": "django_q",
+    "arq.func": "arq",
+    "arq.worker.func": "arq",
+    "arq.cron": "arq",
+    "arq.cron.cron": "arq",
+    "saq.CronJob": "saq",
+    "saq.job.CronJob": "saq",
+    "dramatiq.actor": "dramatiq",
+}
+"""Calls of libraries that are handed a function first, or its dotted name."""
+REGISTRY: Final = frozenset({"register_task", "register"})
+"""Methods that are handed a job's class or an object of it."""
+LISTS: Final = {"functions": ("arq", "saq", "streaq"), "cron_jobs": ("arq", "saq"), "tasks": ("saq",)}
+"""Lists of functions in a worker's settings."""
+FUNCTION: Final = frozenset({"func", "f", "function", "coroutine"})
+"""Keywords whose value is the function that is handed over."""
+
+
+def library_of(name: str) -> str:
+    """The library that a dotted name belongs to; "" for none."""
+    root = name.partition(".")[0].removesuffix("()")
+    if root == "huey" or ".djhuey" in name:
+        return "huey"
+    return FRAMEWORKS.get(root, "")
