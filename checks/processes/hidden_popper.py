@@ -148,7 +148,9 @@ def _unregistered(local: LocalProcesses | Missing, keyspace: Keyspace) -> list[L
         return []
     seats = [identity.rsplit(":", 2)[:2] for one in keyspace.installations for identity in one.identities]
     workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor"} and not one.stopping]
-    return [one for one in workers if not any(_sits(one, local.hostname, *seat) for seat in seats)]
+    strangers = [one for one in workers if not any(_sits(one, local.hostname, *seat) for seat in seats)]
+    known = {one.pid for one in workers} - {one.pid for one in strangers}
+    return [one for one in strangers if one.ppid not in known]  # a child that a known one forked takes no jobs
 
 
 def _sits(worker: LocalProcess, hostname: str, host: str, pid: str = "") -> bool:

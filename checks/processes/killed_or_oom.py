@@ -91,17 +91,17 @@ def killed_or_oom(
     for unit in units.all if isinstance(units, Units) else ():
         if unit.result in KILLED and _ours(unit, seen, dead):
             yield _by_service(unit)
-    groups_seen: set[str] = set()
+    groups_seen: dict[str, MemoryGroup] = {}
     for one in seen.here:
         group = next((other for other in groups.all if other.pid == one.worker.pid), None)
         if group is None:
             yield Unknown(f"the cgroup of {one.named} is not mounted here", "the doctor on its host")
         elif group.name not in groups_seen:
-            groups_seen.add(group.name)
+            groups_seen[group.name] = group
             yield from _counted(one, group, log)
             yield from _growing(one, group, fleet, thresholds.of(AHEAD, tag=one.worker.tag))
     yield seen.evidence
-    yield from _told(groups, log)
+    yield from _told(list(groups_seen.values()), log)
 
 
 def _dead(fleet: Fleet, seen: Present, local: LocalProcesses) -> list[Process]:
@@ -241,8 +241,8 @@ def _mib(count: float | None) -> str:
     return "?" if count is None else f"{count / 1024 / 1024:.0f}"
 
 
-def _told(groups: MemoryGroups, log: KernelLog | Missing) -> Iterator[Evidence]:
-    for group in groups.all[:SHOWN]:
+def _told(groups: list[MemoryGroup], log: KernelLog | Missing) -> Iterator[Evidence]:
+    for group in groups[:SHOWN]:
         limit = f"{_mib(group.limit_bytes)} MiB" if group.limit_bytes else "no limit"
         kills = "not told" if group.oom_kills is None else str(group.oom_kills)
         yield Evidence(f"cgroup {group.name}", f"oom_kill {kills}; {_mib(group.used_bytes)} MiB of {limit}", "cgroup")

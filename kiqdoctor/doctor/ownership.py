@@ -62,3 +62,8 @@ def redis_sockets(
     return tuple(
         mine for mine, remote in worker.sockets if mine in known or (target and _remote(remote, local) == target)
     )
+
+
+def leads_to(remote: str, connection: Connection, local: LocalProcesses) -> bool:
+    """Whether a connection with this remote address goes to the examined Redis."""
+    return _remote(remote, local) == _place(connection.url, local)

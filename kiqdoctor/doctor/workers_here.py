@@ -74,7 +74,10 @@ class Present(msgspec.Struct, frozen=True):
 def present(
     fleet: Fleet, local: LocalProcesses, connection: Connection | Missing, clients: Clients | Missing
 ) -> Present:
-    """Workers of another Redis are left out; one that names none counts where it is registered here."""
+    """Workers of another Redis are left out; one that names none counts where it is registered here.
+
+    A child that a registered one forked bears its title and holds its connections, and is no worker.
+    """
     found: list[Here] = []
     for worker in local.all:
         if worker.kind in KINDS:
@@ -83,6 +86,8 @@ def present(
             if process is not None or own:
                 found.append(Here(worker, process))
     seen = {one.process.identity for one in found if one.process}
+    known = {one.worker.pid for one in found if one.process}
+    found = [one for one in found if one.process or one.worker.ppid not in known]
     return Present(tuple(found), tuple(one for one in fleet.live if one.identity not in seen), local.partial)
 
 

@@ -128,3 +128,42 @@ class KernelLog(msgspec.Struct, frozen=True):
     events: tuple[KernelEvent, ...] = ()
     since: float | None = None
     source: str = "/dev/kmsg"
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """A process that has a socket open, and as what. ``program``: what it executes; ``age_s``: since its start."""
+
+    pid: int
+    descriptor: int
+    parent: int
+    program: str
+    age_s: float
+
+
+class SharedSocket(msgspec.Struct, frozen=True):
+    """One established connection that several processes have open: it was inherited over a fork."""
+
+    local: str
+    remote: str
+    holders: tuple[Holder, ...]
+
+
+class ForkedChild(msgspec.Struct, frozen=True):
+    """A child of a worker that runs the worker's own image: it was forked, and has not executed anything since.
+
+    ``threads``: threads of its parent that were there before it, and are still.
+    """
+
+    pid: int
+    parent: int
+    age_s: float
+    threads: int
+
+
+class Inheritance(msgspec.Struct, frozen=True):
+    """What processes of this host have from others by fork; ``hidden``: kin of workers that may not be looked into."""
+
+    sockets: tuple[SharedSocket, ...] = ()
+    children: tuple[ForkedChild, ...] = ()
+    hidden: tuple[int, ...] = ()
+    partial: str = ""

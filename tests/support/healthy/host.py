@@ -1,7 +1,16 @@
 """A healthy host: the fleet's one process."""
 
 from healthy.moment import NOW
-from kiqdoctor.doctor.facts.host import KernelLog, LocalProcess, LocalProcesses, MemoryGroup, MemoryGroups, Unit, Units
+from kiqdoctor.doctor.facts.host import (
+    Inheritance,
+    KernelLog,
+    LocalProcess,
+    LocalProcesses,
+    MemoryGroup,
+    MemoryGroups,
+    Unit,
+    Units,
+)
 
 LOCAL = LocalProcess(
     pid=4711,
@@ -35,6 +44,7 @@ FACTS = (
     MemoryGroups((GROUP,)),
     Units((UNIT,)),
     KernelLog((), NOW - 99_999),
+    Inheritance(),
     LocalProcesses(
         "web-1",
         (LOCAL,),
