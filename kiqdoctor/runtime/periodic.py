@@ -3,13 +3,13 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from kiqdoctor import cron
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import client, context, log, lua, sending
-from kiqdoctor.wire import codec
+from kiqdoctor.wire import codec, heartbeat
 from kiqdoctor.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kiqdoctor.runtime.job import Job
 
 GRACE: Final = 300.0  # seconds after which a tick that nobody saw is left out
-CHANGE: Final = 3 * 3600.0  # seconds before a tick within which a change of the zone's time may concern it
 LOOK: Final = 0.5  # seconds
 
 J = TypeVar("J")
@@ -41,34 +40,23 @@ class Periodic:
         return f"{self.job.name} {self.expression} {zone} {args}"
 
     def last(self, now: float) -> float:
-        """The latest tick that is not after ``now``; both in epoch seconds.
-
-        Backwards the search finds the other one of a doubled hour's two: there the ticks are gone through as they came.
-        """
-        found = self._tick(now + 0.001, reverse=True)  # the search leaves its own start out
-        if self.zone is None or self._offset(found - CHANGE) == self._offset(now):
-            return found
-        found = self._tick(found - CHANGE, reverse=True)
-        while (after := self.next(found)) <= now:
-            found = after
-        return found
-
-    def _offset(self, at: float) -> object:
-        return datetime.fromtimestamp(at, self.zone).utcoffset()
+        """The latest tick that is not after ``now``; both in epoch seconds."""
+        return cron.before(self.expression, self.zone, now)
 
     def next(self, now: float) -> float:
         """The first tick after ``now``."""
-        return self._tick(now, reverse=False)
-
-    def _tick(self, now: float, *, reverse: bool) -> float:
-        from cronsim import CronSim
-
-        start = datetime.fromtimestamp(now, self.zone or UTC)
-        found: datetime = next(CronSim(self.expression, start, reverse=reverse))
-        return found.timestamp()
+        return cron.after(self.expression, self.zone, now)
 
 
 PERIODIC: list[Periodic] = []
+TOLD: Final = 200  # periodic jobs that a process's beat names
+
+
+def fields(entries: Sequence[Periodic] = PERIODIC) -> dict[str, str]:
+    """What the beat tells of them: whose last tick nobody has any more, misses none."""
+    if len(entries) > TOLD:
+        return {}
+    return {heartbeat.PERIODIC: codec.encode([entry.name for entry in entries]).decode()}
 
 
 def periodic(expression: str, *, tz: str | None = None, args: Sequence[Any] = ()) -> Callable[[J], J]:
@@ -80,8 +68,6 @@ def periodic(expression: str, *, tz: str | None = None, args: Sequence[Any] = ()
     Raises:
         ValueError: no cron expression, no known zone, or not a job.
     """
-    from cronsim import CronSimError
-
     zone = _zone(tz)
 
     def register(job: J) -> J:
@@ -92,8 +78,8 @@ def periodic(expression: str, *, tz: str | None = None, args: Sequence[Any] = ()
         made = Periodic(job, expression, zone, tuple(args))
         try:
             made.next(SYSTEM.now())
-        except (CronSimError, StopIteration) as error:
-            raise ValueError(f"no cron expression: {expression!r}: {error}") from None
+        except cron.CronError as error:
+            raise ValueError(str(error)) from None
         codec.strict(list(args), "args")
         if made not in PERIODIC:
             PERIODIC.append(made)

@@ -14,6 +14,7 @@ from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import Heartbeat, rss_kb
 from kiqdoctor.runtime.manager import Manager
+from kiqdoctor.runtime.periodic import fields as periodic_fields
 from kiqdoctor.runtime.state import Figures, Pulse
 from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.heartbeat import RECOVERED
@@ -56,7 +57,7 @@ class Vitals:
         told = self.about.with_threads(
             running=threads["running"], waiting=threads["waiting"], idle=threads["idle"]
         ).as_fields()
-        return {**told, RECOVERED: self.recovered()}
+        return {**told, RECOVERED: self.recovered(), **periodic_fields()}
 
     def prefetched(self) -> int:
         """Jobs that were taken and not started."""

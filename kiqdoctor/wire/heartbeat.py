@@ -33,6 +33,7 @@ NATIVES: Final = "natives"
 POOLS: Final = "pools"  # JSON: connections that it may open, by what opens them
 THREADS: Final = "threads"  # JSON: how many, by what they do
 RECOVERED: Final = "recovered"  # jobs that it took back from dead processes
+PERIODIC: Final = "periodic"  # JSON: names of the periodic jobs that it pushes; not there where they are too many
 
 Value = bytes | None
 

@@ -58,3 +58,19 @@ class Starts:
     """How the application's processes are started, as far as it decides what a fork inherits."""
 
     all: tuple[Start, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFile:
+    """A file of periodic jobs, by the scheduler that loads it (``kind``), and their names."""
+
+    path: str
+    kind: str
+    entries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """Every file of periodic jobs of the application."""
+
+    all: tuple[ScheduleFile, ...] = ()
