@@ -139,3 +139,62 @@ class Variables(msgspec.Struct, frozen=True, omit_defaults=True):
     all: tuple[Scope, ...] = ()
     scopes: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
+
+
+class Scaler(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An autoscaler of workers: how few it may leave, and at what it looks.
+
+    ``lists``: names of Redis keys whose length it follows; ``others``: triggers of other kinds. ``steady``: a worker
+    that runs whatever it decides, "" where there is none.
+    """
+
+    path: str
+    line: int
+    target: str
+    minimum: int
+    lists: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    steady: str = ""
+    kind: str = ""
+
+
+class Autoscalers(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Those that scale what runs jobs."""
+
+    all: tuple[Scaler, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+
+class RedisService(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A Redis that files start or configure.
+
+    ``published``: addresses on which it can be reached from elsewhere; ``password``: it asks for one, None where that
+    is not known. ``protected``: its protected mode. ``trial``: why this is no production.
+    """
+
+    path: str
+    line: int
+    name: str
+    kind: str  # "compose", "kubernetes", "redis.conf"
+    published: tuple[str, ...] = ()
+    password: bool | None = False
+    protected: bool | None = None
+    trial: str = ""
+
+
+class RedisAddress(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """An address without TLS that names a host of the open internet; user and password are left out."""
+
+    path: str
+    line: int
+    host: str
+    password: bool = False
+
+
+class RedisFiles(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All of them."""
+
+    services: tuple[RedisService, ...] = ()
+    addresses: tuple[RedisAddress, ...] = ()
+    files: int = 0
+    unreadable: tuple[tuple[str, str], ...] = ()

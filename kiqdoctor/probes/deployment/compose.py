@@ -33,9 +33,9 @@ def compose(file: File) -> Iterator[Started]:
                 words(service.get("entrypoint")) + words(service.get("command")),
                 replicas=wanted.given({}) if wanted is not None else None,
                 unsaid=None if deploy.text("mode") == "global" or profiles else 1,
-                environment=_environment(service.get("environment")),
+                environment=environment(service.get("environment")),
                 ending=_ending(service, file.path, services.lines.get(name, 1)),
-                trial=_trial(service),
+                trial=trial(service),
                 cores=cores(deploy.table("resources", "limits").get("cpus") or service.get("cpus")),
                 further=_further(service.get("environment")),
                 closed="env_file" not in service,
@@ -53,19 +53,19 @@ def _ending(service: Table, path: str, line: int) -> Ending:
     )
 
 
-def _trial(service: Table) -> str:
-    """Whoever mounts the source that lies beside the file develops with it."""
+def trial(service: Table) -> str:
+    """Why a service is how somebody develops, "" where nothing says so: whoever mounts the source does."""
     for volume in service.items_of("volumes"):
         source = volume.text("source") if isinstance(volume, Table) else str(volume).partition(":")[0]
         if source in {".", "./", "..", "../", "$PWD", "${PWD}"}:
             return f"it mounts its source ({source})"
-    environment = dict(_environment(service.get("environment")))
-    stages = [environment.get(name, "") for name in STAGES]
+    known = dict(environment(service.get("environment")))
+    stages = [known.get(name, "") for name in STAGES]
     return next((f"its environment is {one}" for one in stages if one in TRIALS), "")
 
 
-def _environment(variables: Value) -> Environment:
-    """A mapping, or a list of ``NAME=VALUE``."""
+def environment(variables: Value) -> Environment:
+    """Variables with a value: a mapping, or a list of ``NAME=VALUE``."""
     if isinstance(variables, Table):
         return tuple((name, str(value)) for name, value in variables.items() if isinstance(value, str | int))
     lines = variables if isinstance(variables, list) else []

@@ -1,7 +1,11 @@
 """Configuration in which nothing is wrong: one file, one command, which is given time to end."""
 
 from kiqdoctor.doctor.facts.config import (
+    Autoscalers,
     QueueLine,
+    RedisFiles,
+    RedisService,
+    Scaler,
     Scope,
     Setting,
     Stop,
@@ -21,4 +25,13 @@ FILE = WorkerFile(
 COMMAND = WorkerCommand("Procfile", 1, "sidekiq", (("concurrency", "5"),), ("-c", "5"))
 STOP = Stop("k8s/worker.yaml", 9, "sidekiq", "kubernetes", 25.0, "config/sidekiq.yml", 60.0, "k8s/worker.yaml", 12)
 SCOPE = Scope(".env", "", ("CLOUD_URL", "REDIS_URL"), 2, provider="CLOUD_URL", closed=True)
-FACTS = (WorkerSettings((FILE,), (COMMAND,)), Stops((STOP,)), TestModes(files=3), Variables((SCOPE,), 1))
+SCALER = Scaler("k8s/scaler.yaml", 6, "worker", 1, ("queue:default",), kind="ScaledObject")
+REDIS = RedisService("compose.yml", 4, "redis", "compose")
+FACTS = (
+    WorkerSettings((FILE,), (COMMAND,)),
+    Stops((STOP,)),
+    TestModes(files=3),
+    Variables((SCOPE,), 1),
+    Autoscalers((SCALER,)),
+    RedisFiles((REDIS,), files=2),
+)

@@ -1,0 +1,84 @@
+"""SEC001: what files publish, bind and name."""
+
+from pathlib import Path
+
+import pytest
+from healthy import HEALTHY
+from trees import tree
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.report import Outcome, Result
+from kiqdoctor.probes.config.redis_files import redis_files
+
+OPEN = "ports: ['6379:6379']"
+APP = "  app: {build: ., command: bundle exec sidekiq}\n"
+
+
+def compose(redis: str, app: str = APP) -> dict[str, str]:
+    return {"compose.yml": f"services:\n{app}  redis: {{image: 'redis:7', {redis}}}\n"}
+
+
+def judged(root: Path, files: dict[str, str]) -> Result:
+    return diagnose("SEC001", HEALTHY.with_(redis_files.read(tree(root, files))))
+
+
+def service(kind: str) -> dict[str, str]:
+    return {"k/a.yaml": f"kind: Service\nmetadata: {{name: redis}}\nspec: {{type: {kind}, ports: [{{port: 6379}}]}}\n"}
+
+
+def conf(lines: str, protected: str) -> dict[str, str]:
+    return {"redis.conf": f"{lines}\nprotected-mode {protected}\n"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "severity", "twin"),
+    [
+        (compose(OPEN), "high", compose("ports: ['127.0.0.1:6379:6379']")),
+        (compose("ports: ['0.0.0.0:7000:6379']"), "high", compose("ports: ['10.0.0.3:7000:6379']")),
+        (
+            compose("ports: [{target: 6379, published: 6379}]"),
+            "high",
+            compose("ports: [{target: 6379, published: 6379, host_ip: 127.0.0.1}]"),
+        ),
+        (compose(OPEN), "high", compose("ports: ['6379:6379'], command: redis-server --requirepass x")),
+        (compose(OPEN), "high", compose("ports: ['6379']")),
+        (compose(OPEN), "high", compose("expose: [6379]")),
+        (compose(OPEN, ""), "medium", compose("ports: ['127.0.0.1:6379:6379']", "")),
+        (
+            compose(OPEN, APP.replace("}", ", volumes: ['.:/app']}")),
+            "low",
+            compose("expose: [6379]", APP.replace("}", ", volumes: ['.:/app']}")),
+        ),
+        (conf("bind 0.0.0.0", "no"), "high", conf("bind 127.0.0.1", "no")),
+        (conf("bind *", "no"), "high", conf("bind *\nrequirepass x", "no")),
+        (conf("", "no"), "high", conf("bind * -::*", "yes")),
+        ({".env": "R=redis://u:pw@eu1.upstash.io:6379\n"}, "high", {".env": "R=rediss://u:pw@eu1.upstash.io\n"}),
+        ({".env": "R=redis://8.8.8.8:6379/0\n"}, "high", {".env": "R=redis://10.8.8.8:6379/0\n#R=redis://8.8.8.8\n"}),
+        ({".env": "R=redis://a.shop.net.co:6379\n"}, "high", {".env": "R=redis://redis.prod.svc.cluster.local\n"}),
+    ],
+)  # fmt: skip
+def test_fault_and_twin(tmp_path: Path, fault: dict[str, str], severity: str, twin: dict[str, str]) -> None:
+    ill, well = judged(tmp_path / "ill", fault), judged(tmp_path / "well", twin)
+
+    assert [str(one.severity) for one in ill.findings] == [severity]
+    assert "pw" not in str(ill.findings)
+    assert well.outcome is Outcome.PASS, (well.reason, well.findings)
+
+
+def test_what_a_load_balancer_opens_is_not_told_by_its_manifest(tmp_path: Path) -> None:
+    assert judged(tmp_path, service("LoadBalancer")).outcome is Outcome.UNKNOWN
+    assert judged(tmp_path, service("ClusterIP")).outcome is Outcome.PASS
+
+
+def test_a_file_of_settings_that_is_not_here(tmp_path: Path) -> None:
+    files = compose("ports: ['6379:6379'], command: redis-server /etc/redis.conf")
+
+    assert judged(tmp_path, files).outcome is Outcome.UNKNOWN
+
+
+def test_what_is_for_trials_by_its_path_is_passed_over(tmp_path: Path) -> None:
+    [text] = compose("ports: ['6379:6379']").values()
+
+    assert (
+        judged(tmp_path, {"docker-compose.dev.yml": text, ".env.test": "R=redis://8.8.8.8\n"}).outcome is Outcome.PASS
+    )
