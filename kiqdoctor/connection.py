@@ -84,10 +84,12 @@ READ_ONLY: Final = frozenset(
         "PUBSUB|NUMPAT",
         "OBJECT|ENCODING",
         "COMMAND|COUNT",
+        "HELLO",
+        "XINFO|GROUPS",
     }
 )
 _CONTAINERS: Final = frozenset(
-    {"CLIENT", "CONFIG", "SLOWLOG", "LATENCY", "MEMORY", "ACL", "PUBSUB", "OBJECT", "COMMAND"}
+    {"CLIENT", "CONFIG", "SLOWLOG", "LATENCY", "MEMORY", "ACL", "PUBSUB", "OBJECT", "COMMAND", "XINFO"}
 )
 
 
@@ -231,7 +233,7 @@ class ReadOnlyConnection:
         try:
             if self._wire.credentials:
                 self._must("AUTH", *self._wire.credentials, step="auth")
-            self._must("PING", step="ping")
+            self._answered()
         except ConnectError:
             self.close()
             raise
@@ -272,6 +274,12 @@ class ReadOnlyConnection:
         if isinstance(reply, Exception):
             raise _classified(self._unsaid(str(reply)), step)
 
+    def _answered(self) -> None:
+        """PING. A server that cannot save refuses even that one, as it refuses writes: it answers all the same."""
+        [reply] = self._exchange([("PING",)], ["PING"], self._timeout)
+        if isinstance(reply, Exception) and not _alive(reply):
+            raise _classified(self._unsaid(str(reply)), "ping")
+
     def _unsaid(self, text: str) -> str:
         """What the server says without what we said: some echo the words of a command that they do not know."""
         for secret in self._wire.credentials:
@@ -286,6 +294,42 @@ class ReadOnlyConnection:
             self.notes.append(f"{command_name(command)}: {self._unsaid(str(reply))}")
         return None
 
+    @property
+    def peer(self) -> str:
+        """The server's IP address as it is connected, "" over a unix socket."""
+        return str(self._wire.peer) if self._wire is not None else ""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS stands between."""
+        return urlsplit(self.address.url).scheme == "rediss"
+
+    def knock(self) -> tuple[bool | None, str]:
+        """Whether PING is answered without a password; None where that could not be tried. And what was answered.
+
+        Who gave none is such a one himself; else a connection of its own is opened, and goes.
+        """
+        from kiqdoctor.resp import StepError, Wire
+
+        if self._wire is None:
+            return None, "not connected"
+        if not self._wire.credentials:
+            return True, "PONG"
+        try:
+            other = Wire(self.address.url, connect_timeout=CONNECT_TIMEOUT, read_timeout=self._timeout)
+        except StepError as error:
+            return None, f"{error.step}: {error}"
+        try:
+            [reply], sent, received = other.exchange([("PING",)])
+        except StepError as error:
+            return None, f"{error.step}: {error}"
+        finally:
+            other.close()
+        self.bill.add(["PING"], sent, received, 0.0)
+        if _alive(reply):
+            return True, "PONG"
+        return False, redact(" ".join(str(reply).split()))
+
     def reopen(self) -> None:
         """Leave, and connect anew; the bill goes on.
 
@@ -299,6 +343,11 @@ class ReadOnlyConnection:
         """Leave."""
         if self._wire is not None:
             self._wire.close()
+
+
+def _alive(reply: Any) -> bool:
+    """Whether PING was answered, be it that the server cannot save."""
+    return not isinstance(reply, Exception) or str(reply).startswith("MISCONF")
 
 
 def _user(url: str) -> str:

@@ -122,6 +122,14 @@ class Wire:
             return ()
         return (unquote(user), unquote(password)) if user else (unquote(password),)
 
+    @property
+    def peer(self) -> str:
+        """The other end's IP address; "" of a unix socket, or one that is gone."""
+        with suppress(OSError):
+            name = self._socket.getpeername()
+            return str(name[0]) if isinstance(name, tuple) else ""
+        return ""
+
     def _connected(self, timeout: float) -> Any:
         try:
             plain = self._opened(timeout)

@@ -9,8 +9,9 @@ In the log: nothing before the limit is met, and then RED002's `ERR max number o
 ## How it is found
 Formula: W = surge * sum over worker processes of (threads + k) + web and others; W > L is high, W > SAFE * L is medium
 
-W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on; `size: S`
-in the configuration makes every pool S, and there is one pool up to 6.5, one a capsule and one more from 7.0 on.
+W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up to 7.1.0, 10 from 7.1.1 on. With
+`size: S` in the configuration there are S connections in all up to 6.5, and k is S from 7.0.3 on: the process's own
+pool takes it, and each capsule keeps one of its threads' number beside it.
 Processes are those that are alive now and those that the deployment's files ask for, whichever needs more. Web and
 others are what the files say, or else what is connected now beside the workers. A deploy that surges doubles the
 workers (surge = 2). Where no server says L, the Redis plan that app.json orders does.
@@ -54,7 +55,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import ClientLimit, Server
 from kiqdoctor.doctor.facts.settings import RedisSettings
-from kiqdoctor.wire.connections import by_thread, pools
+from kiqdoctor.wire.connections import by_thread, of_sidekiq, pools
 from kiqdoctor.wire.heartbeat import RELIABLE
 
 SAFE = Threshold(
@@ -148,7 +149,7 @@ def _running(process: Process, size: int | None) -> Worker:
     if process.runtime:
         reliable = RELIABLE in process.labels
         return _ours(threads, process.queues or (), "our runtime", reliable=reliable, told=process.connections)
-    return _worker(threads, process.version or "6", 1 + max(1, len(process.capsules)), size)
+    return _worker(threads, process.version or "6", size)
 
 
 def _ours(
@@ -160,13 +161,11 @@ def _ours(
     return Worker(of_threads, most - of_threads, source)
 
 
-def _worker(threads: int, version: str, pools: int, size: int | None) -> Worker:
+def _worker(threads: int, version: str, size: int | None) -> Worker:
     """Sidekiq's rule at this version; without one in the record it is older than 7.0.2."""
-    number = _version(version)
-    if size is not None:
-        return Worker(threads, 0, f"size: {size}", size * (pools if number >= Version("7.0.3") else 1))
-    beside = 10 if number >= Version("7.1.1") else 5
-    return Worker(threads, beside, f"Sidekiq {version}" if version != "6" else "Sidekiq up to 7.0.1")
+    found = of_sidekiq(_version(version).release, size)
+    named = f"Sidekiq {version}" if version != "6" else "Sidekiq up to 7.0.1"
+    return Worker(threads, found.beside, f"{named}, size: {size}" if size is not None else named, found.fixed)
 
 
 def _version(text: str) -> Version:
@@ -202,7 +201,7 @@ def _asked(worker: WorkerConfig, threads: int, default: int, version: str, size:
     if worker.language == "python":
         return _ours(threads, worker.queues, worker.path)
     capsules = [own or default for _, own in worker.capsules]
-    return _worker(threads + sum(capsules), version or "8", 1 + max(1, len(capsules)), size)
+    return _worker(threads + sum(capsules), version or "8", size)
 
 
 def _default(version: str, language: str) -> int | None:

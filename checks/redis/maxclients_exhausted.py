@@ -11,7 +11,8 @@ they push.
 Formula: fails if our connection was refused, or if rejected_connections rose within the window (critical), or if
 connected_clients >= NEAR * limit (high)
 
-`refused`: our own connection was refused with that text, or `rejected_connections` rose between two readings.
+`refused`: our own connection was refused with that text, or `rejected_connections` rose between two readings; a server
+that restarted in between counts from nought.
 `near`: `connected_clients >= 0.9 * limit`, where the limit is the smaller of `maxclients` and `--redis-limit`.
 
 ## When it is wrong
@@ -33,12 +34,14 @@ The server hides its limit and INFO, and refused nobody while we looked.
 
 ## Source
 Redis: networking.c refuses before it reads a command, so `errorstat_*` does not count it.
+
+- LATELY: seconds; a rise since an older recording is history.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.redis import ClientLimit, Clients, Connection, Server
 
@@ -51,14 +54,14 @@ NEAR = Threshold(
     least=0.1,
     most=1.0,
 )
+LATELY = 3600
 REMEDY = "Lower concurrency or pool sizes, run fewer processes, or raise the limit; RED003 prints numbers that fit."
 
 
 @check("RED002", severity=Severity.CRITICAL, thresholds=(NEAR,))
 def maxclients_exhausted(
     connection: Connection,
-    server: Server | Missing,
-    servers: Twice[Server] | Missing,
+    servers: Series[Server] | Missing,
     limit: ClientLimit | Missing,
     clients: Clients | Missing,
     thresholds: Thresholds,
@@ -67,14 +70,16 @@ def maxclients_exhausted(
         evidence = (Evidence("error", connection.error, "connecting"),)
         yield Finding("redis", "Redis refuses new clients: max number of clients reached", REMEDY, evidence)
         return
-    if not isinstance(server, Server):
-        yield Unknown(server.reason, getattr(server, "unlock", ""))
+    if not isinstance(servers, Series):
+        yield Unknown(servers.reason, getattr(servers, "unlock", ""))
         return
+    server, lately = servers.last, servers.within(LATELY)
     used, rejected = server.number("connected_clients"), server.number("rejected_connections")
-    rise = _rise(servers)
+    rise = lately.rise(lambda one: one.number("rejected_connections"), lambda one: one.run)
     seen = tuple(_seen(used, rejected, limit, clients))
     if rise:
-        yield Finding("redis", f"Redis refused {rise} clients while we looked", REMEDY, seen)
+        title = f"Redis refused {rise:.0f} clients within {lately.window_s:.0f} s"
+        yield Finding("redis", title, REMEDY, seen)
     elif isinstance(limit, ClientLimit) and used is not None and used >= thresholds[NEAR] * limit.limit:
         title = f"{used} of {limit.limit} client slots are taken"
         yield Finding("redis", title, REMEDY, seen, Severity.CRITICAL.milder, key="near")
@@ -90,14 +95,6 @@ def maxclients_exhausted(
                       key="history")  # fmt: skip
     else:
         yield from seen
-
-
-def _rise(servers: Twice[Server] | Missing) -> int | None:
-    """How many were refused within the window; None where there was none."""
-    if not isinstance(servers, Twice):
-        return None
-    first, last = (one.number("rejected_connections") for one in (servers.first, servers.last))
-    return max(0, last - first) if first is not None and last is not None else None
 
 
 def _seen(

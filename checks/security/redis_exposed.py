@@ -7,45 +7,160 @@ within hours, by programs that do nothing else.
 In the log: nothing; queues are suddenly empty.
 
 ## How it is found
-Formula: fails if a file publishes Redis' port on an address that is not loopback and no password is asked for, or it
-binds to all with protected-mode off and without a password, or names a public host by redis:// without TLS
+Formula: PING is answered without a password, and (the address is public, or the server listens beyond loopback with
+protected mode without effect): critical; from a private address, where CONFIG does not tell more, or redis:// to a
+public address: high; and fails if a file publishes Redis' port on an address that is not loopback and no password is
+asked for, or it binds to all with protected-mode off and without a password, or names a public host by redis:// without
+TLS
 
-Read are compose files (a published port without an address is open on all of them, and the official image turns
+Of a live server what counts is what was possible: our own connection tells it where it gave no password, else another
+one is opened that sends PING and goes. Protected mode refuses everybody but this host while there is no password; before
+Redis 7.0 it does nothing where `bind` names an address.
+
+Of files read are compose files (a published port without an address is open on all of them, and the official image turns
 protected mode off), Kubernetes services of type LoadBalancer and NodePort, redis.conf, and addresses in env files,
 units and settings. A published port with a password is no finding. What serves development only, by its path, its
 mounts or its environment, is low; a compose file with nothing of the application in it is medium.
 
 ## When it is wrong
-A firewall or a network policy that no file here tells of.
+A firewall, a VPC or a network policy that nothing here tells of: suppress it there, with that reason. A user without a
+password that may do next to nothing.
 
 ## Confirm by hand
-From another network: `redis-cli -h HOST ping`.
+From another network, without a password: `redis-cli -h HOST ping`; `redis-cli config get bind`,
+`redis-cli config get protected-mode`.
 
 ## How to fix
-Publish on loopback (`127.0.0.1:6379:6379`) or not at all; ask for a password; use rediss:// beyond the own network.
+Publish on loopback (`127.0.0.1:6379:6379`) or not at all; ask for a password, or have ACL users, one a role; use
+rediss:// beyond the own network.
 
-Risk: whoever used the open port loses it.
+Risk: whoever used the open port loses it; clients that give no password are refused: hand it out first.
 
-Undo: the old line.
+Undo: the old line; `ACL SETUSER default on nopass`, which opens it again.
 
 ## Unknown when
-The password may stand in a file that is not in the tree.
+The password may stand in a file that is not in the tree. From loopback or a unix socket without a password, where CONFIG
+is refused: whether others get in is not known.
 
 ## Source
-Sidekiq's issue 2901 (an open Redis, wiped); redis.io/docs, Security; the official image's notes on protected mode.
+Sidekiq's issue 2901 (an open Redis, wiped); redis.io/docs, Security; the official image's notes on protected mode;
+networking.c, clientAcceptHandler at 6.2 and 7.0.
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
-from kiqdoctor.doctor import Evidence, Finding, Location, Missing, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import (
+    Absent,
+    Evidence,
+    Finding,
+    Location,
+    Missing,
+    NotApplicable,
+    Refused,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
 from kiqdoctor.doctor.facts.config import RedisAddress, RedisFiles, RedisService
+from kiqdoctor.doctor.facts.redis import Configuration, Exposure, Server
+
+ALWAYS = (7, 0)  # from here on protected mode works whatever `bind` says
+REMEDY = "Set a password or ACL users, bind only the addresses that are needed, and close the port to all others."
 
 
 @check("SEC001", severity=Severity.CRITICAL)
-def redis_exposed(files: RedisFiles | Missing) -> Iterator[Verdict]:
-    if not isinstance(files, RedisFiles):
-        yield _missing(files)
-        return
+def redis_exposed(
+    exposure: Exposure | Missing,
+    configuration: Configuration | Missing,
+    server: Server | Missing,
+    files: RedisFiles | Missing,
+) -> Iterator[Verdict]:
+    halves = [one for one in (exposure, files) if isinstance(one, Refused | Absent)]
+    for one in halves:
+        if isinstance(one, Refused):
+            yield Unknown(one.reason, one.unlock)
+    if all(isinstance(one, Absent) for one in (exposure, files)):
+        yield NotApplicable("; ".join(one.reason for one in halves))
+    if isinstance(exposure, Exposure):
+        yield from _entered(exposure, configuration, server)
+    if isinstance(files, RedisFiles):
+        yield from _told_by_files(files)
+
+
+def _entered(exposure: Exposure, configuration: Configuration | Missing, server: Server | Missing) -> Iterator[Verdict]:
+    settings = configuration.settings if isinstance(configuration, Configuration) else None
+    seen = tuple(_seen(exposure, settings))
+    public = _public(exposure.peer)
+    if exposure.open is None:
+        yield Unknown(f"whether a password is needed could not be tried: {exposure.answer}", "another client slot")
+    elif exposure.open:
+        yield from _open(exposure, settings, configuration, server, seen)
+    if public and not exposure.encrypted:
+        title = f"Jobs and passwords go to {exposure.peer}, a public address, without encryption"
+        remedy = "Use rediss:// and a server with TLS, or a tunnel."
+        yield Finding("redis", title, remedy, seen, Severity.CRITICAL.milder, key="plain")
+    yield from seen
+
+
+def _open(
+    exposure: Exposure,
+    settings: dict[str, str] | None,
+    configuration: Configuration | Missing,
+    server: Server | Missing,
+    seen: tuple[Evidence, ...],
+) -> Iterator[Verdict]:
+    here = not exposure.peer or ip_address(exposure.peer).is_loopback
+    listens = None if settings is None else _listens(settings, server)
+    title = "Redis answers without a password"
+    if _public(exposure.peer):
+        yield Finding("redis", f"{title}, at the public address {exposure.peer}", REMEDY, seen, key="open")
+    elif listens:
+        yield Finding("redis", f"{title}, and listens on {listens} without protection", REMEDY, seen, key="open")
+    elif not here:
+        severity = Severity.CRITICAL.milder
+        yield Finding("redis", f"{title}, at {exposure.peer}", REMEDY, seen, severity, key="open")
+    elif listens is None and not (isinstance(server, Server) and server.info.get("tcp_port") == "0"):
+        why = getattr(configuration, "reason", "the server does not tell bind and protected-mode")
+        unlock = getattr(configuration, "unlock", "") or "+config|get"
+        yield Unknown(f"{title} from here; whether from elsewhere: {why}", unlock)
+
+
+def _public(peer: str) -> bool:
+    return bool(peer) and ip_address(peer).is_global
+
+
+def _listens(settings: dict[str, str], server: Server | Missing) -> str | None:
+    """On what address that others reach, while nothing refuses them; "" on none, None where it is not told."""
+    if "bind" not in settings or "protected-mode" not in settings:
+        return None
+    beyond = [word for word in settings["bind"].split() if not _loopback(word.lstrip("-"))]
+    everywhere = not settings["bind"].strip()
+    if isinstance(server, Server) and server.info.get("tcp_port") == "0":
+        return ""
+    always = not isinstance(server, Server) or server.version >= ALWAYS
+    if settings["protected-mode"] == "yes" and (always or everywhere):
+        return ""
+    return "every address" if everywhere else ", ".join(beyond)
+
+
+def _loopback(word: str) -> bool:
+    try:
+        return ip_address(word).is_loopback
+    except ValueError:
+        return word == "localhost"
+
+
+def _seen(exposure: Exposure, settings: dict[str, str] | None) -> Iterator[Evidence]:
+    yield Evidence("connected to", exposure.peer or "a unix socket", "the socket")
+    yield Evidence("PING without a password", exposure.answer or "not tried", "PING")
+    for name in ("bind", "protected-mode"):
+        if settings and name in settings:
+            yield Evidence(name, settings[name] or "every address", "CONFIG GET")
+
+
+def _told_by_files(files: RedisFiles) -> Iterator[Verdict]:
     for service in files.services:
         yield from _of_service(service)
     for path in dict.fromkeys(one.path for one in files.addresses):
@@ -55,11 +170,6 @@ def redis_exposed(files: RedisFiles | Missing) -> Iterator[Verdict]:
     yield Evidence(
         "files that may start or name a Redis", str(files.files), "compose, Kubernetes, redis.conf, env files"
     )
-
-
-def _missing(files: Missing) -> Verdict:
-    unlock = getattr(files, "unlock", None)
-    return NotApplicable(files.reason) if unlock is None else Unknown(files.reason, unlock)
 
 
 def _of_service(one: RedisService) -> Iterator[Verdict]:

@@ -22,6 +22,16 @@ class Redis(Protocol):
         """Many commands in one round trip; a refused one comes back as a ``Refused`` in its place."""
 
 
+class Doorstep(Protocol):
+    """Where the examined Redis is entered from: its address, and what somebody without a password is answered."""
+
+    peer: str
+    encrypted: bool
+
+    def knock(self) -> tuple[bool | None, str]:
+        """Whether PING is answered without a password, None where that could not be tried; and the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """The tree to examine: its root, and the interpreter or environment that was named (``--python``)."""

@@ -33,9 +33,9 @@ from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load, past
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
-from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Snapshot
+from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
 from kiqdoctor.doctor.suppressions import Suppression
-from kiqdoctor.doctor.tools import Application, Host, Pack, Redis, Settings
+from kiqdoctor.doctor.tools import Application, Doorstep, Host, Pack, Redis, Settings
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import Configuration
 from kiqdoctor.examining.decisions import decided
@@ -168,7 +168,8 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
     began = clock.monotonic()
     with ExitStack() as stack:
         notes: tuple[str, ...] = ()
-        if asked.embedded:
+        embedded = asked.embedded
+        if embedded:
             from kiqdoctor.examining.embedded import addressed
 
             asked, notes = addressed(asked, stack)
@@ -191,15 +192,17 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
                 stack.callback(connection.close)
                 bill = connection.bill
                 door = Door(connection, asked.namespace, MOST_BYTES * (STEPS + 1 if asked.window_s else 1))
-                tools[Redis] = door
+                tools[Redis], tools[Doorstep] = door, connection
             else:
                 reason = f"Redis at {address.shown} could not be reached ({outcome.failed_step}): {outcome.error}"
-                tools[Redis] = ClosedDoor(reason, "a Redis that answers: --redis URL", asked.namespace)
+                unlock = "a Redis that answers: --redis URL"
+                tools[Redis] = ClosedDoor(reason, unlock, asked.namespace)
+                tools[Doorstep] = Refused(reason, unlock)
             tools[Host] = Host()
-            given[Connection] = outcome
+            given[Connection] = outcome = replace(outcome, embedded=embedded)
         else:
             nothing_live = Absent("the live half was not selected")
-            tools |= {Redis: nothing_live, Host: nothing_live}
+            tools |= {Redis: nothing_live, Doorstep: nothing_live, Host: nothing_live}
             given[Connection] = nothing_live
         tools[Application] = application = _application(asked)
         tools[Tree] = Tree(application.root) if isinstance(application, Application) else application

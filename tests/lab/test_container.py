@@ -1,6 +1,7 @@
 """The gate in a container: no terminal, no HOME, a user that nobody knows, and one folder that can be written."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -116,7 +117,7 @@ def test_a_sound_application_is_healthy_and_nothing_is_written(start: Start) -> 
     assert found.out.startswith("kiqdoctor ")
     last = found.out.splitlines()[-1]
     assert last.startswith("kiqdoctor gate: passed: ")
-    assert "checks judged, not NAT001; 0 findings; " in last
+    assert re.search(r"checks judged, not NAT001[^;]*; 0 findings; ", last), last
     assert container.written() == []
 
 
@@ -134,7 +135,7 @@ def test_faults_fail_it_in_whatever_environment(start: Start, environ: tuple[str
     assert "→ Configure both from one constant." in found.out
     last = found.out.splitlines()[-1]
     assert last.startswith("kiqdoctor gate: FAILED: ")
-    assert "checks judged, not NAT001; 5 findings (1 critical, 3 high, 1 medium); " in last
+    assert re.search(r"checks judged, not NAT001[^;]*; 5 findings \(1 critical, 3 high, 1 medium\); ", last), last
     assert container.written() == []
 
 

@@ -2,6 +2,16 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
+
+class Stray(msgspec.Struct, frozen=True):
+    """A list of jobs under a queue's key whose name is not registered. ``foreign``: written as Exq and Verk write."""
+
+    queue: str
+    size: int
+    foreign: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Installation:
@@ -20,6 +30,8 @@ class Installation:
     threads: int = 0  # of its live processes that are not quiet
     identities: tuple[str, ...] = ()  # of its live processes
     processed: bool = False  # a worker has counted jobs here, now or long ago
+    strays: tuple[Stray, ...] = ()
+    unchecked: int = 0  # lists of which it was not asked whether they are registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,35 @@ class Foreign:
     database: int = 0
 
 
+class Prefix(msgspec.Struct, frozen=True):
+    """Keys whose names begin alike. ``lasting``: how many of the sampled ones have no TTL.
+
+    ``own``: Sidekiq's, or our runtime's; ``owner``: another queue system, or a plug-in. ``length`` is a stream's, and
+    ``pending`` what its groups have not acknowledged: None where that is not told.
+    """
+
+    name: str
+    keys: int
+    sampled: int = 0
+    lasting: int = 0
+    own: bool = False
+    owner: str = ""
+    kind: str = ""
+    length: int | None = None
+    pending: int | None = None
+
+
+class ReservedKeys(msgspec.Struct, frozen=True):
+    """The keys that Sidekiq owns under the examined namespace (``prefix``): name and type of those that are there.
+
+    ``odd``: key, the type that it has, the one that Sidekiq keeps there.
+    """
+
+    prefix: str = ""
+    found: tuple[tuple[str, str], ...] = ()
+    odd: tuple[tuple[str, str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Keyspace:
     """Whose keys lie in the examined database: Sidekiq's by prefix, and others'."""
@@ -47,6 +88,7 @@ class Keyspace:
     total: int = 0
     complete: bool = True
     database: int = 0
+    prefixes: tuple[Prefix, ...] = ()  # the largest ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from kiqdoctor.wire.fields import ARGS, CLASS, QUEUE
 from kiqdoctor.wire.keys import QUEUE_PREFIX
 
@@ -69,3 +71,10 @@ class Queues:
     def waiting(self) -> int:
         """Jobs in queues."""
         return sum(queue.size for queue in self.all)
+
+
+class JobCounts(msgspec.Struct, frozen=True):
+    """Jobs that ended and failed since Sidekiq began to count; None: no counter, or no number there."""
+
+    processed: int | None = None
+    failed: int | None = None

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from kiqdoctor.wire.numbers import whole
 
 
@@ -19,11 +21,14 @@ class Connection:
     tries: int = 1
     named: bool = True  # by option or environment; False for the default address
     broken: str = ""
+    embedded: bool = False  # started for this examination, and gone after it
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """INFO, all sections, as text by field name. A field that the server does not have is absent."""
+    """INFO, as text by field name: the default sections, and of the commands' counts those that destroy data or reset
+    what is counted. A field that the server does not have is absent.
+    """
 
     info: dict[str, str] = field(default_factory=dict)
 
@@ -35,12 +40,42 @@ class Server:
     def keyspace(self) -> dict[int, int]:
         """Database number -> number of keys."""
         found = {}
-        for name, text in self.info.items():
+        for name in self.info:
             number = whole(name[2:]) if name[:2] == "db" else None
-            counts = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
-            if number is not None and (keys := whole(counts.get("keys", "0"))) is not None:
+            if number is not None and (keys := self.part(name, "keys", 0)) is not None:
                 found[number] = keys
         return found
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """What it says that it is compatible with, as numbers; () where it does not say."""
+        words = self.info.get("redis_version", "").split(".")
+        return tuple(number for word in words if (number := whole(word)) is not None)
+
+    @property
+    def replica(self) -> bool:
+        """Whether it follows a primary; Dragonfly has a word of its own for it."""
+        return self.info.get("role") in {"slave", "replica"}
+
+    @property
+    def run(self) -> str | None:
+        """What changes with each start, after which it counts from nought."""
+        return self.info.get("run_id")
+
+    def part(self, name: str, key: str, missing: int | None = None) -> int | None:
+        """A number within a field of the shape ``key=number,key=number``."""
+        parts = dict(part.split("=", 1) for part in self.info.get(name, "").split(",") if "=" in part)
+        return whole(parts[key]) if key in parts else missing
+
+    def errors(self, kind: str) -> int | None:
+        """Errors of this kind that it answered so far; a server that counts them names only those that there were."""
+        if self.number("total_error_replies") is None:
+            return None
+        return self.part(f"errorstat_{kind}", "count", 0)
+
+    def calls(self, command: str) -> int | None:
+        """How often a command was called; None where calls are not counted."""
+        return self.part(f"cmdstat_{command}", "calls", 0) if "cmdstat_info" in self.info else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +150,53 @@ class MemoryCeiling:
 
     limit_bytes: int
     source: str  # "MemTotal", or a cgroup's file
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """CONFIG GET by name. A setting that the server does not know, or does not tell, is absent."""
+
+    settings: dict[str, str] = {}
+
+    def number(self, name: str) -> int | None:
+        """The setting as a number; None where it is absent or none."""
+        return whole(self.settings.get(name))
+
+
+class Greeting(msgspec.Struct, frozen=True):
+    """What HELLO 3 is answered, with which Sidekiq begins from 7 on. ``refusal`` "": RESP3 is spoken."""
+
+    refusal: str = ""
+
+
+class Pings(msgspec.Struct, frozen=True):
+    """How long PING takes, in ms, one after the other; ``own_ms``: the same work without a server, for our own lag."""
+
+    round_trips_ms: tuple[float, ...] = ()
+    own_ms: tuple[float, ...] = ()
+
+
+class SlowCall(msgspec.Struct, frozen=True):
+    """One entry of SLOWLOG: the command without its values, when (epoch seconds), how long, and who sent it."""
+
+    command: str
+    at: float
+    took_us: int
+    client: str = ""
+
+
+class SlowLog(msgspec.Struct, frozen=True):
+    """The newest entries of SLOWLOG."""
+
+    calls: tuple[SlowCall, ...] = ()
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """Who gets in. ``peer`` is the server's address as we reach it, "" over a unix socket.
+
+    ``open``: somebody without a password is answered; None: that could not be tried, for the reason in ``answer``.
+    """
+
+    peer: str = ""
+    encrypted: bool = False
+    open: bool | None = None
+    answer: str = ""

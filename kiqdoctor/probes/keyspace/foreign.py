@@ -124,6 +124,11 @@ def _likely(name: str) -> tuple[Mark, ...]:
     return own + _HEADLESS if _ANYWHERE.search(name) else own
 
 
+def owner_of(name: str) -> str:
+    """The queue system whose mark a key of this name would be; "" for none. One mark proves nothing."""
+    return next((mark.owner for mark in _likely(name) if mark.pattern.fullmatch(name)), "")
+
+
 @dataclass(slots=True)
 class Found:
     """Keys of one owner under one prefix, by mark."""

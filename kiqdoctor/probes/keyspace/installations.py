@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kiqdoctor.doctor.facts.fleet import Process
-from kiqdoctor.doctor.facts.keyspace import Installation
+from kiqdoctor.doctor.facts.keyspace import Installation, Stray
 from kiqdoctor.doctor.facts.queues import Sample
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.tools import Redis
@@ -21,6 +21,10 @@ MOST_PREFIXES: Final = 100
 MOST_QUEUES: Final = 500
 MOST_PROCESSES: Final = 500
 MOST_MEMBERS: Final = 20_000
+MOST_LISTS: Final = 20_000  # of which it is asked whether they are registered
+MOST_STRAYS: Final = 50
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_PRIVATE: Final = ("|", "backup::")  # in names of lists that hold what a worker took: super_fetch's, Exq's
 MARKS: Final = (QUEUES, PROCESSES, *SETS, PROCESSED)  # reserved names that tell of an installation
 _NAMED: Final = re.compile(rf"(?:(?P<prefix>.+):)?(?P<name>{'|'.join(map(re.escape, MARKS))})", re.DOTALL)
 _QUEUE: Final = re.compile(rf"(?:(?P<prefix>.+?):)?{QUEUE_PREFIX}(?P<name>.+)", re.DOTALL)
@@ -72,6 +76,7 @@ def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Inst
     processes = _processes(redis, keys, now) if kinds[PROCESSES] == "set" else []
     if not _is_sidekiq(kinds, samples, processes):
         return None
+    strays, unchecked = _strays(redis, keys, candidate.lists, set(registered))
     sizes = batched(redis, [("ZCARD", keys.schedule), ("ZCARD", keys.retry), ("SCARD", keys.processes)])
     live = [one for one in processes if one.live]
     lengths = sorted(((queue.name, queue.size) for queue in queues), key=lambda one: (-one[1], one[0]))
@@ -89,7 +94,25 @@ def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Inst
         threads=sum(one.concurrency or 0 for one in live if not one.quiet),
         identities=tuple(one.identity for one in live),
         processed=kinds[PROCESSED] == "string",
+        strays=strays,
+        unchecked=unchecked,
     )
+
+
+def _strays(redis: Redis, keys: Keys, lists: list[str], registered: set[str]) -> tuple[tuple[Stray, ...], int]:
+    """Lists of jobs that nobody registered, and of how many lists that was not asked."""
+    doubtful = [name for name in lists if name not in registered and not any(one in name for one in _PRIVATE)]
+    asked = doubtful[:MOST_LISTS]
+    replies = batched(redis, [("SISMEMBER", keys.queues, name) for name in asked])
+    missing = [name for name, reply in zip(asked, replies, strict=True) if reply == 0]
+    queues, _ = read_queues(redis, keys, missing[:MOST_STRAYS])
+    strays = tuple(
+        Stray(queue.name, queue.size, foreign=all(_UUID.fullmatch(one.jid) for one in queue.sample))
+        for queue in queues
+        if queue.size and any(one.job_class and JID in one.keys for one in queue.sample)
+    )
+    refused_ones = sum(not isinstance(reply, int) for reply in replies)
+    return strays, len(doubtful) - len(asked) + refused_ones + max(0, len(missing) - MOST_STRAYS)
 
 
 def _is_sidekiq(kinds: dict[str, str], samples: Sequence[Sample], processes: Sequence[Process]) -> bool:

@@ -11,6 +11,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes import names
 from kiqdoctor.probes.keyspace.foreign import strangers
 from kiqdoctor.probes.keyspace.installations import installations
+from kiqdoctor.probes.keyspace.prefixes import prefixes
 
 MOST_DATABASES: Final = 64
 
@@ -20,10 +21,17 @@ _READS: Final = (
     Read("TYPE, LLEN, SCARD, ZCARD, HLEN of marks", "+type +llen +scard +zcard +hlen", "O(1) each"),
     Read("SSCAN, LINDEX, HMGET, PTTL, MEMORY USAGE", "+sscan +lindex +hmget +pttl +memory|usage", "a few a prefix"),
     Read("HGETALL, ZRANGE, GET of liveness marks", "+hgetall +zrange +get", "small"),
+    Read("SISMEMBER queues of lists that no page of it had", "+sismember", "O(1) each, up to 20,000"),
 )
 
 
-@probe(*_READS, lane=Lane.REDIS, deadline_s=20.0)
+@probe(
+    *_READS,
+    Read("PTTL, TYPE of 20 keys of the 40 largest prefixes", "+pttl +type", "O(1) each"),
+    Read("XLEN, XINFO GROUPS of streams", "+xlen +xinfo|groups", "O(1) each"),
+    lane=Lane.REDIS,
+    deadline_s=20.0,
+)
 def keyspace(redis: Redis, clients: Clients | Refused | Absent, clock: ServerTime | Refused | Absent) -> Keyspace:
     """The examined database: every prefix that holds Sidekiq's data, and every other owner told by two marks."""
     now = _now(clock)
@@ -31,7 +39,8 @@ def keyspace(redis: Redis, clients: Clients | Refused | Absent, clock: ServerTim
     total = redis.ask("DBSIZE")
     found = installations(redis, seen.all, now, redis.database)
     foreign = strangers(redis, seen.all, clients if isinstance(clients, Clients) else None, now, redis.database)
-    return Keyspace(found, foreign, len(seen.all), total, seen.complete, redis.database)
+    lying = prefixes(redis, seen.all)
+    return Keyspace(found, foreign, len(seen.all), total, seen.complete, redis.database, lying)
 
 
 @probe(

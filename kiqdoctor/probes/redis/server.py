@@ -11,13 +11,19 @@ from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import plain
 
 MOST_CLIENTS = 5_000  # CLIENT LIST is built while Redis waits
+COUNTED = ("cmdstat_info", "cmdstat_flushall", "cmdstat_flushdb", "cmdstat_config|resetstat")
 LIMIT_FIELDS = ("maxclients", "max_clients")  # Redis from 6.2 on and Valkey; Dragonfly
 
 
-@probe(Read("INFO", "+info", "O(1), about 5 KB"), lane=Lane.REDIS)
+@probe(Read("INFO, INFO commandstats", "+info", "O(1), about 15 KB"), lane=Lane.REDIS)
 def server(redis: Redis) -> Server:
-    """INFO's default sections; a field that the server leaves out is absent."""
-    return read_info(decode(_bytes(redis.ask("INFO"))))
+    """INFO's default sections, and how often what destroys was called; a field that the server leaves out is absent."""
+    told, counted = redis.ask_all([("INFO",), ("INFO", "commandstats")])
+    if isinstance(told, Refused):
+        raise RefusalError(told.reason, told.unlock)
+    found = read_info(decode(_bytes(told)))
+    counts = read_info(decode(_bytes(counted))).info
+    return Server(found.info | {name: counts[name] for name in COUNTED if name in counts})
 
 
 def read_info(text: str) -> Server:

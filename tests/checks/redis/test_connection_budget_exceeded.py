@@ -109,12 +109,37 @@ def test_nine_tenths_is_a_warning() -> None:
     assert diagnose("RED003", live(52, *workers)).outcome is Outcome.PASS
 
 
-def test_a_configured_size_overrides_every_pool() -> None:
+@pytest.mark.parametrize(("version", "peak"), [("", 30), ("7.0.1", 10), ("7.0.3", 35), ("7.3.9", 35), ("8.1.7", 35)])
+def test_a_configured_size_is_the_one_pool_s_up_to_six_and_stands_beside_the_threads_from_seven_on(
+    version: str, peak: int
+) -> None:
     sized = RedisSettings((RedisSetting("server", "a.rb", 1, pool_size=30),))
 
-    [finding] = diagnose("RED003", live(50, WORKER).with_(sized)).findings
+    result = diagnose("RED003", live(100, replace(WORKER, version=version)).with_(sized))
 
-    assert "can open 60" in finding.finding.title
+    assert [one.value for one in result.evidence if one.label == "workers' peak"] == [str(peak)]
+
+
+def test_a_size_is_the_same_whatever_the_capsules() -> None:
+    """Each capsule keeps one pool of its threads' number: their threads count, and not they themselves."""
+    sized = RedisSettings((RedisSetting("server", "a.rb", 1, pool_size=30),))
+    capsules = replace(WORKER, version="8.1.7", concurrency=8, capsules=(("default", 5), ("mail", 3)))
+
+    result = diagnose("RED003", live(100, capsules).with_(sized))
+
+    assert [one.value for one in result.evidence if one.label == "workers"] == ["1 x (8 threads + 30)"]
+
+
+def test_obeying_the_printed_number_beside_a_size_leaves_it_green() -> None:
+    sized = RedisSettings((RedisSetting("server", "a.rb", 1, pool_size=30),))
+    worker = replace(WORKER, version="8.1.7", concurrency=50)
+
+    [finding] = diagnose("RED003", live(64, worker).with_(sized)).findings
+
+    printed = re.search(r"Set concurrency to (\d+)", finding.finding.remedy)
+    assert printed is not None
+    obeyed = replace(worker, concurrency=int(printed[1]))
+    assert diagnose("RED003", live(64, obeyed).with_(sized)).outcome is Outcome.PASS
 
 
 def test_the_files_count_where_they_ask_for_more() -> None:

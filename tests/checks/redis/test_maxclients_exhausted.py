@@ -8,8 +8,9 @@ from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 
 
-def counts(connected: int = 9, rejected: int = 0) -> Server:
-    return Server({"connected_clients": str(connected), "rejected_connections": str(rejected)})
+def counts(connected: int = 9, rejected: int = 0, run: str = "a") -> Server:
+    told = {"connected_clients": str(connected), "rejected_connections": str(rejected), "run_id": run}
+    return Server(told)
 
 
 def over_a_window(first: Server, last: Server) -> Snapshot:
@@ -27,6 +28,21 @@ def test_others_are_refused_while_we_look() -> None:
 
     assert finding.severity == "critical"
     assert "3 clients" in finding.finding.title
+
+
+def test_a_restart_is_no_rise_and_hides_none() -> None:
+    restarted = over_a_window(counts(rejected=5), counts(rejected=0, run="b"))
+    full_again = over_a_window(counts(rejected=5), counts(rejected=5, run="b"))
+
+    assert diagnose("RED002", restarted).outcome is Outcome.PASS
+    assert diagnose("RED002", full_again).findings[0].finding.title == "Redis refused 5 clients within 10 s"
+
+
+def test_a_rise_since_an_earlier_recording_is_news_for_an_hour() -> None:
+    now = HEALTHY.with_(counts(rejected=9))
+
+    assert diagnose("RED002", now.after(600, counts(rejected=2))).findings[0].severity == "critical"
+    assert diagnose("RED002", now.after(86_400, counts(rejected=2))).findings[0].severity == "info"
 
 
 def test_nine_tenths_taken() -> None:

@@ -1,6 +1,6 @@
 """A healthy keyspace: one installation and nobody else's keys."""
 
-from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
+from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace, Prefix, ReservedKeys
 
 INSTALLATION = Installation(
     prefix="",
@@ -14,4 +14,9 @@ INSTALLATION = Installation(
     process_queues=("default",),
     processed=True,
 )
-FACTS = (Keyspace((INSTALLATION,), scanned=9, total=9), Databases())
+PREFIX = Prefix("queue:", 1, sampled=1, lasting=1, own=True, kind="list")
+FACTS = (
+    Keyspace((INSTALLATION,), scanned=9, total=9, prefixes=(PREFIX,)),
+    Databases(),
+    ReservedKeys(found=(("queues", "set"), ("processes", "set"))),
+)

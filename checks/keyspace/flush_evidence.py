@@ -1,0 +1,108 @@
+"""Somebody flushed this Redis.
+
+## Why it hurts
+FLUSHALL and FLUSHDB delete every job that waits, is scheduled or is to be retried, without a trace in any log. One
+script of a test suite or a deploy that runs against the wrong address is enough.
+
+In the log: nothing; counters of the web UI begin at nought.
+
+## How it is found
+Formula: stat:processed fell since an earlier recording while run_id is the same (high); or cmdstat_flushall or
+cmdstat_flushdb has calls > 0 since the server started (medium, info on a loopback address with a port or a database of
+its own)
+
+Redis counts the calls of each command since it started, or since `CONFIG RESETSTAT`. The processed counter only ever
+rises; a server that restarted may have lost it otherwise.
+
+## When it is wrong
+Servers that test suites flush, which is what a loopback address with a port or database of its own is taken for. A
+flush of another database of the same server counts too.
+
+## Confirm by hand
+`redis-cli info commandstats | grep flush`, `redis-cli get stat:processed`.
+
+## How to fix
+Find the script (`git grep -i flush`), delete by key there, and take the command away: `ACL SETUSER NAME -@dangerous`,
+with a password (SEC001).
+
+Risk: tools that need a command of that category are refused it.
+
+Undo: `ACL SETUSER NAME +@dangerous`.
+
+## Unknown when
+The calls of commands are hidden, and no earlier recording tells of the counter (--baseline-run).
+
+## Source
+Redis: INFO commandstats; sidekiq#2901 and #2976.
+"""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from kiqdoctor.doctor import Earlier, Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.queues import JobCounts
+from kiqdoctor.doctor.facts.redis import Connection, Server
+
+COMMANDS = ("flushall", "flushdb")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", None})
+USUAL_PORT = frozenset({6379, None})
+REMEDY = "Find what flushes, delete by key there, and take FLUSHALL and FLUSHDB from its user (-@dangerous)."
+
+
+@check("NSP006", severity=Severity.HIGH)
+def flush_evidence(
+    server: Server,
+    counts: JobCounts | Missing,
+    before: Earlier[JobCounts] | Missing,
+    server_before: Earlier[Server] | Missing,
+    connection: Connection,
+) -> Iterator[Verdict]:
+    fell = _fell(server, counts, before, server_before)
+    if fell is not None:
+        yield fell
+    calls = {name: count for name in COMMANDS if (count := server.calls(name)) is not None}
+    if not calls:
+        if fell is None:
+            yield Unknown("the server does not count calls of commands", "+info, or --baseline-run FILE")
+        return
+    seen = tuple(_seen(server, calls))
+    if flushed := {name: count for name, count in calls.items() if count}:
+        named = " and ".join(f"{name.upper()} {count} times" for name, count in flushed.items())
+        title = f"Since this Redis started somebody called {named}"
+        severity = Severity.INFO if _dedicated(connection) else Severity.HIGH.milder
+        yield Finding("redis", title, REMEDY, seen, severity, key="calls")
+    yield from seen
+
+
+def _fell(
+    server: Server,
+    counts: JobCounts | Missing,
+    before: Earlier[JobCounts] | Missing,
+    server_before: Earlier[Server] | Missing,
+) -> Finding | Evidence | None:
+    """What the counter tells; None where there are not two readings of it within one life of the server."""
+    if not isinstance(counts, JobCounts) or not isinstance(before, Earlier) or not isinstance(server_before, Earlier):
+        return None
+    then, now = before.fact.processed, counts.processed
+    if then is None or server.run is None or server.run != server_before.fact.run:
+        return None
+    told = Evidence("stat:processed", f"{then} in the earlier recording, {now or 0} now", "GET")
+    if (now or 0) >= then:
+        return told
+    title = f"stat:processed fell from {then} to {now or 0}, and Redis did not restart: its data was deleted"
+    return Finding("redis", title, REMEDY, (told,), key="counter")
+
+
+def _dedicated(connection: Connection) -> bool:
+    """As test suites use it: this host alone, and not where everybody's Redis is."""
+    parts = urlsplit(connection.url)
+    elsewhere = parts.port not in USUAL_PORT or parts.path.strip("/") not in {"", "0"}
+    return parts.scheme != "unix" and parts.hostname in LOOPBACK and elsewhere
+
+
+def _seen(server: Server, calls: dict[str, int]) -> Iterator[Evidence]:
+    for name, count in calls.items():
+        yield Evidence(name.upper(), f"{count} calls", "INFO commandstats")
+    since = server.info.get("uptime_in_seconds", "?")
+    reset = server.calls("config|resetstat")
+    yield Evidence("counted for", f"{since} s{', or less: the counts were reset' if reset else ''}", "INFO server")

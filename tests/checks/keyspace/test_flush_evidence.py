@@ -1,0 +1,86 @@
+"""NSP006: what the counts of commands and the processed counter tell; on plain facts and on a real Redis."""
+
+import time
+from pathlib import Path
+
+import pytest
+from doctoring import check, kiqdoctor
+from healthy import HEALTHY
+from healthy.redis import SERVER
+from servers import RedisServer
+from states import beat, push
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.queues import JobCounts
+from kiqdoctor.doctor.facts.redis import Connection, Server
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
+
+
+def told(**fields: str) -> Server:
+    return Server({**SERVER.info, **fields})
+
+
+def fallen(then: int, now: int | None, run: str = "a") -> Snapshot:
+    return HEALTHY.with_(JobCounts(now)).after(3600, JobCounts(then), told(run_id=run))
+
+
+@pytest.mark.parametrize("command", ["flushall", "flushdb"])
+def test_a_flush_that_redis_counted(command: str) -> None:
+    flushed = HEALTHY.with_(told(**{f"cmdstat_{command}": "calls=2,usec=9"}))
+
+    assert diagnose("NSP006", flushed).findings[0].severity == "medium"
+    assert diagnose("NSP006", HEALTHY.with_(told())).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("url", "severity"),
+    [
+        ("redis://127.0.0.1:7000/0", "info"),
+        ("redis://localhost:6379/9", "info"),
+        ("redis://localhost:6379/0", "medium"),
+        ("redis://10.0.0.2:7000/0", "medium"),
+        ("unix:///run/redis.sock?db=0", "medium"),
+    ],
+)
+def test_what_a_test_suite_flushes_is_information(url: str, severity: str) -> None:
+    flushed = HEALTHY.with_(told(cmdstat_flushall="calls=2"), Connection(url))
+
+    assert diagnose("NSP006", flushed).findings[0].severity == severity
+
+
+def test_a_counter_that_fell_without_a_restart() -> None:
+    [found] = diagnose("NSP006", fallen(1200, None)).findings
+
+    assert (found.severity, found.fingerprint) == ("high", "NSP006:redis:counter")
+    assert diagnose("NSP006", fallen(1200, 1199)).outcome is Outcome.FAIL
+    assert diagnose("NSP006", fallen(1200, 1200)).outcome is Outcome.PASS
+    assert diagnose("NSP006", fallen(1200, None, run="b")).outcome is Outcome.PASS
+
+
+def test_counts_that_are_hidden_are_no_pass() -> None:
+    hidden = HEALTHY.with_(Server({name: text for name, text in SERVER.info.items() if "cmdstat" not in name}))
+
+    assert "--baseline-run" in (diagnose("NSP006", hidden).reason or "")
+    same = hidden.after(3600, JobCounts(1200), told())
+    assert diagnose("NSP006", same).outcome is Outcome.PASS
+    assert diagnose("NSP006", HEALTHY.without(Server, Refused("NOPERM", "+info"))).outcome is Outcome.UNKNOWN
+
+
+def test_a_real_redis_that_somebody_flushes(tmp_path: Path) -> None:
+    before = str(tmp_path / "before.json")
+    with RedisServer.start() as server, server.client() as client:
+        beat(client)
+        push(client)
+        assert check(server.url, "--select", "NSP006").outcome("NSP006") == "pass"
+        assert kiqdoctor("record", before, "--live", "--redis", server.url).status == 0
+        time.sleep(0.01)
+
+        client.flushall()
+        beat(client, "another:1:0123456789ab")
+        client.set("stat:processed", 0)
+        once = check(server.url, "--select", "NSP006")
+        again = check(server.url, "--select", "NSP006", "--baseline-run", before)
+
+    assert once.severities("NSP006") == ["info"]
+    assert again.severities("NSP006") == ["high", "info"]
