@@ -35,7 +35,8 @@ Embedded Ruby decides which lines there are, or computes a number from what no f
 ## Source
 lib/sidekiq/cli.rb and config.rb, tag by tag (queues since 5.x, pools since 5.2.2); its wiki, Advanced Options.
 
-- CORES_RUBY, CORES_PYTHON: threads for each core beyond which they wait for each other's interpreter lock; a choice.
+- CORES_RUBY: threads for each core beyond which they wait for each other's interpreter lock; a choice.
+- CORES_PYTHON: the same; a choice.
 - MOST: threads that no measurement of Sidekiq's author found to be faster; his wiki says to stay below it.
 - HEAVIEST: Sidekiq makes a list with each queue as often as its weight says; its wiki says not to go beyond ten.
 """

@@ -14,12 +14,12 @@ asked for, or it binds to all with protected-mode off and without a password, or
 TLS
 
 Of a live server what counts is what was possible: our own connection tells it where it gave no password, else another
-one is opened that sends PING and goes. Protected mode refuses everybody but this host while there is no password; before
-Redis 7.0 it does nothing where `bind` names an address.
+one is opened that sends PING and goes. Protected mode refuses everybody but this host while there is no password;
+before Redis 7.0 it does nothing where `bind` names an address.
 
-Of files read are compose files (a published port without an address is open on all of them, and the official image turns
-protected mode off), Kubernetes services of type LoadBalancer and NodePort, redis.conf, and addresses in env files,
-units and settings. A published port with a password is no finding. What serves development only, by its path, its
+Of files read are compose files (a published port without an address is open on all of them, and the official image
+turns protected mode off), Kubernetes services of type LoadBalancer and NodePort, redis.conf, and addresses in env
+files, units and settings. A published port with a password is no finding. What serves development only, by its path, its
 mounts or its environment, is low; a compose file with nothing of the application in it is medium.
 
 ## When it is wrong
@@ -39,8 +39,8 @@ Risk: whoever used the open port loses it; clients that give no password are ref
 Undo: the old line; `ACL SETUSER default on nopass`, which opens it again.
 
 ## Unknown when
-The password may stand in a file that is not in the tree. From loopback or a unix socket without a password, where CONFIG
-is refused: whether others get in is not known.
+The password may stand in a file that is not in the tree. From loopback or a unix socket without a password, where
+CONFIG is refused: whether others get in is not known.
 
 ## Source
 Sidekiq's issue 2901 (an open Redis, wiped); redis.io/docs, Security; the official image's notes on protected mode;
