@@ -3,9 +3,13 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from kiqdoctor.doctor.facts.code import Function
 from kiqdoctor.probes.code.spans import WHOLE, Position, Span, within
+
+FURTHEST: Final = 32
+"""Calls that are followed from a job: what is further away is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,13 @@ class Unit:
     """A function, a method, or what a file does when it is loaded.
 
     ``number``: its index in the table of functions. ``later``: what is written in it and runs at another time.
+    ``unfollowed``: calls that may lead to the application's functions, of objects that nobody knows.
     """
 
     number: int = field(default=-1, init=False)
     caller: int | None = field(default=None, init=False)
     edges: list[Edge] = field(default_factory=list, init=False)
+    unfollowed: int = field(default=0, init=False)
     later: list[Span] = field(default_factory=list, init=False)
 
     def fact(self) -> Function:
@@ -53,24 +59,46 @@ class Opened:
     hook: bool = False
 
 
-def numbered(units: Iterable[Unit], jobs: Iterable[Unit]) -> tuple[list[Unit], int]:
-    """The units in the table's order, and how many a job leads to: these first, callers before what they call."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Units in the table's order; how many of them jobs lead to, and how many more they would, further away."""
+
+    units: list[Unit]
+    reached: int
+    beyond: int
+
+
+def numbered(units: Iterable[Unit], jobs: Iterable[Unit]) -> Order:
+    """Those that a job leads to first, callers before what they call; `FURTHEST` calls are followed."""
     order = list(dict.fromkeys(jobs))
     for number, unit in enumerate(order):
         unit.number = number
-    queue = deque(order)
-    while queue:
-        unit = queue.popleft()
-        for edge in unit.edges:
-            if edge.to.number < 0:
-                edge.to.number, edge.to.caller = len(order), unit.number
-                order.append(edge.to)
-                queue.append(edge.to)
+    begin = 0
+    for _ in range(FURTHEST):
+        end = len(order)
+        for unit in order[begin:end]:
+            for edge in unit.edges:
+                if edge.to.number < 0:
+                    edge.to.number, edge.to.caller = len(order), unit.number
+                    order.append(edge.to)
+        begin = end
     reached = len(order)
+    beyond = _beyond(order[begin:])
     rest = [unit for unit in units if unit.number < 0]
     for number, unit in enumerate(rest, reached):
         unit.number = number
-    return [*order, *rest], reached
+    return Order([*order, *rest], reached, beyond)
+
+
+def _beyond(last: list[Unit]) -> int:
+    """How many more would be reached from these."""
+    seen: set[Unit] = set()
+    todo = deque(last)
+    while todo:
+        new = {edge.to for edge in todo.popleft().edges if edge.to.number < 0} - seen
+        seen |= new
+        todo += new
+    return len(seen)
 
 
 def called_from(unit: Unit, span: Span, depth: int) -> Iterator[tuple[Unit, ...]]:

@@ -9,8 +9,8 @@ from kiqdoctor.doctor.facts.code import Code, Job
 from kiqdoctor.doctor.probe import AbsenceError, RefusalError
 from kiqdoctor.probes.code.graph import Unit, numbered
 from kiqdoctor.probes.code.python import jobs as in_python
+from kiqdoctor.probes.code.python.calls import edges as python_edges
 from kiqdoctor.probes.code.python.names import Names, beginnings
-from kiqdoctor.probes.code.python.names import edges as python_edges
 from kiqdoctor.probes.code.python.reading import names_of
 from kiqdoctor.probes.code.ruby import jobs as in_ruby
 from kiqdoctor.probes.code.ruby.calls import edges as ruby_edges
@@ -80,7 +80,7 @@ def _index(tree: Tree) -> Index:
     for method in classes.units:
         method.edges += ruby_edges(classes, method)
     begin: list[Unit] = [*(one.function for one in symbols.values()), *(one.method for one in performed)]
-    units, reached = numbered([*names.units, *classes.units], begin)
+    order = numbered([*names.units, *classes.units], begin)
     jobs = [
         *(
             Job(one.symbol, one.function.number, one.library, one.queue, one.function.is_coroutine)
@@ -89,10 +89,13 @@ def _index(tree: Tree) -> Index:
         *(Job(one.cls.name, one.method.number, one.library, one.queue) for one in performed),
     ]
     code = Code(
-        functions=tuple(unit.fact() for unit in units),
-        reached=reached,
+        functions=tuple(unit.fact() for unit in order.units),
+        reached=order.reached,
         jobs=tuple(jobs),
         files=len(names.modules) + sum(method.body for method in classes.units),
         unparsed=(*unparsed, *broken),
+        lines=sum(module.lines for module in names.modules) + classes.lines,
+        beyond=order.beyond,
+        unfollowed=sum(unit.unfollowed for unit in order.units[: order.reached]),
     )
-    return Index(code, units, names, classes, symbols)
+    return Index(code, order.units, names, classes, symbols)

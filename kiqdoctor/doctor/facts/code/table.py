@@ -56,7 +56,9 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Code:
     """All functions, those that a job leads to first (``reached`` of them), callers before what they call.
 
-    ``unparsed``: files that could not be read, each with the reason.
+    ``unparsed``: files that could not be read, each with the reason. ``beyond``: functions that jobs would lead to,
+    further away than calls are followed; ``unfollowed``: calls of jobs by a name that functions of the application
+    have, on objects that nobody knows. ``blind``: why the jobs that were found are not all that there must be.
     """
 
     functions: tuple[Function, ...] = ()
@@ -64,6 +66,10 @@ class Code:
     jobs: tuple[Job, ...] = ()
     files: int = 0
     unparsed: tuple[tuple[str, str], ...] = ()
+    lines: int = 0
+    beyond: int = 0
+    unfollowed: int = 0
+    blind: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError where a chain could have no end."""

@@ -22,10 +22,6 @@ class Decorators:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._known: dict[Function, str | None] = {}
-        self._inner: dict[Function, list[Function]] = {}
-        for unit in names.units:
-            if unit.outer is not None and unit.outer.name:
-                self._inner.setdefault(unit.outer, []).append(unit)
         self._used: set[Function] | None = None
         self.only = _only(names)
 
@@ -110,10 +106,10 @@ class Decorators:
         todo = [function]
         for one in todo:
             yield one
-            todo += self._inner.get(one, ())
+            todo += self._names.inner(one)
 
     def _registers(self, function: Function, depth: int) -> str | None:
-        for inner in self._inner.get(function, ()):
+        for inner in self._names.inner(function):
             for decorator in inner.decorators:
                 if (found := self.library(decorator, function, depth)) is not None:
                     return found

@@ -109,6 +109,7 @@ class Module:
         self.held: dict[str, ast.expr] = {}
         self.packages: set[str] = set()
         self.stars: list[str] = []
+        self.lines = tree.body[-1].end_lineno or 0 if tree.body else 0
         self.body = Function(self, "", tree)
         self.units = [self.body]
 
@@ -148,6 +149,17 @@ class Module:
                 break
         return ""
 
+    def annotated(self, node: ast.expr, function: Function | None = None) -> str:
+        """The class that an annotation names, alone or beside None; "" for any other."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            quoted = _quoted(node.value.removesuffix("| None").strip())
+            return self.dotted(quoted, function)
+        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value is None:
+            node = node.left
+        if isinstance(node, ast.Subscript):
+            node = node.slice if self.dotted(node.value, function) == "typing.Optional" else node.value
+        return self.dotted(node, function) if isinstance(node, Load) else ""
+
     def _named(self, name: str, function: Function | None) -> str:
         while function is not None and function is not self.body:
             if name in {"self", "cls"} and function.owner:
@@ -159,3 +171,14 @@ class Module:
         if name in self.body.aliases:
             return self.body.aliases[name]
         return name if name in BUILTINS and not self.defines(name) else self.full(name)
+
+
+def _quoted(text: str) -> ast.expr | None:
+    """``"models.User"`` as the names it is made of; None where it is more than names."""
+    first, *rest = text.split(".")[:LONGEST]
+    if not all(part.isidentifier() for part in (first, *rest)):
+        return None
+    node: ast.expr = ast.Name(first)
+    for part in rest:
+        node = ast.Attribute(node, part)
+    return node

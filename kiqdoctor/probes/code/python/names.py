@@ -2,14 +2,15 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from kiqdoctor.doctor.facts.code import Argument
-from kiqdoctor.probes.code.graph import Edge
 from kiqdoctor.probes.code.python.arguments import arguments
 from kiqdoctor.probes.code.python.module import BUILTINS, Function, Load, Module
 from kiqdoctor.probes.code.spans import Span
 
+MOST_BELOW: Final = 20  # descendants that may define what a class leaves to them
 MOST_STEPS: Final = 6  # names that lead to names, classes that inherit from classes
 SAFE: Final = frozenset(
     {
@@ -51,6 +52,7 @@ class Names:
             self._by_name.setdefault(module.name, module)
         self.units = [unit for module in modules for unit in module.units]
         self.functions = {unit.full: unit for module in modules for unit in module.functions.values()}
+        self.methods = {unit.name.rpartition(".")[2] for unit in self.functions.values() if unit.owner}
         self.classes = {
             module.full(name): (module, node) for module in modules for name, node in module.classes.items()
         }
@@ -60,6 +62,7 @@ class Names:
         self._resolved: dict[str, str] = {}
         self._own: dict[str, bool] = {}
         self._above: dict[str, tuple[str, ...]] = {}
+        self._inner: dict[Function, list[Function]] | None = None
         self._below: dict[str, list[str]] | None = None
         self._shared: dict[str, str] = {}
         self._targets: dict[str, tuple[Function, ...]] = {}
@@ -173,7 +176,7 @@ class Names:
         if not key:
             return ""
         holder, value = self.held[key]
-        if (key != name or called) and not isinstance(value, Load):
+        if called and not isinstance(value, Load):
             return ""
         return holder.dotted(value) + ("()" if called else "")
 
@@ -185,10 +188,75 @@ class Names:
         known = self._targets.get(dotted)
         if known is None:
             full = self.resolved(dotted)
-            plain = full.replace("()", "")
-            found = self._method(plain) or self._method(f"{plain}.__init__") if plain else None
-            known = self._targets[dotted] = () if found is None or full.endswith("()") else (found,)
+            found = self._target(full) if full and not full.endswith("()") else None
+            known = self._targets[dotted] = () if found is None else (found,)
         return known
+
+    def _target(self, full: str) -> Function | None:
+        for _ in range(MOST_STEPS):
+            plain = full.replace("()", "")
+            found = self._method(plain) or self._method(f"{plain}.__init__")
+            further = self.resolved(self._returned(full)) if found is None else ""
+            if not further or further == full:
+                return found
+            full = further
+        return None
+
+    def _returned(self, full: str) -> str:
+        """The name with what a function of the application returns in place of its call: ``make().run``."""
+        for head in beginnings(full):
+            function = self._method(head.removesuffix("()").replace("()", "")) if head.endswith("()") else None
+            if function is not None and (made := self._makes(function)):
+                return made + full[len(head) :]
+        return ""
+
+    def _makes(self, function: Function) -> str:
+        """What a function returns, by its annotation, or where all that it returns is called the same."""
+        node = function.node
+        if not isinstance(node, ast.Module) and node.returns is not None:
+            name = function.module.annotated(node.returns, function.outer)
+            if name and self.own(name):
+                return f"{name}()"
+        made = {function.module.dotted(value, function) for value in function.returns}
+        return made.pop() if len(made) == 1 else ""
+
+    def over(self, function: Function, name: str) -> tuple[Function, ...]:
+        """What ``super().name`` runs in a method."""
+        above = self.above(function.module.full(function.owner)) if function.owner else ()
+        found = (self.functions[key] for one in above if (key := f"{one}.{name}") in self.functions)
+        return tuple(islice(found, 1))
+
+    def overriding(self, function: Function, dotted: str) -> Iterator[Function]:
+        """What classes below a method's own define of what it leaves to them: ``self.hook()``."""
+        head = f"{function.module.full(function.owner)}()." if function.owner else ""
+        name = dotted.removeprefix(head) if head and dotted.startswith(head) else ""
+        if name and "." not in name and "()" not in name and all(_is_left(one) for one in self.targets(dotted)):
+            below = self.below(function.module.full(function.owner))[:MOST_BELOW]
+            yield from (self.functions[key] for one in below if (key := f"{one}.{name}") in self.functions)
+
+    def wrappers(self, function: Function) -> Iterator[Function]:
+        """What the application's own decorators put around a function, which runs whenever it does."""
+        for decorator in function.decorators:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            for own in self.targets(function.module.dotted(called, function.outer)):
+                yield from self._innermost(own)
+
+    def _innermost(self, function: Function) -> Iterator[Function]:
+        todo = [*self.inner(function)]
+        for one in todo:
+            within = self.inner(one)
+            todo += within
+            if not within:
+                yield one
+
+    def inner(self, function: Function) -> list[Function]:
+        """The functions that stand in a function."""
+        if self._inner is None:
+            self._inner = {}
+            for unit in self.units:
+                if unit.outer is not None and unit.outer.name:
+                    self._inner.setdefault(unit.outer, []).append(unit)
+        return self._inner.get(function, [])
 
     def _method(self, plain: str) -> Function | None:
         if plain in self.functions:
@@ -253,13 +321,23 @@ class Names:
         return next((key for one in self.above(owner) if (key := f"{one}.{last}") in self.held), "")
 
     def alone(self, dotted: str) -> bool:
-        """Whether it is an object of the application's that nobody is known to share, or what that alone holds."""
-        return "()" in dotted and self.own(dotted) and not any(map(self.held_as, beginnings(dotted)))
+        """Whether it is an object that nobody is known to share, or what that alone holds."""
+        return "()" in dotted and not any(map(self.held_as, beginnings(dotted)))
 
     def _everybodys(self, key: str) -> bool:
         """An attribute that a constructor sets is shared where the object is: in some module's globals."""
         owner, made, _ = key.partition("().")
         return not made or f"{owner}()" in self._instances
+
+
+def _is_left(function: Function) -> bool:
+    """Whether a method does nothing but to say that those below define it."""
+    if isinstance(function.node, ast.Module):
+        return False
+    statements = [
+        one for one in function.node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+    ]
+    return all(isinstance(one, ast.Pass | ast.Raise) for one in statements)
 
 
 def beginnings(dotted: str) -> Iterator[str]:
@@ -269,11 +347,3 @@ def beginnings(dotted: str) -> Iterator[str]:
         yield dotted[:end]
         end = dotted.find(".", end + 1)
     yield dotted
-
-
-def edges(names: Names, function: Function) -> Iterator[Edge]:
-    """The application's functions that a function calls, and those that it only mentions."""
-    for call, dotted in function.calls:
-        yield from (Edge(to, function.at(call), called=True) for to in names.targets(dotted))
-    for load, dotted in function.loads:
-        yield from (Edge(to, function.at(load), called=False) for to in names.targets(dotted))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kiqdoctor.probes.code.python.filling import fill
-from kiqdoctor.probes.code.python.module import Binding, Function, Module
+from kiqdoctor.probes.code.python.module import BUILTINS, Binding, Function, Module
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.python.roots import Roots
 from kiqdoctor.probes.tree.disk import UnreadableError
@@ -41,6 +41,7 @@ def read(name: str, path: str, tree: ast.Module) -> Module:
     fill(module.body, tree.body, "")
     module.packages = {name.partition(".")[0] for unit in module.units for name in unit.aliases.values()}
     for function in module.units:
+        _annotate(function)
         for binding in function.bindings:
             _bind(function, binding)
         _keep(function)
@@ -48,6 +49,17 @@ def read(name: str, path: str, tree: ast.Module) -> Module:
         function.calls = [(node, module.dotted(node.func, function)) for node, _ in function.calls]
         function.loads = [(node, module.dotted(node, function)) for node, _ in function.loads]
     return module
+
+
+def _annotate(function: Function) -> None:
+    """Parameters are what their annotations say."""
+    if isinstance(function.node, ast.Module):
+        return
+    given = function.node.args
+    for one in (*given.posonlyargs, *given.args, *given.kwonlyargs):
+        name = function.module.annotated(one.annotation, function.outer) if one.annotation is not None else ""
+        if name and name not in BUILTINS and not name.startswith(("typing.", "collections.abc.")):
+            function.types[one.arg] = f"{name}()"
 
 
 def _bind(function: Function, binding: Binding) -> None:

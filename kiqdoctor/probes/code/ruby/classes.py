@@ -47,6 +47,18 @@ class Method(Unit):
     assignments: list["Node"] = field(default_factory=list)
     committed: list[Span] = field(default_factory=list)  # blocks that run once a transaction has committed
     clauses: list["Node"] = field(default_factory=list)  # rescue, its modifier, ensure
+    locals: dict[str, "Node | None"] = field(default_factory=dict)  # name -> what it is set to last, None: not known
+    supers: list["Node"] = field(default_factory=list)
+
+    @property
+    def short(self) -> str:
+        """Its name without its class."""
+        return self.name.rpartition("." if self.singleton else "#")[2]
+
+    @property
+    def singleton(self) -> bool:
+        """Whether it is the class itself that answers with it."""
+        return self.owner is not None and not self.body and self.name.startswith(f"{self.owner.name}.")
 
     def fact(self) -> Function:
         """Its row in the table of functions."""
@@ -67,13 +79,21 @@ class Method(Unit):
 
 @dataclass(eq=False, slots=True)
 class Class:
-    """A class or module: what it descends from and mixes in as written, its methods, and the calls in its body."""
+    """A class or module: what it descends from and mixes in as written, its methods, and the calls in its body.
+
+    ``held``: its objects' variables, with what they are set to first; ``stands_for``: names that are other methods
+    (alias), ``delegated``: names that somebody else answers, ``hooks``: blocks of its body that run with its jobs.
+    """
 
     name: str
     above: list[str] = field(default_factory=list)
     methods: dict[str, Method] = field(default_factory=dict)
     singletons: dict[str, Method] = field(default_factory=dict)
     body: list[tuple["Node", Method]] = field(default_factory=list)
+    held: dict[str, tuple["Node", Method]] = field(default_factory=dict)
+    stands_for: dict[str, str] = field(default_factory=dict)
+    delegated: dict[str, str] = field(default_factory=dict)
+    hooks: list[Method] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -83,8 +103,10 @@ class Classes:
     all: dict[str, Class] = field(default_factory=dict)
     top: dict[str, Method] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    lines: int = 0
     units: list[Method] = field(default_factory=list)
     _above: dict[str, tuple["Class | str", ...]] = field(default_factory=dict)
+    _below: dict[str, list["Class"]] | None = None
 
     def find(self, name: str, inside: str) -> Class | None:
         """A constant as Ruby looks it up: in the class, outwards."""
@@ -122,9 +144,34 @@ class Classes:
         """What an object of this class, or the class itself, answers with; else the other of the two."""
         if name not in self.known:
             return None
-        for cls in (one, *(above for above in self.ancestors(one) if isinstance(above, Class))):
-            sides = (cls.singletons, cls.methods) if singleton else (cls.methods, cls.singletons)
-            for side in sides:
-                if name in side:
-                    return side[name]
-        return None
+        line = (one, *(above for above in self.ancestors(one) if isinstance(above, Class)))
+        return _first(self._sides(line, singleton=singleton), name) or _first(
+            self._sides(line, singleton=not singleton), name
+        )
+
+    def _sides(self, line: tuple[Class, ...], *, singleton: bool) -> Iterator[dict[str, Method]]:
+        for cls in line:
+            yield cls.singletons if singleton else cls.methods
+            if singleton and (concern := self.all.get(f"{cls.name}::ClassMethods")) is not None:
+                yield concern.methods
+
+    def over(self, method: Method) -> Method | None:
+        """What ``super`` in a method runs."""
+        if method.owner is None:
+            return None
+        above = tuple(one for one in self.ancestors(method.owner) if isinstance(one, Class))
+        return _first(self._sides(above, singleton=method.singleton), method.short)
+
+    def below(self, one: Class) -> tuple[Class, ...]:
+        """The classes that descend from a class or mix in a module, however far."""
+        if self._below is None:
+            self._below = {}
+            for cls in self.all.values():
+                for above in self.ancestors(cls):
+                    if isinstance(above, Class):
+                        self._below.setdefault(above.name, []).append(cls)
+        return tuple(self._below.get(one.name, ()))
+
+
+def _first(sides: Iterator[dict[str, Method]], name: str) -> Method | None:
+    return next((side[name] for side in sides if name in side), None)

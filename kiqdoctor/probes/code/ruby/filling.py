@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method, Sent
-from kiqdoctor.probes.code.ruby.naming import name_of
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
-from kiqdoctor.probes.tree.ruby import named, text
+from kiqdoctor.probes.tree.ruby import named, string, text
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -21,6 +21,15 @@ COMMITTED: Final = frozenset(
 )
 """Their blocks run once the transaction has committed."""
 
+MIXES: Final = frozenset({"include", "extend", "prepend"})
+READERS: Final = frozenset({"attr_reader", "attr_accessor", "attr"})
+MAKERS: Final = frozenset({"Struct", "Class", "Module", "Data"})
+HOOKS: Final = frozenset(
+    {"sidekiq_retries_exhausted", "sidekiq_retry_in", "retry_on", "discard_on", "rescue_from", "after_discard"}
+    | {f"{when}_{what}" for when in ("before", "around", "after") for what in ("perform", "iteration")}
+    | {f"on_{what}" for what in ("start", "complete", "shutdown", "resume", "cancel", "stop")}
+)
+"""What is given to these in a job's class runs with the job."""
 LONGEST: Final = 500  # characters of a name; nobody nests so deep
 
 
@@ -49,12 +58,16 @@ class Filler:
             **dict.fromkeys(("assignment", "operator_assignment"), self._assignment),
             **dict.fromkeys(("rescue", "rescue_modifier", "ensure"), self._clause),
             "lambda": self._lambda,
-            **dict.fromkeys(("block_parameters", "comment"), _nothing),
+            "super": self._super,
+            "alias": self._alias,
+            "block_parameters": self._parameters,
+            "comment": _nothing,
         }
 
     def file(self, path: str, root: "Node") -> None:
         """One file."""
         body = Method(path, path, root, body=True)
+        self._classes.lines += root.end_point[0] + 1
         self._classes.units.append(body)
         self._fill([(root, Scope(body))])
 
@@ -100,6 +113,8 @@ class Filler:
         if body is not None:
             yield body, Scope(method, owner)
         for parameter in named(node.child_by_field_name("parameters")):
+            name_node = parameter.child_by_field_name("name") or parameter
+            method.locals[text(name_node).lstrip("*&")] = None
             value = parameter.child_by_field_name("value")
             if value is not None:
                 yield value, Scope(method, owner)
@@ -114,14 +129,37 @@ class Filler:
             yield receiver, scope
         elif scope.owner is not None and scope.method.body:
             scope.owner.body.append((node, scope.method))
-            if name in {"include", "extend", "prepend"}:
-                scope.owner.above += map(text, named(node.child_by_field_name("arguments")))
+            declared(scope.owner, node, name)
         given = node.child_by_field_name("arguments")
         if given is not None:
             yield given, scope
+        if block is not None and receiver is None and (inside := self._apart(node, block, name, scope)) is not None:
+            yield block, inside
+            return
         if block is not None:
             self._block(scope.method, block, name, receiver)
             yield block, replace(scope, block=True)
+
+    def _apart(self, node: "Node", block: "Node", name: str, scope: Scope) -> Scope | None:
+        """Where a block of a class' body stands that is a method, runs with a job, or holds the class's own methods."""
+        owner = scope.owner
+        if owner is None or not scope.method.body:
+            return None
+        if name == "class_methods":
+            return replace(scope, singleton=True)
+        given = named(node.child_by_field_name("arguments"))
+        literal = string(given[0]) if given and name == "define_method" else None
+        if literal is None and name not in HOOKS:
+            return None
+        full = f"{owner.name}#{literal}" if literal else f"{owner.name}.{name}"
+        method = Method(full, scope.method.path, block, owner)
+        self._classes.units.append(method)
+        if literal:
+            owner.methods[literal] = method
+            self._classes.known.add(literal)
+        else:
+            owner.hooks.append(method)
+        return Scope(method, owner)
 
     def _block(self, method: Method, block: "Node", name: str, receiver: "Node | None") -> None:
         """A block that runs later."""
@@ -141,7 +179,44 @@ class Filler:
 
     def _assignment(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
         scope.method.assignments.append(node)
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        if left is not None and right is not None:
+            if left.type == "identifier":
+                scope.method.locals[text(left)] = right
+            elif left.type == "left_assignment_list":
+                scope.method.locals |= dict.fromkeys(text(one) for one in named(left) if one.type == "identifier")
+            elif left.type == "instance_variable" and scope.owner is not None:
+                scope.owner.held.setdefault(text(left), (right, scope.method))
+            elif left.type == "constant" and (inside := self._made(left, right, scope)) is not None:
+                return inside
         return [(child, scope) for child in node.named_children]
+
+    def _made(self, left: "Node", right: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]] | None:
+        """``Point = Struct.new(:x) do ... end`` is a class."""
+        block = right.child_by_field_name("block") if right.type == "call" else None
+        if block is None or text(right.child_by_field_name("receiver")) not in MAKERS:
+            return None
+        around = scope.owner.name if scope.owner is not None else ""
+        full = f"{around}::{text(left)}" if around and len(around) < LONGEST else text(left)
+        one = self._classes.all.setdefault(full, Class(full))
+        given = named(right.child_by_field_name("arguments"))
+        one.above += [text(above) for above in given if above.type in CONSTANTS]
+        return [(block, Scope(scope.method, one))]
+
+    def _super(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
+        scope.method.supers.append(node)
+        return ()
+
+    def _alias(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
+        if scope.owner is not None:
+            new, old = (text(node.child_by_field_name(field)).lstrip(":") for field in ("name", "alias"))
+            scope.owner.stands_for[new] = old
+        return ()
+
+    def _parameters(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
+        for one in named(node):
+            scope.method.locals.setdefault(text(one.child_by_field_name("name") or one).lstrip("*&"), None)
+        return ()
 
     def _clause(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
         scope.method.clauses.append(node)
@@ -151,6 +226,23 @@ class Filler:
         scope.method.later.append(scope.method.span(node))
         body = node.child_by_field_name("body")
         return [(body, replace(scope, block=True))] if body is not None else []
+
+
+def declared(owner: Class, node: "Node", name: str) -> None:
+    """What a call in a class' body says of it: what it mixes in, which names are others' or another's."""
+    given = named(node.child_by_field_name("arguments"))
+    words = [word for one in given if (word := string(one)) is not None]
+    if name in MIXES:
+        owner.above += map(text, given)
+    elif name == "alias_method" and len(words) > 1:
+        owner.stands_for[words[0]] = words[1]
+    elif name == "delegate":
+        to = (pair.child_by_field_name("value") for pair in given if string(pair.child_by_field_name("key")) == "to")
+        owner.delegated |= dict.fromkeys(words, next((string(one) or text(one) for one in to), ""))
+    elif name in {"def_delegators", "def_delegator", "def_instance_delegators"} and words:
+        owner.delegated |= dict.fromkeys(words[1:], words[0])
+    elif name in READERS:
+        owner.delegated |= {word: f"@{word}" for word in words}
 
 
 def _nothing(_: "Node", __: Scope) -> Iterable[tuple["Node", Scope]]:

@@ -1,0 +1,36 @@
+"""The functions of the application that a function in Python runs, and those that it only mentions."""
+
+import ast
+from collections.abc import Iterator
+
+from kiqdoctor.probes.code.graph import Edge
+from kiqdoctor.probes.code.python.module import Function
+from kiqdoctor.probes.code.python.names import Names
+
+SUPER = "super()."
+
+
+def edges(names: Names, function: Function) -> Iterator[Edge]:
+    """All of them; what is handed to somebody is only mentioned."""
+    for call, dotted in function.calls:
+        at = function.at(call)
+        function.unfollowed += not dotted and getattr(call.func, "attr", "") in names.methods
+        yield from (Edge(to, at, called=True) for to in names.targets(dotted))
+        if function.owner:
+            yield from (Edge(to, at, called=True) for to in names.overriding(function, dotted))
+        if dotted.startswith(SUPER):
+            yield from (Edge(to, at, called=True) for to in names.over(function, dotted.removeprefix(SUPER)))
+        elif dotted == "getattr" and (asked := _asked(function, call)):
+            yield from (Edge(to, at, called=True) for to in names.targets(asked))
+    for load, dotted in function.loads:
+        yield from (Edge(to, function.at(load), called=False) for to in names.targets(dotted))
+    for wrapper in names.wrappers(function) if function.decorators else ():
+        yield Edge(wrapper, function.begin, called=True)
+
+
+def _asked(function: Function, call: ast.Call) -> str:
+    """``self.run`` of ``getattr(self, "run")``."""
+    if len(call.args) > 1 and isinstance(name := call.args[1], ast.Constant) and isinstance(name.value, str):
+        owner = function.module.dotted(call.args[0], function)
+        return f"{owner}.{name.value}" if owner else ""
+    return ""
