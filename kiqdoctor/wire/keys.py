@@ -1,6 +1,7 @@
 """Every key of the wire, with or without a namespace; type, TTL and writer beside each."""
 
 from dataclasses import dataclass
+from time import gmtime
 from typing import Final
 
 QUEUES: Final = "queues"
@@ -102,6 +103,18 @@ class Keys:
     def stat(self, name: str, day: str = "") -> str:
         """Counter ``processed`` or ``failed``, in all or of a UTC day (YYYY-MM-DD, five years)."""
         return self.name(f"stat:{name}:{day}" if day else f"stat:{name}")
+
+    def marks(self, day: str) -> str:
+        """Hash ISO minute -> label of deploys of a UTC day (YYYYMMDD); 90 days; Sidekiq's deploy API, 6.5.2 on."""
+        return self.name(f"{day}-marks")
+
+    def metrics(self, at: float) -> tuple[str, str]:
+        """Hash ``class|p``, ``|f``, ``|ms`` of the UTC minute; 8 hours; processes: as 7 names it, and as 8 does."""
+        year, month, day, hour, minute, *_ = gmtime(at)
+        return (
+            self.name(f"j|{year}{month:02d}{day:02d}|{hour}:{minute}"),
+            self.name(f"j|{year % 100:02d}{month:02d}{day:02d}|{hour}:{minute:02d}"),
+        )
 
     @property
     def paused(self) -> str:

@@ -36,6 +36,7 @@ class Process:
     concurrency: int | None = None
     queues: tuple[str, ...] | None = None  # None: it does not say
     capsules: tuple[tuple[str, int], ...] = ()  # name, concurrency
+    orders: tuple[tuple[str, ...], ...] = ()  # queues of each capsule that takes them in strict order, the first first
     labels: tuple[str, ...] = ()
     embedded: bool = False
     ttl_s: int | None = None  # of the hash

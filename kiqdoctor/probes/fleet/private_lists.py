@@ -10,7 +10,7 @@ from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, average_sizes, batched, number
 from kiqdoctor.probes.names import Names, shared
-from kiqdoctor.probes.queues.queues import sample
+from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import LEASES, QUEUE_PREFIX, TAKEN, Keys
 

@@ -12,7 +12,7 @@ from kiqdoctor.doctor.facts.queues import Sample
 from kiqdoctor.doctor.facts.redis import Clients
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import average_sizes, batched, number, word
-from kiqdoctor.probes.queues.queues import sample
+from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.text import decode
 from kiqdoctor.wire.numbers import real
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from kiqdoctor.doctor.facts.queues import JobSet, Queue, Queues, Sample
@@ -11,15 +12,19 @@ from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, batched, members, number, refused
 from kiqdoctor.probes.asking import word as text_of
-from kiqdoctor.text import clean, decode
-from kiqdoctor.wire import payload
-from kiqdoctor.wire.fields import ENQUEUED_AT, ERROR_CLASS
+from kiqdoctor.probes.queues.payloads import sample
+from kiqdoctor.text import decode
 from kiqdoctor.wire.keys import DEAD, RESERVED, SETS, Keys
+from kiqdoctor.wire.numbers import real
 
 MOST_QUEUES: Final = 2_000
 MOST_SAMPLED: Final = 200  # queues whose payloads are looked at, the longest first
 OVERDUE_AFTER: Final = 60.0  # seconds
 PLACES: Final = (-1, -2, -3, 0, 1)  # the oldest, and the newest
+TEN_YEARS: Final = 10 * 365.25 * 86_400  # seconds: nobody schedules so far ahead
+SINCE_2001: Final = 1_000_000_000  # epoch seconds: what is less was no time of the epoch
+ENDLESS: Final = 1.7e308  # what an infinite score is told as
+STRANGE: Final = 3  # scores of each kind that are read
 
 
 @probe(
@@ -28,7 +33,9 @@ PLACES: Final = (-1, -2, -3, 0, 1)  # the oldest, and the newest
     Read("TYPE, LLEN queue:<name>", "+type +llen", "O(1) each"),
     Read("MEMORY USAGE queue:<name>", "+memory|usage", "O(20 samples), before any payload is read"),
     Read("LINDEX queue:<name> at both ends", "+lindex", "O(1), 5 payloads of the 200 longest queues"),
+    Read("TYPE, SCARD, MEMORY USAGE, SSCAN paused", "+type +scard +sscan", "O(paused queues)"),
     Read("ZCARD, ZCOUNT schedule, retry, dead", "+zcard +zcount", "O(log n)"),
+    Read("ZRANGE schedule, retry, dead: a few scores", "+zrange", "O(log n)"),
     lane=Lane.REDIS,
     deadline_s=20.0,
 )
@@ -43,7 +50,19 @@ def queues(redis: Redis, clock: ServerTime | Refused | Absent) -> Queues:
     raw, complete = members(redis, keys.queues, MOST_QUEUES)
     found, left_out = read_queues(redis, keys, [decode(one) for one in sorted(raw)])
     parts = [] if complete else [f"queues has more than {MOST_QUEUES} members"]
-    return Queues(found, _sets(redis, keys, now), "; ".join([*parts, *left_out]), traces)
+    halted, unread = _paused(redis, keys)
+    found = tuple(replace(one, paused=one.name in halted) if halted else one for one in found)
+    sets = _sets(redis, keys, now)
+    return Queues(found, sets, "; ".join([*parts, *left_out]), traces, bool(halted), unread)
+
+
+def _paused(redis: Redis, keys: Keys) -> tuple[frozenset[str], str]:
+    """The bare names of paused queues, and why they were not read."""
+    try:
+        found, complete = members(redis, keys.paused, MOST_QUEUES)
+    except RefusalError as error:
+        return frozenset(), error.refused.reason
+    return frozenset(map(decode, found)), "" if complete else f"paused has more than {MOST_QUEUES} members"
 
 
 def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[tuple[Queue, ...], list[str]]:
@@ -55,7 +74,9 @@ def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[tuple[Q
         raise RefusalError(refusal.reason, refusal.unlock)
     sizes = dict(zip(lists, map(number, replies), strict=True))
     sampled = sorted(lists, key=lambda name: -sizes[name])[:MOST_SAMPLED]
-    samples, unread = _samples(redis, keys, sampled, sizes)
+    averages = average_sizes(redis, [keys.queue(name) for name in sampled], [sizes[name] for name in sampled])
+    weights = dict(zip(sampled, averages, strict=True))
+    samples, unread = _samples(redis, keys, weights, sizes)
     found = tuple(
         Queue(
             name=name,
@@ -63,7 +84,8 @@ def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[tuple[Q
             kind=kind if kind != "none" else "list",
             oldest_at=samples[name][0].enqueued_at if samples.get(name) else None,
             sample=samples.get(name, ()),
-            unread=unread.get(name, "" if name in sampled or not sizes.get(name) else "not among the longest queues"),
+            unread=unread.get(name, "" if name in weights or not sizes.get(name) else "not among the longest queues"),
+            average_bytes=weights.get(name),
         )
         for name, kind in zip(names, kinds, strict=True)
     )
@@ -72,14 +94,13 @@ def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[tuple[Q
 
 
 def _samples(
-    redis: Redis, keys: Keys, names: Sequence[str], sizes: dict[str, int]
+    redis: Redis, keys: Keys, weights: dict[str, float | None], sizes: dict[str, int]
 ) -> tuple[dict[str, tuple[Sample, ...]], dict[str, str]]:
     """Payloads of both ends, where Redis' own estimate of their size allows it; and why others were not read."""
-    averages = average_sizes(redis, [keys.queue(name) for name in names], [sizes[name] for name in names])
     samples: dict[str, tuple[Sample, ...]] = {}
     unread: dict[str, str] = {}
     spent = 0
-    for name, average in zip(names, averages, strict=True):
+    for name, average in weights.items():
         if average is not None and average > MEMBER_LIMIT:
             unread[name] = f"its payloads hold {average:.0f} bytes on average"
         elif spent > READ_BUDGET:
@@ -97,39 +118,47 @@ def _ends(redis: Redis, key: str, size: int) -> list[bytes]:
     return [reply for reply in replies if isinstance(reply, bytes)]
 
 
-def sample(raw: bytes) -> Sample:
-    """What may be kept of a payload: its keys, class and stamps, never its arguments."""
-    if len(raw) > MEMBER_LIMIT * 16:
-        return Sample(error=f"{len(raw)} bytes, not parsed", size_bytes=len(raw))
-    try:
-        job = payload.read(raw)
-    except payload.PayloadError as error:
-        return Sample(error=clean(str(error)), size_bytes=len(raw))
-    return Sample(
-        keys=tuple(sorted(clean(key) for key in job.fields))[:40],
-        job_class=job.shown_class[:200],
-        jid=job.jid[:64],
-        enqueued_at=job.at(ENQUEUED_AT),
-        error_class=_text(job.fields.get(ERROR_CLASS))[:200],
-        size_bytes=len(raw),
-    )
-
-
 def _sets(redis: Redis, keys: Keys, now: float) -> tuple[JobSet, ...]:
-    kinds = [text_of(one) for one in batched(redis, [("TYPE", keys.name(name)) for name in SETS])]
-    sizes = batched(redis, [("ZCARD", keys.name(name)) for name in SETS])
-    late = batched(redis, [("ZCOUNT", keys.name(name), "-inf", now - OVERDUE_AFTER) for name in SETS])
-    return tuple(
-        JobSet(
-            name=name,
-            size=number(size),
-            kind=kind if kind != "none" else "zset",
-            overdue=number(overdue) if name != DEAD else 0,
-            unread=size.reason if isinstance(size, Refused) else "",
-        )
-        for name, kind, size, overdue in zip(SETS, kinds, sizes, late, strict=True)
+    names = [keys.name(name) for name in SETS]
+    kinds = [text_of(one) for one in batched(redis, [("TYPE", name) for name in names])]
+    sizes = batched(redis, [("ZCARD", name) for name in names])
+    averages = average_sizes(redis, names, [number(size) for size in sizes])
+    found = []
+    for name, kind, size, average in zip(SETS, kinds, sizes, averages, strict=True):
+        unread = size.reason if isinstance(size, Refused) else ""
+        one = JobSet(name, number(size), kind if kind != "none" else "zset", unread=unread, average_bytes=average)
+        found.append(_scored(redis, keys.name(name), one, now) if one.size else one)
+    return tuple(found)
+
+
+def _scored(redis: Redis, key: str, one: JobSet, now: float) -> JobSet:
+    """The same with what its scores tell. A score comes with its member, so only where members are no giants."""
+    ahead = now + TEN_YEARS
+    readable = (one.average_bytes or 0) <= MEMBER_LIMIT
+    asked = [("ZRANGE", key, 0, STRANGE - 1, "WITHSCORES"), ("ZRANGE", key, -STRANGE, -1, "WITHSCORES")]
+    late, far, early, *ends = redis.ask_all(
+        [
+            ("ZCOUNT", key, "-inf", now - OVERDUE_AFTER),
+            ("ZCOUNT", key, ahead, "+inf"),
+            ("ZCOUNT", key, "(0", f"({SINCE_2001}"),
+            *(asked if readable else []),
+        ]
+    )
+    why = next((reply.reason for reply in (late, far, early, *ends) if isinstance(reply, Refused)), "")
+    scores = [_score(text) for flat in ends if isinstance(flat, list) for text in flat[1::2]]
+    strange = sorted({score for score in scores if score >= ahead or 0 < score < SINCE_2001})
+    return replace(
+        one,
+        overdue=number(late) if one.name != DEAD else 0,
+        far=number(far),
+        early=number(early),
+        lowest_score=min(scores, default=None),
+        strange_scores=tuple(strange),
+        unread=one.unread or why or ("" if readable else f"its members hold {one.average_bytes:.0f} bytes on average"),
     )
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _score(text: Any) -> float:
+    """A score as Redis says it; an infinite one as the largest there is."""
+    found = real(text, least=-ENDLESS, most=ENDLESS)
+    return found if found is not None else -ENDLESS if text == b"-inf" else ENDLESS
