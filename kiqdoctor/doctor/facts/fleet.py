@@ -49,6 +49,7 @@ class Process:
     rss_kb: int | None = None  # resident memory in KiB; None before 6.1.3
     deploy: str = ""  # what our runtime says it was deployed as; read by the live view
     rtt_us: int | None = None  # its last round trip to Redis in microseconds; None before 6.2
+    processors: int | None = None  # threads that run jobs or wait for one, where it says so, as our own runtime does
     connections: int | None = None  # how many to Redis it may open, where it says so, as our own runtime does
 
     @property

@@ -37,6 +37,7 @@ class LocalProcess:
     unread_bytes: int = 0  # waiting in its sockets' receive queues
     unread: tuple[tuple[str, int], ...] = ()  # the sockets in which any wait, by local address:port
     threads: tuple[tuple[str, int], ...] = ()  # names of its threads, and how many bear each
+    thread_count: int | None = None  # all of them; names are read of 500
     ticks: int | None = None  # clock ticks that it has computed
     waited_s: float | None = None  # seconds that its threads waited for a core, from the scheduler
     caught: int | None = None  # bits of the signals that it handles
@@ -61,6 +62,7 @@ class LocalProcesses:
     )  # pid -> epoch seconds, of every process that may be seen
     addresses: tuple[str, ...] = ()  # this host's own IP addresses
     partial: str = ""  # why others may run here that cannot be seen
+    cores: int = 1  # that this host has
 
 
 class MemoryGroup(msgspec.Struct, frozen=True):
@@ -167,3 +169,34 @@ class Inheritance(msgspec.Struct, frozen=True):
     children: tuple[ForkedChild, ...] = ()
     hidden: tuple[int, ...] = ()
     partial: str = ""
+
+
+class Debugging(msgspec.Struct, frozen=True):
+    """What there is to look into a process with. ``core_pattern`` is the host's, for its containers too.
+
+    ``ptrace_scope`` is Yama's, None where the kernel has none; ``privileged``: this user may attach to any process.
+    """
+
+    core_pattern: str = ""
+    ptrace_scope: int | None = None
+    privileged: bool = False
+    uid: int = 0
+    tools: tuple[str, ...] = ()  # of py-spy, gdb, rbspy, eu-stack
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """A library that a worker has mapped, by path and inode: the same file under two names is one."""
+
+    path: str
+    inode: str
+
+
+class Libraries(msgspec.Struct, frozen=True):
+    """Shared libraries of each worker on this host, by pid; ``unread``: those that may not be looked into."""
+
+    by_pid: tuple[tuple[int, tuple[Mapped, ...]], ...] = ()
+    unread: tuple[int, ...] = ()
+
+    def of(self, pid: int) -> tuple[Mapped, ...]:
+        """Those of one process."""
+        return next((libraries for own, libraries in self.by_pid if own == pid), ())

@@ -12,7 +12,7 @@ from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, batched, members, number, refused, word
 from kiqdoctor.text import decode
-from kiqdoctor.wire import heartbeat
+from kiqdoctor.wire import codec, heartbeat
 from kiqdoctor.wire.heartbeat import BEAT, BUSY, CONCURRENCY, INFO, QUIET, RSS, RTT_US
 from kiqdoctor.wire.keys import PROCESS_TTL, Keys
 from kiqdoctor.wire.numbers import whole
@@ -24,6 +24,7 @@ MOST_READ: Final = 2_000  # processes whose records are read whole
 TOGETHER: Final = 250  # keys in one EXISTS: 0.1 ms of Redis' time
 FIELDS: Final = (INFO, BUSY, BEAT, QUIET, CONCURRENCY, RSS, RTT_US)
 TTL_MS: Final = PROCESS_TTL * 1000  # what each beat gives a record
+ABOUT_LIMIT: Final = 4_096  # bytes of what a process says of its threads
 WORK_LIMIT: Final = 1_000  # jobs in flight of one process that are read
 WORK_BYTES: Final = 1024 * 1024  # bytes of one in-flight hash that are read
 
@@ -35,6 +36,7 @@ WORK_BYTES: Final = 1024 * 1024  # bytes of one in-flight hash that are read
     Read("HSTRLEN, HMGET, PTTL <identity>", "+hstrlen +hmget +pttl", "O(processes), up to 2,000"),
     Read("HLEN, HGETALL, PTTL <identity>:work and :workers", "+hlen +hgetall", "O(jobs in flight)"),
     Read(f"HEXISTS {BARE.index}, SISMEMBER {BARE.super_processes}", "+hexists +sismember", "O(processes)"),
+    Read(f"HSTRLEN, HGET {BARE.about('<identity>')}", "+hstrlen +hget", "O(processes of our runtime)"),
     lane=Lane.REDIS,
     deadline_s=20.0,
 )
@@ -46,7 +48,8 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     again, ghosts = sorted_out(redis, keys, ghosts)
     existing += again
     now = clock.now if isinstance(clock, ServerTime) else time.time()
-    read = _recoverable(redis, keys, with_work(redis, keys, records(redis, keys, existing[:MOST_READ], now)))
+    told = _with_processors(redis, keys, records(redis, keys, existing[:MOST_READ], now))
+    read = _recoverable(redis, keys, with_work(redis, keys, told))
     haunted = with_work(redis, keys, [Process(decode(one), exists=False) for one in ghosts[:MOST_READ]])
     plain_ghosts = [Process(decode(one), exists=False) for one in ghosts[MOST_READ:]]
     partial = "" if complete else f"processes has more than {MOST_MEMBERS} members"
@@ -198,6 +201,28 @@ def _in_flight(thread: str, raw: bytes) -> InFlight:
     except ValueError:
         return InFlight(thread, "", "", "", None)
     return InFlight(thread, work.queue, work.job.jid, work.job.shown_class, work.run_at)
+
+
+def _with_processors(redis: Redis, keys: Keys, processes: list[Process]) -> list[Process]:
+    """The same; those of our runtime with how many of their threads are there to run jobs."""
+    names = [keys.about(one.identity) for one in processes if one.runtime == heartbeat.RUNTIME]
+    sizes = batched(redis, [("HSTRLEN", name, heartbeat.THREADS) for name in names])
+    small = [name for name, size in zip(names, sizes, strict=True) if 0 < number(size) <= ABOUT_LIMIT]
+    replies = batched(redis, [("HGET", name, heartbeat.THREADS) for name in small])
+    counts = {name: _processors(raw) for name, raw in zip(small, replies, strict=True)}
+    return [replace(one, processors=counts.get(keys.about(one.identity))) for one in processes]
+
+
+def _processors(raw: Any) -> int | None:
+    """Those that run a job and those that wait for one."""
+    try:
+        found = codec.decode(raw)
+    except (ValueError, TypeError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    running, waiting = (whole(found.get(state), most=heartbeat.MOST_PID) for state in ("running", "waiting"))
+    return None if running is None or waiting is None else running + waiting
 
 
 def _recoverable(redis: Redis, keys: Keys, processes: list[Process]) -> list[Process]:

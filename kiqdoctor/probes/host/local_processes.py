@@ -75,6 +75,7 @@ def local_processes(host: Host) -> LocalProcesses:
         start_times={pid: stat.started_at for pid, stat in stats.items()},
         addresses=own_addresses(proc),
         partial="" if FIRST in stats else VEILED,
+        cores=os.cpu_count() or 1,
     )
 
 
@@ -105,7 +106,7 @@ def _worker(
     sockets, unread = connections(folder)
     parent = stats.get(stat.ppid)
     status = _status(folder)
-    names, waited_s = _threads(folder)
+    names, count, waited_s = _threads(folder)
     environ = read(folder / "environ")
     own = groups(folder, mounts)
     cmdline = read(folder / "cmdline") or b""
@@ -138,6 +139,7 @@ def _worker(
         unread_bytes=sum(waiting for _, waiting in unread),
         unread=unread,
         threads=names,
+        thread_count=count,
         ticks=stat.ticks,
         waited_s=waited_s,
         caught=_mask(status.get("SigCgt", "")),
@@ -166,13 +168,14 @@ def _mask(text: str) -> int | None:
         return None
 
 
-def _threads(folder: Path) -> tuple[tuple[tuple[str, int], ...], float | None]:
-    """How many threads bear each name, and how many seconds all of them waited for a core."""
-    tasks = [folder / "task" / task for task in listed(folder / "task")[:MOST_TASKS]]
+def _threads(folder: Path) -> tuple[tuple[tuple[str, int], ...], int | None, float | None]:
+    """How many threads bear each name, how many there are, and how many seconds they waited for a core."""
+    ids = listed(folder / "task")
+    tasks = [folder / "task" / task for task in ids[:MOST_TASKS]]
     names = Counter((read(one / "comm") or b"").decode("utf-8", "backslashreplace").rstrip("\n") for one in tasks)
     told = [(read(one / "schedstat") or b"").split() for one in tasks]
     waited = [int(words[1]) for words in told if len(words) > 1 and words[1].isdigit()]
-    return tuple(names.most_common()), sum(waited) / 1e9 if waited else None
+    return tuple(names.most_common()), len(ids) or None, sum(waited) / 1e9 if waited else None
 
 
 def _core(folder: Path) -> int | None:

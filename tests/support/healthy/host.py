@@ -2,10 +2,13 @@
 
 from healthy.moment import NOW
 from kiqdoctor.doctor.facts.host import (
+    Debugging,
     Inheritance,
     KernelLog,
+    Libraries,
     LocalProcess,
     LocalProcesses,
+    Mapped,
     MemoryGroup,
     MemoryGroups,
     Unit,
@@ -32,6 +35,7 @@ LOCAL = LocalProcess(
     cgroup="/system.slice/shop.service",
     sockets=(("10.0.0.1:5000", "10.0.0.2:6379"),),
     threads=(("processor", 5), ("ruby", 2), ("heartbeat", 1), ("scheduler", 1)),
+    thread_count=9,
     ticks=400,
     waited_s=0.5,
     caught=0x180_0100_4A02 | 1 << 20,
@@ -45,6 +49,8 @@ FACTS = (
     Units((UNIT,)),
     KernelLog((), NOW - 99_999),
     Inheritance(),
+    Debugging("|/usr/lib/systemd/systemd-coredump %P", 0, privileged=True, tools=("gdb", "py-spy")),
+    Libraries(((4711, (Mapped("/usr/lib/libssl.so.3", "1"), Mapped("/usr/lib/libruby-3.1.so.3.1", "2"))),)),
     LocalProcesses(
         "web-1",
         (LOCAL,),
