@@ -59,6 +59,7 @@ class Settings:
     """What the command line adds. ``deep``: probes may also take what costs more, or touch processes (thread dumps)."""
 
     redis_limit: int | None = None
+    db_limit: int | None = None
     show_args: bool = False
     required: tuple[str, ...] = ()
     deep: bool = False

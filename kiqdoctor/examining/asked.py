@@ -49,6 +49,7 @@ class Asked:
         None, "Examine the keys under NAME: instead of the unprefixed ones.", "NAME", by_hand=False
     )
     redis_limit: int | None = _flag(None, "The plan's client limit.", "N", least=1, by_hand=False)
+    db_limit: int | None = _flag(None, "The database's connection limit.", "N", least=1, by_hand=False)
     python: Path | None = _flag(
         None, "The interpreter or environment to examine.", "PATH", path="file or folder", by_hand=True
     )

@@ -176,7 +176,9 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         reads_redis = not asked.static and any(probe.live for probe in chosen.probes)
         reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
         reads_redis = reads_redis and not asked.static
-        tools: dict[type, Any] = {Settings: Settings(asked.redis_limit, asked.show_args, asked.require, asked.deep)}
+        tools: dict[type, Any] = {
+            Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep)
+        }
         given: dict[type, Any] = {}
         address = resolved(asked.redis, os.environ, asked.configured_redis) if reads_redis else None
         bill, door = Bill(), None

@@ -66,6 +66,7 @@ def test_paths_are_relative_to_the_file(doctor: Doctor) -> None:
 def test_every_option_may_stand_in_the_file(doctor: Doctor) -> None:
     values = {
         "path": '"."', "redis": '"redis://somewhere/1"', "namespace": '"shop"', "redis-limit": "10",
+            "db-limit": "90",
         "python": '"."', "checks": '["pack"]', "embedded": "false", "select": '["RED", "OBS"]', "ignore": '"RED003"',
         "static": "false", "live": "true", "for": "0.5", "timeout": "30",
         "baseline-run": '"before.json"', "show-args": "true", "deep": "true",

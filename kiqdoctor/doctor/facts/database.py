@@ -20,6 +20,7 @@ class Pool(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     unresolved: str = ""
     default: bool = False  # nobody says it, and the library's own size counts
     web: bool = False
+    capsules: tuple[int, ...] = ()  # threads beside `threads`; 0 where the default counts
 
 
 class Ceiling(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

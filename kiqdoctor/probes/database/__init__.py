@@ -1,0 +1,1 @@
+"""Databases, as the application's files speak of them."""
