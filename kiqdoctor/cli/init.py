@@ -34,6 +34,7 @@ EXAMPLES: Final = {
     "redis": "redis://localhost:6379/0",
     "namespace": "shop",
     "redis-limit": 40,
+    "db-limit": 40,
     "python": ".venv",
     "select": ["RED", "PRO001", "packages"],
     "ignore": ["OBS002"],
