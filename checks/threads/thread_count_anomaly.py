@@ -41,6 +41,7 @@ Sidekiq's changes, 8.1.6 (#7006); lib/sidekiq/manager.rb replaces a processor th
 - SURPLUS: threads; what no pool of an ordinary application is; the catalogue's.
 - GROWTH_S: half an hour; a pool has filled by then; the catalogue's.
 - RATE: one thread a minute.
+- BOOT_S: the first beat is written before the threads begin; two beats of our runtime.
 """
 
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ OWN = 10
 SURPLUS = 50
 GROWTH_S = 1800.0
 RATE = 1 / 60
+BOOT_S = 10.0
 SHOWN = 8
 OTHERS = frozenset({"sidekiq.heartbe", "sidekiq.schedul", "sidekiq.leader", "sidekiq.cron", "sidekiq.pooler"})
 POOLS = (
@@ -93,6 +95,8 @@ def _processors(one: Here, fleet: Series[Fleet], local: Series[LocalProcesses]) 
     now = one.process.processors if ours else _named(one.worker)
     if now is None:
         yield Unknown(f"the threads of {one.named} have no names of their own", "Ruby, or our runtime's own report")
+    elif now < wanted and (one.process.beat or 0.0) - (one.process.started_at or 0.0) < BOOT_S:
+        yield Unknown(f"{one.named} has just started, with {now} of {wanted} processors", f"look again in {BOOT_S:g} s")
     elif now < wanted:
         series = _told(one, fleet) if ours else _counted(one, local)
         counts = [count for count in series.facts if count is not None]

@@ -200,3 +200,18 @@ class Libraries(msgspec.Struct, frozen=True):
     def of(self, pid: int) -> tuple[Mapped, ...]:
         """Those of one process."""
         return next((libraries for own, libraries in self.by_pid if own == pid), ())
+
+
+class Unsent(msgspec.Struct, frozen=True):
+    """Bytes that Redis sent to a client and that its kernel has not acknowledged; ``retries``: sent again so often."""
+
+    client: str  # address:port
+    waiting_bytes: int
+    retries: int = 0
+
+
+class SendQueues(msgspec.Struct, frozen=True):
+    """Of the examined Redis' connections, where it runs on this host; ``silent``: addresses that answer no ARP."""
+
+    all: tuple[Unsent, ...] = ()
+    silent: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ MOST = 4_096  # descriptors of one process
 
 
 class Row(NamedTuple):
-    """One line of such a table: addresses, state, bytes that were not acknowledged and not read, the socket's inode."""
+    """One line of such a table; ``unsent``: not acknowledged, sent again ``retries`` times; ``unread``: by its owner."""
 
     local: str
     remote: str
@@ -23,6 +23,7 @@ class Row(NamedTuple):
     unsent: int
     unread: int
     inode: str
+    retries: int = 0
 
 
 def connections(folder: Path) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]:
@@ -63,7 +64,8 @@ def _rows(table: Path) -> Iterator[Row]:
         cells = line.split()
         if len(cells) > 9 and cells[3] in {ESTABLISHED, LISTENING}:  # noqa: PLR2004 - the inode is the tenth
             unsent, _, unread = cells[4].partition(":")
-            yield Row(address(cells[1]), address(cells[2]), cells[3], int(unsent, 16), int(unread, 16), cells[9])
+            numbers = int(unsent, 16), int(unread, 16)
+            yield Row(address(cells[1]), address(cells[2]), cells[3], *numbers, cells[9], int(cells[6], 16))
 
 
 def address(cell: str) -> str:

@@ -56,6 +56,12 @@ def test_who_is_quiet_has_no_processors() -> None:
     assert diagnose("THR006", quiet.with_(Fleet((replace(WORKER, quiet=True),), 1))).outcome is Outcome.PASS
 
 
+def test_who_has_just_started_is_unknown() -> None:
+    born = Fleet((replace(WORKER, started_at=WORKER.beat),), 1)
+
+    assert diagnose("THR006", seen(threads(*OLD), 30, 2).with_(born)).outcome is Outcome.UNKNOWN
+
+
 def test_our_runtime_tells_its_own() -> None:
     ours = replace(WORKER, runtime="kiqdoctor", processors=3)
     nameless = LocalProcesses("web-1", (threads(("python3", 20), kind="kiqdoctor"),))

@@ -11,6 +11,7 @@ from kiqdoctor.doctor.facts.host import (
     Mapped,
     MemoryGroup,
     MemoryGroups,
+    SendQueues,
     Unit,
     Units,
 )
@@ -49,6 +50,7 @@ FACTS = (
     Units((UNIT,)),
     KernelLog((), NOW - 99_999),
     Inheritance(),
+    SendQueues(),
     Debugging("|/usr/lib/systemd/systemd-coredump %P", 0, privileged=True, tools=("gdb", "py-spy")),
     Libraries(((4711, (Mapped("/usr/lib/libssl.so.3", "1"), Mapped("/usr/lib/libruby-3.1.so.3.1", "2"))),)),
     LocalProcesses(
