@@ -84,7 +84,7 @@ def _judged(unsent: Unsent, client: Client, now: SendQueues, twice: Twice[SendQu
         yield _finding(unsent, client, now, Severity.CRITICAL)
     elif unsent.retries >= RETRIES:
         yield _finding(unsent, client, now, Severity.CRITICAL.milder)
-    elif not long_enough:
+    elif not before or not long_enough:
         told = f"{unsent.waiting_bytes} bytes to {unsent.client}, which waits for jobs, are not acknowledged"
         yield Unknown(told, f"--for {APART_S:g}")
 

@@ -15,7 +15,7 @@ MOST = 4_096  # descriptors of one process
 
 
 class Row(NamedTuple):
-    """One line of such a table; ``unsent``: not acknowledged, sent again ``retries`` times; ``unread``: by its owner."""
+    """One line of such a table; ``unsent``: not acknowledged, sent again so often; ``unread``: by its own process."""
 
     local: str
     remote: str

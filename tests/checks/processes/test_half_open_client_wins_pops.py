@@ -37,7 +37,7 @@ def test_bytes_under_way_settle_nothing_yet() -> None:
     assert found.outcome is Outcome.UNKNOWN
     assert "--for 5" in (found.reason or "")
     assert diagnose("PRO013", unsent(BYTES, None)).outcome is Outcome.PASS
-    assert diagnose("PRO013", unsent(None, BYTES)).outcome is Outcome.PASS
+    assert diagnose("PRO013", unsent(None, BYTES)).outcome is Outcome.UNKNOWN
 
 
 def test_a_reader_that_is_slow_is_there() -> None:
