@@ -13,10 +13,10 @@ from kiqdoctor.examining.parts import every_probe
 from kiqdoctor.probes.tree.tree import Tree
 
 
-def glance(root: Path, facts: tuple[type, ...], clock: Clock) -> Snapshot:
-    """These facts, as far as files tell them."""
+def glance(root: Path, facts: tuple[type, ...], clock: Clock, python: Path | None = None) -> Snapshot:
+    """These facts, as far as files tell them; ``python``: the interpreter or environment that was named."""
     nothing_live = Absent("only files are looked at")
     readers = [one for one in every_probe() if not one.live]
-    tools: dict[type, Any] = {Application: Application(root), Tree: Tree(root), Pack: Pack(home())}
+    tools: dict[type, Any] = {Application: Application(root, python), Tree: Tree(root), Pack: Pack(home())}
     tools |= {Settings: Settings(), Redis: nothing_live, Host: nothing_live}
     return carry_out(plan([], readers, facts), tools, {}, 0.0, clock)
