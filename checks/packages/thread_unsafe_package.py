@@ -61,7 +61,6 @@ from kiqdoctor.doctor.facts.deployment import Starts
 from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
 from kiqdoctor.doctor.facts.settings import RedisSettings
 
-NOT_RUN = {"dev", "development", "test", "tests", "lint", "docs"}
 SHOWN = 5
 
 
@@ -125,7 +124,7 @@ def _match(advisory: Advisory, seen: Seen) -> Match | None:
     if advisory.packages == ("stdlib",):
         return Match(Package(advisory.ecosystem, "stdlib", "", ""), True) if seen.code else None
     copies = [one for name in advisory.packages for one in seen.packages.find(advisory.ecosystem, name)]
-    copies.sort(key=lambda one: (not one.installed, not one.version))
+    copies.sort(key=lambda one: (not one.installed, not one.production, not one.version))
     if copies and copies[0].installed:
         copies = [one for one in copies if one.installed]
     matches = [(one, covers(advisory.range, one.version)) for one in copies]
@@ -158,8 +157,7 @@ def _only_a_crash_would_tell(advisory: Advisory, seen: Seen) -> bool:
 def _finding(advisory: Advisory, match: Match, witnesses: list[Witness], *, decided: bool) -> Finding:
     package = match.package
     severity = Severity(advisory.severity)
-    unused = bool(package.groups) and set(package.groups) <= NOT_RUN
-    if not decided or unused or advisory.confidence == "l":
+    if not decided or not package.production or advisory.confidence == "l":
         severity = Severity.INFO
     reached = sorted(witnesses, key=lambda one: (not one.chain, one.place.path, one.place.line))
     name = package.name if package.source else reached[0].name.partition(".")[0]

@@ -116,14 +116,28 @@ def _verdicts(check: Check, snapshot: Snapshot) -> list[Verdict]:
         return [NotApplicable(reason) for reason in dict.fromkeys(absent)]
     if missing:
         return [Unknown(one.reason, one.unlock) for one in missing if isinstance(one, Refused)]
-    return [*called(check, arguments), *_open(arguments)]
+    return [*called(check, arguments), *_open(arguments), *_read(arguments)]
 
 
 def _open(arguments: Mapping[str, Any]) -> Iterator[Unknown]:
-    """A series with a reading missing may hold a fault that was seen; that there is none it cannot prove."""
+    """A series with a reading missing may hold a fault that was seen; that there is none it cannot prove.
+
+    Nor can a fact that says itself that it is blind: source in which no job was recognised.
+    """
     for value in arguments.values():
+        blind = getattr(value, "blind", "")
+        if isinstance(blind, str) and blind:
+            yield Unknown(blind, "the folder that holds the jobs as PATH")
         if isinstance(value, Series) and value.missed:
             yield Unknown(value.missed[0].reason, value.missed[0].unlock)
+
+
+def _read(arguments: Mapping[str, Any]) -> Iterator[Evidence]:
+    """What was looked at belongs to what proves a pass: facts that are made of much say it (``seen``)."""
+    for value in arguments.values():
+        seen = getattr(value, "seen", "")
+        if isinstance(seen, str) and seen:
+            yield Evidence("looked at", seen)
 
 
 def _fact(check: Check, need: Need, snapshot: Snapshot) -> Any:

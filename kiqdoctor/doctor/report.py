@@ -99,6 +99,7 @@ class Report:
     exit_status: int = 0
     cost: Cost = field(default_factory=Cost)
     notes: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()  # what was looked at, where that is much: the source, how its jobs run
     fail_on: Severity | None = Severity.HIGH  # from which severity on findings make the status 1; None: never
 
     def count(self, outcome: Outcome) -> int:

@@ -71,6 +71,12 @@ class Snapshot:
         """A snapshot of these facts, for tests and packs."""
         return cls({type(fact): Reading(fact) for fact in facts})
 
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What facts that are made of much say of that, in words."""
+        said = (getattr(reading.value, "seen", "") for reading in self.readings.values())
+        return tuple(one for one in said if isinstance(one, str) and one)
+
     def with_(self, *facts: object) -> "Snapshot":
         """The same with these facts in place of theirs, read once."""
         changed = {type(fact): Reading(fact) for fact in facts}

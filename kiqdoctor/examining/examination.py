@@ -152,6 +152,7 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
         exit_status=int(status),
         cost=seen.recording.cost,
         notes=tuple(notes),
+        seen=seen.recording.snapshot.seen,
         fail_on=asked.fail_on,
     )
     return report, seen.recording.snapshot

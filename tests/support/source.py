@@ -38,7 +38,8 @@ def looked(tree: Tree, snapshot: Snapshot) -> Snapshot:
         arguments: dict[str, Any] = {
             need.name: tree if need.kind is Tree else snapshot.get(need.kind) for need in reader.needs
         }
-        missing = [one for one in arguments.values() if isinstance(one, Absent | Refused)]
+        asked = [arguments[need.name] for need in reader.needs if not need.optional]
+        missing = [one for one in asked if isinstance(one, Absent | Refused)]
         if missing:
             snapshot = snapshot.without(reader.fact, missing[0])
             continue

@@ -1,6 +1,13 @@
 """Packages of the application, from lock files and installed environments; and the advisories about them."""
 
 from dataclasses import dataclass
+from typing import Final
+
+TRIALS: Final = frozenset(
+    {"dev", "develop", "development", "debug", "local", "test", "tests", "testing", "lint", "linting", "linters", "ci"}
+    | {"docs", "doc", "documentation", "typing", "types", "build", "tools", "assets", "benchmark", "benchmarks", "qa"}
+)
+"""Groups of packages that production does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +24,12 @@ class Package:
     installed: bool = False
     direct: bool = True
     required_by: tuple[str, ...] = ()
+
+    @property
+    def production(self) -> bool:
+        """Whether it is installed where the application runs: asked for by more than its trials and its documents."""
+        return not self.groups or not set(self.groups) <= TRIALS
+
     origin: str = ""  # "git" where a commit is locked and no release
 
 

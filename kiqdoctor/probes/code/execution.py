@@ -7,6 +7,7 @@ from kiqdoctor.doctor.facts.code import Code, Execution, Model, Place, Way
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.snapshot import Missing
+from kiqdoctor.probes.code.locked import libraries
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE
 from kiqdoctor.probes.tree.tree import Tree
 
@@ -43,11 +44,6 @@ KINDS: Final = {
     "rq": {"Worker": Model.FORK_PER_JOB, "SpawnWorker": Model.FORK_PER_JOB, "SimpleWorker": Model.SOLO},
 }
 """What the words of commands and settings mean."""
-LOCKED: Final = {
-    "django-q": "django_q", "django-q2": "django_q", "django-rq": "rq", "flask-rq2": "rq", "rq-scheduler": "rq",
-    "django-celery-beat": "celery", "django-dramatiq": "dramatiq",
-}  # fmt: skip
-"""Packages that are not called as their library is."""
 ADAPTED: Final = "activejob"
 IN_PROCESS: Final = "async"
 """Rails' own adapter, where nothing names another."""
@@ -68,19 +64,12 @@ def execution(tree: Tree, code: Code, packages: Packages | Missing) -> Execution
     commands = [(_library(one), one) for one in tree.once(derived).running]
     wanted = dict.fromkeys(one.library for one in code.jobs if one.library)
     wanted |= dict.fromkeys(library for library, _ in commands if library in DEFAULTS)
-    wanted |= dict.fromkeys(libraries(packages) if isinstance(packages, Packages) else ())
+    locked = libraries(packages) if isinstance(packages, Packages) else ()
+    wanted |= dict.fromkeys(library for _, library in locked)
     wanted.pop(ADAPTED, None)
     started = {library: [one for name, one in commands if name == library] for library in wanted}
     ways = [way for library in wanted for way in _ways(index, library, started[library])]
     return Execution((*ways, *_adapted(index, code, ways)))
-
-
-def libraries(packages: Packages) -> Iterator[str]:
-    """Those that the application locks for production."""
-    for one in packages.all:
-        name = LOCKED.get(one.name, one.name.replace("-", "_"))
-        if name in DEFAULTS and "default" in one.groups:
-            yield name
 
 
 def _library(one: "Running") -> str:

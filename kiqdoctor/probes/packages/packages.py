@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -15,9 +16,11 @@ from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
 
+GEMFILES: Final = {"Gemfile.lock": "Gemfile", "gems.locked": "gems.rb"}
+
 
 @probe(
-    Read("Gemfile.lock, requirements*.txt, uv.lock, poetry.lock, pdm.lock, pyproject.toml", "", "small"),
+    Read("Gemfile, Gemfile.lock, requirements*.txt, uv.lock, poetry.lock, pdm.lock, pyproject.toml", "", "small"),
     Read("site-packages/*.dist-info", "", "one listing; no interpreter is run"),
     lane=Lane.FILES,
     deadline_s=30.0,
@@ -36,9 +39,10 @@ def packages(application: Application, tree: Tree) -> Packages:
             unreadable.append((file.path, str(error)))
     where = environment(application)
     for site in where.sites if where else ():
+        from kiqdoctor.probes.packages.groups import as_locked
         from kiqdoctor.probes.packages.python import installed
 
-        found += installed(site, _shown(site, root))
+        found += as_locked(installed(site, _shown(site, root)), found)
         sources.append(_shown(site, root))
     if not sources and not unreadable:
         raise AbsenceError("the application has no lock file, no requirements and no installed environment")
@@ -50,14 +54,37 @@ def _readers(tree: Tree) -> list[tuple[File, Callable[[File], list[Package]]]]:
 
     gems = tree.named("Gemfile.lock", "gems.locked")
     locks = tree.named("uv.lock", "poetry.lock", "pdm.lock")
-    wanted = tree.named("requirements*.txt", "requirements/*.txt")
+    wanted = sorted(tree.named("requirements*.txt", "*requirements.txt", "requirements/*.txt"), key=_closeness)
     asked = () if locks else tree.named("pyproject.toml")
     return [
-        *((file, lambda file: gemfile_lock(file.text(), file.path)) for file in gems),
+        *((file, lambda file: _gems(file, tree)) for file in gems),
         *((file, python.lock) for file in locks),
         *((file, lambda file: python.requirements(file, tree)) for file in wanted),
         *((file, python.pyproject) for file in asked),
     ]
+
+
+def _closeness(file: File) -> tuple[bool, bool]:
+    """Files that production installs from come first: those that say so, then those that say nothing else."""
+    from kiqdoctor.probes.packages.groups import DEFAULT, of_file
+
+    says_so = any(word in file.name for word in ("prod", "deploy"))
+    return of_file(file.path) != DEFAULT, not says_so
+
+
+def _gems(lock: File, tree: Tree) -> list[Package]:
+    """A lock's gems, with the groups that the Gemfile beside it names."""
+    from kiqdoctor.probes.packages.gemfile import groups_of
+    from kiqdoctor.probes.packages.groups import grouped
+    from kiqdoctor.probes.packages.ruby import needs_of
+
+    found = gemfile_lock(lock.text(), lock.path)
+    beside = tree.file(GEMFILES.get(lock.path, ""))
+    try:
+        asked = groups_of(beside) if beside is not None else {}
+    except (UnreadableError, UnparsedError):
+        asked = {}
+    return grouped(found, needs_of(lock.text()), asked)
 
 
 def _shown(site: Path, root: Path) -> str:

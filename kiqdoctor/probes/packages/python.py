@@ -1,6 +1,6 @@
 """requirements files, uv.lock, poetry.lock, pyproject.toml, and what is installed in an environment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from posixpath import dirname, join
@@ -10,26 +10,33 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from kiqdoctor.doctor.facts.packages import Package
+from kiqdoctor.probes.packages.groups import DEFAULT, grouped, of_file
 from kiqdoctor.probes.packages.ruby import LockError
 from kiqdoctor.probes.tree.documents import Table
 from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
 
+INCLUDES = frozenset({"-r", "--requirement"})
+CONSTRAINS = frozenset({"-c", "--constraint"})
 DEPTH = 5  # requirements files that include others
 
 
 def requirements(file: File, tree: Tree, depth: int = 0) -> list[Package]:
-    """Pinned and asked-for distributions, those of included files too."""
+    """Pinned and asked-for distributions, those of included files too; a constraint only pins them."""
     found: list[Package] = []
+    pins: dict[str, str] = {}
     for number, line in _logical_lines(file.text()):
         option, _, value = line.partition(" ")
-        if option in {"-r", "--requirement", "-c", "--constraint"}:
+        if option in {*INCLUDES, *CONSTRAINS}:
             other = tree.file(join(dirname(file.path), value.strip()))
-            if depth < DEPTH and other is not None:
-                found += requirements(other, tree, depth + 1)
+            further = requirements(other, tree, depth + 1) if depth < DEPTH and other is not None else []
+            if option in INCLUDES:
+                found += further
+            else:
+                pins |= {one.name: one.version for one in further}
         elif not line.startswith("-") and (package := _requirement(line, file.path, number)):
-            found.append(package)
-    return found
+            found.append(replace(package, groups=(of_file(file.path),)))
+    return [replace(one, version=one.version or pins.get(one.name, "")) for one in found]
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -80,11 +87,30 @@ def lock(file: File) -> list[Package]:
         raise LockError("it has no [[package]] tables")
     packages = document.tables("package")
     roots = {name for one in packages if _is_root(one) for name in _needs(one)}
-    return [
+    found = [
         Package("python", name, one.text("version"), file.path, groups=_groups(one), direct=name in roots)
         for one in packages
         if not _is_root(one) and (name := canonicalize_name(one.text("name")))
     ]
+    needs: dict[str, list[str]] = {canonicalize_name(one.text("name")): _needs(one) for one in packages}
+    return grouped(found, needs, _asked(packages)) if roots else found
+
+
+def _asked(packages: Iterable[Table]) -> dict[str, list[str]]:
+    """What uv's own packages ask for, by group; extras are groups too."""
+    asked: dict[str, list[str]] = {}
+    for one in packages:
+        if _is_root(one):
+            asked.setdefault(DEFAULT, []).extend(_needs(one))
+            for field in ("dev-dependencies", "optional-dependencies"):
+                groups = one.table(field)
+                for group in groups:
+                    asked.setdefault(group, []).extend(_named(groups, group))
+    return asked
+
+
+def _named(table: Table, key: str) -> list[str]:
+    return [canonicalize_name(need.text("name")) for need in table.tables(key)]
 
 
 def _is_root(one: Table) -> bool:
@@ -92,7 +118,7 @@ def _is_root(one: Table) -> bool:
 
 
 def _needs(one: Table) -> list[str]:
-    return [canonicalize_name(need.text("name")) for need in one.tables("dependencies")]
+    return _named(one, "dependencies")
 
 
 def _groups(one: Table) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.packages import Package
 
+SPEC: Final = 4  # columns before a gem
+NEED: Final = 6  # and before what it needs
 SECTIONS: Final = {"GEM", "GIT", "PATH", "PLUGIN SOURCE"}
 MARKERS: Final = ("<<<<<<<", "=======", ">>>>>>>")
 PLATFORMS: Final = ("x86", "arm", "aarch64", "java", "jruby", "ruby", "universal", "mingw", "mswin", "darwin", "linux")
@@ -33,6 +35,20 @@ def gemfile_lock(content: str, source: str) -> list[Package]:
     return [*found, *_ruby(lines, source)]
 
 
+def needs_of(content: str) -> dict[str, list[str]]:
+    """What each gem of a lock file needs, by name."""
+    found: dict[str, list[str]] = {}
+    needs: list[str] = []
+    for line in content.splitlines():
+        indent = len(line) - len(line.lstrip(" "))
+        name = line.strip().partition(" ")[0].rstrip("!")
+        if indent == SPEC and " (" in line:
+            needs = found.setdefault(name, [])
+        elif indent == NEED and name:
+            needs.append(name)
+    return found
+
+
 def _direct(lines: list[str]) -> Iterator[str]:
     section = ""
     for line in lines:
@@ -48,7 +64,7 @@ def _specs(lines: list[str]) -> Iterator[tuple[int, str, str, str, str]]:
         if line and not line.startswith(" "):
             section = line.strip()
         indent = len(line) - len(line.lstrip(" "))
-        if section in SECTIONS and indent == 4 and " (" in line:  # noqa: PLR2004 - a spec; its own needs are at six
+        if section in SECTIONS and indent == SPEC and " (" in line:
             name, _, rest = line.strip().partition(" (")
             version, platform = _platform(rest.rstrip(")"))
             yield number, name, version, platform, "git" if section == "GIT" else ""

@@ -117,6 +117,8 @@ def _head(page: _Page, report: Report) -> None:
     if target.replayed_from:
         parts.append(f"replayed from {clean(target.replayed_from)}")
     page.add(("strong", f"kiqdoctor {report.version}"), ("dim", "  " + " · ".join(parts)))
+    for one in report.seen:
+        page.add(("dim", f"  {clean(one, LONG)}"))
     page.add()
 
 

@@ -79,6 +79,11 @@ class Execution(msgspec.Struct, frozen=True):
 
     ways: tuple[Way, ...] = ()
 
+    @property
+    def seen(self) -> str:
+        """What was found, in words."""
+        return "; ".join(dict.fromkeys(one.proof for one in self.ways))
+
     def of(self, job: Job) -> tuple[Way, ...]:
         """How this job may run: as those run that take its queue, where that tells them apart."""
         if not job.library:

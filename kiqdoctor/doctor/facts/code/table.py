@@ -1,5 +1,6 @@
 """The table of functions that all sites point into."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import msgspec
@@ -76,6 +77,21 @@ class Code:
         for index, function in enumerate(self.functions):
             if function.caller is not None and not 0 <= function.caller < index:
                 raise ValueError(f"the caller of function {index} must stand before it")
+
+    @property
+    def seen(self) -> str:
+        """What was looked at, in words."""
+        libraries = Counter(one.library or "of an unknown library" for one in self.jobs)
+        named = ", ".join(f"{count} {name}" for name, count in libraries.most_common())
+        parts = [
+            f"{self.files} source files",
+            f"{self.lines} lines",
+            f"{len(self.jobs)} jobs" + (f" ({named})" if named else ""),
+        ]
+        parts += [f"{len(self.unparsed)} files not parsed"] if self.unparsed else []
+        left = self.unfollowed + self.beyond
+        parts += [f"{left} calls of jobs not followed"] if left else []
+        return ", ".join(parts)
 
     def chain(self, site: Site) -> tuple[str, ...]:
         """The names from a job to the function that holds the site; empty where no job leads there."""

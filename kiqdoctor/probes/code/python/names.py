@@ -176,8 +176,9 @@ class Names:
         if not key:
             return ""
         holder, value = self.held[key]
-        if called and not isinstance(value, Load):
-            return ""
+        if (key != name or called) and not isinstance(value, Load):
+            made = self.resolved(holder.dotted(value)) if isinstance(value, ast.Call) and not called else ""
+            return made if made.endswith("()") and self.own(made) else ""
         return holder.dotted(value) + ("()" if called else "")
 
     def targets(self, dotted: str) -> tuple[Function, ...]:
