@@ -27,6 +27,7 @@ COMMANDS = {
     "record": "record",
     "serve": "serve",
     "top": "top",
+    "why": "why",
     "work": "work",
 }
 

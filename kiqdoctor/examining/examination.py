@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kiqdoctor import saving
@@ -164,8 +165,10 @@ def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, .
 
 
 @contextmanager
-def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
-    """Read the plan's facts from the real world."""
+def looked(
+    asked: Asked, chosen: Plan, clock: Clock, more: Mapping[type, Any] = MappingProxyType({}), most: int = MOST_BYTES
+) -> Iterator[Examined]:
+    """Read the plan's facts from the real world; ``more`` tools, and the bytes that one reading may take at most."""
     began = clock.monotonic()
     with ExitStack() as stack:
         notes: tuple[str, ...] = ()
@@ -178,7 +181,8 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
         reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
         reads_redis = reads_redis and not asked.static
         tools: dict[type, Any] = {
-            Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep)
+            Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep),
+            **more,
         }
         given: dict[type, Any] = {}
         address = resolved(asked.redis, os.environ, asked.configured_redis) if reads_redis else None
@@ -194,7 +198,7 @@ def looked(asked: Asked, chosen: Plan, clock: Clock) -> Iterator[Examined]:
             if connection is not None:
                 stack.callback(connection.close)
                 bill = connection.bill
-                door = Door(connection, asked.namespace, MOST_BYTES * (STEPS + 1 if asked.window_s else 1))
+                door = Door(connection, asked.namespace, most * (STEPS + 1 if asked.window_s else 1))
                 tools[Redis], tools[Doorstep] = door, connection
             else:
                 reason = f"Redis at {address.shown} could not be reached ({outcome.failed_step}): {outcome.error}"

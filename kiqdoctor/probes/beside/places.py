@@ -13,8 +13,8 @@ from kiqdoctor.text import decode
 from kiqdoctor.wire.keys import QUEUE_PREFIX, SETS, Keys
 
 MOST_QUEUES: Final = 20_000
-TOGETHER: Final = 1_000  # members in one reply
-PAGE_BYTES: Final = 256 * 1024  # of one reply: 0.3 ms of Redis' time
+TOGETHER: Final = 500  # members in one reply
+PAGE_BYTES: Final = 128 * 1024  # of one reply: 0.3 ms of Redis' time
 LARGE: Final = 1024 * 1024  # bytes: members that are larger on average are not read
 
 
@@ -26,6 +26,7 @@ class Place:
     size: int
     is_set: bool = False
     owner: str = ""
+    taken_from: str = ""  # the queue of a private list
 
     @property
     def queue(self) -> str:
@@ -44,7 +45,9 @@ def places(redis: Redis, names: Names) -> tuple[list[Place], str]:
     lengths = map(number, batched(redis, [("LLEN", keys.name(name)) for name in (*lists, *private)]))
     cards = map(number, batched(redis, [("ZCARD", keys.name(name)) for name in SETS]))
     found = [
-        Place(name, size, owner=private[name].owner or "?" if name in private else "")
+        Place(name, size, owner=private[name].owner or "?", taken_from=private[name].queue)
+        if name in private
+        else Place(name, size)
         for name, size in zip((*lists, *private), lengths, strict=True)
     ]
     found += [Place(name, size, is_set=True) for name, size in zip(SETS, cards, strict=True)]

@@ -1,0 +1,294 @@
+"""Where is my job, why has it not run, when will it: what was found, and what the checks and the facts say of it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import sqrt
+from typing import Final, TypeVar
+
+import msgspec
+
+from kiqdoctor.doctor.facts import tracing as places
+from kiqdoctor.doctor.facts.beside import Batches, Locks
+from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process
+from kiqdoctor.doctor.facts.queues import Queues
+from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.facts.tracing import Hit, Pace, Sought, Trace
+from kiqdoctor.doctor.report import Result
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
+from kiqdoctor.doctor.verdict import Evidence
+
+Fact = TypeVar("Fact")
+
+CHECKS: Final = (
+    *("RED001", "NSP001", "NSP002", "PRO001", "PRO005", "PRO006", "PRO008", "PRO012", "PRO014", "PRO015", "PRO016"),
+    *("QUE001", "QUE002", "QUE003", "QUE008", "QUE009", "QUE010"),
+)
+"""Checks whose findings may be why a job does not run."""
+WAITING: Final = frozenset({places.QUEUE, places.SCHEDULE, places.RETRY})
+TIMED: Final = frozenset({places.SCHEDULE, places.RETRY})
+OVERDUE: Final = 60.0  # seconds: as QUE008 has it, for a small fleet
+POLL: Final = 5.0  # seconds between two looks at schedule and retry, on average, of the whole fleet
+LATEST_POLL: Final = 30.0  # seconds: of many processes one looks sooner
+FIRST_LOOK: Final = 2.0  # seconds that an idle thread may wait in its pop
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Something that keeps it from running; ``check`` None: no fault, but its state (dead, expired)."""
+
+    check: str | None
+    subject: str
+    title: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """Seconds from now."""
+
+    low: float
+    high: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """``matching``: how many such jobs there are, of which ``hits`` are the first; ``told``: what else is known of it.
+
+    ``basis``: how ``starts_in_s`` was reckoned, or why there is none. ``unknown``: what was not looked at, and what
+    would open it.
+    """
+
+    sought: Sought
+    now: float
+    hits: tuple[Hit, ...] = ()
+    matching: int = 0
+    reasons: tuple[Reason, ...] = ()
+    starts_in_s: Estimate | None = None
+    basis: str = ""
+    looked_at: tuple[tuple[str, int], ...] = ()
+    unknown: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> bool:
+        """Whether it is anywhere."""
+        return bool(self.hits)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The facts that an answer is made of; what could not be read is empty here, and in ``gaps`` with its reason."""
+
+    trace: Trace
+    fleet: Fleet
+    queues: Queues
+    private: PrivateLists
+    locks: Locks
+    batches: Batches
+    now: float
+    gaps: tuple[str, ...] = ()
+
+
+def known(snapshot: Snapshot, local_now: float) -> Known:
+    """What of them was read."""
+    empty = {Trace: Trace(), Fleet: Fleet(), Queues: Queues(), PrivateLists: PrivateLists(), Locks: Locks()}
+    empty |= {Batches: Batches(), ServerTime: ServerTime(local_now, local_now)}
+    gaps = [(kind, value) for kind in empty if isinstance(value := snapshot.get(kind), Refused)]
+    said = dict.fromkeys(f"{one.reason}{f' (to settle it: {one.unlock})' if one.unlock else ''}" for _, one in gaps)
+
+    def read(kind: type[Fact]) -> Fact:
+        value = snapshot.get(kind)
+        return value if isinstance(value, kind) else empty[kind]  # type: ignore[return-value]
+
+    return Known(
+        trace=read(Trace),
+        fleet=read(Fleet),
+        queues=read(Queues),
+        private=read(PrivateLists),
+        locks=read(Locks),
+        batches=read(Batches),
+        now=read(ServerTime).now,
+        gaps=tuple(said),
+    )
+
+
+def answer(sought: Sought, facts: Known, results: Sequence[Result]) -> Answer:
+    """What is to be said of it."""
+    hits, trace = facts.trace.hits, facts.trace
+    reasons = _reasons(facts, hits, results)
+    estimate, basis = _starts(facts, hits, reasons) if len(hits) == 1 else (None, _no_single(hits))
+    return Answer(
+        sought=sought,
+        now=facts.now,
+        hits=hits,
+        matching=trace.matching,
+        reasons=reasons,
+        starts_in_s=estimate,
+        basis=basis,
+        looked_at=trace.looked_at,
+        unknown=tuple(dict.fromkeys((*facts.gaps, *trace.unknown))),
+        told=tuple(_told(sought, facts)),
+    )
+
+
+def status(found: Answer) -> int:
+    """0 answered; 1 found, and something keeps it from running; 3 not found, and not all could be looked at."""
+    if found.found:
+        return 1 if found.reasons else 0
+    return 3 if found.unknown else 0
+
+
+def _reasons(facts: Known, hits: Sequence[Hit], results: Sequence[Result]) -> tuple[Reason, ...]:
+    """The checks' own findings about where it lies, then what the facts say without a check's patience."""
+    found = {(one.check, one.subject): one for one in _of_facts(facts, hits)}
+    found |= {(one.check, one.subject): one for one in _of_checks(hits, results)}
+    return tuple(found.values())
+
+
+def _of_checks(hits: Sequence[Hit], results: Sequence[Result]) -> Iterator[Reason]:
+    subjects = {f"queue:{one.queue}" for one in hits if one.place in {places.QUEUE, places.PRIVATE}}
+    subjects |= {f"process:{one.process}" for one in hits if one.process}
+    subjects |= {f"set:{one.place}" for one in hits if one.place in TIMED}
+    jids = {one.jid for one in hits if one.jid}
+    waits = any(one.place in WAITING for one in hits)
+    for result in results:
+        for reported in result.findings:
+            finding = reported.finding
+            named = any(jid in one.value for one in finding.evidence for jid in jids)
+            everywhere = finding.subject == "redis" and result.check.id == "PRO001" and waits
+            if finding.subject in subjects or named or everywhere:
+                yield Reason(result.check.id, finding.subject, finding.title, finding.evidence)
+
+
+def _of_facts(facts: Known, hits: Sequence[Hit]) -> Iterator[Reason]:
+    for hit in hits:
+        if hit.place in WAITING:
+            yield from _waiting(facts, hit)
+        elif hit.place == places.DEAD:
+            said = (Evidence("why it died", hit.error or "not said", "dead"),)
+            yield Reason(None, "set:dead", "It is dead: nothing runs it until somebody retries it", said)
+        elif hit.place == places.IN_FLIGHT:
+            yield from _running(facts, hit)
+        elif hit.place == places.PRIVATE:
+            yield from _taken(facts, hit)
+        else:
+            yield _elsewhere(hit)
+
+
+def _waiting(facts: Known, hit: Hit) -> Iterator[Reason]:
+    live, subject = facts.fleet.live, f"queue:{hit.queue}"
+    if hit.expiry is not None and hit.expiry < facts.now:
+        late = (Evidence("expired", f"{facts.now - hit.expiry:.0f} s ago", "expiry"),)
+        yield Reason(None, f"job:{hit.job_class}", "It has expired: whoever takes it throws it away", late)
+    late_s = 0.0 if hit.due_at is None else facts.now - hit.due_at
+    due = hit.place == places.QUEUE or late_s > 0
+    if not live and due and not facts.fleet.partial and not _refused(facts):
+        yield Reason("PRO001", "redis", "No worker is alive", (Evidence("live processes", "0", "processes, beat"),))
+    elif hit.place in TIMED and late_s > max(OVERDUE, 3 * POLL * facts.fleet.members):
+        yield Reason("QUE008", f"set:{hit.place}", f"It is overdue by {late_s:.0f} s: nobody moves due jobs on")
+    if hit.queue in facts.trace.paused:
+        yield Reason("QUE003", subject, f"{hit.queue} is paused", (Evidence("paused", hit.queue, "SMEMBERS paused"),))
+    takers = [one for one in live if hit.queue in (one.queues or ())]
+    if live and not takers and not facts.fleet.partial and all(one.queues for one in live):
+        takes = tuple(Evidence(one.identity, ", ".join(one.queues or ()), "processes, info") for one in live[:10])
+        yield Reason("QUE001", subject, f"No live process takes {hit.queue}", takes)
+    elif takers and all(one.quiet for one in takers):
+        yield Reason("QUE003", subject, f"Every process that takes {hit.queue} is quiet")
+
+
+def _refused(facts: Known) -> bool:
+    """Whether the fleet itself could not be read: then nothing says that nobody lives."""
+    return not facts.fleet.members and bool(facts.gaps)
+
+
+def _running(facts: Known, hit: Hit) -> Iterator[Reason]:
+    process = next((one for one in facts.fleet.processes if one.identity == hit.process), None)
+    if process is not None and not process.live:
+        age = "has no record" if process.beat_age_s is None else f"has not beaten for {process.beat_age_s:.0f} s"
+        yield Reason("PRO008", f"process:{hit.process}", f"{hit.process}, which runs it, {age}")
+
+
+def _taken(facts: Known, hit: Hit) -> Iterator[Reason]:
+    owner = next((one for one in facts.private.all if one.key == hit.key), None)
+    living = {one.identity for one in facts.fleet.live}
+    if owner is None or owner.signed or owner.owner in living:
+        return
+    sign = (Evidence("sign of life", f"{owner.sign or 'none known'}: not there", "EXISTS"),)
+    yield Reason(
+        "PRO014", f"process:{hit.process}", f"It lies in the private list of {hit.process}, which is gone", sign
+    )
+
+
+def _elsewhere(hit: Hit) -> Reason:
+    if hit.database is not None:
+        return Reason("NSP002", "redis", f"It lies in database {hit.database}, which nobody here works on")
+    return Reason("NSP001", "redis", f"It lies under the namespace {hit.namespace or '(none)'}")
+
+
+def _starts(facts: Known, hits: Sequence[Hit], reasons: Sequence[Reason]) -> tuple[Estimate | None, str]:
+    [hit] = hits
+    if hit.place == places.IN_FLIGHT:
+        return None, "it runs"
+    if reasons:
+        return None, "something keeps it from running"
+    if hit.place in TIMED and hit.due_at is not None:
+        return _when_due(facts, hit.queue, hit.due_at)
+    if hit.place == places.QUEUE and hit.position is not None:
+        return _when_taken(facts, hit, facts.trace.pace)
+    return None, "its process has it: it runs, or is next there"
+
+
+def _when_due(facts: Known, queue: str, due_at: float) -> tuple[Estimate | None, str]:
+    left = max(0.0, due_at - facts.now)
+    waiting = sum(one.size for one in facts.queues.all if one.name == queue)
+    if waiting:
+        return None, f"due in {left:.0f} s, then behind what waits in {queue} by then ({waiting} jobs now)"
+    poll = min(1.5 * POLL * max(1, facts.fleet.members), LATEST_POLL)
+    said = f"due in {left:.0f} s, and one of {facts.fleet.members} processes looks within {poll:g} s; {queue} is empty"
+    return Estimate(left, left + poll), said
+
+
+def _when_taken(facts: Known, hit: Hit, pace: Pace | None) -> tuple[Estimate | None, str]:
+    busy, threads = _threads(one for one in facts.fleet.live if hit.queue in (one.queues or ()) and not one.quiet)
+    if pace is None:
+        return None, f"{hit.position} jobs are before it, and how it moves up was not watched"
+    if pace.gone:
+        return Estimate(0.0, 0.0), "it was taken from its queue while it was looked at"
+    moved = pace.before - pace.after
+    if not moved:
+        if not pace.after and busy < threads:
+            return Estimate(0.0, FIRST_LOOK), f"it is next, and {threads - busy} of {threads} threads wait for jobs"
+        return None, f"nothing was taken before it within {pace.seconds:.1f} s; {busy} of {threads} threads are busy"
+    fast, slow = (sqrt(moved + 1) + 1) ** 2, max((sqrt(moved) - 1) ** 2, 0.025)
+    said = (
+        f"{pace.after} jobs before it / {moved / pace.seconds:.2f} a second ({moved} taken in {pace.seconds:.1f} s;"
+        " low and high are 95 % of a Poisson count)"
+    )
+    return Estimate(pace.after * pace.seconds / fast, (pace.after + 1) * pace.seconds / slow), said
+
+
+def _threads(processes: Iterable[Process]) -> tuple[int, int]:
+    found = [(one.busy or 0, one.concurrency or 0) for one in processes]
+    return sum(busy for busy, _ in found), sum(threads for _, threads in found)
+
+
+def _no_single(hits: Sequence[Hit]) -> str:
+    return "it lies in several places" if hits else "it was not found"
+
+
+def _told(sought: Sought, facts: Known) -> Iterator[str]:
+    """What stands elsewhere about a job by its jid; where it is nowhere, what that can mean."""
+    jid, trace = sought.jid, facts.trace
+    if jid:
+        yield from (f"it holds the unique lock {one.key}" for one in facts.locks.all if one.jid == jid)
+        yield from (f"the batch {one.key} waits for it" for one in facts.batches.all if jid in one.remaining)
+    if trace.status:
+        when = "" if trace.status_at is None else f", {facts.now - trace.status_at:.0f} s ago"
+        yield f"our runtime tells its status: {trace.status}{when}"
+    if trace.hits or not jid or trace.unknown or facts.gaps:
+        return
+    looked = sum(count for _, count in trace.looked_at)
+    yield f"it is in none of {len(trace.looked_at)} places with {looked} jobs: no worker will run it from there"
+    yield (
+        "so it ended (done jobs leave nothing behind), expired, was dead longer than the dead set is kept, or was lost"
+        " with a process that was killed while it ran it under basic fetch"
+    )
+    if trace.processed is not None:
+        yield f"{trace.processed} jobs have ended here so far (stat:processed)"
+    if any(not one.reliable for one in facts.fleet.live):
+        yield "a process shows what it took with its next beat, within 10 s: look again to be sure that it does not run"

@@ -1,0 +1,1 @@
+"""Reads where one job is, and those that are like it."""
