@@ -1,15 +1,10 @@
 """``kiqdoctor dump``: what every thread of one worker does now, asked for through Redis or read by py-spy."""
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
 from kiqdoctor.text import clean
-
-if TYPE_CHECKING:
-    from kiqdoctor.doctor.facts.threads import Threads
-    from kiqdoctor.runtime.dumping.dump import Dump
 
 PID_DIGITS = 10
 
@@ -21,15 +16,16 @@ PID_DIGITS = 10
 @click.option("--timeout", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Seconds to wait.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(*, target: str, redis: str | None, namespace: str | None, timeout: float, form: str) -> int:
-    """Show every thread of a worker: its job, its stack, its locks.
+    """Show what every thread of a worker does, and what is wrong with them.
 
-    TARGET is an identity HOST:PID:NONCE, as the process list shows it, or a pid on this host. Workers of kiqdoctor's
-    own runtime answer at their next beat, within 5 seconds. Of any other Python process of this host py-spy reads the
-    stacks, without pausing it, and of a worker that does not answer.
+    TARGET is an identity HOST:PID:NONCE, as the process list shows it, or a pid on this host. A process of this host is
+    looked at three times within a second, without being paused. Workers of kiqdoctor's own runtime are asked too, and
+    answer at their next beat, within 5 seconds. A Ruby Sidekiq is sent TTIN, if it catches it, and its log is read.
 
-    Exit status 0: shown. 3: not, or only the stacks of a worker that should have answered.
+    Exit status 0: shown. 3: not, or only in part; the missing permission is told.
     """
     from kiqdoctor.connection import UrlError
+    from kiqdoctor.examining import dumped
     from kiqdoctor.examining.dumps import UnansweredError, of_identity, of_pid
     from kiqdoctor.runtime import config
     from kiqdoctor.wire.heartbeat import split_identity
@@ -45,21 +41,13 @@ def command(*, target: str, redis: str | None, namespace: str | None, timeout: f
         settings = config.current()
         found = of_pid(int(target), settings, timeout) if by_pid else of_identity(target, settings, timeout)
     except UnansweredError as error:
-        if error.instead is not None:
-            click.echo(_shown(error.instead, int(target), form))
         click.echo(f"kiqdoctor: {clean(str(error), 1_000)}", err=True)
         return 3
-    click.echo(_shown(found, int(target) if by_pid else 0, form))
+    plain = form == "json"
+    click.echo(
+        json.dumps(dumped.document(target, found), indent=2) if plain else "\n".join(dumped.lines(target, found))
+    )
+    if found.partial:
+        click.echo(f"kiqdoctor: {clean(found.partial, 1_000)}", err=True)
+        return 3
     return 0
-
-
-def _shown(found: "Dump | Threads", pid: int, form: str) -> str:
-    from kiqdoctor.examining import threads
-    from kiqdoctor.runtime.dumping import dump
-
-    if form == "text":
-        return "\n".join(dump.lines(found) if isinstance(found, dump.Dump) else threads.lines(found))
-    import msgspec
-
-    plain = msgspec.to_builtins(found) if isinstance(found, dump.Dump) else threads.as_dump(found, pid)
-    return json.dumps(plain, indent=2)

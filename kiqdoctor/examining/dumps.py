@@ -8,83 +8,120 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.doctor.facts.threads import Threads
+from kiqdoctor.doctor.hanging import diagnosed
+from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.examining.looking import PAUSED, Asking, Looked, looks, merged, unable
+from kiqdoctor.examining.rubies import of_ruby
+from kiqdoctor.examining.threads import named_as_in_redis, told
+from kiqdoctor.probes.threads.signals import catches
+from kiqdoctor.probes.threads.tasks import state
 from kiqdoctor.wire.heartbeat import INFO, RUNTIME, split_identity
 
 if TYPE_CHECKING:
-    from kiqdoctor.doctor.snapshot import Refused
+    from kiqdoctor.probes.host.recognise import Title
     from kiqdoctor.runtime.config import Settings
-    from kiqdoctor.runtime.dumping.dump import Dump
     from kiqdoctor.wire.heartbeat import Info
 
 PROC = Path("/proc")
+OURS = "kiqdoctor"
 
 
 class UnansweredError(Exception):
-    """No dump of the process's own: one line that says why, and what is needed; ``instead``, where it was read."""
-
-    def __init__(self, text: str, instead: Threads | None = None) -> None:
-        super().__init__(text)
-        self.instead = instead
+    """Nothing can be shown: one line that says why, and what is needed."""
 
 
-def of_identity(identity: str, settings: "Settings", timeout: float) -> "Dump":
-    """The dump of the process with this identity.
+def of_identity(identity: str, settings: "Settings", timeout: float) -> Looked:
+    """What the process with this identity does; where it runs on this host it is looked at too.
 
     Raises:
         UnansweredError: it cannot be asked, or does not answer in time.
     """
+    host, pid = split_identity(identity)
+    if pid is not None and host in _names() and _title(pid) is not None:
+        return of_pid(pid, settings, timeout, identity)
     try:
-        return _through_redis(settings, timeout, identity=identity)
+        return _answered(_through_redis(settings, timeout, identity=identity), ())
     except UnansweredError as error:
-        pid = split_identity(identity)[1]
         raise UnansweredError(f"{error}; on its host, kiqdoctor dump {pid} reads the stacks of any Python") from None
 
 
-def of_pid(pid: int, settings: "Settings", timeout: float) -> "Dump | Threads":
-    """Through Redis too; where that fails, its stacks from outside.
+def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -> Looked:
+    """By looking at it from outside, and by asking it where it is a worker of ours that can answer.
 
     Raises:
-        UnansweredError: neither way; or one of our workers does not answer, whose stacks may come with that.
+        UnansweredError: neither way.
     """
+    if not PROC.joinpath(str(pid), "cmdline").exists():
+        missing = f"no process {pid} on this host" if PROC.joinpath("self").exists() else "no /proc on this host"
+        raise UnansweredError(f"{missing}; a worker elsewhere is asked by its identity HOST:PID:NONCE")
+    title = _title(pid)
+    kind = title.kind if title is not None else ""
+    if kind == "sidekiq":
+        return of_ruby(pid, PROC)
+    paused = state(pid, PROC) in PAUSED
+    asking = None if paused else Asking(lambda: _told(settings, timeout, pid, identity))
+    outside = looks(pid, PROC)
+    if isinstance(outside, Refused):
+        return _only_asked(pid, kind, asking, outside)
+    named = tuple(named_as_in_redis(replace(one, identity=f":{pid}:"), "") for one in outside)
+    if asking is None or unable(named):
+        return _seen(pid, kind == OURS, named if kind == OURS else outside)
+    try:
+        return _answered(asking.answer(), named)
+    except UnansweredError as error:
+        if kind != OURS:
+            return _seen(pid, False, outside, str(error))
+        found = _seen(pid, True, named, str(error))
+        return replace(found, partial=f"{error}; {_signalled(pid)}")
+
+
+def _title(pid: int) -> "Title | None":
+    from kiqdoctor.probes.host.files import read
     from kiqdoctor.probes.host.recognise import recognise
 
     folder = PROC / str(pid)
+    return recognise(folder, read(folder / "cmdline") or b"")
+
+
+def _told(settings: "Settings", timeout: float, pid: int, identity: str) -> Threads:
+    return _through_redis(settings, timeout, identity=identity, pid=pid)
+
+
+def _answered(own: Threads, outside: tuple[Threads, ...]) -> Looked:
+    every = merged(own, outside)
+    return Looked(every[-1], diagnosed(every), "own")
+
+
+def _seen(pid: int, ours: bool, outside: tuple[Threads, ...], why: str = "") -> Looked:
+    """From outside only: a worker of ours that cannot answer is named as it is in Redis."""
+    last = replace(outside[-1], identity=str(pid))
+    if why and not ours:
+        last = replace(last, note=f"{why}; {last.note}")
+    return Looked(last, diagnosed(outside))
+
+
+def _only_asked(pid: int, kind: str, asking: Asking | None, stacks: Refused) -> Looked:
+    """Its own words, where it cannot be read from outside."""
+    unlock = f"; what helps: {stacks.unlock}" if stacks.unlock else ""
     try:
-        cmdline = (folder / "cmdline").read_bytes()
-    except OSError:
-        missing = f"no process {pid} on this host" if PROC.joinpath("self").exists() else "no /proc on this host"
-        raise UnansweredError(f"{missing}; a worker elsewhere is asked by its identity HOST:PID:NONCE") from None
-    try:
-        return _through_redis(settings, timeout, pid=pid)
+        if asking is not None:
+            return _answered(asking.answer(), ())
+        why = f"process {pid} is paused ({state(pid, PROC)}) and cannot be asked"
     except UnansweredError as error:
         why = str(error)
-    title = recognise(folder, cmdline)
-    stacks = _from_outside(pid)
-    if title is not None and title.kind == "kiqdoctor":
-        instead = stacks if isinstance(stacks, Threads) else None
-        raise UnansweredError(f"{why}; {_signalled(pid)}", instead)
-    if isinstance(stacks, Threads):
-        return replace(stacks, note=f"{why}; {stacks.note}")
-    whose = f"a worker of {title.kind}" if title is not None else "not known as a worker"
-    unlock = f"; what helps: {stacks.unlock}" if stacks.unlock else ""
+    if kind == OURS:
+        raise UnansweredError(f"{why}; {stacks.reason}{unlock}; {_signalled(pid)}")
+    whose = f"a worker of {kind}" if kind else "not known as a worker"
     raise UnansweredError(
         f"process {pid} is {whose}, and only kiqdoctor's own runtime answers ({why});"
         f" py-spy dump --pid {pid}: {stacks.reason}{unlock}"
     )
 
 
-def _from_outside(pid: int) -> "Threads | Refused":
-    from kiqdoctor.doctor.probe import RefusalError
-    from kiqdoctor.probes.threads.stacks import stacks
-
-    try:
-        return stacks(pid, proc=PROC)
-    except RefusalError as error:
-        return error.refused
-
-
 def _signalled(pid: int) -> str:
     """TTIN makes our worker write the dump into its own log; it would stop a process that does not catch it."""
+    if state(pid, PROC) in PAUSED:
+        return f"process {pid} is paused, and was sent nothing"
     if not catches(PROC / str(pid), signal.SIGTTIN):
         return f"process {pid} does not catch TTIN, which would stop it: nothing was sent"
     try:
@@ -94,17 +131,7 @@ def _signalled(pid: int) -> str:
     return f"sent TTIN to process {pid} instead: the dump is in its own log"
 
 
-def catches(folder: Path, number: int) -> bool:
-    """Whether the process of this folder of /proc has a handler for the signal; no where that cannot be read."""
-    try:
-        status = (folder / "status").read_text("ascii", "replace")
-    except OSError:
-        return False
-    mask = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
-    return bool(int(mask, 16) >> (number - 1) & 1)
-
-
-def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", pid: int = 0) -> "Dump":
+def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", pid: int = 0) -> Threads:
     import redis
 
     from kiqdoctor.runtime.config import connect
@@ -115,7 +142,7 @@ def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", 
         processes = _processes(client, settings)
         chosen = identity or _here(pid, processes, settings)
         _must_be_ours(chosen, processes, settings)
-        return ask(client, settings.keys, chosen, timeout)
+        return told(ask(client, settings.keys, chosen, timeout), chosen)
     except redis.RedisError as error:
         why = " ".join(str(error).split())
         raise UnansweredError(f"Redis at {_address(settings)} could not be asked: {why}") from None
@@ -147,7 +174,7 @@ def _processes(client: Any, settings: "Settings") -> "dict[str, Info | None]":
 
 def _here(pid: int, processes: "dict[str, Info | None]", settings: "Settings") -> str:
     """The youngest process of this host with this pid."""
-    names = {socket.gethostname(), os.environ.get("DYNO", "")}
+    names = _names()
     fits = [
         (info.started_at or 0.0, name)
         for name, info in processes.items()
@@ -159,6 +186,11 @@ def _here(pid: int, processes: "dict[str, Info | None]", settings: "Settings") -
             " --redis and --namespace say which one it uses"
         )
     return max(fits)[1]
+
+
+def _names() -> set[str]:
+    """What workers of this host call it."""
+    return {socket.gethostname(), os.environ.get("DYNO", "")} - {""}
 
 
 def _must_be_ours(identity: str, processes: "dict[str, Info | None]", settings: "Settings") -> None:

@@ -2,9 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from kiqdoctor.connection import Address
@@ -47,7 +46,7 @@ def threads_of(
     read = _from_outside(pid, identity)
     if isinstance(read, Refused):
         return Refused(f"{asked.reason}; {read.reason}", _either(asked.unlock, read.unlock))
-    return _named_as_in_redis(read, asked.reason) if runtime == RUNTIME else read
+    return named_as_in_redis(read, asked.reason) if runtime == RUNTIME else read
 
 
 def _from_outside(pid: int, identity: str) -> Threads | Refused:
@@ -134,7 +133,12 @@ def told(found: "Dump", identity: str) -> Threads:
         more_threads=found.more_threads,
         pools=tuple(Pool(pool.name, pool.in_use, pool.size) for pool in found.pools),
         deadlocks=found.deadlocks,
+        sure=all(one.waits.sure for one in found.threads if one.waits is not None and _in_a_ring(one, found)),
     )
+
+
+def _in_a_ring(one: "ThreadDump", found: "Dump") -> bool:
+    return any(one.tid in ring for ring in found.deadlocks)
 
 
 def _thread(one: "ThreadDump") -> Thread:
@@ -154,11 +158,12 @@ def _thread(one: "ThreadDump") -> Thread:
     )
 
 
-def _named_as_in_redis(found: Threads, why: str) -> Threads:
+def named_as_in_redis(found: Threads, why: str) -> Threads:
     """Our worker's stacks by the ids that its jobs have in Redis, with the reason why it did not tell them itself."""
     pid = split_identity(found.identity)[1] or 0
     named = tuple(replace(one, id=_tid(one.id, pid)) for one in found.threads)
-    return replace(found, threads=named, note=f"{why}; {found.note}")
+    rings = tuple(tuple(_tid(name, pid) for name in ring) for ring in found.deadlocks)
+    return replace(found, threads=named, deadlocks=rings, note=f"{why}; {found.note}" if why else found.note)
 
 
 def _tid(ident: str, pid: int) -> str:
@@ -166,45 +171,3 @@ def _tid(ident: str, pid: int) -> str:
     from kiqdoctor.runtime.log import thread_id
 
     return thread_id(int(ident, 16) ^ pid ^ os.getpid())  # which mixes in our own pid, as if the thread were ours
-
-
-def lines(found: Threads) -> list[str]:
-    """Stacks that were read from outside, as a worker's own dump shows its threads, the innermost frame first."""
-    left_out = f", {found.more_threads} more not shown" if found.more_threads else ""
-    return [
-        f"stacks of process {found.identity} ({found.source}): {len(found.threads)} threads{left_out}",
-        f"note: {clean(found.note, 1_000)}",
-        *(line for one in found.threads for line in _entry(one)),
-    ]
-
-
-def _entry(one: Thread) -> Iterator[str]:
-    now = ", ".join(word for word, so in (("on CPU", one.active), ("has the GIL", one.owns_gil)) if so)
-    yield f"Thread {one.id} {one.name}{f' ({now})' if now else ''}"
-    for frame in one.frames:
-        yield f"  {frame.file}:{frame.line} in {frame.function}"
-    if one.more_frames:
-        yield f"  {one.more_frames} more frames"
-
-
-def as_dump(found: Threads, pid: int) -> dict[str, Any]:
-    """The same as JSON of the schema ``kiqdoctor.dump/1``; more than a worker's own: note, active, owns_gil."""
-    import msgspec
-
-    from kiqdoctor.runtime.dumping.dump import Dump, Frame, ThreadDump
-
-    threads = tuple(
-        ThreadDump(
-            tid=_tid(one.id, pid),
-            ident=one.id,
-            name=one.name,
-            frames=tuple(Frame(frame.file, frame.line, frame.function) for frame in one.frames),
-            more_frames=one.more_frames,
-        )
-        for one in found.threads
-    )
-    whole = Dump(found.identity, found.source, found.at, pid, threads, more_threads=found.more_threads)
-    told: dict[str, Any] = msgspec.to_builtins(whole)
-    for shown, one in zip(told["threads"], found.threads, strict=True):
-        shown.update(active=one.active, owns_gil=one.owns_gil)
-    return {**told, "note": found.note}

@@ -19,7 +19,6 @@ from kiqdoctor.connection import Address, resolve_url
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.examining.threads import ITS_OWN, threads_of
-from kiqdoctor.runtime.dumping import dump
 from kiqdoctor.wire.heartbeat import RUNTIME
 from kiqdoctor.wire.keys import Keys
 
@@ -217,16 +216,16 @@ def test_dump_of_any_python_process(redis_server: RedisServer, redis: Any) -> No
         plain = kiqdoctor("dump", str(pid), "--redis", redis_server.url, "--format", "json")
 
     assert (text.status, plain.status, text.err, plain.err) == (0, 0, "", "")
-    head, note, thread, frame = text.out.splitlines()
-    assert head == f"stacks of process {pid} (py-spy dump --nonblocking --pid {pid}): 1 threads"
+    head, wrong, note, thread, frame = text.out.splitlines()
+    assert head == f"process {pid} (sleeping), by py-spy dump --nonblocking --pid {pid}: 1 threads"
+    assert wrong.startswith("nothing wrong was seen")
     assert note.startswith(f"note: no worker of this host with pid {pid} beats in Redis")
     assert thread.startswith("Thread 0x")
     assert frame == "  <string>:1 in <module>"
     found = json.loads(plain.out)
-    assert (found["pid"], found["reason"]) == (pid, f"py-spy dump --nonblocking --pid {pid}")
+    assert (found["schema"], found["target"], found["source"]) == ("kiqdoctor.dump/2", str(pid), "py-spy")
     assert found["threads"][0]["frames"][0]["function"] == "<module>"
-    assert found["threads"][0]["active"] is False
-    assert dump.read(plain.out.encode()).threads[0].ident == found["threads"][0]["ident"]  # by the one schema
+    assert (found["threads"][0]["state"], found["diagnosis"]) == ("sleeping", [])
 
 
 def test_dump_of_a_worker_that_does_not_answer_shows_its_stacks_too(

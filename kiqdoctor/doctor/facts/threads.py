@@ -22,7 +22,8 @@ class Thread:
 
     ``id`` is the name that the process gives it in Redis (base 36) where it is of our runtime, else Python's ident in
     hexadecimal. ``holds`` and ``waits`` are locks in words, the latter with who holds it. ``active`` (on CPU) and
-    ``owns_gil`` are None where nobody looked.
+    ``owns_gil`` are None where nobody looked. ``state`` is the kernel's word (proc(5)), ``cpu_s`` what it used so far,
+    ``call`` the system call that it stands in; ``libraries`` the native ones that are innermost on its stack.
     """
 
     id: str
@@ -37,6 +38,24 @@ class Thread:
     waits: str = ""
     active: bool | None = None
     owns_gil: bool | None = None
+    state: str = ""
+    cpu_s: float | None = None
+    call: "Call | None" = None
+    libraries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A system call that a thread stands in.
+
+    ``endless``: it was given no time-out, as far as it shows. ``gil``: it is how Python waits for its global lock.
+    ``peer`` is the other end of the socket that it reads (address:port, or a path), "" where it reads none.
+    """
+
+    name: str
+    endless: bool = False
+    gil: bool = False
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,8 @@ class Pool:
 class Threads:
     """A process at one moment (``at``, epoch seconds); ``deadlocks`` are cycles of thread ids, all of them probable.
 
-    ``source`` is how it was read, ``note`` what it therefore cannot tell; ``more_threads`` were left out.
+    ``source`` is how it was read, ``note`` what it therefore cannot tell; ``more_threads`` were left out. ``state`` is
+    the process's own, the kernel's word; "" where nobody looked. ``sure``: the cycles are the locks' own word.
     """
 
     identity: str
@@ -63,3 +83,5 @@ class Threads:
     pools: tuple[Pool, ...] = ()
     deadlocks: tuple[tuple[str, ...], ...] = ()
     note: str = ""
+    state: str = ""
+    sure: bool = False

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.probes.host.files import listed, read
 from kiqdoctor.probes.host.recognise import recognise
 from kiqdoctor.probes.threads.attach import fields, refusal
+from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred, started_at
+from kiqdoctor.probes.threads.signals import catches
+from kiqdoctor.probes.threads.tasks import Task, state, tasks
 from kiqdoctor.text import clean, decode
 
 TRIES: Final = 3  # a process that runs meanwhile is read between two frames, or not
@@ -43,15 +47,19 @@ def stacks(
     proc: Path = Path("/proc"),
     clock: Clock = SYSTEM,
     within_s: float = TRIES * (PATIENCE + BETWEEN),
+    closely: bool = False,
 ) -> Threads:
     """The threads of process ``pid``, the oldest first; all tries end ``within_s`` seconds.
+
+    ``closely``: with what the kernel says of each, and the locks that their source lets infer.
 
     Raises:
         RefusalError: the process is gone or no Python, the permission that is missing, or that it is too busy.
     """
     before = _moment(pid, proc)
     _must_be_readable(pid, proc / str(pid))
-    command = (_program(), "dump", "--json", "--nonblocking", "--pid", str(pid))
+    closer = ("--locals",) if closely else ()
+    command = (_program(), "dump", "--json", "--nonblocking", *closer, "--pid", str(pid))
     answer, end = _Answer(), clock.monotonic() + within_s
     for number in range(TRIES):
         if number:
@@ -63,7 +71,30 @@ def stacks(
             break
     if not answer.out or _moment(pid, proc).started != before.started:
         raise _why(pid, proc, before, answer)
-    return _told(answer, identity or str(pid), f"py-spy dump --nonblocking --pid {pid}", proc / str(pid), clock)
+    told = _told(answer, identity or str(pid), f"py-spy dump --nonblocking --pid {pid}", proc / str(pid), clock)
+    return _closely(told, answer, pid, proc) if closely else told
+
+
+def native(pid: int, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]]:
+    """By thread (its ident in hexadecimal), the native libraries innermost on its stack, innermost first.
+
+    The process is paused for some 50 ms. Nothing where py-spy cannot; not to be called for one that is stopped or
+    stuck in the kernel, for which py-spy would wait.
+    """
+    import msgspec
+
+    answer = _run((_program(), "dump", "--json", "--native", "--pid", str(pid)), patience)
+    try:
+        found = [msgspec.convert(item, _Thread) for item in _items(decode(answer.out))]
+    except msgspec.ValidationError:
+        return {}
+    return {f"0x{one.thread_id:x}": _innermost(one.frames) for one in found}
+
+
+def _innermost(calls: "list[_Call]") -> tuple[str, ...]:
+    """Until the first frame of Python's own."""
+    native = takewhile(lambda call: call.module is not None, calls)
+    return tuple(dict.fromkeys(clean(call.module or "") for call in native))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +138,9 @@ def _must_be_readable(pid: int, folder: Path) -> None:
     rbspy = f"rbspy snapshot --pid {pid}"
     asked = f"kill -TTIN {pid} makes it write them to its own log; or {rbspy}"
     # Puma starts another worker at TTIN, and a process without a handler is stopped by it.
-    sidekiq = kind == "sidekiq" and _catches(folder, signal.SIGTTIN)
+    sidekiq = kind == "sidekiq" and catches(folder, signal.SIGTTIN)
     raise RefusalError(f"process {pid} is Ruby ({kind or name}), whose stacks py-spy does not read",
                        asked if sidekiq else rbspy)  # fmt: skip
-
-
-def _catches(folder: Path, number: int) -> bool:
-    return bool(int(fields(folder / "status").get("SigCgt", "0"), 16) >> (number - 1) & 1)
 
 
 def _name(folder: Path, cmdline: bytes) -> str:
@@ -213,12 +240,22 @@ def _why(pid: int, proc: Path, before: _Moment, answer: _Answer) -> RefusalError
 
 
 @dataclass(frozen=True, slots=True)
+class _Local:
+    """A local variable as py-spy writes it; its representation may be a secret, and is not taken over."""
+
+    name: str
+    addr: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
-    """A frame as py-spy writes it."""
+    """A frame as py-spy writes it; ``module`` is the library of a native one."""
 
     name: str
     filename: str
     line: int
+    module: str | None = None
+    locals: list[_Local] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +287,39 @@ def _told(answer: _Answer, identity: str, source: str, folder: Path, clock: Cloc
         more_threads=max(0, len(found) - THREADS),
         note=f"{CUT}; {NOTE}" if answer.cut else NOTE,
     )
+
+
+def _closely(told: Threads, answer: _Answer, pid: int, proc: Path) -> Threads:
+    """The same with the kernel's words of each thread, and its locks."""
+    import msgspec
+
+    by_kernel = tasks(pid, proc)
+    found = {f"0x{one.thread_id:x}": one
+             for one in (msgspec.convert(item, _Thread) for item in _items(decode(answer.out)))}  # fmt: skip
+    known = {name: by_kernel[one.os_thread_id] for name, one in found.items() if one.os_thread_id in by_kernel}
+    waiting = frozenset(
+        name for name, one in known.items() if one.call is not None and one.call.name == "futex" and one.call.endless
+    )
+    stacks = {name: [_standing(call) for call in one.frames[:FRAMES]] for name, one in found.items()}
+    locks = inferred(stacks, waiting, Sources(proc / str(pid), started_at(proc / str(pid))))
+    threads = tuple(_seen_closely(one, known.get(one.id), locks) for one in told.threads)
+    return replace(told, threads=threads, state=state(pid, proc), deadlocks=locks.rings())
+
+
+def _standing(call: _Call) -> Standing:
+    return Standing(call.filename, call.line, {one.name: one.addr for one in call.locals or ()})
+
+
+def _seen_closely(one: Thread, task: Task | None, locks: Locks) -> Thread:
+    held = tuple(f"probably {lock.text}, taken at {lock.at}" for lock in locks.holds.get(one.id, ()))
+    wanted = locks.waits.get(one.id)
+    waits = ""
+    if wanted is not None:
+        holder = locks.holder(wanted)
+        waits = f"{wanted.text} at {wanted.at}, {f'probably held by {holder}' if holder else 'no holder found'}"
+    if task is None:
+        return replace(one, holds=held, waits=waits)
+    return replace(one, holds=held, waits=waits, state=task.state, cpu_s=task.cpu_s, call=task.call)
 
 
 def _items(text: str) -> Iterator[Any]:

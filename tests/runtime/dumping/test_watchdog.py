@@ -17,7 +17,7 @@ import pytest
 from doctoring import kiqdoctor
 from servers import RedisServer, eventually, free_port
 
-from kiqdoctor.examining.dumps import catches
+from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.runtime.dumping import dump, watchdog
 from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
 from kiqdoctor.runtime.dumping.watchdog import Watchdog, answer, ask
@@ -368,9 +368,12 @@ def test_dump_shows_a_worker_by_identity_and_by_pid(redis: Any, redis_server: Re
         as_json = kiqdoctor("dump", target, "--redis", redis_server.url, "--namespace", "shop", "--format", "json")
 
     assert (found.status, as_json.status) == (0, 0), found.err
-    assert f"thread dump of {IDENTITY}" in found.out
+    assert f"process {IDENTITY}" in found.out
     assert "class=app.Send jid=ab12" in found.out
-    assert json.loads(as_json.out)["schema"] == dump.SCHEMA
+    plain = json.loads(as_json.out)
+    assert (plain["schema"], plain["target"], plain["source"]) == ("kiqdoctor.dump/2", target, "own")
+    [job] = [one["job"] for one in plain["threads"] if one["job"]]
+    assert (job["class"], job["jid"]) == ("app.Send", "ab12")
 
 
 @pytest.mark.parametrize("target", ["", "host", "host:12", "-1", "host:x:ab"])

@@ -1,0 +1,307 @@
+"""What is wrong with a process's threads, judged from two or more looks at them; pure.
+
+A thread that stood in the same frames in every look is another finding than one that was passing. What the process or
+the kernel said is ``measured``; what is concluded from frames and source is ``inferred``.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Final
+
+from kiqdoctor.doctor.facts.threads import Thread, Threads
+
+TOP: Final = 3  # innermost frames that make two stacks the same
+MANY: Final = 3  # threads from which on it is a pile
+RESTING: Final = 0.1  # of one core: a thread that used less stood still
+SHOWN: Final = 10
+NEVER_SEEN: Final = 1e-9  # seconds between looks whose times are the same
+
+_LIBRARY: Final = re.compile(
+    r"/lib(?:64)?/python3[^/]*/|/(?:site|dist)-packages/|^<(?!string>|stdin>)|/kiqdoctor/(?:runtime|cli|examining)/|/bin/[^/]+$"
+    r"|/gems/|/lib/ruby/|/vendor_ruby/|/rubygems/"
+)
+_PYTHON_S: Final = re.compile(
+    r"/lib(?:c|m|dl|rt|pthread|util|python[\d.]+t?)[.-]|/ld-linux|/python[\d.]*t?$|/lib-dynload/|linux-vdso|\[vdso\]"
+)
+_LOCKING: Final = frozenset({"wait", "acquire", "lock", "synchronize", "sleep_forever", "pop"})
+_POOLS: Final = {
+    ("redis/connection.py", "get_connection"): "redis-py's",
+    ("redis/asyncio/connection.py", "get_connection"): "redis-py's",
+    ("sqlalchemy/pool/impl.py", "_do_get"): "SQLAlchemy's",
+    ("psycopg_pool/pool.py", "getconn"): "psycopg_pool's",
+    ("urllib3/connectionpool.py", "_get_conn"): "urllib3's",
+    ("dbutils/pooled_db.py", "connection"): "DBUtils'",
+    ("pymongo/pool.py", "_get_conn"): "PyMongo's",
+    ("pymongo/synchronous/pool.py", "_get_conn"): "PyMongo's",
+}  # fmt: skip
+_RESTS: Final = frozenset({
+    "brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "xread", "xreadgroup", "listen", "get_message",
+    "accept", "drain_events", "serve_forever", "run_forever", "start_consuming",
+})  # fmt: skip
+
+
+class Kind(StrEnum):
+    """What a diagnosis is about; the words of ``kiqdoctor.dump/2``."""
+
+    DEADLOCK = "deadlock"
+    PILE_UP = "pile-up"
+    GIL_HOG = "gil-hog"
+    NATIVE_BLOCK = "native-block"
+    SOCKET_WAIT = "socket-wait"
+    IMPORT_LOCK = "import-lock"
+    POOL_EXHAUSTED = "pool-exhausted"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that is wrong; ``threads`` by name, ``evidence`` a line each."""
+
+    kind: Kind
+    threads: tuple[str, ...]
+    title: str
+    measured: bool
+    evidence: tuple[str, ...] = ()
+
+
+def diagnosed(looks: Sequence[Threads]) -> tuple[Diagnosis, ...]:
+    """Everything that is wrong, what explains the others first; nothing of a single look but what cannot pass."""
+    if not looks:
+        return ()
+    if stopped := _stopped(looks):
+        return (stopped,)
+    standing = _standing(looks)
+    found: list[Diagnosis] = [*_deadlocks(looks)]
+    found += _gil(looks)
+    if len(looks) > 1:
+        found += _imports(standing)
+        found += _pools(looks[-1], standing)
+        found += _pile(looks[-1], standing, found)
+        found += _sockets(standing)
+        found += _native(standing, found)
+    return tuple(found)
+
+
+def _stopped(looks: Sequence[Threads]) -> Diagnosis | None:
+    states = {one.state for one in looks}
+    if len(states) > 1 or not states & {"stopped", "tracing stop"}:
+        return None
+    by = "a debugger or tracer holds it" if "tracing stop" in states else "somebody sent STOP, TSTP or TTIN"
+    names = tuple(_name(one) for one in looks[-1].threads)
+    until = "until the tracer lets it go" if "tracing stop" in states else "until it is sent CONT"
+    return Diagnosis(
+        Kind.STOPPED, names, f"the process is stopped: none of its threads runs {until}", measured=True,
+        evidence=(f"state {states.pop()} in /proc; {by}",),
+    )  # fmt: skip
+
+
+def _standing(looks: Sequence[Threads]) -> list[Thread]:
+    """The last look's threads that stood in the same frames in every look, without using a core."""
+    first, last = looks[0], looks[-1]
+    seconds = max(last.at - first.at, NEVER_SEEN)
+    before = [{one.id: one for one in look.threads} for look in looks[:-1]]
+    return [
+        one
+        for one in last.threads
+        if all(one.id in look and _top(look[one.id]) == _top(one) for look in before)
+        and not (len(looks) > 1 and _used(before[0][one.id], one) > RESTING * seconds)
+    ]
+
+
+def _used(before: Thread, after: Thread) -> float:
+    """CPU seconds between two looks; 0 where nobody looked."""
+    return after.cpu_s - before.cpu_s if after.cpu_s is not None and before.cpu_s is not None else 0.0
+
+
+def _top(one: Thread) -> tuple[tuple[str, str, int], ...]:
+    return tuple((frame.file, frame.function, frame.line) for frame in one.frames[:TOP])
+
+
+def _name(one: Thread) -> str:
+    return one.name or one.id
+
+
+def _place(one: Thread) -> str:
+    """The innermost line of the program's own code, else the innermost at all."""
+    frame = next((frame for frame in one.frames if not _LIBRARY.search(frame.file)), None)
+    frame = frame or next(iter(one.frames), None)
+    return f"{frame.file}:{frame.line} in {frame.function}" if frame is not None else "no Python frame"
+
+
+def _works(one: Thread) -> bool:
+    """Whether it runs a job, or anything of the program's own code where jobs are not known; none that rests."""
+    rests = any(_called(frame.function) in _RESTS for frame in one.frames)
+    return bool(one.jid) or (not rests and any(not _LIBRARY.search(frame.file) for frame in one.frames))
+
+
+def _called(function: str) -> str:
+    """The last name of a qualified one: Python's ``A.b``, Ruby's ``A#b``."""
+    return re.split(r"[.#]", function)[-1]
+
+
+def _said(one: Thread) -> str:
+    job = f" ({one.job_class} {one.jid})" if one.jid else ""
+    return f"{_name(one)}{job}: {_place(one)}"
+
+
+def _deadlocks(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
+    """A ring that was there in every look at locks."""
+    told = [look for look in looks if look.deadlocks or any(one.holds or one.waits for one in look.threads)]
+    rings = [{frozenset(ring) for ring in look.deadlocks} for look in told]
+    for ring in told[-1].deadlocks if told else ():
+        if not all(frozenset(ring) in one for one in rings):
+            continue
+        threads = {one.id: one for one in told[-1].threads}
+        members = [threads[name] for name in ring if name in threads]
+        names = tuple(_name(one) for one in members)
+        what = "waits for a lock that it holds itself" if len(ring) == 1 else "wait for each other's locks"
+        lines = tuple(f"{_said(one)} waits for {one.waits or 'a lock'}" for one in members)
+        yield Diagnosis(Kind.DEADLOCK, names, f"{' and '.join(names)} {what}", told[-1].sure, lines)
+
+
+def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
+    """One thread has Python's lock in every look, and another waits for it in every look without getting on."""
+    owners = [{one.id: one for one in look.threads if one.owns_gil} for look in looks]
+    always = set.intersection(*(set(one) for one in owners))
+    if len(looks) == 1 or len(always) != 1:
+        return
+    name = always.pop()
+    owner, first = owners[-1][name], owners[0][name]
+    starved = _starved(looks)
+    seconds = max(looks[-1].at - looks[0].at, NEVER_SEEN)
+    share = _used(first, owner) / seconds
+    asleep = owner.state == "sleeping" and _top(first) == _top(owner) and not (owner.call and owner.call.gil)
+    if not starved and not (asleep and share < RESTING):
+        return
+    how = "while it sleeps in native code" if share < RESTING else f"and uses {min(share, 1):.0%} of a core"
+    yield Diagnosis(
+        Kind.GIL_HOG,
+        (_name(owner),),
+        f"{_name(owner)} holds the GIL {how}: no other thread of the process gets on",
+        measured=True,
+        evidence=(
+            f"it owned the GIL in each of {len(looks)} looks in {seconds:.1f} s, at {_place(owner)}",
+            *([f"waiting for it all the while: {', '.join(starved[:SHOWN])}"] if starved else []),
+            *(f"in the native library {library}" for library in _foreign(owner)[:1]),
+        ),
+    )
+
+
+def _starved(looks: Sequence[Threads]) -> list[str]:
+    seen = [{one.id: one for one in look.threads if one.call is not None and one.call.gil} for look in looks]
+    always = set.intersection(*(set(one) for one in seen))
+    seconds = max(looks[-1].at - looks[0].at, NEVER_SEEN)
+    return [_name(one) for key, one in seen[-1].items()
+            if key in always and _used(seen[0][key], one) < RESTING * RESTING * seconds]  # fmt: skip
+
+
+def _imports(standing: Sequence[Thread]) -> Iterator[Diagnosis]:
+    waiting = [one for one in standing if _waits_for_an_import(one)]
+    if not waiting:
+        return
+    loading = [one for one in standing if one not in waiting
+               and any(frame.file.startswith("<frozen importlib") for frame in one.frames)]  # fmt: skip
+    whose = f", which {_name(loading[0])} has not finished" if len(loading) == 1 else ""
+    names = tuple(_name(one) for one in waiting)
+    count = f"{len(names)} threads wait" if len(names) > 1 else f"{names[0]} waits"
+    yield Diagnosis(
+        Kind.IMPORT_LOCK, names, f"{count} for the import of a module{whose}", measured=False,
+        evidence=tuple(_said(one) for one in (*waiting[:SHOWN], *loading[:SHOWN])),
+    )  # fmt: skip
+
+
+def _waits_for_an_import(one: Thread) -> bool:
+    return any(
+        frame.file.startswith("<frozen importlib")
+        and ("ModuleLock" in frame.function or frame.function in {"acquire", "__enter__"})
+        for frame in one.frames[:TOP]
+    )
+
+
+def _pools(last: Threads, standing: Sequence[Thread]) -> Iterator[Diagnosis]:
+    waiting: dict[str, list[Thread]] = {}
+    for one in standing:
+        for frame in one.frames:
+            whose = next((words for (file, function), words in _POOLS.items()
+                          if frame.file.endswith(file) and _called(frame.function) == function), "")  # fmt: skip
+            if whose and one.frames[0] is not frame:
+                waiting.setdefault(whose, []).append(one)
+                break
+    for whose, threads in waiting.items():
+        full = [pool for pool in last.pools if pool.size and pool.in_use >= pool.size]
+        names = tuple(_name(one) for one in threads)
+        count = f"{len(names)} threads wait" if len(names) > 1 else f"{names[0]} waits"
+        taken = "".join(f"; {pool.name}: {pool.in_use} of {pool.size} in use" for pool in full[:1])
+        yield Diagnosis(
+            Kind.POOL_EXHAUSTED, names, f"{count} for a connection of {whose} pool{taken}", measured=bool(full),
+            evidence=tuple(_said(one) for one in threads[:SHOWN]),
+        )  # fmt: skip
+
+
+def _pile(last: Threads, standing: Sequence[Thread], found: Sequence[Diagnosis]) -> Iterator[Diagnosis]:
+    """Half of the working threads, in the same frames, which wait for a lock or a socket."""
+    told = {name for one in found if one.kind in {Kind.POOL_EXHAUSTED, Kind.IMPORT_LOCK} for name in one.threads}
+    working = [one for one in last.threads if _works(one)]
+    waiting = [one for one in standing if _works(one) and _waits(one) and _name(one) not in told]
+    for top, count in Counter(_top(one) for one in waiting).most_common(1):
+        if count < MANY or 2 * count < len(working):
+            return
+        threads = [one for one in waiting if _top(one) == top]
+        what = threads[0].waits or (f"a reply from {threads[0].call.peer}" if threads[0].call and threads[0].call.peer
+                                    else "a lock")  # fmt: skip
+        yield Diagnosis(
+            Kind.PILE_UP,
+            tuple(_name(one) for one in threads),
+            f"{count} of {len(working)} working threads wait at {_place(threads[0])}",
+            measured=False,
+            evidence=(f"they wait for {what}", *(_said(one) for one in threads[:SHOWN])),
+        )
+
+
+def _waits(one: Thread) -> bool:
+    if one.waits:
+        return True
+    if one.call is None:
+        return one.state == "" and bool(one.frames) and _called(one.frames[0].function) in _LOCKING
+    return (one.call.name == "futex" and not one.call.gil) or bool(one.call.peer)
+
+
+def _sockets(standing: Sequence[Thread]) -> Iterator[Diagnosis]:
+    peers: dict[str, list[Thread]] = {}
+    for one in standing:
+        if one.call is not None and one.call.endless and one.call.peer and _works(one):
+            peers.setdefault(one.call.peer, []).append(one)
+    for peer, threads in peers.items():
+        names = tuple(_name(one) for one in threads)
+        count = f"{len(names)} threads wait" if len(names) > 1 else f"{names[0]} waits"
+        yield Diagnosis(
+            Kind.SOCKET_WAIT, names, f"{count} for {peer} without a time-out", measured=True,
+            evidence=tuple(f"{_said(one)} ({one.call.name if one.call else ''})" for one in threads[:SHOWN]),
+        )  # fmt: skip
+
+
+def _foreign(one: Thread) -> list[str]:
+    """Native libraries on its stack that are neither Python's nor the system's own."""
+    return [library for library in one.libraries if not _PYTHON_S.search(library)]
+
+
+def _native(standing: Sequence[Thread], found: Sequence[Diagnosis]) -> Iterator[Diagnosis]:
+    """In a native library that is not Python's own, not getting on; or stuck in the kernel."""
+    told = {name for one in found for name in one.threads}
+    for one in standing:
+        if _name(one) in told:
+            continue
+        library = next(iter(_foreign(one)), "")
+        if one.state == "disk sleep":
+            title = f"{_name(one)} is stuck in the kernel, where no signal reaches it"
+        elif library and _works(one) and one.state == "sleeping":
+            title = f"{_name(one)} is blocked in {PurePosixPath(library).name}"
+        else:
+            continue
+        call = f"system call {one.call.name}" if one.call is not None else ""
+        lines = (_said(one), *filter(None, (call, library and f"library {library}")))
+        yield Diagnosis(Kind.NATIVE_BLOCK, (_name(one),), title, measured=True, evidence=lines)

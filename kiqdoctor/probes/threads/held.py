@@ -1,0 +1,150 @@
+"""Locks that threads hold and wait for, inferred from outside: by where their frames stand in their source.
+
+A thread is inside ``with lock:``, or past ``lock.acquire()`` without a ``release()`` since; one that the kernel shows
+waiting without an end stands at such a line. Whose lock it is, is told by the address of what its expression begins
+with, where that is a local variable, else by its name in that file. Source that is younger than the process is not
+believed. Nothing of it is run.
+"""
+
+import ast
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from kiqdoctor.probes.host.files import read
+from kiqdoctor.probes.threads.function import Function, functions
+from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.python import parse
+from kiqdoctor.text import clean, decode
+
+LARGEST: Final = 1024 * 1024  # bytes of one source file
+FILES: Final = 200
+RINGS: Final = 20
+OWN: Final = "/threading.py"  # Python's: what a condition waits for is no lock that anybody holds
+
+
+class Standing(NamedTuple):
+    """A frame: where it is, and the addresses of its local variables by name."""
+
+    file: str
+    line: int
+    roots: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lock in words, where it is taken, and what makes it the same as another."""
+
+    text: str
+    at: str
+    same: tuple[str, ...]
+
+
+@dataclass
+class Locks:
+    """By thread, what it holds (the outermost first) and what it waits for; and rings of threads that wait."""
+
+    holds: dict[str, list[Taken]] = field(default_factory=dict)
+    waits: dict[str, Taken] = field(default_factory=dict)
+
+    def holder(self, lock: Taken) -> str | None:
+        """The one thread that holds it; None where none or several seem to."""
+        found = [name for name, locks in self.holds.items() if any(one.same == lock.same for one in locks)]
+        return found[0] if len(found) == 1 else None
+
+    def rings(self) -> tuple[tuple[str, ...], ...]:
+        """Threads that wait for one another in a ring, each ring once."""
+        found: dict[frozenset[str], tuple[str, ...]] = {}
+        for start in self.waits:
+            path: list[str] = []
+            at: str | None = start
+            while at is not None and at not in path:
+                path.append(at)
+                lock = self.waits.get(at)
+                at = self.holder(lock) if lock is not None else None
+            if at is not None:
+                ring = tuple(path[path.index(at) :])
+                found.setdefault(frozenset(ring), ring)
+        return tuple(found.values())[:RINGS]
+
+
+def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: frozenset[str], sources: "Sources") -> Locks:
+    """The locks of threads, their frames innermost first; ``waiting`` wait for some lock without an end."""
+    found = Locks()
+    for name, frames in stacks.items():
+        held: list[Taken] = []
+        for depth, frame in enumerate(frames):
+            function = None if frame.file.endswith(OWN) else sources.function(frame.file, frame.line)
+            if function is None:
+                continue
+            wanted = [taking for taking in function.takings if taking.entered_at(frame.line)]
+            if depth == 0 and name in waiting and len(wanted) == 1:
+                found.waits[name] = _taken(wanted[0].lock, wanted[0].line, frame)
+            given_back = function.waits_on(frame.line) if depth and frames[depth - 1].file.endswith(OWN) else ""
+            inside = [one for one in function.takings if one.holds_at(frame.line, function.releases)
+                      and ast.unparse(one.lock) != given_back]  # fmt: skip
+            held += [_taken(one.lock, one.line, frame) for one in reversed(inside)]
+        found.holds[name] = held[::-1]
+    return found
+
+
+def _taken(lock: ast.expr, line: int, frame: Standing) -> Taken:
+    text = ast.unparse(lock)
+    root = lock
+    while isinstance(root, ast.Attribute | ast.Subscript):
+        root = root.value
+    name = root.id if isinstance(root, ast.Name) else ""
+    address = frame.roots.get(name)
+    same = (frame.file, text) if address is None else (f"{address:x}", text.removeprefix(name))
+    return Taken(clean(text), clean(f"{frame.file}:{line}"), same)
+
+
+class Sources:
+    """Source files as the process sees them, each parsed once; only regular ones that are older than it."""
+
+    def __init__(self, folder: Path, started_at: float) -> None:
+        self._root = folder / "root"
+        self._started_at = started_at
+        self._known: dict[str, tuple[Function, ...]] = {}
+
+    def function(self, file: str, line: int) -> Function | None:
+        """The innermost function that this line is in; the module itself where it is in none."""
+        if file not in self._known:
+            if len(self._known) >= FILES:
+                return None
+            self._known[file] = self._functions(file)
+        around = [one for one in self._known[file] if one.first <= line <= one.last]
+        return max(around, key=lambda one: one.first, default=None)
+
+    def _functions(self, file: str) -> tuple[Function, ...]:
+        try:
+            return tuple(functions(parse(self._source(file))))
+        except (OSError, UnparsedError, ValueError):
+            return ()
+
+    def _source(self, file: str) -> bytes:
+        """Opened without waiting, for a process may call anything its source."""
+        descriptor = os.open(self._root / file.lstrip("/"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as raw:
+            about = os.fstat(raw.fileno())
+            if not stat.S_ISREG(about.st_mode) or about.st_mtime > self._started_at or about.st_size > LARGEST:
+                raise OSError(0, "not the source of what runs")
+            return raw.read(LARGEST)
+
+
+def started_at(folder: Path) -> float:
+    """When a process began, in epoch seconds; 0 where it is not told, so that no source is believed."""
+    cells = decode(read(folder / "stat") or b"").rpartition(")")[2].split()
+    boot = next(_boot(decode(read(folder.parent / "stat") or b"")), 0.0)
+    if len(cells) < 20 or not boot:  # noqa: PLR2004 - the start is the twentieth after the name
+        return 0.0
+    return boot + int(cells[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _boot(text: str) -> Iterator[float]:
+    for line in text.splitlines():
+        if line.startswith("btime "):
+            yield float(line.split()[1])

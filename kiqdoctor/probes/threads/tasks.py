@@ -1,0 +1,172 @@
+"""What the kernel says of a process's threads: their states, what they used, the system calls that they stand in.
+
+Sources: proc(5) for stat and syscall, the kernel's tables of numbers (asm-generic/unistd.h, syscall_64.tbl). The last
+two need the permission to read the process's memory, and are left out without it.
+"""
+
+import os
+import platform
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from kiqdoctor.doctor.facts.threads import Call
+from kiqdoctor.probes.host.files import link, listed, read
+from kiqdoctor.probes.host.sockets import address
+from kiqdoctor.text import clean, decode
+
+MOST: Final = 2_000  # threads
+STATES: Final = {
+    "R": "running", "S": "sleeping", "D": "disk sleep", "T": "stopped", "t": "tracing stop", "Z": "zombie", "X": "dead",
+    "I": "idle",
+}  # fmt: skip
+NUMBERS: Final[Mapping[str, Mapping[int, str]]] = {
+    "x86_64": {
+        0: "read", 7: "poll", 23: "select", 35: "nanosleep", 42: "connect", 43: "accept", 45: "recvfrom", 47: "recvmsg",
+        61: "wait4", 72: "fcntl", 73: "flock", 202: "futex", 230: "clock_nanosleep", 232: "epoll_wait", 270: "pselect6",
+        271: "ppoll", 281: "epoll_pwait", 288: "accept4", 1: "write", 44: "sendto", 46: "sendmsg", 247: "waitid",
+    },
+    "aarch64": {
+        22: "epoll_pwait", 25: "fcntl", 32: "flock", 63: "read", 64: "write", 72: "pselect6", 73: "ppoll", 95: "waitid",
+        98: "futex", 101: "nanosleep", 115: "clock_nanosleep", 202: "accept", 203: "connect", 206: "sendto",
+        207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 242: "accept4", 260: "wait4",
+    },
+}  # fmt: skip
+READING: Final = frozenset({"read", "recvfrom", "recvmsg", "connect", "write", "sendto", "sendmsg"})
+POLLING: Final = frozenset({"poll", "ppoll"})
+ENDLESS: Final = 0xFFFFFFFF  # poll's -1 as 32 bits
+LISTENING: Final = "0A"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A thread as the kernel sees it; ``cpu_s`` in seconds."""
+
+    state: str
+    cpu_s: float
+    call: Call | None = None
+
+
+def tasks(pid: int, proc: Path) -> dict[int, Task]:
+    """Threads by the numbers that the process itself knows them by, in its own PID namespace."""
+    folder = proc / str(pid)
+    space = _Space(folder)
+    found: dict[int, Task] = {}
+    for name in listed(folder / "task")[:MOST]:
+        one = _task(folder / "task" / name, space)
+        if one is not None:
+            found[_inside(folder / "task" / name, int(name))] = one
+    return found
+
+
+def state(pid: int, proc: Path) -> str:
+    """The process's own state in the kernel's word; "" where it cannot be read."""
+    cells = decode(read(proc / str(pid) / "stat") or b"").rpartition(")")[2].split()
+    return STATES.get(cells[0], cells[0]) if cells else ""
+
+
+def _inside(folder: Path, number: int) -> int:
+    for line in decode(read(folder / "status") or b"").splitlines():
+        if line.startswith("NSpid:"):
+            return int(line.split()[-1])
+    return number
+
+
+def _task(folder: Path, space: "_Space") -> Task | None:
+    cells = decode(read(folder / "stat") or b"").rpartition(")")[2].split()
+    if len(cells) < 13:  # noqa: PLR2004 - the times are the 12th and 13th after the name
+        return None
+    ticks = int(cells[11]) + int(cells[12])
+    words = decode(read(folder / "syscall") or b"").split()
+    return Task(STATES.get(cells[0], cells[0]), ticks / os.sysconf("SC_CLK_TCK"), space.call(words))
+
+
+class _Space:
+    """A process's memory map and descriptors, read where a thread's call makes them of interest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._python: tuple[tuple[int, int], ...] | None = None
+        self._sockets: dict[str, str] | None = None
+
+    def call(self, words: list[str]) -> Call | None:
+        """What the line of ``syscall`` means; None for a thread that runs, or that we may not ask."""
+        if len(words) < 7 or words[0] in {"running", "-1"}:  # noqa: PLR2004 - number and six arguments
+            return None
+        number, arguments = int(words[0]), [int(word, 16) for word in words[1:7]]
+        name = NUMBERS.get(platform.machine(), {}).get(number, f"system call {number}")
+        if name == "futex":
+            endless = arguments[3] == 0
+            return Call(name, endless, gil=not endless and self._of_python(arguments[0]))
+        if name in READING:
+            peer = self._peer(arguments[0])
+            return Call(name, bool(peer), peer=peer)
+        if name in POLLING:
+            endless = (arguments[2] & ENDLESS) == ENDLESS if name == "poll" else arguments[2] == 0
+            one = self._polled(arguments[0]) if arguments[1] == 1 else None
+            return Call(name, endless, peer=self._peer(one) if one is not None else "")
+        return Call(name)
+
+    def _of_python(self, at: int) -> bool:
+        """Whether an address lies in what Python itself keeps: its global lock is there, and no lock of a program."""
+        if self._python is None:
+            self._python = tuple(_python(decode(read(self._folder / "maps", 8 * 1024 * 1024) or b"")))
+        return any(begin <= at < end for begin, end in self._python)
+
+    def _polled(self, at: int) -> int | None:
+        """The descriptor of the one ``struct pollfd`` at this address."""
+        try:
+            with (self._folder / "mem").open("rb", buffering=0) as memory:
+                return int(struct.unpack("=i", os.pread(memory.fileno(), 4, at))[0])
+        except (OSError, OverflowError, struct.error):
+            return None
+
+    def _peer(self, descriptor: int) -> str:
+        """The other end of a socket; "" for anything else, and for one that others connect to."""
+        target = link(self._folder / "fd" / str(descriptor)) or ""
+        if not target.startswith("socket:["):
+            return ""
+        if self._sockets is None:
+            self._sockets = _sockets(self._folder / "net")
+        return self._sockets.get(target[8:-1], "")
+
+
+def _python(maps: str) -> list[tuple[int, int]]:
+    """Ranges of the interpreter's own data: what is mapped of it for writing, and the zeroes that follow."""
+    found: list[tuple[int, int]] = []
+    ends = 0
+    for line in maps.splitlines():
+        cells = line.split(maxsplit=5)
+        begin, _, end = cells[0].partition("-")
+        span = (int(begin, 16), int(end, 16))
+        name = cells[5].rpartition("/")[2] if len(cells) > 5 else ""  # noqa: PLR2004 - the path is the sixth
+        if name.startswith(("libpython", "python")):
+            ends = span[1]
+            found += [span] if "w" in cells[1] else []
+        elif not name and span[0] == ends:
+            found.append(span)
+    return found
+
+
+def _sockets(folder: Path) -> dict[str, str]:
+    """Inode -> other end, of TCP connections and of Unix sockets by their path."""
+    found: dict[str, str] = {}
+    for name in ("tcp", "tcp6"):
+        for line in decode(read(folder / name, 32 * 1024 * 1024) or b"").splitlines()[1:]:
+            cells = line.split()
+            if len(cells) > 9 and cells[3] != LISTENING:  # noqa: PLR2004 - the inode is the tenth
+                found[cells[9]] = address(cells[2])
+    for line in decode(read(folder / "unix", 8 * 1024 * 1024) or b"").splitlines()[1:]:
+        cells = line.split()
+        if len(cells) > 6 and cells[3] != "00010000":  # noqa: PLR2004 - the inode is the seventh; those that listen
+            found[cells[6]] = clean(cells[7]) if len(cells) > 7 else "a unix socket"  # noqa: PLR2004 - the path
+    return found
+
+
+@cache
+def known() -> bool:
+    """Whether this machine's numbers of system calls are known."""
+    return platform.machine() in NUMBERS

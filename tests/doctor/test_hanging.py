@@ -1,0 +1,184 @@
+"""What is wrong with threads, told from looks at them: each fault beside a twin that only looks like it."""
+
+from dataclasses import replace
+
+import pytest
+
+from kiqdoctor.doctor.facts.threads import Call, Frame, Pool, Thread, Threads
+from kiqdoctor.doctor.hanging import Kind, diagnosed
+
+RUN = Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982)
+FUTEX, GIL = Call("futex", endless=True), Call("futex", gil=True)
+
+
+def thread(name: str, line: int = 7, *, file: str = "/srv/app/jobs.py", cpu_s: float = 1.0, **known: object) -> Thread:
+    frames = (Frame(f"work_{name[0]}", file, line), RUN)
+    return replace(Thread(name, name, frames, state="sleeping", cpu_s=cpu_s), **known)  # type: ignore[arg-type]
+
+
+def looks(*threads: Thread, count: int = 3, **known: object) -> list[Threads]:
+    """The same threads again and again, half a second apart."""
+    return [replace(Threads("1", 100 + 0.5 * at, "x", threads), **known) for at in range(count)]  # type: ignore[arg-type]
+
+
+def kinds(seen: list[Threads]) -> list[str]:
+    return [one.kind.value for one in diagnosed(seen)]
+
+
+def test_nothing_seen_is_nothing_wrong() -> None:
+    assert diagnosed([]) == ()
+    assert kinds(looks(thread("a", call=Call("clock_nanosleep")))) == []
+
+
+@pytest.mark.parametrize("state", ["stopped", "tracing stop"])
+def test_a_stopped_process(state: str) -> None:
+    [found] = diagnosed(looks(thread("a", call=FUTEX), state=state))
+
+    assert (found.kind, found.threads, found.measured) == (Kind.STOPPED, ("a",), True)
+
+
+def test_one_that_goes_on_meanwhile_is_not_stopped() -> None:
+    first, *others = looks(thread("a"), state="stopped")
+
+    assert kinds([first, *(replace(one, state="sleeping") for one in others)]) == []
+
+
+def test_a_ring_of_locks() -> None:
+    a, b = thread("a", waits="B at x:1, held by b"), thread("b", waits="A at x:2, held by a")
+
+    [found] = diagnosed(looks(a, b, deadlocks=(("a", "b"),)))
+
+    assert (found.kind, found.threads, found.measured) == (Kind.DEADLOCK, ("a", "b"), False)
+    assert found.title == "a and b wait for each other's locks"
+    assert diagnosed(looks(a, b, deadlocks=(("a", "b"),), sure=True))[0].measured
+
+
+def test_a_ring_that_was_gone_in_another_look_is_none() -> None:
+    a = thread("a", waits="B at x:1, held by b")
+    first, *_, last = looks(a, deadlocks=(("a", "b"),))
+
+    assert kinds([replace(first, deadlocks=()), last]) == []
+
+
+def gil(owner: Thread, waiting: Thread, used: float, gained: float = 0.0) -> list[Threads]:
+    """The owner uses so many CPU seconds a look, the other gains so many."""
+    return [
+        Threads("1", 100 + 0.5 * at, "x", (
+            replace(owner, cpu_s=at * used, owns_gil=True),
+            replace(waiting, cpu_s=at * gained, call=GIL, owns_gil=False),
+        ))
+        for at in range(3)
+    ]  # fmt: skip
+
+
+def test_one_thread_has_the_gil_and_another_starves() -> None:
+    [found] = diagnosed(gil(thread("job"), thread("beat"), used=0.49))
+
+    assert (found.kind, found.threads, found.measured) == (Kind.GIL_HOG, ("job",), True)
+    assert "waiting for it all the while: beat" in found.evidence
+
+
+def test_threads_that_share_the_gil_are_no_hogs() -> None:
+    assert kinds(gil(thread("job"), thread("other"), used=0.25, gained=0.24)) == []
+
+
+def test_the_gil_is_held_asleep() -> None:
+    held = thread("held", owns_gil=True, call=Call("clock_nanosleep"), libraries=("/app/_ext.so",))
+
+    [found] = diagnosed(looks(held, thread("idle", call=FUTEX, file="/usr/lib/python3.11/queue.py")))
+
+    assert found.kind is Kind.GIL_HOG
+    assert "in the native library /app/_ext.so" in found.evidence
+
+
+def test_an_import_that_nobody_finishes() -> None:
+    lock = Frame("_ModuleLock.acquire", "<frozen importlib._bootstrap>", 130)
+    load = Frame("_load_unlocked", "<frozen importlib._bootstrap>", 690)
+    waits = [replace(thread(name), frames=(lock, Frame("work", "/srv/app/jobs.py", 9)), call=FUTEX) for name in "ab"]
+    loads = replace(thread("c"), frames=(Frame("<module>", "/srv/app/slow.py", 1), load))
+
+    [found] = diagnosed(looks(*waits, loads))
+
+    assert (found.kind, found.threads) == (Kind.IMPORT_LOCK, ("a", "b"))
+    assert found.title.endswith("which c has not finished")
+    assert kinds(looks(loads)) == []
+
+
+def pooled(name: str) -> Thread:
+    inner = Frame("Condition.wait", "/usr/lib/python3.11/threading.py", 327)
+    pool = Frame("BlockingConnectionPool.get_connection", "/venv/lib/python3.11/site-packages/redis/connection.py", 9)
+    return replace(thread(name), frames=(inner, pool, Frame("work", "/srv/app/jobs.py", 3)), call=FUTEX)
+
+
+def test_a_pool_that_is_empty() -> None:
+    [found] = diagnosed(looks(*(pooled(name) for name in "abc"), pools=(Pool("main", 4, 4),)))
+
+    assert (found.kind, found.threads, found.measured) == (Kind.POOL_EXHAUSTED, ("a", "b", "c"), True)
+    assert "4 of 4 in use" in found.title
+
+
+def test_a_thread_that_got_its_connection_meanwhile() -> None:
+    first, *_, last = looks(pooled("a"))
+
+    assert kinds([first, replace(last, threads=(thread("a", line=9),))]) == []
+
+
+def test_most_of_those_that_work_stand_at_one_line() -> None:
+    piled = [thread(name, call=FUTEX, waits="L at x:1, no holder found") for name in ("w1", "w2", "w3")]
+    idle = [thread(f"idle{number}", file="/usr/lib/python3.11/queue.py", call=FUTEX) for number in range(9)]
+
+    [found] = diagnosed(looks(*piled, thread("other", line=3), *idle))
+
+    assert (found.kind, found.threads) == (Kind.PILE_UP, ("w1", "w2", "w3"))
+    assert found.title == "3 of 4 working threads wait at /srv/app/jobs.py:7 in work_w"
+
+
+def test_short_jobs_of_one_class_are_no_pile() -> None:
+    first = [thread(name, line=7, call=FUTEX) for name in ("w1", "w2", "w3")]
+    later = [thread(name, line=8, call=FUTEX) for name in ("w1", "w2", "w3")]
+
+    assert kinds([Threads("1", 100, "x", tuple(first)), Threads("1", 101, "x", tuple(later))]) == []
+
+
+def test_idle_threads_of_a_library_are_no_pile() -> None:
+    idle = [thread(f"i{number}", file="/usr/lib/python3.11/queue.py", call=FUTEX) for number in range(9)]
+
+    assert kinds(looks(*idle)) == []
+
+
+def test_a_read_without_an_end() -> None:
+    [found] = diagnosed(looks(thread("a", call=Call("recvfrom", endless=True, peer="10.0.0.5:443"))))
+
+    assert (found.kind, found.measured) == (Kind.SOCKET_WAIT, True)
+    assert found.title == "a waits for 10.0.0.5:443 without a time-out"
+
+
+def test_a_read_with_a_time_out_and_a_blocking_pop_are_as_they_should_be() -> None:
+    timed = thread("a", call=Call("poll", peer="10.0.0.5:443"))
+    frames = (Frame("recv", "/srv/app/jobs.py", 3), Frame("Redis.brpop", "/srv/app/r.py", 4))
+    rests = thread("b", call=Call("recvfrom", endless=True, peer="10.0.0.5:6379"), frames=frames)
+
+    assert kinds(looks(timed, rests)) == []
+
+
+def test_native_code_that_sleeps_and_a_thread_in_the_kernel() -> None:
+    native = thread("n", call=Call("clock_nanosleep"), libraries=("/lib/libc.so.6", "/x/site-packages/z/_z.so"))
+    kernel = thread("k", file="/usr/lib/python3.11/shutil.py", state="disk sleep")
+
+    found = diagnosed(looks(native, kernel))
+
+    assert [one.kind for one in found] == [Kind.NATIVE_BLOCK] * 2
+    assert found[0].title == "n is blocked in _z.so"
+
+
+def test_python_s_own_sleep_is_no_native_block() -> None:
+    slept = ("/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/libpython3.11.so.1.0", "/usr/bin/python3.11")
+
+    assert kinds(looks(thread("s", call=Call("clock_nanosleep"), libraries=slept))) == []
+
+
+def test_one_look_tells_only_what_cannot_pass() -> None:
+    piled = [thread(name, call=FUTEX) for name in ("w1", "w2", "w3")]
+
+    assert kinds(looks(*piled, count=1)) == []
+    assert kinds(looks(*piled, count=1, deadlocks=(("w1", "w2"),))) == ["deadlock"]

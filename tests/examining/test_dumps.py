@@ -1,0 +1,227 @@
+"""`kiqdoctor dump` of real processes that hang, each in a way of its own, and of sound ones that only look like it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doctoring import kiqdoctor
+from ruby import Sidekiq
+from servers import RedisServer, eventually, free_port
+
+pytestmark = pytest.mark.real
+
+HEAD = """
+import ctypes, queue, re, socket, sys, threading, time
+
+def start(*functions):
+    for number, function in enumerate(functions):
+        threading.Thread(target=function, name=f"{function.__name__}{number}", daemon=True).start()
+
+def beat():
+    while True:
+        time.sleep(0.2)
+
+A, B = threading.Lock(), threading.Lock()
+"""
+TAIL = """
+time.sleep(0.5)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+DEADLOCK = """
+def one():
+    with A:
+        time.sleep(0.2)
+        with B:
+            pass
+
+def two():
+    with B:
+        time.sleep(0.2)
+        with A:
+            pass
+
+start(one, two, beat)
+"""
+INSTANCES = """
+class Account:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def give(self, other):
+        with self.lock:
+            time.sleep(0.2)
+            with other.lock:
+                pass
+
+left, right = Account(), Account()
+def one(): left.give(right)
+def two(): right.give(left)
+start(one, two)
+"""
+INSTANCES_APART = INSTANCES.replace("right.give(left)", "right.give(Account())")
+PILE = """
+def hold():
+    with A:
+        time.sleep(600)
+
+def wait():
+    with A:
+        pass
+
+start(hold)
+time.sleep(0.1)
+start(*[wait] * 5, *[beat] * 2)
+"""
+IDLE = """
+start(*[queue.Queue().get] * 6, *[threading.Event().wait] * 3, beat)
+"""
+SOCKET = """
+server = socket.create_server(("127.0.0.1", 0))
+def read():
+    socket.create_connection(server.getsockname()).recv(1)
+start(read, beat)
+"""
+SOCKET_TIMED = SOCKET.replace("server.getsockname())", "server.getsockname(), timeout=600)")
+HOG = """
+def job():
+    time.sleep(0.6)
+    re.match(r"(a+)+$", "a" * 40 + "b")
+start(job, *[beat] * 3)
+print("ready", flush=True)
+"""
+SHARED = """
+def work():
+    while True:
+        sum(range(1000))
+start(work, work, *[beat] * 3)
+"""
+NATIVE = """
+def job():
+    ctypes.CDLL(None).sleep(600)
+start(job, beat)
+"""
+HELD_ASLEEP = """
+def job():
+    time.sleep(0.6)
+    ctypes.PyDLL(None).sleep(600)
+start(job, beat)
+print("ready", flush=True)
+"""
+
+
+@contextmanager
+def running(body: str, python: str = sys.executable) -> Iterator[int]:
+    """The pid of a process that does this, once it does."""
+    with subprocess.Popen([python, "-c", HEAD + body + TAIL], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+
+
+def dumped(target: int | str, *words: str) -> dict[str, Any]:
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
+    ran = kiqdoctor("dump", str(target), "--redis", nobody, "--format", "json", *words)
+    found: dict[str, Any] = json.loads(ran.out)
+    return {**found, "status": ran.status}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "threads"),
+    [
+        (PILE, "pile-up", {f"wait{number}" for number in range(5)}),
+        (SOCKET, "socket-wait", {"read0"}),
+        (NATIVE, "native-block", {"job0"}),
+    ],
+)
+def test_what_hangs_is_told(body: str, kind: str, threads: set[str]) -> None:
+    with running(body) as pid:
+        found = dumped(pid)
+
+    assert [one["kind"] for one in found["diagnosis"]] == [kind]
+    assert set(found["diagnosis"][0]["threads"]) == threads
+    assert (found["status"], found["source"]) == (0, "py-spy")
+
+
+@pytest.mark.parametrize("body", [HOG, HELD_ASLEEP])
+def test_who_holds_the_gil_is_told(body: str) -> None:
+    def told() -> Any:
+        found = dumped(pid)
+        return found if [one["kind"] for one in found["diagnosis"]] == ["gil-hog"] else None
+
+    with running(body) as pid:
+        found = eventually(told, "the GIL's owner")
+
+    assert found["diagnosis"][0]["threads"] == ["job0"]
+
+
+@pytest.mark.parametrize("body", [INSTANCES_APART, IDLE, SOCKET_TIMED, SHARED])
+def test_what_only_looks_like_it_is_not_accused(body: str) -> None:
+    with running(body) as pid:
+        found = dumped(pid)
+
+    assert (found["diagnosis"], found["status"]) == ([], 0)
+
+
+@pytest.mark.parametrize("body", [DEADLOCK, INSTANCES])
+def test_locks_in_a_ring_are_inferred_from_source(tmp_path: Path, body: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(HEAD + body + TAIL)
+    os.utime(program, (1_600_000_000, 1_600_000_000))
+
+    with running(f"import runpy; runpy.run_path({str(program)!r})") as pid:
+        found = dumped(pid)
+
+    assert [one["kind"] for one in found["diagnosis"]] == ["deadlock"]
+    assert set(found["diagnosis"][0]["threads"]) == {"one0", "two1"}
+    assert found["diagnosis"][0]["basis"] == "inferred"
+
+
+def test_a_stopped_process_is_told_and_stays_as_it_was() -> None:
+    with running(IDLE) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        found = dumped(pid)
+        status = Path(f"/proc/{pid}/status").read_text()
+
+    assert [one["kind"] for one in found["diagnosis"]] == ["stopped"]
+    assert found["status"] == 0
+    assert "\nState:\tT" in status
+
+
+PILED = """
+class Piled
+  include Sidekiq::Job
+  LOCK = Mutex.new
+  def perform = LOCK.synchronize { sleep 60 }
+end
+"""
+
+
+@pytest.mark.ruby
+def test_ruby_is_asked_by_ttin_and_its_log_read(redis_server: RedisServer, sidekiq: Sidekiq) -> None:
+    with sidekiq.start(PILED, redis_server.url) as worker, redis_server.client() as redis:
+        sidekiq.run(PILED + "4.times { Piled.perform_async }", redis_server.url)
+        eventually(
+            lambda: redis.hlen(worker.identity + sidekiq.work) == 4 or redis.hget(worker.identity, "busy") == b"4"
+        )
+        found = dumped(worker.pid)
+        worker.signal(signal.SIGSTOP)
+        stopped = dumped(worker.pid)
+        worker.signal(signal.SIGCONT)
+
+    assert found["source"] == "ttin"
+    assert [one["kind"] for one in found["diagnosis"]] == ["pile-up"]
+    assert "3 of 4" in found["diagnosis"][0]["title"]
+    assert ([one["kind"] for one in stopped["diagnosis"]], stopped["status"]) == (["stopped"], 3)
