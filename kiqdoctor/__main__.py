@@ -47,6 +47,11 @@ def _status() -> int:
             pass  # told below, with the words of every command
         else:
             return 0
+    if sys.argv[1:2] == ["--supervise"]:  # what `work` becomes: a small parent of its processes
+        from kiqdoctor.runtime.supervising.orders import read
+        from kiqdoctor.runtime.supervising.supervisor import Supervisor
+
+        return Supervisor(read(sys.argv[2])).run()
     from kiqdoctor.cli import run
     from kiqdoctor.cli.streams import occupied
 

@@ -1,7 +1,7 @@
 """One connection that speaks RESP2: hiredis packs and parses, the socket is the standard library's.
 
-The doctor's alone. Importing redis-py cost half of a whole examination (see docs/architecture.md); the runtime, which
-lives long and needs pools, Sentinel and reconnecting, stands on redis-py.
+The doctor's, and of the runtime only the small parent's. Importing redis-py cost half of a whole examination (see
+docs/architecture.md); the workers, who live long and need pools, Sentinel and reconnecting, stand on redis-py.
 """
 
 import re

@@ -3,9 +3,12 @@
 import gc
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +16,10 @@ from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.examining.configuration import Configuration
 from kiqdoctor.version import __version__
+
+if TYPE_CHECKING:
+    from kiqdoctor.runtime.options import WorkerOptions
+    from kiqdoctor.runtime.supervising.link import Birth
 
 
 @click.command("work", cls=Configured)
@@ -29,6 +36,14 @@ from kiqdoctor.version import __version__
 @click.option("-e", "--environment", default="", help="Name of the environment, for your own code (APP_ENV).")
 @click.option("--health", metavar="[HOST:]PORT", help="Serve /livez, /readyz and /metrics there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--processes", type=click.IntRange(1, 1000), default=1, show_default=True, help="Worker processes under one parent."
+)
+@click.option("--max-jobs", type=click.IntRange(0), default=0, metavar="N", help="Replace a process after so many.")
+@click.option("--max-rss", type=click.IntRange(0), default=0, metavar="MIB", help="Replace a process that holds more.")
+@click.option(
+    "--stuck-after", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Kill a process silent so long."
+)
 @words.configuration
 @click.option("--tag", default="", help="Shown in the process list; default: the directory's name.")
 def command(
@@ -44,48 +59,113 @@ def command(
     environment: str,
     health: str | None,
     log_format: str,
+    processes: int,
+    max_jobs: int,
+    max_rss: int,
+    stuck_after: float,
     tag: str,
     configuration: Configuration,
     **_files: object,
 ) -> int:
-    """Import every MODULE, then run the jobs that they define."""
+    """Import every MODULE, then run the jobs that they define, in worker processes under one small parent."""
     from kiqdoctor.connection import UrlError
-    from kiqdoctor.runtime import config, log, signals
+    from kiqdoctor.runtime import config, log
     from kiqdoctor.runtime.capsule import Capsule, parse_queues
-    from kiqdoctor.runtime.launcher import Launcher, WorkerOptions
+    from kiqdoctor.runtime.supervised import health as own_health
+    from kiqdoctor.runtime.supervising.link import birth
 
     if embedded and redis:
         raise click.UsageError("--embedded and --redis exclude each other")
     if environment:
         os.environ["APP_ENV"] = environment
+    born = birth()
     with ExitStack() as stack:
         try:
             chosen = Capsule("default", concurrency, parse_queues(queues))
             if health:
                 _checked_bind(health)
-            url = _embedded(stack) if embedded else redis or _from_file(configuration)
+            url = (born.redis if born is not None else None) or redis or _from_file(configuration)
+            if embedded and born is None:
+                url = _embedded(stack)
             config.override(redis=url, namespace=namespace)
         except (ValueError, UrlError) as error:
             raise click.UsageError(str(error)) from None
+        log.use(log_format)
+        if born is None:
+            limits = Limits(processes, timeout, stuck_after, max_jobs, max_rss, log_format)
+            return _supervise(limits, url if embedded else None)
         _import(modules)
         config.override(redis=url, namespace=namespace)
-        settings = config.current()
-        log.use(log_format)
-        launcher = Launcher(
-            WorkerOptions(settings, chosen, timeout, fetch, tag or Path.cwd().name, environment, health=health or "")
+        from kiqdoctor.runtime.options import WorkerOptions
+
+        options = WorkerOptions(
+            config.current(), chosen, timeout, fetch, tag or Path.cwd().name, environment,
+            health=own_health(health or "", born), again=born.again,
+        )  # fmt: skip
+        return _work(options, born)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the parent is told of its children."""
+
+    processes: int
+    timeout_s: float
+    stuck_after_s: float
+    max_jobs: int
+    max_rss_mib: int
+    log_format: str
+
+
+def _supervise(limits: Limits, embedded: str | None) -> int:
+    """Become the parent: this program anew, without what only a command line needs. An embedded Redis keeps us here."""
+    from kiqdoctor.runtime.supervising.orders import Orders
+
+    program = [sys.executable, *_flags(sys.orig_argv[1:]), "-m", "kiqdoctor"]
+    orders = Orders([*program, *sys.argv[1:]], **asdict(limits), redis=embedded)
+    if embedded is None:
+        os.execv(  # noqa: S606 - without a shell, on purpose
+            sys.executable, [*program, "--supervise", orders.encode()]
         )
-        gc.freeze()  # what was imported lives as long as the process: no collection has to look at it again
-        arrived = signals.listen()
-        try:
-            launcher.start()
-            found = launcher.budget()
-        except Exception as error:  # noqa: BLE001 - whatever keeps us from Redis is one line
-            click.echo(f"kiqdoctor: cannot start: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
-            return 1
-        names = ", ".join(chosen.names)
-        log.info(f"kiqdoctor {__version__} runs {concurrency} threads on {names} at {settings.where}, {fetch} fetch")
-        (log.warn if found.short else log.info)(found.line)
-        signals.serve(launcher, arrived)
+    from kiqdoctor.runtime.supervising.supervisor import Supervisor
+
+    return Supervisor(orders).run()
+
+
+def _flags(words: Sequence[str]) -> list[str]:
+    """What this Python was started with, beside its environment, which is inherited."""
+    found: list[str] = []
+    for word in words:
+        valued = bool(found) and found[-1] in {"-W", "-X"}
+        if not valued and (not word.startswith("-") or word in {"-m", "-c", "-"}):
+            break
+        found.append(word)
+    return found
+
+
+def _work(options: "WorkerOptions", born: "Birth") -> int:
+    """Be a worker process until told to stop."""
+    from kiqdoctor.runtime import log, signals
+    from kiqdoctor.runtime.launcher import Launcher
+    from kiqdoctor.runtime.supervised import Parent
+
+    launcher, parent, capsule = Launcher(options), Parent(born), options.capsule
+    gc.freeze()  # what was imported lives as long as the process: no collection has to look at it again
+    arrived = signals.listen()
+    try:
+        parent.start(launcher, arrived, options.settings.url)
+        launcher.start()
+        found = launcher.budget()
+    except Exception as error:  # noqa: BLE001 - whatever keeps us from Redis is one line
+        click.echo(f"kiqdoctor: cannot start: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
+        return 1
+    names, where = ", ".join(capsule.names), options.settings.where
+    log.info(f"kiqdoctor {__version__} runs {capsule.concurrency} threads on {names} at {where}, {options.fetch} fetch")
+    (log.warn if found.short else log.info)(found.line)
+    if born.quiet:
+        launcher.quiet()
+    parent.ready()
+    signals.serve(launcher, arrived)
     return 0
 
 

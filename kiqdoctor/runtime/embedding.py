@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from kiqdoctor.runtime import config, forking
 from kiqdoctor.runtime.capsule import Capsule, parse_queues
-from kiqdoctor.runtime.launcher import Launcher, WorkerOptions
+from kiqdoctor.runtime.launcher import Launcher
+from kiqdoctor.runtime.options import WorkerOptions
 
 
 @contextmanager

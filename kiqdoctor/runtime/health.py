@@ -1,5 +1,6 @@
 """Answers an orchestrator's probes and a scraper over HTTP, where somebody asked for it; on loopback by default."""
 
+import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
@@ -9,6 +10,7 @@ from kiqdoctor.runtime.openmetrics import OPENMETRICS, Metric, exposition
 
 __all__ = ["REQUEST_LIMIT", "Health", "HealthError", "Reason", "parse_bind"]
 
+LOOK = 0.5  # seconds between two tries at a port that somebody has
 Reason = Callable[[], str | None]
 
 
@@ -64,6 +66,26 @@ class Health:
         except OSError as error:
             why = error.strerror or error
             raise HealthError(f"cannot answer health checks on {self.address}: {why}") from None
+
+    def listen(self, stop: threading.Event, *, again: bool) -> None:
+        """Start; ``again``: in a thread, as soon as whoever had the port before has left it.
+
+        Raises:
+            HealthError: as ``start``, where it is not ``again``.
+        """
+        if again:
+            threading.Thread(target=self._patiently, args=(stop,), daemon=True, name="kiq.health").start()
+        else:
+            self.start()
+
+    def _patiently(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self.start()
+            except HealthError:
+                stop.wait(LOOK)
+            else:
+                return
 
     def stop(self) -> None:
         """Close the port."""

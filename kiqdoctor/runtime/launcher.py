@@ -1,12 +1,10 @@
 """A worker's whole life: its lease, its threads, its heartbeat, its end."""
 
 import os
-import secrets
 import signal
-import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
@@ -14,23 +12,25 @@ from kiqdoctor.runtime import forking, log, loops
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.budget import Budget, budget, read
-from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.config import Settings, connect
+from kiqdoctor.runtime.config import connect
 from kiqdoctor.runtime.dumping.dump import JobNow, PoolUse
 from kiqdoctor.runtime.dumping.watchdog import STALL, Watchdog, answer
 from kiqdoctor.runtime.fetching.basic import BasicFetch
-from kiqdoctor.runtime.fetching.lease import RENEW, Lease
+from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Member
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.runtime.manager import Manager
+from kiqdoctor.runtime.options import WorkerOptions
 from kiqdoctor.runtime.performing import Performer
 from kiqdoctor.runtime.periodic import PERIODIC, Clockwork
 from kiqdoctor.runtime.recover import Recovery
 from kiqdoctor.runtime.scheduled import Poller
+from kiqdoctor.runtime.servers import fit
 from kiqdoctor.runtime.state import worker_metrics
 from kiqdoctor.runtime.systemd import Notifier
+from kiqdoctor.runtime.tenure import Tenure
 from kiqdoctor.runtime.vitals import Vitals
 from kiqdoctor.wire import connections
 
@@ -40,25 +40,6 @@ if TYPE_CHECKING:
 TICK: Final = 0.01  # seconds that an acknowledgement waits at most
 LINES: Final = 0.05  # seconds that a job's log lines wait at most
 LINGER: Final = 0.2  # seconds between two looks at what an embedded worker still runs
-OLDEST: Final = (6, 2)
-
-
-class ServerError(Exception):
-    """This Redis cannot hold the queues of a worker; in one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerOptions:
-    """What a worker is told."""
-
-    settings: Settings
-    capsule: Capsule
-    timeout_s: float = 25.0
-    fetch: str = "reliable"
-    tag: str = ""
-    environment: str = ""
-    embedded: bool = False
-    health: str = ""
 
 
 class Launcher:
@@ -73,10 +54,9 @@ class Launcher:
         self._started_at = clock.now()
         self._quiet, self._stopping, self._done = threading.Event(), threading.Event(), threading.Event()
         self._hurried = False
-        self._farewell: threading.Thread | None = None
+        self.fleet = ""  # JSON: what our parent tells of itself and our siblings
         self.board = Board()
-        self._renewal = threading.Lock()
-        self.lease = self._new_lease()
+        self.tenure = Tenure(self._client, self._keys, options.capsule, clock)
         self.heartbeat = Heartbeat(self._client, self._keys, self.board, self._about, clock)
         self.performer = Performer(
             RedisBooks(self._client, self._keys),
@@ -112,6 +92,11 @@ class Launcher:
         return self.vitals.pools()
 
     @property
+    def lease(self) -> Lease:
+        """The one that we hold now."""
+        return self.tenure.lease
+
+    @property
     def identity(self) -> str:
         """``host:pid:nonce``; a new nonce where the lease was lost for good."""
         return self.lease.identity
@@ -126,11 +111,6 @@ class Launcher:
         """These against what the server allows."""
         return budget(self.pools, read(self._client))
 
-    def _new_lease(self) -> Lease:
-        host = os.environ.get("DYNO") or socket.gethostname()
-        identity = f"{host}:{os.getpid()}:{secrets.token_hex(6)}"
-        return Lease(self._client, self._keys, identity, self.options.capsule.names, self._clock)
-
     def start(self) -> None:
         """Reach Redis, then start every thread.
 
@@ -140,9 +120,9 @@ class Launcher:
         """
         if self.options.health:
             self._listen(self.options.health)
-        _fit(self._client)
+        fit(self._client)
         if self.reliable:
-            self.lease.acquire()
+            self.tenure.acquire()
         self.fetch = self._new_fetch()
         self._manager = Manager(
             self.options.capsule.concurrency,
@@ -150,7 +130,7 @@ class Launcher:
             self.board,
             self.performer,
             stopping=self._quiet.is_set,
-            fenced=self._fenced,
+            fenced=lambda: self.tenure.regain(self._reliable),
             clock=self._clock,
         )
         self.vitals = self._new_vitals(self._manager)
@@ -175,6 +155,7 @@ class Launcher:
             self._started_at,
             lambda: self._recovery.recovered if self._recovery is not None else 0,
             self.pools,
+            lambda: self.fleet,
             clock=self._clock,
         )
         config = {
@@ -192,12 +173,12 @@ class Launcher:
 
         self._health = Health(
             at,
-            live=lambda: self.vitals.state().not_live() if self._manager else None,
+            live=self.not_live,
             ready=lambda: self.vitals.state().not_ready() if self._manager else "starting",
             metrics=lambda: worker_metrics(self.vitals.figures()) if self._manager else (),
             warn=log.warn,
         )
-        self._health.start()
+        self._health.listen(self._stopping, again=self.options.again)
 
     def _background(self) -> list[threading.Thread]:
         threads = [
@@ -212,8 +193,13 @@ class Launcher:
             threads.append(Clockwork(self._client, self._keys, self._quiet, self._clock).thread)
         if self.reliable:
             self._recovery = Recovery(self._client, self._settings, lambda: self.lease, self._quiet, self._clock)
-            threads += [self._recovery.thread, self._thread(self._renewing, "kiq.lease")]
+            threads += [self._recovery.thread, self._thread(partial(self.tenure.keep, self._reliable), "kiq.lease")]
         return threads
+
+    @property
+    def _reliable(self) -> ReliableFetch:
+        assert isinstance(self.fetch, ReliableFetch)  # noqa: S101 - only it has a lease
+        return self.fetch
 
     def _new_fetch(self) -> Fetch:
         if self.reliable:
@@ -255,8 +241,7 @@ class Launcher:
         self._stopping.set()
         self._systemd.stopping()
         if self.reliable:
-            self._farewell = self._thread(self._tell_stopping, "kiq.stopping")  # beside: Redis may be away
-            self._farewell.start()
+            self.tenure.stopping()
         self.quiet()
         if self._manager is not None:
             self._manager.finish(deadline, lambda: self._hurried, embedded=self.options.embedded)
@@ -269,12 +254,6 @@ class Launcher:
             self._thread(self._linger, "kiq.last").start()
         else:
             self._leave()
-
-    def _tell_stopping(self) -> None:
-        try:
-            self.lease.stopping()
-        except Exception as error:  # noqa: BLE001 - a death that was asked for is counted then
-            log.warn_seldom(f"lease: {type(error).__name__}: {error}")
 
     def hurry(self) -> None:
         """Wait for running jobs no longer. Takes no lock: a signal's handler may call it."""
@@ -292,8 +271,7 @@ class Launcher:
     def _leave(self) -> None:
         self._done.set()
         self._say_goodbye()
-        if self._farewell is not None:
-            self._farewell.join(1.0)  # no connection is closed under it
+        self.tenure.end()
         log.flush()
         self._client.close()
         self._client.connection_pool.disconnect()
@@ -301,50 +279,19 @@ class Launcher:
     def _say_goodbye(self) -> None:
         try:
             self.heartbeat.leave(self.identity)
-            if self.reliable and not self.lease.release():
-                log.warn("some jobs are still in our private lists: another process takes them back")
+            if self.reliable:
+                self.tenure.release()
         except Exception as error:  # noqa: BLE001 - we leave anyway
             log.warn(f"could not say goodbye to Redis: {type(error).__name__}: {error}")
 
-    # -- the lease -----------------------------------------------------------------------------------------------
+    def look(self, dead: str) -> None:
+        """Our parent saw this process end."""
+        if self._recovery is not None:
+            self._recovery.look(dead)
 
-    def _fenced(self) -> None:
-        """Our lease is gone or about to go: one thread sees to it, the others wait for that.
-
-        Where nobody closed our account it is still ours, with all that lies in our lists: an outage of Redis costs no
-        job a second run. Else we go on under a new identity, and what still runs ends under the old one.
-        """
-        before = self.lease
-        with self._renewal:
-            if self.lease is not before or self._clock.boottime() < self.lease.good_until:
-                return
-            try:
-                if self.lease.renew():
-                    return
-                assert isinstance(self.fetch, ReliableFetch)  # noqa: S101 - only it has a lease
-                self.fetch.fenced()
-                if not self.lease.reclaim():
-                    self._new_identity(self.fetch)
-            except Exception as error:  # noqa: BLE001 - the next try finds us here again
-                log.warn_seldom(f"lease: {type(error).__name__}: {error}")
-                self._done.wait(1.0)
-
-    def _new_identity(self, fetch: ReliableFetch) -> None:
-        old, new = self.identity, self._new_lease()
-        new.acquire()
-        fetch.adopt(new)
-        self.lease = new
-        log.warn(f"our lease ran out and others took our jobs: {old} goes on as {new.identity}")
-        self._client.srem(self._keys.processes, old)
-
-    def _renewing(self) -> None:
-        while not self._done.wait(RENEW):
-            try:
-                if not self.lease.renew():
-                    self._fenced()
-            except Exception as error:  # noqa: BLE001 - Redis may be away
-                self.lease.interrupted()
-                log.warn_seldom(f"lease: {type(error).__name__}: {error}")
+    def not_live(self) -> str | None:
+        """Why only a restart helps, if so."""
+        return self.vitals.state().not_live() if self._manager is not None else None
 
     # -- what goes on beside -------------------------------------------------------------------------------------
 
@@ -393,22 +340,11 @@ class Launcher:
         if wanted is not None:
             self.on_signal(wanted)
         answer(self._client, self._keys, self.identity, lambda: self.watchdog.dump("asked through Redis"))
-        if isinstance(self.fetch, ReliableFetch):
+        if self.reliable:
             paused: Any = self._client.smembers(self._keys.paused)
-            self.fetch.pause(frozenset(name.decode("utf-8", "replace") for name in paused))
+            self._reliable.pause(frozenset(name.decode("utf-8", "replace") for name in paused))
 
     def _act(self, name: str) -> None:
         number = {"TSTP": signal.SIGTSTP, "TERM": signal.SIGTERM, "TTIN": signal.SIGTTIN}.get(name)
         if number is not None and not self.options.embedded:
             os.kill(os.getpid(), number)
-
-
-def _fit(client: Any) -> None:
-    """Refuse what would lose jobs, in one line, before anything is taken."""
-    client.ping()
-    found = client.info("server")
-    version = tuple(int(part) for part in str(found.get("redis_version", "0")).split(".")[:2] if part.isdigit())
-    if version < OLDEST:
-        raise ServerError(f"Redis {found.get('redis_version')} is too old: a worker needs 6.2 or later, or Valkey")
-    if found.get("redis_mode") == "cluster":
-        raise ServerError("this is a Redis Cluster; the queues need one primary, as Sidekiq's do: use Sentinel instead")

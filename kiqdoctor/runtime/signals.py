@@ -1,4 +1,8 @@
-"""Signals as Sidekiq's: TSTP quiet, TERM and INT stop, a second one at once; TTIN is the watchdog's."""
+"""Signals as Sidekiq's: TSTP quiet, TERM and INT stop, a second one at once; TTIN is the watchdog's.
+
+What our parent forwards has its number below zero. The same signal may come to us directly, too: a terminal and systemd
+send it to all processes. Only a second one that came directly, or the parent's word, makes us hurry.
+"""
 
 import queue
 import signal
@@ -30,26 +34,35 @@ def listen() -> Arrived:
 
 def serve(launcher: Launcher, arrived: Arrived) -> None:
     """Wait in the main thread until a signal says stop; then stop."""
-    while (number := _next(arrived)) not in STOP:
-        if number == signal.SIGTSTP:
+    while abs(number := _next(arrived)) not in STOP:
+        if abs(number) == signal.SIGTSTP:
             log.info("quiet: taking no more jobs")
             launcher.quiet()
-    for again in STOP:
-        signal.signal(again, lambda *_: launcher.hurry())
-    if _came(arrived):
+    direct = [number] if number in STOP else []
+
+    def again(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the handler's shape
+        direct.append(number)
+        if len(direct) > 1:
+            launcher.hurry()
+
+    for handled in STOP:
+        signal.signal(handled, again)
+    direct += _came(arrived)
+    if len(direct) > 1:
         launcher.hurry()
     log.info("shutting down")  # once the second signal is listened for: whoever reads this may send it
     launcher.stop()
     log.info("Bye!")
 
 
-def _came(arrived: Arrived) -> bool:
-    """Whether a second signal to stop came before it was listened for."""
+def _came(arrived: Arrived) -> list[int]:
+    """Signals to stop that came to us, and not by our parent, before they were listened for."""
+    found = []
     with suppress(queue.Empty):
         while True:
-            if arrived.get_nowait() in STOP:
-                return True
-    return False
+            if (number := arrived.get_nowait()) in STOP:
+                found.append(number)
+    return found
 
 
 def _next(arrived: Arrived) -> int:

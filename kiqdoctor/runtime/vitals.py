@@ -17,7 +17,7 @@ from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.periodic import fields as periodic_fields
 from kiqdoctor.runtime.state import Figures, Pulse
 from kiqdoctor.wire.connections import PUSHING
-from kiqdoctor.wire.heartbeat import RECOVERED
+from kiqdoctor.wire.heartbeat import RECOVERED, SUPERVISOR
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -37,6 +37,7 @@ class Vitals:
     started_at: float
     recovered: Callable[[], int]
     pools_declared: Sequence[tuple[str, int]] = ()
+    fleet: Callable[[], str] = str
     about: digests.About = field(default_factory=digests.About)
     clock: Clock = SYSTEM
 
@@ -57,7 +58,8 @@ class Vitals:
         told = self.about.with_threads(
             running=threads["running"], waiting=threads["waiting"], idle=threads["idle"]
         ).as_fields()
-        return {**told, RECOVERED: self.recovered(), **periodic_fields()}
+        fleet = {SUPERVISOR: words} if (words := self.fleet()) else {}
+        return {**told, RECOVERED: self.recovered(), **periodic_fields(), **fleet}
 
     def prefetched(self) -> int:
         """Jobs that were taken and not started."""

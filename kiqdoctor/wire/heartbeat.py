@@ -34,6 +34,7 @@ POOLS: Final = "pools"  # JSON: connections that it may open, by what opens them
 THREADS: Final = "threads"  # JSON: how many, by what they do
 RECOVERED: Final = "recovered"  # jobs that it took back from dead processes
 PERIODIC: Final = "periodic"  # JSON: names of the periodic jobs that it pushes; not there where they are too many
+SUPERVISOR: Final = "supervisor"  # JSON: its parent's pid, its siblings', restarts, who is stuck, the last crashes
 
 Value = bytes | None
 

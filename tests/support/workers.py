@@ -7,12 +7,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis as redis_py
 from servers import eventually
+
+
+def children(pid: int) -> list[int]:
+    """Of a process that is there."""
+    with suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+    return []
 
 
 @dataclass
@@ -25,6 +32,7 @@ class Worker:
     namespace: str = ""
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="test-worker-")))
     process: subprocess.Popen[bytes] | None = None
+    _pids: list[int] = field(default_factory=list)
 
     @classmethod
     @contextmanager
@@ -40,8 +48,14 @@ class Worker:
 
     @property
     def pid(self) -> int:
+        """Of the process that runs jobs; where there are several, of the first."""
+        return self.pids[0]
+
+    @property
+    def pids(self) -> list[int]:
+        """Of all that run jobs; of the parent where none is there."""
         assert self.process is not None
-        return self.process.pid
+        return children(self.process.pid) or self._pids
 
     def up(self) -> None:
         (self.folder / "app.py").write_text(self.app)
@@ -56,8 +70,11 @@ class Worker:
         assert self.process is not None
         assert self.process.poll() is None, self.log()
         prefix = f"{self.namespace}:" if self.namespace else ""
+        pids = children(self.process.pid)
         with redis_py.Redis.from_url(self.url, decode_responses=True) as client:
-            return any(f":{self.pid}:" in name for name in client.smembers(f"{prefix}processes"))
+            members = client.smembers(f"{prefix}processes")
+        self._pids = pids
+        return bool(pids) and all(any(f":{pid}:" in name for name in members) for pid in pids)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """The exit status after a signal."""
@@ -66,10 +83,16 @@ class Worker:
         return self.process.wait(30)
 
     def kill(self) -> None:
-        """As the kernel does."""
-        if self.process is not None and self.process.poll() is None:
+        """As the kernel does, parent and children together."""
+        if self.process is None:
+            return
+        there = children(self.process.pid)
+        if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        for pid in there:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def log(self) -> str:
         path = self.folder / "log"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -54,8 +54,10 @@ def _started(words: Sequence[str]) -> Title | None:
     names = [PurePosixPath(word).name for word in words]
     program = names[0] if names else ""
     rest = names[1:] if _is_interpreter(program) else names
-    if program.startswith("python") and words[1:3] == ["-m", "kiqdoctor"]:
-        return _ours(words[3:])
+    if program.startswith("python"):
+        flags = sum(1 for _ in takewhile(lambda word: word.startswith("-") and word != "-m", words[1:]))
+        if words[1 + flags : 3 + flags] == ["-m", "kiqdoctor"]:
+            return _ours(words[3 + flags :])
     if rest and rest[0] == "kiqdoctor":
         return _ours(rest[1:])
     if rest[:2] in (["bundle", "exec"], ["bundler", "exec"]):

@@ -7,12 +7,12 @@ while the other's jobs run. When every queue is empty one thread waits in a BLMO
 
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import forking, log, lua
+from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
 from kiqdoctor.runtime.endings import Ending, returned
@@ -22,8 +22,10 @@ from kiqdoctor.runtime.fetching.holdings import Holdings
 from kiqdoctor.runtime.fetching.lanes import Lane, lanes
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.leaving import Doors, Leaving
+from kiqdoctor.runtime.fetching.marks import Marks
 from kiqdoctor.runtime.fetching.pace import Pace
 from kiqdoctor.runtime.fetching.parking import LONGEST_PAUSE, Parking
+from kiqdoctor.runtime.fetching.solo import Solo
 from kiqdoctor.runtime.fetching.waits import BLOCK, Bell, Waits
 from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.wire.keys import Keys
@@ -31,8 +33,6 @@ from kiqdoctor.wire.keys import Keys
 if TYPE_CHECKING:
     from redis import Redis
 
-TRIES: Final = 2  # more, where a reply was lost
-ALONE: Final = 1.0  # seconds that one job has the process for itself
 UNTOUCHED: Final = 0.02  # seconds after which what nobody started goes back to its queue
 
 
@@ -51,16 +51,15 @@ class ReliableFetch:
         self.parking = Parking(capsule, self.holdings, self._bell, clock)
         self.pace = Pace(capsule.concurrency)
         self.local = self.holdings.local
+        self.running = self.holdings.running
         self.done: Callable[[Work], Any] = self.holdings.ended.append  # told with the next fetch, or by the ticker
         self.slowest = 0.0
         self.fetched_at = self.tried_at = clock.monotonic()
         self._leading = threading.Lock()
         self._beds = Beds(capsule.concurrency)
-        self._alone: int | None = None  # the thread whose job has the process for itself
-        self._solo = threading.Lock()
-        self._solo_since = self._solo_again = 0.0  # monotonic
-        self._mark = client.register_script(lua.source("begin"))
-        self._unsure: set[bytes] = set()  # what we may have marked, and did not begin
+        self._solo = Solo(clock)
+        self._marks = Marks(client)
+        self.unbegun = self._marks.unbegun
         self._first: tuple[Work | None, float] = (None, 0.0)
         self._stopped = False
         self._hold(lease)
@@ -116,7 +115,7 @@ class ReliableFetch:
 
     def take(self, number: int) -> Work | None:
         """A job at hand, else ask Redis, or wait while another thread does."""
-        if self._alone is not None and self._alone != number:
+        if (alone := self._solo.who) is not None and alone != number:
             threading.Event().wait(LONGEST_PAUSE)
             return None
         if len(self.local) <= self.pace.low:
@@ -159,7 +158,7 @@ class ReliableFetch:
                 finally:
                     lane.lock.release()
                 break
-        if not self.local and not self._stopped and self._alone is None:
+        if not self.local and not self._stopped and self._solo.who is None:
             self.parking.park(self._asking.paused)
             self.fetched_at = self._clock.monotonic()
         try:
@@ -192,7 +191,7 @@ class ReliableFetch:
 
     def _request(self, lane: Lane, wanted: int) -> int:
         """How many jobs came."""
-        return self._asking.ask(lane, 0 if self._stopped or self._alone is not None else wanted)
+        return self._asking.ask(lane, 0 if self._stopped or self._solo.who is not None else wanted)
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
@@ -228,71 +227,27 @@ class ReliableFetch:
         self.holdings.taken.difference_update(listed)
         return left
 
-    def unbegun(self, work: Work) -> bool:
-        """Whether we may have marked it, and did not begin it."""
-        known = work.payload in self._unsure
-        self._unsure.discard(work.payload)
-        return known
-
     def begin(self, work: Work, marked: bytes, owner: str) -> bool:
-        """The list says who began it, before it begins: whoever recovers it knows that it may not begin again.
-
-        Under the lane's lock, so that nobody compares the lists meanwhile. A request may be repeated; where no reply
-        came at all it is found in its list, with or without the mark.
-        """
-        lane = work.home.lane
-        with lane.lock:
-            if lane.retired:
-                return False
-            try:
-                began = self._tried(lambda: int(self._mark(keys=[work.home.key, self._keys.lease(owner)],
-                                                           args=[work.payload, marked])))  # fmt: skip
-            except Exception:
-                self._unsure.add(marked)
-                raise
-            if began == 1:
-                work.payload = marked
-        return began == 1
-
-    @staticmethod
-    def _tried(ask: Callable[[], int]) -> int:
-        import redis
-
-        for _ in range(TRIES):
-            with suppress(redis.ConnectionError, redis.TimeoutError):
-                return ask()
-        return ask()
+        """The list says who began it, before it begins."""
+        return self._marks.begin(work, marked, self._keys.lease(owner))
 
     # -- one alone -----------------------------------------------------------------------------------------------
 
     def alone(self, number: int) -> bool:
-        """Nothing more is started or fetched, for a while; what was at hand goes back.
-
-        Not for long, and then not again for as long: a job may take hours, and many may be suspects. Whoever dies
-        beside one later is not counted for that.
-        """
-        now = self._clock.monotonic()
-        with self._solo:
-            if self._alone is not None or now < self._solo_again:
-                return False
-            self._alone = number  # first: what comes to hand from now on is looked at, and goes back too
-            self._solo_since = now
+        """Nothing more is started or fetched, for a while; what was at hand goes back."""
+        if not self._solo.begin(number):  # first: what comes to hand from now on is looked at, and goes back too
+            return False
         self.pace.low = -1
         self._return_at_hand()
         return True
 
     def together(self, number: int) -> None:
         """Go on as usual, where it was this thread that was alone."""
-        with self._solo:
-            if self._alone != number:
-                return
-            self._alone = None
-            now = self._clock.monotonic()
-            self._solo_again = now + min(now - self._solo_since, ALONE)
-        self.wake()
+        if self._solo.end(number):
+            self.wake()
 
     def _return_if_alone(self) -> None:
-        if self._alone is not None:
+        if self._solo.who is not None:
             self._return_at_hand()
 
     def _return_at_hand(self) -> None:
@@ -307,7 +262,7 @@ class ReliableFetch:
         """Acknowledgements that no fetch carried, and jobs that nobody read, found or started, do not wait."""
         if self._bell.gone:
             return
-        if (alone := self._alone) is not None and self._clock.monotonic() - self._solo_since > ALONE:
+        if (alone := self._solo.over) is not None:
             self.together(alone)
         held, parking = self.holdings, self.parking
         for lane in held.lanes[:-1]:
@@ -341,10 +296,6 @@ class ReliableFetch:
         if now - self._first[1] > UNTOUCHED and self._clock.boottime() < self.lease.good_until:
             self.pace.rest()
             self._return_at_hand()
-
-    def running(self) -> list[Work]:
-        """What was taken, is not at hand and has not ended."""
-        return self.holdings.running()
 
     def wake(self) -> None:
         """Whoever waits for jobs looks around."""
