@@ -71,7 +71,7 @@ def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Inst
     kinds = dict(zip(MARKS, map(word, batched(redis, [("TYPE", keys.name(one)) for one in MARKS])), strict=True))
     registered = _members(redis, keys.queues, MOST_QUEUES) if kinds[QUEUES] == "set" else []
     known = list(dict.fromkeys([*registered, *candidate.lists]))[:MOST_QUEUES]
-    queues, _ = read_queues(redis, keys, [name for name in known if "|" not in name])
+    queues = read_queues(redis, keys, [name for name in known if "|" not in name])
     samples = [sample for queue in queues for sample in queue.sample]
     processes = _processes(redis, keys, now) if kinds[PROCESSES] == "set" else []
     if not _is_sidekiq(kinds, samples, processes):
@@ -105,7 +105,7 @@ def _strays(redis: Redis, keys: Keys, lists: list[str], registered: set[str]) ->
     asked = doubtful[:MOST_LISTS]
     replies = batched(redis, [("SISMEMBER", keys.queues, name) for name in asked])
     missing = [name for name, reply in zip(asked, replies, strict=True) if reply == 0]
-    queues, _ = read_queues(redis, keys, missing[:MOST_STRAYS])
+    queues = read_queues(redis, keys, missing[:MOST_STRAYS])
     strays = tuple(
         Stray(queue.name, queue.size, foreign=all(_UUID.fullmatch(one.jid) for one in queue.sample))
         for queue in queues

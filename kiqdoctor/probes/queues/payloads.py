@@ -6,7 +6,6 @@ from functools import cache, lru_cache
 from typing import Any, Final
 
 from kiqdoctor.doctor.facts.queues import Sample, Stamps
-from kiqdoctor.probes.asking import MEMBER_LIMIT
 from kiqdoctor.probes.queues.arguments import told
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec, payload
@@ -30,7 +29,7 @@ from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.payload import WRAPPERS, Payload
 from kiqdoctor.wire.stamps import NEVER_SECONDS
 
-LARGEST: Final = MEMBER_LIMIT * 16  # bytes that are parsed
+LARGEST: Final = 2 * 1024 * 1024  # bytes that are parsed
 MESSAGE: Final = 160  # characters of an error's message
 MASKED_IN: Final = 2_000  # characters of it in which values are looked for
 OUTLINED: Final = 80  # bytes of a broken payload
@@ -38,7 +37,9 @@ MOST_VALUES: Final = 100  # arguments that are looked for in an error's message
 MOST_RETRIES: Final = 1_000_000
 
 _STAMPS: Final = (CREATED_AT, ENQUEUED_AT, FAILED_AT, RETRIED_AT)
-_VALUES: Final = re.compile(r"\"[^\"]{0,500}\"|'[^']{0,500}'|`[^'`]{0,500}['`]|\S+@\S+|[0-9a-fA-F-]{20,}|[0-9]{4,}")
+_VALUES: Final = re.compile(
+    r"\"[^\"]{0,500}\"|'[^']{0,500}'|`[^'`]{0,500}['`]|\S{1,64}@\S{1,255}|[0-9a-fA-F-]{20,}|[0-9]{4,}"
+)
 _WORD: Final = re.compile(r"[^\W_][\w+/=.@-]*")
 _KEPT: Final = frozenset((*_STAMPS, CLASS, ARGS, JID, AT, RETRY, "queue", "retry_count", "error_class"))
 

@@ -12,7 +12,7 @@ from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, batched, members, number, refused
 from kiqdoctor.probes.asking import word as text_of
-from kiqdoctor.probes.queues.payloads import sample
+from kiqdoctor.probes.queues.payloads import LARGEST, sample
 from kiqdoctor.text import decode
 from kiqdoctor.wire.keys import DEAD, RESERVED, SETS, Keys
 from kiqdoctor.wire.numbers import real
@@ -48,12 +48,12 @@ def queues(redis: Redis, clock: ServerTime | Refused | Absent) -> Queues:
         raise RefusalError(refusal.reason, refusal.unlock)
     traces = tuple(name for name, kind in zip(RESERVED, kinds, strict=True) if text_of(kind) != "none")
     raw, complete = members(redis, keys.queues, MOST_QUEUES)
-    found, left_out = read_queues(redis, keys, [decode(one) for one in sorted(raw)])
-    parts = [] if complete else [f"queues has more than {MOST_QUEUES} members"]
+    found = read_queues(redis, keys, [decode(one) for one in sorted(raw)])
+    partial = "" if complete else f"queues has more than {MOST_QUEUES} members"
     halted, unread = _paused(redis, keys)
     found = tuple(replace(one, paused=one.name in halted) if halted else one for one in found)
     sets = _sets(redis, keys, now)
-    return Queues(found, sets, "; ".join([*parts, *left_out]), traces, bool(halted), unread)
+    return Queues(found, sets, partial, traces, bool(halted), unread)
 
 
 def _paused(redis: Redis, keys: Keys) -> tuple[frozenset[str], str]:
@@ -65,8 +65,8 @@ def _paused(redis: Redis, keys: Keys) -> tuple[frozenset[str], str]:
     return frozenset(map(decode, found)), "" if complete else f"paused has more than {MOST_QUEUES} members"
 
 
-def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[tuple[Queue, ...], list[str]]:
-    """These queues, the longest ones with samples; and what was left out."""
+def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[Queue, ...]:
+    """These queues, the longest ones with samples."""
     kinds = [text_of(one) for one in batched(redis, [("TYPE", keys.queue(name)) for name in names])]
     lists = [name for name, kind in zip(names, kinds, strict=True) if kind == "list"]
     replies = batched(redis, [("LLEN", keys.queue(name)) for name in lists])
@@ -77,7 +77,7 @@ def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[tuple[Q
     averages = average_sizes(redis, [keys.queue(name) for name in sampled], [sizes[name] for name in sampled])
     weights = dict(zip(sampled, averages, strict=True))
     samples, unread = _samples(redis, keys, weights, sizes)
-    found = tuple(
+    return tuple(
         Queue(
             name=name,
             size=sizes.get(name, 0),
@@ -89,8 +89,6 @@ def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[tuple[Q
         )
         for name, kind in zip(names, kinds, strict=True)
     )
-    left_out = [f"payloads of {len(unread)} queues were not read"] if unread else []
-    return found, left_out
 
 
 def _samples(
@@ -101,19 +99,20 @@ def _samples(
     unread: dict[str, str] = {}
     spent = 0
     for name, average in weights.items():
-        if average is not None and average > MEMBER_LIMIT:
+        if average is not None and average > LARGEST:
             unread[name] = f"its payloads hold {average:.0f} bytes on average"
         elif spent > READ_BUDGET:
             unread[name] = "the byte budget was used up"
         else:
-            raws = _ends(redis, keys.queue(name), sizes[name])
+            places = PLACES if (average or 0) <= MEMBER_LIMIT else PLACES[:1]
+            raws = _ends(redis, keys.queue(name), sizes[name], places)
             spent += sum(map(len, raws))
             samples[name] = tuple(map(sample, raws))
     return samples, unread
 
 
-def _ends(redis: Redis, key: str, size: int) -> list[bytes]:
-    places = [place for place in PLACES if (place < 0 and -place <= size) or (0 <= place < size - 3)]
+def _ends(redis: Redis, key: str, size: int, wanted: Sequence[int]) -> list[bytes]:
+    places = [place for place in wanted if (place < 0 and -place <= size) or (0 <= place < size - 3)]
     replies = redis.ask_all([("LINDEX", key, place) for place in places])
     return [reply for reply in replies if isinstance(reply, bytes)]
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from kiqdoctor.connection import Command
 from kiqdoctor.doctor.facts.queues import JobSet, Place, Queue, Queues, Sample, Samples
 from kiqdoctor.doctor.facts.redis import ServerTime
-from kiqdoctor.doctor.probe import Lane, Read, probe
+from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import READ_BUDGET, number
+from kiqdoctor.probes.asking import READ_BUDGET, number, refused
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.probes.queues.queues import ENDLESS
 from kiqdoctor.wire.keys import RETRY, Keys
@@ -23,7 +23,9 @@ MIDDLE: Final = 25  # payloads of each of them
 WALKED: Final = 1_000_000  # jobs: in a longer list its middle is far from both ends
 ALL: Final = 4_000  # payloads of queues in one examination
 LEAST: Final = 10  # payloads of each end of a queue, where there are very many
-TOGETHER: Final = 512 * 1024  # bytes that one command brings, as Redis estimates them
+WHOLE: Final = 1_000  # members of a set that is read whole
+DRAWS: Final = 3  # of END members each, from a larger one: 1 ms of Redis' time each, measured on a million
+TOGETHER: Final = 2 * 1024 * 1024  # bytes that one command brings, as Redis estimates them
 WINDOWS: Final = 8  # that the next ten minutes of retry are looked at through
 WINDOW: Final = 25
 MINUTES: Final = 10
@@ -32,9 +34,8 @@ MINUTE: Final = 60.0  # seconds
 
 @probe(
     Read("LRANGE queue:<name> at both ends, and windows between them", "+lrange", "O(500) of each queue, 4,000 in all"),
-    Read(
-        "ZRANDMEMBER schedule, retry, dead", "+zrandmember", "O(200 log n) each; ZRANGE of both ends before Redis 6.2"
-    ),
+    Read("ZRANGE schedule, retry, dead, up to 1,000 members", "+zrange", "O(250) each"),
+    Read("ZRANDMEMBER of a larger one", "+zrandmember", "O(200 log n), 3 of them; ZRANGE before Redis 6.2"),
     Read("ZCOUNT, ZRANGE retry: the next ten minutes", "+zcount +zrange", "O(log n + 200)"),
     lane=Lane.REDIS,
     deadline_s=20.0,
@@ -90,7 +91,7 @@ def _queue(redis: Redis, key: str, queue: Queue, end: int) -> Place:
     middles = list(_middles(queue, newest, oldest, min(MIDDLE, count)))
     windows = [newest, *middles, oldest]
     replies = redis.ask_all([window.command(key) for window in windows])
-    if why := _refusal(replies):
+    if why := _reason(replies):
         return Place(place, queue.size, unread=why)
     head, *between, tail = (_read(window, reply) for window, reply in zip(windows, replies, strict=True))
     if queue.size <= newest.count:
@@ -116,27 +117,27 @@ def _set(redis: Redis, key: str, one: JobSet, now: float) -> Place:
     count = _fitting(one.average_bytes, END)
     if not count:
         return Place(one.name, one.size, unread=f"its members hold {one.average_bytes:.0f} bytes on average")
-    drawn = _drawn(redis, key, count)
+    drawn = _drawn(redis, key, one.size, count)
     if isinstance(drawn, Refused):
-        return Place(one.name, one.size, unread=drawn.reason)
+        return Place(one.name, one.size, unread=_reason([drawn]))
     soon, due = _soon(redis, key, now, _fitting(one.average_bytes, WINDOW)) if one.name == RETRY else ((), ())
     return Place(one.name, one.size, others=drawn, soon=soon, due=due)
 
 
-def _drawn(redis: Redis, key: str, count: int) -> tuple[Sample, ...] | Refused:
-    """Members at random; where the server is too old for that, its both ends."""
-    [reply] = redis.ask_all([("ZRANDMEMBER", key, count, "WITHSCORES")])
-    if isinstance(reply, list):
-        return _scored(reply)
-    if not isinstance(reply, Refused):
-        return ()
-    if "unknown command" not in reply.reason:
-        return reply
-    ends = redis.ask_all(
-        [("ZRANGE", key, 0, count - 1, "WITHSCORES"), ("ZRANGE", key, -count, -1, "WITHSCORES")]
-    )  # fmt: skip
-    refusal = next((one for one in ends if isinstance(one, Refused)), None)
-    return refusal or _scored([word for flat in ends for word in flat])
+def _drawn(redis: Redis, key: str, size: int, count: int) -> tuple[Sample, ...] | Refused:
+    """All of a small set, members at random of a large one; where the server is too old for that, its both ends."""
+    if size <= WHOLE and size <= count * (WHOLE // END):
+        replies = redis.ask_all([_ranked(key, start, count) for start in range(0, size, count)])
+    else:
+        replies = redis.ask_all([("ZRANDMEMBER", key, count, "WITHSCORES")] * DRAWS)
+        if any(isinstance(one, Refused) and "unknown command" in one.reason for one in replies):
+            replies = redis.ask_all([_ranked(key, 0, count), _ranked(key, size - count, count)])
+    refusal = next((one for one in replies if isinstance(one, Refused)), None)
+    return refusal or _scored([word for flat in replies for word in flat])
+
+
+def _ranked(key: str, start: int, count: int) -> Command:
+    return ("ZRANGE", key, start, start + count - 1, "WITHSCORES")
 
 
 def _scored(flat: Sequence[Any]) -> tuple[Sample, ...]:
@@ -153,19 +154,25 @@ def _soon(redis: Redis, key: str, now: float, count: int) -> tuple[tuple[Sample,
     """Of what is due within ten minutes: some from end to end, and how many in each minute."""
     edges = [now + MINUTE * minute for minute in range(1, MINUTES + 1)]
     replies = redis.ask_all([("ZCOUNT", key, "-inf", edge) for edge in edges])
-    if _refusal(replies):
+    if _reason(replies):
         return (), ()
     until = [number(reply) for reply in replies]
     due = tuple(after - before for before, after in zip([0, *until], until, strict=False))
     total = until[-1]
     size = min(count, -(-total // WINDOWS))
     starts = sorted({(total - size) * window // (WINDOWS - 1) for window in range(WINDOWS)}) if size else []
-    flats = redis.ask_all([("ZRANGE", key, start, start + size - 1, "WITHSCORES") for start in starts])
-    if _refusal(flats):
+    flats = redis.ask_all([_ranked(key, start, size) for start in starts])
+    if _reason(flats):
         return (), ()
     return _scored([word for flat in flats for word in flat]), due
 
 
-def _refusal(replies: Sequence[Any]) -> str:
-    """Why a reply did not come; "" where all did."""
+def _reason(replies: Sequence[Any]) -> str:
+    """Why a reply did not come; "" where all did.
+
+    Raises:
+        RefusalError: for want of a permission.
+    """
+    if (refusal := refused(replies)) is not None:
+        raise RefusalError(refusal.reason, refusal.unlock)
     return next((one.reason for one in replies if isinstance(one, Refused)), "")

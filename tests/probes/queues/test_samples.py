@@ -53,10 +53,19 @@ def test_a_set_is_drawn_and_its_next_minutes_are_counted(redis: "redis_py.Redis"
 
     place = read(door).place("retry")
 
-    assert len(place.others) == len({one.jid for one in place.others}) == 200
+    assert 400 < len(place.others) == len({one.jid for one in place.others}) <= 600
     assert sum(place.due) == pytest.approx(600, abs=5)
     assert all((one.score or 0) <= now + 605 for one in place.soon)
     assert len(place.soon) == 200
+
+
+def test_a_small_set_is_read_whole(redis: "redis_py.Redis", door: Door) -> None:
+    redis.zadd("dead", {payload(jid=f"{number:024x}"): 1e9 + number for number in range(1000)})
+
+    place = read(door).place("dead")
+
+    assert place.whole
+    assert {one.jid for one in place.others} == {f"{number:024x}" for number in range(1000)}
 
 
 def test_many_queues_share_one_budget(redis: "redis_py.Redis", door: Door) -> None:
