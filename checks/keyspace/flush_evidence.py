@@ -9,7 +9,8 @@ In the log: nothing; counters of the web UI begin at nought.
 ## How it is found
 Formula: stat:processed fell since an earlier recording while run_id is the same (high); or cmdstat_flushall or
 cmdstat_flushdb has calls > 0 since the server started (medium, info on a loopback address with a port or a database of
-its own)
+its own); or a script of a deploy or of seeds flushes under no condition that keeps production out (high), another
+script or task does (medium), or the application's own code (low)
 
 Redis counts the calls of each command since it started, or since `CONFIG RESETSTAT`. The processed counter only ever
 rises; a server that restarted may have lost it otherwise.
@@ -36,14 +37,36 @@ The calls of commands are hidden, and no earlier recording tells of the counter 
 Redis: INFO commandstats; sidekiq#2901 and #2976.
 """
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from kiqdoctor.doctor import Earlier, Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import (
+    Earlier,
+    Evidence,
+    Finding,
+    Location,
+    Missing,
+    NotApplicable,
+    Refused,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+from kiqdoctor.doctor.facts.config import ScriptLine, Scripts
 from kiqdoctor.doctor.facts.queues import JobCounts
 from kiqdoctor.doctor.facts.redis import Connection, Server
 
 COMMANDS = ("flushall", "flushdb")
+TRIAL = re.compile(r"(?<![a-z])(?:tests?|testing|pytest|dev|development|local|debug|ci)(?![a-z])")
+PLACES = {
+    "deploy": (Severity.HIGH, "which deploys run"),
+    "seed": (Severity.HIGH, "which seeds the database"),
+    "script": (Severity.MEDIUM, "a script"),
+    "task": (Severity.MEDIUM, "a task"),
+    "code": (Severity.LOW, "the application's own code"),
+}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", None})
 USUAL_PORT = frozenset({6379, None})
 REMEDY = "Find what flushes, delete by key there, and take FLUSHALL and FLUSHDB from its user (-@dangerous)."
@@ -51,12 +74,21 @@ REMEDY = "Find what flushes, delete by key there, and take FLUSHALL and FLUSHDB 
 
 @check("NSP006", severity=Severity.HIGH)
 def flush_evidence(
-    server: Server,
+    server: Server | Missing,
     counts: JobCounts | Missing,
     before: Earlier[JobCounts] | Missing,
     server_before: Earlier[Server] | Missing,
-    connection: Connection,
+    connection: Connection | Missing,
+    scripts: Scripts | Missing,
 ) -> Iterator[Verdict]:
+    if isinstance(scripts, Scripts):
+        yield from _in_files(scripts)
+    if not isinstance(server, Server):
+        if isinstance(server, Refused):
+            yield Unknown(server.reason, server.unlock)
+        elif not isinstance(scripts, Scripts):
+            yield NotApplicable(server.reason)
+        return
     fell = _fell(server, counts, before, server_before)
     if fell is not None:
         yield fell
@@ -72,6 +104,35 @@ def flush_evidence(
         severity = Severity.INFO if _dedicated(connection) else Severity.HIGH.milder
         yield Finding("redis", title, REMEDY, seen, severity, key="calls")
     yield from seen
+
+
+def _in_files(scripts: Scripts) -> Iterator[Verdict]:
+    flushes = [one for one in scripts.all if one.word in COMMANDS]
+    for one in flushes:
+        if guard := next((guard for guard in one.guards if _keeps_out(guard.lower())), ""):
+            yield Evidence(one.word.upper(), f"only under: {guard}", f"{one.path}:{one.line}")
+        elif one.place in PLACES:
+            yield _line(one)
+    yield Evidence("scripts that flush", str(len(flushes)), f"{scripts.files} files")
+
+
+def _keeps_out(guard: str) -> bool:
+    """Whether a condition keeps production out."""
+    negated = guard.startswith("not ") or "!=" in guard or "!rails" in guard
+    return negated if "production" in guard else not negated and bool(TRIAL.search(guard.replace("_", " ")))
+
+
+def _line(one: ScriptLine) -> Finding:
+    severity, where = PLACES[one.place]
+    return Finding(
+        f"file:{one.path}",
+        f"{one.path}, {where}, calls {one.word.upper()}: it deletes every job of whatever Redis it is pointed at",
+        "Delete by key there, or keep production out by a condition.",
+        (Evidence("call", one.word.upper(), f"{one.path}:{one.line}"),),
+        severity,
+        location=Location(one.path, one.line),
+        key=one.word,
+    )
 
 
 def _fell(
@@ -93,8 +154,10 @@ def _fell(
     return Finding("redis", title, REMEDY, (told,), key="counter")
 
 
-def _dedicated(connection: Connection) -> bool:
+def _dedicated(connection: Connection | Missing) -> bool:
     """As test suites use it: this host alone, and not where everybody's Redis is."""
+    if not isinstance(connection, Connection):
+        return False
     parts = urlsplit(connection.url)
     elsewhere = parts.port not in USUAL_PORT or parts.path.strip("/") not in {"", "0"}
     return parts.scheme != "unix" and parts.hostname in LOOPBACK and elsewhere

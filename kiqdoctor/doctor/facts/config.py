@@ -198,3 +198,23 @@ class RedisFiles(msgspec.Struct, frozen=True, omit_defaults=True):
     addresses: tuple[RedisAddress, ...] = ()
     files: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
+
+
+class ScriptLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A line of a script, a unit or code that calls something of the past, or something that deletes.
+
+    ``word``: sidekiqctl, USR1, INFO, flushall or flushdb. ``place``: deploy, seed, ci, script, task or code.
+    """
+
+    path: str
+    line: int
+    word: str
+    place: str = "script"
+    guards: tuple[str, ...] = ()
+
+
+class Scripts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All of them."""
+
+    all: tuple[ScriptLine, ...] = ()
+    files: int = 0

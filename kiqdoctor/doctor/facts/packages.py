@@ -74,3 +74,21 @@ class Advisories:
 
     all: tuple[Advisory, ...] = ()
     known_safe: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The version of a language that one file asks for."""
+
+    language: str
+    version: str
+    path: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Runtimes:
+    """All of them, and when they were read (epoch seconds)."""
+
+    all: tuple[Pin, ...] = ()
+    at: float = 0.0

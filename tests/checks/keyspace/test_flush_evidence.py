@@ -9,12 +9,14 @@ from healthy import HEALTHY
 from healthy.redis import SERVER
 from servers import RedisServer
 from states import beat, push
+from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.queues import JobCounts
 from kiqdoctor.doctor.facts.redis import Connection, Server
 from kiqdoctor.doctor.report import Outcome
-from kiqdoctor.doctor.snapshot import Refused, Snapshot
+from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
+from kiqdoctor.probes.config.scripts import scripts
 
 
 def told(**fields: str) -> Server:
@@ -84,3 +86,41 @@ def test_a_real_redis_that_somebody_flushes(tmp_path: Path) -> None:
 
     assert once.severities("NSP006") == ["info"]
     assert again.severities("NSP006") == ["high", "info"]
+
+
+@pytest.mark.parametrize(
+    ("files", "severity"),
+    [
+        ({"bin/deploy": "redis-cli -u $REDIS_URL flushall\n"}, "high"),
+        ({"db/seeds.rb": "Sidekiq.redis { |conn| conn.flushdb }\n"}, "high"),
+        ({"db/seeds.rb": "if Rails.env.production?\n  REDIS.flushall\nend\n"}, "high"),
+        ({"Procfile": "release: redis-cli FLUSHALL\n"}, "high"),
+        ({"bin/clean": "redis-cli -n 3 FLUSHDB\n"}, "medium"),
+        ({"lib/tasks/a.rake": "task(:a) { Sidekiq.redis { |c| c.call('FLUSHDB') } }\n"}, "medium"),
+        ({"shop/admin.py": "def wipe():\n    redis.flushdb()\n"}, "low"),
+    ],
+)
+def test_what_files_flush(tmp_path: Path, files: dict[str, str], severity: str) -> None:
+    found = diagnose("NSP006", HEALTHY.with_(scripts.read(tree(tmp_path, files)))).findings
+
+    assert [str(one.severity) for one in found] == [severity]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"db/seeds.rb": "REDIS.flushdb unless Rails.env.production?\n"},
+        {"db/seeds.rb": "if Rails.env.development?\n  REDIS.flushdb\nend\n"},
+        {"shop/admin.py": "if settings.TESTING:\n    redis.flushdb()\n"},
+        {"bin/deploy": "# redis-cli flushall\nredis-cli unlink queue:a\n"},
+        {"spec/a_spec.rb": "REDIS.flushall\n"},
+        {".github/workflows/ci.yml": "run: redis-cli flushall\n"},
+        {"app/a.rb": "log.flushall\n"},
+    ],
+)
+def test_what_files_do_not_flush_in_production(tmp_path: Path, files: dict[str, str]) -> None:
+    facts = HEALTHY.with_(scripts.read(tree(tmp_path, files)))
+
+    assert diagnose("NSP006", facts).outcome is Outcome.PASS
+    assert diagnose("NSP006", facts.without(Server, Refused("NOPERM", "+info"))).outcome is Outcome.UNKNOWN
+    assert diagnose("NSP006", facts.without(Server, Absent("--static"))).outcome is Outcome.PASS

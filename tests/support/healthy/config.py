@@ -7,6 +7,8 @@ from kiqdoctor.doctor.facts.config import (
     RedisService,
     Scaler,
     Scope,
+    ScriptLine,
+    Scripts,
     Setting,
     Stop,
     Stops,
@@ -27,6 +29,7 @@ STOP = Stop("k8s/worker.yaml", 9, "sidekiq", "kubernetes", 25.0, "config/sidekiq
 SCOPE = Scope(".env", "", ("CLOUD_URL", "REDIS_URL"), 2, provider="CLOUD_URL", closed=True)
 SCALER = Scaler("k8s/scaler.yaml", 6, "worker", 1, ("queue:default",), kind="ScaledObject")
 REDIS = RedisService("compose.yml", 4, "redis", "compose")
+SCRIPT = ScriptLine("db/seeds.rb", 3, "flushdb", "seed", ("Rails.env.test?",))
 FACTS = (
     WorkerSettings((FILE,), (COMMAND,)),
     Stops((STOP,)),
@@ -34,4 +37,5 @@ FACTS = (
     Variables((SCOPE,), 1),
     Autoscalers((SCALER,)),
     RedisFiles((REDIS,), files=2),
+    Scripts((SCRIPT,), 4),
 )

@@ -1,5 +1,11 @@
 """Packages without a known flaw."""
 
-from kiqdoctor.doctor.facts.packages import Advisories, Package, Packages
+from healthy.moment import NOW
+from kiqdoctor.doctor.facts.packages import Advisories, Package, Packages, Pin, Runtimes
 
-FACTS = (Packages((Package("ruby", "sidekiq", "7.3.9", "Gemfile.lock"),), sources=("Gemfile.lock",)), Advisories())
+SUPPORTED = Pin("ruby", "3.4.1", ".ruby-version")
+FACTS = (
+    Packages((Package("ruby", "sidekiq", "7.3.9", "Gemfile.lock"),), sources=("Gemfile.lock",)),
+    Advisories(),
+    Runtimes((SUPPORTED,), NOW),
+)
