@@ -74,7 +74,7 @@ def batch_cannot_finish(
         elif age_s > thresholds[OLDER]:
             yield from _judged(batch, age_s, seen, thresholds[APART])
     if batches.partial:
-        yield Unknown(batches.partial, "fewer batches")
+        yield Unknown(batches.partial, "a smaller database")
     yield Evidence("batches that somebody waits for", str(len(batches.all)), "kiq:batch:*, b-*")
     yield Evidence("batches in all", str(batches.known), "SCAN")
 

@@ -79,7 +79,7 @@ def periodic_tick_missed(
         if found is not None:
             yield _judged(job, found, clock, fleet, youngest)
     if periodic.partial:
-        yield Unknown(periodic.partial, "fewer periodic jobs")
+        yield Unknown(periodic.partial, "a smaller database")
     elif isinstance(schedules, Schedules):
         yield from _unregistered(schedules, periodic, fleet)
     yield Evidence("periodic jobs, each pushed when it was due", str(len(periodic.all)), "cron_job:*, schedules, kiq:*")

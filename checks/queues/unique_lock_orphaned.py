@@ -69,7 +69,7 @@ def unique_lock_orphaned(locks: Locks, seen: Series[Sightings], thresholds: Thre
     elif told:
         yield from _judged(told, seen, thresholds[APART])
     if locks.partial:
-        yield Unknown(locks.partial, "fewer locks")
+        yield Unknown(locks.partial, "a smaller database")
     yield Evidence("locks, each of a job that was found", str(len(locks.all)), "uniquejobs:digests, kiq:unique:*")
     yield Evidence("jobs that were searched for them", str(seen.last.looked_at), "LRANGE, ZSCAN")
 

@@ -135,9 +135,10 @@ def status(found: Answer) -> int:
 
 def _reasons(facts: Known, hits: Sequence[Hit], results: Sequence[Result]) -> tuple[Reason, ...]:
     """The checks' own findings about where it lies, then what the facts say without a check's patience."""
-    found = {(one.check, one.subject): one for one in _of_facts(facts, hits)}
-    found |= {(one.check, one.subject): one for one in _of_checks(hits, results)}
-    return tuple(found.values())
+    judged = list(_of_checks(hits, results))
+    said = {one.check for one in judged if one.check}
+    plain = {(one.check, one.subject): one for one in _of_facts(facts, hits) if one.check not in said}
+    return (*judged, *plain.values())
 
 
 def _of_checks(hits: Sequence[Hit], results: Sequence[Result]) -> Iterator[Reason]:
@@ -280,6 +281,7 @@ def _told(sought: Sought, facts: Known) -> Iterator[str]:
     if trace.status:
         when = "" if trace.status_at is None else f", {facts.now - trace.status_at:.0f} s ago"
         yield f"our runtime tells its status: {trace.status}{when}"
+    yield from (f"its class is limited: {count} jobs hold a place ({key})" for key, count in trace.limits)
     if trace.hits or not jid or trace.unknown or facts.gaps:
         return
     looked = sum(count for _, count in trace.looked_at)

@@ -10,8 +10,8 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import PAGE
 from kiqdoctor.text import decode
 
-MOST_KEYS: Final = 200_000  # names in one scan
-MOST_SECONDS: Final = 2.0  # of scanning one database
+MOST_KEYS: Final = 500_000  # names in one scan
+MOST_SECONDS: Final = 3.0  # of scanning one database
 KEPT_FOR: Final = 20.0  # seconds: a name only says where to look, and what lies there is read anew
 
 

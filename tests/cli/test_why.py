@@ -103,6 +103,17 @@ def test_by_class_queue_and_arguments(redis: "redis_py.Redis", redis_server: Red
     assert "ann@" not in json.dumps(found)
 
 
+def test_a_limit_a_lock_and_a_batch_that_name_it(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    beat(redis)
+    redis.zadd("schedule", {payload(): time.time() + 60})
+    redis.zadd("kiq:slots:SendMail", {f"{OTHER}|other": time.time()})
+    redis.set("kiq:unique:0011", JID, px=900_000)
+
+    told = why(redis_server, JID)[1]["told"]
+    assert "it holds the unique lock kiq:unique:0011" in told
+    assert "its class is limited: 1 jobs hold a place (kiq:slots:SendMail)" in told
+
+
 def test_nowhere(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     beat(redis)
     status, found = why(redis_server, JID)

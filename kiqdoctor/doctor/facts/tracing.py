@@ -72,5 +72,6 @@ class Trace(msgspec.Struct, frozen=True):
     pace: Pace | None = None
     status: str = ""
     status_at: float | None = None
+    limits: tuple[tuple[str, int], ...] = ()  # keys that limit its class, and how many hold a place there now
     paused: tuple[str, ...] = ()  # queues from which nobody takes until somebody unpauses them
     processed: int | None = None  # jobs that ended here, ever

@@ -16,7 +16,7 @@ from kiqdoctor.probes.keyspace.prefixes import prefixes
 MOST_DATABASES: Final = 64
 
 _READS: Final = (
-    Read("SCAN", "+scan", "O(keys), COUNT 1000, up to 200,000 keys or 2 s"),
+    Read("SCAN", "+scan", "O(keys), COUNT 1000, up to 500,000 keys or 3 s"),
     Read("DBSIZE", "+dbsize", "O(1)"),
     Read("TYPE, LLEN, SCARD, ZCARD, HLEN of marks", "+type +llen +scard +zcard +hlen", "O(1) each"),
     Read("SSCAN, LINDEX, HMGET, PTTL, MEMORY USAGE", "+sscan +lindex +hmget +pttl +memory|usage", "a few a prefix"),

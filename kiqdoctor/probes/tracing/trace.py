@@ -31,6 +31,7 @@ LARGE: Final = 1024 * 1024  # bytes: a member that is larger is told by its size
 PACED_FOR: Final = 2.0  # seconds in which a job's place in its queue is watched
 BACK: Final = 20_000  # members that are looked through for it then
 MOST_PAUSED: Final = 2_000
+THROTTLED: Final = "throttled:{}:concurrency.v2"  # sidekiq-throttled's sorted set of jids
 
 
 @probe(
@@ -69,6 +70,7 @@ def trace(
         pace=paced,
         status=said,
         status_at=at,
+        limits=_limits(redis, keys, search.hits),
         paused=tuple(clean(decode(one)) for one in sorted(paused)),
         processed=whole(redis.ask("GET", keys.name(PROCESSED))),
     )
@@ -324,6 +326,14 @@ def _through(redis: Redis, search: Search, one: Installation, database: int | No
     for place in found:
         if place.size:
             search.through(redis, keys, place, one.prefix, database)
+
+
+def _limits(redis: Redis, keys: Keys, hits: Sequence[Hit]) -> tuple[tuple[str, int], ...]:
+    """Whoever waits for a limit is put back or into ``schedule``: the places that are taken tell of it."""
+    classes = dict.fromkeys(hit.job_class for hit in hits if hit.place in {facts.QUEUE, facts.SCHEDULE})
+    names = [name for one in classes for name in (keys.slots(one), keys.name(THROTTLED.format(one)))]
+    counts = map(number, batched(redis, [("ZCARD", name) for name in names]))
+    return tuple((clean(name), count) for name, count in zip(names, counts, strict=True) if count)
 
 
 def _status(redis: Redis, keys: Keys, jid: str) -> tuple[str, float | None]:
