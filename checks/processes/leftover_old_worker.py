@@ -9,12 +9,13 @@ arguments`); in the new one's, nothing.
 
 ## How it is found
 Formula: signs = [cwd deleted] + [release != current] + [a second worker of its tag in a login session] + [version older
-than most of its tag]; 1 is high, 2 or more are critical
+than most of its tag, or started more than window-s before the last deploy mark]; 1 is high, 2 or more are critical
 
 On this host: the process's working directory was deleted, or lies in another release than `current` points to, or
 two workers of one tag run side by side, one under a service and one in a login session. Elsewhere: its version is
-older than that of most live processes of its tag. One sign alone is high; two are critical. A deleted executable or
-library is what a package upgrade leaves, and is told as low.
+older than that of most live processes of its tag, or it started well before the last deploy that Sidekiq's API marked
+(`YYYYMMDD-marks`), unless only processes of other tags were started since. One sign alone is high; two are critical. A
+deleted executable or library is what a package upgrade leaves, and is told as low.
 
 ## When it is wrong
 During a rolling deploy: a worker that is quiet or stopping, and drains, is told as info; versions differ for a
@@ -47,6 +48,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verd
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.queues import Marks
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.ownership import works_for
 
@@ -68,6 +70,7 @@ def leftover_old_worker(
     clock: ServerTime | Missing,
     connection: Connection | Missing,
     clients: Clients | Missing,
+    marks: Marks | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor", "sidekiq-embedded"}]
@@ -85,6 +88,8 @@ def leftover_old_worker(
     here = {one.pid for one in workers}
     elsewhere = [one for one in fleet.live if one.pid not in here or one.hostname != local.hostname]
     yield from _minorities(elsewhere, fleet, clock, thresholds)
+    if isinstance(marks, Marks) and marks.all and isinstance(clock, ServerTime):
+        yield from _before_mark(elsewhere, fleet, clock, marks, thresholds)
     yield Evidence("workers on this host", str(len(workers)), "/proc")
 
 
@@ -172,6 +177,29 @@ def _minorities(
                 key="version",
                 lasting=process.lasting,
             )
+
+
+def _before_mark(
+    processes: list[Process], fleet: Fleet, clock: ServerTime, marks: Marks, thresholds: Thresholds
+) -> Iterator[Finding]:
+    """Those that started well before the last deploy, once that is over; another application's deploy is not theirs."""
+    at, label = marks.all[-1]
+    deployed = {one.tag for one in fleet.live if one.started_at is not None and one.started_at >= at}
+    for process in processes:
+        window_s = thresholds.of(WINDOW, tag=process.tag)
+        started = process.started_at
+        if not process.live or started is None or started > at - window_s or clock.now - at < window_s:
+            continue
+        if deployed and process.tag not in deployed:
+            continue
+        evidence = (
+            Evidence("started", f"{(at - started) / 60:.0f} min before the last deploy", "info"),
+            Evidence("deploy", f"{label or 'without a label'}, {(clock.now - at) / 60:.0f} min ago", "its mark"),
+        )
+        severity = Severity.INFO if process.quiet else Severity.CRITICAL.milder
+        title = f"{process.identity} was started before the last deploy" + (" and drains" if process.quiet else "")
+        remedy = "" if process.quiet else REMEDY
+        yield Finding(process.subject, title, remedy, evidence, severity, key="mark", lasting=process.lasting)
 
 
 def _young(peers: list[Process], clock: ServerTime | Missing, window_s: float) -> bool:

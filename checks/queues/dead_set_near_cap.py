@@ -8,6 +8,8 @@ In the log: nothing.
 ## How it is found
 Formula: low if its size >= near-share of cap, or the oldest entry is older than old-days
 
+The cap is `dead_max_jobs` of the application's sidekiq.yml, where it has one.
+
 ## When it is wrong
 Nobody looks at dead jobs here: raise the numbers, or write `dead: false` in the classes.
 
@@ -34,6 +36,7 @@ trimmed at each death, to one less.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.config import WorkerSettings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.queues import Queues, Samples
 from kiqdoctor.doctor.facts.redis import ServerTime
@@ -67,12 +70,17 @@ DAYS = 180
 
 @check("QUE007", severity=Severity.MEDIUM, thresholds=(CAP, NEAR, OLD))
 def dead_set_near_cap(
-    queues: Queues, clock: ServerTime, samples: Samples | Missing, thresholds: Thresholds
+    queues: Queues,
+    clock: ServerTime,
+    samples: Samples | Missing,
+    settings: WorkerSettings | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
-    dead, cap = queues.set("dead"), thresholds[CAP]
+    dead = queues.set("dead")
+    cap, whose = _cap(settings, thresholds)
     days = (clock.now - dead.lowest_score) / DAY if dead.size and dead.lowest_score is not None else 0.0
     shown = (
-        Evidence("dead", f"{dead.size} of {cap:.0f}", f"ZCARD dead; the cap is {_whose(cap)}"),
+        Evidence("dead", f"{dead.size} of {cap:.0f}", f"ZCARD dead; the cap is {whose}"),
         Evidence("oldest", f"{days:.0f} of {DAYS} days old" if dead.size else "none", "ZRANGE dead 0 0"),
         *_rate(samples, dead.size, clock.now),
     )
@@ -90,8 +98,15 @@ def dead_set_near_cap(
     yield from shown
 
 
-def _whose(cap: float) -> str:
-    return "Sidekiq's default: no configuration of it was seen" if cap == CAP.default else "configured"
+def _cap(settings: WorkerSettings | Missing, thresholds: Thresholds) -> tuple[float, str]:
+    """How many are kept, and who says so: what was turned, then the application's own file, then Sidekiq."""
+    if thresholds[CAP] != CAP.default:
+        return thresholds[CAP], "configured for this check"
+    told = settings.numbers("dead_max_jobs") if isinstance(settings, WorkerSettings) else ()
+    if told:
+        value, where = max(told)
+        return value, f"dead_max_jobs of {where}"
+    return CAP.default, "Sidekiq's default: no configuration of it was seen"
 
 
 def _rate(samples: Samples | Missing, size: int, now: float) -> Iterator[Evidence]:

@@ -13,7 +13,8 @@ Every process polls both sets; how often depends on how many members `processes`
 they share one average. After an outage the backlog leaves entry by entry, so that only no progress at all is a finding.
 
 ## When it is wrong
-`average_scheduled_poll_interval` or `poll_interval_average` were raised: set `interval-s` to match.
+`average_scheduled_poll_interval` or `poll_interval_average` were raised elsewhere than in sidekiq.yml, which is read:
+set `interval-s` to match.
 
 ## Confirm by hand
 `redis-cli zrange schedule 0 0 withscores` and the same of `retry`, twice, some seconds apart; `redis-cli time`;
@@ -37,7 +38,8 @@ Sidekiq's poller (lib/sidekiq/scheduled.rb): each process sleeps about interval 
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.config import WorkerSettings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import JobSet, Queues
@@ -72,9 +74,13 @@ CAUSES = ("PRO001", "PRO002", "QUE003", "RED001", "RED002", "RED005")
 
 @check("QUE008", severity=Severity.CRITICAL, caused_by=CAUSES, thresholds=(OVERDUE, INTERVAL, SKEW))
 def scheduler_stalled(
-    queues: Series[Queues], clock: Series[ServerTime], fleet: Fleet, thresholds: Thresholds
+    queues: Series[Queues],
+    clock: Series[ServerTime],
+    fleet: Fleet,
+    settings: WorkerSettings | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
-    limit = max(thresholds[OVERDUE], POLLS * thresholds[INTERVAL] * max(fleet.members, 1))
+    limit = max(thresholds[OVERDUE], POLLS * _average(settings, fleet, thresholds))
     now = clock.last.now
     for name in POLLED:
         last = queues.last.set(name)
@@ -85,6 +91,15 @@ def scheduler_stalled(
         else:
             yield Evidence(f"{name}: overdue by a minute", str(last.overdue), f"ZCOUNT {name}")
     yield Evidence("a due job may wait for", f"{limit:.0f} s", f"{fleet.members} members of processes")
+
+
+def _average(settings: WorkerSettings | Missing, fleet: Fleet, thresholds: Thresholds) -> float:
+    """Seconds between two polls of one process: what the application's file says, if it is more than the default."""
+    interval, fixed = thresholds[INTERVAL], 0.0
+    if isinstance(settings, WorkerSettings):
+        interval = max([interval, *(value for value, _ in settings.numbers("average_scheduled_poll_interval"))])
+        fixed = max([fixed, *(value for value, _ in settings.numbers("poll_interval_average"))])
+    return max(interval * max(fleet.members, 1), fixed)
 
 
 def _late(

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from kiqdoctor.wire.numbers import real
+
 
 class Setting(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One key of a worker's file, by its path (``production.concurrency``).
@@ -60,6 +62,15 @@ class WorkerSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     files: tuple[WorkerFile, ...] = ()
     commands: tuple[WorkerCommand, ...] = ()
+
+    def numbers(self, name: str) -> tuple[tuple[float, str], ...]:
+        """What a key of this name is set to, on top or in a section, and where."""
+        return tuple(
+            (value, f"{file.path}:{setting.line}")
+            for file in self.files
+            for setting in file.settings
+            if setting.key.rpartition(".")[2].lstrip(":") == name and (value := real(setting.value)) is not None
+        )
 
 
 class Stop(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -11,6 +11,7 @@ from healthy.moment import NOW
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.queues import Marks
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -85,3 +86,27 @@ def test_a_deploy_that_is_going_on() -> None:
     processes = [remote("7.3.9", 1, NOW - 60), remote("7.3.9", 2, NOW - 60), remote("7.2.0", 3)]
 
     assert diagnose("PRO003", HEALTHY.with_(Fleet(tuple(processes), 3))).outcome is Outcome.PASS
+
+
+def marked(*processes: Process, ago: float = 3600) -> Snapshot:
+    return here().with_(Fleet(processes, len(processes)), Marks(((NOW - ago, "a1b2c3d"),), 30))
+
+
+def test_one_elsewhere_was_started_before_the_last_deploy() -> None:
+    [found] = diagnose("PRO003", marked(remote("8.1.7", 1), remote("8.1.7", 2, NOW - 3000))).findings
+
+    assert (found.severity, found.finding.subject) == ("high", remote("8.1.7", 1).subject)
+    assert "before the last deploy" in found.finding.title
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        marked(remote("8.1.7", 1, NOW - 3000)),
+        marked(remote("8.1.7", 1, NOW - 3700)),
+        marked(remote("8.1.7", 1), ago=600),
+        marked(remote("8.1.7", 1), replace(remote("8.1.7", 2, NOW - 3000), tag="other")),
+    ],
+)
+def test_its_twins_are_newer_or_not_of_that_deploy(twin: Snapshot) -> None:
+    assert not diagnose("PRO003", twin).findings

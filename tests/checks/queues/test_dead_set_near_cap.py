@@ -6,6 +6,7 @@ from healthy.moment import NOW
 from jobs import queues
 
 from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.config import Setting, WorkerFile, WorkerSettings
 from kiqdoctor.doctor.facts.engine import Thresholds, Turned
 from kiqdoctor.doctor.facts.queues import JobSet
 from kiqdoctor.doctor.report import Outcome
@@ -25,6 +26,14 @@ def dead(size: int, days: float = 1.0, unread: str = "") -> Snapshot:
 )
 def test_by_size_and_age(snapshot: Snapshot, severities: list[str]) -> None:
     assert [one.severity for one in diagnose("QUE007", snapshot).findings] == severities
+
+
+def test_the_applications_own_cap() -> None:
+    file = WorkerFile("config/sidekiq.yml", (Setting("production.dead_max_jobs", 4, "number", "50000"),))
+
+    assert diagnose("QUE007", dead(8000).with_(WorkerSettings((file,)))).outcome is Outcome.PASS
+    [found] = diagnose("QUE007", dead(40_000).with_(WorkerSettings((file,)))).findings
+    assert found.finding.evidence[0].source == "ZCARD dead; the cap is dead_max_jobs of config/sidekiq.yml:4"
 
 
 def test_another_cap() -> None:

@@ -13,6 +13,7 @@ from servers import RedisServer
 from states import beat, payload
 
 from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.config import Setting, WorkerFile, WorkerSettings
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import JobSet, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
@@ -54,6 +55,14 @@ def test_ghosts_stretch_the_polls() -> None:
     assert diagnose("QUE008", over(late(149), late(149)).with_(many)).outcome is Outcome.PASS
     [found] = diagnose("QUE008", over(late(151), late(151)).with_(many)).findings
     assert any("9 of them ghosts" in one.value for one in found.finding.evidence)
+
+
+def test_the_applications_own_interval() -> None:
+    file = WorkerFile("config/sidekiq.yml", (Setting("average_scheduled_poll_interval", 4, "number", "60"),))
+    slow = WorkerSettings((file,))
+
+    assert diagnose("QUE008", over(late(179), late(179)).with_(slow)).outcome is Outcome.PASS
+    assert diagnose("QUE008", over(late(181), late(181)).with_(slow)).outcome is Outcome.FAIL
 
 
 def test_who_has_just_started_is_given_time() -> None:
