@@ -1,7 +1,7 @@
 """What the composition root hands to probes: where to look, never what to think of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,3 +63,13 @@ class Settings:
     show_args: bool = False
     required: tuple[str, ...] = ()
     deep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """A web UI to visit: its root without credentials, those that were given, whether one POST may be made."""
+
+    url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    post: bool = False

@@ -70,6 +70,9 @@ class Asked:
     )
     baseline_run: Path | None = _flag(None, "An earlier recording counts as the first sample.", "FILE", by_hand=True)
     deep: bool = _flag(False, "Also what costs more or touches processes: thread dumps, all members.", by_hand=True)
+    web: str | None = _flag(None, "Also examine a Sidekiq web UI there.", "URL", by_hand=True)
+    web_user: str | None = _flag(None, "Basic auth for --web.", "NAME:PASSWORD", name="web-user", by_hand=True)
+    web_post: bool = _flag(False, "Allow --web one POST that changes nothing.", name="web-post", by_hand=True)
     show_args: bool = _flag(False, "Show job arguments (masked by default).", by_hand=True)
 
     fail_on: Severity | None = _flag(Severity.HIGH, "Exit 1 at or above this severity.", judges=True, by_hand=False)

@@ -36,12 +36,13 @@ from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load, pa
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
 from kiqdoctor.doctor.suppressions import Suppression
-from kiqdoctor.doctor.tools import Application, Doorstep, Host, Pack, Redis, Settings
+from kiqdoctor.doctor.tools import Application, Doorstep, Host, Pack, Redis, Settings, Web
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import Configuration
 from kiqdoctor.examining.decisions import decided
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.parts import every_check, every_probe
+from kiqdoctor.examining.visits import web
 from kiqdoctor.probes.door import ClosedDoor, Door
 from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.reading import whole
@@ -180,7 +181,9 @@ def looked(
         reads_redis = not asked.static and any(probe.live for probe in chosen.probes)
         reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
         reads_redis = reads_redis and not asked.static
+        visited = Absent("the live half was not selected") if asked.static else web(asked)
         tools: dict[type, Any] = {
+            Web: visited,
             Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep),
             **more,
         }

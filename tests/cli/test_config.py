@@ -70,6 +70,7 @@ def test_every_option_may_stand_in_the_file(doctor: Doctor) -> None:
         "python": '"."', "checks": '["pack"]', "embedded": "false", "select": '["RED", "OBS"]', "ignore": '"RED003"',
         "static": "false", "live": "true", "for": "0.5", "timeout": "30",
         "baseline-run": '"before.json"', "show-args": "true", "deep": "true",
+        "web": '"http://127.0.0.1:1/sidekiq"', "web-user": '"ops:pw"', "web-post": "true",
         "fail-on": '"low"', "require": '["RED001"]', "baseline": '"known.json"', "write-baseline": '"next.json"',
         "allow-grow": "true", "new-only": "true", "record": '"again.json"', "replay": '"facts.json"',
         "format": '"json"', "output": '"out.json"', "report": '["markdown=out.md"]', "verbose": "true",

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 FIXTURES: Final = frozenset({"redis_server", "sidekiq"})
-HELPERS: Final = frozenset({"doctoring", "roots", "ruby", "subprocess", "workers"})  # modules
+HELPERS: Final = frozenset({"doctoring", "roots", "ruby", "subprocess", "web", "workers"})  # modules
 STARTS: Final = frozenset({"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty"})  # audit events
 
 _watched: list[str] = []

@@ -1,0 +1,1 @@
+"""Visits a web UI over HTTP."""
