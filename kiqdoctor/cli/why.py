@@ -1,7 +1,6 @@
 """``kiqdoctor why``: where one job is, why it has not run, when it will."""
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from kiqdoctor.doctor.why import Answer
 
 SCHEMA: Final = "kiqdoctor.why/1"
-LOOKED_SHOWN: Final = 8
-EVIDENCE_SHOWN: Final = 5
 
 
 @click.command("why")
@@ -48,14 +45,14 @@ def command(
     from kiqdoctor.doctor.facts.tracing import Sought
     from kiqdoctor.doctor.why import status
     from kiqdoctor.examining.asked import Asked
-    from kiqdoctor.examining.why import why
+    from kiqdoctor.examining.why import lines, why
 
     sought = Sought(jid, job_class, queue, text)
     if sought == Sought():
         raise click.UsageError("name a JID, or --class, --queue or --args-like")
     asked = Asked(redis=redis, namespace=(namespace or "").rstrip(":") or None, live=True, timeout_s=timeout)
     found = why(sought, asked)
-    click.echo(json.dumps(_document(found), indent=2) if form == "json" else "\n".join(_lines(found)))
+    click.echo(json.dumps(_document(found), indent=2) if form == "json" else "\n".join(lines(found)))
     return status(found)
 
 
@@ -106,47 +103,3 @@ def _row(hit: "Hit", now: float) -> dict[str, Any]:
         "namespace": hit.namespace or None,
         "database": hit.database,
     }
-
-
-def _lines(found: "Answer") -> Iterator[str]:
-    sought = found.sought
-    words = (sought.jid, sought.job_class, sought.queue and f"queue {sought.queue}", sought.text and "those arguments")
-    name = clean(", ".join(word for word in words if word))
-    if not found.hits:
-        yield f"{name}: not found" + ("" if not found.unknown else ", and not all could be looked at")
-    for hit in found.hits:
-        yield _where(hit, found.now)
-    if found.matching > len(found.hits):
-        yield f"... and {found.matching - len(found.hits)} more"
-    for reason in found.reasons:
-        yield f"  why: {clean(reason.title)}" + (f" ({reason.check}; kiqdoctor explain it)" if reason.check else "")
-        yield from (f"    {clean(one.label)}: {clean(one.value)}" for one in reason.evidence[:EVIDENCE_SHOWN])
-    if found.starts_in_s is not None:
-        yield f"  starts in {found.starts_in_s.low:.1f} to {found.starts_in_s.high:.1f} s: {clean(found.basis)}"
-    elif len(found.hits) == 1:
-        yield f"  when it starts is not known: {clean(found.basis)}"
-    yield from (f"  {clean(one)}" for one in found.told)
-    yield from (f"  not looked at: {clean(one)}" for one in found.unknown)
-    shown = ", ".join(f"{name} ({count})" for name, count in found.looked_at[:LOOKED_SHOWN])
-    more = f" and {len(found.looked_at) - LOOKED_SHOWN} more" if len(found.looked_at) > LOOKED_SHOWN else ""
-    yield f"  looked at: {shown or 'nothing'}{more}"
-
-
-def _where(hit: "Hit", now: float) -> str:
-    """One line: the job, and where it lies."""
-    said = {
-        "queue": f"waits in queue {hit.queue}, {hit.position} of {hit.of} before it",
-        "in-flight": f"runs in {hit.process}, thread {hit.thread}",
-        "private-list": f"is in the private list of {hit.process}, from queue {hit.queue}",
-    }
-    where = said.get(hit.place, f"is in {hit.place}")
-    if hit.namespace or hit.database is not None:
-        where += f" ({hit.namespace or 'no namespace'}{'' if hit.database is None else f', database {hit.database}'})"
-    if hit.due_at is not None:
-        wait = hit.due_at - now
-        where += f", due in {wait:.0f} s" if wait > 0 else f", overdue by {-wait:.0f} s"
-    elif hit.since is not None:
-        where += f", since {max(0.0, now - hit.since):.0f} s"
-    if hit.attempt is not None:
-        where += f", try {hit.attempt} comes next" if hit.place != "dead" else f", after {hit.attempt - 1} tries"
-    return f"{hit.job_class or '?'} {hit.jid} {where}" + (f"; {hit.error}" if hit.error else "")

@@ -157,6 +157,13 @@ class Live:
         """From the bytes that were read."""
         return jobs.whole(row, show_args=self._options.show_args)
 
+    def why(self, jid: str) -> list[str]:
+        """As ``kiqdoctor why`` says it."""
+        from kiqdoctor.doctor.facts.tracing import Sought as Traced
+        from kiqdoctor.examining.why import lines, why
+
+        return list(lines(why(Traced(jid=jid), replace(self._options, live=True, static=False), self._clock)))
+
     def threads(self, process: Process) -> Threads | Refused:
         """Through Redis, or by py-spy."""
         from kiqdoctor.examining.threads import threads_of

@@ -1,5 +1,6 @@
 """Composes the answer about one job: what is looked for, the reading, the checks that may explain it."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
@@ -10,14 +11,17 @@ from kiqdoctor.doctor.facts.beside import Batches, Locks
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
-from kiqdoctor.doctor.facts.tracing import Sought, Trace
+from kiqdoctor.doctor.facts.tracing import Hit, Sought, Trace
 from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.why import CHECKS, Answer, answer, known
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import looked
 from kiqdoctor.examining.parts import every_check, every_probe
+from kiqdoctor.text import clean
 
 ALSO: Final = (Trace, Fleet, Queues, PrivateLists, Locks, Batches, ServerTime)
+LOOKED_SHOWN: Final = 8  # places
+EVIDENCE_SHOWN: Final = 5
 MOST_BYTES: Final = 1536 * 1024 * 1024  # that Redis may send: a million jobs, read once
 
 
@@ -29,3 +33,48 @@ def why(sought: Sought, asked: Asked, clock: Clock = SYSTEM) -> Answer:
         seen = stack.enter_context(looked(asked, chosen, clock, {Sought: sought}, MOST_BYTES))
     snapshot = seen.recording.snapshot
     return answer(sought, known(snapshot, clock.now()), link(examine(checks, snapshot, clock)))
+
+
+def lines(found: Answer) -> Iterator[str]:
+    """For people: where it is, why it has not run, when it will, what else is known, what was looked at."""
+    sought = found.sought
+    words = (sought.jid, sought.job_class, sought.queue and f"queue {sought.queue}", sought.text and "those arguments")
+    name = clean(", ".join(word for word in words if word))
+    if not found.hits:
+        yield f"{name}: not found" + ("" if not found.unknown else ", and not all could be looked at")
+    for hit in found.hits:
+        yield _where(hit, found.now)
+    if found.matching > len(found.hits):
+        yield f"... and {found.matching - len(found.hits)} more"
+    for reason in found.reasons:
+        yield f"  why: {clean(reason.title)}" + (f" ({reason.check}; kiqdoctor explain it)" if reason.check else "")
+        yield from (f"    {clean(one.label)}: {clean(one.value)}" for one in reason.evidence[:EVIDENCE_SHOWN])
+    if found.starts_in_s is not None:
+        yield f"  starts in {found.starts_in_s.low:.1f} to {found.starts_in_s.high:.1f} s: {clean(found.basis)}"
+    elif len(found.hits) == 1:
+        yield f"  when it starts is not known: {clean(found.basis)}"
+    yield from (f"  {clean(one)}" for one in found.told)
+    yield from (f"  not looked at: {clean(one)}" for one in found.unknown)
+    shown = ", ".join(f"{name} ({count})" for name, count in found.looked_at[:LOOKED_SHOWN])
+    more = f" and {len(found.looked_at) - LOOKED_SHOWN} more" if len(found.looked_at) > LOOKED_SHOWN else ""
+    yield f"  looked at: {shown or 'nothing'}{more}"
+
+
+def _where(hit: Hit, now: float) -> str:
+    """One line: the job, and where it lies."""
+    said = {
+        "queue": f"waits in queue {hit.queue}, {hit.position} of {hit.of} before it",
+        "in-flight": f"runs in {hit.process}, thread {hit.thread}",
+        "private-list": f"is in the private list of {hit.process}, from queue {hit.queue}",
+    }
+    where = said.get(hit.place, f"is in {hit.place}")
+    if hit.namespace or hit.database is not None:
+        where += f" ({hit.namespace or 'no namespace'}{'' if hit.database is None else f', database {hit.database}'})"
+    if hit.due_at is not None:
+        wait = hit.due_at - now
+        where += f", due in {wait:.0f} s" if wait > 0 else f", overdue by {-wait:.0f} s"
+    elif hit.since is not None:
+        where += f", since {max(0.0, now - hit.since):.0f} s"
+    if hit.attempt is not None:
+        where += f", try {hit.attempt} comes next" if hit.place != "dead" else f", after {hit.attempt - 1} tries"
+    return f"{hit.job_class or '?'} {hit.jid} {where}" + (f"; {hit.error}" if hit.error else "")

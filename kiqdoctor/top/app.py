@@ -244,7 +244,10 @@ class Top(App[int]):
     def open(self, page: Opened) -> None:
         """A page over the tabs."""
         verbs = page.verbs if self.changing.able else frozenset()
-        self.push_screen(Dialog(page.title, page.lines, id_here=page.id_here, verbs=verbs), self._left)
+        dialog = Dialog(page.title, page.lines, id_here=page.id_here, verbs=verbs)
+        self.push_screen(dialog, self._left)
+        if page.more is not None:
+            self.background(page.more, dialog.add)
 
     def _left(self, verb: str | None) -> None:
         if verb:

@@ -47,6 +47,12 @@ class Dialog(ModalScreen[str]):
             yield Lines(lambda _width, _height: self.lines)
             yield foot
 
+    def add(self, lines: Sequence[Line]) -> None:
+        """Lines that came later."""
+        self.lines = [*self.lines, *lines]
+        if self.is_attached:
+            self.query_one(Lines).draw()
+
     @property
     def foot(self) -> str:
         """The keys."""

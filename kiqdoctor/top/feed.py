@@ -72,6 +72,9 @@ class Feed(Protocol):
     def whole(self, row: JobRow) -> JobRow:
         """The row with what only its detail shows."""
 
+    def why(self, jid: str) -> Sequence[str]:
+        """Where this job is, why it has not run, when it will: lines for people."""
+
     def threads(self, process: Process) -> Threads | Refused:
         """What each thread of the process does now."""
 

@@ -18,12 +18,16 @@ Tab = TypeVar("Tab", bound=Widget)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A page over the tabs: its title, its lines, the id that it is about, and what can be done to that."""
+    """A page over the tabs: its title, its lines, the id that it is about, and what can be done to that.
+
+    ``more``: lines that take a while; they come under the others.
+    """
 
     title: str
     lines: Sequence[Line]
     id_here: str = ""
     verbs: frozenset[Verb] = frozenset()
+    more: Callable[[], Sequence[Line]] | None = None
 
 
 class View(Protocol):

@@ -198,6 +198,9 @@ class Scripted:
     def whole(self, found: JobRow) -> JobRow:
         return replace(found, backtrace=("app/jobs/pay.rb:12:in `perform'",), others=(("retry", "true"),))
 
+    def why(self, jid: str) -> list[str]:
+        return [f"{jid} waits in queue mail, 3 of 9 before it"]
+
     def threads(self, process: Process) -> Threads | Refused:
         del process
         return self.dump

@@ -271,7 +271,8 @@ async def _ends(pilot: Pilot[int], app: Top, source: Any) -> None:
 @key("enter")
 async def _open(pilot: Pilot[int], app: Top, source: Any) -> None:
     await until(pilot, lambda: app.state.diagnosis is not None)
-    for tab, said in (("2", "resident memory"), ("4", "in flight: 5 jobs"), ("5", "app/jobs/pay.rb:12")):
+    pages = (("2", "resident memory"), ("4", "in flight: 5 jobs"), ("5", "app/jobs/pay.rb:12"), ("5", "3 of 9 before"))
+    for tab, said in pages:
         await pilot.press(tab)
         await until(pilot, lambda: app.pane.id_here)
         await pilot.press("enter")

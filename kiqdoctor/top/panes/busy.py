@@ -9,7 +9,7 @@ from kiqdoctor.doctor.facts.live import Metrics, Workers
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import TablePane
+from kiqdoctor.top.panes.pane import TablePane, explained
 from kiqdoctor.top.panes.processes import death, details
 from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column
@@ -92,7 +92,9 @@ class Busy(TablePane):
         here, shown = self.here, self.shown
         if here is not None and shown is not None:
             lines = details(here.process, shown)
-            self.view.open(Opened(here.process.identity, lines, here.job.jid))
+            source, jid = self.view.source, here.job.jid
+            more = (lambda: explained(source, jid)) if source is not None and jid else None
+            self.view.open(Opened(here.process.identity, lines, jid, more=more))
 
     @property
     def process_here(self) -> Process | None:

@@ -14,7 +14,7 @@ from kiqdoctor.text import SHORT, clean
 from kiqdoctor.top import words
 from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.paint import Line, Piece
-from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.panes.pane import Pane, explained
 from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Column, Rows, Table
 from kiqdoctor.top.view import Opened, View
@@ -332,7 +332,8 @@ def _told_of(sought: Sought, found: int) -> str:
 
 def _opened(source: Feed, row: JobRow, verbs: frozenset[Verb]) -> Opened:
     whole = source.whole(row)
-    return Opened(whole.job_class or "job", details(whole), whole.jid, verbs)
+    more = (lambda: explained(source, whole.jid)) if whole.jid else None
+    return Opened(whole.job_class or "job", details(whole), whole.jid, verbs, more)
 
 
 def keys_of(place: str) -> tuple[tuple[str, str], ...]:

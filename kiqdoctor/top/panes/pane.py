@@ -12,6 +12,7 @@ from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
 from kiqdoctor.text import LONG, clean
 from kiqdoctor.top import words
+from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.lines import Lines, OneLine
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.scene import Scene
@@ -241,3 +242,8 @@ class TablePane(Pane):
     def chosen(self) -> list[Any]:
         """The marked items, else the one under the cursor."""
         return [self.items[key] for key in self.table.chosen if key in self.items]
+
+
+def explained(source: Feed, jid: str) -> list[Line]:
+    """Where a job is by now, why it has not run, when it will."""
+    return [[], [("strong", "why")], *([("", f"  {line}")] for line in source.why(jid))]
