@@ -10,7 +10,7 @@ In the log: nothing; counters of the web UI begin at nought.
 Formula: stat:processed fell since an earlier recording while run_id is the same (high); or cmdstat_flushall or
 cmdstat_flushdb has calls > 0 since the server started (medium, info on a loopback address with a port or a database of
 its own); or a script of a deploy or of seeds flushes under no condition that keeps production out (high), another
-script or task does (medium), or the application's own code (low)
+script does (medium), or a task or the application's own code (low)
 
 Redis counts the calls of each command since it started, or since `CONFIG RESETSTAT`. The processed counter only ever
 rises; a server that restarted may have lost it otherwise.
@@ -64,7 +64,7 @@ PLACES = {
     "deploy": (Severity.HIGH, "which deploys run"),
     "seed": (Severity.HIGH, "which seeds the database"),
     "script": (Severity.MEDIUM, "a script"),
-    "task": (Severity.MEDIUM, "a task"),
+    "task": (Severity.LOW, "a task that somebody runs by hand"),
     "code": (Severity.LOW, "the application's own code"),
 }
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", None})

@@ -41,7 +41,19 @@ from collections.abc import Iterator
 
 from packaging.version import InvalidVersion, Version
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Location,
+    Missing,
+    NotApplicable,
+    Refused,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+from kiqdoctor.doctor.facts.config import RedisFiles
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import Greeting, Server
@@ -57,8 +69,20 @@ ONE_PRIMARY = "Give jobs a Redis of their own with one primary, or that primary'
 
 @check("RED008", severity=Severity.HIGH)
 def server_incompatible(
-    server: Server, fleet: Fleet | Missing, packages: Packages | Missing, greeting: Greeting | Missing
+    server: Server | Missing,
+    fleet: Fleet | Missing,
+    packages: Packages | Missing,
+    greeting: Greeting | Missing,
+    files: RedisFiles | Missing,
 ) -> Iterator[Verdict]:
+    started = tuple(_started(files, packages))
+    yield from started
+    if not isinstance(server, Server):
+        if isinstance(server, Refused):
+            yield Unknown(server.reason, server.unlock)
+        elif not started:
+            yield NotApplicable(server.reason)
+        return
     users = dict(_users(fleet, packages))
     seen = tuple(_seen(server, users))
     yield from _version(server, users, seen)
@@ -70,6 +94,22 @@ def server_incompatible(
         title = "INFO has no run_id: a proxy stands between, or something that only looks like Redis"
         yield Finding("redis", title, ONE_PRIMARY, seen, Severity.HIGH.milder, key="proxy")
     yield from seen
+
+
+def _started(files: RedisFiles | Missing, packages: Packages | Missing) -> Iterator[Verdict]:
+    """What the application's own files start, against what its lock file needs."""
+    locked = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
+    need = _need(locked) if locked else ()
+    for one in files.services if isinstance(files, RedisFiles) and need else ():
+        tag = tuple(int(part) for part in one.version.split(".")) if one.version else ()
+        seen = Evidence(f"{one.name} of {one.path}", one.version or "no version in its tag", f"{one.path}:{one.line}")
+        if tag and tag[: len(need)] < need[: len(tag)]:
+            title = f"Sidekiq {locked} needs Redis {_spelt(need)} or later, and {one.path} starts {one.version}"
+            fix = f"Write an image of {_spelt(need)} or later."
+            where = Location(one.path, one.line)
+            yield Finding(f"file:{one.path}", title, fix, (seen,), location=where, key=f"image:{one.name}")
+        else:
+            yield seen
 
 
 def _users(fleet: Fleet | Missing, packages: Packages | Missing) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -190,6 +190,7 @@ class RedisService(msgspec.Struct, frozen=True, omit_defaults=True):
     published: tuple[str, ...] = ()
     password: bool | None = False
     protected: bool | None = None
+    version: str = ""  # of the image, where its tag says one
     trial: str = ""
 
 
@@ -214,7 +215,8 @@ class RedisFiles(msgspec.Struct, frozen=True, omit_defaults=True):
 class ScriptLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A line of a script, a unit or code that calls something of the past, or something that deletes.
 
-    ``word``: sidekiqctl, USR1, INFO, flushall or flushdb. ``place``: deploy, seed, ci, script, task or code.
+    ``word``: sidekiqctl, USR1, INFO, flushall, flushdb, or raw-pop: a blocking command whose client does not know it.
+    ``place``: deploy, seed, ci, script, task or code.
     """
 
     path: str

@@ -21,6 +21,8 @@ class RedisSetting:
     namespace: str | None = None
     pool_size: int | None = None
     unresolved: str = ""
+    protocol: str = ""  # of Redis' replies, where it is said
+    timeout_s: float | None = None  # that the network is given, where it is said
     language: str = "ruby"
 
 

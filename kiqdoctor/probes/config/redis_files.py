@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONFS: Final = ("**/redis.conf", "**/redis*.conf", "**/valkey*.conf")
 TEXTS: Final = (".env", ".env.*", "**/*.env", "Procfile", "**/*.service", "config/*.yml", "config/*.yaml", "**/*.toml")
+_VERSION: Final = re.compile(r"(?:^|/)redis:(\d{1,2}\.\d{1,2}(?:\.\d{1,3})?|[1-6])(?![\d.])")
 PORT: Final = "6379"
 IMAGE: Final = re.compile(r"(?:^|/)(?:redis|valkey|keydb|dragonfly|redis-stack(?:-server)?|redict)(?::|@|$|-)")
 CATCHER: Final = re.compile(r"mail(?:hog|catcher|pit|dev|slurper)|localstack|selenium")
@@ -114,8 +115,10 @@ def _compose(file: "File") -> Iterator[RedisService]:
             line = service.lines.get("ports", services.lines.get(name, 1))
             published = tuple(clean(one) for port in service.items_of("ports") if (one := _published(port)))
             alone = "" if own or len(services) > _FEW else "nothing of the application runs beside it"
+            told = _VERSION.search(service.text("image"))
+            version = told[1] if told else ""
             yield RedisService(
-                file.path, line, clean(name), "compose", published, _password(service), None, around or alone
+                file.path, line, clean(name), "compose", published, _password(service), None, version, around or alone
             )
 
 

@@ -43,6 +43,7 @@ _SIGNAL: Final = re.compile(
 )
 _FLUSH: Final = re.compile(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]*\b(flushall|flushdb)\b", re.IGNORECASE)
 _CALLED: Final = frozenset({"flushall", "flushdb"})
+_BLOCKING: Final = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "blmpop"})
 _REDIS: Final = re.compile(r"redis|sidekiq|conn|client|cache|\br\b|\bc\b", re.IGNORECASE)
 _COMMENT: Final = re.compile(r"^\s*(?:#|//|;)")
 
@@ -75,6 +76,8 @@ def _lines(file: "File") -> Iterator[ScriptLine]:
     speaks = b"sidekiq" in plain or b"sidekiq" in file.path.lower().encode()
     if speaks and (b"sidekiqctl" in plain or b"kill" in plain):
         yield from _of_the_past(file)
+    if file.path.endswith(".rb") and b".call" in plain and (b"pop" in plain or b"blmove" in plain):
+        yield from _raw_pops(file)
     if b"flushall" in plain or b"flushdb" in plain:
         if file.path.endswith(".py"):
             yield from _in_python(file)
@@ -83,6 +86,18 @@ def _lines(file: "File") -> Iterator[ScriptLine]:
         for number, line in _written(file):
             if found := _FLUSH.search(line):
                 yield ScriptLine(file.path, number, found[1].lower(), place(file.path))
+
+
+def _raw_pops(file: "File") -> Iterator[ScriptLine]:
+    """Blocking commands that a client is not told are blocking; the guard says their own time-out, where it is said."""
+    from kiqdoctor.probes.tree.ruby import call, string, text, walk
+
+    for node in walk(file.ruby()):
+        _, method, arguments = call(node)
+        if method == "call" and arguments and (string(arguments[0]) or "").lower() in _BLOCKING:
+            last = text(arguments[-1])
+            said = (last,) if re.fullmatch(r"\d{1,6}(?:\.\d{1,3})?", last) else ()
+            yield ScriptLine(file.path, node.start_point[0] + 1, "raw-pop", "code", said)
 
 
 def _written(file: "File") -> Iterator[tuple[int, str]]:

@@ -13,6 +13,7 @@ from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.wire.numbers import whole
 
 ROLES = {"configure_server": "server", "configure_client": "client"}
+LONGEST_NUMBER = 10  # characters
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
 
 
@@ -145,7 +146,16 @@ def _setting(node: Any, scope: Scope, role: str, path: str) -> RedisSetting:
         namespace=known_as(given.get("namespace"), scope.environ) or None,
         pool_size=whole(size),
         unresolved=given.get("?") or "",
+        protocol=given.get("protocol") or "",
+        timeout_s=_seconds(given.get("network_timeout") or given.get("timeout") or given.get("read_timeout")),
     )
+
+
+def _seconds(said: str | None) -> float | None:
+    try:
+        return float(said) if said and len(said) < LONGEST_NUMBER else None
+    except ValueError:
+        return None
 
 
 def _split(given: Options, environ: Mapping[str, str]) -> tuple[str | None, str | None]:

@@ -1,6 +1,7 @@
 """RED008: too old, a cluster, no RESP3, a proxy; on plain facts and on real servers."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from healthy.fleet import WORKER
 from healthy.redis import SERVER
 from servers import RedisServer
 from states import beat
+from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -18,6 +20,7 @@ from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.facts.redis import Greeting, Server
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
+from kiqdoctor.probes.config.redis_files import redis_files
 from kiqdoctor.wire.heartbeat import RUNTIME
 
 LIVE = HEALTHY.without(Packages, Absent("--live"))
@@ -117,3 +120,24 @@ def test_a_real_server_whose_hello_is_gone() -> None:
     assert [one["title"] for one in found["findings"]] == [
         "HELLO 3 is refused, with which Sidekiq 8.1.7 begins every connection"
     ]
+
+
+@pytest.mark.parametrize(
+    ("image", "version", "outcome"),
+    [
+        ("redis:5", "7.3.9", Outcome.FAIL),
+        ("redis:6.0-alpine", "7.3.9", Outcome.FAIL),
+        ("redis:6", "7.3.9", Outcome.PASS),
+        ("redis:6.2", "7.3.9", Outcome.PASS),
+        ("redis:6.2", "8.1.7", Outcome.FAIL),
+        ("redis:7", "8.1.7", Outcome.PASS),
+        ("redis:5", "6.5.12", Outcome.PASS),
+        ("redis", "8.1.7", Outcome.PASS),
+    ],
+)
+def test_what_files_start(tmp_path: Path, image: str, version: str, outcome: Outcome) -> None:
+    files = redis_files.read(tree(tmp_path, {"compose.yml": f"services: {{redis: {{image: '{image}'}}}}\n"}))
+    locked = Packages((Package("ruby", "sidekiq", version, "Gemfile.lock"),))
+    static = HEALTHY.with_(files, locked).without(Server, Absent("--static"))
+
+    assert diagnose("RED008", static).outcome is outcome
