@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Extension:
@@ -44,3 +46,29 @@ class NativeCode:
     gil: bool = True
     lock_only: tuple[str, ...] = ()  # gems known from the lock file alone, linkage not examined
     unreadable: tuple[tuple[str, str], ...] = ()
+
+
+class Crash(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One crash in native code, as something that lasts tells it.
+
+    ``at``: epoch seconds, or no later than that where it is not ``exact``. ``library``: the first in the stack that is
+    neither the interpreter nor the C library. ``owner``: the living worker whose log or directory holds it.
+    """
+
+    source: str  # a path, or "coredumpctl"
+    what: str  # "Segmentation fault", "SIGSEGV"
+    at: float
+    exact: bool = True
+    pid: int | None = None
+    program: str = ""
+    library: str = ""
+    owner: int | None = None
+    in_tree: bool = False  # under the application's root
+
+
+class Crashes(msgspec.Struct, frozen=True):
+    """Crashes that logs, core files and systemd-coredump tell of; ``looked`` at these, and not at ``unread``."""
+
+    all: tuple[Crash, ...] = ()
+    looked: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
