@@ -14,18 +14,20 @@ from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.facts.tracing import Hit, Pace, Sought, Trace
 from kiqdoctor.doctor.report import Result
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
-from kiqdoctor.doctor.verdict import Evidence
+from kiqdoctor.doctor.verdict import Evidence, Finding
 
 Fact = TypeVar("Fact")
 
-CHECKS: Final = (
-    *("RED001", "NSP001", "NSP002", "PRO001", "PRO005", "PRO006", "PRO008", "PRO012", "PRO014", "PRO015", "PRO016"),
-    *("QUE001", "QUE002", "QUE003", "QUE008", "QUE009", "QUE010"),
-)
-"""Checks whose findings may be why a job does not run."""
+OF_QUEUES: Final = frozenset({"QUE001", "QUE003", "PRO015"})  # checks whose findings about a queue stop all its jobs
+OF_ALL: Final = frozenset({"PRO001", "QUE003"})  # about the whole fleet
+OF_RUNS: Final = frozenset({"PRO006", "PRO008", "PRO012", "PRO016"})  # about a process, or what it runs
+CHECKS: Final = OF_QUEUES | OF_ALL | OF_RUNS | {"QUE008", "PRO014"}
+"""Checks whose findings may be why a job does not run; a queue that is merely slow is none of it."""
 WAITING: Final = frozenset({places.QUEUE, places.SCHEDULE, places.RETRY})
 TIMED: Final = frozenset({places.SCHEDULE, places.RETRY})
 OVERDUE: Final = 60.0  # seconds: as QUE008 has it, for a small fleet
+YEAR: Final = 365.25 * 24 * 3600.0  # seconds
+FAR: Final = 10 * YEAR  # as QUE009 has it
 POLL: Final = 5.0  # seconds between two looks at schedule and retry, on average, of the whole fleet
 LATEST_POLL: Final = 30.0  # seconds: of many processes one looks sooner
 FIRST_LOOK: Final = 2.0  # seconds that an idle thread may wait in its pop
@@ -135,25 +137,34 @@ def status(found: Answer) -> int:
 
 def _reasons(facts: Known, hits: Sequence[Hit], results: Sequence[Result]) -> tuple[Reason, ...]:
     """The checks' own findings about where it lies, then what the facts say without a check's patience."""
-    judged = list(_of_checks(hits, results))
+    judged = list(_of_checks(facts, hits, results))
     said = {one.check for one in judged if one.check}
     plain = {(one.check, one.subject): one for one in _of_facts(facts, hits) if one.check not in said}
     return (*judged, *plain.values())
 
 
-def _of_checks(hits: Sequence[Hit], results: Sequence[Result]) -> Iterator[Reason]:
-    subjects = {f"queue:{one.queue}" for one in hits if one.place in {places.QUEUE, places.PRIVATE}}
-    subjects |= {f"process:{one.process}" for one in hits if one.process}
-    subjects |= {f"set:{one.place}" for one in hits if one.place in TIMED}
-    jids = {one.jid for one in hits if one.jid}
-    waits = any(one.place in WAITING for one in hits)
+def _of_checks(facts: Known, hits: Sequence[Hit], results: Sequence[Result]) -> Iterator[Reason]:
     for result in results:
         for reported in result.findings:
             finding = reported.finding
-            named = any(jid in one.value for one in finding.evidence for jid in jids)
-            everywhere = finding.subject == "redis" and result.check.id == "PRO001" and waits
-            if finding.subject in subjects or named or everywhere:
+            if any(_stops(result.check.id, finding, hit, facts.now) for hit in hits):
                 yield Reason(result.check.id, finding.subject, finding.title, finding.evidence)
+
+
+def _stops(check: str, finding: Finding, hit: Hit, now: float) -> bool:
+    """Whether this finding is about the place where this job lies, or about the job."""
+    due = hit.place == places.QUEUE or (hit.due_at is not None and hit.due_at <= now)
+    if hit.place in WAITING:
+        return (
+            (check in OF_QUEUES and finding.subject == f"queue:{hit.queue}")
+            or (check in OF_ALL and finding.subject == "redis" and due)
+            or (check == "QUE008" and finding.subject == f"set:{hit.place}" and due)
+        )
+    named = (finding.title, *(one.value for one in finding.evidence))
+    if hit.place == places.IN_FLIGHT:
+        of_it = finding.subject == f"process:{hit.process}" and check != "PRO006"
+        return check in OF_RUNS and (of_it or any(hit.jid in text for text in named if hit.jid))
+    return hit.place == places.PRIVATE and check == "PRO014" and any(hit.process in text for text in named)
 
 
 def _of_facts(facts: Known, hits: Sequence[Hit]) -> Iterator[Reason]:
@@ -182,6 +193,9 @@ def _waiting(facts: Known, hit: Hit) -> Iterator[Reason]:
         yield Reason("PRO001", "redis", "No worker is alive", (Evidence("live processes", "0", "processes, beat"),))
     elif hit.place in TIMED and late_s > max(OVERDUE, 3 * POLL * facts.fleet.members):
         yield Reason("QUE008", f"set:{hit.place}", f"It is overdue by {late_s:.0f} s: nobody moves due jobs on")
+    elif -late_s > FAR:
+        years = -late_s / YEAR
+        yield Reason("QUE009", f"set:{hit.place}", f"It is due in {years:,.0f} years: its time is in another unit")
     if hit.queue in facts.trace.paused:
         yield Reason("QUE003", subject, f"{hit.queue} is paused", (Evidence("paused", hit.queue, "SMEMBERS paused"),))
     takers = [one for one in live if hit.queue in (one.queues or ())]

@@ -13,7 +13,10 @@ from kiqdoctor.doctor.facts.beside import Batches, Locks
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateList, PrivateLists, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.tracing import Hit, Pace, Sought, Trace
+from kiqdoctor.doctor.pack import load
+from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.doctor.verdict import Evidence, Finding, Severity
 from kiqdoctor.doctor.why import Answer, Known, answer, known, status
 
 JID = "a" * 24
@@ -81,6 +84,7 @@ REASONS = [
     (msgspec.structs.replace(WAITS, expiry=NOW - 1), {}, None),
     (msgspec.structs.replace(DUE, due_at=NOW - 90), {}, "QUE008"),
     (msgspec.structs.replace(DUE, due_at=NOW - 90), {"fleet": ()}, "PRO001"),
+    (msgspec.structs.replace(DUE, due_at=NOW * 1000), {}, "QUE009"),
     (Hit("dead", JID, "SendMail", error="Boom: no"), {}, None),
     (Hit("in-flight", JID, process=WORKER.identity), {"fleet": (replace(WORKER, beat_age_s=61.0),)}, "PRO008"),
     (Hit("other-namespace", JID, namespace="shop"), {}, "NSP001"),
@@ -118,6 +122,31 @@ def test_a_private_list_of_the_dead(signed: bool, check: list[str]) -> None:
 
     found = answer(Sought(jid=JID), msgspec.structs.replace(facts(hit), private=private), ())
     assert checks(found) == check
+
+
+MAIL = Finding("queue:mail", "5 jobs lie in a private list", "", (Evidence("owner", "web-9:1:aa"),))
+OF_DEFAULT = Finding("queue:default", "default is paused, and 5 jobs wait", "")
+STALLED = Finding("set:schedule", "7 jobs are overdue", "")
+STUCK = Finding("job:SendMail", f"{JID} has been running for 7 h", "")
+
+
+@pytest.mark.parametrize(("check", "finding", "hit", "counts"), [
+    ("QUE003", OF_DEFAULT, WAITS, True),
+    ("QUE003", OF_DEFAULT, msgspec.structs.replace(WAITS, queue="mail"), False),
+    ("QUE008", STALLED, msgspec.structs.replace(DUE, due_at=NOW - 9), True),
+    ("QUE008", STALLED, DUE, False),
+    ("PRO014", MAIL, Hit("private-list", JID, queue="mail", process="web-9:1:aa"), True),
+    ("PRO014", MAIL, Hit("private-list", JID, queue="mail", process="web-8:1:aa"), False),
+    ("PRO014", MAIL, msgspec.structs.replace(WAITS, queue="mail"), False),
+    ("PRO006", STUCK, Hit("in-flight", JID, process=WORKER.identity), True),
+    ("PRO006", STUCK, Hit("in-flight", "b" * 24, process=WORKER.identity), False),
+])  # fmt: skip
+def test_findings_count_where_the_job_lies(check: str, finding: Finding, hit: Hit, counts: bool) -> None:
+    [judge] = [one for one in load() if one.id == check]
+    result = Result(judge, Outcome.FAIL, None, 0.0, (), (Reported(finding, Severity.HIGH, check),))
+
+    found = answer(Sought(jid=hit.jid), facts(hit, fleet=(replace(WORKER, queues=("default", "mail")),)), [result])
+    assert [one.title for one in found.reasons] == ([finding.title] if counts else [])
 
 
 def test_nowhere_is_an_answer_where_all_was_looked_at() -> None:
