@@ -1,5 +1,6 @@
 """Fixtures for every room: a real Redis server, flushed for each test. `from servers import ...` works in all tests."""
 
+import os
 import signal
 import sys
 from collections.abc import Generator, Iterator
@@ -22,6 +23,7 @@ from servers import SEEN, SYSTEM, RedisServer, using
 # How long a machine takes is no property of the code.
 hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("house")
+os.environ.setdefault("KIQDOCTOR_CACHE", "off")  # what one test read is no other's
 PROCESSES = 3
 LONG = "python -m pytest -m long"
 LEFT_OUT = pytest.StashKey[set[str]]()

@@ -18,8 +18,19 @@ def every() -> tuple[Probe, ...]:
     Only files that make a probe are imported: the others are helpers, and each costs the start of every command.
     """
     modules = [import_module(name) for name in _named()]
-    found = {value for module in modules for value in vars(module).values() if isinstance(value, Probe)}
+    found = {_once(value) for module in modules for value in vars(module).values() if isinstance(value, Probe)}
     return tuple(sorted(found, key=lambda probe: (probe.fact.__name__, probe.name)))
+
+
+def _once(probe: Probe) -> Probe:
+    """What is read of source alone is remembered."""
+    from kiqdoctor.probes.code.reading import SOURCE
+
+    if probe.reads != (SOURCE,):
+        return probe
+    from kiqdoctor.probes.tree.remembering import remembered
+
+    return remembered(probe)
 
 
 def _named() -> Iterator[str]:

@@ -12,7 +12,7 @@ from kiqdoctor.probes.code.reading import DEADLINE, SOURCE
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from kiqdoctor.probes.code.index import Index
+    from kiqdoctor.probes.code.hints import Hints
     from kiqdoctor.probes.code.python.running import Said
     from kiqdoctor.probes.deployment.chosen import Running
 
@@ -57,10 +57,11 @@ IN_PROCESS: Final = "async"
 )
 def execution(tree: Tree, code: Code, packages: Packages | Missing) -> Execution:
     """Every library's, which its jobs, a command or the lock file name."""
-    from kiqdoctor.probes.code.index import indexed
+    from kiqdoctor.probes.code.hints import Hints, hints
     from kiqdoctor.probes.deployment.derived import derived
+    from kiqdoctor.probes.tree.remembering import Store
 
-    index = indexed(tree)
+    told = tree.once(Store).fact(Hints, {}, lambda: hints(tree))
     commands = [(_library(one), one) for one in tree.once(derived).running]
     wanted = dict.fromkeys(one.library for one in code.jobs if one.library)
     wanted |= dict.fromkeys(library for library, _ in commands if library in DEFAULTS)
@@ -68,36 +69,35 @@ def execution(tree: Tree, code: Code, packages: Packages | Missing) -> Execution
     wanted |= dict.fromkeys(library for _, library in locked)
     wanted.pop(ADAPTED, None)
     started = {library: [one for name, one in commands if name == library] for library in wanted}
-    ways = [way for library in wanted for way in _ways(index, library, started[library])]
-    return Execution((*ways, *_adapted(index, code, ways)))
+    ways = [way for library in wanted for way in _ways(told, library, started[library])]
+    return Execution((*ways, *_adapted(told, code, ways)))
 
 
 def _library(one: "Running") -> str:
     return LIBRARIES.get(one.command.program, one.command.program)
 
 
-def _ways(index: "Index", library: str, commands: "Iterable[Running]") -> Iterator[Way]:
-    said = [one for one in _settings(index) if one.library == library]
+def _ways(told: "Hints", library: str, commands: "Iterable[Running]") -> Iterator[Way]:
+    said = [one for one in _settings(told) if one.library == library]
     setting = said[-1] if said else None
-    found = [_commanded(index, library, one, setting) for one in commands]
+    found = [_commanded(told, library, one, setting) for one in commands]
     if found:
         yield from dict.fromkeys(found)
     elif setting is not None:
-        yield _set(index, library, setting)
+        yield _set(told, library, setting)
     else:
         yield Way(library, DEFAULTS.get(library, Model.UNKNOWN), f"what {library} does where nothing else is said")
 
 
-def _settings(index: "Index") -> "list[Said]":
+def _settings(told: "Hints") -> "list[Said]":
     """Settings, but of files that are for trials; production's last."""
-    from kiqdoctor.probes.code.python.running import said
     from kiqdoctor.probes.deployment.paths import stage
 
-    found = [one for one in said(index.names) if stage(one.place.path)]
+    found = [one for one in told.settings if stage(one.place.path)]
     return sorted(found, key=lambda one: stage(one.place.path))
 
 
-def _commanded(index: "Index", library: str, one: "Running", setting: "Said | None") -> Way:
+def _commanded(told: "Hints", library: str, one: "Running", setting: "Said | None") -> Way:
     command = one.command
     kind = command.option("pool" if library == "celery" else "kind")
     place = Place(one.started.path, one.started.line)
@@ -106,10 +106,10 @@ def _commanded(index: "Index", library: str, one: "Running", setting: "Said | No
     if command.program == "dramatiq-gevent":
         model, said = Model.GREENLETS, command.program
     elif kind is not None:
-        model, said = _meant(index, library, kind, one.started.environment), f"{command.program} with {kind}"
+        model, said = _meant(told, library, kind, one.started.environment), f"{command.program} with {kind}"
     elif setting is not None:
-        told = _set(index, library, setting)
-        model, said, place = told.model, told.said, told.place or place
+        way = _set(told, library, setting)
+        model, said, place = way.model, way.said, way.place or place
     queues = tuple(part for text in command.every("queue") for part in text.split(",") if part)
     if library == "rq":
         queues = command.arguments
@@ -117,21 +117,20 @@ def _commanded(index: "Index", library: str, one: "Running", setting: "Said | No
     return Way(library, model, said, place, queues, number)
 
 
-def _set(index: "Index", library: str, setting: "Said") -> Way:
+def _set(told: "Hints", library: str, setting: "Said") -> Way:
     from kiqdoctor.probes.deployment.commands import commands
 
     if setting.words:
         pools = [one.option("pool") for one in commands(setting.words)]
         kind = pools[0] if pools else None
-        model = DEFAULTS[library] if kind is None else _meant(index, library, kind, ())
+        model = DEFAULTS[library] if kind is None else _meant(told, library, kind, ())
         return Way(library, model, "a worker that the application starts itself", setting.place)
-    model = Model.UNKNOWN if setting.value is None else _meant(index, library, setting.value, ())
+    model = Model.UNKNOWN if setting.value is None else _meant(told, library, setting.value, ())
     return Way(library, model, f"a setting: {setting.value or 'computed'}", setting.place)
 
 
-def _meant(index: "Index", library: str, kind: str, environment: Iterable[tuple[str, str]]) -> Model:
+def _meant(told: "Hints", library: str, kind: str, environment: Iterable[tuple[str, str]]) -> Model:
     """What a word means; of an own worker class what it inherits, of a variable what it says."""
-    from kiqdoctor.probes.code.python.running import worker_class
     from kiqdoctor.probes.deployment.amounts import words_of
 
     word = words_of(kind, dict(environment))
@@ -139,22 +138,21 @@ def _meant(index: "Index", library: str, kind: str, environment: Iterable[tuple[
         return Model.UNKNOWN
     known = KINDS.get(library, {})
     if library == "rq":
-        word = worker_class(index.names, word.replace(":", ".")) or word.rpartition(".")[2]
+        word = told.workers.get(word.replace(":", "."), word.rpartition(".")[2])
     return known.get(word, Model.UNKNOWN)
 
 
-def _adapted(index: "Index", code: Code, ways: Iterable[Way]) -> Iterator[Way]:
+def _adapted(told: "Hints", code: Code, ways: Iterable[Way]) -> Iterator[Way]:
     """Active Job's, as the queue's that it hands its jobs to."""
-    from kiqdoctor.probes.code.ruby.adapter import adapters
-
     if not any(one.library == ADAPTED for one in code.jobs):
         return
-    told = adapters(index.classes)
+    adapters = told.adapters
     locked = {one.library: one for one in ways}
-    if told and told[-1].name:
-        name, said, place = told[-1].name, f"queue_adapter = {told[-1].name}", told[-1].place
-    elif told:
-        name, said, place = "", "queue_adapter is computed", told[-1].place
+    if adapters and adapters[-1].name:
+        name, place = adapters[-1].name, adapters[-1].place
+        said = f"queue_adapter = {name}"
+    elif adapters:
+        name, said, place = "", "queue_adapter is computed", adapters[-1].place
     else:
         name, said, place = IN_PROCESS, "Rails' default", None
     model = Model.THREADS if name == IN_PROCESS else DEFAULTS.get(name, Model.UNKNOWN)

@@ -14,8 +14,20 @@ def fill(function: Function, nodes: Iterable[ast.AST], owner: str) -> None:
     while stack:
         node, owner = stack.pop()
         reader = _READERS.get(type(node))
-        children = ast.iter_child_nodes(node) if reader is None else reader(function, node, owner)
+        children = _below(node) if reader is None else reader(function, node, owner)
         stack += [(child, owner) for child in reversed([*children])]
+
+
+def _below(node: ast.AST) -> list[ast.AST]:
+    """A node's children but for those in which nothing stands: half of a tree."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if type(value) is list:
+            found += [one for one in value if isinstance(one, ast.AST) and type(one) not in _EMPTY]
+        elif isinstance(value, ast.AST) and type(value) not in _EMPTY:
+            found.append(value)
+    return found
 
 
 def _function(outer: Function, node: FunctionNode, owner: str) -> Iterator[ast.AST]:
@@ -75,7 +87,7 @@ def _aliases(node: ast.Import | ast.ImportFrom, module: Module) -> Iterator[tupl
 def _if(function: Function, node: ast.If, _: str) -> Iterator[ast.AST]:
     """What is imported for types alone has a name, and is never loaded."""
     if getattr(node.test, "attr", getattr(node.test, "id", "")) != "TYPE_CHECKING":
-        yield from ast.iter_child_nodes(node)
+        yield from _below(node)
         return
     for statement in node.body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -111,7 +123,7 @@ def _assign(function: Function, node: ast.Assign | ast.Delete, owner: str) -> It
         if value is not None:
             function.bindings.append(Binding(owner, target, value))
         function.changed += _parts(target)
-    yield from ast.iter_child_nodes(node)
+    yield from _below(node)
 
 
 def _parts(target: ast.expr) -> Iterator[ast.expr]:
@@ -138,18 +150,18 @@ def _with(function: Function, node: ast.With | ast.AsyncWith, owner: str) -> Ite
     for item in node.items:
         if item.optional_vars is not None:
             function.bindings.append(Binding(owner, item.optional_vars, item.context_expr))
-    yield from ast.iter_child_nodes(node)
+    yield from _below(node)
 
 
 def _loop(function: Function, node: ast.For | ast.AsyncFor | ast.comprehension, owner: str) -> Iterator[ast.AST]:
     function.bindings.append(Binding(owner, node.target, None))
-    yield from ast.iter_child_nodes(node)
+    yield from _below(node)
 
 
 def _try(function: Function, node: ast.Try | ast.TryStar, _: str) -> Iterator[ast.AST]:
     function.tries.append(node)
     function.locals |= {handler.name for handler in node.handlers if handler.name}
-    yield from ast.iter_child_nodes(node)
+    yield from _below(node)
 
 
 def _lambda(function: Function, node: ast.Lambda, _: str) -> Iterator[ast.AST]:
@@ -168,6 +180,11 @@ def _return(function: Function, node: ast.Return, _: str) -> Iterator[ast.AST]:
         yield node.value
 
 
+_EMPTY: Final = frozenset(
+    {ast.Constant, ast.Pass, ast.Break, ast.Continue, ast.Load, ast.Store, ast.Del, ast.alias}
+    | {*ast.operator.__subclasses__(), *ast.boolop.__subclasses__(), *ast.unaryop.__subclasses__()}
+    | {*ast.cmpop.__subclasses__()}
+)
 _READERS: Final[dict[type[ast.AST], Callable[..., Iterator[ast.AST]]]] = {
     **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef), _function),
     ast.ClassDef: _class,

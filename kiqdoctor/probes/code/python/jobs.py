@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from kiqdoctor.probes.code.python.frameworks import (
     QUEUES,
     REGISTRY,
     RUNS,
+    SCHEDULES,
     library_of,
 )
 from kiqdoctor.probes.code.python.module import Function
@@ -163,21 +165,30 @@ def _enqueued(names: Names) -> Iterator[Registered]:
     if not names.imports(*QUEUES):
         return
     handing: dict[Function, int] = {}
+    todo = [*_asking(names, SCHEDULES.keys() | {"partial"})]
     for _ in range(ROUNDS):
-        known = len(handing)
-        for unit in names.units:
-            for call, dotted in unit.calls:
-                given = _handed_to_queue(names, unit, call, dotted, handing)
-                if isinstance(given, ast.Name) and unit.name and given.id in unit.locals:
-                    place = _parameter(unit, given.id)
-                    if place is not None:
-                        handing.setdefault(unit, place)
-        if len(handing) == known:
+        before = len(handing)
+        for unit, call, dotted in todo:
+            given = _handed_to_queue(names, unit, call, dotted, handing)
+            if isinstance(given, ast.Name) and unit.name and given.id in unit.locals:
+                place = _parameter(unit, given.id)
+                if place is not None:
+                    handing.setdefault(unit, place)
+            yield from _given(names, unit, given, "rq")
+        if len(handing) == before:
             break
+        todo = [*_asking(names, {one.name.rpartition(".")[2] for one in handing})]
+    for unit in names.units:
+        yield from _in_tables(names, unit)
+
+
+def _asking(names: Names, verbs: AbstractSet[str]) -> Iterator[tuple[Function, ast.Call, str]]:
+    """Calls of what has one of these names."""
     for unit in names.units:
         for call, dotted in unit.calls:
-            yield from _given(names, unit, _handed_to_queue(names, unit, call, dotted, handing), "rq")
-        yield from _in_tables(names, unit)
+            verb = dotted.rpartition(".")[2] if dotted else getattr(call.func, "attr", "")
+            if verb in verbs:
+                yield unit, call, dotted
 
 
 def _handed_to_queue(
