@@ -10,6 +10,9 @@ In the log: `invalid option: -d`; for a signal no line, or none after it.
 Formula: fails if a worker's command has -d, -L or -P, or a script calls sidekiqctl, or sends USR1 to quiet, from
 Sidekiq 6 on; if `-q a,b` names a second queue where a weight belongs; or if a script sends INFO, which Linux lacks
 
+Commands are read from every deployment file, and the scripts that they call are followed; the version is the lock
+file's. A guard on the version in the same file is not looked for.
+
 ## When it is wrong
 The script is for another program that takes USR1.
 

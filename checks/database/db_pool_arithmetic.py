@@ -36,6 +36,9 @@ before the server, its own limit counts, and the server's is not judged.
 ## Source
 Sidekiq's upgrade notes to 7.0, its issues 523 and 3988; SQLAlchemy, Connection Pooling; Django, Databases; Heroku's
 table of Postgres plans of 2024-07-23.
+
+- ENGINE_SIZE: SQLAlchemy's own pool_size.
+- ENGINE_MORE: SQLAlchemy's own max_overflow.
 """
 
 from collections.abc import Iterator

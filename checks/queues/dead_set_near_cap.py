@@ -31,6 +31,7 @@ Sidekiq's configuration: dead_max_jobs 10,000 and dead_timeout_in_seconds of 180
 trimmed at each death, to one less.
 
 - DAYS: after so many days an entry is trimmed; Sidekiq's default.
+- DAY: seconds.
 """
 
 from collections.abc import Iterator

@@ -33,6 +33,7 @@ Payloads may not be read, or fewer than 200 of a queue that holds more.
 Sidekiq issue 5777: 14 million of one job.
 
 - LEAST: payloads that say something; the catalogue's.
+- SURE: share that Wilson's lower bound must exceed; the catalogue's.
 """
 
 from collections import Counter

@@ -10,6 +10,9 @@ In the log: `start` of the same jid again and again, with an OverLimit or none a
 Formula: fails if a sampled payload was sent back at least turns times (`overrated`), or if over a window at least three
 jobs from a queue's front are found behind those that stood behind them, and fewer jobs ended than went round
 
+`overrated` is what limiters of Sidekiq Enterprise and sidekiq-throttled write into a payload that they send back. Going
+round is seen with `--for`: the same jids, at another end of the queue.
+
 ## When it is wrong
 A limit that is meant to hold jobs back for hours: raise `turns`.
 
@@ -30,6 +33,7 @@ Payloads may not be read; nothing was sent back by its own count, and there is o
 Sidekiq issue 6010; sidekiq-throttled issue 94.
 
 - LEAST: jobs that go round; a choice.
+- HOUR: seconds.
 """
 
 from collections import Counter

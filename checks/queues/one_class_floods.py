@@ -33,6 +33,8 @@ There is only one reading; the queue may not be read.
 An incident of gitlab.com (production 20628).
 
 - LEAST: payloads of an end that say something; a choice.
+- TIMES: arrivals for each completion; the catalogue's.
+- FRESH: seconds within which the newest job came, or nothing arrives; a choice.
 """
 
 from collections import Counter

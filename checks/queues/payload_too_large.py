@@ -30,6 +30,10 @@ Payloads may not be read, and their average size is not known.
 
 ## Source
 Sidekiq wiki, Best Practices 1 (small and simple parameters).
+
+- KIB: bytes.
+- MOST: share of the largest that a sample shows; a choice.
+- OVERHEAD: what Redis' estimate may be above the bytes themselves; measured on 7.0.
 """
 
 from collections.abc import Iterator

@@ -33,6 +33,8 @@ Fewer than two deaths were observed while there was one; the payloads or process
 Sidekiq Pro's reliability server (poison pills); kiqdoctor's runtime buries a job at its third death.
 
 - LAST: deaths that are looked at for a class; the catalogue's.
+- FATAL: deaths with one jid in flight; the catalogue's.
+- OFTEN: deaths of the last five with one class; the catalogue's.
 """
 
 from collections import Counter

@@ -33,6 +33,7 @@ The retry set may not be read; durations of that class are not known; no process
 Sidekiq issue 480 (jitter).
 
 - DOMINANT: share of one class and error that makes a herd; the catalogue's.
+- MINUTE: seconds.
 """
 
 from collections import Counter

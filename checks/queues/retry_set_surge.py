@@ -36,6 +36,9 @@ Sidekiq's retries (lib/sidekiq/job_retry.rb): about 21 days for 25 tries.
 
 - STEADY_SHARE: change within which a set is steady; a choice.
 - NOTICED: jobs that a surge has at least; a choice.
+- WINDOW: seconds in which a surge is told from a rise; the catalogue's.
+- READABLE: share of a sample that must have been understood; a choice.
+- NEAR: tries before death from which on it is near; a choice.
 """
 
 from collections import Counter

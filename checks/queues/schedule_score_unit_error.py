@@ -10,6 +10,8 @@ In the log: nothing.
 Formula: fails if a score of schedule, retry or dead is more than ten years ahead, or above 0 and below 1,000,000,000
 (September 2001)
 
+Both ends of each set are read: scores in milliseconds lie far ahead, relative ones in 1970.
+
 ## When it is wrong
 A job that is meant for a day more than ten years ahead.
 
@@ -28,6 +30,10 @@ The sets may not be read.
 
 ## Source
 Sidekiq's client writes the due time as float seconds, in 8 as well (lib/sidekiq/client.rb).
+
+- SINCE_2001: a score above it may be a time at all: epoch seconds of 9 September 2001.
+- DAY: seconds.
+- YEAR: seconds.
 """
 
 from collections.abc import Iterator

@@ -34,6 +34,8 @@ by more than skew-s (RED011); every process that could poll has only just starte
 
 ## Source
 Sidekiq's poller (lib/sidekiq/scheduled.rb): each process sleeps about interval x members of processes.
+
+- POLLS: of the poller's longest sleeps, after which it stands still; a choice.
 """
 
 from collections.abc import Iterator

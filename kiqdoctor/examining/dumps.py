@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.hanging import diagnosed
 from kiqdoctor.doctor.snapshot import Refused
-from kiqdoctor.examining.looking import PAUSED, Asking, Looked, looks, merged, unable
+from kiqdoctor.examining.looking import Asking, Looked, merged, unable
 from kiqdoctor.examining.rubies import of_ruby
 from kiqdoctor.examining.threads import named_as_in_redis, told
+from kiqdoctor.probes.threads.looks import PAUSED, looks
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import state
 from kiqdoctor.wire.heartbeat import INFO, RUNTIME, split_identity

@@ -1,22 +1,11 @@
-"""Looks at the threads of one process of this host several times, as closely as it allows, and says what is wrong."""
+"""What a look at one process's threads came to: its own words beside what was seen from outside."""
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final
 
-from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed
-from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.doctor.snapshot import Refused
-
-LOOKS: Final = 3
-BETWEEN: Final = 0.5  # seconds
-PER_LOOK: Final = 3.0  # seconds that one may take
-PAUSED: Final = frozenset({"stopped", "tracing stop", "disk sleep", "zombie", "dead"})
-SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +19,6 @@ class Looked:
     diagnosis: tuple[Diagnosis, ...] = ()
     source: str = "py-spy"
     partial: str = ""
-
-
-def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | Refused:
-    """Its threads at several moments, from outside; one look only where a later one does not succeed."""
-    from kiqdoctor.probes.threads.stacks import native, stacks
-
-    found: list[Threads] = []
-    for number in range(LOOKS):
-        if number:
-            clock.sleep(BETWEEN)
-        try:
-            found.append(stacks(pid, proc=proc, within_s=PER_LOOK, closely=True))
-        except RefusalError as error:
-            if not found:
-                return error.refused
-            break
-    if found[-1].state not in PAUSED and _in_native_code(found):
-        libraries = native(pid, patience=PER_LOOK)
-        found[-1] = replace(
-            found[-1], threads=tuple(_with(one, libraries.get(one.id, ())) for one in found[-1].threads)
-        )
-    return tuple(found)
-
-
-def _with(one: Thread, libraries: tuple[str, ...]) -> Thread:
-    return replace(one, libraries=libraries)
-
-
-def _in_native_code(found: Sequence[Threads]) -> bool:
-    """Whether which library a thread is in would explain something: it sleeps, or has the GIL, where it did before."""
-    before = {one.id: one for one in found[0].threads}
-    return len(found) > 1 and any(
-        one.id in before
-        and one.frames[:1] == before[one.id].frames[:1]
-        and (one.owns_gil or (one.call is not None and one.call.name in SLEEPING_CALLS))
-        for one in found[-1].threads
-    )
 
 
 def unable(found: Sequence[Threads]) -> bool:

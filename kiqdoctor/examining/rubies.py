@@ -1,149 +1,23 @@
-"""Asks a Ruby Sidekiq for its threads: TTIN, which it must catch, makes it write their stacks into its log."""
+"""A Ruby worker's threads, by its own dump in its log."""
 
-import json
-import os
-import re
-import shutil
-import signal
-import stat
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
+from kiqdoctor.clock import SYSTEM
+from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.hanging import diagnosed
-from kiqdoctor.examining.looking import PAUSED, Looked
-from kiqdoctor.probes.threads.signals import catches
+from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.examining.looking import Looked
 from kiqdoctor.probes.threads.tasks import state
-from kiqdoctor.text import clean, decode
-
-PATIENCE: Final = 2.0  # seconds for the log to be written
-QUIET: Final = 0.3  # seconds without another line, after which it is whole
-POLL: Final = 0.05  # seconds
-MOST: Final = 8 * 1024 * 1024  # bytes of the log
-FRAMES: Final = 100
-BETWEEN: Final = 1.0  # seconds between two dumps
-
-_THREAD: Final = re.compile(r"Thread TID-(?P<id>[0-9a-z]{1,20})(?: (?P<name>.{0,200}))?$")
-_FRAME: Final = re.compile(
-    r"(?P<file>(?:/|<internal:)[^:\n]{0,500}):(?P<line>[0-9]{1,9}):in [`'](?P<name>[^'\n]{1,300})'"
-)
+from kiqdoctor.probes.threads.ttin import dumps
 
 
-def of_ruby(pid: int, proc: Path, clock: Clock = SYSTEM) -> Looked:
-    """Its threads by two dumps of its own; what keeps it from writing one, or us from reading it, is told."""
-    folder = proc / str(pid)
-    nothing = Threads(str(pid), clock.now(), "TTIN", state=state(pid, proc))
-    if nothing.state in PAUSED:
-        partial = (
-            "" if nothing.state == "zombie" else "a stopped process writes no dump; once it runs: kiqdoctor dump again"
-        )
-        return Looked(nothing, diagnosed((nothing,)), "ttin", partial or "it has ended")
-    if not catches(folder, signal.SIGTTIN):
-        return Looked(nothing, (), "ttin", f"process {pid} does not catch TTIN, which would stop it: nothing was sent")
-    log = next(filter(None, (_open(folder, number) for number in (1, 2))), None)
-    found: list[Threads] = []
-    for number in range(2):
-        if number:
-            clock.sleep(BETWEEN)
-        text = _dumped(pid, log, clock)
-        if isinstance(text, OSError):
-            unlock = "run as its user or root" if text.errno == 1 else "look again"
-            return Looked(nothing, (), "ttin", f"TTIN could not be sent to process {pid}: {text.strerror}; {unlock}")
-        threads = tuple(_threads(text))
-        if not threads:
-            break
-        found.append(Threads(str(pid), clock.now(), f"kill -TTIN {pid}", threads, note="its own dump, from its log",
-                             state=state(pid, proc)))  # fmt: skip
-    if log is not None:
-        os.close(log)
-    if not found:
-        return Looked(nothing, (), "ttin", f"sent TTIN to process {pid}: the dump is in its own log ({_where(folder)})")
+def of_ruby(pid: int, proc: Path) -> Looked:
+    """What keeps it from writing a dump, or us from reading it, is told; that it is stopped is a diagnosis."""
+    try:
+        found = dumps(pid, proc)
+    except RefusalError as error:
+        refused = error.refused
+        nothing = Threads(str(pid), SYSTEM.now(), "TTIN", state=state(pid, proc))
+        said = "; ".join(filter(None, (refused.reason, refused.unlock)))
+        return Looked(nothing, diagnosed((nothing,)), "ttin", said)
     return Looked(found[-1], diagnosed(found), "ttin")
-
-
-def _open(folder: Path, number: int) -> int | None:
-    """Its standard output or error, where that is a regular file: at its end."""
-    with suppress(OSError):
-        descriptor = os.open(folder / "fd" / str(number), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.lseek(descriptor, 0, os.SEEK_END)
-            return descriptor
-        os.close(descriptor)
-    return None
-
-
-def _dumped(pid: int, log: int | None, clock: Clock) -> str | OSError:
-    """What it wrote after TTIN, as far as that can be read here."""
-    began = time.time()
-    try:
-        os.kill(pid, signal.SIGTTIN)
-    except OSError as error:
-        return error
-    if log is None:
-        return _journal(pid, began, clock)
-    text, ends, quiet = b"", clock.monotonic() + PATIENCE, 0.0
-    while clock.monotonic() < ends and len(text) < MOST and quiet < QUIET:
-        more = os.read(log, 1 << 16)
-        text += more
-        quiet = 0.0 if more or b"Thread TID-" not in text else quiet + POLL
-        if not more:
-            clock.sleep(POLL)
-    return decode(text)
-
-
-def _journal(pid: int, began: float, clock: Clock) -> str:
-    """What the journal has of this process since then; "" where there is none, or it may not be read."""
-    program = shutil.which("journalctl")
-    if program is None:
-        return ""
-    clock.sleep(QUIET)
-    try:
-        done = subprocess.run(
-            [program, "-q", "-o", "cat", f"_PID={pid}", f"--since=@{began:.0f}"],
-            capture_output=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return decode(done.stdout[:MOST])
-
-
-def _where(folder: Path) -> str:
-    """Where its standard output goes, in words."""
-    with suppress(OSError):
-        target = str((folder / "fd" / "1").readlink())
-        if target.startswith("pipe:"):
-            return "its output is a pipe: docker logs, kubectl logs, or who started it"
-        if target.startswith("socket:"):
-            return f"its output is a socket: journalctl _PID={folder.name}"
-        return f"its output is {clean(target)}"
-    return "whose place may not be read"
-
-
-def _threads(text: str) -> Iterator[Thread]:
-    """Each thread with its frames, innermost first, as Sidekiq's logger wrote them, plain or as JSON."""
-    name, tid, frames = "", "", list[Frame]()
-    for line in _messages(text):
-        if head := _THREAD.search(line):
-            if tid:
-                yield Thread(tid, name, tuple(frames[:FRAMES]), max(0, len(frames) - FRAMES))
-            name, tid, frames = clean((head["name"] or "").strip()), head["id"], []
-        elif tid and (found := _FRAME.search(line)):
-            frames.append(Frame(clean(found["name"]), clean(found["file"]), int(found["line"])))
-    if tid:
-        yield Thread(tid, name, tuple(frames[:FRAMES]), max(0, len(frames) - FRAMES))
-
-
-def _messages(text: str) -> Iterator[str]:
-    for line in text.splitlines():
-        if line.startswith("{"):
-            with suppress(ValueError, RecursionError):
-                said = json.loads(line)
-                if isinstance(said, dict) and isinstance(said.get("msg"), str):
-                    yield from said["msg"].splitlines()
-                    continue
-        yield line

@@ -1,6 +1,7 @@
 """What the threads of one process do at one moment, told by the process itself or read from outside.
 
-From outside only stacks are seen: jobs, locks and pools are known where the process told them.
+From outside stacks are seen, and what the kernel says of each thread: jobs and pools are known where the process told
+them.
 """
 
 from dataclasses import dataclass
@@ -85,3 +86,24 @@ class Threads:
     note: str = ""
     state: str = ""
     sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLooks:
+    """One worker of this host, looked at several times; ``refused`` says why not, ``unlock`` what would help.
+
+    ``silent``: it catches TTIN and wrote nothing although what it writes can be read.
+    """
+
+    pid: int
+    looks: tuple[Threads, ...] = ()
+    refused: str = ""
+    unlock: str = ""
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLooks:
+    """Every worker of this host whose threads were asked for (``--deep``)."""
+
+    all: tuple[ProcessLooks, ...] = ()

@@ -1,0 +1,80 @@
+"""One thread of a Python worker holds the GIL, and the others starve.
+
+## Why it hurts
+Only one thread runs; the heartbeat comes late, leases run out, and the other threads' jobs take many times as long.
+
+In the log: late heartbeats; our runtime's watchdog writes the stacks.
+
+## How it is found
+Formula: fails if one thread owns the GIL in each of three looks while another waits for it in each and gets no CPU, or
+owns it asleep
+
+Only with `--deep`. Who owns the GIL is read by py-spy, who waits for it from the system call that each thread stands
+in. Threads that take turns are no hogs.
+
+## When it is wrong
+A job of pure Python that is alone in its process: nobody waits for the GIL then, and nothing is said.
+
+## Confirm by hand
+`kiqdoctor dump PID`.
+
+## How to fix
+A library that releases the GIL, a process of its own for that queue (`--processes`), or a smaller input: an expression
+that backtracks is the usual cause.
+
+Risk: none: the advice changes code.
+
+Undo: take the change back.
+
+## Unknown when
+a process may not be read.
+
+## Source
+py-spy's documentation on the GIL; measured on CPython 3.11 to 3.14.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.facts.threads import ThreadLooks
+from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed
+from kiqdoctor.doctor.workers_here import Here, present
+
+
+@check("THR003", severity=Severity.HIGH)
+def gil_hog(
+    fleet: Fleet,
+    local: LocalProcesses,
+    looks: ThreadLooks,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+) -> Iterator[Verdict]:
+    seen = present(fleet, local, connection, clients)
+    yield from seen.unseen("the threads")
+    by_pid = {one.pid: one for one in looks.all}
+    pythons = [one for one in seen.here if one.worker.kind == "kiqdoctor"]
+    for one in seen.here:
+        if one.worker.kind != "kiqdoctor":
+            yield Evidence(one.named, f"{one.worker.kind}: no GIL of Python's", f"/proc/{one.worker.pid}/cmdline")
+    for one in pythons:
+        looked = by_pid.get(one.worker.pid)
+        if looked is None or looked.refused or len(looked.looks) < 2:  # noqa: PLR2004 - who always has it takes two
+            why, unlock = (looked.refused, looked.unlock) if looked else ("too many workers run here", "")
+            yield Unknown(f"who has the GIL of {one.named} was not seen: {why or 'one look only'}", unlock)
+        elif hogs := [found for found in diagnosed(looked.looks) if found.kind is Kind.GIL_HOG]:
+            yield _finding(one, hogs[0])
+        else:
+            yield Evidence(one.named, "no thread kept the GIL from another", looked.looks[-1].source)
+
+
+def _finding(one: Here, found: Diagnosis) -> Finding:
+    return Finding(
+        one.subject,
+        f"{one.named}: {found.title}",
+        f"Run that job in a process of its own, or by a library that releases the GIL: kiqdoctor dump {one.worker.pid}",
+        tuple(Evidence("seen", line, "py-spy, /proc") for line in found.evidence),
+        lasting=one.lasting,
+    )

@@ -1,0 +1,69 @@
+"""THR003: a thread that keeps the GIL, and threads that take turns."""
+
+import pytest
+import redis as redis_py
+from doctoring import check
+from healthy import HEALTHY
+from looked import NOT_DEEP, REFUSED, looking
+from servers import RedisServer, eventually
+from states import payload
+from workers import Worker
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.threads import Call, Frame, Thread
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Snapshot
+
+HOG = Thread("a", "a", (Frame("job", "/srv/app/jobs.py", 3),), state="running", cpu_s=1.0, owns_gil=True)
+STARVED = Thread("b", "b", HOG.frames, state="sleeping", cpu_s=1.0, call=Call("futex", gil=True))
+
+
+def test_one_keeps_it_and_another_starves() -> None:
+    [found] = diagnose("THR003", looking(HOG, STARVED)).findings
+
+    assert found.severity == "high"
+    assert diagnose("THR003", looking(HOG)).outcome is Outcome.PASS
+
+
+def test_ruby_has_none() -> None:
+    assert diagnose("THR003", HEALTHY).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("seen", "outcome"), [(NOT_DEEP, Outcome.NOT_APPLICABLE), (REFUSED, Outcome.UNKNOWN)])
+def test_what_was_not_seen(seen: Snapshot, outcome: Outcome) -> None:
+    assert diagnose("THR003", seen).outcome is outcome
+
+
+def test_one_look_tells_nothing() -> None:
+    assert diagnose("THR003", looking(HOG, STARVED, count=1)).outcome is Outcome.UNKNOWN
+
+
+APP = """
+import re, time
+from kiqdoctor import job
+
+@job
+def backtracks():
+    re.match(r"(a+)+$", "a" * 40 + "b")
+
+@job
+def turns():
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        sum(range(1000))
+"""
+
+
+def test_a_real_expression_that_backtracks_and_jobs_that_take_turns(
+    redis_server: RedisServer, redis: redis_py.Redis
+) -> None:
+    def found() -> list[str]:
+        return check(redis_server.url, "--deep", "--select", "THR003").severities("THR003")
+
+    with Worker.start(APP, redis_server.url, "-c", "5") as worker:
+        for _ in range(2):
+            redis.lpush("queue:default", payload("app.turns", retry=False))
+        assert found() == []
+        redis.lpush("queue:default", payload("app.backtracks", retry=False))
+        assert eventually(found, "a hog") == ["high"]
+        worker.kill()
