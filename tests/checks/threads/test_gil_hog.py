@@ -62,8 +62,8 @@ def test_a_real_expression_that_backtracks_and_jobs_that_take_turns(
 
     with Worker.start(APP, redis_server.url, "-c", "5") as worker:
         for _ in range(2):
-            redis.lpush("queue:default", payload("app.turns", retry=False))
+            redis.lpush("queue:default", payload("app.turns", retry=False, args=[]))
         assert found() == []
-        redis.lpush("queue:default", payload("app.backtracks", retry=False))
+        redis.lpush("queue:default", payload("app.backtracks", retry=False, args=[]))
         assert eventually(found, "a hog") == ["high"]
         worker.kill()

@@ -77,9 +77,9 @@ def test_a_real_deadlock_and_jobs_that_only_sleep(redis_server: RedisServer, red
 
     with Worker.start(APP, redis_server.url, "-c", "5") as worker:
         for _ in range(3):
-            redis.lpush("queue:default", payload("app.sleeps", retry=False))
+            redis.lpush("queue:default", payload("app.sleeps", retry=False, args=[]))
         assert found() == []
-        redis.lpush("queue:default", payload("app.one", retry=False))
-        redis.lpush("queue:default", payload("app.two", retry=False))
+        redis.lpush("queue:default", payload("app.one", retry=False, args=[]))
+        redis.lpush("queue:default", payload("app.two", retry=False, args=[]))
         assert eventually(found, "a deadlock") == ["critical"]
         worker.kill()
