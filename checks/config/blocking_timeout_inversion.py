@@ -37,6 +37,9 @@ blocking_call; lib/sidekiq/fetch.rb.
 - LEAST: seconds; below it ordinary replies of a busy server are taken for a failure.
 - USUAL: seconds that Ruby's redis-client waits where nobody says it.
 - MARGIN: seconds that the remedy leaves.
+- FOREVER: stands for a pop without an end, in seconds.
+- NEVER: stands for no time-out, in seconds.
+- DEFAULT: redis-py's own socket_timeout, in seconds.
 """
 
 from collections.abc import Iterator

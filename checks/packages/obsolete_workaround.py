@@ -10,6 +10,9 @@ In the log: nothing.
 Formula: info if kiqstand is locked and Mongoid >= 4, or test_after_commit and Rails >= 5, or `Aws.eager_autoload!` is
 called and aws-sdk-core >= 3, or `_strptime` is imported and Python >= 3.7
 
+A package counts by its name and version in the files that production installs from; the framework's version beside it
+says whether it is still needed.
+
 ## When it is wrong
 A library that is tested on old versions too: suppress it there.
 
