@@ -15,7 +15,7 @@ option or package that would settle it; samples and byte budgets that left somet
 Never: it reports on the doctor itself.
 
 ## Confirm by hand
-`kiqdoctor check --plan` prints every read and the smallest ACL rule that allows them all.
+`kiqdoctor check --plan` prints every read, `kiqdoctor acl` the smallest ACL rule that allows them all.
 
 ## How to fix
 Grant what is listed, or accept the gap knowingly: select the checks that can be judged.

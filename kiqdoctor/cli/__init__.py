@@ -13,6 +13,7 @@ from kiqdoctor.text import disarmed
 from kiqdoctor.version import __version__
 
 COMMANDS = {
+    "acl": "acl",
     "check": "check",
     "demo": "demo",
     "diff": "diff",

@@ -10,7 +10,8 @@ from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.cli.words.formats import COMMANDING, DEFAULT
 from kiqdoctor.cli.words.output import colour, further, rendered, width, write
 from kiqdoctor.doctor.plan import Plan
-from kiqdoctor.examining.examination import examination, prepared
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.examination import examination, prepared, reads_redis, smallest, withheld
 
 
 @click.command("check", cls=Configured)
@@ -24,7 +25,7 @@ def command(
     """Examine a Redis, this host's workers and the application at PATH."""
     asked = words.read(rest)
     if only_plan:
-        click.echo(spelt(prepared(asked).plan, asked.window_s), nl=False)
+        click.echo(spelt(prepared(asked).plan, asked), nl=False)
         return 0
     others = [further(text) for text in reports]
     report = examination(asked)
@@ -37,20 +38,24 @@ def command(
     return report.exit_status
 
 
-def spelt(plan: Plan, window_s: float = 0.0) -> str:
+CONNECTING = (
+    ("PING, SELECT of its database", "connecting", "+ping", "O(1)"),
+    ("CLIENT SETNAME, CLIENT ID", "connecting", "-", "O(1); it goes on where they are refused"),
+)
+
+
+def spelt(plan: Plan, asked: Asked) -> str:
     """Every read of a plan: what, by which probe, its permission and cost; then the smallest ACL rule for it."""
-    rows = [
-        (read.what, probe.name, read.permission or "-", read.cost or "-")
-        for probe in plan.probes
-        for read in probe.reads
-    ]
+    probes = plan.made(withheld(asked))
+    rows = [(read.what, one.name, read.permission or "-", read.cost or "-") for one in probes for read in one.reads]
+    rows = [*(CONNECTING if reads_redis(asked, plan) else ()), *rows]
     widths = [max(len(row[column]) for row in [("read", "probe", "permission", "cost"), *rows]) for column in range(4)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [("read", "probe", "permission", "cost"), *rows]
     ]
-    rules = dict.fromkeys(rule for probe in plan.probes for rule in probe.permissions if rule.startswith("+"))
     checks = f"{len(plan.checks)} checks: {', '.join(check.id for check in plan.checks)}"
-    acl = f"smallest ACL: on ~* {' '.join(('+ping', *rules))}"
-    again = [f"again and again for {window_s:g} s: {', '.join(one.name for one in plan.again)}"]
-    return "\n".join([*lines, "", checks, *(again if window_s and plan.again else ()), acl, "Nothing was read.", ""])
+    acl = f"smallest ACL: {smallest(plan, asked)}"
+    again = [f"again and again for {asked.window_s:g} s: {', '.join(one.name for one in plan.again)}"]
+    over = again if asked.window_s and plan.again else ()
+    return "\n".join([*lines, "", checks, *over, acl, "Nothing was read.", ""])

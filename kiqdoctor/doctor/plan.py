@@ -25,6 +25,16 @@ class Plan:
     probes: tuple[Probe, ...]
     sampled: frozenset[type] = frozenset()
 
+    def made(self, without: frozenset[type] = frozenset()) -> tuple[Probe, ...]:
+        """The probes that read anything where these tools are not there: what they cannot do without is gone too."""
+        gone, kept = set(without), []
+        for probe in self.probes:
+            if any(need.kind in gone and not need.optional for need in probe.needs):
+                gone.add(probe.fact)
+            else:
+                kept.append(probe)
+        return tuple(kept)
+
     @property
     def again(self) -> tuple[Probe, ...]:
         """What reads over a window: the sampled facts, and what their probes need of what moves.

@@ -12,11 +12,15 @@ from kiqdoctor.doctor.snapshot import Refused
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One kind of read: a Redis command's name (or what file), the permission it takes, what it costs."""
+    """One kind of read: a Redis command's name (or what file), the permission it takes, what it costs.
+
+    ``fallback``: it is made only on servers that do not say the same otherwise, as before Redis 6.2.
+    """
 
     what: str
     permission: str = ""
     cost: str = ""
+    fallback: bool = False
 
 
 class Lane(StrEnum):
@@ -60,8 +64,16 @@ class Probe:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """The ACL rules it takes, once each."""
-        return tuple(dict.fromkeys(read.permission for read in self.reads if read.permission))
+        """What it takes, once each: ACL rules one by one, and whatever else in its own words."""
+        found = [read.permission for read in self.reads if read.permission]
+        words = [one.split() if one.startswith("+") else [one] for one in found]
+        return tuple(dict.fromkeys(word for some in words for word in some))
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The ACL rules that it takes on any server of today."""
+        found = [read.permission for read in self.reads if read.permission.startswith("+") and not read.fallback]
+        return tuple(dict.fromkeys(word for one in found for word in one.split()))
 
 
 def probe(*reads: Read, lane: Lane, deadline_s: float = 10.0) -> Callable[[Callable[..., Any]], Probe]:

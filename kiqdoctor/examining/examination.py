@@ -21,7 +21,7 @@ from kiqdoctor.connection import (
     UrlError,
     resolve_url,
 )
-from kiqdoctor.doctor import baseline, pack
+from kiqdoctor.doctor import acl, baseline, pack
 from kiqdoctor.doctor.carry_out import STEPS, carry_out
 from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
@@ -165,6 +165,27 @@ def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, .
     return link(examine(ready.plan.checks, snapshot, clock, ready.thresholds, ready.suppressions))
 
 
+def reads_redis(asked: Asked, chosen: Plan) -> bool:
+    """Whether this plan asks a Redis anything, be it only whether it is there."""
+    given = any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
+    return not asked.static and (given or any(probe.live for probe in chosen.probes))
+
+
+def withheld(asked: Asked) -> frozenset[type]:
+    """The tools that an examination which was so asked for is not given."""
+    live: set[type] = {Redis, Doorstep, Host, Web} if asked.static else set()
+    static: set[type] = {Application, Tree} if asked.live or asked.path is None else set()
+    return frozenset(live | static | ({Web} if asked.web is None else set()))
+
+
+def smallest(chosen: Plan, asked: Asked) -> str:
+    """The smallest ACL rule for what this plan reads."""
+    if not reads_redis(asked, chosen):
+        return acl.rule((), reads_redis=False)
+    database = 0 if asked.embedded else resolved(asked.redis, os.environ, asked.configured_redis).database
+    return acl.rule(chosen.made(withheld(asked)), reads_redis=True, database=database)
+
+
 @contextmanager
 def looked(
     asked: Asked, chosen: Plan, clock: Clock, more: Mapping[type, Any] = MappingProxyType({}), most: int = MOST_BYTES
@@ -178,9 +199,6 @@ def looked(
             from kiqdoctor.examining.embedded import addressed
 
             asked, notes = addressed(asked, stack)
-        reads_redis = not asked.static and any(probe.live for probe in chosen.probes)
-        reads_redis = reads_redis or any(need.kind in LIVE_GIVEN for check in chosen.checks for need in check.needs)
-        reads_redis = reads_redis and not asked.static
         visited = Absent("the live half was not selected") if asked.static else web(asked)
         tools: dict[type, Any] = {
             Web: visited,
@@ -188,7 +206,7 @@ def looked(
             **more,
         }
         given: dict[type, Any] = {}
-        address = resolved(asked.redis, os.environ, asked.configured_redis) if reads_redis else None
+        address = resolved(asked.redis, os.environ, asked.configured_redis) if reads_redis(asked, chosen) else None
         bill, door = Bill(), None
         target = Target(
             redis=address.shown if address else None,

@@ -1,6 +1,7 @@
 """The Redis server's own words: INFO, the client limit, the client list, its clock."""
 
 import time
+from collections.abc import Sequence
 
 from kiqdoctor.doctor.facts.redis import Client, ClientLimit, Clients, Server, ServerTime
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
@@ -34,7 +35,7 @@ def read_info(text: str) -> Server:
 
 @probe(
     Read("INFO", "+info", "shared with Server"),
-    Read("CONFIG GET maxclients", "+config|get", "O(1), only where INFO has no maxclients"),
+    Read("CONFIG GET maxclients", "+config|get", "O(1), only where INFO has no maxclients", fallback=True),
     lane=Lane.REDIS,
 )
 def client_limit(settings: Settings, redis: Redis | Absent, server: Server | Missing) -> ClientLimit:
@@ -74,8 +75,14 @@ def clients(redis: Redis, server: Server | Refused | Absent) -> Clients:
     if connected is not None and connected > MOST_CLIENTS:
         raise RefusalError(f"{connected} clients are connected; their list is not asked for above {MOST_CLIENTS}")
     text = decode(_bytes(redis.ask("CLIENT", "LIST")))
-    found = (_client(line) for line in text.splitlines() if line.startswith("id="))
-    return Clients(tuple(client for client in found if client.id != redis.client_id))
+    found = [_client(line) for line in text.splitlines() if line.startswith("id=")]
+    own = redis.client_id if redis.client_id is not None else _asking(found)
+    return Clients(tuple(client for client in found if client.id != own))
+
+
+def _asking(found: Sequence[Client]) -> int | None:
+    """Who asks for this list, where CLIENT ID is refused: the newest of those whose command it is right now."""
+    return max((one.id for one in found if one.command in {"client|list", "client"} and not one.idle_s), default=None)
 
 
 def _client(line: str) -> Client:
