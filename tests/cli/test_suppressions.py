@@ -64,7 +64,7 @@ def test_it_holds_through_its_last_day(doctor: Doctor) -> None:
 def test_a_condition_s_fact_is_read_even_where_no_check_wants_it(doctor: Doctor) -> None:
     doctor.write(entry(condition="packages.all > 0"))
 
-    assert "packages" in doctor("check", "--live", "--select", "RED002,OBS003", "--plan").out
+    assert "packages" in doctor("check", ".", "--select", "RED002,OBS003", "--plan").out
     assert "packages" not in doctor("check", "--live", "--select", "RED002", "--isolated", "--plan").out
 
 
