@@ -1,7 +1,8 @@
 """The application's code, indexed once for an examination, whoever asks: both languages and the table of functions."""
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from kiqdoctor.clock import SYSTEM
@@ -30,6 +31,13 @@ class Index:
     names: Names
     classes: Classes
     symbols: dict[str, in_python.Registered]
+    _told: dict[Callable[["Index"], bool], bool] = field(default_factory=dict)
+
+    def tree_wide(self, question: Callable[["Index"], bool]) -> bool:
+        """What is true of the whole application, asked once."""
+        if question not in self._told:
+            self._told[question] = question(self)
+        return self._told[question]
 
     def symbol(self, name: str) -> in_python.Registered | None:
         """The job that a name in Python begins with: ``shop.mail.send`` of ``shop.mail.send.s().delay``."""

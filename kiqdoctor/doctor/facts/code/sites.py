@@ -189,11 +189,13 @@ class Handler(Site, frozen=True, omit_defaults=True, gc=False):
     """An except or rescue clause; ``catches`` nothing by name = everything.
 
     ``final``: a finally or ensure clause that leaves by return, break or continue, and so swallows what was raised.
+    ``spares``: the end of the process never comes there: an earlier clause raises it again, or no work is done inside.
     """
 
     catches: tuple[str, ...]
     ending: Ending
     final: bool = False
+    spares: bool = False
 
 
 class Handlers(Sites[Handler]):

@@ -11,6 +11,8 @@ from kiqdoctor.probes.code.python.names import Names
 
 ADAPTED: Final = ("requests.Session()", "requests.session()")
 """Objects for which adapters may say it."""
+DSN: Final = frozenset({"psycopg.connect", "psycopg2.connect"})
+"""Calls whose first argument may hold the limit within its text."""
 PYTHON: Final[dict[str, Library]] = {
     **{f"{owner}.{verb}": Library() for owner in ("requests", *ADAPTED) for verb in HTTP},
     **{
@@ -31,6 +33,9 @@ PYTHON: Final[dict[str, Library]] = {
     "poplib.POP3": Library(position=2),
     "redis.Redis": Library(("socket_timeout",), default=Timeout.DEFAULT),
     "redis.from_url": Library(("socket_timeout",), default=Timeout.DEFAULT),
+    "redis.Redis.from_url": Library(("socket_timeout",), default=Timeout.DEFAULT),
+    "psycopg.connect": Library(("connect_timeout",)),
+    "psycopg2.connect": Library(("connect_timeout",)),
 }
 """Python's. httpx has 5 s, aiohttp 300 s; redis-py none up to 7 and 5 s from 8 on."""
 
@@ -51,7 +56,8 @@ class Reader:
             library = PYTHON.get(name)
             if library is not None:
                 timeout, seconds = self._limit(function, call, library)
-                if timeout is Timeout.NONE and (function.module, name.rpartition(".")[0]) in self._adapted:
+                adapted = (function.module, name.rpartition(".")[0]) in self._adapted
+                if timeout is Timeout.NONE and (adapted or (name in DSN and self._may_say(function, call))):
                     timeout = Timeout.UNKNOWN
                 yield NetworkCall(function.number, *function.at(call), name, timeout, seconds)
 
@@ -62,6 +68,12 @@ class Reader:
             maker, where = self._names.valued(function, call.func.value)
             said = self._said(where, maker, library.keywords, None) if isinstance(maker, ast.Call) else None
         return said or (library.default, None)
+
+    def _may_say(self, function: Function, call: ast.Call) -> bool:
+        """Whether the text that it is given may hold the limit."""
+        given = [*call.args, *(one.value for one in call.keywords if one.arg in {"dsn", "conninfo"})]
+        text = self._names.valued(function, given[0])[0] if given else ast.Constant("")
+        return not isinstance(text, ast.Constant) or "connect_timeout" in str(text.value)
 
     def _said(
         self, function: Function, call: ast.Call, keywords: tuple[str, ...], position: int | None

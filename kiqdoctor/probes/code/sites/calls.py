@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Call, Calls
 from kiqdoctor.doctor.probe import Lane, probe
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from kiqdoctor.probes.code.index import Index
     from kiqdoctor.probes.code.python.module import Function
     from kiqdoctor.probes.code.ruby.classes import Method
+
+
+MIXED_IN: Final = {"timeout": "Timeout"}
+"""Words that a module of the outside gives to who mixes it in."""
 
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
@@ -31,6 +35,14 @@ def _python(index: "Index", function: "Function") -> Iterator[Call]:
             yield Call(function.number, *function.at(call), name, names.arguments(function, call))
 
 
-def _ruby(_: "Index", method: "Method") -> Iterator[Call]:
+def _ruby(index: "Index", method: "Method") -> Iterator[Call]:
     for sent in method.calls:
-        yield Call(method.number, *method.at(sent.node), sent.name, sent.arguments)
+        yield Call(method.number, *method.at(sent.node), _spelt(index, method, sent.name), sent.arguments)
+
+
+def _spelt(index: "Index", method: "Method", name: str) -> str:
+    """The module's name before what a class has mixed in: ``include Timeout`` makes ``timeout`` one of its words."""
+    owner = MIXED_IN.get(name, "") if method.owner is not None else ""
+    if owner and method.owner is not None and owner in index.classes.ancestors(method.owner):
+        return f"{owner}.{name}"
+    return name

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 STANDARD: Final = ("StandardError",)
 """What Ruby's ``rescue`` catches where it names nothing."""
+ENDS: Final = frozenset({"SystemExit", "BaseException"})
+SHUTDOWNS: Final = frozenset({"Exception", "Sidekiq::Shutdown", "Interrupt", "SignalException"})
+"""What the end of a process is raised as, in Python and in Ruby."""
+QUICK: Final = frozenset(
+    {"int", "float", "str", "bool", "bytes", "len", "list", "tuple", "dict", "set", "getattr", "isinstance", "repr"}
+)
+"""Python's own functions that are done at once."""
 
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
@@ -38,17 +45,38 @@ def _python(index: "Index", function: "Function") -> Iterator[Handler]:
     from kiqdoctor.probes.code.python.flow import ways
 
     for node in function.tries:
+        spared = _is_narrow(function, node.body)
         for clause in node.handlers:
-            caught = clause.type.elts if isinstance(clause.type, ast.Tuple) else [clause.type] if clause.type else []
-            names = tuple(index.names.spelt(one, function) or "?" for one in caught)
-            yield Handler(function.number, *function.at(clause), names, _ending(ways(clause.body)))
+            names = tuple(_names(index, function, clause.type))
+            ending = _ending(ways(clause.body))
+            yield Handler(function.number, *function.at(clause), names, ending, spares=spared)
+            spared = spared or (ending is Ending.RAISES and (not names or not ENDS.isdisjoint(names)))
         if node.finalbody and "leave" in ways(node.finalbody):
             yield Handler(function.number, *function.at(node.finalbody[0]), (), Ending.SWALLOWS, final=True)
+
+
+def _names(index: "Index", function: "Function", caught: ast.expr | None) -> Iterator[str]:
+    """What a clause names, in a tuple too that a name stands for."""
+    if caught is None:
+        return
+    whole, where = index.names.valued(function, caught)
+    for one in whole.elts if isinstance(whole, ast.Tuple) else [caught]:
+        yield index.names.spelt(one, where if isinstance(whole, ast.Tuple) else function) or "?"
+
+
+def _is_narrow(function: "Function", body: Sequence[ast.stmt]) -> bool:
+    """Whether it calls nothing but Python's own functions: no job's work is done there."""
+    inside = [one for statement in body for one in ast.walk(statement)]
+    if any(isinstance(one, ast.Await | ast.Yield | ast.YieldFrom) for one in inside):
+        return False
+    calls = [one for one in inside if isinstance(one, ast.Call)]
+    return all(function.module.dotted(one.func, function) in QUICK for one in calls)
 
 
 def _ruby(_: "Index", method: "Method") -> Iterator[Handler]:
     from kiqdoctor.probes.code.ruby.flow import ways
 
+    raised: set[int] = set()  # statements of which an earlier clause raises the end of the process again
     for node in method.clauses:
         if node.type == "ensure":
             if "leave" in ways(named(node)):
@@ -58,8 +86,12 @@ def _ruby(_: "Index", method: "Method") -> Iterator[Handler]:
             how = _ending(ways([handler] if handler is not None else []))
             yield Handler(method.number, *method.at(node), STANDARD, how)
         else:
-            body = named(node.child_by_field_name("body"))
-            yield Handler(method.number, *method.at(node), tuple(_caught(node)) or STANDARD, _ending(ways(body)))
+            names = tuple(_caught(node)) or STANDARD
+            ending = _ending(ways(named(node.child_by_field_name("body"))))
+            whole = node.parent.id if node.parent is not None else 0
+            yield Handler(method.number, *method.at(node), names, ending, spares=whole in raised)
+            if ending is Ending.RAISES and not SHUTDOWNS.isdisjoint(names):
+                raised.add(whole)
 
 
 def _caught(clause: "Node") -> Iterator[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHANGES: Final = frozenset({"update", "append", "setdefault", "clear", "pop", "extend", "add", "mount"})
 ITEM: Final = "[]"
+RESOURCE: Final = "ActiveResource::Base"
 
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
@@ -54,12 +55,19 @@ def _changed(function: "Function", target: ast.expr) -> tuple[str, str]:
     return name, name
 
 
-def _ruby(_: "Index", method: "Method") -> Iterator[Write]:
+def _ruby(index: "Index", method: "Method") -> Iterator[Write]:
     for node in method.assignments:
         left = node.child_by_field_name("left")
         for target in named(left) if left is not None and left.type == "left_assignment_list" else [left]:
             if target is not None and (name := _target(target, method)):
-                yield Write(method.number, *method.at(target), name)
+                yield Write(method.number, *method.at(target), name, _resource(index, method, name))
+
+
+def _resource(index: "Index", method: "Method", name: str) -> str:
+    """Active Resource keeps what a class is told for all threads."""
+    inside = method.owner.name if method.owner is not None else ""
+    cls = index.classes.find(name.rpartition(".")[0], inside)
+    return RESOURCE if cls is not None and RESOURCE in index.classes.ancestors(cls) else ""
 
 
 def _target(target: "Node", method: "Method") -> str:

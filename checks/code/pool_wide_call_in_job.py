@@ -1,0 +1,83 @@
+"""A job closes or replaces the connections of all threads of its process.
+
+## Why it hurts
+`connection_pool.disconnect!`, `engine.dispose()` and `establish_connection` act on the whole pool: the connection that
+another thread is in the middle of is closed under it, and the pool is built again under load.
+
+In the log: `PG::UnableToSend: no connection to the server`, `ConnectionNotEstablished`, `Connection closed by server`,
+in jobs of other classes.
+
+## How it is found
+Formula: fails if a job leads to such a call and its process runs several jobs at a time; medium where nothing tells how
+jobs run; Django's `connections.close_all()` closes the calling thread's alone, and is info
+
+## When it is wrong
+An engine or a pool that the job made itself, for itself alone.
+
+## Confirm by hand
+Follow the functions that the evidence names.
+
+## How to fix
+Give back one connection: `with_connection { }`, `close_old_connections()`, `session.close()`. Choose a database by
+`connected_to(role:, shard:)`. After a fork `engine.dispose(close=False)` in the child's hook.
+
+Risk: what the call was to mend (stale connections) needs `pool_pre_ping`, `pool_recycle` or `CONN_HEALTH_CHECKS`.
+
+Undo: the call in its old place.
+
+## Unknown when
+Nothing was found and files could not be parsed.
+
+## Source
+Sidekiq issue 2674; the wiki's Problems and Troubleshooting on `verify_active_connections!`; SQLAlchemy,
+`Engine.dispose`; Django's ConnectionHandler is thread-local.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Finding, NotApplicable, Severity, Verdict, check
+from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution
+from kiqdoctor.doctor.rules import apart, how_it_runs, led_to, settled, sharing, told
+
+ENDINGS = {
+    "verify_active_connections!": "Write with_connection { }.",
+    "clear_all_connections!": "Write with_connection { }.",
+    "clear_reloadable_connections!": "Write with_connection { }.",
+    "connection_pool.disconnect!": "Write connection_pool.release_connection.",
+    "establish_connection": "Write connected_to(role:, shard:) { }.",
+    "engine.dispose": "Write session.close(), and dispose(close=False) in a hook after the fork.",
+    "create_engine().dispose": "Write session.close(), and dispose(close=False) in a hook after the fork.",
+    "pool.closeall": "Write pool.putconn(connection).",
+    "ThreadedConnectionPool().closeall": "Write pool.putconn(connection).",
+    "connection_pool.disconnect": "Delete it: the pool takes its connections back by itself.",
+}
+OWN = "django.db.connections.close_all"
+
+
+@check("COD012", severity=Severity.HIGH)
+def pool_wide_call_in_job(code: Code, calls: Calls, execution: Execution) -> Iterator[Verdict]:
+    alone = apart(code, execution)
+    if alone:
+        yield NotApplicable(alone)
+        return
+    found = [one for site in led_to(code, calls.sites) if (one := _judged(code, site, execution)) is not None]
+    yield from found
+    yield from settled(code, calls, found=bool(found))
+
+
+def _judged(code: Code, call: Call, execution: Execution) -> Finding | None:
+    shared = sharing(code, execution, call)
+    ending = next((one for one in ENDINGS if call.name == one or call.name.endswith(f".{one}")), "")
+    if shared.truth is False or not (ending or call.name == OWN) or _keeps(call):
+        return None
+    if call.name == OWN:
+        title = f"{OWN} closes the connections of this thread, at the end of each job anew"
+        return told(code, call, Severity.INFO, title, "Write close_old_connections().", how_it_runs(shared))
+    severity = Severity.HIGH if shared.truth else Severity.MEDIUM
+    title = f"A job calls {call.name}: the connections of all threads"
+    return told(code, call, severity, title, ENDINGS[ending], how_it_runs(shared), key=ending)
+
+
+def _keeps(call: Call) -> bool:
+    """``dispose(close=False)`` leaves the others' connections open."""
+    return any(one.name == "close" and one.text == "False" for one in call.arguments)

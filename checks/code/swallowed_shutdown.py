@@ -1,0 +1,74 @@
+"""A job catches the end of its process, and goes on as if nothing had been asked.
+
+## Why it hurts
+At the end of its grace a worker raises `Sidekiq::Shutdown`, `SystemExit` or `KeyboardInterrupt` in its threads. A
+clause that catches everything takes it for an error of the job: the job is called done or failed though it was cut off
+in the middle, or runs on until the process is killed, and nobody gives it back to its queue.
+
+In the log: `Shutdown` as an ordinary error of a job; "Terminating" and then nothing until the kill.
+
+## How it is found
+Formula: fails if a job leads to `except:`, `except BaseException`, `rescue Exception`, `rescue Sidekiq::Shutdown` (also
+by a constant or in a list) that does not raise again on every path, or to `finally` or `ensure` that leaves by return,
+break or continue
+
+A clause that ends the process raises too. Not told: a clause after one that raises the end again, and one around
+nothing but Python's own quick functions or an import.
+
+## When it is wrong
+A clause that hands the exception to somebody who raises it later, such as a future.
+
+## Confirm by hand
+Read the clause: is there a way through it without `raise`?
+
+## How to fix
+Catch `StandardError` or `Exception`, or write `raise` at the end of the clause; take `return` out of `ensure`.
+
+Risk: what was silent until now is reported.
+
+Undo: the clause as it was.
+
+## Unknown when
+Nothing was found and files could not be parsed.
+
+## Source
+Sidekiq 2.9.0's changes (Shutdown is raised in workers) and `lib/sidekiq/processor.rb`; Python, "BaseException";
+dramatiq's `Interrupt` is a BaseException too.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Finding, Severity, Verdict, check
+from kiqdoctor.doctor.facts.code import Code, Ending, Handler, Handlers
+from kiqdoctor.doctor.rules import led_to, settled, told
+
+ENDS = {
+    "python": {"BaseException", "SystemExit", "KeyboardInterrupt", "dramatiq.middleware.Shutdown"},
+    "ruby": {"Exception", "Object", "BasicObject", "Sidekiq::Shutdown", "Interrupt", "SignalException"},
+}
+NARROWER = {"python": "except Exception", "ruby": "rescue StandardError"}
+
+
+@check("COD009", severity=Severity.HIGH)
+def swallowed_shutdown(code: Code, handlers: Handlers) -> Iterator[Verdict]:
+    found = [_finding(code, one) for one in led_to(code, handlers.sites) if _swallows(code.language(one), one)]
+    yield from found
+    yield from settled(code, handlers, found=bool(found))
+
+
+def _swallows(language: str, clause: Handler) -> bool:
+    ends = not clause.catches or not ENDS[language].isdisjoint(clause.catches)
+    return clause.final or (ends and clause.ending is not Ending.RAISES and not clause.spares)
+
+
+def _finding(code: Code, clause: Handler) -> Finding:
+    language = code.language(clause)
+    caught = ", ".join(clause.catches) or "everything"
+    if clause.final:
+        word = {"python": "finally", "ruby": "ensure"}[language]
+        title, remedy = f"{word} leaves, and with it goes the end of the process", f"Take what leaves out of {word}."
+    else:
+        how = "raises it on some paths only" if clause.ending is Ending.SOMETIMES else "never raises it again"
+        title = f"A clause catches {caught}, the end of the process too, and {how}"
+        remedy = f"Write {NARROWER[language]}, or raise on every path."
+    return told(code, clause, Severity.HIGH, title, remedy, key="final" if clause.final else caught)

@@ -1,0 +1,88 @@
+"""How a rule about source code speaks: of what jobs lead to, where it stands, by which way; when silence is proof."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from kiqdoctor.doctor.facts.code import Code, Execution, Sharing, Site, Sites
+from kiqdoctor.doctor.verdict import Evidence, Finding, Location, NotApplicable, Severity, Unknown
+
+One = TypeVar("One", bound=Site)
+ENDINGS = {"python": (".py",), "ruby": (".rb", ".ru", ".rake")}
+
+
+def led_to(code: Code, sites: Iterable[One]) -> Iterator[One]:
+    """The sites that a job leads to."""
+    return (site for site in sites if code.leads_to(site))
+
+
+def told(
+    code: Code, site: Site, severity: Severity, title: str, remedy: str, *evidence: Evidence, key: str = ""
+) -> Finding:
+    """A finding at a site, with each step that leads there from a job."""
+    place = code.place(site)
+    name = code.functions[site.function].name
+    return Finding(
+        f"code:{name}",
+        title,
+        remedy,
+        (*steps(code, site), Evidence("site", name, f"{place.path}:{place.line}"), *evidence),
+        severity,
+        location=Location(place.path, place.line, place.column),
+        key=key,
+    )
+
+
+def steps(code: Code, site: Site) -> tuple[Evidence, ...]:
+    """The functions from a job to the one that holds the site, outermost first; none where no job leads there."""
+    if not code.leads_to(site):
+        return ()
+    way: list[int] = []
+    index: int | None = site.function
+    while index is not None:
+        way.append(index)
+        index = code.functions[index].caller
+    places = [(code.functions[one].name, code.functions[one].place) for one in reversed(way)]
+    return tuple(
+        Evidence("leads to" if number else "job", name, f"{place.path}:{place.line}")
+        for number, (name, place) in enumerate(places)
+    )
+
+
+def sharing(code: Code, execution: Execution, site: Site) -> Sharing:
+    """Whether the job that leads to a site shares its process with others that run meanwhile, with the proof."""
+    job = code.job(site)
+    return Sharing(None, "no job leads there") if job is None else execution.sharing(job)
+
+
+def how_it_runs(shared: Sharing) -> Evidence:
+    """What says how those jobs run."""
+    return Evidence("jobs run", shared.proof, shared.source)
+
+
+def settled(code: Code, *facts: Sites[Site], found: bool) -> Iterator[Evidence | NotApplicable | Unknown]:
+    """What is said beside the findings: nothing to judge, what could not be seen where nothing was found, or the proof.
+
+    Findings stand whatever could not be read; silence is a pass only where all of it was.
+    """
+    if not code.jobs and not found:
+        yield NotApplicable("the application has no jobs")
+        return
+    languages = {code.functions[one.function].language for one in code.jobs}
+    endings = tuple(ending for language in languages for ending in ENDINGS[language])
+    broken = [(path, reason) for path, reason in code.unparsed if path.endswith(endings)]
+    if broken and not found:
+        path, reason = broken[0]
+        what = f"{len(broken)} files could not be parsed" if len(broken) > 1 else "a file could not be parsed"
+        yield Unknown(f"{what}, the first {path}: {reason}")
+    for one in facts if not found else ():
+        if one.partial:
+            yield Unknown(one.partial)
+    yield Evidence("looked at", f"{len(code.jobs)} jobs, {code.reached} functions that they lead to", "source code")
+
+
+def apart(code: Code, execution: Execution) -> str:
+    """The proof that no job shares its process with another that runs meanwhile; "" where one may."""
+    shared = [execution.sharing(job) for job in code.jobs]
+    if not shared or any(one.truth is not False for one in shared):
+        return ""
+    return "no two jobs share a process at the same time: " + "; ".join(dict.fromkeys(one.proof for one in shared))

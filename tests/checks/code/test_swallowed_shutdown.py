@@ -1,0 +1,80 @@
+"""COD009: the catalogue's examples in all their ways."""
+
+from pathlib import Path
+
+import pytest
+from judging import accused, in_python, in_ruby, performing
+from rewriting import crossed, python, ruby
+
+HEAD = "import logging\nlog = logging.getLogger()\ndef work(x=1): open('x')\ndef rollback(): pass\n"
+
+
+def job(body: str) -> str:
+    return HEAD + "@job\ndef f(xs):\n" + "".join(f"  {line}\n" for line in body.splitlines())
+
+
+FAULTS = crossed(
+    {
+        "P1": job("try: work()\nexcept:\n  log.exception('x')"),
+        "P2": job("try: work()\nexcept BaseException as e:\n  if xs: return\n  raise"),
+        "P3": job("for x in xs:\n  try: work(x)\n  finally: continue"),
+        "in a list": "ALL = (OSError, BaseException)\n" + job("try: work()\nexcept ALL: pass"),
+    },
+    python,
+)
+TWINS = crossed(
+    {
+        "N1": job("try: work()\nexcept BaseException:\n  rollback(); raise"),
+        "N2": job("try: work()\nexcept Exception: pass"),
+        "N3": "try: import uvloop\nexcept: uvloop = None\n" + job("pass"),
+        "it is raised again before": job("try: work()\nexcept (SystemExit, KeyboardInterrupt): raise\nexcept: pass"),
+        "no work": job("try: x = int(xs)\nexcept: x = 0"),
+        "it ends the process": "import sys\n" + job("try: work()\nexcept:\n  sys.exit(1)"),
+    },
+    python,
+)
+RUBY_FAULTS = crossed(
+    {
+        "P1": performing("x.go", "rescue Exception => e", "  log e"),
+        "P2": performing("x.go", "rescue Object", "  x"),
+        "P2, in a list": performing("x.go", "rescue *[Exception]", "  x"),
+        "P3": performing("x.go", "ensure", "  return"),
+        "the shutdown itself": performing("x.go", "rescue Sidekiq::Shutdown", "  x"),
+    },
+    ruby,
+)
+RUBY_TWINS = crossed(
+    {
+        "N1": performing("x.go", "rescue Exception", "  x.clean", "  raise"),
+        "N2": performing("x.go", "rescue => e", "  e"),
+        "N3": performing("x.go", "rescue Sidekiq::Shutdown", "  x.checkpoint", "  raise"),
+        "it is raised again before": performing(
+            "x.go", "rescue Sidekiq::Shutdown", "  raise", "rescue Exception => e", "  e"
+        ),
+    },
+    ruby,
+)
+
+
+@pytest.mark.parametrize("text", FAULTS.values(), ids=FAULTS)
+def test_python_s_faults(tmp_path: Path, text: str) -> None:
+    [one] = in_python("COD009", tmp_path, text).findings
+
+    assert one.severity == "high"
+
+
+@pytest.mark.parametrize("text", TWINS.values(), ids=TWINS)
+def test_python_s_twins(tmp_path: Path, text: str) -> None:
+    assert not accused(in_python("COD009", tmp_path, text))
+
+
+@pytest.mark.parametrize("text", RUBY_FAULTS.values(), ids=RUBY_FAULTS)
+def test_ruby_s_faults(tmp_path: Path, text: str) -> None:
+    [one] = in_ruby("COD009", tmp_path, text).findings
+
+    assert one.severity == "high"
+
+
+@pytest.mark.parametrize("text", RUBY_TWINS.values(), ids=RUBY_TWINS)
+def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
+    assert not accused(in_ruby("COD009", tmp_path, text))
