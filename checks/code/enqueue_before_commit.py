@@ -47,20 +47,15 @@ from kiqdoctor.doctor import (
     Finding,
     Location,
     Missing,
-    NotApplicable,
     Severity,
-    Unknown,
     Verdict,
     check,
     covers,
 )
 from kiqdoctor.doctor.facts.code import Calls, Code, Enqueue, Enqueues, Inside, Transaction, Transactions, When, Writes
 from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.rules import settled
 
-LIBRARIES = {
-    "ruby": {"sidekiq", "activejob"},
-    "python": {"kiqdoctor", "celery", "dramatiq", "rq", "django-rq", "huey", "taskiq", "arq", "saq", "streaq"},
-}
 PUSHES = "Sidekiq.transactional_push!"
 BULK = {"perform_bulk", "push_bulk"}  # which it leaves alone
 WAITS = "enqueue_after_transaction_commit"
@@ -76,13 +71,8 @@ def enqueue_before_commit(
     packages: Packages | Missing,
 ) -> Iterator[Verdict]:
     known = packages.all if isinstance(packages, Packages) else ()
-    if not code.jobs:
-        locked = [one.name for one in known if one.name in LIBRARIES.get(one.ecosystem, ())]
-        nothing = f"{locked[0]} is locked, and no job was recognised" if locked else "it has no jobs"
-        yield Unknown(nothing) if locked else NotApplicable(nothing)
-        return
     pushes = any(call.name == PUSHES for call in calls.sites)
-    settled = any(write.name.endswith(f".{WAITS}") for write in writes.sites)
+    waiting = any(write.name.endswith(f".{WAITS}") for write in writes.sites)
     newer = any(one.name == "activejob" and covers(">=7.2", one.version) for one in known)
     told: set[int] = set()
     for inside in sorted(transactions.inside, key=partial(_plainest, transactions)):
@@ -90,11 +80,9 @@ def enqueue_before_commit(
         waits = pushes and code.language(enqueue) == "ruby" and enqueue.verb not in BULK
         if not waits and inside.enqueue not in told:
             told.add(inside.enqueue)
-            asked = enqueue.verb == "perform_later" and (settled or newer)
+            asked = enqueue.verb == "perform_later" and (waiting or newer)
             yield _finding(code, inside, enqueue, transactions.sites[inside.transaction], perhaps=asked)
-    if code.unparsed and not told:
-        path, reason = code.unparsed[0]
-        yield Unknown(f"{len(code.unparsed)} files could not be parsed, the first {path}: {reason}")
+    yield from settled(code, enqueues, transactions, found=bool(told))
     yield Evidence("enqueues", str(len(enqueues.sites)), f"{len(transactions.sites)} transactions and hooks")
 
 

@@ -1,12 +1,22 @@
 """How a rule about source code speaks: of what jobs lead to, where it stands, by which way; when silence is proof."""
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from kiqdoctor.doctor.facts.code import Code, Execution, Sharing, Site, Sites
+from kiqdoctor.doctor.facts.code import Code, Execution, Sharing, Site
 from kiqdoctor.doctor.verdict import Evidence, Finding, Location, NotApplicable, Severity, Unknown
 
 One = TypeVar("One", bound=Site)
+
+
+class Read(Protocol):
+    """A fact of which a part may be missing."""
+
+    @property
+    def partial(self) -> str:
+        """What was left out."""
+
+
 ENDINGS = {"python": (".py",), "ruby": (".rb", ".ru", ".rake")}
 
 
@@ -59,7 +69,7 @@ def how_it_runs(shared: Sharing) -> Evidence:
     return Evidence("jobs run", shared.proof, shared.source)
 
 
-def settled(code: Code, *facts: Sites[Site], found: bool) -> Iterator[Evidence | NotApplicable | Unknown]:
+def settled(code: Code, *facts: Read, found: bool) -> Iterator[Evidence | NotApplicable | Unknown]:
     """What is said beside the findings: nothing to judge, what could not be seen where nothing was found, or the proof.
 
     Findings stand whatever could not be read; silence is a pass only where all of it was.

@@ -13,10 +13,9 @@ IN_PYTHON = "from kiqdoctor import job, Job\n"
 IN_RUBY = "class J\n  include Sidekiq::Job\n  def perform(x)\n{body}  end\nend\n"
 
 
-def judged(check: str, root: Path, packages: Packages | None = None, **written: str) -> Result:
+def judged(check: str, root: Path, **written: str) -> Result:
     """The result on an application of these files (`source.application`)."""
-    snapshot = looked(application(root, **written), HEALTHY)
-    return diagnose(check, snapshot if packages is None else snapshot.with_(packages))
+    return diagnose(check, looked(application(root, **written), HEALTHY.with_(Packages())))
 
 
 def in_python(check: str, root: Path, text: str, **beside: str) -> Result:

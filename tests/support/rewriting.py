@@ -87,7 +87,9 @@ class _Renamer(ast.NodeTransformer):
 def moved(text: str) -> str:
     """What a job does, in a function that it calls; what is given by default goes along."""
     tree = ast.parse(text)
-    for owner in [tree, *(one for one in ast.walk(tree) if isinstance(one, ast.ClassDef))]:
+    classes = [one for one in ast.walk(tree) if isinstance(one, ast.ClassDef)]
+    owners: list[ast.Module | ast.ClassDef] = [tree, *classes]
+    for owner in owners:
         for function in [one for one in owner.body if isinstance(one, ast.FunctionDef)]:
             if function.name in JOBS or (function.decorator_list and isinstance(owner, ast.Module)):
                 owner.body.append(_away(function, f"away_{function.name}"))

@@ -88,8 +88,7 @@ F, T = crossed(FAULTS, PYTHON), crossed(TWINS, PYTHON)
 
 
 def examined(root: Path, packages: Packages | None = None, **written: str) -> Result:
-    snapshot = looked(application(root, **written), HEALTHY)
-    return diagnose("COD001", snapshot if packages is None else snapshot.with_(packages))
+    return diagnose("COD001", looked(application(root, **written), HEALTHY.with_(packages or Packages())))
 
 
 def python(root: Path, text: str) -> Result:
@@ -203,7 +202,8 @@ def test_a_library_without_a_job_is_unknown(tmp_path: Path) -> None:
     celery = Packages((Package("python", "celery", "5.4", "uv.lock"),))
     result = examined(tmp_path / "a", celery, a_DOT_py="x = 1\n")
 
-    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "celery is locked, and no job was recognised")
+    assert result.outcome is Outcome.UNKNOWN
+    assert "celery is locked, and no job was recognised" in (result.reason or "")
     assert examined(tmp_path / "b", Packages(), a_DOT_py="x = 1\n").outcome is Outcome.NOT_APPLICABLE
 
 
@@ -214,6 +214,6 @@ def test_a_file_that_could_not_be_parsed_limits_only_silence(tmp_path: Path) -> 
     loud = examined(tmp_path / "b", shop_DOT_py=PYTHON[0].write(FAULTS["P1"]), broken_DOT_py=broken)
 
     assert silent.outcome is Outcome.UNKNOWN
-    assert str(silent.reason).startswith("1 files could not be parsed, the first broken.py: SyntaxError")
+    assert str(silent.reason).startswith("a file could not be parsed, the first broken.py: SyntaxError")
     assert [one.severity for one in loud.findings] == ["high"]
     assert loud.outcome is Outcome.FAIL
