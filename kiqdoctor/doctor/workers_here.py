@@ -1,6 +1,7 @@
 """Which workers of the examined Redis run on this host, each tied to what it registered; and who could not be seen."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator
 
 import msgspec
 
@@ -42,6 +43,16 @@ class Here(msgspec.Struct, frozen=True):
     def version(self) -> str:
         """What either of the two says of its version."""
         return self.worker.version or (self.process.version if self.process else "")
+
+    @property
+    def threads(self) -> int | None:
+        """How many run jobs; None where neither of the two says it."""
+        told = self.process.concurrency if self.process else None
+        return told if told is not None else self.worker.concurrency
+
+    def connections(self, ports: Container[str]) -> Counter[str]:
+        """How many of its established connections go to each address with one of these ports."""
+        return Counter(remote for _, remote in self.worker.sockets if remote.rpartition(":")[2] in ports)
 
 
 class Present(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from kiqdoctor.probes.host.sockets import Row, established, held, listening
 
 MOST_PROCESSES: Final = 20_000
 MOST_DESCRIPTORS: Final = 200_000
+MOST_TRIED: Final = 16  # descriptors of one process, to see whether they may be followed
 STACK: Final = 25  # the cell after the name, in /proc/PID/stat, of where the stack begins: exec draws another
 CODE: Final = 23
 BORN: Final = 19
@@ -44,7 +45,7 @@ def inheritance(host: Host, local: LocalProcesses) -> Inheritance:
     return Inheritance(
         sockets=tuple(_shared(proc, holders)),
         children=tuple(_children(proc, {one.pid for one in local.all}, lives, now)),
-        hidden=tuple(sorted(pid for pid in kin if not os.access(proc / str(pid) / "fd", os.R_OK))),
+        hidden=tuple(sorted(pid for pid in kin if not _open(proc / str(pid) / "fd"))),
         partial=partial,
     )
 
@@ -97,6 +98,12 @@ def _holders(proc: Path, lives: dict[int, Life], now: float) -> tuple[dict[str, 
             for inode, descriptor in own.items():
                 found[inode].append(Holder(pid, descriptor, life.parent, program, _age(life, now)))
     return {inode: each for inode, each in found.items() if len(each) > 1}, partial
+
+
+def _open(descriptors: Path) -> bool:
+    """Whether it may be seen what they are: their numbers may be listed by who may not follow them."""
+    names = listed(descriptors)
+    return any(link(descriptors / name) is not None for name in names[:MOST_TRIED])
 
 
 def _shared(proc: Path, holders: dict[str, list[Holder]]) -> Iterator[SharedSocket]:

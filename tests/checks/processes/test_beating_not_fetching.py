@@ -15,10 +15,11 @@ from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 
 STANDS = replace(QUEUE, size=9, oldest_at=NOW - 60)
+BASIC = replace(WORKER, reliable=False)
 POPS = tuple(Client(n, f"10.0.0.1:{n}", flags="b", command="brpop") for n in range(5))
 
 
-def seen(*queues: Queue, fleet: tuple[Process, ...] = (WORKER,), pops: int = 0) -> Snapshot:
+def seen(*queues: Queue, fleet: tuple[Process, ...] = (BASIC,), pops: int = 0) -> Snapshot:
     fixed = HEALTHY.with_(Fleet(fleet, len(fleet)), Clients(POPS[:pops]))
     return fixed.over(10, *[Queues((one,)) for one in queues])
 
@@ -46,26 +47,26 @@ def test_one_reading_cannot_tell() -> None:
 
 
 def test_nobody_has_a_thread_to_spare() -> None:
-    for worker in (replace(WORKER, busy=5), replace(WORKER, quiet=True), replace(WORKER, queues=("mail",))):
+    for worker in (replace(BASIC, busy=5), replace(BASIC, quiet=True), replace(BASIC, queues=("mail",))):
         assert diagnose("PRO015", seen(STANDS, STANDS, STANDS, fleet=(worker,))).outcome is Outcome.PASS
 
 
 def test_as_many_pops_as_idle_threads_settle_nothing() -> None:
     assert diagnose("PRO015", seen(STANDS, STANDS, STANDS, pops=5)).outcome is Outcome.UNKNOWN
-    second = replace(WORKER, identity="web-2:1:bb", hostname="web-2")
-    both = seen(STANDS, STANDS, STANDS, fleet=(WORKER, second), pops=5)
+    second = replace(BASIC, identity="web-2:1:bb", hostname="web-2")
+    both = seen(STANDS, STANDS, STANDS, fleet=(BASIC, second), pops=5)
     assert diagnose("PRO015", both).outcome is Outcome.FAIL
 
 
 def test_a_fetcher_that_polls_is_known_by_the_job_that_stands() -> None:
-    polling = seen(STANDS, STANDS, STANDS, fleet=(replace(WORKER, reliable=True),))
+    polling = seen(STANDS, STANDS, STANDS, fleet=(WORKER,))
 
     assert diagnose("PRO015", polling.without(Clients, Refused("NOPERM", "+client|list"))).outcome is Outcome.FAIL
 
 
 def test_without_the_clients_or_a_fresh_beat_it_is_unknown() -> None:
     standing = seen(STANDS, STANDS, STANDS)
-    old = seen(STANDS, STANDS, STANDS, fleet=(replace(WORKER, beat_age_s=30.0),))
+    old = seen(STANDS, STANDS, STANDS, fleet=(replace(BASIC, beat_age_s=30.0),))
 
     assert diagnose("PRO015", standing.without(Clients, Refused("NOPERM", "+client|list"))).outcome is Outcome.UNKNOWN
     assert diagnose("PRO015", old).outcome is Outcome.UNKNOWN

@@ -15,7 +15,7 @@ from kiqdoctor.doctor.snapshot import Absent, Snapshot
 from kiqdoctor.wire.recovery import RecoveryEntry
 
 JOB = InFlight("t1", "default", "a" * 24, "SendMail", NOW - 5)
-BUSY = replace(WORKER, in_flight=(JOB,), in_flight_key="work", in_flight_ttl_s=50)
+BUSY = replace(WORKER, reliable=False, in_flight=(JOB,), in_flight_key="work", in_flight_ttl_s=50)
 ELSEWHERE = HEALTHY.without(LocalProcesses, Absent("another host"))
 
 

@@ -15,5 +15,6 @@ WORKER = Process(
     queues=("default",),
     ttl_s=57,
     beat_age_s=3.0,
+    reliable=True,
 )
 FACTS = (Fleet((WORKER,), 1), Recoveries(), LongJobs(), PrivateLists(), Leader(WORKER.identity, 18))

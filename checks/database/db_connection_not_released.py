@@ -1,0 +1,81 @@
+"""A worker holds more connections to its database than it has threads.
+
+## Why it hurts
+Connections that jobs leave open stay until the process ends: the database runs out of them, and it is web requests that
+fail then.
+
+In the log: `FATAL: sorry, too many clients already`, `Too many connections`, `could not obtain a connection from the
+pool`.
+
+## How it is found
+Formula: fails if established connections of one worker to one database address > threads + SPARE
+
+Counted for each address by itself, so that a replica is not taken for a leak. A thread needs one connection at a time.
+
+## When it is wrong
+Jobs that start threads of their own, each with a connection; several databases behind one address.
+
+## Confirm by hand
+`ss -tnp | grep pid=PID | grep :5432`, and `SELECT count(*) FROM pg_stat_activity` by client address.
+
+## How to fix
+Release the connection at the end of each job: `close_old_connections()` around Django's jobs, `Session.remove()` of
+SQLAlchemy's scoped_session, no thread that keeps Active Record's connection (`with_connection`).
+
+Risk: a connection that is closed early is opened anew by the next job.
+
+Undo: take the hook away.
+
+## Unknown when
+The worker is of another user, whose sockets may not be seen; the live processes are on other hosts; a worker does not
+say how many threads it has.
+
+## Source
+django_dramatiq#86, #106; sidekiq#2674.
+
+- SPARE: the main thread, the scheduler and a reloader may hold one each; ours.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.workers_here import ROOT, Here, present
+
+SPARE = 3
+PORTS = {"5432": "PostgreSQL", "6432": "PgBouncer", "3306": "MySQL", "1433": "SQL Server", "1521": "Oracle"}
+
+
+@check("DBC003", severity=Severity.MEDIUM)
+def db_connection_not_released(
+    fleet: Fleet, local: LocalProcesses, connection: Connection | Missing, clients: Clients | Missing
+) -> Iterator[Verdict]:
+    seen = present(fleet, local, connection, clients)
+    yield from seen.unseen("the sockets")
+    for one in seen.here:
+        if one.worker.settings is None:
+            yield Unknown(f"the sockets of {one.named} may not be seen", ROOT)
+        yield from _judged(one)
+    yield seen.evidence
+
+
+def _judged(one: Here) -> Iterator[Verdict]:
+    source = f"/proc/{one.worker.pid}/net/tcp"
+    for remote, count in one.connections(PORTS).most_common():
+        name = PORTS[remote.rpartition(":")[2]]
+        if one.threads is None:
+            yield Unknown(f"{one.named} has {count} connections to {remote}; how many threads it has is not known")
+        elif count > one.threads + SPARE:
+            yield Finding(
+                one.subject,
+                f"{one.named} holds {count} connections to {name} at {remote}, for {one.threads} threads",
+                "Release the connection at the end of each job.",
+                (Evidence("connections", f"{count} to {remote}", source), Evidence("threads", str(one.threads))),
+                Severity.MEDIUM.milder,
+                key=name,
+                lasting=one.lasting,
+            )
+        else:
+            yield Evidence(f"connections of {one.named}", f"{count} to {name} at {remote}", source)

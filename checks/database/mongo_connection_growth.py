@@ -1,0 +1,93 @@
+"""A worker opens more connections to MongoDB than one client needs.
+
+## Why it hurts
+A MongoClient is a pool: one that is made for each job, or in each process before a fork, is never closed and keeps its
+connections and two threads. The server's limit is met by few workers, and nobody can connect.
+
+In the log: `connection refused because too many open connections`, `No suitable servers found`.
+
+## How it is found
+Formula: fails if established connections of one worker to one MongoDB server > threads + MONITORS; high where they grew
+over the window, else medium
+
+A client opens one connection for each thread that uses it at a time, and two or three to watch each server.
+
+## When it is wrong
+Several clients on purpose, as one for each tenant; jobs that start threads of their own.
+
+## Confirm by hand
+`ss -tnp | grep pid=PID | grep -c :27017`, twice; `db.serverStatus().connections`.
+
+## How to fix
+One client for each process, made after the fork and shared by all its threads; Mongoid from 4 on, or kiqstand before.
+
+Risk: a client that is shared is used by all threads, which it is made for.
+
+Undo: none is needed.
+
+## Unknown when
+The worker is of another user, whose sockets may not be seen; the live processes are on other hosts.
+
+## Source
+PyMongo's FAQ; the Ruby driver's pool; kiqstand's README.
+
+- MONITORS: two for each server of PyMongo 4, three of the Ruby driver.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.workers_here import ROOT, Here, present
+
+MONITORS = 3
+PORTS = frozenset({"27017", "27018", "27019"})
+
+
+@check("DBC004", severity=Severity.HIGH)
+def mongo_connection_growth(
+    fleet: Fleet,
+    local: LocalProcesses,
+    twice: Twice[LocalProcesses] | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+) -> Iterator[Verdict]:
+    seen = present(fleet, local, connection, clients)
+    yield from seen.unseen("the sockets")
+    for one in seen.here:
+        if one.worker.settings is None:
+            yield Unknown(f"the sockets of {one.named} may not be seen", ROOT)
+        now = _later(one, twice)
+        for remote, count in now.connections(PORTS).most_common():
+            if one.threads is None:
+                yield Unknown(f"{one.named} has {count} connections to {remote}; how many threads it has is not known")
+            elif count > one.threads + MONITORS:
+                grown = count - one.connections(PORTS)[remote]
+                yield _finding(one, remote, count, grown)
+            else:
+                yield Evidence(f"connections of {one.named}", f"{count} to {remote}", f"/proc/{one.worker.pid}/net/tcp")
+    yield seen.evidence
+
+
+def _later(one: Here, twice: Twice[LocalProcesses] | Missing) -> Here:
+    """The same worker at the end of the window."""
+    later = twice.last.all if isinstance(twice, Twice) else ()
+    same = (other for other in later if other.pid == one.worker.pid and other.started_at == one.worker.started_at)
+    return Here(next(same, one.worker), one.process)
+
+
+def _finding(one: Here, remote: str, count: int, grown: int) -> Finding:
+    more = f", {grown} more than when it was first looked at" if grown > 0 else ""
+    return Finding(
+        one.subject,
+        f"{one.named} has {count} connections to MongoDB at {remote} for {one.threads} threads{more}",
+        "Make one client for each process, after the fork, and share it among the threads.",
+        (
+            Evidence("connections", f"{count} to {remote}", f"/proc/{one.worker.pid}/net/tcp"),
+            Evidence("threads", str(one.threads), "heartbeat"),
+        ),
+        Severity.HIGH if grown > 0 else Severity.HIGH.milder,
+        lasting=one.lasting,
+    )

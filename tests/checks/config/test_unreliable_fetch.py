@@ -1,0 +1,39 @@
+"""CFG003: who keeps what it took, and who gets killed."""
+
+from dataclasses import replace
+
+from healthy import HEALTHY
+from healthy.fleet import WORKER
+from healthy.host import GROUP
+from healthy.moment import NOW
+from msgspec.structs import replace as changed
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import MemoryGroups
+from kiqdoctor.doctor.facts.native import Crash, Crashes
+from kiqdoctor.doctor.facts.packages import Package, Packages
+from kiqdoctor.doctor.report import Outcome
+
+BASIC = HEALTHY.with_(Fleet((replace(WORKER, reliable=False),), 1))
+KILLED = MemoryGroups((changed(GROUP, oom_kills=1),))
+
+
+def test_basic_fetch_alone_is_told() -> None:
+    assert [str(one.severity) for one in diagnose("CFG003", BASIC).findings] == ["info"]
+    assert diagnose("CFG003", HEALTHY).outcome is Outcome.PASS
+
+
+def test_basic_fetch_where_workers_are_killed() -> None:
+    crash = Crashes((Crash("log", "Segmentation fault", NOW - 60, owner=4711),))
+
+    assert [str(one.severity) for one in diagnose("CFG003", BASIC.with_(KILLED)).findings] == ["low"]
+    assert [str(one.severity) for one in diagnose("CFG003", BASIC.with_(crash)).findings] == ["low"]
+    assert diagnose("CFG003", HEALTHY.with_(KILLED, crash)).outcome is Outcome.PASS
+
+
+def test_a_fetcher_that_may_be_on_is_unknown() -> None:
+    locked = Packages((Package("ruby", "sidekiq-pro", "7.3.0", "Gemfile.lock"),))
+
+    assert diagnose("CFG003", BASIC.with_(locked)).outcome is Outcome.UNKNOWN
+    assert diagnose("CFG003", BASIC.with_(Fleet())).outcome is Outcome.NOT_APPLICABLE

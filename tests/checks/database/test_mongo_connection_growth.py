@@ -1,0 +1,35 @@
+"""DBC004: more connections than one client needs, and whether they grow."""
+
+from dataclasses import replace
+
+from healthy import HEALTHY
+from healthy.host import LOCAL
+
+from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.report import Outcome
+
+
+def held(count: int) -> LocalProcesses:
+    sockets = (*LOCAL.sockets, *((f"10.0.0.1:{n}", "10.0.0.4:27017") for n in range(count)))
+    return LocalProcesses("web-1", (replace(LOCAL, sockets=sockets),))
+
+
+def test_more_than_one_client_needs() -> None:
+    assert [str(one.severity) for one in diagnose("DBC004", HEALTHY.with_(held(30))).findings] == ["medium"]
+    assert diagnose("DBC004", HEALTHY.with_(held(8))).outcome is Outcome.PASS
+
+
+def test_growing_is_worse() -> None:
+    [finding] = diagnose("DBC004", HEALTHY.over(10, held(20), held(30))).findings
+
+    assert finding.severity == "high"
+    assert "for 5 threads, 10 more than when it was first looked at" in finding.finding.title
+    assert diagnose("DBC004", HEALTHY.over(10, held(3), held(7))).outcome is Outcome.PASS
+
+
+def test_another_user_s_and_another_host_s_are_unknown() -> None:
+    other = LocalProcesses("web-1", (replace(LOCAL, settings=None),))
+
+    assert diagnose("DBC004", HEALTHY.with_(other)).outcome is Outcome.UNKNOWN
+    assert diagnose("DBC004", HEALTHY.with_(LocalProcesses("web-9"))).outcome is Outcome.UNKNOWN
