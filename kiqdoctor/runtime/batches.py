@@ -10,7 +10,7 @@ from kiqdoctor.runtime import client, config, forking, instead, lua
 from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.batch import CREATED_AT, FAILURES, OPEN, PENDING, TOTAL, Event, Progress, read
-from kiqdoctor.wire.fields import BATCH, ENQUEUED_AT, QUEUE
+from kiqdoctor.wire.fields import ENQUEUED_AT, EXPIRES_IN, EXPIRY, QUEUE
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Batch:
 
     def _send(self, pushes: list[Push]) -> None:
         for push in pushes:
-            push.fields[BATCH] = self.id
+            push.join(self.id)
         jids = [push.jid for push in pushes]
         if (taker := instead.current) is not None:
             taker.open(self.id, jids, self._call)
@@ -99,7 +99,9 @@ class Batch:
         fields: dict[Any, Any] = {CREATED_AT: repr(SYSTEM.now()), TOTAL: len(jids)}
         for event, callback in self._callbacks.items():
             if callback is not None and (payload := self._payload(*callback)) is not None:
-                fields[f"{event}_queue"], fields[event] = payload
+                fields[f"{event}_queue"], fields[event] = payload.fields[QUEUE], payload.encode()
+                if (seconds := payload.fields.get(EXPIRES_IN)) is not None:
+                    fields[f"{event}_expires"] = int(seconds * 1000)
         with config.client().pipeline(transaction=True) as pipe:
             pipe.hset(keys.batch(self.id), mapping=fields)
             pipe.expire(keys.batch(self.id), KEEP)
@@ -109,14 +111,15 @@ class Batch:
                 pipe.expire(keys.batch(self.id, part), KEEP)
             pipe.execute()
 
-    def _payload(self, job: "Job[..., Any]", args: tuple[Any, ...]) -> tuple[str, bytes] | None:
-        """Its queue and bytes, which batch.lua ends with the time of the push; None where a middleware dropped it."""
+    def _payload(self, job: "Job[..., Any]", args: tuple[Any, ...]) -> Push | None:
+        """batch.lua ends its bytes with the time of the push, and of its expiry; None where a middleware dropped it."""
         prepared = client.prepare(job.name, [[self.id, *args]], job.options)
         if not prepared:
             return None
         [push] = prepared
-        push.fields.pop(ENQUEUED_AT, None)
-        return push.fields[QUEUE], push.encode()
+        for name in (ENQUEUED_AT, EXPIRY):
+            push.fields.pop(name, None)
+        return push
 
     def _seal(self, keys: Keys, dropped: Sequence[str]) -> None:
         sets = [keys.batch(self.id, OPEN), keys.batch(self.id, PENDING)]

@@ -207,6 +207,8 @@ def deliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str]:
         return []
     gathering = _collecting.get()
     if gathering is not None and not at_once:
+        for push in pushes:
+            push.settle()
         gathering.extend(pushes)
         return [one.jid for one in pushes]
     if (taker := instead.current) is not None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
+from kiqdoctor.runtime import sentinels
 from kiqdoctor.runtime.hearing import DeathHandler
 from kiqdoctor.runtime.middleware import ClientMiddleware, ServerMiddleware
+from kiqdoctor.runtime.sentinels import Sentinels
 from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.keys import Keys
 
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT: Final = 10.0  # seconds; longer than any blocking command that we send
 CONNECT_TIMEOUT: Final = 5.0  # seconds
-SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
-SENTINEL_FORM: Final = "as in redis+sentinel://host:26379,host:26379/service/0"
-SENTINEL_PORT: Final = 26379
 
 Recovered = Callable[[str, Sequence[dict[str, Any]]], Any]
 
@@ -48,9 +47,9 @@ class Settings:
     @property
     def where(self) -> str:
         """The address without secrets."""
-        if urlsplit(self.url).scheme in SENTINEL:
-            hosts, service, _ = _sentinel(self.url)
-            return f"{service} by Sentinel at {', '.join(f'{host}:{port}' for host, port in hosts)}"
+        if sentinels.is_one(self.url):
+            found = sentinels.read(self.url)
+            return f"{found.service} by Sentinel at {', '.join(f'{host}:{port}' for host, port in found.hosts)}"
         return shown_url(self.url)
 
 
@@ -121,8 +120,11 @@ def _traced() -> tuple[tuple[ServerMiddleware, ...], tuple[ClientMiddleware, ...
 
 
 def _address(option: str | None) -> str:
-    if option is not None and urlsplit(option).scheme in SENTINEL:
-        _sentinel(option)
+    if option is not None and sentinels.is_one(option):
+        try:
+            sentinels.read(option)
+        except sentinels.SentinelError as error:
+            raise UrlError(str(error)) from None
         return option
     return resolve_url(option, os.environ).url
 
@@ -184,44 +186,34 @@ def connect(settings: Settings, connections: int, *, name: str | None = None) ->
         # Two commands fewer for each connection. By TLS they are sent: a connection whose handshake left something
         # unread is taken for a broken one, and only a reply that is read clears that away.
         options["driver_info"] = None
-    if urlsplit(settings.url).scheme in SENTINEL:
-        return _by_sentinel(settings.url, options)
+    if sentinels.is_one(settings.url):
+        return _by_sentinel(sentinels.read(settings.url), options)
     pool = redis.BlockingConnectionPool.from_url(
         settings.url, max_connections=connections, timeout=READ_TIMEOUT, **options
     )
     return redis.Redis(connection_pool=pool)
 
 
-def _by_sentinel(url: str, options: dict[str, Any]) -> "Redis":
+def _by_sentinel(asked: Sentinels, options: dict[str, Any]) -> "Redis":
+    """What a URL of one server may say holds here, too: user, TLS and its certificates, any option of redis-py's."""
+    from redis.connection import parse_url
     from redis.sentinel import Sentinel
 
-    hosts, service, database = _sentinel(url)
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    options.update(db=database)
-    if parts.scheme.startswith("rediss"):
-        options.update(ssl=True)
-    asked = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "password": query.get("sentinel_password")}
-    userinfo = parts.netloc.rpartition("@")[0]
-    if userinfo:
-        user, _, password = userinfo.partition(":")
-        options.update(username=unquote(user) or None, password=unquote(password) or None)
+    def words(url: str) -> dict[str, Any]:
+        read: Any = parse_url
+        found: dict[str, Any] = dict(read(url))
+        for name in ("host", "port", "connection_class"):
+            found.pop(name, None)
+        return found
+
+    first = asked.hosts[0]
+    theirs = {"protocol": 2, "socket_timeout": 2.0, "socket_connect_timeout": 2.0, **words(asked.sentinel_url(*first))}
+    if asked.sentinel_tls:
+        theirs["ssl"] = True
+    ours = {**options, **words(asked.primary_url(*first))}
+    if asked.tls:
+        ours["ssl"] = True
+        ours.pop("driver_info", None)
     sentinel: Any = Sentinel
-    found: Redis = sentinel(hosts, sentinel_kwargs=asked).master_for(service, **options)
+    found: Redis = sentinel(list(asked.hosts), sentinel_kwargs=theirs).master_for(asked.service, **ours)
     return found
-
-
-def _sentinel(url: str) -> tuple[list[tuple[str, int]], str, int]:
-    parts = urlsplit(url)
-    try:
-        hosts = []
-        for word in parts.netloc.rpartition("@")[2].split(","):
-            host, _, port = word.partition(":")
-            hosts.append((host, int(port or SENTINEL_PORT)))
-        service, _, database = parts.path.strip("/").partition("/")
-        number = int(database or 0)
-    except ValueError as error:
-        raise UrlError(f"not a Sentinel URL: {error}; {SENTINEL_FORM}") from None
-    if not service or not all(host for host, _ in hosts):
-        raise UrlError(f"not a Sentinel URL: it needs hosts and a service; {SENTINEL_FORM}")
-    return hosts, service, number

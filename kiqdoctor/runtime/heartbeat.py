@@ -61,6 +61,7 @@ class Heartbeat:
     def __init__(self, client: "Redis", keys: Keys, board: Board, about: Callable[[], Mapping[str, Any]],
                  clock: Clock = SYSTEM) -> None:  # fmt: skip
         self._client, self._keys, self._board, self._about, self._clock = client, keys, board, about, clock
+        self._told: dict[str, Any] = {}  # by thread, and "" for the identity: jobs in flight as Redis has them
         self.last = 0.0  # monotonic, of the last that was told whole
         self.rtt_us = 0
 
@@ -113,21 +114,39 @@ class Heartbeat:
                 self._board.tell(processed, failed)  # also where one of them is no number: the others took them
 
     def _tell_work(self, who: Member) -> None:
-        """Under both names: readers up to 6.4.1 look at ``:workers``, later ones at ``:work``."""
-        entries: dict[Any, Any] = {one.thread: one.encode() for one in self._board.in_flight}
+        """Under both names: readers up to 6.4.1 look at ``:workers``, later ones at ``:work``.
+
+        Only what changed since the last time: payloads may be large, and a job may run for hours.
+        """
+        now = {one.thread: one for one in self._board.in_flight}
+        known, self._told = self._told, {}  # what became of it is unknown until Redis has answered
+        if known.get("") != who.identity:
+            known = {}
+        fresh: dict[Any, Any] = {name: one.encode() for name, one in now.items() if known.get(name) != _mark(one)}
+        gone = [name for name in known if name and name not in now]
         with self._client.pipeline(transaction=True) as pipe:
             for key in (self._keys.work(who.identity), self._keys.workers(who.identity)):
-                pipe.unlink(key)
-                if entries:
-                    pipe.hset(key, mapping=entries)
-                    pipe.expire(key, PROCESS_TTL)
-            _sent(pipe, "jobs in flight")
+                if not known:
+                    pipe.unlink(key)
+                if gone:
+                    pipe.hdel(key, *gone)
+                if fresh:
+                    pipe.hset(key, mapping=fresh)
+                pipe.expire(key, PROCESS_TTL)
+            replies = _sent(pipe, "jobs in flight")
+        if replies and (not now or replies[-1]) and not any(isinstance(one, Exception) for one in replies):
+            self._told = {"": who.identity, **{name: _mark(one) for name, one in now.items()}}
 
     def leave(self, identity: str) -> None:
         """As a clean exit does: counters told, the member and the work removed; the record expires by itself."""
         self.count()
         self._client.srem(self._keys.processes, identity)
         self._client.unlink(self._keys.work(identity), self._keys.workers(identity), self._keys.about(identity))
+
+
+def _mark(entry: wire.WorkEntry) -> tuple[int, int]:
+    """What tells one run from another, without holding its payload."""
+    return hash(entry.payload), round(entry.run_at or 0)
 
 
 def _sent(pipe: "Pipeline", what: str) -> list[Any]:

@@ -21,6 +21,7 @@ from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Member
 from kiqdoctor.runtime.job import REGISTRY
+from kiqdoctor.runtime.leaving import leave_by
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.options import WorkerOptions
 from kiqdoctor.runtime.performing import Performer
@@ -53,7 +54,7 @@ class Launcher:
         self._client = connect(self._settings, connections.shared(options.capsule.concurrency, reliable=self.reliable))
         self._started_at = clock.now()
         self._quiet, self._stopping, self._done = threading.Event(), threading.Event(), threading.Event()
-        self._hurried = False
+        self._hurried, self._gone = False, threading.Event()
         self.fleet = ""  # JSON: what our parent tells of itself and our siblings
         self.board = Board()
         self.tenure = Tenure(self._client, self._keys, options.capsule, clock)
@@ -120,7 +121,7 @@ class Launcher:
         """
         if self.options.health:
             self._listen(self.options.health)
-        fit(self._client)
+        fit(self._client, self._keys, self.options.capsule.names, self.identity)
         if self.reliable:
             self.tenure.acquire()
         self.fetch = self._new_fetch()
@@ -239,6 +240,9 @@ class Launcher:
         self._origin.check()
         deadline = self._clock.monotonic() + self.options.timeout_s
         self._stopping.set()
+        if not self.options.embedded:
+            watch = partial(leave_by, deadline, lambda: self._hurried, self._gone.wait, self._clock)
+            self._thread(watch, "kiq.deadline").start()
         self._systemd.stopping()
         if self.reliable:
             self.tenure.stopping()
@@ -275,6 +279,7 @@ class Launcher:
         log.flush()
         self._client.close()
         self._client.connection_pool.disconnect()
+        self._gone.set()
 
     def _say_goodbye(self) -> None:
         try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GRACE: Final = 300.0  # seconds after which a tick that nobody saw is left out
 LOOK: Final = 0.5  # seconds
+ASK: Final = 30.0  # seconds between two questions for Redis' time
 
 J = TypeVar("J")
 
@@ -101,8 +102,10 @@ class Clockwork:
     """One thread of each process that has periodic jobs."""
 
     def __init__(self, redis: "Redis", keys: Keys, stop: threading.Event, clock: Clock = SYSTEM,
-                 entries: Sequence[Periodic] = PERIODIC) -> None:  # fmt: skip
-        self._keys, self._stop, self._clock, self._entries = keys, stop, clock, entries
+                 entries: Sequence[Periodic] = PERIODIC, now: Callable[[], float] | None = None) -> None:  # fmt: skip
+        self._redis, self._keys, self._stop, self._clock, self._entries = redis, keys, stop, clock, entries
+        self._now = now or self._of_redis
+        self._ahead, self._asked = 0.0, -ASK  # Redis' time less the boot clock's, and when that was asked for
         self._script = redis.register_script(lua.source("tick"))
         self._seen: dict[str, float] = {}
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.periodic")
@@ -114,8 +117,20 @@ class Clockwork:
 
     def look(self) -> int:
         """Push what is due now; how many."""
-        now = self._clock.now()
+        try:
+            now = self._now()
+        except Exception as error:  # noqa: BLE001 - Redis may be away; the next look tries again
+            log.warn_seldom(f"periodic: {type(error).__name__}: {error}")
+            return 0
         return sum(self._looked(entry, now) for entry in self._entries if now >= self._seen.get(entry.name, 0.0))
+
+    def _of_redis(self) -> float:
+        """What time Redis has: a host whose clock is wrong pushes no tick early, and keeps nobody else from any."""
+        since_boot = self._clock.boottime()
+        if since_boot - self._asked >= ASK:
+            told: Any = self._redis.time()
+            self._ahead, self._asked = told[0] + told[1] / 1_000_000 - since_boot, since_boot
+        return since_boot + self._ahead
 
     def _looked(self, entry: Periodic, now: float) -> int:
         """One that fails is looked at again, and is not in the way of the others."""
@@ -134,4 +149,6 @@ class Clockwork:
         names, words = sending.script_words(self._keys, prepared[0])
         act = "push" if now - tick <= GRACE else "note"
         pushed: Any = self._script(keys=[self._keys.periodic, *names], args=[entry.name, repr(tick), act, *words])
-        return int(pushed)
+        if pushed < 0:
+            self._asked = -ASK  # it is not that time yet: somebody has set the clock of Redis
+        return max(0, int(pushed))

@@ -13,7 +13,7 @@ from kiqdoctor.runtime import config, forking, status
 from kiqdoctor.runtime.channel import Channel, Script, command
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.connections import PUSHING
-from kiqdoctor.wire.fields import JID, QUEUE
+from kiqdoctor.wire.fields import BATCH, JID, QUEUE
 from kiqdoctor.wire.keys import STATUS_TTL, Keys
 from kiqdoctor.wire.status import QUEUED, SCHEDULED, change
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SLICE: Final = 1_000  # jobs in one round trip
 LARGEST: Final = 64 * 1024 * 1024  # bytes of one round trip, where it can be divided; the server's own limit is 1 GB
 SHOWN: Final = 3  # jids in a message
+PATIENCE: Final = 1.0  # seconds that replicas have to confirm a push
 
 
 class MaybeEnqueued(ConnectionError):  # noqa: N818 - it is no error if it is there
@@ -42,6 +43,20 @@ class MaybeEnqueued(ConnectionError):  # noqa: N818 - it is no error if it is th
         return self.jids[0]
 
 
+class NotReplicatedError(MaybeEnqueued):
+    """The jobs are in their queues, and fewer replicas than ``wait_replicas`` confirmed that within a second."""
+
+    def __init__(self, jids: Sequence[str], had: int, wanted: int) -> None:
+        super().__init__(jids, "")
+        text = f"{had} of {wanted} replicas confirmed a push within {PATIENCE:g} s"
+        self.args = (f"{text}; jid {_some(jids)} is enqueued, and lost where the primary fails now",)
+
+
+def _counted(reply: Any) -> int:
+    """Replicas that confirmed; none where the server refuses to say."""
+    return reply if isinstance(reply, int) else 0
+
+
 def _some(jids: Sequence[str]) -> str:
     more = f" and {len(jids) - SHOWN} more" if len(jids) > SHOWN else ""
     return ", ".join(jids[:SHOWN]) + more
@@ -59,10 +74,20 @@ class Push(msgspec.Struct, eq=False):
     lock_for: float = 0.0
     plain: bool = False
     told: bool = False
+    raw: bytes = b""
 
     def encode(self) -> bytes:
         """Its payload; ``plain`` where it is known to hold no float that must be spelt."""
-        return codec.encode(self.fields) if self.plain else codec.encode_payload(self.fields)
+        return self.raw or (codec.encode(self.fields) if self.plain else codec.encode_payload(self.fields))
+
+    def settle(self) -> None:
+        """As it is now: whoever pushed it may change what it was made of before it is sent."""
+        self.raw = self.encode()
+        self.fields = codec.decode(self.raw)
+
+    def join(self, batch: str) -> None:
+        """Belong to a batch."""
+        self.fields[BATCH], self.raw = batch, b""
 
     @property
     def jid(self) -> str:
@@ -87,7 +112,7 @@ class Sender:
             half = len(pushes) // 2
             return self.send(pushes[:half]) + self.send(pushes[half:])
         if self._settings.wait_replicas:
-            requests += command("WAIT", self._settings.wait_replicas, 1000)
+            requests += command("WAIT", self._settings.wait_replicas, int(PATIENCE * 1000))
             count += 1
         with self._room:
             channel = self._channel()
@@ -96,6 +121,8 @@ class Sender:
             finally:
                 self._free.append(channel)
         _insist([replies[place] for place in storing], pushes)
+        if (wanted := self._settings.wait_replicas) and (had := _counted(replies[-1])) < wanted:
+            raise NotReplicatedError([one.jid for one in pushes], had, wanted)
         return _jids(pushes, replies, locked) if locked else [one.jid for one in pushes]
 
     @property

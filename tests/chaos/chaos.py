@@ -1,4 +1,4 @@
-"""Workers, their connections and Redis die again and again, and every job that was enqueued runs to its end.
+"""Workers, their parents, their connections and Redis die again and again; every job that was enqueued runs to its end.
 
 ``python tests/chaos/chaos.py --kills 300`` takes some eight minutes; ``--seed`` repeats the same plan. Each execution
 is noted outside Redis. A repeat must be explained: the job lay in a private list of a process when that process was
@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 import redis as redis_py
 from ledger import Ledger, preamble
 from servers import RedisServer
+from workers import children
 
 import kiqdoctor
 
@@ -118,6 +120,15 @@ class Member:
     frozen_until: float = 0.0
     start_at: float = 0.0
     told: str = ""
+    frozen: int = 0  # the pid of the child that stands still
+    every: set[int] = field(default_factory=set)  # pids of all children that it had
+
+    @property
+    def children(self) -> list[int]:
+        """Those that run jobs now."""
+        found = children(self.pid) if self.alive else []
+        self.every.update(found)
+        return found
 
     @property
     def log(self) -> Path:
@@ -136,18 +147,25 @@ class Member:
         words = [sys.executable, "-m", "kiqdoctor", "work", "chaos_app", "--redis", url, *WORDS]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder)
-        self.told, self.frozen_until = "", 0.0
+        self.told, self.frozen_until, self.every = "", 0.0, set()
 
     def send(self, number: signal.Signals) -> None:
         if self.alive:
             assert self.process is not None
             self.process.send_signal(number)
 
-    def freeze(self) -> None:
-        """Returns when no thread of it runs any more."""
-        self.send(signal.SIGSTOP)
-        while self.alive and _state(self.pid) not in {"T", "Z", ""}:
-            time.sleep(0.0005)
+
+def freeze(pid: int) -> None:
+    """Returns when no thread of it runs any more."""
+    send(pid, signal.SIGSTOP)
+    while _state(pid) not in {"T", "Z", ""}:
+        time.sleep(0.0005)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Where it is there."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _state(pid: int) -> str:
@@ -248,6 +266,7 @@ class Chaos:
     counts: Counter[str] = field(default_factory=Counter)
     redis_back_at: float = 0.0
     redis_frozen: bool = False
+    orphans: list[int] = field(default_factory=list)  # whose parents were killed
 
     def __post_init__(self) -> None:
         (self.folder / "chaos_app.py").write_text(preamble(self.folder / "ledger") + APP, encoding="utf-8")
@@ -296,9 +315,10 @@ class Chaos:
 
     def _tend(self, member: Member, now: float) -> None:
         if member.alive:
+            _ = member.children
             if member.frozen_until and now >= member.frozen_until:
                 member.frozen_until = 0.0
-                member.send(signal.SIGCONT)
+                send(member.frozen, signal.SIGCONT)
             return
         if member.process is not None and not member.start_at:
             self._ended(member)
@@ -314,10 +334,10 @@ class Chaos:
         if member.told == "killed":
             return
         if member.told == "term":
-            if status != 0 and "runs 5 threads" in said:
+            if status != 0 and "supervises" in said:
                 self.faults.append(f"TERM: exit status {status} of pid {member.pid}")
             if AWAY.search(said):
-                self.blows.append(Blow("term", member.pid, None))
+                self.blows += [Blow("term", pid, None) for pid in member.every]
         elif status == 1 and "cannot start" in said:
             self.counts["could not start"] += 1
         else:
@@ -353,24 +373,40 @@ class Chaos:
             self._freeze(self.rng.choice(free), act.seconds)
 
     def _kill(self) -> None:
-        """Also those that are starting, stopping or frozen."""
+        """Also those that are starting, stopping or frozen: a worker, its parent, or both as when a machine dies."""
         until = time.monotonic() + LEAVE
         while not (there := [one for one in self.members if one.alive and one.told != "killed"]):
             assert time.monotonic() < until, f"no worker has started for {LEAVE:g} s"
             self._tend_for(0.05)
         member = self.rng.choice(there)
-        member.freeze()
-        self._note("kill", member)
-        member.told = "killed"
-        member.send(signal.SIGKILL)
-        assert member.process is not None
-        member.process.wait()
+        victims, whom = member.children, self.rng.choice(("child", "child", "parent", "both"))
+        if whom == "both":
+            freeze(member.pid)  # else it would see its child end
+        if whom != "parent":
+            for pid in victims:
+                freeze(pid)
+                self._note("kill", pid)
+                send(pid, signal.SIGKILL)
+        if whom != "child":
+            member.told = "killed"
+            member.send(signal.SIGKILL)
+            assert member.process is not None
+            member.process.wait()
+        if whom == "parent":  # they end their jobs, and give back what they cannot
+            self.orphans += victims
+            self.blows += [Blow("parent", pid, None) for pid in victims]
+            for pid in victims:
+                send(pid, signal.SIGCONT)
         self.counts["kills"] += 1
+        self.counts[f"kills of {whom}"] += 1
         self.counts["kills while Redis was away"] += self.redis_away
 
     def _freeze(self, member: Member, seconds: float) -> None:
-        member.freeze()
-        self._note("freeze", member)
+        if not (there := member.children):
+            return
+        member.frozen = there[0]
+        freeze(member.frozen)
+        self._note("freeze", member.frozen)
         member.frozen_until = time.monotonic() + seconds
         self.counts["freezes"] += 1
         self.counts["freezes of 15 s and more"] += seconds >= 15
@@ -396,8 +432,8 @@ class Chaos:
         self.redis_frozen, self.redis_back_at = True, time.monotonic() + seconds
         self.counts["redis freezes"] += 1
 
-    def _note(self, kind: str, member: Member) -> None:
-        self.blows.append(Blow(kind, member.pid, None if self.redis_away else self._held(member.pid)))
+    def _note(self, kind: str, pid: int) -> None:
+        self.blows.append(Blow(kind, pid, None if self.redis_away else self._held(pid)))
 
     def _held(self, pid: int) -> Counter[str]:
         with self._client() as client:
@@ -431,7 +467,8 @@ class Chaos:
     def _all_leave(self) -> None:
         there = [one for one in self.members if one.alive]
         for member in there:
-            member.send(signal.SIGCONT)
+            for pid in member.children:
+                send(pid, signal.SIGCONT)
             member.told = "term"
             member.send(signal.SIGTERM)
         for member in there:
@@ -440,7 +477,9 @@ class Chaos:
                 member.process.wait(LEAVE)
             except subprocess.TimeoutExpired:
                 self.faults.append(f"pid {member.pid} did not leave within {LEAVE:g} s of TERM")
-                self._note("kill", member)
+                for pid in member.children:
+                    self._note("kill", pid)
+                    send(pid, signal.SIGKILL)
                 member.process.kill()
                 member.process.wait()
             else:
@@ -451,12 +490,14 @@ class Chaos:
             found = {name: client.llen(f"queue:{name}") for name in QUEUES}
             found |= {name: client.zcard(name) for name in ("retry", "schedule")}
             found["taken"] = len(client.keys("kiq:taken:*"))
-            pids = {f":{one.pid}:" for one in self.members if one.alive}
+            pids = {f":{pid}:" for one in self.members for pid in one.children}
             index = client.hkeys("kiq:index")
         found["index"] = sum(not any(pid in name.decode() for pid in pids) for name in index)
         return {name: count for name, count in found.items() if count}
 
     def close(self) -> None:
+        for pid in [*self.orphans, *(pid for one in self.members for pid in one.children)]:
+            send(pid, signal.SIGKILL)
         for member in self.members:
             if member.alive:
                 member.send(signal.SIGKILL)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 import redis as redis_py
+from acl import COMMANDS, KEYS
 from ledger import Ledger, preamble
 from servers import Program, RedisServer, binary, eventually, free_port, require
 from workers import Worker
@@ -79,21 +80,6 @@ def never():
 """
 WORDS: Final = ("-q", "default", "-q", "other", "-c", "3")
 SECRET: Final = "p@ss:/?#%&+\u00fc"
-KEYS: Final = (
-    "queues", "queue:*", "processes", "process_cleanup", "schedule", "retry", "dead", "paused",
-    "stat:*", "it-*", "kiq:*",
-    "*:*:*",  # Sidekiq's names for a process's record, its work and its signals begin with the host's name
-)  # fmt: skip
-COMMANDS: Final = (
-    "+ping", "+info", "+time", "+multi", "+exec", "+evalsha", "+script|load",
-    "+client|id", "+client|unblock", "+select",
-    "+get", "+set", "+del", "+unlink", "+exists", "+expire", "+pexpire", "+persist", "+incrby",
-    "+llen", "+lpos", "+lrange", "+lrem", "+lmove", "+blmove", "+lpush", "+rpush", "+rpop", "+ltrim",
-    "+hset", "+hget", "+hmget", "+hgetall", "+hdel", "+hexists", "+hincrby",
-    "+sadd", "+srem", "+scard", "+smembers",
-    "+zadd", "+zrem", "+zcard", "+zscore", "+zrange", "+zrangebyscore", "+zremrangebyscore", "+zremrangebyrank",
-)  # fmt: skip
-"""What a worker and the pushes of its jobs need of an ACL: on these keys, these commands."""
 
 
 @kiqdoctor.job(name="kinds.note")

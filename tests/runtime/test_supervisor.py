@@ -219,7 +219,7 @@ def test_new_processes_come_first_where_it_rolls(ledger: Path, redis: Any, redis
         jid = note_it.perform_async()
         eventually(lambda: jid in Ledger.read(ledger).ended)
         assert worker.stop() == 0
-    assert min(seen) == 2
+    assert min(seen) >= 2
     assert max(seen) > 2
 
 

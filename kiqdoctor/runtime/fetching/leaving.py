@@ -49,11 +49,24 @@ class Leaving:
         """Several in one round trip; how many left now."""
         if not leavers:
             return 0
+        import redis
+
+        words = [_words(private, payload, steps) for private, payload, steps in leavers]
+        replies = self._sent(words)
+        unknown = [one for one, reply in zip(words, replies, strict=True) if _is(reply, redis.exceptions.NoScriptError)]
+        if unknown:  # not by redis-py's own way for pipelines, which needs SCRIPT EXISTS
+            self._client.script_load(self._script.script)
+            replies = [one for one in replies if not _is(one, redis.exceptions.NoScriptError)] + self._sent(unknown)
+        refused = next((one for one in replies if isinstance(one, Exception)), None)
+        if refused is not None:
+            raise refused
+        return sum(int(one) for one in replies)
+
+    def _sent(self, words: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipe:
-            for private, payload, steps in leavers:
-                keys, args = _words(private, payload, steps)
-                self._script(keys=keys, args=args, client=pipe)
-            return sum(int(one) for one in pipe.execute())
+            for keys, args in words:
+                pipe.evalsha(self._script.sha, len(keys), *keys, *args)
+            return list(pipe.execute(raise_on_error=False))
 
     def store(self, steps: Sequence[Step]) -> None:
         """The steps alone, where no private list is; together, as ever.
@@ -63,6 +76,10 @@ class Leaving:
         """
         if steps:
             self._script(*_words(steps[0].key, b"", steps, held=False))
+
+
+def _is(reply: Any, kind: type[Exception]) -> bool:
+    return isinstance(reply, kind)
 
 
 class Doors:

@@ -22,7 +22,7 @@ LOOK: Final = 0.25  # seconds between two looks at what tells nobody of itself
 SILENT: Final = 10.0  # seconds without a pulse after which a child is called stuck
 SETTLED: Final = 10.0  # seconds; who ended before that had no good start
 BACK_OFF: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before a start, by how many went wrong one after another
-MARGIN: Final = 4.0  # seconds beyond a child's own deadline until it is killed
+MARGIN: Final = 4.5  # seconds beyond a child's own deadline until it is killed
 CRASHES: Final = 10  # that are told in the beat
 STOPS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 TAKEN: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGUSR2, signal.SIGCHLD)
@@ -274,8 +274,8 @@ class Supervisor:
         """Whether another is started there, and when."""
         if self.stopping:
             return
-        if not child.ready and not self.ever_ready:
-            self.status = end.code if end.code >= 0 else 1
+        if not child.ready and not self.ever_ready and end.code >= 0:
+            self.status = end.code
             self._stop()
             return
         if end.code == 0 and child.ready:

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import kiqdoctor
-from kiqdoctor.clock import Clock
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.periodic import PERIODIC, Clockwork, Periodic
 from kiqdoctor.wire.codec import ArgumentError
@@ -22,7 +21,7 @@ class Turned:
 
     def __init__(self, redis: Any) -> None:
         self.now = NOON
-        self.work = Clockwork(redis, Keys(), threading.Event(), Clock(now=lambda: self.now))
+        self.work = Clockwork(redis, Keys(), threading.Event(), now=lambda: self.now)
 
     def at(self, now: float) -> int:
         self.now = now
