@@ -24,6 +24,7 @@ MOST_FILES: Final = 20_000  # of all packages together
 LARGEST_RECORD: Final = 16 * 1024 * 1024  # bytes; the largest wheels list 20,000 files in 2
 LARGEST_TEXT: Final = 200_000  # bytes of METADATA and WHEEL; their headers come first
 _LIBRARY: Final = re.compile(r"\.so(?:\.[0-9]+)*\Z")
+_NAMED: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}")
 GEMS_AS_OF: Final = "2026-11"
 NATIVE_GEMS: Final = frozenset(
     {
@@ -265,6 +266,8 @@ def _gem_homes(root: Path) -> Iterator[Path]:
 
 def _installed(home: Path, gem: Package) -> Iterator[Path]:
     named = f"{gem.name}-{gem.version}" + (f"-{gem.platform}" if gem.platform else "")
+    if not _NAMED.fullmatch(named):
+        return  # a lock file may hold anything: what leads elsewhere, fits many, or is too long for a name
     yield from (folder for folder in home.glob(f"extensions/*/*/{named}") if folder.is_dir())
     if (home / "gems" / named / "lib").is_dir():
         yield home / "gems" / named / "lib"

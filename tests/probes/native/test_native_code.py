@@ -176,6 +176,21 @@ def test_gems_of_a_lock_file_alone(tmp_path: Path) -> None:
     assert found.lock_only == ("nokogiri 1.16.0",)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "*", "../../../../outside", "a/b", "\0"])
+def test_a_gem_whose_name_is_none_has_no_folder(tmp_path: Path, name: str) -> None:
+    """Its lock file may name what leads elsewhere, or what no file system takes."""
+    home = tmp_path / "vendor/bundle/ruby/3.1.0"
+    for folder in (home / "extensions/x/3/any-1", home / "gems/outside-1/lib", tmp_path / "outside-1/lib"):
+        folder.mkdir(parents=True)
+        (folder / "any.so").write_bytes(b"broken")
+
+    found = native_code.read(
+        Application(tmp_path), Packages((Package("ruby", name, "1", "Gemfile.lock", platform="x"),))
+    )
+
+    assert found.extensions == ()
+
+
 def test_an_installed_gem(tmp_path: Path) -> None:
     gems = Packages((Package("ruby", "nokogiri", "1.16.0", "Gemfile.lock"),))
     folder = tmp_path / "vendor/bundle/ruby/3.1.0/extensions/x86_64-linux/3.1.0/nokogiri-1.16.0"
