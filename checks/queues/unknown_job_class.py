@@ -11,7 +11,8 @@ Formula: high if a sampled payload's class is not in the source, and payloads of
 class; medium if it only is not in the source
 
 The class is the one that Active Job's wrapper wraps. Names are compared with all jobs and classes of the source, also
-by their last word alone, so that a name that is built elsewhere accuses nobody.
+by their last word alone, so that a name that is built elsewhere accuses nobody. A class in a module that bears the name
+of a locked package is that package's.
 
 ## When it is wrong
 The class comes from a gem or a package; another application shares this Redis (PRO004), and it is that one's. Both are
@@ -42,15 +43,17 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.code import Code
+from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.queues import Sample, Samples
 
 NO_SUCH = frozenset({"NameError", "ModuleNotFoundError", "ImportError", "AttributeError", "UnknownJobError"})
 SHOWN = 10
+LEAST = 4  # letters of a module's name that tell a package
 GIVE_TREE = "kiqdoctor check PATH, with the application's root"
 
 
 @check("QUE006", severity=Severity.HIGH, caused_by=("PRO003", "PRO004"))
-def unknown_job_class(samples: Samples, code: Code | Missing) -> Iterator[Verdict]:
+def unknown_job_class(samples: Samples, code: Code | Missing, packages: Packages | Missing) -> Iterator[Verdict]:
     seen: dict[str, list[Sample]] = {}
     for _, one in samples.all:
         if one.job_class:
@@ -65,12 +68,13 @@ def unknown_job_class(samples: Samples, code: Code | Missing) -> Iterator[Verdic
     if samples.unread:
         yield Unknown(f"not every payload's class was looked at: {samples.unread}", "a budget that reaches all queues")
     known = _known(code)
-    absent = [name for name in sorted(seen) if not known & _names(name)]
+    locked = [_plain(one.name) for one in packages.all] if isinstance(packages, Packages) else []
+    absent = [name for name in sorted(seen) if not known & _names(name) and not _packaged(name, locked)]
     for name in absent:
         yield from _judged(name, seen[name], failing[name], code)
     counts = Counter({name: len(found) for name, found in seen.items() if name not in absent})
     shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(SHOWN))
-    yield Evidence("classes that the source has", shown or "none", samples.text)
+    yield Evidence("classes that the source or its packages have", shown or "none", samples.text)
 
 
 def _missed(found: list[Sample]) -> int:
@@ -93,6 +97,16 @@ def _known(code: Code) -> frozenset[str]:
         owner, mark, _ = function.name.rpartition("#" if "#" in function.name else ".")
         found |= _names(function.name) | (_names(owner) if mark else frozenset())
     return frozenset(found)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]", "", name).lower()
+
+
+def _packaged(name: str, locked: list[str]) -> bool:
+    """Whether it lies in a module that bears a locked package's name: ActionMailer::MailDeliveryJob, actionmailer."""
+    first, *rest = re.split(r"::|\.", name)
+    return bool(rest) and len(first) >= LEAST and any(one.startswith(_plain(first)) for one in locked)
 
 
 def _judged(name: str, found: list[Sample], failed: int, code: Code) -> Iterator[Verdict]:

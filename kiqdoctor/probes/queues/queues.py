@@ -61,7 +61,7 @@ def _paused(redis: Redis, keys: Keys) -> tuple[frozenset[str], str]:
     try:
         found, complete = members(redis, keys.paused, MOST_QUEUES)
     except RefusalError as error:
-        return frozenset(), error.refused.reason
+        return frozenset(), " ".join(filter(None, (error.refused.reason, error.refused.unlock)))
     return frozenset(map(decode, found)), "" if complete else f"paused has more than {MOST_QUEUES} members"
 
 
@@ -143,6 +143,8 @@ def _scored(redis: Redis, key: str, one: JobSet, now: float) -> JobSet:
             *(asked if readable else []),
         ]
     )
+    if (refusal := refused([late, far, early, *ends])) is not None:
+        raise RefusalError(refusal.reason, refusal.unlock)
     why = next((reply.reason for reply in (late, far, early, *ends) if isinstance(reply, Refused)), "")
     scores = [_score(text) for flat in ends if isinstance(flat, list) for text in flat[1::2]]
     strange = sorted({score for score in scores if score >= ahead or 0 < score < SINCE_2001})

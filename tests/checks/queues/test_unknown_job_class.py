@@ -9,6 +9,7 @@ from jobs import failed, job, sampled
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.code import Code
+from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.facts.queues import Place
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
@@ -35,6 +36,14 @@ def test_only_the_source_lacks_it() -> None:
 @pytest.mark.parametrize("name", ["SendMail", "Shop::SendMail", "Orders"])
 def test_its_twin_is_there(name: str) -> None:
     assert diagnose("QUE006", named(name)).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("name", ["ActionMailer::MailDeliveryJob", "Turbo::Streams::BroadcastJob"])
+def test_a_package_has_it(name: str) -> None:
+    locked = Packages((Package("ruby", "actionmailer", "7.2.4", "G"), Package("ruby", "turbo-rails", "2.0.0", "G")))
+
+    assert diagnose("QUE006", named(name).with_(locked)).outcome is Outcome.PASS
+    assert diagnose("QUE006", named(name)).outcome is Outcome.UNKNOWN
 
 
 def test_another_error_of_that_class_proves_nothing() -> None:
