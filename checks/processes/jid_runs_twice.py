@@ -39,30 +39,33 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.beats import slowest
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 
 SHOWN = 20
-APART = Threshold(
-    name="apart-s",
-    default=20,
-    unit="s",
-    meaning="Between two readings there must be two beats of each process.",
-    source="Sidekiq beats every 5 s up to 6, every 10 s from 7.0 on",
+BEATS = Threshold(
+    name="beats",
+    default=2,
+    unit="beats",
+    meaning="So many beats lie between two readings.",
+    source="a job that was just taken shows in its process' next beat; one beat may be late",
+    least=1.0,
 )
 Holder = tuple[str, str]  # identity and thread
 Running = dict[str, dict[Holder, tuple[Process, InFlight]]]  # by jid
 
 
-@check("PRO016", severity=Severity.CRITICAL, thresholds=(APART,))
+@check("PRO016", severity=Severity.CRITICAL, thresholds=(BEATS,))
 def jid_runs_twice(fleet: Series[Fleet], thresholds: Thresholds) -> Iterator[Verdict]:
     now = _running(fleet.last)
     double = {jid: held for jid, held in now.items() if len(held) > 1}
-    lacks = fleet.lacks(2, thresholds[APART])
+    apart_s = thresholds[BEATS] * slowest(fleet.last)
+    lacks = fleet.lacks(2, apart_s)
     for jid, held in list(double.items())[:SHOWN]:
         if lacks:
             yield Unknown(f"{jid} is in flight {len(held)} times; {lacks.reason}", lacks.unlock)
-        elif len(still := _held_on(fleet, jid, held, thresholds[APART])) > 1:
+        elif len(still := _held_on(fleet, jid, held, apart_s)) > 1:
             yield _finding(jid, still)
     if unread := [one.identity for one in fleet.last.processes if any(not job.jid for job in one.in_flight)]:
         yield Unknown(f"what {unread[0]} has in flight was not read whole", "a smaller in-flight hash")

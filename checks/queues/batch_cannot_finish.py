@@ -8,7 +8,7 @@ In the log: `done` lines of its jobs, and no `start` line of its callback.
 
 ## How it is found
 Formula: fails if a batch is older than older-s and its count of pending jobs is negative, or it was never sealed, or
-one of the jobs in its way lies among the dead alone, or lies nowhere at two readings at least apart-s apart
+one of the jobs in its way lies among the dead alone, or lies nowhere at two readings so many beats apart
 
 Our runtime names the jobs that are in a batch's way (`kiq:batch:BID:open` and `:pending`), Sidekiq Pro in `b-BID-jids`.
 They are looked for in queues, sets, private lists and in-flight hashes, in one search for all batches.
@@ -40,8 +40,10 @@ Pro's layout is its users' reports.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.beats import slowest
 from kiqdoctor.doctor.facts.beside import Batch, Batches, Sightings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import ServerTime
 
 SHOWN = 10
@@ -52,18 +54,19 @@ OLDER = Threshold(
     meaning="A batch is judged from this age on.",
     source="jobs of a young batch may still be on their way into it",
 )
-APART = Threshold(
-    name="apart-s",
-    default=20,
-    unit="s",
-    meaning="A job must be nowhere at two readings so far apart.",
-    source="a job that was just taken shows in its process' next beat, after 10 s at most",
+BEATS = Threshold(
+    name="beats",
+    default=2,
+    unit="beats",
+    meaning="So many beats lie between two readings.",
+    source="a job that was just taken shows in its process' next beat; one beat may be late",
+    least=1.0,
 )
 
 
-@check("QUE015", severity=Severity.HIGH, caused_by=("PRO008",), thresholds=(OLDER, APART))
+@check("QUE015", severity=Severity.HIGH, caused_by=("PRO008",), thresholds=(OLDER, BEATS))
 def batch_cannot_finish(
-    batches: Batches, seen: Series[Sightings], clock: ServerTime, thresholds: Thresholds
+    batches: Batches, seen: Series[Sightings], fleet: Fleet, clock: ServerTime, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     for batch in batches.all:
         age_s = None if batch.created_at is None else clock.now - batch.created_at
@@ -72,7 +75,7 @@ def batch_cannot_finish(
         elif age_s is None:
             yield Unknown(f"{batch.key} does not say when it was created")
         elif age_s > thresholds[OLDER]:
-            yield from _judged(batch, age_s, seen, thresholds[APART])
+            yield from _judged(batch, age_s, seen, thresholds[BEATS] * slowest(fleet))
     if batches.partial:
         yield Unknown(batches.partial, "a smaller database")
     yield Evidence("batches that somebody waits for", str(len(batches.all)), "kiq:batch:*, b-*")

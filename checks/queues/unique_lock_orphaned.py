@@ -8,7 +8,7 @@ In the log: at most `already locked` of the gem, and no `start` line of that cla
 
 ## How it is found
 Formula: fails if the jid that holds a lock lies in no queue, set, private list or in-flight hash at two readings at
-least apart-s apart
+least so many beats apart
 
 Locks are read where their keepers write them: `DIGEST:LOCKED`, a hash of jids, for each member of `uniquejobs:digests`
 (sidekiq-unique-jobs 7 to 9), and `kiq:unique:*` (our runtime). One search through all jobs answers for all locks. A
@@ -42,22 +42,27 @@ mhenrixon/sidekiq-unique-jobs#861; its lua/lock.lua and unlock.lua of 7.1, 8.1 a
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.beats import slowest
 from kiqdoctor.doctor.facts.beside import Lock, Locks, Sightings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet
 
 SHOWN = 20
 OUTLIVES = "until_expired"
-APART = Threshold(
-    name="apart-s",
-    default=20,
-    unit="s",
-    meaning="A job must be nowhere at two readings so far apart.",
-    source="a job that was just taken shows in its process' next beat, after 10 s at most",
+BEATS = Threshold(
+    name="beats",
+    default=2,
+    unit="beats",
+    meaning="So many beats lie between two readings.",
+    source="a job that was just taken shows in its process' next beat; one beat may be late",
+    least=1.0,
 )
 
 
-@check("QUE014", severity=Severity.HIGH, caused_by=("PRO008",), thresholds=(APART,))
-def unique_lock_orphaned(locks: Locks, seen: Series[Sightings], thresholds: Thresholds) -> Iterator[Verdict]:
+@check("QUE014", severity=Severity.HIGH, caused_by=("PRO008",), thresholds=(BEATS,))
+def unique_lock_orphaned(
+    locks: Locks, seen: Series[Sightings], fleet: Fleet, thresholds: Thresholds
+) -> Iterator[Verdict]:
     suspects = [one for one in locks.all if one.jid in seen.last.nowhere and one.type != OUTLIVES]
     told = [one for one in suspects if one.type or one.ttl_s is None]
     if len(told) < len(suspects):
@@ -67,7 +72,7 @@ def unique_lock_orphaned(locks: Locks, seen: Series[Sightings], thresholds: Thre
     if told and seen.last.partial:
         yield Unknown(f"the jobs of {len(told)} locks were not found, and {seen.last.partial}", "a smaller database")
     elif told:
-        yield from _judged(told, seen, thresholds[APART])
+        yield from _judged(told, seen, thresholds[BEATS] * slowest(fleet))
     if locks.partial:
         yield Unknown(locks.partial, "a smaller database")
     yield Evidence("locks, each of a job that was found", str(len(locks.all)), "uniquejobs:digests, kiq:unique:*")

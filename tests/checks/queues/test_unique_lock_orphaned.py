@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -9,12 +10,14 @@ import redis as redis_py
 from doctoring import check
 from healthy import HEALTHY
 from healthy.beside import JID, LOCK
+from healthy.fleet import WORKER
 from servers import RedisServer
 from states import JID as PUSHED
 from states import beat, in_flight, payload
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.beside import Lock, Locks, Sightings
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.report import Outcome, Result
 
 NOWHERE = Sightings(1, frozenset({JID}), looked_at=1)
@@ -35,6 +38,14 @@ def test_its_job_is_nowhere_twice() -> None:
 @pytest.mark.parametrize("seen", [(SEEN, SEEN), (NOWHERE, SEEN), (SEEN, NOWHERE)])
 def test_its_twin_was_seen(seen: tuple[Sightings, Sightings]) -> None:
     assert judged(*seen).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("version", "outcome"), [("7.3.9", Outcome.UNKNOWN), ("", Outcome.FAIL)])
+def test_sidekiq_up_to_6_beats_twice_as_often(version: str, outcome: Outcome) -> None:
+    fleet = Fleet((replace(WORKER, version=version),), 1)
+    snapshot = HEALTHY.with_(Locks((LOCK,)), fleet).over(10.0, NOWHERE, NOWHERE)
+
+    assert diagnose("QUE014", snapshot).outcome is outcome
 
 
 @pytest.mark.parametrize(("seen", "apart_s"), [((NOWHERE,), 0.0), ((NOWHERE, NOWHERE), 9.0)])
