@@ -15,9 +15,13 @@ the application's source: what jobs import, call, share between threads, change,
 condition together are a finding of the row's severity. Where the condition cannot be told, because no source was
 read, it is info.
 
+Rows about threads ask how the jobs run that lead to the site: under prefork, a fork for each job, or an event loop no
+other job runs in the process meanwhile, and they do not apply; where it cannot be told they are info.
+
 ## When it is wrong
 Packages that only tests use are told as info. A lock that the index does not recognise may protect what is shared.
-Confidence `l` is never more than info. No advisory is not a proof of safety.
+Confidence `l` is never more than info. No advisory is not a proof of safety. How jobs run is read from commands,
+settings and each library's default; a worker that somebody starts otherwise by hand is not seen.
 
 ## Confirm by hand
 Follow the chain that the evidence shows, from the job to the line.
@@ -37,7 +41,7 @@ The projects' own documentation and issue trackers, named by each row.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kiqdoctor.doctor import (
     Absent,
@@ -56,7 +60,7 @@ from kiqdoctor.doctor import (
     covers,
     holds,
 )
-from kiqdoctor.doctor.facts.code import BuiltAtLoad, Calls, Code, Forks, Imports, SharedUses, Writes
+from kiqdoctor.doctor.facts.code import BuiltAtLoad, Calls, Code, Execution, Forks, Imports, SharedUses, Writes
 from kiqdoctor.doctor.facts.deployment import Starts
 from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
 from kiqdoctor.doctor.facts.settings import RedisSettings
@@ -85,6 +89,7 @@ def thread_unsafe_package(
     forks: Forks | Missing,
     starts: Starts | Missing,
     redis: RedisSettings | Missing,
+    execution: Execution | Missing,
 ) -> Iterator[Verdict]:
     if isinstance(packages, Absent) and not (isinstance(code, Code) and code.jobs):
         yield NotApplicable(packages.reason)
@@ -103,14 +108,16 @@ def thread_unsafe_package(
         forks if isinstance(forks, Forks) else None,
         starts if isinstance(starts, Starts) else None,
         RedisSettings() if isinstance(redis, Absent) else redis if isinstance(redis, RedisSettings) else None,
+        execution if isinstance(execution, Execution) else None,
     )
+    spoken = {language: replace(seen, language=language) for language in ("python", "ruby")}
     for advisory in advisories.all:
         match = _match(advisory, seen)
         if match is not None:
-            yield from _judged(advisory, match, seen)
+            yield from _judged(advisory, match, spoken[advisory.ecosystem])
     for path, reason in seen.packages.unreadable:
         yield Unknown(f"{path} could not be read: {reason}", "a lock file that can be parsed")
-    refused = [one for one in (code, imports, calls, shared, writes, built, forks, starts, redis)
+    refused = [one for one in (code, imports, calls, shared, writes, built, forks, starts, redis, execution)
                if isinstance(one, Refused)]  # fmt: skip
     for one in dict.fromkeys(refused):
         yield Unknown(one.reason, one.unlock)
@@ -137,6 +144,9 @@ def _match(advisory: Advisory, seen: Seen) -> Match | None:
 
 def _judged(advisory: Advisory, match: Match, seen: Seen) -> Iterator[Verdict]:
     holding = holds(advisory.condition, seen)
+    if holding.truth is False and advisory.could:
+        could = holds(advisory.could, seen)
+        holding = could if could.truth is False else replace(could, truth=None)
     if holding.truth is False or (not match.package.source and not holding.witnesses):
         return
     if holding.truth is None and _only_a_crash_would_tell(advisory, seen):
@@ -162,9 +172,10 @@ def _finding(advisory: Advisory, match: Match, witnesses: list[Witness], *, deci
     reached = sorted(witnesses, key=lambda one: (not one.chain, one.place.path, one.place.line))
     name = package.name if package.source else reached[0].name.partition(".")[0]
     named = f"{name} {package.version}".strip()
-    tail = "" if decided else "; only the version is known" if match.certain else "; its version is not known"
+    tail = "" if decided else _undecided(reached, certain=match.certain)
     evidence = [Evidence("package", named, f"{package.source}:{package.line}" if package.source else "")]
     evidence += [_shown(one) for one in reached[:SHOWN]]
+    evidence += [Evidence("runs in", one.proof, one.source) for one in reached[:1] if one.proof]
     evidence.append(
         Evidence("advisory", f"{advisory.id}, confidence {advisory.confidence}", "; ".join(advisory.evidence))
     )
@@ -178,6 +189,13 @@ def _finding(advisory: Advisory, match: Match, witnesses: list[Witness], *, deci
         location=Location(where.path, where.line, where.column) if where else _declared(package),
         key=advisory.id,
     )
+
+
+def _undecided(witnesses: list[Witness], *, certain: bool) -> str:
+    if not certain:
+        return "; its version is not known"
+    unknown = any(one.chain and one.shares is None for one in witnesses)
+    return "; how these jobs run is not known" if unknown else "; only the version is known"
 
 
 def _declared(package: Package) -> Location | None:

@@ -8,8 +8,12 @@ Words, joined by ``and``, ``or``, ``not`` and parentheses:
   whose name is NAME, lies within it (NAME.x, NAME::x) or ends in it (x.NAME)
 - ``keyword(CALL:NAME, CALL:NAME=TEXT, CALL:=TEXT)``: a call with such an argument; without a name one by position
 - ``late(CALL)``: a module calls it below an import of what it should have patched
-- ``forks``: by the code, or by how it is started; ``setting(TEXT, ...)``: how it is started, and ``sidekiq:namespace``
-- ``@job`` after any of these: a job leads to that site
+- ``~NAME`` in place of a NAME: one that holds it anywhere (``~.objects.``)
+- ``threads``: jobs run that share their process with others
+- ``forks``: by the code, by how it is started, or jobs run in children of what loaded the application
+- ``setting(TEXT, ...)``: how it is started, and ``sidekiq:namespace``
+- ``@job`` after any of these: a job leads to that site; ``@thread``: one that shares its process with others that run
+  meanwhile; ``@huey`` and other libraries: the same of a job of theirs; ``@load``: it runs when a file is loaded
 """
 
 import re
@@ -19,7 +23,7 @@ from typing import Final
 from kiqdoctor.doctor.witnesses import WORDS, Seen, Witness
 
 _TOKEN: Final = re.compile(
-    r"\s*(\(|\)|and\b|or\b|not\b|(?:python|ruby)[<>=!~][^\s()]+|[a-z_]+(?:\((?:[^()]|\(\))*\))?(?:@job)?)"
+    r"\s*(\(|\)|and\b|or\b|not\b|(?:python|ruby)[<>=!~][^\s()]+|[a-z_]+(?:\((?:[^()]|\(\))*\))?(?:@[a-z_]+)?)"
 )
 
 Truth = bool | None
@@ -35,6 +39,17 @@ class Holding:
 
     truth: Truth
     witnesses: list[Witness] = field(default_factory=list)
+
+
+def stands(witness: Witness, where: str) -> Truth:
+    """Whether a site is where a condition wants it; None: that depends on how jobs run, which nobody knows."""
+    if where in {"", "job"}:
+        return not where or bool(witness.chain)
+    if where == "load":
+        return witness.load
+    if not witness.chain or where not in {"thread", witness.library}:
+        return False
+    return witness.shares
 
 
 def holds(condition: str, seen: Seen) -> Holding:
@@ -111,18 +126,21 @@ class _Reader:
         return self.word(token)
 
     def word(self, token: str) -> Truth:
-        plain = {"any": True, "crashed": None}
+        plain: dict[str, Truth] = {"any": True, "crashed": None}
+        if token == "threads":  # noqa: S105 - a word of the language
+            return self.seen.threads
         if token in plain:
             return plain[token]
-        name, _, rest = token.partition("(")
-        argument = rest.removesuffix("@job").removesuffix(")")
+        used, _, where = token.partition("@")
+        name, _, rest = used.partition("(")
+        argument = rest.removesuffix(")")
         if name in {"with", "without"}:
             return self._other(argument, present=name == "with")
         for language in ("python", "ruby"):
             if (spec := token.removeprefix(language)) != token:
                 return covers(spec, self.seen.packages.version_of(language, language))
-        if name.removesuffix("@job") in WORDS:
-            return self._used(name.removesuffix("@job"), argument, reached=token.endswith("@job"))
+        if name in WORDS:
+            return self._used(name, argument, where)
         raise ConditionError(f"{token!r} is no word of a condition")
 
     def _other(self, argument: str, *, present: bool) -> Truth:
@@ -133,9 +151,11 @@ class _Reader:
         found = [covers(argument.removeprefix(name), one.version) for one in copies]
         return True if True in found else None if None in found else False
 
-    def _used(self, word: str, argument: str, *, reached: bool) -> Truth:
+    def _used(self, word: str, argument: str, where: str) -> Truth:
         names = tuple(name.strip() for name in argument.split(",") if name.strip())
         sight = WORDS[word](self.seen, names)
-        found = [one for one in sight.witnesses if one.chain or not reached]
-        self.witnesses += found
-        return True if found else False if sight.whole else None
+        fitting = [(one, stands(one, where)) for one in sight.witnesses]
+        found = [one for one, sure in fitting if sure]
+        perhaps = [one for one, sure in fitting if sure is None]
+        self.witnesses += found or perhaps
+        return True if found else None if perhaps or not sight.whole else False

@@ -10,8 +10,10 @@ from kiqdoctor.doctor.facts.code import (
     Call,
     Calls,
     Code,
+    Execution,
     Forks,
     Imports,
+    Job,
     Place,
     SharedUses,
     Site,
@@ -30,12 +32,21 @@ One = TypeVar("One", bound=Site)
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A site that shows it; ``chain``: the names from a job to it, empty where none leads there."""
+    """A site that shows it; ``chain``: the names from a job to it, empty where none leads there.
+
+    ``library``: that job's; ``shares``: whether it shares its process with others, by the ``proof`` that stands at
+    ``source``. ``load``: it runs when a file is loaded.
+    """
 
     word: str
     name: str
     place: Place
     chain: tuple[str, ...] = ()
+    library: str = ""
+    shares: bool | None = None
+    proof: str = ""
+    source: str = ""
+    load: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,30 @@ class Seen:
     forks: Forks | None = None
     starts: Starts | None = None
     redis: RedisSettings | None = None
+    execution: Execution | None = None
+    language: str = ""  # what the row speaks of: files of others that were not parsed hide nothing of it
+
+    @property
+    def threads(self) -> bool | None:
+        """Whether jobs run that share their process; None where that cannot be told."""
+        if self.code is None or self.execution is None:
+            return None
+        found = {self.execution.sharing(job).truth for job in self.jobs}
+        return True if True in found else None if None in found else False
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """The jobs in the row's language."""
+        if self.code is None:
+            return ()
+        functions = self.code.functions
+        spoken = (one for one in self.code.jobs if self.language in {"", functions[one.function].language})
+        return tuple(spoken)
+
+    @cached_property
+    def roots(self) -> dict[int, Job]:
+        """A job by the function that runs."""
+        return {one.function: one for one in reversed(self.code.jobs)} if self.code is not None else {}
 
     @cached_property
     def by_name(self) -> dict[str, dict[str, list[Site]]]:
@@ -92,6 +127,8 @@ def _named(seen: Seen, names: Sequence[str], *, word: str, fact: str) -> Sight:
 
 def fits(name: str, wanted: str, *, made: bool = False) -> bool:
     """Whether a name is the wanted one, lies within it or ends in it; ``made``: or is what that made."""
+    if wanted.startswith("~"):
+        return wanted[1:] in name
     return (
         name == wanted
         or name.startswith((f"{wanted}.", f"{wanted}::"))
@@ -138,11 +175,19 @@ def _before_fork(seen: Seen, names: Sequence[str]) -> Sight:
 def _forks(seen: Seen, _: Sequence[str]) -> Sight:
     code = seen.forks.sites if seen.forks else ()
     starts = seen.starts.all if seen.starts else ()
+    ways = seen.execution.ways if seen.execution and seen.jobs else ()
     found = (
         *(_witness(seen, "forks", site.name, site) for site in code),
         *(Witness("forks", one.name, Place(one.path, one.line)) for one in starts if one.forks),
+        *(Witness("forks", one.proof, one.place or _anywhere(seen)) for one in ways if one.inherits),
     )
     return Sight(found, _whole(seen, seen.forks) and seen.starts is not None)
+
+
+def _anywhere(seen: Seen) -> Place:
+    """Where a job is, for what stands in no file."""
+    assert seen.code is not None  # noqa: S101 - who has jobs has their functions
+    return seen.code.functions[seen.jobs[0].function].place
 
 
 def _setting(seen: Seen, names: Sequence[str]) -> Sight:
@@ -157,13 +202,37 @@ def _setting(seen: Seen, names: Sequence[str]) -> Sight:
 
 def _witness(seen: Seen, word: str, name: str, site: Site) -> Witness:
     assert seen.code is not None  # noqa: S101 - who has sites has their functions
-    return Witness(word, name, seen.code.place(site), seen.code.chain(site))
+    function = seen.code.functions[site.function]
+    if not seen.code.leads_to(site):
+        return Witness(word, name, seen.code.place(site), load=function.body)
+    index = site.function
+    while (caller := seen.code.functions[index].caller) is not None:
+        index = caller
+    job = seen.roots.get(index)
+    sharing = seen.execution.sharing(job) if seen.execution is not None and job is not None else None
+    return Witness(
+        word,
+        name,
+        seen.code.place(site),
+        seen.code.chain(site),
+        job.library if job is not None else "",
+        sharing.truth if sharing is not None else None,
+        sharing.proof if sharing is not None else "",
+        sharing.source if sharing is not None else "",
+        function.body,
+    )
 
 
 def _whole(seen: Seen, fact: Calls | Forks | BuiltAtLoad | Imports | SharedUses | Writes | None) -> bool:
     """Whether the fact holds all that there is; a file that was not parsed may hold more."""
-    read = seen.code is not None and bool(seen.code.files) and not seen.code.unparsed
-    return read and fact is not None and not fact.partial
+    if seen.code is None or not seen.code.files:
+        return False
+    unparsed = [path for path, _ in seen.code.unparsed if seen.language in {"", _language(path)}]
+    return not unparsed and fact is not None and not fact.partial
+
+
+def _language(path: str) -> str:
+    return "python" if path.endswith(".py") else "ruby"
 
 
 WORDS: Final[dict[str, Callable[[Seen, Sequence[str]], Sight]]] = {

@@ -66,6 +66,7 @@ class Advisory:
     remedy: str
     evidence: tuple[str, ...]
     reviewed_on: str
+    could: str = ""  # the condition under which the row could hold though no harm was seen: information
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,9 +98,15 @@ def test_python_twins(tmp_path: Path, requirement: str, imports: str, body: str,
 @pytest.mark.parametrize(
     ("gem", "body", "row", "severity"),
     [
-        ("therubyracer (0.12.3)", "nil", "R07", "critical"),
+        ("therubyracer (0.12.3)", "V8::Context.new", "R07", "critical"),
+        ("therubyracer (0.12.3)", "nil", "R07", "info"),
+        ("aws-s3 (0.6.3)", "AWS::S3::Base.go", "R03", "high"),
+        ("aws-s3 (0.6.3)", "nil", "R03", "info"),
+        ("cocaine (0.5.8)", "Cocaine::CommandLine.new('x')", "R11", "high"),
+        ("cocaine (0.5.8)", "nil", "R11", "info"),
         ("rmagick (4.2.0)", "Magick::Image.read(x)", "R06", "high"),
-        ("aws-sdk (1.67.0)", "nil", "R02", "high"),
+        ("aws-sdk (1.67.0)", "AWS::S3.new", "R02", "high"),
+        ("aws-sdk (1.67.0)", "nil", "R02", "info"),
         ("activeresource (4.0.0)", "ActiveResource::Base.site = x", "R09", "high"),
         ("scout_apm (5.1.0)", "nil", "R15", "high"),
         ("basecamp (0.1)", "nil", "R04", "info"),
@@ -131,14 +137,22 @@ def test_ruby_twins(tmp_path: Path, gem: str, body: str) -> None:
 
 
 def test_an_eager_autoload_settles_it(tmp_path: Path) -> None:
-    eager = ruby(tmp_path, "aws-sdk (1.67.0)", config__initializers__aws_DOT_rb="AWS.eager_autoload!\n")
+    eager = ruby(tmp_path, "aws-sdk (1.67.0)", "AWS::S3.new", config__initializers__aws_DOT_rb="AWS.eager_autoload!\n")
 
     assert eager.outcome is Outcome.PASS
 
 
 FORKED = {
     "P03": ("psycopg2==2.9.9", {"db_DOT_py": "import psycopg2\nconn = psycopg2.connect('')\n"}),
+    "P57": ("gunicorn==22.0", {"db_DOT_py": "import redis\nr = redis.Redis()\nr.ping()\n"}),
+    "P19": ("sqlalchemy==2.0", {"db_DOT_py": "import sqlalchemy\ne = sqlalchemy.create_engine(U)\ne.connect()\n"}),
+    "P22": ("grpcio==1.60", {"db_DOT_py": "import grpc\nc = grpc.insecure_channel('h')\n"}),
+}
+LAZY = {
+    "P03": ("psycopg==3.2", {"db_DOT_py": "import psycopg\ndef f(): return psycopg.connect('')\n"}),
     "P57": ("gunicorn==22.0", {"db_DOT_py": "import redis\nr = redis.Redis()\n"}),
+    "P19": ("sqlalchemy==2.0", {"db_DOT_py": "import sqlalchemy\ne = sqlalchemy.create_engine(U)\n"}),
+    "P22": ("grpcio==1.60", {"db_DOT_py": "import grpc\ndef f(): grpc.insecure_channel('h')\n"}),
 }
 
 
@@ -151,6 +165,76 @@ def test_what_a_preloading_server_s_children_inherit(tmp_path: Path, row: str) -
 
     assert row in [one.finding.key for one in preloads.findings if one.severity != "info"]
     assert row not in [one.finding.key for one in loads_late.findings]
+
+
+@pytest.mark.parametrize("row", LAZY)
+def test_what_connects_later_is_not_inherited(tmp_path: Path, row: str) -> None:
+    requirement, written = LAZY[row]
+    preload = {"gunicorn_DOT_conf_DOT_py": "preload_app = True\n", "Procfile": "web: gunicorn shop\n"}
+    result = examined(tmp_path, requirements_DOT_txt=requirement, **written, **preload)
+
+    assert [one.severity for one in result.findings if one.severity != "info"] == []
+
+
+OF_THREADS = [one for one in FAULTS if one[4] != "P54"]
+
+
+def run_by(root: Path, fault: tuple[str, ...], command: str) -> Result:
+    """The same job as Celery's, whose worker is started with these options; "": no file says how."""
+    requirement, imports, body, top = fault[:4]
+    text = JOB.format(imports=imports, body=body, top=top).replace(
+        "kiqdoctor import job", "celery import shared_task as job"
+    )
+    written = {"Procfile": f"worker: celery -A jobs worker {command}\n"} if command else {}
+    return examined(root, requirements_DOT_txt=requirement, jobs_DOT_py=text, **written)
+
+
+@pytest.mark.parametrize("fault", OF_THREADS, ids=lambda one: one[4])
+def test_rows_about_threads_ask_how_jobs_run(tmp_path: Path, fault: tuple[str, ...]) -> None:
+    commands = {"": "", "-P threads": fault[5], "-P solo": "", "-P gevent": fault[5]}
+    found = {
+        command: {one.finding.key: one.severity for one in run_by(tmp_path / str(number), fault, command).findings}
+        for number, command in enumerate(commands)
+    }
+
+    assert {command: rows.get(fault[4], "") for command, rows in found.items()} == commands
+
+
+@pytest.mark.parametrize("fault", OF_THREADS, ids=lambda one: one[4])
+def test_where_nobody_knows_how_jobs_run_it_is_information(tmp_path: Path, fault: tuple[str, ...]) -> None:
+    found = {one.finding.key: one.severity for one in run_by(tmp_path, fault, "-P elsewhere.Pool").findings}
+
+    assert found[fault[4]] == "info"
+
+
+def test_the_evidence_says_how_the_job_runs(tmp_path: Path) -> None:
+    [finding] = run_by(tmp_path, OF_THREADS[0], "-P threads").findings
+
+    told = {one.label: (one.value, one.source) for one in finding.finding.evidence}
+    assert told["runs in"] == ("celery: threads (celery with threads)", "Procfile:1")
+
+
+HUEY = (
+    "from huey.contrib import djhuey as huey\nfrom django.db import models\nclass Mark(models.Model): pass\n"
+    "@huey.{task}()\ndef f(): Mark.objects.get(pk=1)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "lock", "command", "found"),
+    [
+        ("task", "django==5.2\n", "manage.py run_huey", ["P72"]),
+        ("db_task", "django==5.2\n", "manage.py run_huey", []),
+        ("task", "django==5.2\n", "manage.py run_huey -k process", []),
+    ],
+)
+def test_django_s_connections_in_worker_threads(
+    tmp_path: Path, task: str, lock: str, command: str, found: list[str]
+) -> None:
+    text = HUEY.replace("{task}", task)
+    result = examined(tmp_path, requirements_DOT_txt=lock, jobs_DOT_py=text, Procfile=f"worker: {command}\n")
+
+    assert [one.finding.key for one in result.findings] == found
 
 
 SEVEN = "GEM\n  specs:\n    {0}\n    sidekiq (7.3.0)\n\nDEPENDENCIES\n  sidekiq\n"
