@@ -51,6 +51,8 @@ from kiqdoctor.version import __version__
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 CLIENT_NAME = "kiqdoctor"
+LIVE_LEFT_OUT = Absent("the live half was not selected")
+STATIC_LEFT_OUT = Absent("the static half was not selected (--live)")
 REFUSED_SHOWN = 5  # paths that were not read
 CONNECTING = 20.0  # seconds for connecting, all tries together, and the first reply
 MOST_BYTES = 64 * 1024 * 1024  # that one reading of an examination takes from Redis
@@ -199,7 +201,7 @@ def looked(
             from kiqdoctor.examining.embedded import addressed
 
             asked, notes = addressed(asked, stack)
-        visited = Absent("the live half was not selected") if asked.static else web(asked)
+        visited = LIVE_LEFT_OUT if asked.static else web(asked)
         tools: dict[type, Any] = {
             Web: visited,
             Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep),
@@ -229,9 +231,8 @@ def looked(
             tools[Host] = Host()
             given[Connection] = outcome = replace(outcome, embedded=embedded)
         else:
-            nothing_live = Absent("the live half was not selected")
-            tools |= {Redis: nothing_live, Doorstep: nothing_live, Host: nothing_live}
-            given[Connection] = nothing_live
+            tools |= {Redis: LIVE_LEFT_OUT, Doorstep: LIVE_LEFT_OUT, Host: LIVE_LEFT_OUT}
+            given[Connection] = LIVE_LEFT_OUT
         tools[Application] = application = _application(asked)
         tools[Tree] = Tree(application.root) if isinstance(application, Application) else application
         tools[Pack] = Pack(pack.home())
@@ -265,7 +266,7 @@ def _not_read(tree: Tree | Absent) -> list[str]:
 
 def _application(asked: Asked) -> Application | Absent:
     if asked.live:
-        return Absent("the static half was not selected (--live)")
+        return STATIC_LEFT_OUT
     if asked.path is None:
         return Absent("no application was given: name its PATH")
     return Application(asked.path, asked.python)
@@ -348,7 +349,7 @@ def _halved(snapshot: Snapshot, asked: Asked) -> Snapshot:
     if not (asked.static or asked.live):
         return snapshot
     live = {probe.fact: probe.live for probe in every_probe()} | dict.fromkeys(LIVE_GIVEN, True)
-    left_out = Absent(f"the {'live' if asked.static else 'static'} half was not selected")
+    left_out = LIVE_LEFT_OUT if asked.static else STATIC_LEFT_OUT
     kept = {
         kind: reading if live.get(kind, True) == asked.live else Reading(left_out)
         for kind, reading in snapshot.readings.items()
