@@ -80,17 +80,21 @@ def queue_latency_high(
     queues: Series[Queues], clock: Series[ServerTime], fleet: Fleet, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     now, worst = clock.last.now, 0.0
+    ageless = []
     for queue in queues.last.all:
         if not queue.size or queue.kind != "list":
             continue
         if queue.oldest_at is None:
-            why = queue.unread or "its oldest job does not say when it was enqueued"
-            yield Unknown(f"how long jobs of {queue.name} wait is not known: {why}")
+            ageless.append(queue)
             continue
         age = now - queue.oldest_at
         worst = max(worst, age)
         if age > thresholds.of(WAITING, queue=queue.name):
             yield from _late(queues, queue, age, fleet, thresholds)
+    if ageless:
+        why = ageless[0].unread or "its oldest job does not say when it was enqueued"
+        more = f" and of {len(ageless) - 1} more queues" if len(ageless) > 1 else ""
+        yield Unknown(f"how long jobs of {ageless[0].name}{more} wait is not known: {why}")
     if queues.last.partial:
         yield Unknown(queues.last.partial, "a budget that reaches all queues")
     yield Evidence("longest wait", f"{worst:.0f} s", "LINDEX queue:<name> -1, TIME")

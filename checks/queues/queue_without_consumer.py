@@ -70,17 +70,23 @@ def queue_without_consumer(
     if unserved and (reason := _untold(fleet)):
         yield Unknown(f"{_named(unserved)}: no process that was read takes it, and {reason}", "process records")
         return
+    waiting: list[Unknown] = []
     for queue in unserved:
         age = None if queue.oldest_at is None else clock.now - queue.oldest_at
         limit = thresholds.of(WAITING, queue=queue.name)
         if age is None:
             why = queue.unread or "its oldest job does not say when it was enqueued"
-            yield Unknown(f"no live process takes {queue.name}, and how long its jobs wait is not known: {why}")
+            told = f"no live process takes {queue.name}, and how long its jobs wait is not known: {why}"
+            waiting.append(Unknown(told))
         elif age <= limit:
             wait = f"look again in {limit - age:.0f} s"
-            yield Unknown(f"no live process takes {queue.name}, whose oldest job waits for {max(age, 0):.0f} s", wait)
+            told = f"no live process takes {queue.name}, whose oldest job waits for {max(age, 0):.0f} s"
+            waiting.append(Unknown(told, wait))
         else:
             yield _finding(queue, age, fleet.live, taken)
+    yield from waiting[:SHOWN]
+    if len(waiting) > SHOWN:
+        yield Unknown(f"the same of {len(waiting) - SHOWN} more queues")
     yield Evidence("queues that hold jobs", _named(holding) or "none", "LLEN")
     yield Evidence("queues that live processes take", ", ".join(sorted(taken)[:SHOWN]) or "none", "processes, info")
 

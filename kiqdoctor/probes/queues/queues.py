@@ -17,7 +17,7 @@ from kiqdoctor.text import decode
 from kiqdoctor.wire.keys import DEAD, RESERVED, SETS, Keys
 from kiqdoctor.wire.numbers import real
 
-MOST_QUEUES: Final = 2_000
+MOST_QUEUES: Final = 20_000
 MOST_SAMPLED: Final = 200  # queues whose payloads are looked at, the longest first
 OVERDUE_AFTER: Final = 60.0  # seconds
 PLACES: Final = (-1, -2, -3, 0, 1)  # the oldest, and the newest
@@ -29,10 +29,10 @@ STRANGE: Final = 3  # scores of each kind that are read
 
 @probe(
     Read("TYPE of the reserved keys", "+type", "O(1) each"),
-    Read("SCARD, SSCAN queues", "+scard +sscan", "O(queues), up to 2,000"),
+    Read("SCARD, SSCAN queues", "+scard +sscan", "O(queues), up to 20,000"),
     Read("TYPE, LLEN queue:<name>", "+type +llen", "O(1) each"),
     Read("MEMORY USAGE queue:<name>", "+memory|usage", "O(20 samples), before any payload is read"),
-    Read("LINDEX queue:<name> at both ends", "+lindex", "O(1), 5 payloads of the 200 longest queues"),
+    Read("LINDEX queue:<name> at both ends", "+lindex", "O(1), one payload of each, 5 of the 200 longest"),
     Read("TYPE, SCARD, MEMORY USAGE, SSCAN paused", "+type +scard +sscan", "O(paused queues)"),
     Read("ZCARD, ZCOUNT schedule, retry, dead", "+zcard +zcount", "O(log n)"),
     Read("ZRANGE schedule, retry, dead: a few scores", "+zrange", "O(log n)"),
@@ -66,16 +66,16 @@ def _paused(redis: Redis, keys: Keys) -> tuple[frozenset[str], str]:
 
 
 def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[Queue, ...]:
-    """These queues, the longest ones with samples."""
+    """These queues: of each its oldest payload, of the longest ones a few of both ends."""
     kinds = [text_of(one) for one in batched(redis, [("TYPE", keys.queue(name)) for name in names])]
     lists = [name for name, kind in zip(names, kinds, strict=True) if kind == "list"]
     replies = batched(redis, [("LLEN", keys.queue(name)) for name in lists])
     if (refusal := refused(replies)) is not None:
         raise RefusalError(refusal.reason, refusal.unlock)
     sizes = dict(zip(lists, map(number, replies), strict=True))
-    sampled = sorted(lists, key=lambda name: -sizes[name])[:MOST_SAMPLED]
-    averages = average_sizes(redis, [keys.queue(name) for name in sampled], [sizes[name] for name in sampled])
-    weights = dict(zip(sampled, averages, strict=True))
+    ordered = sorted((name for name in lists if sizes[name]), key=lambda name: -sizes[name])
+    averages = average_sizes(redis, [keys.queue(name) for name in ordered], [sizes[name] for name in ordered])
+    weights = dict(zip(ordered, averages, strict=True))
     samples, unread = _samples(redis, keys, weights, sizes)
     return tuple(
         Queue(
@@ -84,7 +84,7 @@ def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[Queue, 
             kind=kind if kind != "none" else "list",
             oldest_at=samples[name][0].enqueued_at if samples.get(name) else None,
             sample=samples.get(name, ()),
-            unread=unread.get(name, "" if name in weights or not sizes.get(name) else "not among the longest queues"),
+            unread=unread.get(name, ""),
             average_bytes=weights.get(name),
         )
         for name, kind in zip(names, kinds, strict=True)
@@ -94,27 +94,32 @@ def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[Queue, 
 def _samples(
     redis: Redis, keys: Keys, weights: dict[str, float | None], sizes: dict[str, int]
 ) -> tuple[dict[str, tuple[Sample, ...]], dict[str, str]]:
-    """Payloads of both ends, where Redis' own estimate of their size allows it; and why others were not read."""
-    samples: dict[str, tuple[Sample, ...]] = {}
+    """Payloads, where Redis' own estimate of their size allows it; and why others were not read."""
     unread: dict[str, str] = {}
-    spent = 0
-    for name, average in weights.items():
-        if average is not None and average > LARGEST:
-            unread[name] = f"its payloads hold {average:.0f} bytes on average"
-        elif spent > READ_BUDGET:
+    asked: list[tuple[str, int]] = []
+    expected = 0.0
+    for rank, (name, average) in enumerate(weights.items()):
+        each = average or 0.0
+        few = rank >= MOST_SAMPLED or each > MEMBER_LIMIT
+        places = [place for place in (PLACES[:1] if few else PLACES) if _there(place, sizes[name])]
+        if each > LARGEST:
+            unread[name] = f"its payloads hold {each:.0f} bytes on average"
+        elif expected + each * len(places) > READ_BUDGET:
             unread[name] = "the byte budget was used up"
         else:
-            places = PLACES if (average or 0) <= MEMBER_LIMIT else PLACES[:1]
-            raws = _ends(redis, keys.queue(name), sizes[name], places)
-            spent += sum(map(len, raws))
-            samples[name] = tuple(map(sample, raws))
-    return samples, unread
+            expected += each * len(places)
+            asked += [(name, place) for place in places]
+    replies = batched(redis, [("LINDEX", keys.queue(name), place) for name, place in asked])
+    found: dict[str, list[Sample]] = {}
+    for (name, _), raw in zip(asked, replies, strict=True):
+        if isinstance(raw, bytes):
+            found.setdefault(name, []).append(sample(raw))
+    return {name: tuple(some) for name, some in found.items()}, unread
 
 
-def _ends(redis: Redis, key: str, size: int, wanted: Sequence[int]) -> list[bytes]:
-    places = [place for place in wanted if (place < 0 and -place <= size) or (0 <= place < size - 3)]
-    replies = redis.ask_all([("LINDEX", key, place) for place in places])
-    return [reply for reply in replies if isinstance(reply, bytes)]
+def _there(place: int, size: int) -> bool:
+    """Whether a list of this size has that place, which none from its other end is."""
+    return -place <= size if place < 0 else place < size - 3
 
 
 def _sets(redis: Redis, keys: Keys, now: float) -> tuple[JobSet, ...]:

@@ -52,12 +52,13 @@ def samples(redis: Redis, queues: Queues, clock: ServerTime | Refused | Absent) 
             places.append(found)
     holding = sorted((one for one in queues.all if one.size and one.kind == "list"), key=lambda one: -one.size)
     end = max(LEAST, min(END, ALL // (2 * len(holding)))) if holding else END
-    left_out = 0
+    left_out = looked = 0
     for count, queue in enumerate(holding):
-        if spent > READ_BUDGET or 2 * end * count > ALL:
+        if spent > READ_BUDGET or looked >= ALL:
             left_out = len(holding) - count
             break
         found = _queue(redis, keys.queue(queue.name), queue, end)
+        looked += len(found.sample)
         spent += sum(each.size_bytes for each in found.sample)
         places.append(found)
     parts = [queues.partial] if queues.partial else []
