@@ -7,8 +7,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from kiqdoctor.doctor.facts.host import KernelEvent, KernelLog
-from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
+from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.host import KernelEvent, KernelLog, LocalProcesses
+from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
+from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.files import read
 from kiqdoctor.text import clean
@@ -29,8 +31,10 @@ _GROUP: Final = re.compile(r"oom-kill:.*task_memcg=(?P<group>[^,]{1,300}),task=[
 
 
 @probe(Read("/dev/kmsg", "kernel.dmesg_restrict=0 or CAP_SYSLOG", "the kernel's buffer"), lane=Lane.HOST)
-def kernel_log(host: Host) -> KernelLog:
+def kernel_log(host: Host, local: LocalProcesses | Missing, fleet: Fleet | Missing) -> KernelLog:
     """Lines about processes that were killed or crashed, as far back as the buffer goes."""
+    if isinstance(local, LocalProcesses) and not local.all and isinstance(fleet, Fleet) and not fleet.processes:
+        raise AbsenceError("no worker runs here, nor is one registered: nobody's end is looked for")
     booted = next((int(line.split()[1]) for line in (read(host.proc / "stat") or b"").splitlines()
                    if line.startswith(b"btime ")), 0)  # fmt: skip
     return read_log(_records(), booted)
