@@ -6,7 +6,8 @@ Retry, kill, delete, quiet: in an incident none of them works, and the page only
 In the log: `attack prevented by Sidekiq::Web` (or `Sidekiq::Web::CsrfProtection`).
 
 ## How it is found
-Formula: fails if the form of /busy, sent as a browser would from the same origin, answers 403
+Formula: fails if the form of /busy, sent as a browser would from the same origin, answers 403; or
+files mount the UI of a Sidekiq from 5 to 8.0 where no session is: in an API-only Rails, or in a config.ru
 
 One POST is sent, and only with --web-post: the form for a process that does not exist, without a button, which changes
 nothing. Up to 8.0 it carries the form's token and the session's cookie, from 8.1 on a browser's `Sec-Fetch-Site`; the
@@ -36,15 +37,63 @@ lib/sidekiq/web/csrf_protection.rb up to 8.0, lib/sidekiq/web.rb `safe_request?`
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
-from kiqdoctor.doctor.facts.web import WebPost
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Location,
+    Missing,
+    NotApplicable,
+    Refused,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+    covers,
+)
+from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.facts.web import WebFiles, WebPost
 
 FORBIDDEN = frozenset({403})
 WELL = frozenset({200, 302, 303})
 
 
 @check("WEB003", severity=Severity.MEDIUM)
-def ui_actions_forbidden(post: WebPost) -> Iterator[Verdict]:
+def ui_actions_forbidden(
+    post: WebPost | Missing, files: WebFiles | Missing, packages: Packages | Missing
+) -> Iterator[Verdict]:
+    if isinstance(files, WebFiles):
+        yield from _in_files(files, packages)
+    if isinstance(post, WebPost):
+        yield from _posted(post)
+    elif isinstance(post, Refused):
+        yield Unknown(post.reason, post.unlock)
+    elif not isinstance(files, WebFiles):
+        yield NotApplicable(f"{post.reason}; {files.reason}")
+
+
+def _in_files(files: WebFiles, packages: Packages | Missing) -> Iterator[Verdict]:
+    """Up to 8.0 the forms need a session, which an API-only Rails and a bare config.ru do not have."""
+    locked = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
+    if not covers(">=5,<8.1", locked):
+        yield Evidence("sessions", f"not needed, or Sidekiq's version is not known: {locked or '?'}", "the lock file")
+        return
+    bare = files.said("no-session")
+    for one in files.mounts:
+        without = (one.rack and not one.session) or (not one.rack and bare and not files.said("session"))
+        if not without:
+            yield Evidence("a session", "there", f"{one.path}:{one.line}")
+            continue
+        yield Finding(
+            f"file:{one.path}",
+            f"{one.path} mounts Sidekiq {locked}'s web UI without a session: it refuses its own forms",
+            "Put `use Rack::Session::Cookie, secret: ...` before it, or the session middleware of Rails.",
+            (Evidence("mounted", "without a session", f"{one.path}:{one.line}"),),
+            location=Location(one.path, one.line),
+            key="session",
+        )
+
+
+def _posted(post: WebPost) -> Iterator[Verdict]:
     seen = (
         Evidence("POST", f"status {post.status}, by {post.answered}: {post.head}", post.url),
         Evidence("the form's token", "there" if post.token else "none, as from 8.1 on", "GET /busy"),

@@ -7,7 +7,9 @@ In the log: 404s of `/stylesheets/...` or `/javascripts/...` in the proxy's; not
 
 ## How it is found
 Formula: fails if a css, js or image that the root page names does not answer 200 or 304, or is empty, or has another
-content type, or a css or js is an HTML page; or if the page's Content-Security-Policy forbids its own scripts
+content type, or a css or js is an HTML page; or if the page's Content-Security-Policy forbids its own scripts; or
+an nginx file serves css and js by a location of their extension, or Rails is told to send X-Sendfile (low where no file
+of nginx's is there)
 
 At most a dozen files are fetched. What broke them is told by what came: an X-Sendfile or X-Accel-Redirect header with
 nothing behind it (the application speaks another proxy's dialect); a path that does not begin as the UI's (the proxy
@@ -41,8 +43,19 @@ sidekiq#260, #543, #1404, #4713; nginx's documentation of `location`; Rack::Send
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
-from kiqdoctor.doctor.facts.web import WebAsset, WebAssets
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Location,
+    Missing,
+    NotApplicable,
+    Refused,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+from kiqdoctor.doctor.facts.web import WebAsset, WebAssets, WebFiles, WebLine
 
 UNCHANGED = frozenset({304})
 WELL = frozenset({200}) | UNCHANGED
@@ -71,7 +84,40 @@ CAUSES = {
 
 
 @check("WEB002", severity=Severity.MEDIUM)
-def ui_assets_broken(assets: WebAssets) -> Iterator[Verdict]:
+def ui_assets_broken(assets: WebAssets | Missing, files: WebFiles | Missing) -> Iterator[Verdict]:
+    if isinstance(files, WebFiles):
+        yield from _in_files(files)
+    if isinstance(assets, WebAssets):
+        yield from _fetched(assets)
+    elif isinstance(assets, Refused):
+        yield Unknown(assets.reason, assets.unlock)
+    elif not isinstance(files, WebFiles):
+        yield NotApplicable(f"{assets.reason}; {files.reason}")
+
+
+def _in_files(files: WebFiles) -> Iterator[Verdict]:
+    """What a proxy's files keep from the UI: css and js by extension, and a header that nginx does not know."""
+    nginx = files.said("by-extension")
+    for one in nginx[:1]:
+        title = (
+            f"{one.path} serves css and js by their extension from its own folder: the UI's never reach the application"
+        )
+        fix = "Hand the UI's whole prefix to the application: `location ^~ /sidekiq { proxy_pass ...; }`."
+        yield _line(one, title, fix, Severity.MEDIUM)
+    for one in files.said("sendfile")[:1]:
+        title = f"{one.path} sends X-Sendfile, which nginx does not know: files come empty behind it"
+        yield _line(one, title, 'Write "X-Accel-Redirect" for nginx.', Severity.MEDIUM if nginx else Severity.LOW)
+    yield Evidence("mounts of the UI", str(len(files.mounts)), files.mounts[0].path if files.mounts else "")
+
+
+def _line(one: WebLine, title: str, fix: str, severity: Severity) -> Finding:
+    evidence = (Evidence("line", one.what, f"{one.path}:{one.line}"),)
+    return Finding(
+        f"file:{one.path}", title, fix, evidence, severity, location=Location(one.path, one.line), key=one.what
+    )
+
+
+def _fetched(assets: WebAssets) -> Iterator[Verdict]:
     broken = [one for one in assets.files if _flaw(one) and not _asked(one)]
     asked = [one for one in assets.files if _asked(one)]
     if broken:

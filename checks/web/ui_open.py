@@ -7,7 +7,8 @@ In the log: nothing; in the web server's, GETs of `/sidekiq` from addresses that
 
 ## How it is found
 Formula: fails if the root, asked without credentials, answers 200 with Sidekiq's own pages: critical from an address
-that is not loopback, high on loopback
+that is not loopback, high on loopback; or a file mounts it with no condition, constraint or login around it and no
+middleware of its own (high in a config.ru, medium in routes, which a proxy may guard)
 
 Sidekiq's page is told by its title and by the links to its pages; `/stats` is asked for too. 401, 403 and a redirect to
 another page are what is wanted.
@@ -36,14 +37,56 @@ lib/sidekiq/web.rb, `use`; Sidekiq's wiki, Monitoring.
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
-from kiqdoctor.doctor.facts.web import WebDoor
+from kiqdoctor.doctor import (
+    Evidence,
+    Finding,
+    Location,
+    Missing,
+    NotApplicable,
+    Refused,
+    Severity,
+    Unknown,
+    Verdict,
+    check,
+)
+from kiqdoctor.doctor.facts.web import WebDoor, WebFiles
 
 REMEDY = "Put it behind a login: an authenticated route, Rack::Auth::Basic, or the proxy's own authentication."
 
 
 @check("WEB001", severity=Severity.CRITICAL)
-def ui_open(door: WebDoor) -> Iterator[Verdict]:
+def ui_open(door: WebDoor | Missing, files: WebFiles | Missing) -> Iterator[Verdict]:
+    if isinstance(files, WebFiles):
+        yield from _in_files(files)
+    if isinstance(door, WebDoor):
+        yield from _visited(door)
+    elif isinstance(door, Refused):
+        yield Unknown(door.reason, door.unlock)
+    elif not isinstance(files, WebFiles):
+        yield NotApplicable(f"{door.reason}; {files.reason}")
+
+
+def _in_files(files: WebFiles) -> Iterator[Verdict]:
+    """Mounts that nothing around them guards, and no middleware."""
+    auth = files.said("auth")
+    for one in files.mounts:
+        where = f"{one.path}:{one.line}"
+        if one.guards or auth:
+            told = one.guards[-1] if one.guards else f"middleware in {auth[0].path}:{auth[0].line}"
+            yield Evidence("mounted behind", told, where)
+            continue
+        yield Finding(
+            f"file:{one.path}",
+            f"{one.path} mounts Sidekiq's web UI, and no file asks who comes there",
+            REMEDY,
+            (Evidence("mounted", "with nothing around it", where),),
+            Severity.HIGH if one.rack else Severity.MEDIUM,
+            location=Location(one.path, one.line),
+            key="mount",
+        )
+
+
+def _visited(door: WebDoor) -> Iterator[Verdict]:
     seen = (
         Evidence("address", door.address or "not told", door.url),
         Evidence("status without credentials", str(door.status), f"GET {door.url}"),

@@ -83,3 +83,35 @@ class WebCounts(msgspec.Struct, frozen=True):
     url: str
     rounds: tuple[tuple[Bracketed, ...], ...] = ()
     redis_version: str = ""
+
+
+class Mount(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place where files put the UI into an application. ``guards``: what stands around it that may ask who comes.
+
+    ``session``: a session is there for its forms, as far as that file tells. ``rack``: a config.ru, and no routes.
+    """
+
+    path: str
+    line: int
+    guards: tuple[str, ...] = ()
+    session: bool = True
+    rack: bool = False
+
+
+class WebLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A line about the UI's way to the browser: ``what`` is auth, session, no-session, sendfile or by-extension."""
+
+    path: str
+    line: int
+    what: str
+
+
+class WebFiles(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What routes, config.ru and nginx's files say about the UI."""
+
+    mounts: tuple[Mount, ...] = ()
+    lines: tuple[WebLine, ...] = ()
+
+    def said(self, what: str) -> tuple[WebLine, ...]:
+        """The lines of one kind."""
+        return tuple(one for one in self.lines if one.what == what)

@@ -6,7 +6,7 @@ from healthy import HEALTHY
 from healthy.web import DOOR
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.web import WebDoor
+from kiqdoctor.doctor.facts.web import WebDoor, WebFiles
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.snapshot import Absent, Refused
 
@@ -35,4 +35,5 @@ def test_something_else_is_no_pass() -> None:
     assert judged(status=200, asked="").outcome is Outcome.UNKNOWN
     assert judged(status=404, asked="").outcome is Outcome.UNKNOWN
     assert diagnose("WEB001", HEALTHY.without(WebDoor, Refused("no answer"))).outcome is Outcome.UNKNOWN
-    assert diagnose("WEB001", HEALTHY.without(WebDoor, Absent("--web URL"))).outcome is Outcome.NOT_APPLICABLE
+    neither = HEALTHY.without(WebDoor, Absent("--web URL")).without(WebFiles, Absent("no application"))
+    assert diagnose("WEB001", neither).outcome is Outcome.NOT_APPLICABLE
