@@ -75,6 +75,13 @@ class Info:
     capsules: tuple[CapsuleEntry, ...] = ()
     connections: int | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[tuple[tuple[str, int], ...], ...] = field(default=(), compare=False)  # of each capsule, as 7.0.3 on
+
+    @property
+    def orders(self) -> tuple[tuple[str, ...], ...]:
+        """Queues of each capsule that takes them in strict order, the first first; before 7.0.3 nobody says it."""
+        told = [one.weights for one in self.capsules] or list(self.weights)
+        return tuple(tuple(name for name, _ in one) for one in told if one and not any(weight for _, weight in one))
 
     def encode(self) -> bytes:
         """As every version's reader wants it: ``weights`` and ``capsules`` beside ``queues``."""
@@ -141,6 +148,7 @@ def read_info(raw: bytes) -> Info:
         capsules=capsules,
         connections=_integer(found.get("connections")),
         rest={key: value for key, value in found.items() if key not in _KNOWN},
+        weights=tuple(map(_weights, told)) if isinstance(told := found.get("weights"), list) else (),
     )
 
 

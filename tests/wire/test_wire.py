@@ -224,3 +224,17 @@ def test_back_off_is_sidekiq_s() -> None:
     assert [backoff.delay(count, 0) for count in (0, 1, 2, 24)] == [15, 16, 31, 331791]
     assert backoff.delay(0, 0.999) == 24
     assert [backoff.limit(one) for one in (True, None, 3, 0, False)] == [25, 25, 3, 0, None]
+
+
+@pytest.mark.parametrize(
+    ("info", "orders"),
+    [
+        (b'{"queues":["a","b"]}', ()),
+        (b'{"weights":[{"a":0,"b":0}]}', (("a", "b"),)),
+        (b'{"weights":[{"a":2,"b":1}]}', ()),
+        (b'{"weights":{"a":0}}', ()),
+        (b'{"weights":[{"a":1}],"capsules":{"x":{"concurrency":1,"weights":{"b":0,"a":0}}}}', (("b", "a"),)),
+    ],
+)
+def test_which_queues_are_taken_in_strict_order(info: bytes, orders: tuple[tuple[str, ...], ...]) -> None:
+    assert heartbeat.read_info(info).orders == orders
