@@ -111,34 +111,31 @@ def _rounds(fleet: Series[Fleet], thresholds: Thresholds) -> dict[tuple[str, str
     for moment in fleet.facts:
         known |= {one.identity: one for one in moment.processes if one.exists or one.identity not in known}
     here = {one.identity for one in fleet.last.live}
+    seen = [(moment.at, {one.identity: one for one in moment.fact.processes}) for moment in fleet.moments]
     found: dict[tuple[str, str], list[tuple[float, float, Process]]] = defaultdict(list)
     for identity, told in known.items():
-        life = None if identity in here else _life(told, fleet)
+        life = None if identity in here else _life(told, seen)
         host = told.hostname or split_identity(identity)[0]
         if life is not None and life[1] < thresholds.of(LIVED, tag=told.tag):
             found[host, told.tag].append((*life, told))
     return {seat: _apart(sorted(lives, key=lambda one: one[0])) for seat, lives in found.items()}
 
 
-def _life(told: Process, fleet: Series[Fleet]) -> tuple[float, float] | None:
+def _life(told: Process, moments: list[tuple[float, dict[str, Process]]]) -> tuple[float, float] | None:
     """When it began, and how long it lived at most: until it was seen to be gone, or until the last beat of its record.
 
     A ghost that came within the window began after the reading in which it was not there. None: nothing tells.
     """
-    seen = [moment.at for moment in fleet.moments if _in(told.identity, moment.fact) is not None]
-    alive = [moment.at for moment in fleet.moments if (one := _in(told.identity, moment.fact)) and one.live]
-    before = [moment.at for moment in fleet.moments if moment.at < seen[0]]
+    seen = [at for at, processes in moments if told.identity in processes]
+    alive = [at for at, processes in moments if (one := processes.get(told.identity)) and one.live]
+    before = [at for at, _ in moments if at < seen[0]]
     began = told.started_at if told.started_at is not None else before[-1] if before else None
     if began is None:
         return None
-    ends = [moment.at for moment in fleet.moments if moment.at > (alive[-1] if alive else seen[0])]
+    ends = [at for at, _ in moments if at > (alive[-1] if alive else seen[0])]
     bounds = [ends[0]] if ends and alive else [seen[0]] if before or alive else []
     bounds += [told.beat] if told.beat is not None and not told.live else []
     return (began, min(bounds) - began) if bounds else None
-
-
-def _in(identity: str, fleet: Fleet) -> Process | None:
-    return next((one for one in fleet.processes if one.identity == identity), None)
 
 
 def _apart(lives: list[tuple[float, float, Process]]) -> list[tuple[float, float, Process]]:
