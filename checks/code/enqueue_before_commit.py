@@ -8,14 +8,15 @@ In the log: `Couldn't find User with 'id'=42`, `User matching query does not exi
 
 ## How it is found
 Formula: fails if an enqueue stands, or is called up to 3 calls away, inside a transaction or an ORM's save hook, and
-not inside a commit hook; one severity down in a hook of Django's or SQLAlchemy's, which may run without a transaction;
-info where it is delayed, or where Active Job may be told to wait by itself
+not inside a commit hook; medium in `post_delete`, `m2m_changed` and SQLAlchemy's events; low in Django's `post_save`
+and in a model's own `save`, where there is a transaction only if the caller has opened one; info where it is delayed,
+or where Active Job may be told to wait by itself
 
 Transactions are `atomic` of Django (`with` and decorator), `begin` and `begin_nested` of SQLAlchemy, `transaction` and
 `with_lock` of Active Record. Hooks are Active Record's callbacks, Django's signals and `save`, and SQLAlchemy's events.
 
 ## When it is wrong
-In preview: its precision on real applications has not been measured. A job that does not read what the transaction
+A job that does not read what the transaction
 writes is told too, and so is one whose argument says that the row may not be there. Views under ATOMIC_REQUESTS,
 transactions that a framework opens elsewhere, and calls through names that only run time knows are not seen.
 
@@ -59,9 +60,11 @@ from kiqdoctor.doctor.rules import settled
 PUSHES = "Sidekiq.transactional_push!"
 BULK = {"perform_bulk", "push_bulk"}  # which it leaves alone
 WAITS = "enqueue_after_transaction_commit"
+AFTERWARDS = ("post_save", "pre_save", ".save", ".delete")
+"""Hooks that Django calls outside a transaction of its own: there is one only where the caller has opened it."""
 
 
-@check("COD001", severity=Severity.HIGH, preview=True)
+@check("COD001", severity=Severity.HIGH)
 def enqueue_before_commit(
     code: Code,
     enqueues: Enqueues,
@@ -93,7 +96,9 @@ def _plainest(transactions: Transactions, inside: Inside) -> tuple[int, bool, in
 
 def _finding(code: Code, inside: Inside, enqueue: Enqueue, transaction: Transaction, *, perhaps: bool) -> Finding:
     python = code.language(enqueue) == "python"
-    severity = Severity.HIGH.milder if transaction.hook and python else Severity.HIGH
+    severity = Severity.HIGH
+    if transaction.hook and python:
+        severity = Severity.LOW if transaction.opens.endswith(AFTERWARDS) else Severity.MEDIUM
     tail = ""
     if perhaps:
         severity, tail = Severity.INFO, ", unless Active Job is told to wait for the commit"

@@ -101,7 +101,7 @@ def test_python_s_faults(tmp_path: Path, text: str) -> None:
 
     [one] = result.findings
     assert result.outcome is Outcome.FAIL
-    assert one.severity == ("medium" if "post_save" in text else "high")
+    assert one.severity == ("low" if "post_save" in text else "high")
     assert one.finding.location is not None
     assert "perform_async" in text.splitlines()[one.finding.location.line - 1]
 
