@@ -110,7 +110,7 @@ def thread_unsafe_package(
         RedisSettings() if isinstance(redis, Absent) else redis if isinstance(redis, RedisSettings) else None,
         execution if isinstance(execution, Execution) else None,
     )
-    spoken = {language: replace(seen, language=language) for language in ("python", "ruby")}
+    spoken = {language: seen.speaking(language) for language in ("python", "ruby")}
     for advisory in advisories.all:
         match = _match(advisory, seen)
         if match is not None:

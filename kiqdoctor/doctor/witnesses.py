@@ -1,7 +1,7 @@
 """What each word of a condition sees in the facts of the source: the sites that show it, and whether all was seen."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Final, TypeVar
 
@@ -74,6 +74,12 @@ class Seen:
     execution: Execution | None = None
     language: str = ""  # what the row speaks of: files of others that were not parsed hide nothing of it
 
+    def speaking(self, language: str) -> "Seen":
+        """The same for rows about one language; the sites are grouped once for all."""
+        other = replace(self, language=language)
+        other.__dict__["by_name"] = self.by_name
+        return other
+
     @property
     def threads(self) -> bool | None:
         """Whether jobs run that share their process; None where that cannot be told."""
@@ -116,10 +122,12 @@ def _grouped(sites: Iterable[One], name: Callable[[One], str]) -> dict[str, list
 
 
 def _named(seen: Seen, names: Sequence[str], *, word: str, fact: str) -> Sight:
+    made = word in {"shared", "before_fork", "mutated"}
+    parts = [(wanted, wanted.removeprefix("~")) for wanted in names]
     found = [
         _witness(seen, word, name, site)
         for name, sites in seen.by_name[word].items()
-        if not names or any(fits(name, wanted, made=word in {"shared", "before_fork", "mutated"}) for wanted in names)
+        if not names or any(part in name and fits(name, wanted, made=made) for wanted, part in parts)
         for site in sites
     ]
     return Sight(tuple(found), _whole(seen, getattr(seen, fact)))

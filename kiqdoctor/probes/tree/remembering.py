@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import cache, wraps
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -104,6 +104,7 @@ def _digest(tree: Tree) -> bytes:
     return found.digest()
 
 
+@cache
 def _salt() -> bytes:
     """Which readers made it: any change of them makes all anew."""
     here = Path(__file__).parent.parent
