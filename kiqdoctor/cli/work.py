@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -94,6 +94,7 @@ def command(
         if born is None:
             limits = Limits(processes, timeout, stuck_after, max_jobs, max_rss, log_format)
             return _supervise(limits, url if embedded else None)
+        _leave_stacks()
         _import(modules)
         config.override(redis=url, namespace=namespace)
         from kiqdoctor.runtime.options import WorkerOptions
@@ -103,6 +104,14 @@ def command(
             health=own_health(health or "", born), again=born.again,
         )  # fmt: skip
         return _work(options, born)
+
+
+def _leave_stacks() -> None:
+    """A crash in native code writes every thread's stack; nothing where there is no standard error to write to."""
+    import faulthandler
+
+    with suppress(OSError, ValueError, RuntimeError):
+        faulthandler.enable()
 
 
 @dataclass(frozen=True, slots=True)
