@@ -100,7 +100,8 @@ def _enqueued(index: "Index", function: "Function", call: ast.Call, dotted: str)
     given = first if name == ON_COMMIT else queued
     if given is None:
         return None
-    symbol = index.symbol(index.names.spelt(given, function))
+    name = str(given.value) if isinstance(given, ast.Constant) else index.names.spelt(given, function)
+    symbol = index.symbol(name)
     return (symbol.symbol, last) if symbol is not None else None
 
 

@@ -170,3 +170,10 @@ def test_arguments_are_told_by_their_shape(tmp_path: Path) -> None:
         Argument("", Shape.TEXT),
         Argument("", Shape.SET),
     )
+
+
+def test_rq_is_handed_a_function_by_its_dotted_name(tmp_path: Path) -> None:
+    text = "import rq\ndef f(): pass\ndef web(): rq.Queue().enqueue('shop.f', 1)\n"
+    found = [site for site, *_ in lines(application(tmp_path, shop_DOT_py=text), Enqueues)]
+
+    assert [(one.job, one.verb) for one in found] == [("shop.f", "enqueue")]
