@@ -110,7 +110,8 @@ def ending(
     if follows.unlocks and payload.lock is not None:
         steps.append(Step("DELIF", keys.unique(payload.lock), (jid,)))
     if options is None or options.limit:
-        steps.append(Step("ZREM", keys.slots(payload.job_class), (slot(owner, jid),)))
+        on = (keys.waiting(payload.job_class), keys.name(QUEUE_PREFIX))
+        steps.append(Step("FREE", keys.slots(payload.job_class), (slot(owner, jid), *on)))
     if options is None or options.status:
         known = "known" if options is not None else ""
         told = status.change(follows.state, now, outcome.more)
@@ -130,6 +131,11 @@ def buried(keys: Keys, raw: bytes, at: float) -> tuple[Step, ...]:
         Step("ZREMRANGEBYSCORE", keys.dead, ("-inf", at - DEAD_TTL)),
         Step("ZREMRANGEBYRANK", keys.dead, (0, -DEAD_SIZE)),
     )
+
+
+def waiting(keys: Keys, job_class: str, raw: bytes, room: str) -> tuple[Step, ...]:
+    """Among those of its class that wait for room; whoever gives up a place hands it on."""
+    return (Step("RPUSH", keys.waiting(job_class), (raw,)), Step("HSET", keys.limited, (job_class, room)))
 
 
 def postponed(keys: Keys, queue: str, raw: bytes) -> tuple[Step, ...]:

@@ -22,6 +22,7 @@ from kiqdoctor.runtime.fetching.work import Fetch
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Member
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.runtime.leaving import leave_by
+from kiqdoctor.runtime.limits import Waiting
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.options import WorkerOptions
 from kiqdoctor.runtime.performing import Performer
@@ -184,6 +185,7 @@ class Launcher:
     def _background(self) -> list[threading.Thread]:
         threads = [
             Poller(self._client, self._keys, self._quiet).thread,
+            Waiting(self._client, self._keys, self._quiet).thread,
             self._thread(self._beating, "kiq.heartbeat"),
             self._thread(self._ticking, "kiq.ticker"),
             self._thread(self._logging, "kiq.log"),

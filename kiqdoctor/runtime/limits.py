@@ -1,15 +1,63 @@
 """How many jobs of a class may run at once, or in a period, in the whole fleet."""
 
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
-from kiqdoctor.runtime import lua
+from kiqdoctor.runtime import log, lua
 from kiqdoctor.runtime.endings import slot
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
+from kiqdoctor.wire.numbers import whole
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from kiqdoctor.runtime.job import Job
+
+
+QUICK: Final = 0.2  # seconds between two looks for room while jobs wait for some
+SLOW: Final = 1.0  # seconds, where none does
+PARTS: Final = 3  # limit, rate, period
+
+
+def room(limit: int | None, rate: tuple[int, float] | None) -> str:
+    """A class's limits as ``kiq:limited`` has them, so that processes that do not know it hand its jobs on, too."""
+    count, period = rate or (0, 0.0)
+    return f"{limit or 0} {count} {int(period * 1_000_000)}"
+
+
+class Waiting:
+    """One thread of each process hands on what waits: a rate's next turn, places of the dead, what was just missed."""
+
+    def __init__(self, client: "Redis", keys: Keys, stop: threading.Event) -> None:
+        self._client, self._keys, self._stop = client, keys, stop
+        self._script = client.register_script(lua.source("free"))
+        self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.limits")
+
+    def run(self) -> None:
+        """Until stopped."""
+        wait = SLOW
+        while not self._stop.wait(wait):
+            try:
+                wait = QUICK if self.look() else SLOW
+            except Exception as error:  # noqa: BLE001 - Redis may be away; the next look tries again
+                log.warn_seldom(f"limits: {type(error).__name__}: {error}")
+                wait = SLOW
+
+    def look(self) -> bool:
+        """Whether any class waits."""
+        found: Any = self._client.hgetall(self._keys.limited)
+        for name, told in found.items():
+            self._hand(name.decode("utf-8", "replace"), told.decode("ascii", "replace"))
+        return bool(found)
+
+    def _hand(self, name: str, told: str) -> None:
+        keys = self._keys
+        numbers = [whole(word) or 0 for word in told.split(" ")]
+        limits = numbers if len(numbers) == PARTS else [0] * PARTS
+        self._script(
+            keys=[keys.slots(name), keys.rate(name), keys.waiting(name), keys.limited],
+            args=[name, *limits, keys.name(QUEUE_PREFIX), keys.lease(""), keys.process("")],
+        )
 
 
 class Limits:

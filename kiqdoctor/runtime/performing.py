@@ -15,6 +15,7 @@ from kiqdoctor.runtime.endings import End, Ending, Step
 from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.hearing import mourn
 from kiqdoctor.runtime.job import Job
+from kiqdoctor.runtime.limits import room
 from kiqdoctor.runtime.middleware import Running, around
 from kiqdoctor.runtime.retrying import Destination, after_failure
 from kiqdoctor.text import clean
@@ -38,7 +39,6 @@ PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_A
 """The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
 TRACES: Final = frozenset({RECOVERED, RECOVERED_AT, STARTED})
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
-LATER: Final = 0.5  # seconds at least until a job that found no room is looked at again
 
 
 class UnknownJobError(Exception):
@@ -108,11 +108,10 @@ class Performer:
             return self.ending(job, payload, End.GONE)
         if job is None or not (job.options.limit or job.options.rate):
             return None
-        wait = self.books.enter(job, self.identity(), payload.jid)
-        if not wait:
+        if not self.books.enter(job, self.identity(), payload.jid):
             return None
-        at = now + max(LATER, wait) * (1 + 0.1 * self.draw())
-        return self.ending(job, payload, End.LATER, (Step("ZADD", self.keys.schedule, (repr(at), work.payload)),))
+        place = endings.waiting(self.keys, job.name, work.payload, room(job.options.limit, job.options.rate))
+        return self.ending(job, payload, End.LATER, place)
 
     def ending(self, job: Job[Any, Any] | None, payload: Payload, end: End, place: tuple[Step, ...] = ()) -> Ending:
         """What becomes of a job of ours."""

@@ -164,6 +164,15 @@ class Keys:
         """Ours: sorted set of ``identity|jid`` by start, of a class with ``limit``; no TTL; processors."""
         return self.name(f"kiq:slots:{job_class}")
 
+    def waiting(self, job_class: str) -> str:
+        """Ours: list of payloads of a class with ``limit`` or ``rate`` that wait for room, oldest first; no TTL."""
+        return self.name(f"kiq:waiting:{job_class}")
+
+    @property
+    def limited(self) -> str:
+        """Ours: hash class whose jobs wait for room -> its limit, rate, period in microseconds; no TTL; processors."""
+        return self.name("kiq:limited")
+
     def rate(self, job_class: str) -> str:
         """Ours: sorted set of starts of a class with ``rate``, in microseconds; TTL its period; processors."""
         return self.name(f"kiq:rate:{job_class}")

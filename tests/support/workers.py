@@ -22,6 +22,16 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def ended(pid: int) -> bool:
+    """Whether nothing of it runs any more."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        state = (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        return state in {"Z", "X"} and len(list((folder / "task").iterdir())) <= 1  # the first thread may end first
+    except OSError:
+        return True
+
+
 @dataclass
 class Worker:
     """`kiqdoctor work` in a folder of its own, with the module `app` of the test's text."""
@@ -93,6 +103,7 @@ class Worker:
         for pid in there:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+            eventually(lambda pid=pid: ended(pid), f"{pid} was killed")  # else Redis may give it a job still
 
     def log(self) -> str:
         path = self.folder / "log"

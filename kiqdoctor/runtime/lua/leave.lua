@@ -5,7 +5,8 @@
 --   many further arguments, those arguments
 -- The first command, where it is ZADD, RPUSH or LPUSH, stores the job elsewhere; where it is refused the job goes back into its
 --   private list and the error is returned. What follows cannot be refused: a lock or a status that holds something else
---   must not keep a job that ended. Three names are ours: DELIF deletes a key that holds a value (a lock of ours), CLOSE
+--   must not keep a job that ended. Four names are ours: DELIF deletes a key that holds a value (a lock of ours), FREE gives up
+--   a place among the running and hands it on to a job that waits for one (see hand.lua), CLOSE
 --   tells a batch what became of the job (see batch.lua), TELL tells its status (see tell.lua).
 -- Returns 1 where it left now, or by this very use of the exit, of which the reply was lost; 0 where it had left before;
 --   -1 where the process is not dead: then nothing was done. Without the number a request that is repeated would take an
@@ -22,9 +23,15 @@ end
 if ARGV[2] ~= 'free' and redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then
   return 0
 end
+-- include hand
 local function delete_if(key, value)
   if redis.call('GET', key) == value then
     redis.call('DEL', key)
+  end
+end
+local function free(slots, member, waiting, prefix)
+  if redis.call('ZREM', slots, member) == 1 then
+    hand(waiting, 1, prefix)
   end
 end
 -- include batch
@@ -41,6 +48,8 @@ while at <= #ARGV do
   local answer
   if name == 'DELIF' then
     answer = pcall(delete_if, key, words[1])
+  elseif name == 'FREE' then
+    answer = pcall(free, key, unpack(words))
   elseif name == 'CLOSE' then
     answer = pcall(close, key, unpack(words))
   elseif name == 'TELL' then

@@ -1,13 +1,16 @@
+import json
+import threading
 import time
 from typing import Any
 
 import pytest
+from fetching import payload
 from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
 from kiqdoctor.runtime.job import Job
-from kiqdoctor.runtime.limits import Limits
+from kiqdoctor.runtime.limits import Limits, Waiting
 from kiqdoctor.wire.keys import Keys
 
 APP = """
@@ -32,6 +35,10 @@ def few(count: int) -> list[str]:
     return declared.perform_bulk([[n] for n in range(count)])
 
 
+def waiting(lab: Any, name: str = "Few") -> int:
+    return int(lab.redis.llen(f"kiq:waiting:{name}"))
+
+
 def slots(lab: Any) -> int:
     return int(lab.redis.zcard("kiq:slots:Few"))
 
@@ -44,30 +51,25 @@ def test_no_more_at_once_in_two_processes(lab: Any, redis_server: RedisServer) -
         Worker.start(app, redis_server.url, "-c", "4") as one,
         Worker.start(app, redis_server.url, "-c", "4") as two,
     ):
-        lab.waits("schedule", 10)
+        eventually(lambda: waiting(lab) == 10)
         assert lab.redis.get("level") == b"2"
         lab.redis.delete("hold")
-
-        def all_ran() -> bool:
-            lab.poll(ahead=60)
-            return bool(lab.redis.llen("levels") == 12)
-
-        eventually(all_ran, one.log() + two.log())
+        eventually(lambda: lab.redis.llen("levels") == 12, one.log() + two.log())
         eventually(lambda: not slots(lab))
+        eventually(lambda: not lab.redis.exists("kiq:limited", "kiq:waiting:Few"))
 
     assert {int(level) for level in lab.redis.lrange("levels", 0, -1)} <= {1, 2}
 
 
-def test_over_the_limit_it_waits_in_schedule_as_it_is_and_is_no_failure(lab: Any) -> None:
+def test_over_the_limit_it_waits_as_it_is_and_is_no_failure(lab: Any) -> None:
     few(1)
     lab.redis.zadd("kiq:slots:Few", {"somebody|a": 1, "somebody|b": 2})
     lab.redis.set("kiq:lease:somebody", "1", ex=60)
     [raw] = lab.redis.lrange("queue:default", 0, -1)
     lab.work()
 
-    [(kept, due)] = lab.redis.zrange("schedule", 0, -1, withscores=True)
-    assert kept == raw
-    assert 0.3 < due - time.time() < 2
+    assert lab.redis.lrange("kiq:waiting:Few", 0, -1) == [raw]
+    assert lab.redis.hgetall("kiq:limited") == {b"Few": b"2 0 0"}
     assert not lab.redis.exists("retry", "dead")
     assert lab.redis.get("stat:failed") in {None, b"0"}
     assert lab.redis.get("stat:processed") in {None, b"0"}
@@ -78,7 +80,7 @@ def test_the_place_of_a_process_that_is_gone_is_free(lab: Any) -> None:
     lab.redis.zadd("kiq:slots:Few", {"gone|a": 1, "gone|b": 2})
     lab.work()
 
-    assert not lab.redis.exists("schedule", "kiq:slots:Few")
+    assert not lab.redis.exists("kiq:waiting:Few", "kiq:slots:Few")
 
 
 @pytest.mark.parametrize("options", [{}, {"retry": False}, {"retry": 0}])
@@ -168,9 +170,48 @@ def test_the_rate_holds_for_workers(lab: Any) -> None:
     lab.work(concurrency=4)
 
     assert len(lab.seen) == 5
-    waits = [due - time.time() for _, due in lab.redis.zrange("schedule", 0, -1, withscores=True)]
-    assert len(waits) == 3
-    assert all(50 < wait < 67 for wait in waits)  # a tenth of it is drawn
+    assert waiting(lab, "Rated") == 3
+
+
+def test_a_place_is_handed_on_to_who_waited_longest(lab: Any) -> None:
+    few(1)
+    [raw] = lab.redis.lrange("queue:default", 0, -1)
+    lab.redis.rpush("kiq:waiting:Few", *[payload("Few", str(n), queue="other") for n in range(3)])
+    lab.work()
+
+    assert [json.loads(one)["jid"] for one in lab.redis.lrange("queue:other", 0, -1)] == ["0"]
+    assert waiting(lab) == 2
+    assert raw not in lab.redis.lrange("kiq:waiting:Few", 0, -1)
+
+
+def test_a_rate_is_used_to_the_full_under_contention(lab: Any) -> None:
+    done: list[float] = []
+
+    @kiqdoctor.job(name="Rated", rate=(20, 1))
+    def rated(n: int) -> None:
+        done.append(time.monotonic())
+
+    rated.perform_bulk([[n] for n in range(100)])
+    with kiqdoctor.embed(concurrency=8):
+        eventually(lambda: len(done) == 100)
+    done.sort()
+    print(f"100 jobs at 20 a second took {done[-1] - done[0]:.1f} s")  # 4 s are allowed, 5 s are promised
+    assert all(later - earlier >= 0.9 for earlier, later in zip(done, done[20:], strict=False))
+
+
+def test_whoever_does_not_know_a_class_hands_its_jobs_on_by_its_limits(lab: Any) -> None:
+    lab.redis.rpush("kiq:waiting:Strange", *[payload("Strange", str(n)) for n in range(5)])
+    lab.redis.hset("kiq:limited", "Strange", "2 0 0")
+    lab.redis.hset("kiq:limited", "Gone", "what")
+    waits = Waiting(lab.redis, Keys(), threading.Event())
+
+    assert waits.look()
+    assert lab.redis.llen("queue:default") == 2
+    assert not lab.redis.hexists("kiq:limited", "Gone")
+    lab.redis.zadd("kiq:slots:Strange", {"somebody|a": 1, "somebody|b": 2})
+    lab.redis.set("kiq:lease:somebody", "1", ex=60)
+    assert waits.look()
+    assert waiting(lab, "Strange") == 3
 
 
 @pytest.mark.parametrize(
