@@ -35,12 +35,13 @@ Sidekiq's upgrade notes to 6.0 (daemonising, logfile, pidfile, sidekiqctl, USR1)
 
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.config import Scripts, WorkerCommand, WorkerSettings
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.verdict import Severity
+from kiqdoctor.doctor.versions import version_of
 
 GONE = {"-d": "daemonising", "--daemon": "daemonising", "-L": "a logfile", "--logfile": "a logfile"}
 GONE |= {"-P": "a pidfile", "--pidfile": "a pidfile"}
@@ -69,10 +70,7 @@ def legacy_flags_or_signals(
 
 
 def _version(packages: Packages | Missing) -> Version | None:
-    try:
-        return Version(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
-    except InvalidVersion:
-        return None
+    return version_of(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
 
 
 def _flags(command: WorkerCommand, version: Version | None) -> Iterator[Verdict]:

@@ -44,13 +44,14 @@ lib/sidekiq/cli.rb and config.rb, tag by tag (queues since 5.x, pools since 5.2.
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.config import QueueLine, Setting, WorkerCommand, WorkerFile, WorkerSettings
 from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
+from kiqdoctor.doctor.versions import version_of
 
 CORES_RUBY = 20
 CORES_PYTHON = 25
@@ -101,10 +102,7 @@ def worker_config_invalid(
 
 
 def _version(packages: Packages | Missing) -> Version | None:
-    try:
-        return Version(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
-    except InvalidVersion:
-        return None
+    return version_of(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
 
 
 def _of_file(file: WorkerFile, version: Version | None) -> Iterator[Verdict]:

@@ -43,13 +43,14 @@ table of Postgres plans of 2024-07-23.
 
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.code import Call, Calls, Code
 from kiqdoctor.doctor.facts.database import Pool, Pools
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.versions import version_of
 
 SAFE = Threshold(
     name="safe",
@@ -98,10 +99,7 @@ def _threads(one: Pool, packages: Packages | Missing) -> int | None:
 def _default(one: Pool, packages: Packages | Missing) -> int | None:
     if one.library != "activerecord" or one.web:
         return None
-    try:
-        version = Version(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
-    except InvalidVersion:
-        return None
+    version = version_of(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
     if version is None:
         return None
     return 25 if version < Version("5.2") else 10 if version < Version("7") else 5

@@ -40,10 +40,11 @@ its issue 2749.
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.packages import Packages, Pin, Runtimes
+from kiqdoctor.doctor.versions import version_of
 
 TABLE = date(2026, 11, 1)
 AGES = 400
@@ -61,6 +62,7 @@ ENDS = {
 }  # fmt: skip
 NEEDS = (("8", "3.2"), ("7", "2.7"), ("6", "2.5"), ("5", "2.2.2"))
 CRASHES = "2.3.0"
+SHOWN = 40
 
 
 @check("PKG003", severity=Severity.MEDIUM)
@@ -70,6 +72,9 @@ def runtime_eol(runtimes: Runtimes, packages: Packages | Missing) -> Iterator[Ve
     locked = packages.find("ruby", "ruby") if isinstance(packages, Packages) else ()
     pins = [*runtimes.all, *(Pin("ruby", one.version, one.source, one.line) for one in locked)]
     for pin in _once(pins):
+        if version_of(pin.version) is None:
+            yield Unknown(f"{pin.path}:{pin.line} pins {pin.language} {pin.version[:SHOWN]}, which is no version")
+            continue
         yield from _judged(pin, sidekiq, today)
         yield Evidence(pin.language, pin.version, f"{pin.path}:{pin.line}")
     if (today - TABLE).days > AGES:
@@ -108,22 +113,20 @@ def _judged(pin: Pin, sidekiq: str, today: date) -> Iterator[Verdict]:
 
 
 def _need(sidekiq: str) -> str:
-    try:
-        version = Version(sidekiq)
-    except InvalidVersion:
-        return ""
-    return next((need for major, need in NEEDS if version >= Version(major)), "")
+    version = version_of(sidekiq)
+    return next((need for major, need in NEEDS if version is not None and version >= Version(major)), "")
 
 
 def _below(version: str, need: str) -> bool:
     """Below it, whatever the part is that the pin leaves open."""
-    parts = version.count(".") + 1
-    return Version(version) < Version(".".join(need.split(".")[:parts]))
+    pinned, parts = version_of(version), version.count(".") + 1
+    return pinned is not None and pinned < Version(".".join(need.split(".")[:parts]))
 
 
 def _older(pin: Pin) -> bool:
     """Older than the first version that the table knows."""
-    return "." in pin.version and Version(pin.version) < min(Version(one) for one in ENDS[pin.language])
+    pinned = version_of(pin.version)
+    return "." in pin.version and pinned is not None and pinned < min(map(Version, ENDS[pin.language]))
 
 
 def _supported(pin: Pin, today: date) -> str:

@@ -42,8 +42,6 @@ A real Sidekiq 6.4.1 whose release was removed: /proc shows its directory as del
 from collections import Counter
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
-
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
@@ -51,6 +49,7 @@ from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.queues import Marks
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.ownership import works_for
+from kiqdoctor.doctor.versions import version_of
 
 WINDOW = Threshold(
     name="window-s",
@@ -210,7 +209,5 @@ def _young(peers: list[Process], clock: ServerTime | Missing, window_s: float) -
 
 
 def _older(one: str, other: str) -> bool:
-    try:
-        return Version(one) < Version(other)
-    except InvalidVersion:
-        return False
+    older, newer = version_of(one), version_of(other)
+    return older is not None and newer is not None and older < newer

@@ -45,11 +45,12 @@ systemd.kill, devcenter.heroku.com (30 s), fly.io/docs (5 s), render.com/docs (3
 
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.config import Stop, Stops
 from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.versions import version_of
 
 BACK = 3.0
 ROOM = 5.0
@@ -84,9 +85,8 @@ def _timeout(one: Stop, packages: Packages | Missing) -> tuple[float | None, str
     if one.program == "kiqdoctor":
         return 25.0, "the default of kiqdoctor work"
     text = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
-    try:
-        version = Version(text)
-    except InvalidVersion:
+    version = version_of(text)
+    if version is None:
         return None, ""
     return (8.0 if version < Version("6") else 25.0), f"the default of Sidekiq {text}"
 

@@ -40,11 +40,12 @@ Sidekiq's processor buries what it cannot parse (lib/sidekiq/processor.rb); its 
 from collections import Counter
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Place, Sample, Samples, Stamps
+from kiqdoctor.doctor.versions import version_of
 
 LEAST = 10
 SHOWN = 5
@@ -115,7 +116,5 @@ def _older(one: Process) -> bool:
     """Whether it is a Sidekiq up to 7: those before 7.0.2 say no version at all. Our own runtime reads both."""
     if one.runtime:
         return False
-    try:
-        return not one.version or Version(one.version) < EIGHT
-    except InvalidVersion:
-        return False
+    version = version_of(one.version)
+    return not one.version or (version is not None and version < EIGHT)

@@ -46,7 +46,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Refused, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
@@ -55,6 +55,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import ClientLimit, Server
 from kiqdoctor.doctor.facts.settings import RedisSettings
+from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.wire.connections import by_thread, of_sidekiq, pools
 from kiqdoctor.wire.heartbeat import RELIABLE
 
@@ -169,10 +170,7 @@ def _worker(threads: int, version: str, size: int | None) -> Worker:
 
 
 def _version(text: str) -> Version:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return Version("8")
+    return version_of(text) or Version("8")
 
 
 def _planned(

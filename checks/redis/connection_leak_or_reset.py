@@ -46,13 +46,12 @@ Sidekiq's changes, 8.1.0 and 7.0.7; Redis' timeout.c closes idle clients, and ne
 from collections import Counter
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
-
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Configuration
 from kiqdoctor.doctor.facts.settings import RedisSettings
+from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.wire.connections import of_sidekiq
 
 APART = 60
@@ -143,12 +142,11 @@ def _most(process: Process, settings: RedisSettings | Missing) -> int | None:
     if process.runtime or process.concurrency is None:
         return process.connections
     sizes = [one.pool_size for one in settings.all] if isinstance(settings, RedisSettings) else []
-    try:
-        release = Version(process.version).release
-    except InvalidVersion:
+    version = version_of(process.version)
+    if version is None:
         return None
     size = max((one for one in sizes if one is not None), default=None)
-    return of_sidekiq(release, size).peak(process.concurrency) if isinstance(settings, RedisSettings) else None
+    return of_sidekiq(version.release, size).peak(process.concurrency) if isinstance(settings, RedisSettings) else None
 
 
 def _cut(configuration: Configuration, clients: Clients, fleet: Fleet | Missing) -> Iterator[Verdict]:

@@ -39,8 +39,6 @@ lib/sidekiq/cli.rb and redis_connection.rb at the tags 5.2.10 to 8.1.7; our own 
 
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
-
 from kiqdoctor.doctor import (
     Evidence,
     Finding,
@@ -57,6 +55,7 @@ from kiqdoctor.doctor.facts.config import RedisFiles
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import Greeting, Server
+from kiqdoctor.doctor.versions import version_of
 
 NEEDS = (((8, 0, 1), (7, 0)), ((8,), (7, 2)), ((7,), (6, 2)), ((6,), (4, 0)), ((0,), (2, 8)))
 """From which Sidekiq on it needs which Redis, the newest first."""
@@ -126,11 +125,8 @@ def _users(fleet: Fleet | Missing, packages: Packages | Missing) -> Iterator[tup
 
 
 def _need(version: str) -> tuple[int, ...]:
-    try:
-        release = Version(version).release
-    except InvalidVersion:
-        return ()
-    return next(need for since, need in NEEDS if release >= since)
+    known = version_of(version)
+    return next((need for since, need in NEEDS if known is not None and known.release >= since), ())
 
 
 def _version(

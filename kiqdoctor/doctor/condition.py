@@ -20,6 +20,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.doctor.witnesses import WORDS, Seen, Witness
 
 _TOKEN: Final = re.compile(
@@ -69,14 +70,14 @@ def covers(spec: str, version: str) -> Truth:
     """Whether a version lies in a range; None where the version is not known or no version."""
     if not spec:
         return True
-    if not version:
+    known = version_of(version) if version else None
+    if known is None:
         return None
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # 40 ms that only versions in a range cost
-    from packaging.version import InvalidVersion, Version
 
     try:
-        return SpecifierSet(spec, prereleases=True).contains(Version(version))
-    except (InvalidSpecifier, InvalidVersion):
+        return SpecifierSet(spec, prereleases=True).contains(known)
+    except InvalidSpecifier:
         return None
 
 

@@ -15,7 +15,7 @@ HOSTILE = {
     "path": '"/"', "redis": '"redis://10.0.0.1:6379"', "python": '"evil"', "checks": '["evil"]', "embedded": "true",
     "baseline-run": '"/dev/zero"', "show-args": "true", "write-baseline": '"evil/b.json"', "record": '"evil/r.json"',
     "replay": '"/dev/zero"', "output": '"evil/o.txt"', "report": '["html=evil/r.html"]', "plan": "true",
-    "nagios": "true",
+    "nagios": "true", "deep": "true", "web": '"http://10.0.0.1/sidekiq"', "web-user": '"a:b"', "web-post": "true",
 }  # fmt: skip
 BY_HAND = sorted(key for key, one in configured.settings().items() if configured.by_hand(one))
 EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\n"
