@@ -22,7 +22,7 @@ from kiqdoctor.render.formats import NAMES
 EXAMPLES: Final = Path(__file__).parent.parent / "docs" / "examples"
 EXPECTED: Final = {
     "sound": [],
-    "faulty": ["NSP001", "OBS003", "PKG001", "PKG001", "RED003"],
+    "faulty": ["COD005", "COD005", "NSP001", "OBS003", "PKG001", "PKG001", "RED003"],
     "ruby-sound": [],
     "ruby-faulty": ["NSP001", "PKG001", "RED003"],
 }

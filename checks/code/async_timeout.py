@@ -13,6 +13,8 @@ Formula: fails if a job leads to `Timeout.timeout` or `PyThreadState_SetAsyncExc
 run in threads, to `signal.alarm`, `setitimer`, `signal` or a decorator that uses them; medium where nothing tells how
 they run
 
+What a job leads to is followed through the application's own functions; the finding names the way there.
+
 ## When it is wrong
 A block that does nothing but compute, and is thrown away when it is interrupted, is told too.
 

@@ -13,6 +13,9 @@ Formula: fails if a job leads to `os.fork`, to processes of `multiprocessing`, `
 or `ProcessPoolExecutor` that nobody told to spawn, to `preexec_fn=`, or in Ruby to `fork` or `Parallel`'s processes,
 and jobs run in threads; medium where nothing tells how they run
 
+What a job leads to is followed through the application's own functions, and so is a spawn context that was chosen
+before.
+
 ## When it is wrong
 Python 3.14 and later spawn by themselves (`forkserver`) where nothing else is said: `preexec_fn` and `os.fork` remain.
 

@@ -11,6 +11,8 @@ in jobs of other classes.
 Formula: fails if a job leads to such a call and its process runs several jobs at a time; medium where nothing tells how
 jobs run; Django's `connections.close_all()` closes the calling thread's alone, and is info
 
+What a job leads to is followed through the application's own functions; the finding names the way there.
+
 ## When it is wrong
 An engine or a pool that the job made itself, for itself alone.
 

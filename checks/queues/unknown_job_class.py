@@ -35,6 +35,8 @@ that is not the application's own; jobs may be named otherwise on the wire (`@jo
 
 ## Source
 Sidekiq issues 3352, 2976 and 4556.
+
+- LEAST: letters of a module's name that tell a package; a choice.
 """
 
 import re

@@ -135,7 +135,7 @@ def test_the_doctor_on_our_own_healthy_worker(redis: Any, redis_server: RedisSer
         found = check(redis_server.url)
 
     assert found.status == 0
-    assert sum(found.report["summary"]["findings"].values()) == 0
+    assert {severity for severity, count in found.report["summary"]["findings"].items() if count} <= {"low", "info"}
 
 
 @pytest.mark.parametrize("namespace", ["shop", "a:b"])

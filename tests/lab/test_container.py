@@ -135,7 +135,7 @@ def test_faults_fail_it_in_whatever_environment(start: Start, environ: tuple[str
     assert "→ Configure both from one constant." in found.out
     last = found.out.splitlines()[-1]
     assert last.startswith("kiqdoctor gate: FAILED: ")
-    assert re.search(r"checks judged, not NAT001[^;]*; 5 findings \(1 critical, 3 high, 1 medium\); ", last), last
+    assert re.search(r"checks judged, not NAT001[^;]*; 7 findings \(1 critical, 5 high, 1 medium\); ", last), last
     assert container.written() == []
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import apart
 import pytest
 from doctoring import Examination, check
 from ruby import VERSIONS, RubySidekiq
@@ -146,6 +147,8 @@ def test_a_sidekiq_that_crashed_in_native_code(redis: Any, redis_server: RedisSe
 @pytest.mark.ruby
 @pytest.mark.skipif(not os.access(MEMORY / "cgroup.procs", os.W_OK), reason="no cgroups of version 1 that may be made")
 def test_a_sidekiq_whose_cgroup_counts_a_kill(redis: Any, redis_server: RedisServer) -> None:
+    if apart.inside():
+        pytest.skip("the kernel's log names pids of the outermost namespace; .ci/run runs this file with -n 0")
     group = MEMORY / f"test-{os.getpid()}"
     group.mkdir()
     try:

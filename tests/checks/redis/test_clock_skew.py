@@ -10,6 +10,7 @@ from healthy import HEALTHY
 from healthy.fleet import WORKER
 from healthy.moment import NOW
 from healthy.queues import QUEUE, SAMPLE
+from msgspec import structs
 from servers import RedisServer
 from states import beat, payload
 
@@ -60,7 +61,7 @@ def test_a_clock_that_is_behind_is_told_by_the_record_s_ttl() -> None:
 
 @pytest.mark.parametrize(("ahead", "found"), [(31, 1), (29, 0), (90_000, 0)])
 def test_a_producer_whose_clock_is_ahead(ahead: float, found: int) -> None:
-    queues = Queues((replace(QUEUE, sample=(replace(SAMPLE, enqueued_at=NOW + ahead),)),), traces=("queues",))
+    queues = Queues((replace(QUEUE, sample=(structs.replace(SAMPLE, enqueued_at=NOW + ahead),)),), traces=("queues",))
 
     assert len(diagnose("RED011", HEALTHY.with_(queues)).findings) == found
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import apart
 import pytest
 
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -77,6 +78,8 @@ def test_logs_of_the_application(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_a_core_tells_signal_and_command(tmp_path: Path) -> None:
+    if apart.inside():
+        pytest.skip("a core names the pid of the outermost namespace; .ci/run runs this file with -n 0")
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if pattern.startswith(("|", "/")):
         pytest.skip(f"core_pattern is {pattern}: cores of this host go elsewhere")

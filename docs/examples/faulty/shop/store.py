@@ -3,6 +3,7 @@
 import os
 import sqlite3
 
+# FAULT (COD005): every thread of the worker uses it.
 # FAULT (PKG001): one connection for all threads. With check_same_thread on, every job fails; with it off, the
 # transactions of all threads run into each other.
 CONNECTION = sqlite3.connect(os.environ.get("SHOP_DATABASE", "shop.db"), check_same_thread=False)
