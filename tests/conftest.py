@@ -25,6 +25,7 @@ hypothesis.settings.register_profile("house", deadline=None, suppress_health_che
 hypothesis.settings.load_profile("house")
 os.environ.setdefault("KIQDOCTOR_CACHE", "off")  # what one test read is no other's
 PROCESSES = 3
+LATER = ruby.VERSIONS[1:]  # Sidekiqs in roots of their own: what runs on this host's is enough beside each change
 LONG = "python -m pytest -m long"
 LEFT_OUT = pytest.StashKey[set[str]]()
 
@@ -45,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
+    if getattr(getattr(item, "callspec", None), "params", {}).get("sidekiq") in LATER:
+        item.add_marker("long")
     if item.get_closest_marker("long") or marking.real(item):
         item.add_marker("real")
 

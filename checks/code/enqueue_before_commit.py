@@ -64,7 +64,7 @@ AFTERWARDS = ("post_save", "pre_save", ".save", ".delete")
 """Hooks that Django calls outside a transaction of its own: there is one only where the caller has opened it."""
 
 
-@check("COD001", severity=Severity.HIGH)
+@check("COD001", severity=Severity.HIGH, preview=True)
 def enqueue_before_commit(
     code: Code,
     enqueues: Enqueues,

@@ -12,6 +12,8 @@ from servers import RedisServer, eventually
 from states import JID, beat, in_flight, payload
 from workers import Worker
 
+from kiqdoctor.wire.keys import Keys
+
 OTHER = "other-host:71:0123456789ab"
 GONE = "web-9:12:aabbccddeeff"
 
@@ -207,3 +209,12 @@ def test_beside_our_own_runtime(redis: "redis_py.Redis", redis_server: RedisServ
         status, found = why(redis_server, "1" * 24)
     assert status == 1
     assert "PRO014" in {one["check"] for one in found["reasons"]}
+
+
+def test_one_that_waits_for_room_under_a_limit(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    redis.rpush(Keys().waiting("SendMail"), payload())
+
+    _, found = why(redis_server, JID)
+
+    assert [(one["place"], one["position"]) for one in found["found"]] == [("queue", None)]
+    assert "kiq:waiting:SendMail" in str(found["looked_at"])

@@ -15,12 +15,15 @@ from kiqdoctor.wire.keys import QUEUE_PREFIX, SETS, Keys
 MOST_QUEUES: Final = 20_000
 TOGETHER: Final = 500  # members in one reply
 PAGE_BYTES: Final = 128 * 1024  # of one reply: 0.3 ms of Redis' time
+WAITING: Final = Keys(None).waiting("")
 LARGE: Final = 1024 * 1024  # bytes: members that are larger on average are not read
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A list or sorted set of jobs: a queue, one of the three sets, or a process's private list (its ``owner``)."""
+    """A list or sorted set of jobs: a queue, one of the three sets, a process's private list (its ``owner``), or what
+    waits for room under a limit of our runtime.
+    """
 
     name: str  # without the namespace
     size: int
@@ -41,7 +44,8 @@ def places(redis: Redis, names: Names) -> tuple[list[Place], str]:
     private = {one.key: one for one in listed(redis, names)}
     queues = dict.fromkeys(QUEUE_PREFIX + decode(one) for one in registered)
     queues |= dict.fromkeys(QUEUE_PREFIX + one for one in names.under(keys.queue("")))
-    lists = [name for name in queues if name not in private]
+    waiting = [f"{WAITING}{one}" for one in names.under(keys.name(WAITING))]
+    lists = [*(name for name in queues if name not in private), *waiting]
     lengths = map(number, batched(redis, [("LLEN", keys.name(name)) for name in (*lists, *private)]))
     cards = map(number, batched(redis, [("ZCARD", keys.name(name)) for name in SETS]))
     found = [

@@ -19,7 +19,7 @@ PROPERTIES: Final = (
 )
 WORKER: Final = re.compile(r"(?:^|[\s/=;{])(?:sidekiq|sidekiqswarm)(?=[\s;]|$)|kiqdoctor(?:['\"]?\s+)work(?=[\s;]|$)")
 LONGEST: Final = 5.0  # seconds
-SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w)\b")
+SPAN: Final = re.compile(r"(?<![\d.])(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|min|h|d|w)\b")
 SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 RUNNING: Final = "/run/systemd/system"  # is there where systemd is process 1
 

@@ -161,8 +161,7 @@ class Search:
     def _found(
         self, place: Place, page: "Page", index: int, job: Payload, namespace: str, database: int | None
     ) -> None:
-        waits = not place.is_set and not place.owner
-        position = max(0, page.size - 1 - page.start - index) if waits else None
+        position = max(0, page.size - 1 - page.start - index) if place.queue else None
         hit = _hit(place, job, position, page.scores[index] if page.scores else None)
         if namespace or database is not None:
             hit = _elsewhere(hit, namespace, database)

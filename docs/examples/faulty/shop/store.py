@@ -3,7 +3,6 @@
 import os
 import sqlite3
 
-# FAULT (COD005): every thread of the worker uses it.
 # FAULT (PKG001): one connection for all threads. With check_same_thread on, every job fails; with it off, the
 # transactions of all threads run into each other.
 CONNECTION = sqlite3.connect(os.environ.get("SHOP_DATABASE", "shop.db"), check_same_thread=False)
@@ -14,12 +13,14 @@ CONNECTION.execute(
 
 def add(number: int, address: str, total: int) -> None:
     """A new invoice; one of the same number stays as it is."""
+    # FAULT (COD005): a job of any thread writes through it...
     CONNECTION.execute("INSERT OR IGNORE INTO invoices VALUES (?, ?, ?, NULL)", (number, address, total))
     CONNECTION.commit()
 
 
 def mark_sent(number: int) -> bool:
     """Whether it was not sent before."""
+    # FAULT (COD005): ...and may commit another's half.
     changed = CONNECTION.execute(
         "UPDATE invoices SET sent_at = datetime() WHERE number = ? AND sent_at IS NULL", (number,)
     )
