@@ -98,7 +98,7 @@ def test_each_fault_has_its_comment_and_the_finding_points_at_that_file(gate: Ga
         for found in re.findall(r"FAULT \((\w+)\)", file.read_text())
     }
 
-    assert sorted(check for check, _ in said) == EXPECTED[name]
+    assert sorted({check for check, _ in said}) == sorted(set(EXPECTED[name]))
     for result in gate(name).report["results"]:
         for finding in result["findings"]:
             if finding["location"]:
