@@ -47,7 +47,7 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import Sample, Samples
-from kiqdoctor.doctor.facts.redis import Clients, Connection, Pings, Server, ServerTime, SlowLog
+from kiqdoctor.doctor.facts.redis import Clients, Connection, Pings, Server, ServerTime, SlowCommands
 from kiqdoctor.doctor.workers_here import present
 
 HOUR_S = 3600.0
@@ -75,7 +75,7 @@ def timeouts_by_starvation(
     server: Server,
     clock: ServerTime,
     pings: Pings | Missing,
-    log: SlowLog | Missing,
+    log: SlowCommands | Missing,
     fleet: Fleet | Missing,
     local: LocalProcesses | Missing,
     connection: Connection | Missing,
@@ -105,7 +105,7 @@ def _judged(
     server: Server,
     clock: ServerTime,
     pings: Pings | Missing,
-    log: SlowLog | Missing,
+    log: SlowCommands | Missing,
     starved: tuple[Evidence, ...],
     seen: Evidence,
 ) -> Iterator[Verdict]:
@@ -113,7 +113,7 @@ def _judged(
     if up is not None and up < HOUR_S:
         yield Evidence("Redis restarted", f"{up} s ago, which explains them", "INFO server")
         return
-    if not isinstance(pings, Pings) or not pings.round_trips_ms or not isinstance(log, SlowLog):
+    if not isinstance(pings, Pings) or not pings.round_trips_ms or not isinstance(log, SlowCommands):
         lacking = pings if not isinstance(pings, Pings) else log
         why = getattr(lacking, "reason", "no PING was answered")
         yield Unknown(f"{len(found)} jobs timed out; whether Redis is slow is not known: {why}", "+ping +slowlog|get")

@@ -48,7 +48,7 @@ from statistics import median
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
-from kiqdoctor.doctor.facts.redis import Pings, ServerTime, SlowCall, SlowLog
+from kiqdoctor.doctor.facts.redis import Pings, ServerTime, SlowCommand, SlowCommands
 
 SLOW = Threshold(
     name="slow-ms",
@@ -77,7 +77,7 @@ REMEDY = "Put workers and Redis into one zone, and replace the slow commands tha
 def redis_slow(
     pings: Pings | Missing,
     fleet: Fleet | Missing,
-    log: SlowLog | Missing,
+    log: SlowCommands | Missing,
     clock: ServerTime | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
@@ -135,9 +135,9 @@ def _told_by_processes(
         yield Unknown(reason, "workers on another host, or the doctor there")
 
 
-def _attributed(log: SlowLog | Missing, clock: ServerTime | Missing) -> Iterator[Evidence]:
+def _attributed(log: SlowCommands | Missing, clock: ServerTime | Missing) -> Iterator[Evidence]:
     """Who was slow lately, the longest in all first; without a clock or the log nobody is named."""
-    if not isinstance(log, SlowLog) or not isinstance(clock, ServerTime):
+    if not isinstance(log, SlowCommands) or not isinstance(clock, ServerTime):
         return
     recent = [one for one in log.calls if clock.now - one.at < RECENT]
     spent: Counter[str] = Counter()
@@ -148,7 +148,7 @@ def _attributed(log: SlowLog | Missing, clock: ServerTime | Missing) -> Iterator
         yield Evidence(command, f"{len(calls)} x, {took_us / 1000:.0f} ms in all{_by(calls)}", "SLOWLOG")
 
 
-def _by(calls: list[SlowCall]) -> str:
+def _by(calls: list[SlowCommand]) -> str:
     clients = list(dict.fromkeys(one.client for one in calls if one.client))
     return f", by {', '.join(clients[:SHOWN])}" if clients else ""
 

@@ -175,7 +175,7 @@ class Pings(msgspec.Struct, frozen=True):
     own_ms: tuple[float, ...] = ()
 
 
-class SlowCall(msgspec.Struct, frozen=True):
+class SlowCommand(msgspec.Struct, frozen=True):
     """One entry of SLOWLOG: the command without its values, when (epoch seconds), how long, and who sent it."""
 
     command: str
@@ -184,10 +184,10 @@ class SlowCall(msgspec.Struct, frozen=True):
     client: str = ""
 
 
-class SlowLog(msgspec.Struct, frozen=True):
+class SlowCommands(msgspec.Struct, frozen=True):
     """The newest entries of SLOWLOG."""
 
-    calls: tuple[SlowCall, ...] = ()
+    calls: tuple[SlowCommand, ...] = ()
 
 
 class Exposure(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from kiqdoctor.doctor.facts.redis import Greeting, Pings, SlowCall, SlowLog
+from kiqdoctor.doctor.facts.redis import Greeting, Pings, SlowCommand, SlowCommands
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Redis
@@ -50,15 +50,15 @@ def _took(ask: Callable[[], object]) -> float:
 
 
 @probe(Read(f"SLOWLOG GET {ENTRIES}", "+slowlog|get", f"O({ENTRIES})"), lane=Lane.REDIS)
-def slow_log(redis: Redis) -> SlowLog:
+def slow_commands(redis: Redis) -> SlowCommands:
     """The newest slow commands, without the values that they carried."""
     entries = redis.ask("SLOWLOG", "GET", ENTRIES)
     if not isinstance(entries, list):
         raise RefusalError("SLOWLOG was answered in a shape that is not Redis'")
-    return SlowLog(tuple(call for entry in entries if (call := _call(entry)) is not None))
+    return SlowCommands(tuple(call for entry in entries if (call := _call(entry)) is not None))
 
 
-def _call(entry: Any) -> SlowCall | None:
+def _call(entry: Any) -> SlowCommand | None:
     if not isinstance(entry, list) or len(entry) < 4 or not isinstance(entry[3], list):  # noqa: PLR2004 - Redis 3's
         return None
     at, took = whole(entry[1]), whole(entry[2])
@@ -66,7 +66,7 @@ def _call(entry: Any) -> SlowCall | None:
     if at is None or took is None or not words:
         return None
     named = [word(one) for one in entry[4:6]]
-    return SlowCall(_shown(words), float(at), took, clean(" ".join(filter(None, named))))
+    return SlowCommand(_shown(words), float(at), took, clean(" ".join(filter(None, named))))
 
 
 def _shown(words: list[str]) -> str:

@@ -9,7 +9,7 @@ from msgspec.structs import replace as changed
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.queues import Place, Samples
-from kiqdoctor.doctor.facts.redis import Pings, Server, SlowCall, SlowLog
+from kiqdoctor.doctor.facts.redis import Pings, Server, SlowCommand, SlowCommands
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 
@@ -51,7 +51,7 @@ def test_few_old_or_other_errors() -> None:
 
 def test_a_slow_redis_is_another_fault() -> None:
     slow_ping = retrying(6).with_(Pings((60.0,) * 20, (0.1,) * 20))
-    slow_call = retrying(6).with_(SlowLog((SlowCall("KEYS", NOW - 100, 900_000),)))
+    slow_call = retrying(6).with_(SlowCommands((SlowCommand("KEYS", NOW - 100, 900_000),)))
 
     assert diagnose("PRO018", slow_ping).outcome is Outcome.PASS
     assert diagnose("PRO018", slow_call).outcome is Outcome.PASS
@@ -63,7 +63,7 @@ def test_a_redis_that_restarted_explains_them() -> None:
     assert diagnose("PRO018", retrying(6).with_(young)).outcome is Outcome.PASS
 
 
-@pytest.mark.parametrize("kind", [Pings, SlowLog])
+@pytest.mark.parametrize("kind", [Pings, SlowCommands])
 def test_without_a_look_at_redis_it_is_unknown(kind: type) -> None:
     assert diagnose("PRO018", retrying(6).without(kind, Refused("NOPERM", "+x"))).outcome is Outcome.UNKNOWN
     assert diagnose("PRO018", HEALTHY.without(kind, Refused("NOPERM", "+x"))).outcome is Outcome.PASS

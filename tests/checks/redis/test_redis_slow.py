@@ -14,7 +14,7 @@ from servers import RedisServer
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet
-from kiqdoctor.doctor.facts.redis import Pings, SlowCall, SlowLog
+from kiqdoctor.doctor.facts.redis import Pings, SlowCommand, SlowCommands
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 
@@ -65,12 +65,12 @@ def test_the_only_host_may_be_slow_itself() -> None:
 
 def test_who_was_slow_lately_is_named() -> None:
     calls = (
-        SlowCall("KEYS *", NOW - 9, 80_000, "10.0.0.7:99"),
-        SlowCall("KEYS *", NOW - 99, 70_000, "10.0.0.7:99"),
-        SlowCall("SMEMBERS old", NOW - 601, 900_000),
+        SlowCommand("KEYS *", NOW - 9, 80_000, "10.0.0.7:99"),
+        SlowCommand("KEYS *", NOW - 99, 70_000, "10.0.0.7:99"),
+        SlowCommand("SMEMBERS old", NOW - 601, 900_000),
     )
 
-    evidence = {one.label: one.value for one in diagnose("RED009", HEALTHY.with_(SlowLog(calls))).evidence}
+    evidence = {one.label: one.value for one in diagnose("RED009", HEALTHY.with_(SlowCommands(calls))).evidence}
 
     assert evidence["KEYS *"] == "2 x, 150 ms in all, by 10.0.0.7:99"
     assert "SMEMBERS old" not in evidence

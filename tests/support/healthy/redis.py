@@ -15,7 +15,7 @@ from kiqdoctor.doctor.facts.redis import (
     Pings,
     Server,
     ServerTime,
-    SlowLog,
+    SlowCommands,
 )
 
 MEMORY = {"used_memory": "9000000", "used_memory_rss": "12000000", "maxmemory": "100000000", "total_error_replies": "0"}
@@ -59,6 +59,6 @@ FACTS = (
     CONFIGURATION,
     Greeting(),
     Pings((0.2,) * 20, (0.1,) * 20),
-    SlowLog(),
+    SlowCommands(),
     Exposure("10.0.0.2", open=False, answer="NOAUTH Authentication required."),
 )
