@@ -53,8 +53,17 @@ NEWER = {
 def test_newer_python_is_read(newer: str, older: str) -> None:
     found = python.parse(newer.encode())
 
-    assert ast.unparse(found).replace("[T]", "") == ast.unparse(ast.parse(older)).replace("[T]", "")
-    assert found.body[-1].lineno == ast.parse(older).body[-1].lineno
+    expected = _own(newer) or ast.parse(older)
+    assert ast.unparse(found).replace("[T]", "") == ast.unparse(expected).replace("[T]", "")
+    assert found.body[-1].lineno == expected.body[-1].lineno
+
+
+def _own(text: str) -> ast.Module | None:
+    """What an interpreter makes of it that is new enough."""
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return None
 
 
 def test_broken_python_stays_broken() -> None:
