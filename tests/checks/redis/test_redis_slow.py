@@ -10,7 +10,7 @@ from doctoring import check
 from healthy import HEALTHY
 from healthy.fleet import WORKER
 from healthy.moment import NOW
-from servers import RedisServer
+from servers import RedisServer, eventually
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -90,7 +90,9 @@ def test_a_real_redis_that_a_script_keeps_busy(redis: "redis_py.Redis", redis_se
     for one in loads:
         one.start()
     try:
-        found = check(redis_server.url, "--select", "RED009").result("RED009")
+        found = eventually(
+            lambda: (one := check(redis_server.url, "--select", "RED009").result("RED009"))["findings"] and one
+        )
     finally:
         done.set()
         for one in loads:
