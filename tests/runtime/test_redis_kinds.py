@@ -281,6 +281,7 @@ def smoke(kind: Kind, path: Path) -> str:
         held = hold.perform_async()
         eventually(lambda: (held, "1") in Ledger.read(path).begun, victim.log())
         eventually(lambda: taken(kind) == 1, "all ends were told")
+        mine = f":{victim.pid}:".encode()  # whose account is closed when no wait of its own can bring a job any more
         victim.kill()
         with Said.start(app, kind.url, *WORDS) as heir:
             eventually(lambda: held in Ledger.read(path).ended, "the job of the killed worker")
@@ -288,7 +289,6 @@ def smoke(kind: Kind, path: Path) -> str:
             assert heir.stop() == 0
             said = victim.log() + heir.log()
     assert set(Ledger.read(path).repeated) == {(held, "1")}
-    mine = f":{victim.pid}:".encode()  # whose account is closed when no wait of its own can bring a job any more
     assert all(mine in identity for identity in kind.admin.hkeys("kiq:index"))
     left = [key for name in ("taken", "lease", "sequence") for key in kind.admin.keys(f"kiq:{name}*")]
     assert not [key for key in left if mine not in key]
