@@ -39,10 +39,11 @@ ruff PLW1509; parallel's README (processes are its default).
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
-from kiqdoctor.doctor import Finding, NotApplicable, Severity, Verdict, check
+from kiqdoctor.doctor import Finding, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution, Forks, Named, Shape
-from kiqdoctor.doctor.rules import apart, how_it_runs, led_to, settled, sharing, told
+from kiqdoctor.doctor.rules import how_it_runs, led_to, shared_only, sharing, told
 
 HOOK = "preexec_fn"
 PARALLEL = {"Parallel.map", "Parallel.each", "Parallel.each_with_index", "Parallel.map_with_index", "Parallel.flat_map"}
@@ -52,17 +53,11 @@ SESSION = "Write start_new_session=True or process_group=0 in place of preexec_f
 
 @check("COD008", severity=Severity.HIGH)
 def fork_or_preexec(code: Code, forks: Forks, calls: Calls, execution: Execution) -> Iterator[Verdict]:
-    alone = apart(code, execution)
-    if alone:
-        yield NotApplicable(alone)
-        return
-    found = [
-        *(_forks(code, one, execution) for one in led_to(code, forks.sites)),
-        *(_called(code, one, execution) for one in led_to(code, calls.sites)),
-    ]
-    told_of = [one for one in found if one is not None]
-    yield from told_of
-    yield from settled(code, forks, calls, found=bool(told_of))
+    found = chain(
+        (_forks(code, one, execution) for one in led_to(code, forks.sites)),
+        (_called(code, one, execution) for one in led_to(code, calls.sites)),
+    )
+    yield from shared_only(code, execution, found, forks, calls)
 
 
 def _forks(code: Code, fork: Named, execution: Execution) -> Finding | None:

@@ -37,9 +37,9 @@ Sidekiq issue 2674; the wiki's Problems and Troubleshooting on `verify_active_co
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Finding, NotApplicable, Severity, Verdict, check
+from kiqdoctor.doctor import Finding, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution
-from kiqdoctor.doctor.rules import apart, how_it_runs, led_to, settled, sharing, told
+from kiqdoctor.doctor.rules import how_it_runs, led_to, shared_only, sharing, told
 
 ENDINGS = {
     "verify_active_connections!": "Write with_connection { }.",
@@ -58,13 +58,8 @@ OWN = "django.db.connections.close_all"
 
 @check("COD012", severity=Severity.HIGH)
 def pool_wide_call_in_job(code: Code, calls: Calls, execution: Execution) -> Iterator[Verdict]:
-    alone = apart(code, execution)
-    if alone:
-        yield NotApplicable(alone)
-        return
-    found = [one for site in led_to(code, calls.sites) if (one := _judged(code, site, execution)) is not None]
-    yield from found
-    yield from settled(code, calls, found=bool(found))
+    found = (_judged(code, site, execution) for site in led_to(code, calls.sites))
+    yield from shared_only(code, execution, found, calls)
 
 
 def _judged(code: Code, call: Call, execution: Execution) -> Finding | None:

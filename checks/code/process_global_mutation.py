@@ -37,10 +37,11 @@ free-threaded build changes of `warnings`: Python 3.14, `context_aware_warnings`
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
-from kiqdoctor.doctor import Finding, NotApplicable, Severity, Verdict, check
+from kiqdoctor.doctor import Finding, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution, Site, Write, Writes
-from kiqdoctor.doctor.rules import apart, how_it_runs, led_to, settled, sharing, told
+from kiqdoctor.doctor.rules import how_it_runs, led_to, shared_only, sharing, told
 
 CALLS = {
     "os.chdir": "cwd= of what is started",
@@ -93,17 +94,11 @@ RESOURCE = "ActiveResource::Base"
 
 @check("COD007", severity=Severity.HIGH)
 def process_global_mutation(code: Code, calls: Calls, writes: Writes, execution: Execution) -> Iterator[Verdict]:
-    alone = apart(code, execution)
-    if alone:
-        yield NotApplicable(alone)
-        return
-    found = [
-        *(_called(code, one, execution) for one in led_to(code, calls.sites)),
-        *(_written(code, one, execution) for one in led_to(code, writes.sites)),
-    ]
-    told_of = [one for one in found if one is not None]
-    yield from told_of
-    yield from settled(code, calls, writes, found=bool(told_of))
+    found = chain(
+        (_called(code, one, execution) for one in led_to(code, calls.sites)),
+        (_written(code, one, execution) for one in led_to(code, writes.sites)),
+    )
+    yield from shared_only(code, execution, found, calls, writes)
 
 
 def _called(code: Code, call: Call, execution: Execution) -> Finding | None:

@@ -42,8 +42,6 @@ from kiqdoctor.doctor import (
     Finding,
     Location,
     Missing,
-    NotApplicable,
-    Refused,
     Severity,
     Unknown,
     Verdict,
@@ -52,6 +50,7 @@ from kiqdoctor.doctor import (
 )
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.web import WebFiles, WebPost
+from kiqdoctor.doctor.halves import either
 
 FORBIDDEN = frozenset({403})
 WELL = frozenset({200, 302, 303})
@@ -61,14 +60,7 @@ WELL = frozenset({200, 302, 303})
 def ui_actions_forbidden(
     post: WebPost | Missing, files: WebFiles | Missing, packages: Packages | Missing
 ) -> Iterator[Verdict]:
-    if isinstance(files, WebFiles):
-        yield from _in_files(files, packages)
-    if isinstance(post, WebPost):
-        yield from _posted(post)
-    elif isinstance(post, Refused):
-        yield Unknown(post.reason, post.unlock)
-    elif not isinstance(files, WebFiles):
-        yield NotApplicable(f"{post.reason}; {files.reason}")
+    yield from either(post, files, _posted, lambda there: _in_files(there, packages))
 
 
 def _in_files(files: WebFiles, packages: Packages | Missing) -> Iterator[Verdict]:

@@ -48,14 +48,13 @@ from kiqdoctor.doctor import (
     Finding,
     Location,
     Missing,
-    NotApplicable,
-    Refused,
     Severity,
     Unknown,
     Verdict,
     check,
 )
 from kiqdoctor.doctor.facts.web import WebAsset, WebAssets, WebFiles, WebLine
+from kiqdoctor.doctor.halves import either
 
 UNCHANGED = frozenset({304})
 WELL = frozenset({200}) | UNCHANGED
@@ -85,14 +84,7 @@ CAUSES = {
 
 @check("WEB002", severity=Severity.MEDIUM)
 def ui_assets_broken(assets: WebAssets | Missing, files: WebFiles | Missing) -> Iterator[Verdict]:
-    if isinstance(files, WebFiles):
-        yield from _in_files(files)
-    if isinstance(assets, WebAssets):
-        yield from _fetched(assets)
-    elif isinstance(assets, Refused):
-        yield Unknown(assets.reason, assets.unlock)
-    elif not isinstance(files, WebFiles):
-        yield NotApplicable(f"{assets.reason}; {files.reason}")
+    yield from either(assets, files, _fetched, _in_files)
 
 
 def _in_files(files: WebFiles) -> Iterator[Verdict]:

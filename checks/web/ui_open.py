@@ -42,28 +42,20 @@ from kiqdoctor.doctor import (
     Finding,
     Location,
     Missing,
-    NotApplicable,
-    Refused,
     Severity,
     Unknown,
     Verdict,
     check,
 )
 from kiqdoctor.doctor.facts.web import WebDoor, WebFiles
+from kiqdoctor.doctor.halves import either
 
 REMEDY = "Put it behind a login: an authenticated route, Rack::Auth::Basic, or the proxy's own authentication."
 
 
 @check("WEB001", severity=Severity.CRITICAL)
 def ui_open(door: WebDoor | Missing, files: WebFiles | Missing) -> Iterator[Verdict]:
-    if isinstance(files, WebFiles):
-        yield from _in_files(files)
-    if isinstance(door, WebDoor):
-        yield from _visited(door)
-    elif isinstance(door, Refused):
-        yield Unknown(door.reason, door.unlock)
-    elif not isinstance(files, WebFiles):
-        yield NotApplicable(f"{door.reason}; {files.reason}")
+    yield from either(door, files, _visited, _in_files)
 
 
 def _in_files(files: WebFiles) -> Iterator[Verdict]:

@@ -90,6 +90,18 @@ def settled(code: Code, *facts: Read, found: bool) -> Iterator[Evidence | NotApp
     yield Evidence("looked at", f"{len(code.jobs)} jobs, {code.reached} functions that they lead to", "source code")
 
 
+def shared_only(
+    code: Code, execution: Execution, found: Iterable[Finding | None], *facts: Read
+) -> Iterator[Finding | Evidence | NotApplicable | Unknown]:
+    """A rule about what jobs share: its findings and what is said beside them, or the proof that they share nothing."""
+    if alone := apart(code, execution):
+        yield NotApplicable(alone)
+        return
+    told_of = [one for one in found if one is not None]
+    yield from told_of
+    yield from settled(code, *facts, found=bool(told_of))
+
+
 def apart(code: Code, execution: Execution) -> str:
     """The proof that no job shares its process with another that runs meanwhile; "" where one may."""
     shared = [execution.sharing(job) for job in code.jobs]

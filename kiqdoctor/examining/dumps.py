@@ -13,6 +13,7 @@ from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.examining.looking import Asking, Looked, merged, unable
 from kiqdoctor.examining.rubies import of_ruby
 from kiqdoctor.examining.threads import named_as_in_redis, told
+from kiqdoctor.probes.threads.held import BOOT, started_at
 from kiqdoctor.probes.threads.looks import PAUSED, looks
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import state
@@ -38,7 +39,7 @@ def of_identity(identity: str, settings: "Settings", timeout: float) -> Looked:
         UnansweredError: it cannot be asked, or does not answer in time.
     """
     host, pid = split_identity(identity)
-    if pid is not None and host in _names() and _title(pid) is not None:
+    if pid is not None and host in _names() and _is(identity, pid, settings):
         return of_pid(pid, settings, timeout, identity)
     try:
         return _answered(_through_redis(settings, timeout, identity=identity), ())
@@ -74,6 +75,25 @@ def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -
             return _seen(pid, False, outside, str(error))
         found = _seen(pid, True, named, str(error))
         return replace(found, partial=f"{error}; {_signalled(pid)}")
+
+
+def _is(identity: str, pid: int, settings: "Settings") -> bool:
+    """Whether the process with this pid is the one that registered so: a pid may be another's by now."""
+    import redis
+
+    from kiqdoctor.runtime.config import connect
+
+    if _title(pid) is None:
+        return False
+    client = connect(settings, 1)
+    try:
+        info = _processes(client, settings).get(identity)
+    except redis.RedisError:
+        return False  # whoever asks through Redis says so
+    finally:
+        client.close()
+    began = started_at(PROC / str(pid))
+    return info is not None and info.started_at is not None and 0 < began <= info.started_at + BOOT
 
 
 def _title(pid: int) -> "Title | None":

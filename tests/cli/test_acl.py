@@ -144,6 +144,7 @@ def needless(server: RedisServer, *words: str) -> list[str]:
     return left
 
 
+@pytest.mark.long
 def test_it_has_nothing_that_a_few_checks_do_not_need(server: RedisServer) -> None:
     assert needless(server, "--select", "RED002,RED011,SEC001,NSP006") == []
 

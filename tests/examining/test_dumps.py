@@ -131,10 +131,10 @@ def running(body: str, python: str = sys.executable) -> Iterator[int]:
             process.kill()
 
 
-def dumped(target: int | str, *words: str) -> dict[str, Any]:
+def dumped(target: int | str, redis: str = "") -> dict[str, Any]:
     nobody = f"redis://127.0.0.1:{free_port()}/0"
-    ran = kiqdoctor("dump", str(target), "--redis", nobody, "--format", "json", *words)
-    found: dict[str, Any] = json.loads(ran.out)
+    ran = kiqdoctor("dump", str(target), "--redis", redis or nobody, "--format", "json")
+    found: dict[str, Any] = json.loads(ran.out) if ran.out else {}
     return {**found, "status": ran.status}
 
 
@@ -216,11 +216,13 @@ def test_ruby_is_asked_by_ttin_and_its_log_read(redis_server: RedisServer, sidek
         eventually(
             lambda: redis.hlen(worker.identity + sidekiq.work) == 4 or redis.hget(worker.identity, "busy") == b"4"
         )
-        found = dumped(worker.pid)
+        found = dumped(worker.identity, redis=redis_server.url)
+        another = dumped(f"{worker.identity[:-2]}zz", redis=redis_server.url)
         worker.signal(signal.SIGSTOP)
         stopped = dumped(worker.pid)
         worker.signal(signal.SIGCONT)
 
+    assert another == {"status": 3}, "a pid may be another's by now"
     assert found["source"] == "ttin"
     assert [one["kind"] for one in found["diagnosis"]] == ["pile-up"]
     assert "3 of 4" in found["diagnosis"][0]["title"]

@@ -19,7 +19,7 @@ from servers import RedisServer, eventually
 from states import payload
 from workers import Worker
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.long
 
 APP = """\
 class Forks

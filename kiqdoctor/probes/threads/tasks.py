@@ -9,7 +9,6 @@ import platform
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -164,9 +163,3 @@ def _sockets(folder: Path) -> dict[str, str]:
         if len(cells) > 6 and cells[3] != "00010000":  # noqa: PLR2004 - the inode is the seventh; those that listen
             found[cells[6]] = clean(cells[7]) if len(cells) > 7 else "a unix socket"  # noqa: PLR2004 - the path
     return found
-
-
-@cache
-def known() -> bool:
-    """Whether this machine's numbers of system calls are known."""
-    return platform.machine() in NUMBERS
