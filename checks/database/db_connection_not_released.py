@@ -53,7 +53,7 @@ def db_connection_not_released(
     fleet: Fleet, local: LocalProcesses, connection: Connection | Missing, clients: Clients | Missing
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the sockets")
+    yield from seen.unseen()
     for one in seen.here:
         if one.worker.settings is None:
             yield Unknown(f"the sockets of {one.named} may not be seen", ROOT)

@@ -54,7 +54,7 @@ def core_capture_disabled(
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the limits")
+    yield from seen.unseen()
     for one in seen.here:
         yield from _core(one, debugging.core_pattern)
         yield from _faulthandler(one)

@@ -60,7 +60,7 @@ def duplicate_native_library(
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the libraries")
+    yield from seen.unseen()
     for one in seen.here:
         mapped = libraries.of(one.worker.pid)
         if one.worker.pid in libraries.unread:

@@ -104,7 +104,7 @@ def native_crash_evidence(
     if unread := [one for one in crashes.unread if seen.here]:
         yield Unknown(f"{unread[0]}: a log may not be read", "the same user, or root")
     if not crashes.looked:
-        yield from seen.unseen("the crashes")
+        yield from seen.unseen()
     yield seen.evidence
     yield Evidence("looked at", ", ".join(crashes.looked[:SHOWN]) or "no log", "crash reports, core files")
 

@@ -79,7 +79,7 @@ def _late(seen: Present) -> Iterator[Unknown | NotApplicable]:
     """Who beats in time is not stopped, wherever it runs; of who is late and not here nothing can be told."""
     late = [one for one in seen.elsewhere if one.beat_age_s is None or one.beat_age_s > STALE_S]
     if late or not seen.elsewhere:
-        yield from Present(seen.here, tuple(late), seen.veiled).unseen("the state")
+        yield from Present(seen.here, tuple(late), seen.veiled).unseen()
 
 
 def _stopped(one: Here) -> str:

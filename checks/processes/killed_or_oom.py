@@ -85,7 +85,7 @@ def killed_or_oom(
     dead = _dead(fleet.last, seen, local)
     killed = [(event, one) for event in _events(log, clock) for one in dead if one.pid == event.pid]
     if not dead and not killed:
-        yield from seen.unseen("who was killed")
+        yield from seen.unseen()
     for event, process in killed:
         yield _by_kernel(event, process)
     for unit in units.all if isinstance(units, Units) else ():

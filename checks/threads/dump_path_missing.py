@@ -57,7 +57,7 @@ def dump_path_missing(
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the signals")
+    yield from seen.unseen()
     for one in seen.here:
         if one.worker.caught is None:
             yield Unknown(f"which signals {one.named} handles cannot be read", "a /proc that shows it")

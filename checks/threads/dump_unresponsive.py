@@ -56,7 +56,7 @@ def dump_unresponsive(
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the threads")
+    yield from seen.unseen()
     by_pid = {one.pid: one for one in looks.all}
     for one in seen.here:
         looked = by_pid.get(one.worker.pid)

@@ -69,7 +69,7 @@ def fork_with_threads(
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the children")
+    yield from seen.unseen()
     registered = {one.worker.pid for one in seen.here if one.process}
     for one in seen.here:
         old = thresholds.of(YOUNG, tag=one.worker.tag)

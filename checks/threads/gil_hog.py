@@ -53,7 +53,7 @@ def gil_hog(
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the threads")
+    yield from seen.unseen()
     by_pid = {one.pid: one for one in looks.all}
     pythons = [one for one in seen.here if one.worker.kind == "kiqdoctor"]
     for one in seen.here:

@@ -93,7 +93,7 @@ def _service(socket: SharedSocket) -> str:
 
 
 def _unsettled(seen: Present, inheritance: Inheritance) -> Iterator[Verdict]:
-    yield from seen.unseen("the connections")
+    yield from seen.unseen()
     if inheritance.partial:
         yield Unknown(inheritance.partial, "fewer open descriptors")
     if inheritance.hidden and seen.here:

@@ -60,7 +60,7 @@ def pileup_or_deadlock(
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen("the threads")
+    yield from seen.unseen()
     by_pid = {one.pid: one for one in looks.all}
     for one in seen.here:
         looked = by_pid.get(one.worker.pid)

@@ -75,7 +75,7 @@ def thread_count_anomaly(
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet.last, local.last, connection, clients)
-    yield from seen.unseen("the threads")
+    yield from seen.unseen()
     for one in seen.here:
         if one.process and not (one.process.quiet or one.worker.stopping):
             yield from _processors(one, fleet, local)

@@ -19,6 +19,7 @@ from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import examination
 
 BOOT: Final = 5.0  # seconds that the demo waits for its worker's first beat
+PICTURE: Final = 120  # columns of the picture
 CLIENTS: Final = 40  # what the pretended plan allows
 
 JOBS: Final = '''"""The demo shop's jobs."""
@@ -146,7 +147,7 @@ def picture(report: Report, file: Path) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from kiqdoctor.render.formats.text import lines
+    from kiqdoctor.render.formats.text import folded, lines
 
     styles = {
         "critical": "bold white on red",
@@ -159,8 +160,8 @@ def picture(report: Report, file: Path) -> None:
         "strong": "bold",
     }
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        console = Console(record=True, width=120, file=nowhere, force_terminal=True)
-        for line in lines(report):
+        console = Console(record=True, width=PICTURE, file=nowhere, force_terminal=True)
+        for line in (part for whole in lines(report) for part in folded(whole, PICTURE)):
             console.print(Text.assemble(*((text, styles.get(style, "")) for style, text in line)), soft_wrap=False)
         try:
             console.save_svg(str(file), title="kiqdoctor demo")

@@ -62,13 +62,13 @@ class Present(msgspec.Struct, frozen=True):
     elsewhere: tuple[Process, ...] = ()
     veiled: str = ""
 
-    def unseen(self, what: str) -> Iterator[Unknown | NotApplicable]:
+    def unseen(self) -> Iterator[Unknown | NotApplicable]:
         """What a check of this host must say where it did not see every worker."""
         if self.elsewhere:
             names = ", ".join(one.identity for one in self.elsewhere[:SHOWN])
             more = f" and {len(self.elsewhere) - SHOWN} more" if len(self.elsewhere) > SHOWN else ""
             why = f"; {self.veiled}" if self.veiled else ""
-            yield Unknown(f"{what} of {names}{more} cannot be seen from this host{why}", "the doctor on their host")
+            yield Unknown(f"{names}{more} cannot be seen from this host{why}", "the doctor on their host")
         elif not self.here and self.veiled:
             yield Unknown(self.veiled, NO_VEIL)
         elif not self.here:
