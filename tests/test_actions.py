@@ -676,6 +676,7 @@ def test_ruby_sees_what_we_did(ruby: RubyConsole, redis: "redis_py.Redis", actio
     assert ruby.ask("Sidekiq.redis { |redis| redis.smembers('paused') }") == ["rb"]
 
 
+@pytest.mark.long
 @pytest.mark.ruby
 def test_a_ruby_worker_runs_what_we_retry_and_stops_when_we_say_so(
     ruby: RubyConsole, redis: "redis_py.Redis", redis_server: RedisServer, actions: Actions, sidekiq: Sidekiq

@@ -30,6 +30,7 @@ end
 """
 
 
+@pytest.mark.long
 def test_a_ruby_fleet_is_watched_and_acted_on(
     redis: "redis_py.Redis", redis_server: RedisServer, sidekiq: Sidekiq
 ) -> None:

@@ -474,6 +474,7 @@ def test_the_busy_page_shows_our_process_and_the_job_that_it_runs(
     client.rpush("wake:sleeper", "up")
 
 
+@pytest.mark.long
 def test_its_buttons_quiet_and_stop_our_process(browser: Browser, server: RedisServer, client: Any) -> None:
     with Worker.start(PYTHON.replace("{url}", server.url), server.url, "-q", "web_last") as last:
         [identity] = [name.decode() for name in client.smembers("processes") if f":{last.pid}:".encode() in name]

@@ -58,6 +58,7 @@ def test_a_worker_of_a_release_that_is_not_current(redis: Any, redis_server: Red
     shutil.rmtree(deployed)
 
 
+@pytest.mark.long
 def test_connections_that_nobody_explains(redis: Any, redis_server: RedisServer) -> None:
     stop = threading.Event()
     redis.sadd("queues", "default")
@@ -74,6 +75,7 @@ def test_connections_that_nobody_explains(redis: Any, redis_server: RedisServer)
     assert "3 clients wait for jobs, but the live processes have 0 threads" in str(found.report)
 
 
+@pytest.mark.long
 @pytest.mark.ruby
 def test_a_worker_that_was_forgotten_by_redis_is_proven(
     redis: Any, redis_server: RedisServer, sidekiq: Sidekiq

@@ -90,6 +90,9 @@ def ledger(tmp_path: Path, redis: Any, redis_server: RedisServer) -> Path:
 def workers(ledger: Path, url: str, *words: str) -> Iterator[Worker]:
     app = preamble(ledger) + f"ledger_path = {str(ledger)!r}\n" + APP
     with Worker.start(app, url, *words) as worker:
+        eventually(
+            lambda: "supervises" in worker.log(), "its parent heard that it is ready, which jobs do not wait for"
+        )
         yield worker
 
 

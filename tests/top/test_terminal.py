@@ -118,6 +118,7 @@ def evil(redis: "redis_py.Redis") -> None:
     redis.get("key" + EVIL)
 
 
+@pytest.mark.long
 def test_hostile_text_reaches_no_terminal(redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path) -> None:
     evil(redis)
     with terminal(redis_server.url, tmp_path, "--show-args") as screen:

@@ -35,7 +35,7 @@ _ALIASES: Final = {
     "@annually": "0 0 1 1 *",
 }
 _ZONE: Final = re.compile(r"[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*|Z|[+-]\d\d:?\d\d")
-_SPACED: Final = re.compile(r" +(?=[+-]\d\d:?\d\d$|Z$)")
+_SPACED: Final = re.compile(r"(?<! ) ++(?=[+-]\d\d:?\d\d$|Z$)")
 _DAYS: Final = frozenset({"sun", "mon", "tue", "wed", "thu", "fri", "sat"})
 FIELDS: Final = (5, 6)  # of a cron line, without and with seconds
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEEP: Final = 10  # names that lead to names
 _SPANS: Final = re.compile(
-    r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms(?:ec)?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:r|ours?)?|d(?:ays?)?|)"
+    r"\s{0,3}(\d{1,9}(?:\.\d{1,3})?)\s{0,3}(ms(?:ec)?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:r|ours?)?|d(?:ays?)?|)"
 )
 _CORES: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([m%]?)")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -29,7 +29,7 @@ BEFORE: Final = frozenset(
 )
 """Programs that run the one which comes next."""
 _CASE: Final = re.compile(r"^[ \t]*case\s+[\"']?\$\{?1\b[^\n]*?\bin\b(.*?)^[ \t]*esac\b", re.DOTALL | re.MULTILINE)
-_BRANCH: Final = re.compile(r"^\s*\(?([^()\n]+?)\)(.*?)(?:;;|\Z)", re.DOTALL | re.MULTILINE)
+_BRANCH: Final = re.compile(r"^[ \t]*+\(?([^()\n]++)\)(.*?)(?:;;|\Z)", re.DOTALL | re.MULTILINE)
 _ARGUMENTS: Final = re.compile(r"\"?\$(?:@|\*|\{@\}|\{@:\d\})\"?")
 _COMMENT: Final = re.compile(r"(?:^|(?<=[ \t;]))#[^\n]*", re.MULTILINE)
 

@@ -28,7 +28,7 @@ THREADS: Final[Mapping[str, int]] = {"puma": 5, "gunicorn": 1, "unicorn": 1, "uw
 """What each takes where nothing says it."""
 MORE: Final = "GUNICORN_CMD_ARGS"
 GREENLETS: Final = 1000  # requests that gunicorn's gevent and eventlet workers serve at once where nothing says it
-_COLON: Final = re.compile(r":(?![^{]*\})")
+_COLON: Final = re.compile(r":(?![^{]{0,100}\})")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import redis as redis_py
 from doctoring import check
 from healthy import HEALTHY
 from looked import NOT_DEEP, REFUSED, SILENT, looking
@@ -51,7 +52,7 @@ def test_waiting_for_the_gil_alone_is_nothing() -> None:
     assert diagnose("THR001", looking(waits)).outcome is Outcome.PASS
 
 
-def test_a_real_worker_stopped_and_going_on(redis_server: RedisServer) -> None:
+def test_a_real_worker_stopped_and_going_on(redis: redis_py.Redis, redis_server: RedisServer) -> None:
     with Worker.start(
         "import kiqdoctor\n\n@kiqdoctor.job\ndef nothing():\n    pass\n", redis_server.url, "-c", "2"
     ) as worker:
