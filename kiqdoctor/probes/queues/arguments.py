@@ -21,7 +21,7 @@ _OBJECTS: Final = (
     ("Ruby object", re.compile(r"#<[A-Z]\w*(?:::\w+)*:0x[0-9a-f]+(?:[ >].*)?", re.DOTALL)),
     ("Python object", re.compile(r"<[\w.<>]+ object at 0x[0-9a-f]+>")),
     ("Django query set", re.compile(r"<QuerySet \[.*\]>", re.DOTALL)),
-    ("Ruby object in YAML", re.compile(r"--- !ruby/.*", re.DOTALL)),
+    ("Ruby object in YAML", re.compile(r"---\s{1,3}(?:- )?!ruby/.*", re.DOTALL)),
 )
 _PICKLE: Final = re.compile(r"gA[SV][A-Za-z0-9+/\s]+={0,2}")
 _BINARY_PICKLE: Final = ("\x80\x04", "\x80\x05")

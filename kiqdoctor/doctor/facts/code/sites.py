@@ -84,6 +84,28 @@ class Calls(Sites[Call]):
     __slots__ = ()
 
 
+class Origin(StrEnum):
+    """Where data comes from: the job's own arguments, a cache, the source itself, or elsewhere."""
+
+    ARGUMENT = "the job's arguments"
+    CACHE = "a cache"
+    LITERAL = "the source itself"
+    OTHER = "elsewhere"
+
+
+class Deserialization(Call, frozen=True, omit_defaults=True, gc=False):
+    """A call that may build any object from data. ``plain``: by what it is told it builds none but plain data."""
+
+    origin: Origin = Origin.OTHER
+    plain: bool = False
+
+
+class Deserializations(Sites[Deserialization]):
+    """All of them in functions that jobs lead to."""
+
+    __slots__ = ()
+
+
 class SharedUses(Sites[Named]):
     """Uses, under no lock, of objects that all threads hold in common, by what built them; read of Python only."""
 
