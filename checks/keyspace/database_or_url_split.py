@@ -44,7 +44,7 @@ from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
 REMEDY = "Give clients and workers one URL from one variable, restart the side that was wrong, then move the jobs."
 
 
-@check("NSP002", severity=Severity.CRITICAL)
+@check("NSP002", severity=Severity.CRITICAL, caused_by=("NSP003",))
 def database_or_url_split(keyspace: Keyspace, databases: Databases) -> Iterator[Verdict]:
     everything = (*keyspace.installations, *databases.installations)
     for stranded in everything:

@@ -44,7 +44,7 @@ from kiqdoctor.doctor.facts.queues import Queues
 SHOWN = 10
 
 
-@check("NSP005", severity=Severity.CRITICAL)
+@check("NSP005", severity=Severity.CRITICAL, caused_by=("NSP004",))
 def keyspace_shape_invalid(reserved: ReservedKeys, keyspace: Keyspace, queues: Queues | Missing) -> Iterator[Verdict]:
     yield from _types(reserved, queues)
     mine = [one for one in keyspace.installations if one.prefix == reserved.prefix]

@@ -58,7 +58,7 @@ from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 REMEDY = "Configure clients and workers from one constant, then move the stranded jobs to the prefix the workers read."
 
 
-@check("NSP001", severity=Severity.CRITICAL)
+@check("NSP001", severity=Severity.CRITICAL, caused_by=("NSP003",))
 def namespace_split(keyspace: Keyspace | Missing, settings: RedisSettings | Missing) -> Iterator[Verdict]:
     for fact in (keyspace, settings):
         if isinstance(fact, Refused):

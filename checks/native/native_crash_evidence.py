@@ -69,7 +69,7 @@ REMEDY = (
 )
 
 
-@check("NAT004", severity=Severity.CRITICAL, thresholds=(RECENT,))
+@check("NAT004", severity=Severity.CRITICAL, caused_by=("NAT002",), thresholds=(RECENT,))
 def native_crash_evidence(
     fleet: Fleet,
     crashes: Crashes,

@@ -57,7 +57,7 @@ POPS = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "blmpop"})
 SHOWN = 8
 
 
-@check("PRO015", severity=Severity.CRITICAL, caused_by=("PRO012", "THR006"))
+@check("PRO015", severity=Severity.CRITICAL, caused_by=("PRO012", "THR002", "THR006", "THR003"))
 def beating_not_fetching(
     fleet: Series[Fleet], queues: Series[Queues], clock: Series[ServerTime], clients: Clients | Missing
 ) -> Iterator[Verdict]:

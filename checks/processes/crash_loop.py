@@ -75,7 +75,7 @@ LIVED = Threshold(
 )
 
 
-@check("PRO011", severity=Severity.HIGH, caused_by=("PRO009",), thresholds=(LIVED,))
+@check("PRO011", severity=Severity.HIGH, caused_by=("PRO009", "NAT004", "RED008"), thresholds=(LIVED,))
 def crash_loop(
     fleet: Series[Fleet],
     units: Series[Units] | Missing,

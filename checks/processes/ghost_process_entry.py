@@ -51,7 +51,7 @@ MANY = Threshold(
 SHOWN = 10
 
 
-@check("PRO002", severity=Severity.MEDIUM, thresholds=(MANY,))
+@check("PRO002", severity=Severity.MEDIUM, caused_by=("PRO009", "PRO011", "NAT004"), thresholds=(MANY,))
 def ghost_process_entry(fleet: Fleet, thresholds: Thresholds) -> Iterator[Verdict]:
     ghosts = fleet.ghosts
     if ghosts:

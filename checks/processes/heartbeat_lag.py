@@ -66,7 +66,7 @@ HOPELESS = Threshold(
 )
 
 
-@check("PRO007", severity=Severity.HIGH, caused_by=("PRO012", "RED009"), thresholds=(HOPELESS,))
+@check("PRO007", severity=Severity.HIGH, caused_by=("PRO012", "THR003", "RED009"), thresholds=(HOPELESS,))
 def heartbeat_lag(
     fleet: Series[Fleet],
     local: LocalProcesses | Missing,

@@ -80,7 +80,7 @@ REMEDY = (
 )
 
 
-@check("PRO008", severity=Severity.CRITICAL, thresholds=(STALE_BEATS, SETTLED))
+@check("PRO008", severity=Severity.CRITICAL, caused_by=("PRO009", "NAT004"), thresholds=(STALE_BEATS, SETTLED))
 def inflight_jobs_of_dead_worker(
     fleet: Fleet, local: LocalProcesses | Missing, recoveries: Recoveries | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:

@@ -63,7 +63,7 @@ HOPELESS = Threshold(
 SHOWN = 10
 
 
-@check("PRO006", severity=Severity.HIGH, thresholds=(LONG, HOPELESS))
+@check("PRO006", severity=Severity.HIGH, caused_by=("THR002", "THR003", "PRO012"), thresholds=(LONG, HOPELESS))
 def job_stuck(
     fleet: Fleet, long: Series[LongJobs], clock: ServerTime | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:

@@ -54,7 +54,12 @@ BOOTING = Threshold(
 REMEDY = "Start a worker on this Redis, database and namespace, and find out why the last one ended."
 
 
-@check("PRO001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002"), thresholds=(BOOTING,))
+@check(
+    "PRO001",
+    severity=Severity.CRITICAL,
+    caused_by=("NSP001", "NSP002", "RED002", "RED007", "RED008", "PRO009", "PRO011"),
+    thresholds=(BOOTING,),
+)
 def no_live_worker(
     fleet: Fleet,
     queues: Queues,

@@ -69,7 +69,7 @@ PERIOD = Threshold(
 )
 
 
-@check("PRO014", severity=Severity.CRITICAL, thresholds=(OWN_PERIOD, PERIOD))
+@check("PRO014", severity=Severity.CRITICAL, caused_by=("PRO009", "PRO011", "NAT004"), thresholds=(OWN_PERIOD, PERIOD))
 def orphaned_private_queue(
     lists: Series[PrivateLists], fleet: Fleet, clock: ServerTime, thresholds: Thresholds
 ) -> Iterator[Verdict]:

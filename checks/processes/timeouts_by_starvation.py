@@ -69,7 +69,7 @@ MANY = Threshold(
 )
 
 
-@check("PRO018", severity=Severity.HIGH, thresholds=(MANY,))
+@check("PRO018", severity=Severity.HIGH, caused_by=("THR003", "PRO012"), thresholds=(MANY,))
 def timeouts_by_starvation(
     samples: Samples,
     server: Server,

@@ -63,7 +63,7 @@ WAITING = Threshold(
 )
 
 
-@check("PRO005", severity=Severity.HIGH, caused_by=("PRO006",), thresholds=(WAITING,))
+@check("PRO005", severity=Severity.HIGH, caused_by=("PRO006", "THR002", "PRO018"), thresholds=(WAITING,))
 def workers_saturated(
     fleet: Series[Fleet], queues: Series[Queues], clock: Series[ServerTime], thresholds: Thresholds
 ) -> Iterator[Verdict]:

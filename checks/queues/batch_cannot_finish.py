@@ -64,7 +64,7 @@ BEATS = Threshold(
 )
 
 
-@check("QUE015", severity=Severity.HIGH, caused_by=("PRO008",), thresholds=(OLDER, BEATS))
+@check("QUE015", severity=Severity.HIGH, caused_by=("PRO008", "PRO014", "NSP006"), thresholds=(OLDER, BEATS))
 def batch_cannot_finish(
     batches: Batches, seen: Series[Sightings], fleet: Fleet, clock: ServerTime, thresholds: Thresholds
 ) -> Iterator[Verdict]:

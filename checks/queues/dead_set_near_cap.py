@@ -69,7 +69,7 @@ DAY = 86_400.0
 DAYS = 180
 
 
-@check("QUE007", severity=Severity.MEDIUM, thresholds=(CAP, NEAR, OLD))
+@check("QUE007", severity=Severity.MEDIUM, caused_by=("QUE004", "QUE006", "QUE021"), thresholds=(CAP, NEAR, OLD))
 def dead_set_near_cap(
     queues: Queues,
     clock: ServerTime,

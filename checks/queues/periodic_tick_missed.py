@@ -62,7 +62,7 @@ GRACE = Threshold(
 )
 
 
-@check("QUE016", severity=Severity.HIGH, caused_by=("PRO001", "PRO017"), thresholds=(GRACE,))
+@check("QUE016", severity=Severity.HIGH, caused_by=("PRO001", "PRO017", "RED002", "RED007"), thresholds=(GRACE,))
 def periodic_tick_missed(
     periodic: PeriodicJobs, fleet: Fleet, clock: ServerTime, thresholds: Thresholds, schedules: Schedules | Missing
 ) -> Iterator[Verdict]:

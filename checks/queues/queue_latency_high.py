@@ -72,7 +72,21 @@ DRAIN = Threshold(
     per=("queue",),
 )
 FALLEN = 0.05
-CAUSES = ("PRO001", "QUE001", "QUE003", "PRO004", "RED002", "RED005")
+CAUSES = (
+    "PRO001",
+    "QUE001",
+    "QUE003",
+    "PRO004",
+    "PRO005",
+    "PRO012",
+    "PRO013",
+    "PRO015",
+    "QUE019",
+    "RED002",
+    "RED005",
+    "RED007",
+    "RED009",
+)
 
 
 @check("QUE002", severity=Severity.HIGH, caused_by=CAUSES, thresholds=(WAITING, LATE, DRAIN))

@@ -58,7 +58,7 @@ WAITING = Threshold(
 )
 
 
-@check("QUE001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002"), thresholds=(WAITING,))
+@check("QUE001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002", "PRO001"), thresholds=(WAITING,))
 def queue_without_consumer(
     queues: Queues, fleet: Fleet, clock: ServerTime, thresholds: Thresholds
 ) -> Iterator[Verdict]:

@@ -63,7 +63,7 @@ MINUTE = 60.0
 SHOWN = 5
 
 
-@check("QUE017", severity=Severity.HIGH, thresholds=(CROWD, LEAST))
+@check("QUE017", severity=Severity.HIGH, caused_by=("QUE004",), thresholds=(CROWD, LEAST))
 def retry_herd(
     samples: Samples, fleet: Fleet, durations: Durations | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:

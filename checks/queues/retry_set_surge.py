@@ -85,7 +85,12 @@ NEAR = 2  # tries before death
 SHOWN = 5
 
 
-@check("QUE004", severity=Severity.HIGH, thresholds=(LARGE, GROWTH, DOMINANT, SHARE))
+@check(
+    "QUE004",
+    severity=Severity.HIGH,
+    caused_by=("QUE005", "QUE006", "QUE021", "PRO018"),
+    thresholds=(LARGE, GROWTH, DOMINANT, SHARE),
+)
 def retry_set_surge(samples: Samples, queues: Series[Queues], thresholds: Thresholds) -> Iterator[Verdict]:
     size, place = queues.last.set("retry").size, samples.place("retry")
     readable = [one for one in place.others if not one.error]

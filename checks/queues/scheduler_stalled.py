@@ -71,7 +71,7 @@ SKEW = Threshold(
 )
 POLLS = 3
 POLLED = ("schedule", "retry")
-CAUSES = ("PRO001", "PRO002", "QUE003", "RED001", "RED002", "RED005")
+CAUSES = ("PRO001", "PRO002", "QUE003", "RED001", "RED002", "RED005", "RED007", "RED011")
 
 
 @check("QUE008", severity=Severity.CRITICAL, caused_by=CAUSES, thresholds=(OVERDUE, INTERVAL, SKEW))

@@ -59,7 +59,7 @@ BEATS = Threshold(
 )
 
 
-@check("QUE014", severity=Severity.HIGH, caused_by=("PRO008",), thresholds=(BEATS,))
+@check("QUE014", severity=Severity.HIGH, caused_by=("PRO008", "PRO014", "NSP006"), thresholds=(BEATS,))
 def unique_lock_orphaned(
     locks: Locks, seen: Series[Sightings], fleet: Fleet, thresholds: Thresholds
 ) -> Iterator[Verdict]:

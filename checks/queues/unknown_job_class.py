@@ -54,7 +54,7 @@ LEAST = 4  # letters of a module's name that tell a package
 GIVE_TREE = "kiqdoctor check PATH, with the application's root"
 
 
-@check("QUE006", severity=Severity.HIGH, caused_by=("PRO003", "PRO004"))
+@check("QUE006", severity=Severity.HIGH, caused_by=("PRO003", "PRO004", "NSP004"))
 def unknown_job_class(samples: Samples, code: Code | Missing, packages: Packages | Missing) -> Iterator[Verdict]:
     seen: dict[str, list[Sample]] = {}
     for _, one in samples.all:

@@ -85,7 +85,7 @@ class Worker:
         return self.fixed if self.fixed is not None else self.threads + self.beside
 
 
-@check("RED003", severity=Severity.HIGH, caused_by=("RED001",), thresholds=(SAFE,))
+@check("RED003", severity=Severity.HIGH, caused_by=("PRO003",), thresholds=(SAFE,))
 def connection_budget_exceeded(
     limit: ClientLimit | Missing,
     fleet: Fleet | Missing,

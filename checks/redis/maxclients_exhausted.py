@@ -58,7 +58,7 @@ LATELY = 3600
 REMEDY = "Lower concurrency or pool sizes, run fewer processes, or raise the limit; RED003 prints numbers that fit."
 
 
-@check("RED002", severity=Severity.CRITICAL, thresholds=(NEAR,))
+@check("RED002", severity=Severity.CRITICAL, caused_by=("RED003", "PRO003", "PRO004", "RED010"), thresholds=(NEAR,))
 def maxclients_exhausted(
     connection: Connection,
     servers: Series[Server] | Missing,

@@ -88,7 +88,7 @@ SHOWN = 5
 REMEDY = "Drain or export what is oversized, or give the server more memory before producers are refused."
 
 
-@check("RED005", severity=Severity.CRITICAL, thresholds=(FULL, NEAR, HOST))
+@check("RED005", severity=Severity.CRITICAL, caused_by=("RED012", "QUE011"), thresholds=(FULL, NEAR, HOST))
 def memory_near_limit(
     servers: Series[Server], ceiling: MemoryCeiling | Missing, keys: LargestKeys | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:

@@ -49,7 +49,7 @@ KINDS = ("READONLY", "NOREPLICAS")
 ELSEWHERE = "Point clients and workers at the primary, or at Sentinel."
 
 
-@check("RED007", severity=Severity.CRITICAL)
+@check("RED007", severity=Severity.CRITICAL, caused_by=("RED005", "RED006"))
 def writes_refused(servers: Series[Server], configuration: Configuration | Missing) -> Iterator[Verdict]:
     server = servers.last
     seen = tuple(_seen(server))

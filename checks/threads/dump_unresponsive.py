@@ -47,7 +47,7 @@ from kiqdoctor.doctor.workers_here import Here, present
 GRAVE = {Kind.STOPPED: Severity.HIGH, Kind.GIL_HOG: Severity.CRITICAL}
 
 
-@check("THR001", severity=Severity.CRITICAL)
+@check("THR001", severity=Severity.CRITICAL, caused_by=("PRO012", "THR003"))
 def dump_unresponsive(
     fleet: Fleet,
     local: LocalProcesses,

@@ -51,7 +51,7 @@ GRAVE = {
 }
 
 
-@check("THR002", severity=Severity.CRITICAL)
+@check("THR002", severity=Severity.CRITICAL, caused_by=("THR004",))
 def pileup_or_deadlock(
     fleet: Fleet,
     local: LocalProcesses,

@@ -12,6 +12,8 @@ from kiqdoctor.cli.words.output import colour, further, rendered, width, write
 from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import examination, prepared, reads_redis, smallest, withheld
+from kiqdoctor.examining.parts import every_check
+from kiqdoctor.render.chain import render as chain
 
 
 @click.command("check", cls=Configured)
@@ -20,18 +22,33 @@ from kiqdoctor.examining.examination import examination, prepared, reads_redis, 
 @words.rendering
 @words.of_check
 def command(
-    *, only_plan: bool, form: str | None, output: Path | None, reports: tuple[str, ...], verbose: bool, **rest: Any
+    *,
+    only_plan: bool,
+    why: str | None,
+    form: str | None,
+    output: Path | None,
+    reports: tuple[str, ...],
+    verbose: bool,
+    **rest: Any,
 ) -> int:
     """Examine a Redis, this host's workers and the application at PATH."""
     asked = words.read(rest)
     if only_plan:
         click.echo(spelt(prepared(asked).plan, asked), nl=False)
         return 0
+    chosen = form or DEFAULT
+    if why and chosen != DEFAULT:
+        raise click.UsageError(f"--why prints text; in --format {chosen} each finding names what is related")
+    if why and not any(why in {check.id, check.name} for check in every_check(asked.checks)):
+        raise click.UsageError(f"--why {why}: no check has this id or name; see `kiqdoctor list`")
     others = [further(text) for text in reports]
     report = examination(asked)
-    chosen = form or DEFAULT
     here = output is None
-    shown = rendered(report, chosen, colour=here and colour(), verbose=verbose, width=width() if here else 0)
+    shown = (
+        chain(report, why)
+        if why
+        else rendered(report, chosen, colour=here and colour(), verbose=verbose, width=width() if here else 0)
+    )
     write(shown, output, armed=chosen in COMMANDING)
     for other, file in others:
         write(rendered(report, other, verbose=verbose), file)

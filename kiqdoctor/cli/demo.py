@@ -147,7 +147,7 @@ def picture(report: Report, file: Path) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from kiqdoctor.render.formats.text import folded, lines
+    from kiqdoctor.render.formats.text import hung, lines
 
     styles = {
         "critical": "bold white on red",
@@ -161,7 +161,7 @@ def picture(report: Report, file: Path) -> None:
     }
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=PICTURE, file=nowhere, force_terminal=True)
-        for line in (part for whole in lines(report) for part in folded(whole, PICTURE)):
+        for line in (part for whole in lines(report) for part in hung(whole, PICTURE)):
             console.print(Text.assemble(*((text, styles.get(style, "")) for style, text in line)), soft_wrap=False)
         try:
             console.save_svg(str(file), title="kiqdoctor demo")

@@ -1,6 +1,5 @@
 """The examination's outcome, frozen: all that renderers, gate and the live view read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -18,7 +17,6 @@ __all__ = [
     "Result",
     "Severity",
     "Target",
-    "causes_first",
 ]
 
 
@@ -42,6 +40,12 @@ class Reported:
     related: tuple[str, ...] = ()
     justification: str = ""  # who suppressed it, why and until when; or that a baseline knows it
     hidden: bool = False  # known, and only what is new was asked for: people are not shown it
+    causes: tuple[str, ...] = ()  # fingerprints of the findings that explain it
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """The checks whose findings explain it."""
+        return tuple(dict.fromkeys(cause.partition(":")[0] for cause in self.causes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +123,3 @@ class Report:
     def suppressed(self) -> int:
         """Findings that do not count."""
         return sum(one.suppressed for one in self.reported)
-
-
-def causes_first(results: Sequence[Result]) -> tuple[Result, ...]:
-    """Failed results, worst first, and a cause before what it explains."""
-    failed = sorted(
-        (result for result in results if result.findings),
-        key=lambda result: (min(one.severity.rank for one in result.findings), result.check.id),
-    )
-    ordered: list[Result] = []
-
-    def add(result: Result) -> None:
-        if result in ordered or result.check.id in pending:
-            return
-        pending.add(result.check.id)
-        for cause in result.check.caused_by:
-            for other in failed:
-                if other.check.id == cause:
-                    add(other)
-        ordered.append(result)
-
-    pending: set[str] = set()
-    for result in failed:
-        add(result)
-    return tuple(ordered)

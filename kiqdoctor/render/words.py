@@ -1,8 +1,10 @@
 """What every format says in the same words: a finding's message, the summary line, what counts, what fails."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from kiqdoctor.doctor.folding import walked
 from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity
 from kiqdoctor.text import LONG, clean
 
@@ -17,10 +19,12 @@ def counted(report: Report) -> tuple[Reported, ...]:
     return tuple(one for one in report.reported if not one.suppressed)
 
 
-def worst_first(report: Report) -> list[tuple[Result, Reported]]:
-    """Unsuppressed findings with their results, worst first, else in the report's order."""
-    found = [(result, one) for result in report.results for one in result.findings if not one.suppressed]
-    return sorted(found, key=lambda pair: pair[1].severity.rank)
+def causes_first(report: Report) -> list[tuple[Result, Reported]]:
+    """Unsuppressed findings with their results: the worst group first, in it a cause before what follows from it."""
+    counting = (
+        replace(one, findings=tuple(each for each in one.findings if not each.suppressed)) for one in report.results
+    )
+    return [(knot.result, knot.reported) for knot, _ in walked(counting)]
 
 
 def failing(report: Report) -> int:
@@ -31,8 +35,9 @@ def failing(report: Report) -> int:
     fail_on = report.fail_on
     if report.exit_status == 0 or fail_on is None:
         return -1
-    ranks = [one.severity.rank for result, one in worst_first(report) if not result.check.preview]
-    return max(fail_on.rank, *ranks[:1]) if report.exit_status == 1 and ranks else fail_on.rank
+    counting = (result for result in report.results if not result.check.preview)
+    ranks = [one.severity.rank for result in counting for one in result.findings if not one.suppressed]
+    return max(fail_on.rank, min(ranks)) if report.exit_status == 1 and ranks else fail_on.rank
 
 
 def unknowns(report: Report) -> dict[str, list[Result]]:
@@ -45,17 +50,23 @@ def unknowns(report: Report) -> dict[str, list[Result]]:
 
 
 def message(one: Reported) -> str:
-    """Title and remedy in one line."""
-    title, remedy = clean(one.finding.title, LONG), clean(one.finding.remedy, LONG)
-    return f"{sentence(title)} {remedy}" if remedy else title
+    """Title, remedy and what it follows from in one line."""
+    title, remedy, after = clean(one.finding.title, LONG), clean(one.finding.remedy, LONG), follows(one)
+    return " ".join((sentence(title) if remedy or after else title, *filter(None, (remedy, after))))
+
+
+def follows(one: Reported) -> str:
+    """What a finding follows from, where something that was found explains it."""
+    return f"Follows from {clean(' and '.join(one.because))}: look there first." if one.causes else ""
 
 
 def full(one: Reported, limit: int = LONG) -> str:
-    """Title, evidence and remedy, a line each; every piece is cut to ``limit`` characters."""
+    """Title, evidence, remedy and what it follows from, a line each; every piece is cut to ``limit`` characters."""
     lines = [sentence(clean(one.finding.title, limit))]
     lines += [evidence(seen, limit) for seen in one.finding.evidence[:SHOWN_EVIDENCE]]
     if one.finding.remedy:
         lines.append(f"Do: {clean(one.finding.remedy, limit)}")
+    lines += filter(None, [follows(one)])
     return "\n".join(lines)
 
 

@@ -7,7 +7,8 @@ from typing import Final
 from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
-from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, causes_first
+from kiqdoctor.doctor.folding import walked
+from kiqdoctor.doctor.report import Outcome, Report, Reported, Result
 from kiqdoctor.doctor.snapshot import Snapshot
 
 TOLD: Final = 600.0  # seconds that new and healed are marked
@@ -48,13 +49,9 @@ class Diagnosis:
 
     @property
     def findings(self) -> list[tuple[Result, Reported]]:
-        """Those that count, a cause before what it explains, else worst first."""
-        return [
-            (result, one)
-            for result in causes_first(self.report.results)
-            for one in sorted(result.findings, key=lambda one: one.severity.rank)
-            if not one.suppressed
-        ]
+        """Those that count: the worst group first, in it a cause before what follows from it."""
+        whole = ((knot.result, knot.reported) for knot, _ in walked(self.report.results))
+        return [(result, one) for result, one in whole if not one.suppressed]
 
     @property
     def unknown(self) -> list[Result]:

@@ -98,8 +98,8 @@ def test_a_number_that_nobody_explains_is_a_gap() -> None:
 def test_causes_and_consequences_name_each_other() -> None:
     related = {check.id: {one.id: one.how for one in made(check).related} for check in CHECKS}
 
-    assert related["RED003"]["RED001"] == "explains this one: look there first"
-    assert related["RED001"]["RED003"] == "is explained by this one"
+    assert related["RED002"]["RED003"] == "explains this one: look there first"
+    assert related["RED003"]["RED002"] == "is explained by this one"
 
 
 @pytest.mark.parametrize("width", [40, 80])

@@ -1,11 +1,11 @@
-"""The report as logging commands of Azure Pipelines: an issue a finding, the worst first, then the summary line."""
+"""The report as logging commands of Azure Pipelines: an issue a finding, causes first, then the summary line."""
 
 from typing import Final
 
 from kiqdoctor.doctor.report import Report, Reported, Result, Severity
 from kiqdoctor.render.ground import Ground
 from kiqdoctor.render.view import PLAIN, View
-from kiqdoctor.render.words import failing, full, summary, unknowns, worst_first
+from kiqdoctor.render.words import causes_first, failing, full, summary, unknowns
 from kiqdoctor.text import LONG, clean, disarmed
 
 PIECE: Final = 1000  # characters of a title, an evidence or a remedy
@@ -16,7 +16,7 @@ NAMED: Final = 20  # checks by name in one line
 def render(report: Report, view: View = PLAIN) -> str:
     """One line each. Azure knows errors and warnings only: what could not be judged is told without a command."""
     fails = failing(report)
-    lines = [_issue(result, one, fails, view.ground) for result, one in worst_first(report)]
+    lines = [_issue(result, one, fails, view.ground) for result, one in causes_first(report)]
     lines += [_unknown(reason, results) for reason, results in unknowns(report).items()]
     return "\n".join([*lines, f"kiqdoctor: {summary(report)}", ""])
 

@@ -1,4 +1,4 @@
-"""The report as GitHub workflow commands: an annotation a finding, the worst first, then the summary line.
+"""The report as GitHub workflow commands: an annotation a finding, causes first, then the summary line.
 
 GitHub shows the first ten of each kind beside the change and all of them in the log.
 """
@@ -8,7 +8,7 @@ from typing import Final
 from kiqdoctor.doctor.report import Location, Report, Reported, Result, Severity
 from kiqdoctor.render.ground import Ground
 from kiqdoctor.render.view import PLAIN, View
-from kiqdoctor.render.words import failing, full, summary, unknowns, worst_first
+from kiqdoctor.render.words import causes_first, failing, full, summary, unknowns
 from kiqdoctor.text import SHORT, clean, disarmed
 
 COMMANDS: Final = {
@@ -25,7 +25,7 @@ NAMED: Final = 20  # checks by name in one notice
 def render(report: Report, view: View = PLAIN) -> str:
     """One line each; what cannot be told apart from a command by its first characters is escaped."""
     fails = failing(report)
-    lines = [_annotation(result, one, fails, view.ground) for result, one in worst_first(report)]
+    lines = [_annotation(result, one, fails, view.ground) for result, one in causes_first(report)]
     lines += [_unknown(reason, results) for reason, results in unknowns(report).items()]
     return "\n".join([*lines, f"kiqdoctor: {summary(report)}", ""])
 

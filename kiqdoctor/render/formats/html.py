@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity, causes_first
+from kiqdoctor.doctor.folding import Knot, folded
+from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, Severity
 from kiqdoctor.render.charts import Bar, Part, bars, ring
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import coverage, place, stamp, summary, unknowns, verdict
@@ -78,9 +79,10 @@ def _body(report: Report) -> Iterator[str]:
     yield from _head(report)
     yield from _charts(report)
     yield "<h2>Findings</h2>\n"
-    failed = [result for result in causes_first(report.results) if result.visible]
-    here = frozenset(result.check.id for result in failed)
-    yield "".join(_group(result, here) for result in failed) or "<p>None.</p>\n"
+    knots = folded(report.results)
+    unnamed = {each.result.check.id for knot in knots for each, _ in knot.walked}
+    here = frozenset(unnamed)
+    yield "".join(_knot(knot, here, unnamed) for knot in knots) or "<p>None.</p>\n"
     yield from _blind(report)
     yield from _passed(report)
     yield from _absent(report)
@@ -124,10 +126,16 @@ def _figure(title: str, chart: str) -> str:
     return f"<figure><figcaption>{title}</figcaption>\n{chart}</figure>\n"
 
 
-def _group(result: Result, here: frozenset[str]) -> str:
-    """All findings of one check; others' "see also" leads here."""
-    found = "".join(_finding(result, one, here) for one in sorted(result.visible, key=lambda one: one.severity.rank))
-    return f'<div id="{_text(result.check.id)}">\n{found}</div>\n'
+def _knot(knot: Knot, here: frozenset[str], unnamed: set[str]) -> str:
+    """A finding, and folded under it what follows; others' "see also" leads to the first of a check."""
+    check = knot.result.check.id
+    named = f' id="{_text(check)}"' if check in unnamed else ""
+    unnamed.discard(check)
+    below = "".join(_knot(one, here, unnamed) for one in knot.symptoms)
+    count = sum(1 for _ in knot.walked) - 1
+    said = f"{count} finding{'' if count == 1 else 's'} that follow{'s' if count == 1 else ''} from it"
+    symptoms = f"<details><summary>{said}</summary>\n{below}</details>\n" if below else ""
+    return f"<div{named}>\n{_finding(knot.result, knot.reported, here)}{symptoms}</div>\n"
 
 
 def _finding(result: Result, one: Reported, here: frozenset[str]) -> str:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, Severity, causes_first
+from kiqdoctor.doctor.folding import Knot, folded
+from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, Severity
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import coverage, place, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
@@ -29,7 +30,7 @@ def render(report: Report, _view: View = PLAIN) -> str:
     foot = "\n".join(_foot(report))
     head = "\n".join(_head(report))
     left = WHOLE - len((head + foot).encode())
-    blocks = ["\n".join(_finding(result, one)) for result in causes_first(report.results) for one in result.visible]
+    blocks = ["\n".join((*_finding(knot.result, knot.reported), *_symptoms(knot))) for knot in folded(report.results)]
     shown: list[str] = []
     for block in blocks:
         left -= len(block.encode()) + 1
@@ -71,6 +72,23 @@ def _finding(result: Result, one: Reported) -> Iterator[str]:
         yield ""
     if one.finding.remedy:
         yield f"**Do:** {_literal(one.finding.remedy)}"
+        yield ""
+
+
+def _symptoms(knot: Knot) -> Iterator[str]:
+    """What follows from it, as a list: each with its check, where it is, and what to do if it stays."""
+    below = list(knot.walked)[1:]
+    if below:
+        yield "Follows from it:"
+        yield ""
+    for each, depth in below:
+        one, check = each.reported, each.result.check
+        suppressed = " (suppressed)" if one.suppressed else ""
+        named = f"{_literal(f'{check.id} {check.name}')} · {_cell(place(one))}"
+        said = f"{one.severity.value.upper()}{suppressed}: {_literal(one.finding.title)} ({named})"
+        remedy = f" Do, if it stays: {_literal(one.finding.remedy)}" if one.finding.remedy else ""
+        yield f"{'  ' * (depth - 1)}- {said}{remedy}"
+    if below:
         yield ""
 
 

@@ -1,11 +1,12 @@
-"""The report for people: root causes first, each finding with its evidence and what to do, then what was not seen."""
+"""The report for people: root causes first, what follows folded under them; then what was not seen."""
 
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from unicodedata import east_asian_width
 
-from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported, Result, causes_first
+from kiqdoctor.doctor.folding import Knot, folded
+from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean, disarmed
@@ -25,6 +26,7 @@ STYLES = {
 }
 RESET = "\x1b[0m"
 KIBI = 1024
+SHOWN_SYMPTOMS = 20  # under one root cause; the rest with --verbose, and in --format json
 LABEL = 8  # columns of "CRITICAL"
 INDENT = 10  # where a finding's text begins
 NARROWEST = 20  # columns of text; on a narrower screen the terminal wraps
@@ -42,11 +44,11 @@ class _Page:
 def render(report: Report, view: View = PLAIN) -> str:
     """The whole report as text, ANSI styled if colour is wanted."""
     whole = lines(report, verbose=view.verbose)
-    fitting = (part for line in whole for part in folded(line, view.width))
+    fitting = (part for line in whole for part in hung(line, view.width))
     return "".join(_painted(line, colour=view.colour) + "\n" for line in fitting)
 
 
-def folded(line: Line, width: int) -> list[Line]:
+def hung(line: Line, width: int) -> list[Line]:
     """A line as lines of at most so many columns; the further ones hang under its text. 0 leaves it as it is."""
     text = "".join(piece for _, piece in line)
     hang = _hang(line, text)
@@ -99,9 +101,9 @@ def lines(report: Report, *, verbose: bool = False) -> list[Line]:
     """The report as styled lines, for any screen."""
     page = _Page()
     _head(page, report)
-    for result in causes_first(report.results):
-        for one in sorted(result.visible, key=lambda one: one.severity.rank):
-            _finding(page, result, one)
+    for knot in folded(report.results):
+        _finding(page, knot)
+        _symptoms(page, knot, whole=verbose)
     _unknown(page, report)
     if verbose:
         _passed(page, report)
@@ -122,8 +124,9 @@ def _head(page: _Page, report: Report) -> None:
     page.add()
 
 
-def _finding(page: _Page, result: Result, one: Reported) -> None:
-    finding = one.finding
+def _finding(page: _Page, knot: Knot) -> None:
+    result, one = knot.result, knot.reported
+    finding, shown = one.finding, _ids(knot)
     known = f": {clean(one.justification, LONG)}" if one.justification else ""
     suppressed = f"  (suppressed{known})" if one.suppressed else ""
     page.add(
@@ -139,14 +142,56 @@ def _finding(page: _Page, result: Result, one: Reported) -> None:
         page.add(("dim", f"          … and {len(finding.evidence) - SHOWN_EVIDENCE} more in --format json"))
     if finding.remedy:
         page.add(("good", "          → "), ("", clean(finding.remedy, LONG)))
-    if one.related:
-        page.add(("dim", f"          see also {', '.join(one.related)}"))
+    _others(page, INDENT, one, shown)
     page.add()
 
 
-def _evidence(evidence: Evidence) -> Line:
+def _symptoms(page: _Page, knot: Knot, *, whole: bool) -> None:
+    """What follows from a finding: a line each and where it is, or with all of its evidence."""
+    below = list(knot.walked)[1:]
+    shown = _ids(knot)
+    if below:
+        page.lines.pop()
+        page.add(("dim", f"          {'this follows' if len(below) == 1 else f'these {len(below)} follow'} from it:"))
+    for each, depth in below[: None if whole else SHOWN_SYMPTOMS]:
+        _symptom(page, each, INDENT + 2 * depth, shown, whole=whole)
+    if len(below) > SHOWN_SYMPTOMS and not whole:
+        page.add(("dim", f"            … and {len(below) - SHOWN_SYMPTOMS} more with --verbose"))
+    if below:
+        page.add()
+
+
+def _ids(knot: Knot) -> frozenset[str]:
+    """The checks that speak in a group."""
+    return frozenset(each.result.check.id for each, _ in knot.walked)
+
+
+def _symptom(page: _Page, knot: Knot, indent: int, shown: frozenset[str], *, whole: bool) -> None:
+    one, room = knot.reported, " " * indent
+    suppressed = "  (suppressed)" if one.suppressed else ""
+    title = ("strong", f"  {clean(one.finding.title, LONG)}")
+    page.add(("", room), (one.severity.value, one.severity.value.upper()), title, ("dim", suppressed))
+    where = f"{clean(one.finding.location.path)}:{one.finding.location.line}" if one.finding.location else ""
+    named = f"{knot.result.check.id} {knot.result.check.name} · {clean(one.finding.subject)}  {where}"
+    page.add(("dim", f"{room}  {named.rstrip()}"))
+    if whole:
+        for evidence in one.finding.evidence:
+            page.add(*_evidence(evidence, indent + 2))
+        if one.finding.remedy:
+            page.add(("good", f"{room}  → "), ("", clean(one.finding.remedy, LONG)))
+    _others(page, indent + 2, one, shown)
+
+
+def _others(page: _Page, indent: int, one: Reported, shown: frozenset[str]) -> None:
+    """Checks to look at beside it, without those that stand around it."""
+    others = [check for check in one.related if check not in shown]
+    if others:
+        page.add(("dim", f"{' ' * indent}see also {', '.join(others)}"))
+
+
+def _evidence(evidence: Evidence, indent: int = INDENT) -> Line:
     source = f"  ({clean(evidence.source)})" if evidence.source else ""
-    return [("", f"          {clean(evidence.label)}: {clean(evidence.value, 400)}"), ("dim", source)]
+    return [("", f"{' ' * indent}{clean(evidence.label)}: {clean(evidence.value, 400)}"), ("dim", source)]
 
 
 def _unknown(page: _Page, report: Report) -> None:

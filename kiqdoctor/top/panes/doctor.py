@@ -91,7 +91,7 @@ class Doctor(TablePane):
             ("dim" if gone else SEVERITIES[one.severity.value], one.severity.value),
             ("good" if item.mark == "healed" else "warn", item.mark),
             ("", item.result.check.id),
-            ("dim" if gone else "strong", clean(one.finding.title)),
+            ("dim" if gone else "strong", f"{'└ ' if one.causes else ''}{clean(one.finding.title)}"),
             ("", clean(one.finding.subject)),
             ("", since),
         )
@@ -156,6 +156,8 @@ def details(item: DoctorRow, page: str) -> list[Line]:
             lines.append([("", f"  {clean(evidence.label)}: {clean(evidence.value, LONG)}"), ("dim", source)])
         if one.finding.remedy:
             lines += [[], [("good", "do: "), ("", clean(one.finding.remedy, LONG))]]
+        if one.causes:
+            lines += [[("warn", f"follows from {clean(', '.join(one.because))}: look there first")]]
     else:
         lines += [[("warn", "UNKNOWN"), ("strong", f"  {item.result.check.id} {item.result.check.name}")]]
         lines += [[("", f"because {clean(item.because, LONG)}")]]
