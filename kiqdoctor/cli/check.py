@@ -21,6 +21,7 @@ from kiqdoctor.render.chain import render as chain
 @words.judgement
 @words.rendering
 @words.of_check
+@click.option("--why", metavar="CHECK", help="Print what explains this check's findings, and what follows from them.")
 def command(
     *,
     only_plan: bool,

@@ -69,9 +69,6 @@ rendering = _Options(
 """How it is shown: of check and gate."""
 of_check = _Options(
     _setting("--plan", "only_plan", is_flag=True, help="Print every read that would be made, and stop.", by_hand=True),
-    _setting(
-        "--why", metavar="CHECK", help="Print what explains this check's findings, and what follows.", by_hand=True
-    ),
 )
 of_gate = _Options(
     _setting(
