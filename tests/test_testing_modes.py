@@ -185,7 +185,7 @@ def test_a_coroutine_runs_to_its_end(ran: list[Any]) -> None:
 
 def test_an_iterable_job_runs_to_its_end_and_its_cursors_are_checked(ran: list[Any]) -> None:
     @kiqdoctor.job(name="Iterable")
-    def steps(bad: bool, *, cursor: Any) -> Iterator[Any]:
+    def steps(bad: bool, *, cursor: Any = None) -> Iterator[Any]:
         for number in range(3):
             ran.append((cursor, number))
             yield (number,) if bad else number

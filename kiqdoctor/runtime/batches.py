@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client, config, forking, instead, lua
+from kiqdoctor.runtime.beside import beside
 from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.batch import CREATED_AT, FAILURES, OPEN, PENDING, TOTAL, Event, Progress, read
@@ -32,8 +33,11 @@ class Batch:
     job, or a job and further arguments, and is called with the batch's id before these, once. Where Redis fails at the
     end of the block, jobs may have been sent, and nobody is called back.
 
+    ``async with`` sends beside an event loop.
+
     Raises:
         ValueError: a callback that is no job.
+        TypeError: one that does not take the id and these arguments.
         kiqdoctor.wire.codec.ArgumentError: its arguments have no JSON form.
     """
 
@@ -62,6 +66,23 @@ class Batch:
         if kind is None:
             self._origin.check()
             self._send(self._pushes or [])
+
+    async def __aenter__(self) -> Self:
+        """Gather what is pushed."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        """Send it beside the event loop, unless the block raised."""
+        self._stack.close()
+        if kind is not None:
+            return
+        self._origin.check()
+        if instead.current is not None:
+            self._send(self._pushes or [])
+        else:
+            await beside(self._send, self._pushes or [])
 
     def _send(self, pushes: list[Push]) -> None:
         for push in pushes:
@@ -136,6 +157,7 @@ def _callback(value: Any) -> Callback | None:
     if not isinstance(job, Job):
         raise ValueError(f"a batch calls back a job, or (job, arguments...), not {value!r}")
     codec.strict(args, "args")
+    job.lay(["", *args], {})  # the batch's id comes first
     return job, tuple(args)
 
 

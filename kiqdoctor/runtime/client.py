@@ -2,27 +2,44 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import config, context, forking, instead
+from kiqdoctor.runtime.beside import beside
 from kiqdoctor.runtime.middleware import around
 from kiqdoctor.runtime.sending import SLICE, MaybeEnqueued, Push, sender
 from kiqdoctor.wire import codec
-from kiqdoctor.wire.fields import ARGS, CLASS, CREATED_AT, ENQUEUED_AT, EXPIRES_IN, EXPIRY, JID, LOCK, QUEUE, UNIQUE_FOR
+from kiqdoctor.wire.fields import (
+    ARGS,
+    CLASS,
+    CREATED_AT,
+    ENQUEUED_AT,
+    EXPIRES_IN,
+    EXPIRY,
+    JID,
+    KEYWORDS,
+    LOCK,
+    QUEUE,
+    UNIQUE_FOR,
+)
 from kiqdoctor.wire.payload import Payload
 from kiqdoctor.wire.stamps import stamp
 
 if TYPE_CHECKING:
-    pass
+    from types import TracebackType
 
 JID_BYTES: Final = 12
 TRANSACTIONS: Final = frozenset(
     {"django.db", "sqlalchemy.orm", "kiqdoctor.runtime.transactions"}
 )  # once imported, a transaction may be open
+
+
+NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class PushOptions(Protocol):
@@ -59,17 +76,6 @@ def new_jid() -> str:
     return os.urandom(JID_BYTES).hex()
 
 
-def enqueue_one(job_class: str, args: Sequence[Any], options: PushOptions, *, at: float | None = None) -> str:
-    """Push one job; its jid, or that of the one that is already there where it must be unique, or "" where dropped.
-
-    Raises:
-        kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
-        MaybeEnqueued: the reply was lost.
-        redis.exceptions.RedisError: Redis could not be reached or refused; nothing was pushed.
-    """
-    return enqueue(job_class, (args,), options, at=at)[0]
-
-
 def enqueue(
     job_class: str,
     batch: Sequence[Sequence[Any]],
@@ -77,19 +83,50 @@ def enqueue(
     *,
     at: float | None = None,
     jids: Sequence[str] | None = None,
+    keywords: Mapping[str, Any] = NO_KEYWORDS,
 ) -> list[str]:
-    """Push jobs of one class, under these jids where they are given; the jids, in order. Raises as ``enqueue_one``.
+    """Push jobs of one class; the jids, in order.
 
-    A job that a client middleware dropped has "" in its place.
+    Under ``jids`` where they are given; each with these ``keywords``. A unique job's is that of the one that is already
+    there, if one is. A job that a client middleware dropped has "" in its place.
+
+    Raises:
+        kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
+        MaybeEnqueued: the reply was lost.
+        redis.exceptions.RedisError: Redis could not be reached or refused; nothing was pushed.
     """
+    _warn_in_transaction(job_class)
+    drafts = _drafts(job_class, batch, options, at, jids, keywords)
+    return _in_place(drafts, deliver(_kept(drafts)))
+
+
+async def aenqueue(
+    job_class: str,
+    batch: Sequence[Sequence[Any]],
+    options: PushOptions,
+    *,
+    at: float | None = None,
+    keywords: Mapping[str, Any] = NO_KEYWORDS,
+) -> list[str]:
+    """The same beside an event loop. The payload is made here and now, by whatever middleware there is."""
+    _warn_in_transaction(job_class)
+    drafts = _drafts(job_class, batch, options, at, None, keywords)
+    return _in_place(drafts, await adeliver(_kept(drafts)))
+
+
+def _warn_in_transaction(job_class: str) -> None:
     if not TRANSACTIONS.isdisjoint(sys.modules):
         from kiqdoctor.runtime import transactions
 
         transactions.warn_if_open(job_class)
-    drafts = _drafts(job_class, batch, options, at, jids)
-    kept = [push for push in drafts if push is not None]
-    sent = deliver(kept)
-    if len(kept) == len(drafts):
+
+
+def _kept(drafts: Sequence[Push | None]) -> list[Push]:
+    return [push for push in drafts if push is not None]
+
+
+def _in_place(drafts: Sequence[Push | None], sent: list[str]) -> list[str]:
+    if len(sent) == len(drafts):
         return sent
     left = iter(sent)
     return ["" if push is None else next(left) for push in drafts]
@@ -100,11 +137,11 @@ def prepare(
     batch: Sequence[Sequence[Any]],
     options: PushOptions,
     *,
-    at: float | None = None,
     jids: Sequence[str] | None = None,
+    keywords: Mapping[str, Any] = NO_KEYWORDS,
 ) -> list[Push]:
     """Payloads with jids, through the client middleware; what it drops is not among them."""
-    return [push for push in _drafts(job_class, batch, options, at, jids) if push is not None]
+    return _kept(_drafts(job_class, batch, options, None, jids, keywords))
 
 
 def _drafts(
@@ -113,6 +150,7 @@ def _drafts(
     options: PushOptions,
     at: float | None,
     jids: Sequence[str] | None,
+    keywords: Mapping[str, Any],
 ) -> list[Push | None]:
     """None where a middleware dropped it."""
     now = SYSTEM.now()
@@ -121,6 +159,7 @@ def _drafts(
     if options.expires_in is not None:
         shared[EXPIRES_IN] = options.expires_in
         shared[EXPIRY] = stamp((later or now) + options.expires_in)
+    spelt = bool(keywords) and _laid(shared, keywords, job_class)
     created, middleware = stamp(now), config.current().client_middleware
     drawn = new_jids(len(batch)) if jids is None else jids
     pushes: list[Push | None] = []
@@ -136,10 +175,19 @@ def _drafts(
         if middleware and not _through(middleware, fields):
             pushes.append(None)
         elif unique_for is None:
-            pushes.append(Push(fields, later, plain=not odd and not middleware, told=told))
+            pushes.append(Push(fields, later, plain=not (odd or spelt or middleware), told=told))
         else:
             pushes.append(_unique(fields, later, unique_for, told=told))
     return pushes
+
+
+def _laid(shared: dict[str, Any], keywords: Mapping[str, Any], job_class: str) -> bool:
+    """Put them into what payloads share; whether they hold a float that must be spelt."""
+    shared[KEYWORDS] = dict(keywords)
+    try:
+        return codec.strict(shared[KEYWORDS], "keywords")
+    except codec.ArgumentError as error:
+        raise codec.ArgumentError(f"{job_class}: {error}") from None
 
 
 def _which(error: codec.ArgumentError, number: int, count: int, job_class: str) -> str:
@@ -155,7 +203,7 @@ def _through(middleware: Sequence[Any], fields: dict[str, Any]) -> bool:
 
 
 def _unique(fields: dict[str, Any], at: float | None, unique_for: float, *, told: bool) -> Push:
-    lock = context.fingerprint(fields[CLASS], fields[QUEUE], fields[ARGS])
+    lock = context.fingerprint(fields[CLASS], fields[QUEUE], fields[ARGS], fields.get(KEYWORDS))
     fields[UNIQUE_FOR], fields[LOCK] = unique_for, lock
     delay = max(0.0, at - SYSTEM.now()) if at is not None else 0.0
     return Push(fields, at, lock, unique_for + delay, told=told)
@@ -171,23 +219,53 @@ def _checked(args: Sequence[Any]) -> tuple[list[Any], bool]:
     return listed, codec.strict(listed, "args")
 
 
-@contextmanager
-def pipelined() -> Iterator[None]:
+class pipelined:  # noqa: N801 - it is called as a function would be
     """Pushes within the block are sent together at its end, a thousand in a round trip; none where it raises.
 
-    A unique job's jid is within the block always its own: whether there is another is known at the end.
+    ``async with`` sends beside the event loop. A unique job's jid is within the block always its own: whether there is
+    another is known at the end.
 
     Raises:
         kiqdoctor.runtime.forking.ForkedError: this is a child that was forked within the block: its parent sends.
     """
-    if _collecting.get() is not None:
-        yield
-        return
-    origin = forking.origin("pipelined()")
-    with collected() as gathered:
-        yield
-    origin.check()
-    deliver(gathered)
+
+    def __init__(self) -> None:
+        self._origin: forking.Origin | None = None
+        self._gathering: AbstractContextManager[list[Push]] | None = None
+        self._gathered: list[Push] = []
+
+    def __enter__(self) -> Self:
+        """Gather; within another such block, that one does."""
+        if _collecting.get() is None:
+            self._origin = forking.origin("pipelined()")
+            self._gathering = collected()
+            self._gathered = self._gathering.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        """Send, unless the block raised."""
+        deliver(self._ended(kind))
+
+    async def __aenter__(self) -> Self:
+        """Gather."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        """Send beside the loop, unless the block raised."""
+        await adeliver(self._ended(kind))
+
+    def _ended(self, kind: type[BaseException] | None) -> list[Push]:
+        if self._gathering is None or self._origin is None:
+            return []
+        self._gathering.__exit__(None, None, None)
+        if kind is not None:
+            return []
+        self._origin.check()
+        return self._gathered
 
 
 @contextmanager
@@ -199,6 +277,15 @@ def collected() -> Iterator[list[Push]]:
         yield gathered
     finally:
         _collecting.reset(token)
+
+
+async def adeliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str]:
+    """The same; where Redis is asked, beside the event loop."""
+    if not pushes or instead.current is not None or (_collecting.get() is not None and not at_once):
+        return deliver(pushes, at_once=at_once)
+    for push in pushes:
+        push.settle()  # as it is now: whoever awaits this may change its arguments elsewhere
+    return await beside(deliver, pushes, at_once=at_once)
 
 
 def deliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str]:

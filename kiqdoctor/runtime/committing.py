@@ -1,11 +1,10 @@
 """An enqueue that waits for the commit of an open database transaction."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client, log, transactions
@@ -14,6 +13,8 @@ from kiqdoctor.wire import codec
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.job import Job
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,14 @@ class Deferred:
     args: list[Any]
     jid: str
     at: float | None = None
+    keywords: dict[str, Any] = field(default_factory=dict)
 
     def push(self) -> None:
         """Enqueue it now, without a warning: whoever waited for one commit may be inside another transaction."""
         with transactions.on_purpose():
-            client.enqueue(self.job.name, [self.args], self.job.options, at=self.at, jids=[self.jid])
+            client.enqueue(
+                self.job.name, [self.args], self.job.options, at=self.at, jids=[self.jid], keywords=self.keywords
+            )
 
     def after_commit(self) -> None:
         """The same once the rows are there, which no exception can take back: so it is logged and noted, and raised."""
@@ -48,6 +52,7 @@ def enqueue_on_commit(
     using: str | None = None,
     delay: float | timedelta | None = None,
     at: float | datetime | None = None,
+    **kwargs: Any,
 ) -> str:
     """Enqueue the job when the open database transaction commits, or at once where none is open; its jid.
 
@@ -61,12 +66,16 @@ def enqueue_on_commit(
     means that hooks registered later do not run.
 
     Raises:
+        TypeError: the call does not fit the job's signature.
         kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form.
         ValueError: ``delay`` with ``at``, ``session`` with ``using``, or a datetime without a time zone.
     """
     if session is not None and using is not None:
         raise ValueError("session= is SQLAlchemy's and using= is Django's: give one of them")
-    deferred = Deferred(job, _fixed(args), client.new_jid(), _due(delay, at))
+    placed, named = job.lay(args, kwargs)
+    deferred = Deferred(
+        job, _fixed(list(placed), "args"), client.new_jid(), _due(delay, at), _fixed(dict(named), "keywords")
+    )
     if session is not None:
         waits = import_module(transactions.SQLALCHEMY).on_commit(deferred.after_commit, session)
     elif (django := _django()) is not None:
@@ -88,11 +97,10 @@ def _django() -> Any:
     return import_module(transactions.DJANGO) if conf is not None and conf.settings.configured else None
 
 
-def _fixed(args: Sequence[Any]) -> list[Any]:
+def _fixed(value: T, name: str) -> T:
     """A copy, as the wire would have it: what the caller changes until the commit does not reach the job."""
-    listed = list(args)
-    codec.strict(listed, "args")
-    copied: list[Any] = codec.decode(codec.encode(listed))
+    codec.strict(value, name)
+    copied: T = codec.decode(codec.encode(value))
     return copied
 
 

@@ -60,9 +60,10 @@ def restored(fields: dict[str, Any]) -> Iterator[None]:
             variable.reset(token)
 
 
-def fingerprint(job_class: str, queue: str, args: Sequence[Any]) -> str:
+def fingerprint(job_class: str, queue: str, args: Sequence[Any], keywords: dict[str, Any] | None = None) -> str:
     """The same for the same class, queue and arguments, whatever the order of keys in them."""
-    text = codec.encode([job_class, queue, _ordered(list(args))])
+    told = [job_class, queue, _ordered(list(args))]
+    text = codec.encode([*told, _ordered(keywords)] if keywords else told)
     return hashlib.sha256(text).hexdigest()[:32]
 
 

@@ -3,7 +3,7 @@
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import update_wrapper
@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
+from kiqdoctor.runtime.calling import CURSOR, Calls, calls
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.fields import AT_MOST_ONCE, BACKTRACE, DEAD, QUEUE, RETRY, RETRY_FOR, RETRY_QUEUE, TAGS
@@ -77,41 +78,44 @@ class Job(Generic[P, R]):
         self.special = bool(options.limit or options.rate or options.timeout or options.status or options.at_most_once)
         self.iterable = inspect.isgeneratorfunction(function)
         self.asynchronous = inspect.iscoroutinefunction(function)
+        self.calls: Calls = calls(function, iterable=self.iterable)
         update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """An ordinary call."""
         return self.function(*args, **kwargs)
 
-    def perform_async(self, *args: Any) -> str:
+    def perform_async(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Have it run as soon as a worker is free; its jid.
+
+        What has a place among the parameters travels by place, where Ruby reads it, the rest by name.
 
         With ``unique_for`` it is the jid of the job that is already waiting or running, where there is one. "" where a
         client middleware dropped it.
 
         Raises:
+            TypeError: the call does not fit the function's signature; nothing was pushed.
             kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form; nothing was pushed.
             kiqdoctor.MaybeEnqueued: the reply was lost; it names the jid.
             redis.exceptions.RedisError: Redis could not be reached or refused; nothing was pushed.
         """
-        return client.enqueue_one(self.name, args, self.options)
+        return self._push(args, kwargs, None)
 
-    def perform_in(self, delay: Seconds, *args: Any) -> str:
+    def perform_in(self, delay: Seconds, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Have it run so many seconds from now, or after a timedelta; its jid.
 
         Raises:
             ValueError: no finite number of seconds.
         """
-        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-        return client.enqueue_one(self.name, args, self.options, at=_epoch(SYSTEM.now() + seconds))
+        return self._push(args, kwargs, _after(delay))
 
-    def perform_at(self, when: float | datetime, *args: Any) -> str:
+    def perform_at(self, when: float | datetime, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Have it run at epoch seconds or an aware datetime; its jid.
 
         Raises:
             ValueError: a datetime without a time zone, which could mean any hour; no finite number.
         """
-        return client.enqueue_one(self.name, args, self.options, at=_epoch(when))
+        return self._push(args, kwargs, _epoch(when))
 
     def perform_bulk(self, batch: Iterable[Sequence[Any]], *, at: float | datetime | None = None) -> list[str]:
         """Have it run once for each list of arguments, a thousand in a round trip; the jids, in order.
@@ -119,7 +123,57 @@ class Job(Generic[P, R]):
         ``at``: epoch seconds or an aware datetime, for all of them. Raises as ``perform_async``, and of more than a
         thousand those of earlier round trips are pushed then: ``MaybeEnqueued`` names them, other errors count them.
         """
-        return client.enqueue(self.name, list(batch), self.options, at=None if at is None else _epoch(at))
+        return client.enqueue(self.name, self._fitting(batch), self.options, at=None if at is None else _epoch(at))
+
+    async def aperform_async(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """``perform_async`` that blocks no event loop. Whoever is cancelled meanwhile may have pushed."""
+        return await self._apush(args, kwargs, None)
+
+    async def aperform_in(self, delay: Seconds, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """``perform_in`` that blocks no event loop."""
+        return await self._apush(args, kwargs, _after(delay))
+
+    async def aperform_at(self, when: float | datetime, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """``perform_at`` that blocks no event loop."""
+        return await self._apush(args, kwargs, _epoch(when))
+
+    async def aperform_bulk(self, batch: Iterable[Sequence[Any]], *, at: float | datetime | None = None) -> list[str]:
+        """``perform_bulk`` that blocks no event loop."""
+        when = None if at is None else _epoch(at)
+        return await client.aenqueue(self.name, self._fitting(batch), self.options, at=when)
+
+    def lay(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """A call as it lies in a payload: by place, and by name what has no place.
+
+        Raises:
+            TypeError: it does not fit the signature.
+        """
+        try:
+            if kwargs:
+                return self.calls.lay(args, kwargs)
+            self.calls.check(args)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
+        return args, client.NO_KEYWORDS
+
+    def _push(self, args: Sequence[Any], kwargs: Mapping[str, Any], at: float | None) -> str:
+        placed, named = self.lay(args, kwargs)
+        return client.enqueue(self.name, (placed,), self.options, at=at, keywords=named)[0]
+
+    async def _apush(self, args: Sequence[Any], kwargs: Mapping[str, Any], at: float | None) -> str:
+        placed, named = self.lay(args, kwargs)
+        [jid] = await client.aenqueue(self.name, (placed,), self.options, at=at, keywords=named)
+        return jid
+
+    def _fitting(self, batch: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
+        listed = list(batch)
+        for number, args in enumerate(listed):
+            try:
+                if type(args) in _LISTS:  # what is no list of arguments is told as such
+                    self.calls.check(args)
+            except TypeError as error:
+                raise TypeError(f"{self.name}, job {number} of {len(listed)}: {error}") from None
+        return listed
 
     def __repr__(self) -> str:
         return f"<job {self.name}>"
@@ -190,6 +244,11 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
     return make if function is None else make(function)
 
 
+def _after(delay: Seconds) -> float:
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+    return _epoch(SYSTEM.now() + seconds)
+
+
 def _epoch(when: float | datetime) -> float:
     if isinstance(when, datetime) and when.tzinfo is None:
         raise ValueError("a job needs an aware datetime: this one has no time zone")
@@ -249,10 +308,11 @@ def _fit(function: Callable[..., Any]) -> None:
     if not inspect.isgeneratorfunction(function):
         return
     words = inspect.signature(function).parameters.values()
-    if not any(word.kind is word.VAR_KEYWORD or (word.name == "cursor" and word.kind in _KEYWORD) for word in words):
+    if not any(word.kind is word.VAR_KEYWORD or (word.name == CURSOR and word.kind in _KEYWORD) for word in words):
         raise ValueError(f"{function.__qualname__} is a generator, so an iterable job: it needs the keyword cursor")
 
 
+_LISTS: Final = frozenset({list, tuple})
 _KEYWORD: Final = frozenset({inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
 
 

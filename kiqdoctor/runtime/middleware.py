@@ -45,6 +45,11 @@ class Running(msgspec.Struct, eq=False):
     work: Work | None = None
 
     @property
+    def keywords(self) -> dict[str, Any]:
+        """Arguments by name, which have no place among ``args``."""
+        return Payload(self.fields).keywords
+
+    @property
     def attempt(self) -> int:
         """1 at the first run, 2 at the first retry, and so on."""
         count = Payload(self.fields).retry_count

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
@@ -26,6 +27,7 @@ from kiqdoctor.wire.fields import (
     CREATED_AT,
     ENQUEUED_AT,
     JID,
+    KEYWORDS,
     QUEUE,
     RECOVERED,
     RECOVERED_AT,
@@ -65,7 +67,9 @@ class Performer:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
         context.running.set(running)
         function, args = job.function, running.args
-        if not (job.special or job.iterable or job.asynchronous or CONTEXT in running.fields):
+        if not (
+            job.special or job.iterable or job.asynchronous or CONTEXT in running.fields or KEYWORDS in running.fields
+        ):
             if self.chain:
                 copy_context().run(around, self.chain, running, lambda: function(*args))
             else:
@@ -92,13 +96,14 @@ class Performer:
 
     def _body(self, job: Job[Any, Any], running: Running) -> None:
         value: Any = None
+        call = partial(job.function, *running.args, **running.keywords)
         if job.iterable:
             place = self.books.cursor(running)
-            iterating.run(lambda at: job.function(*running.args, cursor=at), place, running)
+            iterating.run(lambda at: call(cursor=at), place, running)
         elif job.asynchronous:
-            value = loops.run(job.function(*running.args))
+            value = loops.run(call())
         else:
-            value = job.function(*running.args)
+            value = call()
         running.outcome = job.options.outcome(value)
 
     def before(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending | None:

@@ -82,6 +82,7 @@ def periodic(expression: str, *, tz: str | None = None, args: Sequence[Any] = ()
         except cron.CronError as error:
             raise ValueError(str(error)) from None
         codec.strict(list(args), "args")
+        job.lay(args, {})
         if made not in PERIODIC:
             PERIODIC.append(made)
         return job

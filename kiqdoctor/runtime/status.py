@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import config, instead
+from kiqdoctor.runtime.beside import beside
 from kiqdoctor.wire import status as wire
 from kiqdoctor.wire.keys import STATUS_TTL, Keys
 from kiqdoctor.wire.status import JobState, More
@@ -27,19 +28,32 @@ class Status:
         found: Any = config.client().hgetall(config.current().keys.status(self.jid))
         return wire.read(found)
 
+    async def aread(self) -> JobState | None:
+        """``read`` that blocks no event loop."""
+        return self.read() if instead.current is not None else await beside(self.read)
+
+    async def await_(self, *, after: int | None = None, timeout: float = 60.0) -> JobState | None:  # noqa: ASYNC109
+        """``wait`` that blocks no event loop."""
+        from asyncio import sleep
+
+        deadline = SYSTEM.monotonic() + timeout
+        while not _enough(found := await self.aread(), after) and SYSTEM.monotonic() < deadline:  # noqa: ASYNC110
+            await sleep(LOOK)
+        return found
+
     def wait(self, *, after: int | None = None, timeout: float = 60.0, clock: Clock = SYSTEM) -> JobState | None:
         """The first state with a version above ``after``, or, without it, in which the job has ended.
 
         The state as it is when ``timeout`` (seconds) is over.
         """
         deadline = clock.monotonic() + timeout
-        while True:
-            found = self.read()
-            if found is not None and (found.ended if after is None else found.version > after):
-                return found
-            if clock.monotonic() >= deadline:
-                return found
+        while not _enough(found := self.read(), after) and clock.monotonic() < deadline:
             clock.sleep(LOOK)
+        return found
+
+
+def _enough(found: JobState | None, after: int | None) -> bool:
+    return found is not None and (found.ended if after is None else found.version > after)
 
 
 def commands(keys: Keys, jid: str, state: str, now: float, more: More | None = None) -> list[tuple[Any, ...]]:

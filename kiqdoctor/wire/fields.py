@@ -30,6 +30,7 @@ EXPIRY: Final = "expiry"  # Pro's, and ours
 UNIQUE_FOR: Final = "unique_for"  # Enterprise's, and ours
 
 BATCH: Final = "kiq_batch"  # ours, as all below: id of a batch
+KEYWORDS: Final = "kiq_keywords"  # object: arguments that have no place among ``args``, by name
 CONTEXT: Final = "kiq_context"  # object: what travels with the job, by name
 LOCK: Final = "kiq_lock"  # fingerprint of class, queue and arguments, where it must be unique
 RECOVERED: Final = "recovered"  # how many processes died of late while they held it

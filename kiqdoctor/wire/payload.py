@@ -21,6 +21,7 @@ from kiqdoctor.wire.fields import (
     EXPIRY,
     FAILED_AT,
     JID,
+    KEYWORDS,
     LOCK,
     QUEUE,
     RECOVERED,
@@ -72,6 +73,12 @@ class Payload:
         """The arguments; empty where they are no list."""
         args = self.fields.get(ARGS)
         return args if isinstance(args, list) else []
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Arguments by name; only Python has them."""
+        keywords = self.fields.get(KEYWORDS)
+        return keywords if isinstance(keywords, dict) else {}
 
     @property
     def queue(self) -> str:

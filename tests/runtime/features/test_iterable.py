@@ -29,7 +29,7 @@ def steps(count, *, cursor):
 
 def test_the_cursor_is_passed_on_after_a_failure_and_the_rest_is_done_from_there(lab: Any, redis: Any) -> None:
     @kiqdoctor.job(name="Steps")
-    def steps(count: int, *, cursor: Any) -> Iterator[Any]:
+    def steps(count: int, *, cursor: Any = None) -> Iterator[Any]:
         lab.note(("from", cursor))
         for n in range((cursor or {"n": 0})["n"] + 1, count + 1):
             if n == 3 and ("from", {"n": 2}) not in lab.seen:
@@ -54,7 +54,7 @@ def test_the_cursor_is_passed_on_after_a_failure_and_the_rest_is_done_from_there
 
 def test_a_worker_that_stops_saves_it_and_another_goes_on(lab: Any, redis: Any, redis_server: RedisServer) -> None:
     @kiqdoctor.job(name="Steps")
-    def steps(count: int, *, cursor: Any) -> Iterator[Any]:
+    def steps(count: int, *, cursor: Any = None) -> Iterator[Any]:
         yield
 
     redis.set("hold", 1)
@@ -84,7 +84,7 @@ def test_as_sidekiq_cancels_it(lab: Any, redis: Any, monkeypatch: pytest.MonkeyP
     ended = threading.Event()
 
     @kiqdoctor.job(name="Endless")
-    def endless(*, cursor: Any) -> Iterator[int]:
+    def endless(*, cursor: Any = None) -> Iterator[int]:
         n = 0
         try:
             while True:
@@ -107,7 +107,7 @@ def test_as_sidekiq_cancels_it(lab: Any, redis: Any, monkeypatch: pytest.MonkeyP
 
 def test_one_that_was_cancelled_before_it_began_does_nothing(lab: Any, redis: Any) -> None:
     @kiqdoctor.job(name="Steps")
-    def steps(*, cursor: Any) -> Iterator[int]:
+    def steps(*, cursor: Any = None) -> Iterator[int]:
         lab.note("began")
         yield 1
 
@@ -121,7 +121,7 @@ def test_one_that_was_cancelled_before_it_began_does_nothing(lab: Any, redis: An
 
 def test_it_goes_on_where_ruby_s_own_cursor_is(lab: Any, redis: Any) -> None:
     @kiqdoctor.job(name="Steps")
-    def steps(*, cursor: Any) -> Iterator[int]:
+    def steps(*, cursor: Any = None) -> Iterator[int]:
         lab.note(cursor)
         yield 99
         raise ValueError
@@ -140,7 +140,7 @@ def test_it_is_saved_now_and_then_while_it_runs(lab: Any, redis: Any, monkeypatc
     monkeypatch.setattr(iterating, "SAVE", 0.0)
 
     @kiqdoctor.job(name="Steps")
-    def steps(*, cursor: Any) -> Iterator[int]:
+    def steps(*, cursor: Any = None) -> Iterator[int]:
         jid = kiqdoctor.current().jid
         yield 1
         lab.note(redis.hget(f"it-{jid}", "c"))
@@ -155,7 +155,7 @@ def test_it_is_saved_now_and_then_while_it_runs(lab: Any, redis: Any, monkeypatc
 
 def test_a_cursor_without_a_json_form_is_a_failure_and_the_last_good_one_is_kept(lab: Any, redis: Any) -> None:
     @kiqdoctor.job(name="Steps")
-    def steps(*, cursor: Any) -> Iterator[Any]:
+    def steps(*, cursor: Any = None) -> Iterator[Any]:
         yield "good"
         yield {1, 2}
 
@@ -168,7 +168,7 @@ def test_a_cursor_without_a_json_form_is_a_failure_and_the_last_good_one_is_kept
 
 def test_the_error_that_counts_is_the_job_s_own(lab: Any, redis: Any) -> None:
     @kiqdoctor.job(name="Steps")
-    def steps(*, cursor: Any) -> Iterator[int]:
+    def steps(*, cursor: Any = None) -> Iterator[int]:
         key = f"it-{kiqdoctor.current().jid}"
         yield 1
         redis.set(key, "no hash")
@@ -190,7 +190,7 @@ def test_what_cannot_be_iterated_is_told_where_it_stands() -> None:
     with pytest.raises(ValueError, match="async generator"):
 
         @kiqdoctor.job
-        async def both(*, cursor: Any) -> Any:
+        async def both(*, cursor: Any = None) -> Any:
             yield 1
 
 

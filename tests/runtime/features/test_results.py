@@ -43,7 +43,7 @@ def test_a_coroutine_s_is_kept_and_an_iterable_one_has_none(lab: Any) -> None:
         return word
 
     @kiqdoctor.job(name="Steps", result_ttl=60)
-    def steps(*, cursor: Any) -> Iterator[int]:
+    def steps(*, cursor: Any = None) -> Iterator[int]:
         yield 1
 
     first, second = coroutine.perform_async("said"), steps.perform_async()

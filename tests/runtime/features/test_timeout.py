@@ -49,7 +49,7 @@ def test_a_job_without_a_timeout_has_no_deadline(lab: Any) -> None:
 
 def test_an_iterable_keeps_its_place_at_its_deadline(lab: Any) -> None:
     @kiqdoctor.job(name="Steps", timeout=0.05)
-    def steps(*, cursor: int | None) -> Iterator[int]:
+    def steps(*, cursor: int | None = None) -> Iterator[int]:
         lab.note(cursor)
         yield 1
         if cursor is None:
