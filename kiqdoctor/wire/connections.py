@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 FETCHING: Final = 3  # two that take turns at asking, and one beside the waits
-WAITING: Final = 8  # queues that are waited for, each over a connection of its own; with more we look again and again
+WAITING: Final = 40  # queues that are waited for, each over a connection of its own; with more we look again and again
 SHARED: Final = 5  # by heartbeat, lease, poller, recovery and the ends of jobs, which wait for one another
 PUSHING: Final = 10  # that callers of ``perform_async`` share
 

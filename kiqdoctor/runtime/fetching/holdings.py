@@ -114,9 +114,11 @@ class Holdings:
 
     def _more_than_known(self, lane: Lane) -> bool:
         """So a way to strand jobs that nobody foresaw costs seconds, not jobs. Fewer is no fault: some just ended."""
-        known = sum(work.home.lane is lane for work in self.taken.copy())
-        stored = sum(int(lane.channel.call(command("LLEN", home.key))) for home in lane.homes)
-        return stored > known
+        known = Counter(work.home.key for work in self.taken.copy() if work.home.lane is lane)
+        empty = [home.key for home in lane.homes if not known[home.key]]  # by our account: one question for all
+        if empty and lane.channel.call(command("EXISTS", *empty)):
+            return True
+        return any(int(lane.channel.call(command("LLEN", key))) > count for key, count in known.items())
 
     def _reconcile(self, lane: Lane) -> None:
         """What lies in the lists, as a multiset, is at hand, running, ended, or came in a reply that was lost.

@@ -15,6 +15,8 @@ from kiqdoctor.wire.connections import WAITING
 
 LONGEST_PAUSE: Final = 0.05  # seconds between two looks where nothing is waited for
 FIRST_PAUSE: Final = 0.001  # seconds
+NONE_LEFT: Final = "max number of clients"  # so the server refuses a connection
+FULL_FOR: Final = 10.0  # seconds that are looked through after the server had no connection left
 REFUSED_FOR: Final = 1.0  # seconds that are looked through after a wait was refused
 
 
@@ -43,6 +45,8 @@ class Parking:
         With more queues than connections are worth, and where a wait was refused, we look again and again instead: with
         memory full Redis refuses BLMOVE, while the script, which removes first, still moves jobs.
         """
+        import redis
+
         indexes = [index for index, name in enumerate(self._capsule.names) if name not in paused]
         blocking = 0 < len(indexes) <= WAITING and self._clock.monotonic() >= self._no_blocking_until
         with self.hanging_up():
@@ -50,13 +54,42 @@ class Parking:
             if self._holdings.local:
                 return
             if blocking:
-                if self._clock.boottime() >= self._holdings.lease.good_until:
-                    raise FencedError  # a wait asks for no lease, as the script does
-                self.waits.ask(indexes)
+                try:
+                    self._wait(indexes)
+                except redis.ConnectionError as error:
+                    if NONE_LEFT not in str(error):
+                        raise
+                    self._no_blocking_until = self._clock.monotonic() + FULL_FOR
+                    log.warn_seldom(f"fetch: {error}: queues are looked at again and again")
+                    self.hang_up()
             else:
-                self.pause = min(LONGEST_PAUSE, self.pause * 2 or FIRST_PAUSE)
-            self.waits.poll(BLOCK + 1 if blocking else self.pause)
+                self._look(indexes)
+
+    def _wait(self, indexes: list[int]) -> None:
+        """For a while; a wait whose time is up begins anew here, without asking for all queues first."""
+        until = self._clock.monotonic() + BLOCK
+        while self._clock.monotonic() < until:
+            if self._clock.boottime() >= self._holdings.lease.good_until:
+                raise FencedError  # a wait asks for no lease, as the script does
+            self.waits.ask(indexes)
+            heard = self.waits.poll(BLOCK)
+            refused = self._no_blocking_until
             self.collect()
+            if heard or self._holdings.local or self.lane.lost or self._no_blocking_until != refused:
+                return
+
+    def _look(self, indexes: list[int]) -> None:
+        """As long, with a growing pause; who was asked for nothing waits for the bell."""
+        until = self._clock.monotonic() + BLOCK
+        while self._clock.monotonic() < until:
+            self.pause = min(LONGEST_PAUSE, self.pause * 2 or FIRST_PAUSE)
+            heard = self.waits.poll(self.pause)
+            self.collect()  # waits beside one that was refused go on
+            if heard or self._holdings.local or (indexes and self._any(indexes)):
+                return
+
+    def _any(self, indexes: list[int]) -> bool:
+        return bool(self.lane.channel.call(self.waits.question(indexes)))
 
     def collect(self) -> None:
         """What the waits have brought."""

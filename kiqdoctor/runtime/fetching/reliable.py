@@ -275,6 +275,7 @@ class ReliableFetch:
         if parking.due and self._leading.acquire(blocking=False):
             try:
                 with parking.hanging_up():
+                    parking.waits.peek()
                     parking.collect()  # a wait beside the one that brought a job
                     parking.settle()
             finally:

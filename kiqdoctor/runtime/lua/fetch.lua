@@ -5,7 +5,7 @@
 --   which queues are asked. What is still wanted after that is taken in the same order without the shares.
 -- Returns {"FENCED"} without the lease; {"REPEATED"} when this number was applied before, and nothing was done now;
 --   else {"OK", acknowledged, errors, index of a queue, {payload, ...}, ...}.
--- Cost: O(jobs + acknowledgements * length of the private list). The first write needs no memory and is refused where
+-- Cost: O(queues + jobs + acknowledgements * length of the private list). The first write needs no memory and is refused where
 --   any would be (read-only, full disk); after it a server at maxmemory lets the rest pass, and each step is its own pcall,
 --   so that nothing fails half-way.
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -55,9 +55,31 @@ local function take(index, most)
     reply[#reply + 1] = taken
   end
 end
-for place = at, #ARGV, 2 do
-  take(tonumber(ARGV[place]), tonumber(ARGV[place + 1]))
+-- Of many queues few have jobs: one EXISTS tells of a whole stretch of them that there are none.
+local function walk(first, last)
+  local count = (last - first) / 2
+  if count >= 4 and count <= 1000 then
+    local names = {}
+    for place = first, last - 1, 2 do
+      names[#names + 1] = KEYS[2 + tonumber(ARGV[place])]
+    end
+    if redis.call('EXISTS', unpack(names)) == 0 then
+      for place = first, last - 1, 2 do
+        failed[tonumber(ARGV[place])] = true
+      end
+      return
+    end
+  end
+  if count >= 4 then
+    local middle = first + 2 * math.floor(count / 2)
+    walk(first, middle)
+    return walk(middle, last)
+  end
+  for place = first, last - 1, 2 do
+    take(tonumber(ARGV[place]), tonumber(ARGV[place + 1]))
+  end
 end
+walk(at, #ARGV + 1)
 for place = at, #ARGV, 2 do
   if wanted <= 0 or room <= 0 then
     break

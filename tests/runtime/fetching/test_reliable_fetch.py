@@ -25,6 +25,7 @@ from kiqdoctor.runtime.config import Settings, connect
 from kiqdoctor.runtime.endings import End, Ending, Step
 from kiqdoctor.runtime.fetching.basic import BasicFetch
 from kiqdoctor.runtime.fetching.pace import MOST
+from kiqdoctor.runtime.fetching.parking import LONGEST_PAUSE
 from kiqdoctor.runtime.fetching.reliable import UNTOUCHED
 from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.runtime.forking import ForkedError
@@ -1022,13 +1023,11 @@ def test_more_queues_than_are_waited_for_are_looked_at(redis: Any, start: Start)
 def test_a_pause_between_two_looks_grows_and_begins_anew_after_a_job(redis: Any, start: Start) -> None:
     queues = tuple((f"queue-{number}", 0) for number in range(WAITING + 1))
     process = start(queues=queues)
-    for _ in range(12):
-        assert process.fetch.take(0) is None
-    longest = process.fetch.parking.pause
+    assert process.fetch.take(0) is None
+    assert process.fetch.parking.pause == LONGEST_PAUSE
     push(redis, *jobs(1, "queue-3"), queue="queue-3")
     assert process.take() is not None
-    assert process.fetch.take(0) is None
-    assert 0 < process.fetch.parking.pause < longest
+    assert process.fetch.parking.pause == 0.0
 
 
 def test_more_is_fetched_ahead_of_short_jobs_and_nothing_ahead_of_long_ones(redis: Any, start: Start) -> None:
