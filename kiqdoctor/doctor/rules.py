@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from kiqdoctor.doctor.facts.code import Code, Execution, Sharing, Site
+from kiqdoctor.doctor.facts.deployment import Deployment, Starts
+from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.verdict import Evidence, Finding, Location, NotApplicable, Severity, Unknown
 
 One = TypeVar("One", bound=Site)
@@ -18,6 +20,11 @@ class Read(Protocol):
 
 
 ENDINGS = {"python": (".py",), "ruby": (".rb", ".ru", ".rake")}
+SERVERS = {"python": ("gunicorn", "uwsgi"), "ruby": ("puma", "unicorn")}
+FORKING = {"python": ("gunicorn", "uwsgi", "celery"), "ruby": ("preload",)}
+"""How settings begin by which servers of a language fork what was loaded."""
+PREFORKING = {"python": ("celery", "django_q", "huey", "dramatiq"), "ruby": ("sidekiq", "resque")}
+"""Libraries whose workers load the application before they fork; RQ's load nothing of it."""
 
 
 def led_to(code: Code, sites: Iterable[One]) -> Iterator[One]:
@@ -108,3 +115,27 @@ def apart(code: Code, execution: Execution) -> str:
     if not shared or any(one.truth is not False for one in shared):
         return ""
     return "no two jobs share a process at the same time: " + "; ".join(dict.fromkeys(one.proof for one in shared))
+
+
+def forked(language: str, execution: Execution, starts: Starts) -> Evidence | None:
+    """What proves that processes fork what was loaded before."""
+    for start in starts.all:
+        if start.forks and start.name.startswith(FORKING[language]):
+            return Evidence("forks what was loaded", start.name, f"{start.path}:{start.line}")
+    for way in execution.ways:
+        if way.inherits and way.library in PREFORKING[language]:
+            return Evidence("forks what was loaded", way.proof, way.source)
+    return None
+
+
+def served(language: str, deployment: Deployment | Missing) -> Evidence | None:
+    """The web server that loads the application, where the files tell it."""
+    webs = deployment.webs if isinstance(deployment, Deployment) else ()
+    web = next((one for one in webs if one.server in SERVERS[language]), None)
+    return Evidence("web server", web.server, f"{web.path}:{web.line}") if web is not None else None
+
+
+def through(code: Code, ways: tuple[int, ...]) -> tuple[Evidence, ...]:
+    """The functions that lead somewhere, outermost first."""
+    places = [(code.functions[one].name, code.functions[one].place) for one in ways]
+    return tuple(Evidence("leads to", name, f"{place.path}:{place.line}") for name, place in places)

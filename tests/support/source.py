@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from kiqdoctor import probes
 from kiqdoctor.doctor.facts.code import Code, Site
-from kiqdoctor.doctor.facts.deployment import Starts
+from kiqdoctor.doctor.facts.deployment import Deployment, Starts
 from kiqdoctor.doctor.facts.settings import RedisSettings
 from kiqdoctor.doctor.probe import AbsenceError, Probe
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
@@ -14,7 +14,7 @@ from kiqdoctor.probes.tree.tree import Tree
 
 Fact = TypeVar("Fact")
 CODE = "kiqdoctor.probes.code"
-BESIDE = {Starts, RedisSettings}
+BESIDE = {Deployment, Starts, RedisSettings}
 
 
 def application(root: Path, **written: str | bytes) -> Tree:

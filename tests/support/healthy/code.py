@@ -1,6 +1,7 @@
 """Source in which nothing is wrong: one job, which is enqueued outside any transaction."""
 
 from kiqdoctor.doctor.facts.code import (
+    AtBoot,
     BuiltAtLoad,
     Calls,
     Code,
@@ -28,6 +29,7 @@ CODE = Code((PERFORM, CREATE), reached=1, jobs=(Job("SendMail", 0, "sidekiq"),),
 ENQUEUE = Enqueue(1, 5, 5, "SendMail", "perform_async")
 FACTS = (
     CODE,
+    AtBoot(),
     Execution((Way("sidekiq", Model.THREADS, "what sidekiq does where nothing else is said"),)),
     Imports(),
     Calls(),

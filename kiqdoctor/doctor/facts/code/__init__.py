@@ -3,6 +3,8 @@
 from kiqdoctor.doctor.facts.code.execution import Execution, Model, Sharing, Way
 from kiqdoctor.doctor.facts.code.sites import (
     Argument,
+    AtBoot,
+    Booted,
     BuiltAtLoad,
     Call,
     Calls,
@@ -35,6 +37,8 @@ from kiqdoctor.doctor.facts.code.table import Code, Function, Job, Place, Site
 
 __all__ = [
     "Argument",
+    "AtBoot",
+    "Booted",
     "BuiltAtLoad",
     "Call",
     "Calls",

@@ -171,6 +171,27 @@ class Enqueues(Sites[Enqueue]):
     __slots__ = ()
 
 
+class Booted(Site, frozen=True, omit_defaults=True, gc=False):
+    """Something that happens while files are loaded: a job is enqueued (``job``), or a server asked by ``made_by``.
+
+    ``through``: the functions that lead there from the file, as indices. ``loaded``: the application loads that file,
+    as far as its imports and the files' names tell.
+    """
+
+    name: str
+    job: str = ""
+    made_by: str = ""
+    through: tuple[int, ...] = ()
+    loaded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AtBoot(Sites[Booted]):
+    """All of them. ``hooks``: functions that run in a child after its fork."""
+
+    hooks: tuple[int, ...] = ()
+
+
 class Transaction(Site, frozen=True, omit_defaults=True, gc=False):
     """Code that runs inside a database transaction; ``opens`` is what opens it.
 

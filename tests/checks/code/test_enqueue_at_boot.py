@@ -1,0 +1,101 @@
+"""COD011: the catalogue's examples in all their ways; how they are served decides."""
+
+from pathlib import Path
+
+import pytest
+from judging import IN_PYTHON, accused, judged, performing
+from rewriting import crossed, python
+
+WARM = IN_PYTHON + "@job\ndef warm(): pass\n"
+GUNICORN = {"gunicorn_DOT_conf_DOT_py": "workers = 4\npreload_app = True\n", "Procfile": "web: gunicorn app:app\n"}
+UWSGI = {"uwsgi_DOT_ini": "[uwsgi]\nmodule = app\nprocesses = 4\n"}
+PUMA = {"config__puma_DOT_rb": "workers 4\npreload_app!\n"}
+FAULTS = crossed(
+    {
+        "P1": "from shop import warm\nwarm.perform_async()\n",
+        "P2": (
+            "from django.apps import AppConfig\nfrom shop import warm\nclass A(AppConfig):\n"
+            "  def ready(self): schedule()\ndef schedule(): warm.perform_async()\n"
+        ),
+        "P3": "import redis\nCACHE = redis.Redis(host='x').get('flags')\n",
+        "P3, a name": "import redis\nr = redis.Redis()\nFLAGS = r.get('flags')\n",
+        "three calls": "from shop import warm\ndef a(): b()\ndef b(): warm.perform_async()\na()\n",
+        "the ORM": "from django.db import models\nclass U(models.Model): pass\nCOUNT = U.objects.count()\n",
+    },
+    python,
+)
+TWINS = crossed(
+    {
+        "N1": "import redis\nr = redis.Redis()\ndef f(): return r.get('x')\n",
+        "N2": "from shop import warm\ndef post_fork(server, worker): warm.perform_async()\n",
+        "N3": "from shop import warm\nif __name__ == '__main__': warm.perform_async()\n",
+        "later": "from shop import warm\nat_exit = lambda: warm.perform_async()\n",
+    },
+    python,
+)
+RUBY_FAULTS = {
+    "P1": "WarmJob.perform_async\n",
+    "P2": "FOO = Sidekiq::Limiter.concurrent(:foo, 2)\n",
+    "P3": 'Sidekiq::Queue["q"].limit = 4\n',
+    "initialised": "Rails.application.config.after_initialize do\n  WarmJob.perform_async\nend\n",
+    "a method": "def warm\n  WarmJob.perform_async\nend\nwarm()\n",
+    "a constant": "STORE = Redis.new\nSTORE.get('x')\n",
+}
+RUBY_TWINS = {
+    "N1": "Sidekiq.configure_server do |config|\n  config.on(:startup) { WarmJob.perform_async }\nend\n",
+    "N2": "on_worker_boot do\n  WarmJob.perform_async\nend\n",
+    "N3": "Rails.application.config.after_initialize do\n  WarmJob.perform_async if Sidekiq.server?\nend\n",
+    "built only": "STORE = Redis.new(url: 'x')\n",
+    "configured": "Sidekiq.redis = { url: 'x' }\n",
+}
+
+
+@pytest.mark.parametrize("served", [GUNICORN, UWSGI], ids=["gunicorn", "uwsgi"])
+@pytest.mark.parametrize("text", FAULTS.values(), ids=FAULTS)
+def test_python_s_faults(tmp_path: Path, text: str, served: dict[str, str]) -> None:
+    [one] = judged("COD011", tmp_path, shop_DOT_py=WARM, settings__celery_DOT_py=text, **served).findings
+
+    assert one.severity == "high"
+
+
+@pytest.mark.parametrize("text", TWINS.values(), ids=TWINS)
+def test_python_s_twins(tmp_path: Path, text: str) -> None:
+    assert not accused(judged("COD011", tmp_path, shop_DOT_py=WARM, settings__celery_DOT_py=text, **GUNICORN))
+
+
+@pytest.mark.parametrize("text", RUBY_FAULTS.values(), ids=RUBY_FAULTS)
+def test_ruby_s_faults(tmp_path: Path, text: str) -> None:
+    files = {"config__initializers__x_DOT_rb": text, "app__jobs__j_DOT_rb": performing("x"), **PUMA}
+    [one] = judged("COD011", tmp_path, **files).findings
+
+    assert one.severity == "high"
+
+
+@pytest.mark.parametrize("text", RUBY_TWINS.values(), ids=RUBY_TWINS)
+def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
+    files = {"config__initializers__x_DOT_rb": text, "app__jobs__j_DOT_rb": performing("x"), **PUMA}
+
+    assert not accused(judged("COD011", tmp_path, **files))
+
+
+def test_who_forks_first_loads_it_in_each_child(tmp_path: Path) -> None:
+    served = {"Procfile": "web: gunicorn --workers 4 app:app\n"}
+
+    assert not accused(judged("COD011", tmp_path, shop_DOT_py=WARM, app_DOT_py=FAULTS["P1, as written"], **served))
+
+
+def test_nothing_tells_how_it_is_served(tmp_path: Path) -> None:
+    found = judged("COD011", tmp_path, shop_DOT_py=WARM, app_DOT_py=FAULTS["P1, as written"]).findings
+
+    assert [one.severity for one in found] == ["info"]
+
+
+@pytest.mark.parametrize(
+    ("path", "severities"),
+    [("shop__feature_DOT_py", ["medium"]), ("scripts__fill_DOT_py", [])],
+    ids=["unloaded", "by hand"],
+)
+def test_files_that_nobody_loads(tmp_path: Path, path: str, severities: list[str]) -> None:
+    files = {"shop_DOT_py": WARM, path: FAULTS["P1, as written"], **GUNICORN}
+
+    assert [one.severity for one in judged("COD011", tmp_path, **files).findings] == severities
