@@ -16,6 +16,7 @@ from kiqdoctor.doctor.facts.code import (
     Job,
     Model,
     NetworkCalls,
+    Patches,
     Place,
     SharedUses,
     Transactions,
@@ -42,4 +43,5 @@ FACTS = (
     Transactions(),
     Handlers(),
     NetworkCalls(),
+    Patches(),
 )

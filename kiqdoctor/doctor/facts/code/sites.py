@@ -192,6 +192,26 @@ class AtBoot(Sites[Booted]):
     hooks: tuple[int, ...] = ()
 
 
+class Patch(Named, frozen=True, omit_defaults=True, gc=False):
+    """A call in a module's body that replaces the standard library by greenlets' (``gevent.monkey.patch_all``).
+
+    ``early``: what was imported before that keeps what is replaced, ``way``: the application's modules that lead to
+    it. ``guarded``: a condition stands around it.
+    """
+
+    early: str = ""
+    early_line: int = 0
+    way: tuple[str, ...] = ()
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patches(Sites[Patch]):
+    """All of them. ``before``: the command or setting that patches before any of the application is loaded."""
+
+    before: str = ""
+
+
 class Transaction(Site, frozen=True, omit_defaults=True, gc=False):
     """Code that runs inside a database transaction; ``opens`` is what opens it.
 
