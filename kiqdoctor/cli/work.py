@@ -69,7 +69,7 @@ def command(
 ) -> int:
     """Import every MODULE, then run the jobs that they define, in worker processes under one small parent."""
     from kiqdoctor.connection import UrlError
-    from kiqdoctor.runtime import config, log
+    from kiqdoctor.runtime import config, log, records
     from kiqdoctor.runtime.capsule import Capsule, parse_queues
     from kiqdoctor.runtime.supervised import health as own_health
     from kiqdoctor.runtime.supervising.link import birth
@@ -96,6 +96,7 @@ def command(
             return _supervise(limits, url if embedded else None)
         _leave_stacks()
         _import(modules)
+        records.adopt()
         config.override(redis=url, namespace=namespace)
         from kiqdoctor.runtime.options import WorkerOptions
 

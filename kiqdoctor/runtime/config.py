@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
 from kiqdoctor.runtime import sentinels
-from kiqdoctor.runtime.hearing import DeathHandler
+from kiqdoctor.runtime.hearing import Hook, JobHandler
 from kiqdoctor.runtime.middleware import ClientMiddleware, ServerMiddleware
 from kiqdoctor.runtime.sentinels import Sentinels
 from kiqdoctor.wire.connections import PUSHING
@@ -34,7 +34,11 @@ class Settings:
     namespace: str | None = None
     middleware: tuple[ServerMiddleware, ...] = ()
     client_middleware: tuple[ClientMiddleware, ...] = ()
-    death_handlers: tuple[DeathHandler, ...] = ()
+    death_handlers: tuple[JobHandler, ...] = ()
+    error_handlers: tuple[JobHandler, ...] = ()
+    on_startup: tuple[Hook, ...] = ()
+    on_quiet: tuple[Hook, ...] = ()
+    on_shutdown: tuple[Hook, ...] = ()
     on_recovered: tuple[Recovered, ...] = ()
     resend: bool = False
     wait_replicas: int = 0
@@ -72,7 +76,11 @@ def configure(
     namespace: str | None = None,
     middleware: Sequence[ServerMiddleware] = (),
     client_middleware: Sequence[ClientMiddleware] = (),
-    death_handlers: Sequence[DeathHandler] = (),
+    death_handlers: Sequence[JobHandler] = (),
+    error_handlers: Sequence[JobHandler] = (),
+    on_startup: Sequence[Hook] = (),
+    on_quiet: Sequence[Hook] = (),
+    on_shutdown: Sequence[Hook] = (),
     on_recovered: Sequence[Recovered] = (),
     resend: bool = False,
     wait_replicas: int = 0,
@@ -83,6 +91,9 @@ def configure(
     - ``middleware``: around each run, the first outermost: ``def timed(job, proceed): ...; proceed()``.
     - ``client_middleware``: around each push; gets the payload's fields and may change them.
     - ``death_handlers``: called with the payload's fields and the error when a job will not be tried again.
+    - ``error_handlers``: called with the same whenever a job failed, before it is tried again or dies.
+    - ``on_startup``, ``on_quiet``, ``on_shutdown``: called without arguments in each worker process: before it takes
+      jobs (one that raises keeps it from starting), when it takes no more, and when all its jobs have ended.
     - ``on_recovered``: called with a dead process's identity and the payloads that it held.
     - ``resend``: a push whose reply was lost is sent again under the same jid, instead of MaybeEnqueued.
     - ``wait_replicas``: a push waits until so many replicas have it.
@@ -99,6 +110,10 @@ def configure(
         (*server, *middleware),
         (*client_side, *client_middleware),
         tuple(death_handlers),
+        tuple(error_handlers),
+        tuple(on_startup),
+        tuple(on_quiet),
+        tuple(on_shutdown),
         tuple(on_recovered),
         resend,
         wait_replicas,

@@ -5,7 +5,8 @@ from typing import Any
 
 from kiqdoctor.runtime import log
 
-DeathHandler = Callable[[dict[str, Any], BaseException], Any]
+JobHandler = Callable[[dict[str, Any], BaseException], Any]
+Hook = Callable[[], Any]
 
 
 def guarded(what: str, call: Callable[..., Any], *words: Any) -> Any:
@@ -17,10 +18,21 @@ def guarded(what: str, call: Callable[..., Any], *words: Any) -> Any:
         return None
 
 
-def mourn(handlers: Sequence[DeathHandler], fields: dict[str, Any], error: BaseException) -> None:
-    """Death handlers hear of a job that will not be tried again; each gets a copy."""
+def hear(what: str, handlers: Sequence[JobHandler], fields: dict[str, Any], error: BaseException) -> None:
+    """Each handler hears of a job's error, with a copy of its payload."""
     for handler in handlers:
-        guarded("death handler", handler, dict(fields), error)
+        guarded(what, handler, dict(fields), error)
+
+
+def mourn(handlers: Sequence[JobHandler], fields: dict[str, Any], error: BaseException) -> None:
+    """Death handlers hear of a job that will not be tried again."""
+    hear("death handler", handlers, fields, error)
+
+
+def call(what: str, hooks: Sequence[Hook]) -> None:
+    """Each in turn."""
+    for hook in hooks:
+        guarded(what, hook)
 
 
 def message(error: BaseException) -> str:

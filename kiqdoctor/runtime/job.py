@@ -215,7 +215,7 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
     - ``unique_for``: while one with the same arguments waits or runs, at most so long, no second one is pushed.
     - ``expires_in``: it is dropped where it has not begun by then.
     - ``limit``: so many at once in the whole fleet. ``rate=(10, 60)``: ten in each sixty seconds, in the whole fleet.
-    - ``timeout``: after it ``kiqdoctor.current().checkpoint()`` raises; nothing else ends a job.
+    - ``timeout``: after it an ``async def`` is cancelled; in others ``kiqdoctor.current().checkpoint()`` raises.
     - ``at_most_once``: what a killed process was running goes to the dead instead of running again.
     - ``status``: its state can be asked for by ``kiqdoctor.Status(jid)``. ``result_ttl``: so can what it returned, as
       JSON, for so long after its end.

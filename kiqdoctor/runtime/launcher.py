@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import forking, log, loops
+from kiqdoctor.runtime import forking, hearing, log, loops
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.budget import Budget, budget, read
@@ -123,6 +123,8 @@ class Launcher:
         if self.options.health:
             self._listen(self.options.health)
         fit(self._client, self._keys, self.options.capsule.names, self.identity)
+        for hook in self._settings.on_startup:
+            hook()
         if self.reliable:
             self.tenure.acquire()
         self.fetch = self._new_fetch()
@@ -222,6 +224,7 @@ class Launcher:
             kiqdoctor.runtime.forking.ForkedError: this is a child of the worker's process.
         """
         self._origin.check()
+        first = not self._quiet.is_set()
         self._quiet.set()
         self._systemd.status("quiet")
         fetch = getattr(self, "fetch", None)
@@ -230,6 +233,8 @@ class Launcher:
                 fetch.stop()
             except Exception as error:  # noqa: BLE001 - Redis may be away; the end tries again
                 log.warn_seldom(f"quiet: {type(error).__name__}: {error}")
+        if first:
+            hearing.call("on_quiet", self._settings.on_quiet)
 
     def stop(self) -> None:
         """Let running jobs end until the deadline, give back the others, and leave.
@@ -251,6 +256,7 @@ class Launcher:
         self.quiet()
         if self._manager is not None:
             self._manager.finish(deadline, lambda: self._hurried, embedded=self.options.embedded)
+        hearing.call("on_shutdown", self._settings.on_shutdown)
         if not self.options.embedded:
             loops.stop()
             self.watchdog.stop()

@@ -127,7 +127,8 @@ def use(name: str) -> None:
     _lines.spell = json_line if name == "json" else text_line
 
 
-def _say(level: str, text: str, fields: Mapping[str, str]) -> None:
+def say(level: str, text: str, fields: Mapping[str, str]) -> None:
+    """At any level; the values of ``fields`` are clean."""
     line = Line(time.time(), os.getpid(), own_thread_id(), level, clean(text, LONG, lines=True), fields)
     with _lines.lock:
         if _lines.jobs:
@@ -138,12 +139,12 @@ def _say(level: str, text: str, fields: Mapping[str, str]) -> None:
 
 def info(text: str, fields: Mapping[str, str] = NO_FIELDS) -> None:
     """What happens; the values of ``fields`` are clean."""
-    _say("INFO", text, fields)
+    say("INFO", text, fields)
 
 
 def warn(text: str, fields: Mapping[str, str] = NO_FIELDS) -> None:
     """What somebody should look at."""
-    _say("WARN", text, fields)
+    say("WARN", text, fields)
 
 
 def warn_seldom(text: str) -> None:

@@ -17,6 +17,18 @@ _ending = threading.Event()
 _thread: threading.Thread | None = None
 
 
+async def within(seconds: float, error: Exception, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Its result; cancelled after so long, and ``error`` raised."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await coroutine
+    except TimeoutError:
+        if limit.expired():
+            raise error from None
+        raise
+
+
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Its result, waited for by the calling thread; the caller's context variables hold there too."""
     return asyncio.run_coroutine_threadsafe(coroutine, _running()).result()

@@ -1,7 +1,7 @@
 """One job from its bytes to its end: what must hold before it, what goes around it, where its end sends it."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +14,10 @@ from kiqdoctor.runtime.burying import InterruptedOnceError, bury
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.endings import End, Ending, Step
 from kiqdoctor.runtime.fetching.work import Work
-from kiqdoctor.runtime.hearing import mourn
+from kiqdoctor.runtime.hearing import hear, mourn
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import room
-from kiqdoctor.runtime.middleware import Running, around
+from kiqdoctor.runtime.middleware import DeadlineExceededError, Running, around
 from kiqdoctor.runtime.retrying import Destination, after_failure
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import (
@@ -101,7 +101,7 @@ class Performer:
             place = self.books.cursor(running)
             iterating.run(lambda at: call(cursor=at), place, running)
         elif job.asynchronous:
-            value = loops.run(call())
+            value = loops.run(_in_time(job, call()))
         else:
             value = call()
         running.outcome = job.options.outcome(value)
@@ -131,6 +131,7 @@ class Performer:
     def failed(self, job: Job[Any, Any] | None, payload: Payload, work: Work, error: BaseException) -> Ending:
         """Where a failure sends the job."""
         now, handlers = self.clock.now(), self.settings.death_handlers
+        hear("error handler", self.settings.error_handlers, payload.fields, error)
         try:
             found = after_failure(work.payload, work.queue, job, error, now, self.draw(), handlers)
         except Exception as fault:  # noqa: BLE001 - numbers that no formula was made for; the job must not be lost
@@ -180,6 +181,13 @@ class Performer:
     def unreadable(self, work: Work) -> Ending:
         """Bytes that are no payload go to the dead, as Sidekiq sends them: nothing is known that goes with that."""
         return Ending(endings.buried(self.keys, work.payload, self.clock.now()), End.DEAD)
+
+
+def _in_time(job: Job[Any, Any], coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+    """It is stopped at its next ``await`` once its time is over."""
+    if (seconds := job.options.timeout) is None:
+        return coroutine
+    return loops.within(seconds, DeadlineExceededError(f"{job.name} ran longer than {seconds:g} s"), coroutine)
 
 
 def named(payload: Payload) -> dict[str, str]:

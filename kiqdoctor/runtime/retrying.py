@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.endings import End
-from kiqdoctor.runtime.hearing import DeathHandler, guarded, message, mourn
+from kiqdoctor.runtime.hearing import JobHandler, guarded, message, mourn
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.wire import backoff
 from kiqdoctor.wire.fields import BACKTRACE, DEAD, ERROR_BACKTRACE, FAILED_AT, RETRY, RETRY_FOR
@@ -35,7 +35,7 @@ def after_failure(
     error: BaseException,
     now: float,
     fraction: float,
-    handlers: Sequence[DeathHandler] = (),
+    handlers: Sequence[JobHandler] = (),
 ) -> Destination:
     """As Sidekiq decides it: the original payload is counted up, whatever middleware saw."""
     try:
@@ -71,7 +71,7 @@ def _spent(counted: Payload, limit: int, now: float) -> bool:
 
 
 def _exhausted(
-    counted: Payload, job: "Job[..., object] | None", error: BaseException, now: float, handlers: Sequence[DeathHandler]
+    counted: Payload, job: "Job[..., object] | None", error: BaseException, now: float, handlers: Sequence[JobHandler]
 ) -> Destination:
     answer = None
     if job is not None and job.options.retries_exhausted is not None:
