@@ -36,6 +36,7 @@ from kiqdoctor.doctor.facts.code.sites import (
     Writes,
 )
 from kiqdoctor.doctor.facts.code.table import Code, Function, Job, Place, Site
+from kiqdoctor.doctor.facts.code.values import Encoding, Given, Value
 
 __all__ = [
     "Argument",
@@ -47,12 +48,14 @@ __all__ = [
     "Code",
     "Deserialization",
     "Deserializations",
+    "Encoding",
     "Ending",
     "Enqueue",
     "Enqueues",
     "Execution",
     "Forks",
     "Function",
+    "Given",
     "Handler",
     "Handlers",
     "Import",
@@ -75,6 +78,7 @@ __all__ = [
     "Timeout",
     "Transaction",
     "Transactions",
+    "Value",
     "Way",
     "When",
     "Write",

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from kiqdoctor.doctor.facts.code.table import Site
+from kiqdoctor.doctor.facts.code.values import Encoding, Given
 
 Kind = TypeVar("Kind", bound=Site)
 
@@ -155,7 +156,8 @@ class When(StrEnum):
 class Enqueue(Site, frozen=True, omit_defaults=True, gc=False):
     """A job is handed to a queue. ``after_commit``: only once the open transaction has committed.
 
-    ``job``: the class or function as in ``Code.jobs`` where it is indexed, else as written.
+    ``job``: the class or function as in ``Code.jobs`` where it is indexed, else as written. ``given``: of what the job
+    is handed all that is no plain text, number, list or mapping, as far as the source tells.
     """
 
     job: str
@@ -163,6 +165,8 @@ class Enqueue(Site, frozen=True, omit_defaults=True, gc=False):
     when: When = When.NOW
     arguments: tuple[Argument, ...] = ()
     after_commit: bool = False
+    given: tuple[Given, ...] = ()
+    encoding: Encoding = Encoding.UNKNOWN
 
 
 class Enqueues(Sites[Enqueue]):

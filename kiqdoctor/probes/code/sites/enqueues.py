@@ -2,9 +2,10 @@
 
 import ast
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kiqdoctor.doctor.facts.code import Argument, Enqueue, Enqueues, Shape, When
+from kiqdoctor.doctor.facts.code import Argument, Encoding, Enqueue, Enqueues, Shape, When
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.python.frameworks import QUEUES, SCHEDULES
 from kiqdoctor.probes.code.python.registering import handed
@@ -53,11 +54,28 @@ ON_COMMIT: Final = "kiqdoctor.enqueue_on_commit"
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
 def enqueues(tree: Tree) -> Enqueues:
-    """All of them, and whether each waits for the commit."""
-    return Enqueues(*sites(tree, _python, _ruby))
+    """All of them, what each hands on, and whether it waits for the commit."""
+    return Enqueues(*sites(tree, partial(_python, tree), _ruby))
 
 
-def _python(index: "Index", function: "Function") -> Iterator[Enqueue]:
+class _Encodings:
+    """How each library's queues write, asked once of an application."""
+
+    def __init__(self, _: Tree) -> None:
+        self.known: dict[str, Encoding] | None = None
+
+    def of(self, index: "Index", job: str) -> Encoding:
+        from kiqdoctor.probes.code.python.encodings import encodings
+
+        if self.known is None:
+            self.known = encodings(index.names)
+        symbol = index.symbols.get(job)
+        return self.known.get(symbol.library, Encoding.UNKNOWN) if symbol is not None else Encoding.UNKNOWN
+
+
+def _python(tree: Tree, index: "Index", function: "Function") -> Iterator[Enqueue]:
+    from kiqdoctor.probes.code.python.values import given as handed_on
+
     hooks = [function.span(call) for call, dotted in function.calls if _is_hook(index, call, dotted)]
     for call, dotted in function.calls:
         found = _enqueued(index, function, call, dotted)
@@ -66,7 +84,8 @@ def _python(index: "Index", function: "Function") -> Iterator[Enqueue]:
             at = function.at(call)
             given = index.names.arguments(function, call)
             after = verb.endswith(HOOK) or _hooked(function, at, hooks)
-            yield Enqueue(function.number, *at, job, verb, _when(verb, given), given, after)
+            encoding, values = tree.once(_Encodings).of(index, job), handed_on(index.names, function, call, verb)
+            yield Enqueue(function.number, *at, job, verb, _when(verb, given), given, after, values, encoding)
     for load, dotted in function.loads if hooks else ():
         job, verb = _job_and_verb(index, index.names.resolved(dotted))
         if job and any(within(function.at(load), hook) for hook in hooks):
@@ -120,6 +139,8 @@ def _when(verb: str, given: tuple[Argument, ...]) -> When:
 
 
 def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
+    from kiqdoctor.probes.code.ruby.values import given
+
     for sent in method.calls:
         node = sent.node
         head, _, verb = sent.name.rpartition(".")
@@ -132,7 +153,9 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
         later = head.endswith(".set") and _has_delay(node)
         when = When.LATER if later else RUBY.get(verb, When.NOW)
         after = any(within(method.at(node), span) for span in method.committed)
-        yield Enqueue(method.number, *method.at(node), _named(index, method, job), verb, when, sent.arguments, after)
+        own, values = _named(index, method, job), given(index.classes, method, node, verb)
+        encoding = Encoding.ACTIVE_JOB if verb == "perform_later" else Encoding.JSON
+        yield Enqueue(method.number, *method.at(node), own, verb, when, sent.arguments, after, values, encoding)
 
 
 def _has_delay(node: "Node") -> bool:

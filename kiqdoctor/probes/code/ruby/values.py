@@ -1,0 +1,169 @@
+"""What a job in Ruby is handed that its payload may have no word for, as far as the source tells."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.doctor.facts.code import Given, Value
+from kiqdoctor.probes.code.ruby.classes import Classes, Method
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
+from kiqdoctor.probes.tree.ruby import named, string, text
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+DEEPEST: Final = 5  # values within values, names that stand for names
+LONGEST: Final = 100  # characters of a name that are told
+TIMED: Final = frozenset({"perform_in", "perform_at"})
+"""Verbs whose first argument is no part of what the job is handed."""
+BULK: Final = frozenset({"perform_bulk", "push_bulk"})
+"""Verbs that are given a list of what jobs are handed, and options."""
+MADE: Final = {
+    **dict.fromkeys(
+        (
+            *(
+                f"Time{how}"
+                for how in (".now", ".current", ".new", ".at", ".parse", ".zone.now", ".zone.parse", ".zone.at")
+            ),
+            *(f"Date{how}" for how in (".today", ".current", ".tomorrow", ".yesterday", ".new", ".parse")),
+            *(f"DateTime{how}" for how in (".now", ".current", ".new", ".parse")),
+        ),
+        Value.DATE,
+    ),
+    "BigDecimal": Value.DECIMAL,
+    "Set.new": Value.SET,
+    "File.open": Value.FILE,
+    "File.new": Value.FILE,
+    **dict.fromkeys(("Pathname.new", "Rails.root.join"), Value.PATH),
+    **dict.fromkeys(("proc", "lambda", "Proc.new"), Value.LAMBDA),
+}
+MOMENTS: Final = frozenset({"ago", "from_now"})
+TURNS: Final = {"to_sym": Value.SYMBOL, "to_d": Value.DECIMAL, "to_set": Value.SET}
+FINDS: Final = frozenset(
+    {"find", "find_by", "find_by!", "create", "create!", "find_or_create_by", "find_or_create_by!", "first", "last"}
+    | {"first!", "last!", "take", "take!"}
+)
+"""What gives a record of a class, or of what such a class was asked for."""
+SCOPES: Final = frozenset(
+    {"where", "order", "includes", "joins", "not", "all", "unscoped", "offset", "preload", "eager_load", "left_joins"}
+)
+PLAIN: Final = frozenset({"Hash", "Array", "String", "Integer", "Float", "Struct"})
+
+
+def given(classes: Classes, method: Method, call: "Node", verb: str) -> tuple[Given, ...]:
+    """All that this enqueue hands on and that is more than text, numbers, lists and hashes of them, each once."""
+    nodes = named(call.child_by_field_name("arguments"))
+    if verb in BULK:
+        nodes = [one for one in nodes[:1] if one.type == "array"]
+    elif verb in TIMED:
+        nodes = nodes[1:]
+    elif verb == "push":
+        nodes = []
+    reader = _Reader(classes, method)
+    return tuple(dict.fromkeys(one for node in nodes for one in reader.handed(node)))
+
+
+class _Reader:
+    """Values as they stand in one method."""
+
+    def __init__(self, classes: Classes, method: Method) -> None:
+        self._classes = classes
+        self._method = method
+
+    def handed(self, node: "Node") -> Iterator[Given]:
+        """One argument."""
+        if node.type == "pair":
+            if _is_symbol(node):
+                yield Given(Value.KEYWORDS, (string(node.child_by_field_name("key")) or "")[:LONGEST])
+            else:
+                yield from self._of(node.child_by_field_name("value"), 1)
+        else:
+            yield from self._of(node, 0)
+
+    def _of(self, node: "Node | None", depth: int) -> Iterator[Given]:
+        """What a value is, or holds."""
+        if node is None or depth > DEEPEST:
+            return
+        kind = node.type
+        if kind in PLAINLY:
+            yield Given(PLAINLY[kind])
+        elif kind in {"array", "splat_argument", "parenthesized_statements"}:
+            for one in named(node):
+                yield from self._of(one, depth + 1)
+        elif kind == "hash":
+            yield from self._hash(node, depth)
+        elif kind == "identifier":
+            yield from self._word(text(node), depth)
+        elif kind == "self" and self._method.owner is not None and not self._method.singleton:
+            yield Given(Value.OBJECT, "self")
+        elif kind == "call":
+            yield from self._call(node)
+
+    def _hash(self, node: "Node", depth: int) -> Iterator[Given]:
+        pairs = [one for one in named(node) if one.type == "pair"]
+        if any(map(_is_symbol, pairs)):
+            yield Given(Value.SYMBOL_KEYS)
+        elif any(key is not None and key.type in {"integer", "float", "nil"} for key in map(_key, pairs)):
+            yield Given(Value.OTHER_KEYS)
+        for one in pairs:
+            yield from self._of(one.child_by_field_name("value"), depth + 1)
+
+    def _word(self, word: str, depth: int) -> Iterator[Given]:
+        if word in self._method.locals:
+            yield from self._of(self._method.locals[word], depth + 1)
+
+    def _call(self, node: "Node") -> Iterator[Given]:
+        name = name_of(node)
+        found = MADE.get(name)
+        last = name.rpartition(".")[2]
+        receiver = node.child_by_field_name("receiver")
+        if found is None and receiver is not None and last in MOMENTS and receiver.type == "call":
+            found = Value.DATE if text(receiver.child_by_field_name("method")) in UNITS else None
+        if found is None and receiver is not None:
+            found = TURNS.get(last) or self._record(node, last)
+        if found is not None:
+            yield Given(found, name[:LONGEST])
+
+    def _record(self, node: "Node", last: str) -> Value | None:
+        """``User.find(id)``, ``User.where(a: 1).first``, ``Foo.new``."""
+        one = node.child_by_field_name("receiver")
+        if last == "new":
+            return Value.OBJECT if one is not None and self._is_class(text(one), one, last) else None
+        if last not in FINDS or (last in {"first", "last", "take"} and named(node.child_by_field_name("arguments"))):
+            return None
+        asked = last
+        while one is not None and one.type == "call" and text(one.child_by_field_name("method")) in SCOPES:
+            one, asked = one.child_by_field_name("receiver"), "where"
+        return Value.RECORD if one is not None and self._is_class(text(one), one, asked) else None
+
+    def _is_class(self, name: str, node: "Node", asked: str) -> bool:
+        """Whether it is a class of the application that leaves what it is asked to its library; plain data is none."""
+        if node.type not in CONSTANTS or name.isupper():
+            return False
+        own = self._classes.find(name, self._method.owner.name if self._method.owner is not None else "")
+        if own is None:
+            return asked not in {"new", "first", "last", "take", "create"} and name.lstrip(":") not in PLAIN
+        if asked != "new" and self._classes.method(own, asked, singleton=True) is not None:
+            return False
+        return not any(isinstance(one, str) and one.partition("::")[0] in PLAIN for one in self._classes.ancestors(own))
+
+
+PLAINLY: Final = {
+    **dict.fromkeys(("simple_symbol", "delimited_symbol", "symbol_array"), Value.SYMBOL),
+    "lambda": Value.LAMBDA,
+}
+"""Kinds of nodes that say what they are."""
+UNITS: Final = frozenset(
+    f"{unit}{plural}" for unit in ("second", "minute", "hour", "day", "week", "month", "year") for plural in ("", "s")
+)
+
+
+def _key(pair: "Node") -> "Node | None":
+    return pair.child_by_field_name("key")
+
+
+def _is_symbol(pair: "Node") -> bool:
+    """``a: 1``, ``"a": 1`` and ``:a => 1``."""
+    key = _key(pair)
+    if key is None:
+        return False
+    return key.type in {"hash_key_symbol", "simple_symbol"} or any(one.type == ":" for one in pair.children)
