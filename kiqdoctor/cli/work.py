@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stuck-after", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Kill a process silent so long."
 )
+@click.option("--reload", is_flag=True, help="Development: start again when a source file changes.")
 @words.configuration
 @click.option("--tag", default="", help="Shown in the process list; default: the directory's name.")
 def command(
@@ -63,6 +65,7 @@ def command(
     max_jobs: int,
     max_rss: int,
     stuck_after: float,
+    reload: bool,
     tag: str,
     configuration: Configuration,
     **_files: object,
@@ -95,6 +98,7 @@ def command(
             limits = Limits(processes, timeout, stuck_after, max_jobs, max_rss, log_format)
             return _supervise(limits, url if embedded else None)
         _leave_stacks()
+        began = time.time_ns()
         _import(modules)
         records.adopt()
         config.override(redis=url, namespace=namespace)
@@ -104,7 +108,7 @@ def command(
             config.current(), chosen, timeout, fetch, tag or Path.cwd().name, environment,
             health=own_health(health or "", born), again=born.again,
         )  # fmt: skip
-        return _work(options, born)
+        return _work(options, born, began if reload else None)
 
 
 def _leave_stacks() -> None:
@@ -153,8 +157,8 @@ def _flags(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _work(options: "WorkerOptions", born: "Birth") -> int:
-    """Be a worker process until told to stop."""
+def _work(options: "WorkerOptions", born: "Birth", reload_since: int | None) -> int:
+    """Be a worker process until told to stop, or, where it looks at its source files, until they change."""
     from kiqdoctor.runtime import log, signals
     from kiqdoctor.runtime.launcher import Launcher
     from kiqdoctor.runtime.supervised import Parent
@@ -175,6 +179,10 @@ def _work(options: "WorkerOptions", born: "Birth") -> int:
     if born.quiet:
         launcher.quiet()
     parent.ready()
+    if reload_since is not None:
+        from kiqdoctor.runtime.reloading import watch
+
+        watch(reload_since, parent.changed)
     signals.serve(launcher, arrived)
     return 0
 

@@ -40,6 +40,10 @@ class Parent:
         """Jobs run from now on."""
         self._link.say(ready=True)
 
+    def changed(self, name: str) -> None:
+        """A source file was written."""
+        self._link.say(changed=name)
+
     def _pulse(self, launcher: "Launcher", arrived: "Arrived") -> None:  # noqa: ARG002 - both threads are made alike
         wait = threading.Event()
         while not wait.wait(PULSE):

@@ -17,6 +17,7 @@ Message = Mapping[str, Any]
 HOLD: Final = "hold"  # the lease key to renew, and where
 READY: Final = "ready"  # it runs jobs
 PULSE: Final = "pulse"  # it is awake: jobs that ended, and why it should not live, if so
+CHANGED: Final = "changed"  # a source file of this name: it wants to be replaced
 # A parent says:
 RENEWED: Final = "renewed"  # the child's lease, by a request of that time of the boot clock
 DO: Final = "do"  # one of the words below

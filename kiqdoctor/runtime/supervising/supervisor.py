@@ -16,6 +16,7 @@ from kiqdoctor.runtime.supervising.link import Birth, Message
 from kiqdoctor.runtime.supervising.orders import Orders
 from kiqdoctor.runtime.supervising.renewal import Renewal
 from kiqdoctor.runtime.systemd import Notifier
+from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 
 LOOK: Final = 0.25  # seconds between two looks at what tells nobody of itself
@@ -169,6 +170,8 @@ class Supervisor:
             self._renewal.hold(child.pid, str(held["lease"]), str(held["redis"]))
         if (pulse := message.get(link.PULSE)) is not None:
             child.processed, child.reason = int(pulse["processed"]), pulse["reason"]
+        if (name := message.get(link.CHANGED)) is not None:
+            self._reload(child, str(name))
         if message.get(link.READY):
             if not self.ever_ready:
                 log.info(f"kiqdoctor {__version__} supervises {self.orders.processes} worker processes")
@@ -229,6 +232,15 @@ class Supervisor:
             return
         log.info(f"process {child.pid} is replaced: {why}")
         place.successor = self._start(place, again=True)
+
+    def _reload(self, child: Child, name: str) -> None:
+        """What runs the old text takes no more jobs; where the new one does not start they wait for the next change."""
+        place = self.places[child.place]
+        if self.stopping or place.child is not child:
+            return
+        child.link.say(do=link.QUIET)
+        if place.successor is None:  # else that one sees for itself what changed while it started
+            self._replace(child, f"{clean(name)} has changed")
 
     def _roll(self) -> None:
         """One place after the other."""
