@@ -58,6 +58,12 @@ RUBY_TWINS = crossed(
         "when, not what": performing("K.perform_at(2.days.from_now, x)", head=OTHER),
         "ids": performing("K.perform_async(User.where(a: 1).pluck(:id).first)", head=OTHER),
         "counted": performing("K.perform_async(User.count)", head=OTHER),
+        "in memory": performing(
+            "S.perform_async(User.find(x))",
+            head=OTHER + "class S\n  include SuckerPunch::Job\n  def perform(u); end\nend\n",
+        ),
+        "of a list": performing("K.perform_async(Shop::KINDS.find { |k| k })", head=OTHER),
+        "set afterwards": performing("d = x.to_s", "K.perform_async(d)", "d = Date.parse(d)", head=OTHER),
         "options": performing("K.perform_bulk(x, batch_size: 100)", head=OTHER),
     },
     ruby,

@@ -58,16 +58,17 @@ def given(classes: Classes, method: Method, call: "Node", verb: str) -> tuple[Gi
         nodes = nodes[1:]
     elif verb == "push":
         nodes = []
-    reader = _Reader(classes, method)
+    reader = _Reader(classes, method, call.start_byte)
     return tuple(dict.fromkeys(one for node in nodes for one in reader.handed(node)))
 
 
 class _Reader:
     """Values as they stand in one method."""
 
-    def __init__(self, classes: Classes, method: Method) -> None:
+    def __init__(self, classes: Classes, method: Method, before: int) -> None:
         self._classes = classes
         self._method = method
+        self._before = before
 
     def handed(self, node: "Node") -> Iterator[Given]:
         """One argument."""
@@ -108,8 +109,9 @@ class _Reader:
             yield from self._of(one.child_by_field_name("value"), depth + 1)
 
     def _word(self, word: str, depth: int) -> Iterator[Given]:
-        if word in self._method.locals:
-            yield from self._of(self._method.locals[word], depth + 1)
+        value = self._method.locals.get(word)
+        if value is not None and value.start_byte < self._before:
+            yield from self._of(value, depth + 1)
 
     def _call(self, node: "Node") -> Iterator[Given]:
         name = name_of(node)
@@ -126,6 +128,8 @@ class _Reader:
     def _record(self, node: "Node", last: str) -> Value | None:
         """``User.find(id)``, ``User.where(a: 1).first``, ``Foo.new``."""
         one = node.child_by_field_name("receiver")
+        if node.child_by_field_name("block") is not None and last != "new":
+            return None  # it looks through a list
         if last == "new":
             return Value.OBJECT if one is not None and self._is_class(text(one), one, last) else None
         if last not in FINDS or (last in {"first", "last", "take"} and named(node.child_by_field_name("arguments"))):
@@ -137,7 +141,7 @@ class _Reader:
 
     def _is_class(self, name: str, node: "Node", asked: str) -> bool:
         """Whether it is a class of the application that leaves what it is asked to its library; plain data is none."""
-        if node.type not in CONSTANTS or name.isupper():
+        if node.type not in CONSTANTS or name.rpartition("::")[2].isupper():
             return False
         own = self._classes.find(name, self._method.owner.name if self._method.owner is not None else "")
         if own is None:

@@ -154,7 +154,7 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
         when = When.LATER if later else RUBY.get(verb, When.NOW)
         after = any(within(method.at(node), span) for span in method.committed)
         own, values = _named(index, method, job), given(index.classes, method, node, verb)
-        encoding = Encoding.ACTIVE_JOB if verb == "perform_later" else Encoding.JSON
+        encoding = Encoding.ACTIVE_JOB if verb == "perform_later" else _written(index, own)
         yield Enqueue(method.number, *method.at(node), own, verb, when, sent.arguments, after, values, encoding)
 
 
@@ -172,3 +172,12 @@ def _named(index: "Index", method: "Method", job: str) -> str:
         return "" if job == "?" else inside
     own = index.classes.find(job, inside)
     return own.name if own is not None else job
+
+
+def _written(index: "Index", job: str) -> Encoding:
+    """Sidekiq writes JSON; other libraries with its verbs (SuckerPunch) may write nothing."""
+    from kiqdoctor.probes.code.ruby.jobs import library_of
+
+    cls = index.classes.find(job, "") if job else None
+    sidekiq = cls is None or library_of(index.classes, cls) in {"sidekiq", "activejob"}
+    return Encoding.JSON if sidekiq else Encoding.UNKNOWN
