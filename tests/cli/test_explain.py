@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kiqdoctor.doctor.page import Page, numbers, page
 from kiqdoctor.render.page import markdown, plain
 
 CHECKS = load()
+written = cache(pages.pages)
 every = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 HEADINGS = [
     "What it checks",
@@ -74,11 +76,11 @@ def test_markdown_has_every_part_under_a_heading_of_its_own(check: Check) -> Non
 def test_the_docs_site_has_the_same_page(check: Check) -> None:
     file = pages.FOLDER / f"{check.id}.md"
 
-    assert file.read_text(encoding="utf-8") == pages.pages()[file.name], "run `python tests/support/pages.py`"
+    assert file.read_text(encoding="utf-8") == written()[file.name], "run `python tests/support/pages.py`"
 
 
 def test_the_docs_site_has_no_page_of_a_check_that_is_gone() -> None:
-    assert {file.name for file in pages.FOLDER.iterdir()} == pages.pages().keys()
+    assert {file.name for file in pages.FOLDER.iterdir()} == written().keys()
 
 
 @pytest.mark.parametrize("part", ["formula", "log", "risk", "undo", "why", "confirm"])

@@ -62,6 +62,7 @@ def push(redis: "redis_py.Redis", place: str, number: int, **fields: Any) -> byt
     return raw
 
 
+@pytest.mark.long
 def test_a_million_jobs_are_paged_and_searched(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     for start in range(1, MANY, 20_000):
         redis.eval(FILL, 2, "retry", "queue:q", start, start + 19_999)

@@ -11,6 +11,7 @@ from kiqdoctor.doctor.facts.queues import Sample
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import batched, members, number, word
+from kiqdoctor.probes.fleet import private_lists
 from kiqdoctor.probes.fleet.fleet import records, sorted_out
 from kiqdoctor.probes.queues.queues import read_queues
 from kiqdoctor.text import decode
@@ -25,6 +26,7 @@ MOST_LISTS: Final = 20_000  # of which it is asked whether they are registered
 MOST_STRAYS: Final = 50
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PRIVATE: Final = ("|", "backup::")  # in names of lists that hold what a worker took: super_fetch's, Exq's
+_OPENS: Final = {"queue", "working", "uniquejobs", "kiq"}  # the first words of their names
 MARKS: Final = (QUEUES, PROCESSES, *SETS, PROCESSED)  # reserved names that tell of an installation
 _NAMED: Final = re.compile(rf"(?:(?P<prefix>.+):)?(?P<name>{'|'.join(map(re.escape, MARKS))})", re.DOTALL)
 _QUEUE: Final = re.compile(rf"(?:(?P<prefix>.+?):)?{QUEUE_PREFIX}(?P<name>.+)", re.DOTALL)
@@ -46,7 +48,7 @@ def candidates(names: Iterable[bytes]) -> list[Candidate]:
         name = decode(raw)
         if (match := _NAMED.fullmatch(name)) and not _inside_queue(match["prefix"]):
             _at(found, match["prefix"]).names.add(match["name"])
-        elif match := _QUEUE.fullmatch(name):
+        elif (match := _QUEUE.fullmatch(name)) and not _is_private(name):
             _at(found, match["prefix"]).lists.append(match["name"])
     return [found[prefix] for prefix in sorted(found)][:MOST_PREFIXES]
 
@@ -54,6 +56,12 @@ def candidates(names: Iterable[bytes]) -> list[Candidate]:
 def _inside_queue(prefix: str | None) -> bool:
     """A queue may be called ``x:queues``: its list's key is no mark of a namespace."""
     return prefix is not None and f"{prefix}:".startswith(QUEUE_PREFIX)
+
+
+def _is_private(name: str) -> bool:
+    """``working:queue:default:host:1:ab`` is no queue of a namespace ``working``, under whatever namespace it stands."""
+    parts = name.split(":")
+    return any(private_lists.read(":".join(parts[at:])) is not None for at in range(len(parts)) if parts[at] in _OPENS)
 
 
 def _at(found: dict[str, Candidate], prefix: str | None) -> Candidate:

@@ -12,6 +12,7 @@ from kiqdoctor.doctor.facts.keyspace import Installation, Keyspace
 from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Refused
+from kiqdoctor.probes.keyspace.installations import candidates
 
 STRANDED = replace(
     INSTALLATION, prefix="shop", processes=0, live=0, process_queues=(), processed=False, waiting=12,
@@ -51,6 +52,24 @@ def test_a_scan_that_ended_early_is_unknown() -> None:
     early = Keyspace((INSTALLATION,), scanned=9, total=99, complete=False)
 
     assert diagnose("NSP001", HEALTHY.with_(early)).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        b"working:queue:default:web-1:4711:0123456789ab",
+        b"working:queue:default:web-1:4711",
+        b"shop:working:queue:default:web-1:4711:0123456789ab",
+        b"queue:sq|web-1:4711:0123456789ab|default",
+        b"shop:queue:backup::web-1::default",
+    ],
+)
+def test_what_a_process_took_is_no_queue_of_a_namespace(taken: bytes) -> None:
+    assert candidates([taken]) == []
+
+
+def test_a_namespace_that_is_called_like_such_a_list_keeps_its_queues() -> None:
+    assert [(one.prefix, one.lists) for one in candidates([b"working:queue:default"])] == [("working", ["default"])]
 
 
 def settings(server: RedisSetting, client: RedisSetting | None = None) -> RedisSettings:
