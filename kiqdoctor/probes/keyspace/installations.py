@@ -59,7 +59,7 @@ def _inside_queue(prefix: str | None) -> bool:
 
 
 def _is_private(name: str) -> bool:
-    """``working:queue:default:host:1:ab`` is no queue of a namespace ``working``, under whatever namespace it stands."""
+    """``working:queue:default:host:1:ab`` is no queue of a namespace ``working``, whatever stands before."""
     parts = name.split(":")
     return any(private_lists.read(":".join(parts[at:])) is not None for at in range(len(parts)) if parts[at] in _OPENS)
 
