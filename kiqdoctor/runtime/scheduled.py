@@ -63,37 +63,51 @@ class Poller:
         while not self._stop.is_set():
             found: Any = self._page(keys=[key], args=[PAGE, refused])
             now, due = float(found[0]), found[1]
-            moved = [self._push(key, member, now) for member in due]
+            moved = self._move(key, due, now)
             count += moved.count(1)
             refused += moved.count(REFUSED)
             if len(due) < PAGE:
                 return count
         return count
 
-    def _push(self, key: str, member: bytes, now: float) -> int:
-        """1 where it left now, 0 where it had left; one whose queue refuses it stays, and holds up no other."""
-        import redis
+    def _move(self, key: str, due: list[bytes], now: float) -> list[int]:
+        """A page in one round trip: for each 1 where it left now, 0 where it had left.
 
+        One whose queue refuses it stays (``REFUSED``), and holds up no other.
+        """
+        if not due:
+            return []
+        keys, args = [key, self._keys.queues], list[Any]()
+        for member in due:
+            target, queue, raw, score = self._place(member, now)
+            if target not in keys[2:]:
+                keys.append(target)
+            args += [member, queue, raw, score, keys.index(target, 2) + 1]
+        replies: Any = self._due(keys=keys, args=args)
+        return [self._told(reply, key, args[5 * number + 1]) for number, reply in enumerate(replies)]
+
+    def _place(self, member: bytes, now: float) -> tuple[str, str, bytes, str]:
+        """Where it goes, its bare queue, its bytes there, its score there; what is no payload can never run."""
         try:
             payload = read(member)
         except PayloadError:
-            return self._bury(key, member, now)
+            return self._keys.dead, "", member, repr(now)
         queue = payload.queue or "default"
-        raw = pushed(payload, now).encode()
-        try:
-            return int(self._due(keys=[key, self._keys.queues, self._keys.queue(queue)], args=[member, queue, raw, ""]))
-        except redis.ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            log.warn_seldom(f"scheduler: {clean(queue)} refuses a due job: {error}")
-            return REFUSED
+        return self._keys.queue(queue), queue, pushed(payload, now).encode(), ""
 
-    def _bury(self, key: str, member: bytes, now: float) -> int:
-        """What is no payload can never run."""
-        moved = int(self._due(keys=[key, self._keys.queues, self._keys.dead], args=[member, "", member, repr(now)]))
-        if moved:
-            log.warn(f"invalid payload of {key} moved to dead")
-        return moved
+    @staticmethod
+    def _told(reply: int | bytes, key: str, queue: str) -> int:
+        import redis
+
+        if isinstance(reply, int):
+            if reply and not queue:
+                log.warn(f"invalid payload of {key} moved to dead")
+            return reply
+        error = reply.decode("utf-8", "replace")
+        if "WRONGTYPE" not in error:
+            raise redis.ResponseError(error)
+        log.warn_seldom(f"scheduler: {clean(queue) or 'dead'} refuses a due job: {error}")
+        return REFUSED
 
 
 def prune(client: "Redis", keys: Keys) -> int:

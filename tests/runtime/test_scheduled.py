@@ -57,3 +57,23 @@ def test_a_server_that_refuses_to_write_keeps_what_is_due(redis: Any) -> None:
     finally:
         redis.replicaof("NO", "ONE")
     assert redis.zcard(KEYS.retry) == 1
+
+
+def test_a_page_leaves_in_one_round_trip(redis: Any) -> None:
+    redis.zadd(KEYS.retry, {payload("Job", f"due {number}"): number for number in range(PAGE - 1)})
+    redis.config_resetstat()
+
+    assert Poller(redis, KEYS, threading.Event()).poll() == PAGE - 1
+
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] <= 5  # two loads of scripts, two looks, one page
+    assert redis.llen(KEYS.queue("default")) == PAGE - 1
+
+
+def test_a_set_of_queues_of_the_wrong_type_keeps_no_due_job(redis: Any) -> None:
+    redis.set(KEYS.queues, "no set")
+    redis.zadd(KEYS.retry, {payload("Job", f"due {number}"): number for number in range(3)})
+
+    assert Poller(redis, KEYS, threading.Event()).poll() == 3
+
+    assert redis.llen(KEYS.queue("default")) == 3
+    assert redis.zcard(KEYS.retry) == 0
