@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SCAN: Final = 3.0  # seconds
 FIRST: Final = 0.2  # seconds until the first look
+LOCK_HERE: Final = 1_900  # milliseconds; where it was the dead one's turn, ours comes within 5 s
 LOCK: Final = 2_900  # milliseconds, less than a scan's turn; one process of the fleet at a time looks at other hosts
 PROMPT: Final = 2.0  # seconds in which Redis answers; where it stands still longer, renewals wait behind our questions
 LATE: Final = 2 * BLOCK  # seconds after which no wait of a dead process brings a job any more
@@ -68,6 +69,7 @@ class Recovery:
         self._keys = settings.keys
         self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
+        self._index = client.register_script(lua.source("census"))
         self._here = seats.here()
         self._known_dead: set[str] = set()  # by their parent, which has waited for them
         self._soon = threading.Event()
@@ -76,31 +78,58 @@ class Recovery:
         self.thread = threading.Thread(target=self.run, daemon=True, name="kiq.recovery")
 
     def run(self) -> None:
-        """Look at once, and every few seconds until stopped."""
+        """Look at once, and every few seconds until stopped, where it is our turn."""
+        first = True
         self._soon.wait(FIRST)
         while not self._stop.is_set():
             self._soon.clear()
             try:
-                self.scan()
+                if first or self._due():
+                    self.scan()
+                first = False
             except Exception as error:  # noqa: BLE001 - Redis may be away; the next round tries again
                 log.warn_seldom(f"recovery: {type(error).__name__}: {error}")
             self._soon.wait(SCAN)
 
     def scan(self) -> int:
         """Give back the jobs of every process that is proven dead, or silent where nothing can be proven; how many."""
-        index: Any = self._client.hgetall(self._keys.index)
-        ours = self._lease().identity
-        others = {raw.decode("utf-8", "replace"): read_account(entry) for raw, entry in index.items()}
-        others.pop(ours, None)
+        waited = self._known_dead.copy()
+        others, silent = self._census()
+        self._known_dead -= waited.difference(others)
         self._empty_since = {identity: since for identity, since in self._empty_since.items() if identity in others}
         fates = {identity: self._fate(identity, account) for identity, account in others.items()}
         proven = {identity for identity, found in fates.items() if found is Fate.DEAD}
         for identity in proven:
             self._client.delete(self._keys.lease(identity))
-        silent = self._silent({identity for identity, found in fates.items() if found is Fate.UNKNOWN})
+        silent = {identity for identity in silent if fates[identity] is Fate.UNKNOWN}
         killed = {identity for identity in proven if not others[identity].state}
         dead = sorted(proven | silent)
         return sum(self._take_back(identity, others[identity], counts=identity in killed) for identity in dead)
+
+    def _census(self) -> tuple[dict[str, Account], set[str]]:
+        """Accounts of this machine, and of whoever is silent anywhere; and who is.
+
+        Silent is without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death. After
+        one every lease is gone, and whoever is back first must not take the others for dead. So the answer counts only
+        where it came at once, and our own lease was steady before and after.
+        """
+        lease = self._lease()
+        whole = lease.steady and self._turn(self._keys.recovering, LOCK)
+        began = self._clock.boottime()
+        words = [self._here.boot, self._keys.lease(""), "all" if whole else ""]
+        found: Any = self._index(keys=[self._keys.index], args=words)
+        late = self._clock.boottime() - began > PROMPT or not self._lease().steady
+        names = [raw.decode("utf-8", "replace") for raw in found[::3]]
+        others = {name: read_account(entry) for name, entry in zip(names, found[1::3], strict=True)}
+        others.pop(lease.identity, None)
+        silent = {name for name, alone in zip(names, found[2::3], strict=True) if alone and name in others}
+        return others, set() if late else silent
+
+    def _due(self) -> bool:
+        """Whether it is our turn on this machine; who waits for a list to stay empty needs none."""
+        if not self._here.boot or self._known_dead or self._empty_since:
+            return True
+        return self._turn(self._keys.recovering_here(self._here.boot), LOCK_HERE)
 
     def _fate(self, identity: str, account: Account) -> Fate:
         if identity in self._known_dead:
@@ -114,34 +143,22 @@ class Recovery:
             self._known_dead.add(dead)
         self._soon.set()
 
-    def _silent(self, identities: set[str]) -> set[str]:
-        """Those without a lease, while we renewed ours for a whole lease: an outage of Redis is nobody's death.
-
-        After one every lease is gone, and whoever is back first must not take the others for dead. So the answer counts
-        only where it came at once, and our own lease was steady before and after.
-        """
-        if not identities or not self._lease().steady:
-            return set()
-        began = self._clock.boottime()
-        if not self._turn():
-            return set()
-        ordered = sorted(identities)
-        with self._client.pipeline(transaction=False) as pipe:
-            for identity in ordered:
-                pipe.exists(self._keys.lease(identity))
-            held = pipe.execute()
-        if self._clock.boottime() - began > PROMPT or not self._lease().steady:
-            return set()
-        return {identity for identity, there in zip(ordered, held, strict=True) if not there}
-
-    def _turn(self) -> bool:
+    def _turn(self, key: str, millis: int) -> bool:
         """Whether it is ours to look; two that look do no harm, so with memory full everybody does."""
         import redis
 
         try:
-            return bool(self._client.set(self._keys.recovering, self._lease().identity, nx=True, px=LOCK))
+            if self._client.set(key, self._lease().identity, nx=True, px=millis):
+                return True
+            self._client.get(key)
         except redis.exceptions.OutOfMemoryError:
             return True
+        except redis.ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            log.warn_seldom(f"recovery: {clean(key)} was no string, and is deleted: nobody would ever have had a turn")
+            self._client.delete(key)
+        return False
 
     def _take_back(self, identity: str, account: Account, *, counts: bool) -> int:
         """``counts``: its death may be a job's doing. A lost lease is not, nor is an end that was asked for."""

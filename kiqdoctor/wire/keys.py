@@ -199,6 +199,10 @@ class Keys:
         """Ours: string, identity of the process that looks for the dead; 5 s."""
         return self.name("kiq:recovering")
 
+    def recovering_here(self, boot: str) -> str:
+        """Ours: string, identity of the process that looks for the dead of one machine; 2 s."""
+        return self.name(f"kiq:recovering:{boot}")
+
     @property
     def recoveries(self) -> str:
         """Ours: list of the last recoveries, newest first; 100, 7 days; who recovers."""

@@ -1,5 +1,6 @@
 """What a worker asks of Redis while it has nothing to do, as the server counts it: also what scripts ask counts."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -12,11 +13,14 @@ from workers import Worker
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
+from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.fetching.holdings import Holdings
 from kiqdoctor.runtime.fetching.lanes import lanes
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.parking import Parking
 from kiqdoctor.runtime.fetching.waits import Bell, Waits
+from kiqdoctor.runtime.recover import Recovery
+from kiqdoctor.wire.account import Account, Whereabouts
 from kiqdoctor.wire.keys import Keys
 
 SECONDS: Final = 6.0  # more than a beat
@@ -82,3 +86,40 @@ def test_what_a_wait_brings_beside_others_is_read_at_once(redis: Any, parking: P
     assert parking.waits.out == {0}
     assert parking.waits.collect() == []
     assert redis.lrange(parking.lane.homes[1].key, 0, -1) == [b"a job"]
+
+
+FLEET: Final = 1_000  # processes
+
+
+def test_the_index_of_a_large_fleet_is_read_by_few(redis: Any) -> None:
+    for number in range(FLEET):
+        at = Whereabouts(f"machine {number % 10}", "pid:[1]", 1 + number, "1")
+        redis.hset(Keys().index, f"host:{number}:aa", Account(("default",), at).encode())
+        redis.set(Keys().lease(f"host:{number}:aa"), "1", ex=60)
+    lease = Lease(redis, Keys(), "here:1:aa", NAMES)
+    lease.acquire()
+    lease._steady_since -= 60
+    ones = [Recovery(redis, Settings("redis://unused"), lambda: lease, threading.Event()) for _ in range(20)]
+    for one in ones:
+        one._here = Whereabouts("machine 3", "pid:[1]", 1, "1")
+    redis.delete(Keys().lease("host:7:aa"))
+    redis.config_resetstat()
+
+    looked = [one for one in ones if one._due()]
+    others, silent = looked[0]._census()
+
+    assert len(looked) == 1
+    assert silent == {"host:7:aa"}
+    assert len(others) == FLEET // 10 + 1  # of this machine, and who is silent elsewhere
+    assert redis.info("stats")["total_net_output_bytes"] < FLEET * 50
+    assert sum(one["calls"] for one in redis.info("commandstats").values()) < 100
+
+
+def test_a_turn_of_the_wrong_type_is_no_reason_never_to_look(redis: Any) -> None:
+    lease = Lease(redis, Keys(), "here:1:aa", NAMES)
+    lease.acquire()
+    one = Recovery(redis, Settings("redis://unused"), lambda: lease, threading.Event())
+    redis.lpush(Keys().recovering_here(one._here.boot), "no string")
+
+    assert not one._due()
+    assert one._due()

@@ -461,7 +461,7 @@ def test_where_redis_stood_still_between_two_questions_nobody_is_judged(
     push(redis, *jobs(1))
     silent.holding(1)
     recovery = (process := start(proxy.url)).recovery()
-    held = proxy.hold_request(b"EXISTS")
+    held = proxy.hold_request(b"kiq:index")
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(recovery.scan)
         held.wait()

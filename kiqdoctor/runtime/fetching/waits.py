@@ -42,8 +42,10 @@ class Bell:
 
     def silence(self) -> None:
         """It was heard."""
-        with suppress(BlockingIOError):
-            os.read(self._ends[0], 1024)
+        with self._lock:
+            if not self.gone:
+                with suppress(BlockingIOError):
+                    os.read(self._ends[0], 1024)
 
     def close(self) -> None:
         """Once is enough."""
@@ -95,7 +97,7 @@ class Waits:
         One question to the kernel for all: asking each connection by itself took longer, of forty, than its job.
         """
         bell = self._bell.fileno()
-        seen = self._seen(seconds, [bell])
+        seen = self._seen(seconds, [] if self._bell.gone else [bell])
         if bell in seen:
             self._bell.silence()
         return bell in seen
