@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("work", cls=Configured)
-@click.argument("modules", nargs=-1, required=True, metavar="MODULE...")
+@click.argument("modules", nargs=-1, metavar="MODULE...")
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 1000), default=5, show_default=True, help="Processor threads."
 )
@@ -77,6 +77,8 @@ def command(
     from kiqdoctor.runtime.supervised import health as own_health
     from kiqdoctor.runtime.supervising.link import birth
 
+    if not modules and not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        raise click.UsageError("Missing argument 'MODULE...'.")
     if embedded and redis:
         raise click.UsageError("--embedded and --redis exclude each other")
     if environment:
@@ -230,4 +232,5 @@ def _import(modules: tuple[str, ...]) -> None:
         except Exception as error:  # noqa: BLE001 - a module may fail in any way
             raise click.UsageError(f"cannot import {name}: {type(error).__name__}: {error}") from None
     if not REGISTRY:
-        raise click.UsageError(f"{', '.join(modules)}: no job is defined there; decorate a function with @job")
+        where = ", ".join(modules) or "jobs.py of the installed applications"
+        raise click.UsageError(f"{where}: no job is defined there; decorate a function with @job")
