@@ -3,6 +3,7 @@
 from kiqdoctor.doctor.facts.code import (
     AtBoot,
     BuiltAtLoad,
+    Call,
     Calls,
     Code,
     Deserializations,
@@ -33,7 +34,7 @@ FACTS = (
     AtBoot(),
     Execution((Way("sidekiq", Model.THREADS, "what sidekiq does where nothing else is said"),)),
     Imports(),
-    Calls(),
+    Calls((Call(1, 6, 5, "?.death_handlers"),)),
     Deserializations(),
     SharedUses(),
     Writes(),
