@@ -28,6 +28,7 @@ COMMANDS = {
     "record": "record",
     "serve": "serve",
     "top": "top",
+    "whatif": "whatif",
     "why": "why",
     "work": "work",
 }

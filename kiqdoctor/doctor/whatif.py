@@ -1,0 +1,181 @@
+"""What a change of the fleet would do: its facts changed, and how long its queues would take, by a formula."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from kiqdoctor.doctor.facts.database import Pools
+from kiqdoctor.doctor.facts.deployment import Deployment
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Queues, Samples
+from kiqdoctor.doctor.series import Series, Twice
+from kiqdoctor.doctor.snapshot import Snapshot
+
+SATURATED: Final = 0.9  # of the threads were busy: then what they did is what they can do
+HOUR: Final = 3600.0
+LEAST: Final = 3  # readings: two make a rate, the rest tells how well it predicted
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What is to be otherwise; None and empty: as it is."""
+
+    concurrency: int | None = None
+    processes: int | None = None
+    retry_all: bool = False
+    kill: tuple[str, ...] = ()
+
+
+class Backtest(msgspec.Struct, frozen=True):
+    """Jobs that the window's first half promised for its second, those that ended in it, and the error's share."""
+
+    predicted: float
+    measured: float
+    error: float
+
+
+class Drained(msgspec.Struct, frozen=True):
+    """Seconds until a queue is empty; None with the reason, and ``never`` where more comes than goes."""
+
+    queue: str
+    drain_s: float | None
+    why: str = ""
+    never: bool = False
+
+
+def changed(snapshot: Snapshot, change: Change) -> Snapshot:
+    """The facts as they would be; files speak of the fleet as it is, and are left where one is alive."""
+    fleet, deployment, pools = snapshot.get(Fleet), snapshot.get(Deployment), snapshot.get(Pools)
+    facts: list[object] = []
+    if isinstance(fleet, Fleet):
+        facts.append(fleet_after(fleet, change))
+        if isinstance(deployment, Deployment) and fleet.live:
+            facts.append(replace(deployment, workers=(), unreadable=()))
+    if isinstance(pools, Pools):
+        facts.append(_pools_after(pools, change))
+    return snapshot.with_(*facts)
+
+
+def fleet_after(fleet: Fleet, change: Change) -> Fleet:
+    """Its live processes without those of killed hosts, so many, with so many threads in the default capsule."""
+    left = [one for one in fleet.live if one.hostname not in change.kill]
+    if change.processes is not None and left:
+        left = [_copy(left[number % len(left)], number // len(left)) for number in range(change.processes)]
+    if change.concurrency is not None:
+        left = [_threads(one, change.concurrency) for one in left]
+    return replace(fleet, processes=tuple(left), members=len(left))
+
+
+def _copy(process: Process, number: int) -> Process:
+    return replace(process, identity=f"{process.identity}+{number}") if number else process
+
+
+def _threads(process: Process, concurrency: int) -> Process:
+    """What it says of its own connections was said with other threads."""
+    beside = sum(threads for name, threads in process.capsules if name != "default")
+    return replace(process, concurrency=concurrency + beside, connections=None, processors=None)
+
+
+def _pools_after(pools: Pools, change: Change) -> Pools:
+    def one(pool: msgspec.Struct) -> msgspec.Struct:
+        said = {"threads": change.concurrency, "processes": change.processes}
+        return msgspec.structs.replace(pool, **{name: value for name, value in said.items() if value is not None})
+
+    return msgspec.structs.replace(pools, all=tuple(pool if pool.web else one(pool) for pool in pools.all))
+
+
+def drains(snapshot: Snapshot, change: Change) -> tuple[Drained, ...]:
+    """Each queue's time, or why it cannot be told."""
+    fleet, queues = snapshot.get(Fleet), snapshot.get(Queues)
+    if not isinstance(fleet, Fleet) or not isinstance(queues, Queues):
+        return ()
+    after = fleet_after(fleet, change)
+    extra = queues.set("retry").size if change.retry_all else 0
+    full = [one for one in queues.all if one.size or extra]
+    empty = [Drained(one.name, 0.0) for one in queues.all if not (one.size or extra)]
+    if (reason := _untold(fleet, after, full, extra)) or not full:
+        return (*empty, *(Drained(one.name, None, reason) for one in full))
+    rate, why = _rate(snapshot, fleet)
+    arriving, unmeasured = _arrivals(snapshot)
+    if rate is None or arriving is None:
+        return (*empty, *(Drained(one.name, None, why or unmeasured) for one in full))
+    able = rate * sum(one.concurrency or 0 for one in after.live)
+    if able <= arriving:
+        said = f"{arriving:.2f} jobs a second come, and {able:.2f} can be done"
+        return (*empty, *(Drained(one.name, None, said, never=True) for one in full))
+    strict = bool(after.live[0].orders)
+    order = list(after.live[0].orders[0]) if strict else []
+    full.sort(key=lambda one: order.index(one.name) if one.name in order else len(order))
+    sums = [sum(one.size for one in full[: number + 1]) for number in range(len(full))]
+    waiting = sums if strict else [sums[-1]] * len(full)
+    told = zip(full, waiting, strict=True)
+    return (*empty, *(Drained(one.name, (count + extra) / (able - arriving)) for one, count in told))
+
+
+def _untold(fleet: Fleet, after: Fleet, full: Sequence[object], extra: int) -> str:
+    """Why no formula holds, if none does."""
+    if fleet.partial or not after.live:
+        return fleet.partial or "no process would be alive"
+    if any(one.concurrency is None or one.queues is None for one in after.live):
+        return "a process does not say its threads or its queues"
+    if len({frozenset(one.queues or ()) for one in after.live}) > 1 or any(len(one.capsules) > 1 for one in after.live):
+        return "its processes or capsules take different queues"
+    lacking = [one for one in full if getattr(one, "name", "") not in (after.live[0].queues or ())]
+    if lacking:
+        return "no process takes one of the queues"
+    return "which queues the retries go to was not read" if extra and len(full) > 1 else ""
+
+
+def _rate(snapshot: Snapshot, fleet: Fleet) -> tuple[float | None, str]:
+    """Jobs a second of one thread: as measured while they were busy, else by their classes' mean of the last hour."""
+    threads, busy = sum(one.concurrency or 0 for one in fleet.live), sum(one.busy or 0 for one in fleet.live)
+    if threads and busy >= SATURATED * threads and (measured := _throughput(snapshot)):
+        return measured / threads, ""
+    durations, samples = snapshot.get(Durations), snapshot.get(Samples)
+    if not isinstance(durations, Durations) or not isinstance(samples, Samples):
+        return None, "how long jobs take was not recorded, and the threads were not all busy (--for SECONDS)"
+    seen = [durations.of(one.job_class) for place, one in samples.all if place.queue]
+    known = [one for one in seen if one is not None]
+    if not known or len(known) < len(seen) or not sum(known):
+        return None, "how long each waiting class takes was not recorded (Sidekiq 7 and later do; --for SECONDS)"
+    return len(known) / sum(known), ""
+
+
+def _counts(snapshot: Snapshot) -> list[tuple[float, int]]:
+    series = snapshot.series(JobCounts)
+    if not isinstance(series, Series):
+        return []
+    return [(one.at, one.fact.processed) for one in series.moments if one.fact.processed is not None]
+
+
+def _throughput(snapshot: Snapshot) -> float | None:
+    """Jobs that ended in a second, over all of the window."""
+    counts = _counts(snapshot)
+    if len(counts) > 1 and counts[-1][0] > counts[0][0]:
+        return max(0, counts[-1][1] - counts[0][1]) / (counts[-1][0] - counts[0][0])
+    return None
+
+
+def _arrivals(snapshot: Snapshot) -> tuple[float | None, str]:
+    """Jobs that come in a second: those that ended and those that more wait now; else what ran in the last hour."""
+    ended, queues = _throughput(snapshot), snapshot.twice(Queues)
+    if ended is not None and isinstance(queues, Twice) and queues.window_s > 0:
+        return max(0.0, ended + (queues.last.waiting - queues.first.waiting) / queues.window_s), ""
+    durations = snapshot.get(Durations)
+    if isinstance(durations, Durations) and durations.runs:
+        return sum(durations.runs.values()) / HOUR, ""
+    return None, "how many jobs come was not recorded (--for SECONDS)"
+
+
+def backtest(snapshot: Snapshot) -> Backtest | None:
+    """How well the window's first half foretold its second; None where it was not recorded."""
+    counts = _counts(snapshot)
+    if len(counts) < LEAST:
+        return None
+    middle = len(counts) // 2
+    (began, first), (half, then), (end, last) = counts[0], counts[middle], counts[-1]
+    if not began < half < end:
+        return None
+    predicted, measured = (then - first) / (half - began) * (end - half), float(last - then)
+    return Backtest(predicted, measured, abs(predicted - measured) / max(measured, 1.0))

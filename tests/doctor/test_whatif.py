@@ -1,0 +1,72 @@
+"""What a change would do, on plain facts: each number by its formula, and what cannot be told."""
+
+import pytest
+
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Place, Queue, Queues, Sample, Samples
+from kiqdoctor.doctor.snapshot import Snapshot
+from kiqdoctor.doctor.whatif import Change, backtest, drains, fleet_after
+
+
+def process(identity: str, host: str = "a", queues: tuple[str, ...] = ("mail",)) -> Process:
+    return Process(identity, hostname=host, beat_age_s=1.0, concurrency=5, busy=0, queues=queues)
+
+
+def shop(*processes: Process, runs: int = 3600) -> Snapshot:
+    """100 jobs of half a second wait; one more comes each second."""
+    fleet = Fleet(processes or (process("a:1:x"),), 1)
+    samples = Samples((Place("queue:mail", 100, (Sample(job_class="A"),)),))
+    return Snapshot.of(fleet, Queues((Queue("mail", 100),)), samples, Durations({"A": 0.5}, {"A": runs}))
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds"),
+    [
+        (Change(), 100 / (10 - 1)),
+        (Change(concurrency=10), 100 / (20 - 1)),
+        (Change(processes=3), 100 / (30 - 1)),
+        (Change(concurrency=10, processes=3), 100 / (60 - 1)),
+    ],
+)
+def test_what_waits_by_what_threads_can_do_less_what_comes(change: Change, seconds: float) -> None:
+    [one] = drains(shop(), change)
+
+    assert one.drain_s == pytest.approx(seconds)
+
+
+def test_where_more_comes_than_goes_it_is_never_empty() -> None:
+    [one] = drains(shop(runs=36_000), Change())
+
+    assert (one.drain_s, one.never) == (None, True)
+
+
+def test_a_killed_host_takes_its_processes_and_no_other() -> None:
+    fleet = Fleet((process("a:1:x"), process("b:1:x", "b")), 2)
+
+    assert [one.identity for one in fleet_after(fleet, Change(kill=("b",))).live] == ["a:1:x"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "change"),
+    [
+        (shop(), Change(kill=("a",))),
+        (shop(process("a:1:x"), process("a:2:x", queues=("other",))), Change()),
+        (shop(process("a:1:x", queues=("other",))), Change()),
+        (shop().with_(Durations({})), Change()),
+    ],
+)
+def test_what_no_formula_holds_for_cannot_be_told(seen: Snapshot, change: Change) -> None:
+    [one] = drains(seen, change)
+
+    assert one.drain_s is None
+    assert one.why
+    assert not one.never
+
+
+def test_the_first_half_of_a_window_foretells_the_second() -> None:
+    counts = [JobCounts(0, 0), JobCounts(100, 0), JobCounts(180, 0)]
+    found = backtest(Snapshot().over(10.0, *counts))
+
+    assert found is not None
+    assert (found.predicted, found.measured, found.error) == (100.0, 80.0, 0.25)
+    assert backtest(Snapshot.of(JobCounts(5, 0))) is None
