@@ -175,6 +175,12 @@ class _Memory:
     def open(self, batch: str, jids: "Sequence[str]", call: "Callable[[Event], None]") -> None:
         self.accounts[batch] = _Account(set(jids), set(jids), call, len(jids))
 
+    def add(self, batch: str, jids: "Sequence[str]") -> None:
+        account = self.accounts[batch]
+        account.open.update(jids)
+        account.pending.update(jids)
+        account.total += len(jids)
+
     def seal(self, batch: str) -> None:
         self.accounts[batch].sealed = True
         self.accounts[batch].look()

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.runtime import client, config, forking, instead, lua
+from kiqdoctor.runtime import client, config, context, forking, instead, lua
 from kiqdoctor.runtime.beside import beside
 from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
@@ -16,6 +16,8 @@ from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from redis.client import Pipeline
 
     from kiqdoctor.runtime.job import Job
 
@@ -47,9 +49,25 @@ class Batch:
             "success": _callback(on_success),
             "complete": _callback(on_complete),
         }
+        self._adds = False  # to one that is there
         self._stack = ExitStack()
         self._pushes: list[Push] | None = None
         self._origin = forking.origin("a batch")
+
+    @classmethod
+    def current(cls) -> Self:
+        """The batch of the job that runs here: what is pushed within ``with Batch.current():`` belongs to it, too.
+
+        Its ``on_success`` waits for that. In a second try ``on_complete`` may have been called already.
+
+        Raises:
+            LookupError: no job runs here, or it belongs to none.
+        """
+        if (known := context.current().batch) is None:
+            raise LookupError("the job that runs here belongs to no batch")
+        found = cls()
+        found.id, found._adds = known, True
+        return found
 
     def __enter__(self) -> Self:
         """Gather what is pushed."""
@@ -89,7 +107,10 @@ class Batch:
             push.join(self.id)
         jids = [push.jid for push in pushes]
         if (taker := instead.current) is not None:
-            taker.open(self.id, jids, self._call)
+            if self._adds:
+                taker.add(self.id, jids)
+            else:
+                taker.open(self.id, jids, self._call)
             client.deliver(pushes, at_once=True)
             taker.seal(self.id)
             return
@@ -97,7 +118,8 @@ class Batch:
         self._patiently(lambda: self._open(keys, jids))
         sent = client.deliver(pushes, at_once=True)
         dropped = [push.jid for push, jid in zip(pushes, sent, strict=True) if push.jid != jid]
-        self._patiently(lambda: self._seal(keys, dropped))
+        if dropped or not self._adds:
+            self._patiently(lambda: self._seal(keys, dropped))
 
     def _call(self, event: Event) -> None:
         """Push a callback from here, where no script does it."""
@@ -117,6 +139,9 @@ class Batch:
 
     def _open(self, keys: Keys, jids: Sequence[str]) -> None:
         """The account is there before the first job."""
+        if self._adds:
+            self._add(keys, jids)
+            return
         fields: dict[Any, Any] = {CREATED_AT: repr(SYSTEM.now()), TOTAL: len(jids)}
         for event, callback in self._callbacks.items():
             if callback is not None and (payload := self._payload(*callback)) is not None:
@@ -126,11 +151,21 @@ class Batch:
         with config.client().pipeline(transaction=True) as pipe:
             pipe.hset(keys.batch(self.id), mapping=fields)
             pipe.expire(keys.batch(self.id), KEEP)
-            for part in (OPEN, PENDING):
-                for start in range(0, len(jids), SLICE):
-                    pipe.sadd(keys.batch(self.id, part), *jids[start : start + SLICE])
-                pipe.expire(keys.batch(self.id, part), KEEP)
+            self._list(pipe, keys, jids)
             pipe.execute()
+
+    def _add(self, keys: Keys, jids: Sequence[str]) -> None:
+        """The job that adds is among those that have not succeeded, so the account is still open."""
+        with config.client().pipeline(transaction=True) as pipe:
+            pipe.hincrby(keys.batch(self.id), TOTAL, len(jids))
+            self._list(pipe, keys, jids)
+            pipe.execute()
+
+    def _list(self, pipe: "Pipeline", keys: Keys, jids: Sequence[str]) -> None:
+        for part in (OPEN, PENDING):
+            for start in range(0, len(jids), SLICE):
+                pipe.sadd(keys.batch(self.id, part), *jids[start : start + SLICE])
+            pipe.expire(keys.batch(self.id, part), KEEP)
 
     def _payload(self, job: "Job[..., Any]", args: tuple[Any, ...]) -> Push | None:
         """batch.lua ends its bytes with the time of the push, and of its expiry; None where a middleware dropped it."""

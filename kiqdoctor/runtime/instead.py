@@ -20,6 +20,9 @@ class Instead(Protocol):
     def open(self, batch: str, jids: Sequence[str], call: Callable[[Event], None]) -> None:
         """An account of a batch, before its first job; ``call`` pushes a callback."""
 
+    def add(self, batch: str, jids: Sequence[str]) -> None:
+        """More jobs of one that is there, before the first of them."""
+
     def seal(self, batch: str) -> None:
         """The batch has all its jobs: from now on its callbacks are due."""
 
