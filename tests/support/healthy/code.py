@@ -24,6 +24,7 @@ from kiqdoctor.doctor.facts.code import (
     Way,
     Writes,
 )
+from kiqdoctor.doctor.facts.code.state import StateWrites
 
 PERFORM = Function("SendMail#perform", Place("app/jobs/send_mail.rb", 4), "ruby")
 CREATE = Function("Orders#create", Place("app/controllers/orders.rb", 2), "ruby")
@@ -38,6 +39,7 @@ FACTS = (
     Deserializations(),
     SharedUses(),
     Writes(),
+    StateWrites(),
     BuiltAtLoad(),
     Forks(),
     Enqueues((ENQUEUE,)),

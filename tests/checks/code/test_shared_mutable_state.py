@@ -1,0 +1,85 @@
+"""COD002: the catalogue's examples in all their ways, and how jobs run."""
+
+from pathlib import Path
+
+import pytest
+from judging import accused, in_python, in_ruby, performing
+from rewriting import crossed, python, ruby
+
+from kiqdoctor.doctor.report import Outcome
+
+FAULTS = crossed(
+    {
+        "P1": "class R(Job):\n  rows = []\n  def perform(self, i): self.rows.append(i)\n",
+        "P2": "@job\ndef f(x, seen={}): seen[x] = 1\n",
+        "P3": (
+            "_c = None\ndef client():\n  global _c\n  if _c is None: _c = Client()\n  return _c\n"
+            "@job\ndef f(): client()\n"
+        ),
+        "counted": "n = 0\n@job\ndef f():\n  global n\n  n += 1\n",
+    },
+    python,
+)
+TWINS = crossed(
+    {
+        "N1": "class R(Job):\n  def perform(self):\n    self.rows = []\n    self.rows.append(1)\n",
+        "N2": (
+            "import threading\n_l = threading.local()\ndef client():\n"
+            "  if not hasattr(_l, 'c'): _l.c = Client()\n@job\ndef f(): client()\n"
+        ),
+        "N3": "import threading\nLOCK = threading.Lock()\nCACHE = {}\n@job\ndef f(k, v):\n  with LOCK: CACHE[k] = v\n",
+    },
+    python,
+)
+RUBY_TWINS = crossed(
+    {
+        "N2": performing("MUTEX.synchronize { @@n += 1 }"),
+        "N3": performing("CACHE.compute_if_absent(x) { 1 }", head="CACHE = Concurrent::Map.new\n"),
+        "N1": performing("@client ||= Foo.new"),
+    },
+    ruby,
+)
+RUBY_FAULTS = crossed(
+    {
+        "counted": performing("@@n += 1"),
+        "P3": performing("Shop.client", head="class Shop\n  def self.client = @client ||= Foo.new\nend\n"),
+        "P2": performing("@@seen << x"),
+        "P1": (
+            "class J\n  include Sidekiq::Job\n  class << self; attr_accessor :cur; end\n"
+            "  def perform(i)\n    self.class.cur = i\n  end\nend\n"
+        ),
+        "a global": performing("$last = x"),
+        "an item": performing("@@seen[x] = 1"),
+    },
+    ruby,
+)
+
+
+@pytest.mark.parametrize("text", FAULTS.values(), ids=FAULTS)
+def test_python_s_faults(tmp_path: Path, text: str) -> None:
+    [one] = in_python("COD002", tmp_path, text).findings
+
+    assert one.severity == ("low" if "Client" in text else "high")
+
+
+@pytest.mark.parametrize("text", TWINS.values(), ids=TWINS)
+def test_python_s_twins(tmp_path: Path, text: str) -> None:
+    assert not accused(in_python("COD002", tmp_path, text))
+
+
+@pytest.mark.parametrize("text", RUBY_FAULTS.values(), ids=RUBY_FAULTS)
+def test_ruby_s_faults(tmp_path: Path, text: str) -> None:
+    [one] = in_ruby("COD002", tmp_path, text).findings
+
+    assert one.severity == ("low" if "client" in text else "high")
+
+
+@pytest.mark.parametrize("text", RUBY_TWINS.values(), ids=RUBY_TWINS)
+def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
+    assert not accused(in_ruby("COD002", tmp_path, text))
+
+
+def test_one_job_a_process_shares_nothing(tmp_path: Path) -> None:
+    text = "from celery import shared_task\nn = 0\n@shared_task\ndef f():\n  global n\n  n += 1\n"
+
+    assert in_python("COD002", tmp_path, text).outcome is Outcome.NOT_APPLICABLE
