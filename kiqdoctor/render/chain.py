@@ -58,6 +58,6 @@ def _other(asked: Result, by_id: dict[str, Result]) -> Iterator[str]:
         result = by_id.get(cause)
         if result is None:
             yield f"  may follow from {cause}: not selected"
-        elif result.outcome is not Outcome.FAIL:
+        elif result.outcome is not Outcome.FAIL or not asked.findings:
             because = f": {clean(result.reason, LONG)}" if result.reason else ""
             yield f"  may follow from {cause} {result.check.name}, which is {result.outcome.value}{because}"

@@ -104,4 +104,5 @@ def test_why_says_of_a_root_that_it_is_one_and_of_a_passed_check_that_it_passed(
     assert "it is a root cause" in chain.render(TWIN, "TST001")
     assert "may follow from TST002 name-tst002, which is pass" in chain.render(TWIN, "TST001")
     assert chain.render(TWIN, "TST002").startswith("TST002 name-tst002: pass\n")
+    assert "may follow from TST003 name-tst003, which is fail" in chain.render(TWIN, "TST002")
     assert "not among the checks that were selected" in chain.render(TWIN, "TST009")
