@@ -11,7 +11,8 @@ Formula: fails if a job leads to a change, under no lock, of a global, a class a
 of a class, or a mutable default argument, and its process runs several jobs at a time; low where a value is made only
 where it is not there yet; one severity down where nothing tells how jobs run
 
-Preview: how many of its findings a maintainer would call false has not been measured on enough applications.
+Preview: on eight applications it had one finding above low, and that was false (a value made where it is not there
+yet, in another method than the one that asks); 13 were low. Changes of constants by method (Ruby) are not seen.
 
 ## When it is wrong
 A value that is the same each time, or that one job alone writes; a lock that the caller holds.
