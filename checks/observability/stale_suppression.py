@@ -8,12 +8,15 @@ In the log: nothing. A silenced finding is in the reports, as suppressed, and co
 
 ## How it is found
 Formula: now >= expires is medium; `while` refuted is medium; `while` that cannot be told is low; judged and nothing
-matched is low; expires - now <= soon-days is info
+matched is low; a comment without a reason or a check is low; expires - now <= soon-days is info
 
 Each `[[suppress]]` of the configuration is compared with this examination. It ends with its day, in UTC. It silences
 something only while its `while` is true; where the facts do not tell, the finding counts and this check says so. It is
 unused where its check was judged and found nothing that it names; a check that was not selected, does not apply or
 ended unknown says nothing about it.
+
+A comment `# kiqdoctor: ignore[COD002] reason` silences the findings of that check at its own statement, or where it
+stands alone at the next one. One without a reason, or that names no check that there is, silences nothing.
 
 ## When it is wrong
 A finding that comes and goes makes its suppression look unused in between.
@@ -29,15 +32,16 @@ Risk: a suppression that is deleted lets its finding count, and the gate may tur
 Undo: put the lines back.
 
 ## Unknown when
-Never.
+The comments of the application could not be read.
 
 ## Source
-The configuration, and what the engine saw of each of its suppressions.
+The configuration, the comments of the application, and what the engine saw of each of its suppressions.
 """
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Severity, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Fate, Suppressed, Suppressions, Threshold, Thresholds
 
 SOON = Threshold(
@@ -50,14 +54,32 @@ SOON = Threshold(
 
 
 @check("OBS003", severity=Severity.MEDIUM, thresholds=(SOON,))
-def stale_suppression(suppressions: Suppressions, thresholds: Thresholds) -> Iterator[Verdict]:
+def stale_suppression(
+    suppressions: Suppressions, thresholds: Thresholds, comments: Ignores | Missing
+) -> Iterator[Verdict]:
+    if isinstance(comments, Refused):
+        yield Unknown(f"comments that suppress were not read: {comments.reason}", comments.unlock)
+    elif isinstance(comments, Ignores) and comments.partial:
+        yield Unknown(comments.partial)
     if not suppressions.all:
-        yield NotApplicable("nothing is suppressed by configuration")
+        yield NotApplicable("nothing is suppressed, by configuration or by a comment")
     for one in suppressions.all:
         if said := _said(one, thresholds[SOON]):
             yield _finding(one, *said)
         else:
-            yield Evidence(one.names, f"{one.fate.value} until {one.expires}: {one.reason} ({one.owner})", one.source)
+            until = f" until {one.expires}: {one.reason} ({one.owner})" if one.expires else f": {one.reason}"
+            yield Evidence(one.names, f"{one.fate.value}{until}", one.source)
+
+
+def _void(one: Suppressed) -> tuple[str, str]:
+    """Why one silences nothing, and what to write."""
+    if one.fate is Fate.UNUSED:
+        return "silences nothing: its check was judged and found nothing that it names", "Delete it."
+    if one.fate is Fate.UNREASONED:
+        return "says no reason, and so silences nothing", f"Write one: # kiqdoctor: ignore[{one.check}] reason."
+    named = f": {one.check}" if one.check else ""
+    what = f"names no check that there is{named}, and so silences nothing"
+    return what, "Write the check's id: # kiqdoctor: ignore[COD002] reason."
 
 
 def _said(one: Suppressed, soon: float) -> tuple[Severity, str, str] | None:
@@ -72,8 +94,8 @@ def _said(one: Suppressed, soon: float) -> tuple[Severity, str, str] | None:
         case Fate.UNTOLD:
             what = f"rests on `{one.condition}`, which cannot be told and so does not apply: {one.told}"
             return Severity.LOW, what, "Let the examination read that fact, or word the condition by another."
-        case Fate.UNUSED:
-            return Severity.LOW, "silences nothing: its check was judged and found nothing that it names", "Delete it."
+        case Fate.UNUSED | Fate.UNREASONED | Fate.NAMELESS:
+            return Severity.LOW, *_void(one)
         case Fate.HOLDS | Fate.UNJUDGED if one.days_left <= soon:
             what = f"ends in {one.days_left:.0f} days, on {one.expires}"
             return Severity.INFO, what, f"Mend what it silences until then, or have {one.owner} decide again."
@@ -86,11 +108,11 @@ def _ended(one: Suppressed) -> str:
 
 def _finding(one: Suppressed, severity: Severity, what: str, remedy: str) -> Finding:
     evidence = [
-        Evidence("reason", one.reason, one.source),
-        Evidence("owner", one.owner, one.source),
-        Evidence("expires", one.expires, one.source),
+        Evidence("reason", one.reason or "none", one.source),
         Evidence("findings that it names", str(one.matched)),
     ]
+    if not one.in_place:
+        evidence += [Evidence("owner", one.owner, one.source), Evidence("expires", one.expires, one.source)]
     if one.condition:
         evidence.append(Evidence("while", f"{one.condition}: {one.told}", one.source))
     return Finding(
@@ -100,6 +122,6 @@ def _finding(one: Suppressed, severity: Severity, what: str, remedy: str) -> Fin
         tuple(evidence),
         severity,
         one.location,
-        related=(one.check,),
+        related=() if one.fate is Fate.NAMELESS else (one.check,),
         key="soon" if severity is Severity.INFO else one.fate.value,
     )

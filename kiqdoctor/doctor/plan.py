@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kiqdoctor.doctor.check import SAMPLED, Check
+from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Coverage, Suppressions, Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.probe import Lane, Probe
 
 LIVE_GIVEN = frozenset({Connection, Coverage})
 """Facts that no probe reads: the composition root hands in the first, the engine makes the second."""
-DECIDED = frozenset({Suppressions, Thresholds})
+DECIDED = frozenset({Suppressions, Thresholds, Ignores})
 """Facts about what people decided: they are there in both halves of an examination."""
 
 
@@ -84,8 +85,8 @@ class Sides:
 def sides(check: Check, probes: Sequence[Probe]) -> Sides:
     """Live: it reads a Redis or processes and needs nothing else; static: the same of files. Some are both.
 
-    A check that judges only what people decided is judged in either half; so is one whose facts nobody reads, as when
-    a plug-in's probe is broken: it is there, and unknown.
+    A check that judges only what people decided is judged in either half; so is one whose facts
+    nobody reads, as when a plug-in's probe is broken: it is there, and unknown.
     """
     if all(need.kind in DECIDED for need in check.needs):
         return Sides(live=True, static=True)

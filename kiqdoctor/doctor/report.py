@@ -39,6 +39,7 @@ class Reported:
     suppressed: bool = False
     related: tuple[str, ...] = ()
     justification: str = ""  # who suppressed it, why and until when; or that a baseline knows it
+    in_source: bool = False  # a comment beside it suppressed it
     hidden: bool = False  # known, and only what is new was asked for: people are not shown it
     causes: tuple[str, ...] = ()  # fingerprints of the findings that explain it
 

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.contain import CrashError, contained
 from kiqdoctor.doctor.examine import NOTHING_TURNED, examine
+from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.gate import broke_off, exit_status
@@ -35,7 +36,7 @@ from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load, past
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
-from kiqdoctor.doctor.suppressions import Suppression
+from kiqdoctor.doctor.suppressions import Suppression, in_place
 from kiqdoctor.doctor.tools import Application, Doorstep, Host, Pack, Redis, Settings, Web
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import Configuration
@@ -65,6 +66,7 @@ class Prepared:
     plan: Plan
     thresholds: Thresholds = NOTHING_TURNED
     suppressions: tuple[Suppression, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # of every check there is, its id by id and by name
 
 
 def prepared(asked: Asked) -> Prepared:
@@ -80,8 +82,11 @@ def prepared(asked: Asked) -> Prepared:
             if not any(matches(check, selector) for check in checks):
                 raise _unmatched(asked.configuration, key, selector)
     also = [kind for one in suppressions if one.while_ for kind in one.while_.kinds]
-    chosen = plan([check for check in checks if _selected(check, asked, readers)], readers, also)
-    return Prepared(chosen, thresholds, suppressions)
+    selected = [check for check in checks if _selected(check, asked, readers)]
+    if any(sides(check, readers).static for check in selected):
+        also.append(Ignores)
+    names = {word: check.id for check in checks for word in (check.id, check.name)}
+    return Prepared(plan(selected, readers, also), thresholds, suppressions, names)
 
 
 def _unmatched(configuration: Configuration, key: str, selector: str) -> AskedError:
@@ -164,7 +169,9 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
 
 def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
     """What the checks make of a snapshot, with the numbers and the suppressions that people decided."""
-    return link(examine(ready.plan.checks, snapshot, clock, ready.thresholds, ready.suppressions))
+    comments = snapshot.get(Ignores)
+    found = in_place(comments, ready.names) if isinstance(comments, Ignores) else ()
+    return link(examine(ready.plan.checks, snapshot, clock, ready.thresholds, (*ready.suppressions, *found)))
 
 
 def reads_redis(asked: Asked, chosen: Plan) -> bool:

@@ -115,6 +115,8 @@ class Fate(StrEnum):
     EXPIRED = "expired"
     REFUTED = "refuted"  # its condition does not hold
     UNTOLD = "untold"  # the facts do not tell whether its condition holds
+    UNREASONED = "without a reason"  # a comment that does not say why: it does not apply
+    NAMELESS = "without a check"  # a comment that names no check that there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,14 @@ class Suppressed:
     source: str = ""
     location: Location | None = None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether it is a comment beside what it silences, which has no end and no owner."""
+        return not self.expires
+
 
 @dataclass(frozen=True, slots=True)
 class Suppressions:
-    """Every suppression that was configured."""
+    """Every suppression: those that are configured, and those that comments ask for."""
 
     all: tuple[Suppressed, ...] = ()

@@ -173,7 +173,7 @@ def _other(result: Result, index: int, ground: Ground) -> dict[str, Any]:
 
 def _suppression(one: Reported) -> dict[str, Any]:
     said = clean(one.justification, PIECE) or "it is known"
-    return {"kind": "external", "status": "accepted", "justification": said}
+    return {"kind": "inSource" if one.in_source else "external", "status": "accepted", "justification": said}
 
 
 def _logical(name: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from kiqdoctor.doctor.facts.code import (
     Forks,
     Function,
     Handlers,
+    Ignores,
     Imports,
     Job,
     Model,
@@ -47,4 +48,5 @@ FACTS = (
     Handlers(),
     NetworkCalls(),
     Patches(),
+    Ignores(),
 )

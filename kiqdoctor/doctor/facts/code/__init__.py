@@ -1,6 +1,7 @@
 """The application's source: its functions and jobs in one table, and kinds of sites that point into it."""
 
 from kiqdoctor.doctor.facts.code.execution import Execution, Model, Sharing, Way
+from kiqdoctor.doctor.facts.code.ignores import Ignore, Ignores
 from kiqdoctor.doctor.facts.code.sites import (
     Argument,
     AtBoot,
@@ -58,6 +59,8 @@ __all__ = [
     "Given",
     "Handler",
     "Handlers",
+    "Ignore",
+    "Ignores",
     "Import",
     "Imports",
     "Inside",
