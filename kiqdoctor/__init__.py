@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kiqdoctor.runtime.batches import Batch
+    from kiqdoctor.runtime.chains import chain
     from kiqdoctor.runtime.client import pipelined
     from kiqdoctor.runtime.committing import enqueue_on_commit
     from kiqdoctor.runtime.config import configure
@@ -29,6 +30,7 @@ __all__ = [
     "Running",
     "Status",
     "__version__",
+    "chain",
     "configure",
     "current",
     "embed",
@@ -47,6 +49,7 @@ _HOMES = {
     "MaybeEnqueued": "sending",
     "Running": "middleware",
     "Status": "status",
+    "chain": "chains",
     "configure": "config",
     "current": "context",
     "embed": "embedding",

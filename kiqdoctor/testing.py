@@ -235,13 +235,18 @@ class _Memory:
 
     def _ended(self, job: "Job[Any, Any]", payload: "Payload", ending: "Ending", more: "More") -> None:
         from kiqdoctor.clock import SYSTEM
-        from kiqdoctor.runtime.endings import FOLLOWS
+        from kiqdoctor.runtime.endings import FOLLOWS, End
 
         follows = FOLLOWS[ending.end]
+        after = payload.following(SYSTEM.now()) if ending.end is End.DONE else None
+        if after is not None and payload.batch in self.accounts:
+            self.add(payload.batch, [after.jid])
         if job.options.status:
             self.tell(payload.jid, follows.state, SYSTEM.now(), more)
         if follows.batch is not None and payload.batch in self.accounts:
             self.accounts[payload.batch].hear(payload.jid, follows.batch)
+        if after is not None:
+            self.push(after, None)
 
 
 class _Place:

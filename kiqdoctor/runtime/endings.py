@@ -103,6 +103,8 @@ def ending(
     """
     follows, jid = FOLLOWS[end], payload.jid
     steps = list(place)
+    if end is End.DONE and (after := payload.following(now)) is not None:
+        steps += _following(keys, after)
     if follows.batch is not None and payload.batch is not None:
         sets = (keys.batch(payload.batch, batches.OPEN), keys.batch(payload.batch, batches.PENDING))
         words = (jid, follows.batch, *sets, keys.queues, keys.name(QUEUE_PREFIX))
@@ -117,6 +119,15 @@ def ending(
         told = status.change(follows.state, now, outcome.more)
         steps.append(Step("TELL", keys.status(jid), (outcome.keep, known, *told)))
     return Ending(tuple(steps), end)
+
+
+def _following(keys: Keys, after: Payload) -> list[Step]:
+    """The next of a chain; its batch knows it before it hears of the one that ended."""
+    steps = [Step("SADD", keys.queues, (after.queue,))]
+    if after.batch is not None:
+        steps += [Step("SADD", keys.batch(after.batch, part), (after.jid,)) for part in (batches.OPEN, batches.PENDING)]
+        steps.append(Step("HINCRBY", keys.batch(after.batch), (batches.TOTAL, 1)))
+    return [*steps, Step("LPUSH", keys.queue(after.queue), (after.encode(),))]
 
 
 def slot(owner: str, jid: str) -> str:

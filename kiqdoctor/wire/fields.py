@@ -31,6 +31,7 @@ UNIQUE_FOR: Final = "unique_for"  # Enterprise's, and ours
 
 BATCH: Final = "kiq_batch"  # ours, as all below: id of a batch
 KEYWORDS: Final = "kiq_keywords"  # object: arguments that have no place among ``args``, by name
+NEXT: Final = "kiq_next"  # list of payloads: what follows, one after another, once it has succeeded
 CONTEXT: Final = "kiq_context"  # object: what travels with the job, by name
 LOCK: Final = "kiq_lock"  # fingerprint of class, queue and arguments, where it must be unique
 RECOVERED: Final = "recovered"  # how many processes died of late while they held it

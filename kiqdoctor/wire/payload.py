@@ -18,11 +18,13 @@ from kiqdoctor.wire.fields import (
     ENQUEUED_AT,
     ERROR_CLASS,
     ERROR_MESSAGE,
+    EXPIRES_IN,
     EXPIRY,
     FAILED_AT,
     JID,
     KEYWORDS,
     LOCK,
+    NEXT,
     QUEUE,
     RECOVERED,
     RECOVERED_AT,
@@ -119,6 +121,20 @@ class Payload:
         """The fingerprint under which it is unique."""
         lock = self.fields.get(LOCK)
         return lock if isinstance(lock, str) else None
+
+    def following(self, now: float) -> "Payload | None":
+        """What is pushed when it has succeeded, as it goes into its queue; of the same batch."""
+        rest = self.fields.get(NEXT)
+        if not isinstance(rest, list) or not rest or not isinstance(rest[0], dict):
+            return None
+        fields = {**rest[0], ENQUEUED_AT: stamp(now)}
+        if rest[1:]:
+            fields[NEXT] = rest[1:]
+        if isinstance(lasts := fields.get(EXPIRES_IN), int | float):
+            fields[EXPIRY] = stamp(now + lasts)
+        if self.batch is not None:
+            fields[BATCH] = self.batch
+        return Payload(fields)
 
     def deaths(self, now: float) -> int:
         """How many processes died while they held it, of late."""
