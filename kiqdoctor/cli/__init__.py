@@ -15,6 +15,7 @@ from kiqdoctor.version import __version__
 COMMANDS = {
     "acl": "acl",
     "check": "check",
+    "core": "core",
     "demo": "demo",
     "diff": "diff",
     "dump": "dump",

@@ -9,6 +9,7 @@ import msgspec
 from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.fetching.work import Work
+from kiqdoctor.runtime.marks import Mark, Marks
 from kiqdoctor.wire.heartbeat import WorkEntry
 
 
@@ -26,6 +27,7 @@ class Slot(msgspec.Struct, eq=False, gc=False):
 class Seat:
     """One thread: counters are its own, so that nobody waits for anybody."""
 
+    mark: Mark
     name: str = ""
     ident: int = 0
     slot: Slot | None = None
@@ -41,6 +43,7 @@ class Board:
     offset: float = 0.0  # epoch seconds of the boot clock's zero
     told: tuple[int, int] = (0, 0)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    marks: Marks = field(default_factory=Marks)
 
     def __post_init__(self) -> None:
         self.set_clock()
@@ -51,7 +54,7 @@ class Board:
 
     def seat(self) -> Seat:
         """A place for one more thread."""
-        made = Seat()
+        made = Seat(self.marks.one_more())
         self.seats.append(made)
         return made
 

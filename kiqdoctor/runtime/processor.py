@@ -58,6 +58,7 @@ class Processor:
     def run(self) -> None:
         """The thread's whole life."""
         self._seat.name, self._seat.ident = log.own_thread_id(), threading.get_ident()
+        self._seat.mark.take()
         take, process, stopping, number = self._fetch.take, self.process, self._stopping, self._number
         down_since = 0.0
         while not (stopping() or self.abandoned):
@@ -124,7 +125,9 @@ class Processor:
         told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
         first = [True]
         seat.slot = Slot(work, began, words, told, first)
-        running = Running(job.name, jid, work.home.queue, args, fields, began + self._board.offset, work=work)
+        since = began + self._board.offset
+        seat.mark.put(work.payload, since)
+        running = Running(job.name, jid, work.home.queue, args, fields, since, work=work)
         try:
             self._performer.run(job, running)
         except Interruption:
@@ -150,6 +153,7 @@ class Processor:
         else:
             announced = False
         seat.slot = None
+        seat.mark.clear()
         seat.processed += 1
         took = ended - began
         job.pace += (took - job.pace) * PACE if job.pace else took
@@ -172,6 +176,7 @@ class Processor:
     @staticmethod
     def _end(seat: Any, *, failed: bool) -> None:
         seat.slot = None
+        seat.mark.clear()
         seat.processed += 1
         seat.failed += failed
 

@@ -15,7 +15,8 @@ from kiqdoctor.doctor.facts.native import Crash, Crashes
 from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Application, Host
-from kiqdoctor.probes.native.core_file import core_file
+from kiqdoctor.probes.native.core_file import BrokenError, NoCoreError, opened
+from kiqdoctor.probes.native.own import own
 from kiqdoctor.text import clean
 
 TAIL: Final = 512 * 1024  # bytes at the end of one log
@@ -32,7 +33,6 @@ MARK: Final = re.compile(
 STAMP: Final = re.compile(rb"\b(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
 PID: Final = re.compile(rb"\bpid[=: ](\d{1,10})\b")
 FRAME: Final = re.compile(rb"^(?:Binary file \")?(/[^\s()\"]{1,300}\.so[.\d]{0,20})[(\"]", re.MULTILINE)
-OWN: Final = re.compile(r"lib(?:ruby|python|c|pthread|m|dl|rt)[-.\d]|ld-linux|linux-vdso|libc\.musl")
 WORKER: Final = re.compile(r"sidekiq|kiqdoctor|resque")
 CRASHES: Final = frozenset({4, 5, 6, 7, 8, 11, 31})  # signals
 
@@ -138,7 +138,7 @@ def _time(found: re.Match[bytes]) -> float | None:
 
 def _foreign(frames: Iterable[bytes]) -> str:
     paths = (frame.decode("utf-8", "backslashreplace") for frame in frames)
-    return clean(next((one for one in paths if not OWN.match(one.rpartition("/")[2])), ""))
+    return clean(next((one for one in paths if not own(one)), ""))
 
 
 def _cores(host: Host, local: LocalProcesses, root: Path | None, looked: list[str]) -> Iterator[Crash]:
@@ -155,13 +155,29 @@ def _cores(host: Host, local: LocalProcesses, root: Path | None, looked: list[st
             if not stat.S_ISREG(about.st_mode) or (about.st_dev, about.st_ino) in seen:
                 continue
             seen.add((about.st_dev, about.st_ino))
-            core = core_file(path)
-            if core is not None and core.signal in CRASHES and WORKER.search(core.arguments):
-                looked.append(clean(path.name))
-                yield Crash(
-                    clean(path.name), Signals(core.signal).name, about.st_mtime, pid=core.pid,
-                    program=clean(core.program), library=clean(core.library), owner=owner, in_tree=owner is None,
-                )  # fmt: skip
+            found = _core(path, about.st_mtime)
+            if found is not None:
+                looked.append(found.source)
+                yield _owned(found, owner, in_tree=owner is None)
+
+
+def _core(path: Path, written_at: float) -> Crash | None:
+    """A worker's crash: where it was before Ruby or faulthandler answered the signal, raising another."""
+    try:
+        with opened(path) as core:
+            notes, handled = core.notes, core.handled()
+    except (NoCoreError, BrokenError):
+        return None
+    if notes.signal not in CRASHES or not WORKER.search(notes.arguments):
+        return None
+    number, library = notes.signal, notes.library
+    if handled is not None:
+        place = notes.at(handled[1].counter)
+        number, library = handled[0].signal, place.path if place is not None else ""
+    return Crash(
+        clean(path.name), Signals(number).name, written_at, pid=notes.pid, program=clean(notes.program),
+        library="" if own(library) else clean(library),
+    )  # fmt: skip
 
 
 def _named(folder: Path) -> list[Path]:

@@ -28,6 +28,7 @@ from kiqdoctor.text import clean, decode
 TRIES: Final = 3  # a process that runs meanwhile is read between two frames, or not
 BETWEEN: Final = 0.02  # seconds
 PATIENCE: Final = 5.0  # seconds for one try
+CORE_PATIENCE: Final = 20.0  # seconds for a core file
 THREADS: Final = 2_000
 FRAMES: Final = 100  # of one thread, innermost first
 OUTPUT: Final = 8 * 1024 * 1024  # bytes of py-spy's answer
@@ -89,6 +90,27 @@ def native(pid: int, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]
     except msgspec.ValidationError:
         return {}
     return {f"0x{one.thread_id:x}": _innermost(one.frames) for one in found}
+
+
+def of_core(core: Path, tid: int, *, patience: float = CORE_PATIENCE) -> tuple[Frame, ...]:
+    """The stack of one thread of a Python that left this core file, innermost first.
+
+    Raises:
+        RefusalError: py-spy is missing or could not read it.
+    """
+    import msgspec
+
+    answer = _run((_program(), "dump", "--json", "--core", str(core.absolute())), patience)
+    if not answer.out:
+        raise RefusalError(f"py-spy could not read it: {answer.said}")
+    try:
+        found = [msgspec.convert(item, _Thread) for item in _items(decode(answer.out))]
+    except msgspec.ValidationError as error:
+        raise RefusalError(f"py-spy's answer cannot be read: {clean(str(error))}", "pip install -U py-spy") from None
+    frames = next((_thread(one, None).frames for one in found if one.os_thread_id == tid), ())
+    if not frames:
+        raise RefusalError("the thread that crashed ran no Python")
+    return frames
 
 
 def _innermost(calls: "list[_Call]") -> tuple[str, ...]:

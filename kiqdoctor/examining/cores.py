@@ -1,0 +1,266 @@
+"""Composes what a core file tells: its notes, a debugger's calls, whose library, the stack, the jobs, advisories."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from kiqdoctor.doctor.crash_kit import kit
+from kiqdoctor.doctor.facts.cores import Crashed, NativeFrame, Owner
+from kiqdoctor.doctor.facts.packages import Advisory
+from kiqdoctor.doctor.facts.threads import Frame
+from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.doctor.tools import Pack
+from kiqdoctor.probes.cores.backtrace import Call, unwound
+from kiqdoctor.probes.cores.files import Files, files, linked
+from kiqdoctor.probes.cores.jobs import jobs
+from kiqdoctor.probes.cores.owners import beneath, owner
+from kiqdoctor.probes.cores.reports import reported
+from kiqdoctor.probes.cores.symbols import function
+from kiqdoctor.probes.native.core_file import Core, CoreFile, Fault, NoCoreError, Thread, opened
+from kiqdoctor.probes.native.own import own
+from kiqdoctor.text import clean
+
+PY_SPY: Final = 4 * 1024**3  # bytes of a core that py-spy, which takes all of it into memory, is given
+KEEPING: Final = 120.0  # seconds that systemd may take to unpack one
+HEAP: Final = frozenset({"malloc_printerr", "__libc_message", "__stack_chk_fail", "__fortify_fail"})
+ROOT: Final = Path("/")
+PROC: Final = Path("/proc")
+KUBERNETES: Final = "KUBERNETES_SERVICE_HOST"
+
+
+@contextmanager
+def kept(pid: int) -> Iterator[Path]:
+    """The core of a process that ended, from systemd-coredump.
+
+    Raises:
+        NoCoreError: it keeps none, or is not here.
+    """
+    program = shutil.which("coredumpctl")
+    if program is None:
+        raise NoCoreError(f"there is no file {pid}, and no coredumpctl here that could have kept that process's core")
+    with tempfile.TemporaryDirectory(prefix="kiqdoctor-core-") as folder:
+        path = Path(folder) / "core"
+        try:
+            done = subprocess.run(
+                [program, "dump", str(pid), "--no-pager", "-q", "-o", str(path)],
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=KEEPING, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired):
+            raise NoCoreError(f"coredumpctl did not give the core of process {pid}") from None
+        if done.returncode or not path.exists():
+            said = " ".join(done.stderr.decode("utf-8", "replace").split())
+            raise NoCoreError(f"systemd-coredump keeps no core of process {pid}: {clean(said)}")
+        yield path
+
+
+def crashed(path: Path, advisories: Sequence[Advisory], root: Path = ROOT, log: Path | None = None) -> Crashed:
+    """What it tells; ``root`` is where the process's files are, ``log`` what it wrote.
+
+    Raises:
+        NoCoreError: there is none.
+        BrokenError: it cannot be read.
+    """
+    with opened(path) as core, tempfile.TemporaryDirectory(prefix="kiqdoctor-core-") as made:
+        folder = Path(made)
+        for name in ("root", "empty"):
+            (folder / name).mkdir()
+        found = files(core, path.stat().st_mtime, root)
+        linked(found, root, folder)
+        return _crashed(path, core, found, folder, advisories, root, log)
+
+
+def tables() -> tuple[Advisory, ...]:
+    """What is known about packages."""
+    from kiqdoctor.doctor.facts.packages import Advisories
+    from kiqdoctor.doctor.pack import home
+    from kiqdoctor.probes.packages.packages import advisories
+
+    found = advisories.read(Pack(home()))
+    return found.all if isinstance(found, Advisories) else ()
+
+
+def next_time() -> tuple[str, ...]:
+    """How a core is had on this host."""
+    from kiqdoctor.probes.host.files import read
+
+    pattern = clean((read(PROC / "sys/kernel/core_pattern") or b"").decode("utf-8", "replace").strip())
+    inside = any(Path(one).exists() for one in ("/.dockerenv", "/run/.containerenv")) or KUBERNETES in os.environ
+    return tuple(kit(pattern, container=inside))
+
+
+def _crashed(
+    path: Path, core: Core, found: Files, folder: Path, advisories: Sequence[Advisory], root: Path, log: Path | None
+) -> Crashed:
+    notes = core.notes
+    handled = core.handled() if _raised_again(notes) else None
+    fault, point = handled or (notes.fault or Fault(notes.signal), _first(notes))
+    calls = unwound(path, notes.executable, folder, point.tid)
+    owners = _Owners(root, found)
+    frames = tuple(owners.frame(notes, one) for one in _after(calls.calls, point, handled is not None))
+    if not frames:
+        frames = tuple(owners.frame(notes, one, symbol=True) for one in _by_registers(core, point))
+    running, unread = jobs(core)
+    language = _language(notes)
+    stack, by, why = _stack(path, notes, found, root, point.tid, language, log)
+    culprit = _culprit(frames, fault, notes)
+    missing = (
+        "the core is cut off: it ends before what it announces" if notes.cut else "",
+        calls.why, why, unread, *owners.changed,
+        "" if culprit is None or culprit.owner else f"no package list names {culprit.library}",
+    )  # fmt: skip
+    return Crashed(
+        signal=_name(notes.signal),
+        executable=notes.executable or notes.program,
+        program=notes.program,
+        pid=notes.pid,
+        raised=_name(fault.signal) if handled is not None and fault.signal != notes.signal else "",
+        faulted=fault.code > 0,
+        address=fault.address,
+        sender=fault.sender,
+        language=language,
+        frames=frames,
+        frames_by=calls.by or "registers",
+        culprit=culprit,
+        stack=stack,
+        stack_by=by,
+        job=next((one for one in running if one.tid == point.tid), None),
+        others=tuple(one for one in running if one.tid != point.tid),
+        advisories=tuple(_known(culprit.owner, advisories)) if culprit is not None and culprit.owner else (),
+        missing=tuple(dict.fromkeys(one for one in missing if one)),
+    )
+
+
+def _raised_again(notes: CoreFile) -> bool:
+    """Whether the process sent itself what ended it, as a handler does that has told of the signal before."""
+    return notes.fault is None or (notes.fault.code <= 0 and notes.fault.sender in {None, notes.pid})
+
+
+def _first(notes: CoreFile) -> Thread:
+    return notes.threads[0] if notes.threads else Thread(0, 0, 0)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}" if number else "not known"
+
+
+def _after(calls: Sequence[Call], point: Thread, handled: bool) -> Sequence[Call]:
+    """Those from the point on at which the thread was interrupted."""
+    handlers = [number for number, one in enumerate(calls) if one.handler]
+    if not handled or not handlers:
+        return [one for one in calls if not one.handler]
+    after = (number for number in handlers if [one.counter for one in calls[number + 1 :][:1]] == [point.counter])
+    return [one for one in calls[next(after, handlers[0]) + 1 :] if not one.handler]
+
+
+def _by_registers(core: Core, point: Thread) -> Iterator[Call]:
+    """Where it stood; and where a call into nowhere came from, which lies on top of the stack."""
+    yield Call(point.counter)
+    if core.notes.at(point.counter) is None:
+        caller = int.from_bytes(core.memory(point.stack, 8), "little")
+        if core.notes.at(caller) is not None:
+            yield Call(caller)
+
+
+class _Owners:
+    """Whose each library is; what is another build here than then has no owner, which is said."""
+
+    def __init__(self, root: Path, found: Files) -> None:
+        self._root, self._files = root, found
+        self._known: dict[str, Owner | None] = {}
+        self.changed: list[str] = []
+
+    def frame(self, notes: CoreFile, call: Call, *, symbol: bool = False) -> NativeFrame:
+        place = notes.at(call.counter)
+        if place is None:
+            return NativeFrame(call.function, "")
+        name = call.function
+        if symbol and place.path in self._files.same:
+            name = function(beneath(place.path, self._root), call.counter - place.start + place.offset)
+        return NativeFrame(name, place.path, self._owner(place.path))
+
+    def _owner(self, path: str) -> Owner | None:
+        if path not in self._known:
+            found = owner(path, self._root) if path in self._files.same else None
+            self._known[path] = found
+            if path in self._files.other:
+                self.changed.append(f"whose {path} was: another build is there by now")
+        return self._known[path]
+
+
+def _culprit(frames: Sequence[NativeFrame], fault: Fault, notes: CoreFile) -> NativeFrame | None:
+    """The innermost library that is neither the interpreter nor the C library; nobody where it was a kill, or where the
+    C library found damage that somebody did before.
+    """
+    aborted = fault.signal == signal.SIGABRT and fault.sender in {None, notes.pid}
+    if not (fault.code > 0 or aborted) or any(one.function in HEAP for one in frames):
+        return None
+    return next((one for one in frames if one.library and not own(one.library)), None)
+
+
+def _language(notes: CoreFile) -> str:
+    names = [notes.executable.rpartition("/")[2], *(one.path.rpartition("/")[2] for one in notes.mapped)]
+    for language in ("python", "ruby"):
+        if any(one.startswith((language, f"lib{language}")) for one in names):
+            return language
+    return ""
+
+
+def _stack(
+    path: Path, notes: CoreFile, found: Files, root: Path, tid: int, language: str, log: Path | None
+) -> tuple[tuple[Frame, ...] | None, str, str]:
+    """The stack, what told it, and why there is none."""
+    why = ""
+    if language == "python":
+        try:
+            return _python(path, notes, found, root, tid), "py-spy", ""
+        except RefusalError as error:
+            why = "; ".join(filter(None, (f"Python's stack: {error.refused.reason}", error.refused.unlock)))
+    elif language == "ruby":
+        why = (
+            "Ruby's stack, which no debugger reads: Ruby wrote it into its log ([BUG]); --log FILE shows it from there"
+        )
+    if log is None:
+        return None, "", why
+    try:
+        frames = reported(log, notes.pid)
+    except OSError as error:
+        return None, "", f"the log cannot be read: {error.strerror or error}"
+    return (frames, "log", "") if frames else (None, "", f"{why}; that log has no report of process {notes.pid}")
+
+
+def _python(path: Path, notes: CoreFile, found: Files, root: Path, tid: int) -> tuple[Frame, ...]:
+    """By py-spy, which opens the files of Python that the core names by itself: so they must have been checked."""
+    from kiqdoctor.probes.threads.stacks import of_core
+
+    named = {one.path for one in notes.mapped if "python" in one.path.rpartition("/")[2]} | {notes.executable}
+    opened_by_it = {one for one in named if not one.endswith(".so")}
+    if root != ROOT:
+        raise RefusalError("py-spy reads it under the process's own root only", f"run kiqdoctor core under {root}")
+    if not opened_by_it <= found.same:
+        raise RefusalError("the Python that it ran is not on this host as it was then")
+    if notes.bytes > PY_SPY:
+        raise RefusalError(f"py-spy takes a core into memory, and this one has {notes.bytes / 1024**3:.1f} GiB")
+    return of_core(path, tid)
+
+
+def _known(whose: Owner, advisories: Sequence[Advisory]) -> Iterator[Advisory]:
+    """What our tables know of this version of it."""
+    from kiqdoctor.doctor.condition import covers
+
+    if whose.ecosystem not in {"python", "ruby"}:
+        return
+    from packaging.utils import canonicalize_name
+
+    name = canonicalize_name(whose.name) if whose.ecosystem == "python" else whose.name
+    for one in advisories:
+        if one.ecosystem == whose.ecosystem and name in one.packages and covers(one.range, whose.version) is True:
+            yield one

@@ -1,0 +1,1 @@
+"""What became of a process that left a core file: no probe of a check, for `kiqdoctor core` alone."""
