@@ -20,7 +20,7 @@ from workers import Worker
 
 from kiqdoctor.probes.cores.backtrace import _gdb
 from kiqdoctor.probes.cores.owners import owner
-from kiqdoctor.probes.native.core_file import HEADER, PROGRAM
+from kiqdoctor.probes.native.core_file import HEADER, PROGRAM, core_file
 
 LIBRARY = "int crash(void) { return *(volatile int *)16; }\n"
 APP = """
@@ -62,7 +62,13 @@ def core_in(folder: Path) -> Path:
         pytest.skip(f"core_pattern is {pattern}: cores of this host go elsewhere")
     if resource.getrlimit(resource.RLIMIT_CORE)[0] == 0:
         pytest.skip("the hard limit of cores is 0 here")
-    return eventually(lambda: next(folder.glob("core*"), None), "the core")
+    return eventually(lambda: next(filter(_written, folder.glob("core*")), None), "the core")
+
+
+def _written(path: Path) -> bool:
+    """Whether all of it is there."""
+    found = core_file(path)
+    return found is not None and not found.cut
 
 
 def told(path: Path, *words: str, **environ: str) -> dict[str, Any]:
@@ -92,8 +98,7 @@ def test_a_job_of_ours(redis_server: RedisServer, tmp_path: Path) -> None:
         payload |= {"retry": 0, "created_at": time.time(), "enqueued_at": time.time()}
         with redis_py.Redis.from_url(redis_server.url) as client:
             client.lpush("queue:default", json.dumps(payload))
-        core = core_in(worker.folder)
-        time.sleep(0.5)  # until the kernel has written it
+        core = core_in(worker.folder).rename(tmp_path / "kept")  # a job that runs again leaves another
         with_gdb = told(core)
         text = kiqdoctor("core", str(core)).out
         bare = told(core, PATH=without_gdb(tmp_path))
@@ -148,8 +153,7 @@ def test_a_ruby_worker(redis_server: RedisServer, major: int, tmp_path: Path) ->
             client.lpush(
                 "queue:default", json.dumps({"class": "Thumbnail", "args": [], "jid": "c" * 24, "retry": False})
             )
-        core = core_in(worker.folder)
-        time.sleep(0.5)
+        core = core_in(worker.folder).rename(tmp_path / "kept")  # a job that runs again leaves another
         root = str(getattr(worker.place, "path", "/"))
         found = told(core, "--root", root, "--log", str(worker.folder / "log"))
         bare = told(core, "--root", root, PATH=without_gdb(tmp_path))
