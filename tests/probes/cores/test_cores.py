@@ -62,7 +62,8 @@ def core_in(folder: Path) -> Path:
         pytest.skip(f"core_pattern is {pattern}: cores of this host go elsewhere")
     if resource.getrlimit(resource.RLIMIT_CORE)[0] == 0:
         pytest.skip("the hard limit of cores is 0 here")
-    return eventually(lambda: next(filter(_written, folder.glob("core*")), None), "the core")
+    found: Path = eventually(lambda: next(filter(_written, folder.glob("core*")), None), "the core")
+    return found
 
 
 def _written(path: Path) -> bool:
@@ -71,8 +72,8 @@ def _written(path: Path) -> bool:
     return found is not None and not found.cut
 
 
-def told(path: Path, *words: str, **environ: str) -> dict[str, Any]:
-    ran = kiqdoctor("core", str(path), *words, "--format", "json", **environ)
+def told(path: Path, *words: str, cwd: Path | None = None, **environ: str) -> dict[str, Any]:
+    ran = kiqdoctor("core", str(path), *words, "--format", "json", cwd=cwd, **environ)
     assert ran.status == 0, ran.err
     found: dict[str, Any] = json.loads(ran.out)
     return found
@@ -94,7 +95,12 @@ def test_a_job_of_ours(redis_server: RedisServer, tmp_path: Path) -> None:
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", site / "imaging.so", tmp_path / "imaging.c"], check=True)
     app = APP.format(library=str(site / "imaging.so"))
     with Worker.start(app, redis_server.url, "-c", "2") as worker:
-        payload = {"class": "app.thumbnail", "args": ["hunter2-is-secret"], "jid": "b" * 24, "queue": "default"}
+        payload: dict[str, Any] = {
+            "class": "app.thumbnail",
+            "args": ["hunter2-is-secret"],
+            "jid": "b" * 24,
+            "queue": "default",
+        }
         payload |= {"retry": 0, "created_at": time.time(), "enqueued_at": time.time()}
         with redis_py.Redis.from_url(redis_server.url) as client:
             client.lpush("queue:default", json.dumps(payload))
