@@ -11,7 +11,9 @@ Formula: fails if a job leads to a use, under no lock, of an object that a modul
 a builder whose project says it is not for several threads, and the job's process runs several jobs at a time; one
 severity down where nothing tells how jobs run; an asynchronous client fails where `asyncio.run` uses it in the job
 
-`requests.Session` and boto3's resources and sessions are medium: what breaks there is rare. Read of Python only.
+`requests.Session` and boto3's resources and sessions are medium: what breaks there is rare. In Ruby: `PG`, `Mysql2`,
+`Net::HTTP` and `RedisClient` objects in a constant, a global, a class variable or a variable of a class. redis-rb's
+`Redis` is medium: it has a lock of its own, so that all threads wait for one connection, also while one of them blocks.
 
 ## When it is wrong
 A pool of one's own that hands the object to one thread at a time.
@@ -21,7 +23,8 @@ The line that builds it, and the lines that the evidence names.
 
 ## How to fix
 Build it where it is used, or once a thread in a `threading.local()`; or take what may be shared: `boto3.client`,
-`httpx.Client`, `redis.Redis`, SQLAlchemy's engine with `scoped_session`, a connection pool.
+`httpx.Client`, `redis.Redis`, SQLAlchemy's engine with `scoped_session`, a connection pool. In Ruby
+`POOL = ConnectionPool.new(size: n) { Redis.new }` and `POOL.with { |redis| ... }`.
 
 Risk: more connections; count them.
 
@@ -32,7 +35,9 @@ Nothing was found and files could not be parsed.
 
 ## Source
 psycopg2, `threadsafety` and isolation; SQLAlchemy, "Is the Session thread-safe?"; boto3, "Multithreading or
-multiprocessing with resources"; requests issue 2766; encode/httpx discussion 2473; pycurl, "Thread Safety".
+multiprocessing with resources"; requests issue 2766; encode/httpx discussion 2473; pycurl, "Thread Safety"; libpq,
+"Behavior in Threaded Programs"; redis-client's README, "Usage"; redis-rb's README, "Connection Pooling and Thread
+safety".
 """
 
 from collections.abc import Iterator
@@ -66,6 +71,21 @@ UNSAFE = {
         Severity.HIGH,
     ),
 }
+IN_RUBY = {
+    **dict.fromkeys(
+        (
+            "PG.connect",
+            "PG::Connection.new",
+            "PG::Connection.open",
+            "Mysql2::Client.new",
+            "Net::HTTP.new",
+            "Net::HTTP.start",
+            "RedisClient.new",
+        ),
+        Severity.HIGH,
+    ),
+    "Redis.new": Severity.MEDIUM,
+}
 ASYNCHRONOUS = {"httpx.AsyncClient", "aiohttp.ClientSession"}
 RUNS = "asyncio.run"
 
@@ -93,11 +113,14 @@ def _looped(code: Code, use: Named) -> Finding:
 
 
 def _judged(code: Code, use: Named, execution: Execution) -> Finding | None:
-    severity = UNSAFE.get(use.name)
+    ruby = code.functions[use.function].language == "ruby"
+    severity = (IN_RUBY if ruby else UNSAFE).get(use.name)
     runs = sharing(code, execution, use)
     if severity is None or runs.truth is False:
         return None
     severity = severity if runs.truth else severity.milder
     title = f"Threads share one {use.name}"
     remedy = f"Build {use.name}() in the job, or keep one for each thread in a threading.local()."
+    if ruby:
+        remedy = f"Write ConnectionPool.new {{ {use.name}(...) }} where it is built, and `.with` where it is used."
     return told(code, use, severity, title, remedy, how_it_runs(runs), key=use.name)

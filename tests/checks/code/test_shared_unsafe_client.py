@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from judging import accused, in_python
-from rewriting import crossed, python
+from judging import accused, in_python, in_ruby, performing
+from rewriting import crossed, python, ruby
 
 from kiqdoctor.doctor.report import Outcome
 
@@ -55,3 +55,75 @@ def test_one_job_a_process_shares_nothing(tmp_path: Path) -> None:
     text = "import requests\nfrom celery import shared_task\nS = requests.Session()\n@shared_task\ndef f(u): S.get(u)\n"
 
     assert in_python("COD005", tmp_path, text).outcome is Outcome.NOT_APPLICABLE
+
+
+def _class(*lines: str) -> str:
+    return "class Shop\n" + "".join(f"  {line}\n" for line in lines) + "end\n"
+
+
+RUBY_FAULTS = crossed(
+    {
+        "a constant": performing("DB.exec('x')", head="DB = PG.connect(ENV['U'])\n"),
+        "mysql": performing("DB.query('x')", head="DB = Mysql2::Client.new(host: 'x')\n"),
+        "http": performing("API.get('/x')", head="API = Net::HTTP.new('x', 443)\n"),
+        "started": performing("API.get('/x')", head="API = Net::HTTP.new('x', 443).start\n"),
+        "redis": performing("$redis.get(x)", head="$redis = Redis.new\n"),
+        "redis, once": performing("REDIS.get(x)", head="REDIS ||= Redis.new(url: 'x')\n"),
+        "a class's constant": performing("Shop::DB.exec('x')", head=_class("DB = PG::Connection.new")),
+        "kept by a class": performing("Shop.db.exec('x')", head=_class("def self.db = @db ||= PG.connect('x')")),
+        "a class variable": performing("Shop.ask", head=_class("@@db = PG.connect", "def self.ask = @@db.exec('x')")),
+        "an accessor": performing(
+            "Shop.db.exec('x')", head=_class("class << self; attr_accessor :db; end") + "Shop.db = PG.connect('x')\n"
+        ),
+        "a module's accessor": performing(
+            "Shop.db.exec('x')", head=_class("mattr_accessor :db", "self.db = PG.connect('x')")
+        ),
+        "inherited": (
+            "class Base\n  def self.db = @db ||= PG.connect('x')\nend\n"
+            "class J < Base\n  include Sidekiq::Job\n  def perform\n    self.class.db.exec('x')\n  end\nend\n"
+        ),
+        "under another name": performing("c = DB", "c.exec('x')", head="DB = PG.connect\n"),
+        "one call away": (
+            "DB = PG.connect\nclass J\n  include Sidekiq::Job\n  def perform(x)\n    db.exec('x')\n  end\n"
+            "  def db = DB\nend\n"
+        ),
+    },
+    ruby,
+)
+RUBY_TWINS = crossed(
+    {
+        "a pool": performing("DB.with { |c| c.exec('x') }", head="DB = ConnectionPool.new { PG.connect }\n"),
+        "made in the job": performing("db = PG.connect", "db.exec('x')"),
+        "the job's own": performing("@db ||= PG.connect", "@db.exec('x')"),
+        "a thread's own": performing("db = (Thread.current[:db] ||= PG.connect)", "db.exec('x')"),
+        "a lock": performing("LOCK.synchronize { DB.exec('x') }", head="LOCK = Mutex.new\nDB = PG.connect\n"),
+        "made anew": performing("Shop.db.exec('x')", head=_class("def self.db = PG.connect('x')")),
+        "a parameter": performing("DBS.each { |db| db.exec('x') }", head="db = PG.connect\n"),
+        "a block's": performing("BODY.size", head="BODY = Net::HTTP.start('x') { |h| h.get('/') }\n"),
+        "another's": performing(
+            "Shop::DB.ask(1)", head=_class("module PG; def self.connect = 1; end", "DB = PG.connect")
+        ),
+        "sometimes a pool": performing("$r.get(x)", head="$r = Redis.new\n$r = ConnectionPool::Wrapper.new\n"),
+        "only words": performing("Shop.x('DB = PG.connect; DB.exec')"),
+        "persistent": performing("API.request(x)", head="API = Net::HTTP::Persistent.new(name: 'x')\n"),
+    },
+    ruby,
+)
+
+
+@pytest.mark.parametrize("text", RUBY_FAULTS.values(), ids=RUBY_FAULTS)
+def test_ruby_s_faults(tmp_path: Path, text: str) -> None:
+    [one] = in_ruby("COD005", tmp_path, text).findings
+
+    assert one.severity == ("medium" if "Redis" in text else "high")
+
+
+@pytest.mark.parametrize("text", RUBY_TWINS.values(), ids=RUBY_TWINS)
+def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
+    assert not accused(in_ruby("COD005", tmp_path, text))
+
+
+def test_a_child_for_each_job_shares_no_connection(tmp_path: Path) -> None:
+    text = "DB = PG.connect\nclass J\n  @queue = :x\n  def self.perform(x)\n    DB.exec('x')\n  end\nend\n"
+
+    assert in_ruby("COD005", tmp_path, text).outcome is Outcome.NOT_APPLICABLE

@@ -108,7 +108,7 @@ class Deserializations(Sites[Deserialization]):
 
 
 class SharedUses(Sites[Named]):
-    """Uses, under no lock, of objects that all threads hold in common, by what built them; read of Python only."""
+    """Uses, under no lock, of objects that all threads hold in common, by what built them; of Ruby clients only."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Uses of objects that all threads of a process hold in common: Python's globals, class attributes, what is cached."""
+"""Uses of objects that all threads of a process hold in common: globals, what classes hold, what is cached."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
 def shared_uses(tree: Tree) -> SharedUses:
-    """All under no lock, but of what its project calls safe to share."""
-    return SharedUses(*sites(tree, _python, lambda *_: ()))
+    """All under no lock, but of what its project calls safe to share; of Ruby clients and connections."""
+    from kiqdoctor.probes.code.index import indexed
+    from kiqdoctor.probes.code.ruby.shared import Shared
+
+    shared = Shared(indexed(tree).classes)
+    return SharedUses(*sites(tree, _python, lambda _, method: shared.uses(method)))
 
 
 def _python(index: "Index", function: "Function") -> Iterator[Named]:
