@@ -4,12 +4,13 @@ import json
 
 import click
 
+from kiqdoctor.cli.words.once import Once
 from kiqdoctor.text import clean
 
 PID_DIGITS = 10
 
 
-@click.command("dump")
+@click.command("dump", cls=Once)
 @click.argument("target", metavar="TARGET")
 @click.option("--redis", metavar="URL", help="redis://, rediss:// or unix:// address that the worker uses.")
 @click.option("--namespace", metavar="NAME", help="The worker's keys are under NAME:.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kiqdoctor.cli.words.once import Once
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = "kiqdoctor.why/1"
 
 
-@click.command("why")
+@click.command("why", cls=Once)
 @click.argument("jid", metavar="[JID]", required=False, default="")
 @click.option("--class", "job_class", metavar="NAME", default="", help="Jobs of this class.")
 @click.option("--queue", metavar="NAME", default="", help="Jobs of this queue.")

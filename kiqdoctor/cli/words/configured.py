@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from kiqdoctor.cli.words.file import load
 from kiqdoctor.cli.words.flags import exclusive
+from kiqdoctor.cli.words.once import refuse_seconds
 from kiqdoctor.cli.words.options import every
 from kiqdoctor.connection import UrlError, shown_url
 from kiqdoctor.examining.configuration import FOLDERS, NO_CONFIGURATION, Configuration, instead, spelt_value
@@ -32,10 +33,11 @@ class Configured(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As any command, with defaults from the environment and the file."""
-        words = self.make_parser(ctx).parse_args(list(args))[0]
+        words, _, order = self.make_parser(ctx).parse_args(list(args))
         helping = self.get_help_option(ctx)
         if ctx.resilient_parsing or (helping is not None and words.get(helping.name) is True):
             return super().parse_args(ctx, args)
+        refuse_seconds(ctx, order)
         configuration = self._load(words)
         own = {parameter.name for parameter in self.params if parameter.name}
         file, environ = from_file(configuration), from_environment(os.environ)
