@@ -55,8 +55,18 @@ class Poller:
         return average * drawn + average / 2 if processes < MANY else average * drawn * 2
 
     def poll(self) -> int:
-        """Push what is due now; how many."""
-        return sum(self._drain(key) for key in (self._keys.retry, self._keys.schedule))
+        """Push what is due now; how many.  A key of another type holds up no other."""
+        import redis
+
+        count = 0
+        for key in (self._keys.retry, self._keys.schedule):
+            try:
+                count += self._drain(key)
+            except redis.exceptions.ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+                log.warn_seldom(f"scheduler: {key}: {error}")
+        return count
 
     def _drain(self, key: str) -> int:
         count = refused = 0

@@ -7,6 +7,7 @@ import pytest
 import redis as redis_py
 from fetching import KEYS, payload
 
+from kiqdoctor.runtime import log
 from kiqdoctor.runtime.scheduled import PAGE, Poller
 
 
@@ -77,3 +78,18 @@ def test_a_set_of_queues_of_the_wrong_type_keeps_no_due_job(redis: Any) -> None:
 
     assert redis.llen(KEYS.queue("default")) == 3
     assert redis.zcard(KEYS.retry) == 0
+
+
+@pytest.mark.parametrize(("broken", "sound"), [(KEYS.retry, KEYS.schedule), (KEYS.schedule, KEYS.retry)])
+def test_a_set_of_the_wrong_type_is_named_and_holds_up_no_other(
+    redis: Any, broken: str, sound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(log, "warn_seldom", told.append)
+    redis.set(broken, "no set")
+    redis.zadd(sound, {payload("Job", "due"): 1})
+
+    assert Poller(redis, KEYS, threading.Event()).poll() == 1
+
+    [line] = told
+    assert line.startswith(f"scheduler: {broken}: ")
