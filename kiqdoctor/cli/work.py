@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     "-c", "--concurrency", type=click.IntRange(1, 1000), default=5, show_default=True, help="Processor threads."
 )
 @click.option("-q", "--queue", "queues", multiple=True, metavar="NAME[,WEIGHT]", help="Repeatable; default: default.")
+@click.option(
+    "--capsule", "capsules", multiple=True, metavar="NAME:THREADS:QUEUE,QUEUE", help="Repeatable: threads of their own."
+)
 @click.option("-t", "--timeout", type=click.FloatRange(0), default=25.0, show_default=True, help="Seconds TERM waits.")
 @click.option("--redis", metavar="URL", help="redis://, rediss:// or unix:// address.")
 @click.option("--namespace", metavar="NAME", help="Use the keys under NAME:.")
@@ -53,6 +56,7 @@ def command(
     modules: tuple[str, ...],
     concurrency: int,
     queues: tuple[str, ...],
+    capsules: tuple[str, ...],
     timeout: float,
     redis: str | None,
     namespace: str | None,
@@ -73,7 +77,7 @@ def command(
     """Import every MODULE, then run the jobs that they define, in worker processes under one small parent."""
     from kiqdoctor.connection import UrlError
     from kiqdoctor.runtime import config, log, records
-    from kiqdoctor.runtime.capsule import Capsule, parse_queues
+    from kiqdoctor.runtime.capsule import Capsule, parse_queues, with_others
     from kiqdoctor.runtime.supervised import health as own_health
     from kiqdoctor.runtime.supervising.link import birth
 
@@ -86,7 +90,7 @@ def command(
     born = birth()
     with ExitStack() as stack:
         try:
-            chosen = Capsule("default", concurrency, parse_queues(queues))
+            chosen = with_others(Capsule("default", concurrency, parse_queues(queues)), capsules)
             if health:
                 _checked_bind(health)
             url = (born.redis if born is not None else None) or redis or _from_file(configuration)
@@ -97,7 +101,7 @@ def command(
             raise click.UsageError(str(error)) from None
         log.use(log_format)
         if born is None:
-            limits = Limits(processes, timeout, stuck_after, max_jobs, max_rss, log_format)
+            limits = Limits(processes * len(chosen), timeout, stuck_after, max_jobs, max_rss, log_format)
             return _supervise(limits, url if embedded else None)
         _leave_stacks()
         began = time.time_ns()
@@ -107,7 +111,7 @@ def command(
         from kiqdoctor.runtime.options import WorkerOptions
 
         options = WorkerOptions(
-            config.current(), chosen, timeout, fetch, tag or Path.cwd().name, environment,
+            config.current(), chosen[born.number % len(chosen)], timeout, fetch, tag or Path.cwd().name, environment,
             health=own_health(health or "", born), again=born.again,
         )  # fmt: skip
         return _work(options, born, began if reload else None)

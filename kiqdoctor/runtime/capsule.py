@@ -1,9 +1,12 @@
 """Queues with threads of their own, and the order in which they are asked."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kiqdoctor.wire.heartbeat import CapsuleEntry
+
+MOST_THREADS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,25 @@ def parse_queues(words: Sequence[str]) -> tuple[tuple[str, int], ...]:
             raise ValueError(f"a queue is NAME or NAME,WEIGHT, not {word!r}")
         found.append((name, int(weight or 0)))
     return tuple(found)
+
+
+def with_others(first: Capsule, words: Sequence[str]) -> tuple[Capsule, ...]:
+    """``first``, and those of the command line, each ``NAME:THREADS:QUEUE,QUEUE`` in strict order.
+
+    Raises:
+        ValueError: another form, a name that is taken, or no number of threads.
+    """
+    found = [first, *map(_parse, words)]
+    names = [one.name for one in found]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two capsules are called {twice}")
+    return tuple(found)
+
+
+def _parse(word: str) -> Capsule:
+    name, _, rest = word.partition(":")
+    threads, _, queues = rest.partition(":")
+    names = queues.split(",")
+    if not name or not all(names) or not re.fullmatch("[0-9]{1,4}", threads) or not 1 <= int(threads) <= MOST_THREADS:
+        raise ValueError(f"a capsule is NAME:THREADS:QUEUE,QUEUE with 1 to {MOST_THREADS} threads, not {word!r}")
+    return Capsule(name, int(threads), tuple((one, 0) for one in dict.fromkeys(names)))
