@@ -94,6 +94,8 @@ def _why(found: Crashed) -> str:
 
 
 def _nobody(found: Crashed) -> str:
+    if found.faulted is None:
+        return "which library is to blame is not known"
     if not found.faulted and found.signal != "SIGABRT":
         return "no library is to blame: the signal was sent, no instruction failed"
     return "no library beside the interpreter and the C library was seen to be at fault"

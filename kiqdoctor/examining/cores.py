@@ -22,7 +22,7 @@ from kiqdoctor.probes.cores.jobs import jobs
 from kiqdoctor.probes.cores.owners import beneath, owner
 from kiqdoctor.probes.cores.reports import reported
 from kiqdoctor.probes.cores.symbols import function
-from kiqdoctor.probes.native.core_file import Core, CoreFile, Fault, NoCoreError, Thread, opened
+from kiqdoctor.probes.native.core_file import X86_64, Core, CoreFile, Fault, NoCoreError, Thread, opened
 from kiqdoctor.probes.native.own import own
 from kiqdoctor.text import clean
 
@@ -99,6 +99,7 @@ def _crashed(
 ) -> Crashed:
     notes = core.notes
     handled = core.handled() if _raised_again(notes) else None
+    known = handled is not None or _seen(core)
     fault, point = handled or (notes.fault or Fault(notes.signal), _first(notes))
     calls = unwound(path, notes.executable, folder, point.tid)
     owners = _Owners(root, found)
@@ -111,6 +112,7 @@ def _crashed(
     culprit = _culprit(frames, fault, notes)
     missing = (
         "the core is cut off: it ends before what it announces" if notes.cut else "",
+        "" if known else "whether an instruction failed: the core does not hold the stack on which that would stand",
         calls.why, why, unread, *owners.changed,
         "" if culprit is None or culprit.owner else f"no package list names {culprit.library}",
     )  # fmt: skip
@@ -120,7 +122,7 @@ def _crashed(
         program=notes.program,
         pid=notes.pid,
         raised=_name(fault.signal) if handled is not None and fault.signal != notes.signal else "",
-        faulted=fault.code > 0,
+        faulted=fault.code > 0 if known else None,
         address=fault.address,
         sender=fault.sender,
         language=language,
@@ -139,6 +141,14 @@ def _crashed(
 def _raised_again(notes: CoreFile) -> bool:
     """Whether the process sent itself what ended it, as a handler does that has told of the signal before."""
     return notes.fault is None or (notes.fault.code <= 0 and notes.fault.sender in {None, notes.pid})
+
+
+def _seen(core: Core) -> bool:
+    """Whether it tells why the signal came: by itself, or because no handler's frame is on a stack that it holds."""
+    notes = core.notes
+    if not _raised_again(notes):
+        return True
+    return notes.fault is not None and notes.machine == X86_64 and bool(core.memory(_first(notes).stack, 8))
 
 
 def _first(notes: CoreFile) -> Thread:
@@ -249,7 +259,12 @@ def _python(path: Path, notes: CoreFile, found: Files, root: Path, tid: int) -> 
         raise RefusalError("the Python that it ran is not on this host as it was then")
     if notes.bytes > PY_SPY:
         raise RefusalError(f"py-spy takes a core into memory, and this one has {notes.bytes / 1024**3:.1f} GiB")
-    return of_core(path, tid)
+    try:
+        return of_core(path, tid)
+    except RefusalError:
+        if notes.cut:
+            raise RefusalError("the core is cut off before what py-spy needs") from None
+        raise
 
 
 def _known(whose: Owner, advisories: Sequence[Advisory]) -> Iterator[Advisory]:

@@ -36,8 +36,8 @@ class Crashed(NamedTuple):
     """``signal`` ended it; ``raised``: the signal before that, which a handler (Ruby's, faulthandler's) answered.
 
     ``sender``: the process whose kill it was; None: an instruction of its own did it, or that is not known.
-    ``faulted``: the processor stopped an instruction, at ``address`` where it says which. ``missing`` says what could
-    not be told.
+    ``faulted``: the processor stopped an instruction, at ``address`` where it says which; None: that is not known.
+    ``missing`` says what could not be told.
     """
 
     signal: str
@@ -45,7 +45,7 @@ class Crashed(NamedTuple):
     program: str = ""
     pid: int = 0
     raised: str = ""
-    faulted: bool = False
+    faulted: bool | None = None
     address: int | None = None
     sender: int | None = None
     language: str = ""  # python, ruby, ""

@@ -148,6 +148,11 @@ def test_a_signal_that_was_sent_blames_nobody(tmp_path: Path) -> None:
         found = told(core_in(folder))
         assert (found["signal"], found["culprit"], found["job"]) == ("SIGSEGV", None, None)
         assert found["sent_by"] in ({None} if number == 1 else {os.getpid()})
+        raw = core_in(folder).read_bytes()
+        (folder / "cut").write_bytes(raw[:100_000])  # the notes, and nothing of any stack
+        text = kiqdoctor("core", str(folder / "cut")).out
+        assert "cut off" in text
+        assert ("not known" in text, "the signal was sent" in text) == ((True, False) if number == 1 else (False, True))
 
 
 @pytest.mark.real
@@ -164,13 +169,15 @@ def test_a_ruby_worker(redis_server: RedisServer, major: int, tmp_path: Path) ->
         found = told(core, "--root", root, "--log", str(worker.folder / "log"))
         bare = told(core, "--root", root, PATH=without_gdb(tmp_path))
 
-    assert (found["signal"], found["raised"], found["language"]) == ("SIGABRT", "SIGSEGV", "ruby")
+    # Seen: Debian's Ruby 3.1 ends by the abort after its report, sid's by the first signal.
+    ends = {6: ("SIGABRT", "SIGSEGV"), 8: ("SIGSEGV", None)}[major]
+    assert (found["signal"], found["raised"], found["language"]) == (*ends, "ruby")
     assert found["frames_by"] == "gdb"
     assert found["culprit"]["library"].rpartition("/")[2].startswith("fiddle")
     assert found["culprit"]["version"]
     assert found["stack"]
     assert any("perform" in one["function"] for one in found["stack"])
-    assert (bare["signal"], bare["raised"], bare["stack"]) == ("SIGABRT", "SIGSEGV", None)
+    assert (bare["signal"], bare["raised"], bare["stack"]) == (*ends, None)
     assert bare["frames"][0]["library"]
     assert any("gdb" in one for one in bare["missing"])
 
