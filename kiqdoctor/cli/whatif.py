@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from kiqdoctor.examining.whatif import Outlook
 
 SCHEMA: Final = "kiqdoctor.whatif/1"
+MOST_THREADS: Final = 100_000
+MOST_PROCESSES: Final = 100_000
 
 
 @click.command("whatif", cls=Configured)
-@click.option("--concurrency", metavar="N", type=click.IntRange(1), help="Threads of each process.")
-@click.option("--processes", metavar="N", type=click.IntRange(0), help="Processes in all.")
+@click.option("--concurrency", metavar="N", type=click.IntRange(1, MOST_THREADS), help="Threads of each process.")
+@click.option("--processes", metavar="N", type=click.IntRange(0, MOST_PROCESSES), help="Processes in all.")
 @click.option("--retry-all", is_flag=True, help="Every job of retry is put into its queue.")
 @click.option("--kill", metavar="HOST", multiple=True, help="The processes of this host are gone; repeatable.")
-@click.option("--replay", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--replay",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="From a recording in place of a Redis.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @words.examination
 def command(
@@ -43,6 +50,8 @@ def command(
     from kiqdoctor.doctor.whatif import Change
     from kiqdoctor.examining.whatif import whatif
 
+    if replay and rest["redis"]:
+        raise click.UsageError("--replay and --redis exclude each other")
     asked = replace(words.read(rest), replay=replay)
     found = whatif(Change(concurrency, processes, retry_all, kill), asked)
     click.echo(json.dumps(_document(found), indent=2) if form == "json" else "\n".join(_lines(found)))
@@ -67,6 +76,7 @@ def _document(found: "Outlook") -> dict[str, Any]:
             {"pool": clean(one.name), "peak": one.peak, "limit": one.limit, "reason": clean(one.why) or None}
             for one in found.pools
         ],
+        "unknown": [clean(found.unread)] if found.unread else [],
         "basis": "formula",
         "backtest": back and {"predicted": back.predicted, "measured": back.measured, "error": back.error},
     }
@@ -79,6 +89,8 @@ def _lines(found: "Outlook") -> Iterator[str]:
     for one in found.queues:
         said = f"empty in {one.drain_s:.0f} s" if one.drain_s is not None else f"cannot be told: {clean(one.why)}"
         yield f"queue {clean(one.queue)}: " + (f"never empty: {clean(one.why)}" if one.never else said)
+    if found.unread:
+        yield f"queues cannot be told: {clean(found.unread)}"
     yield "by formula, not simulated: (jobs that wait) / (jobs a second that threads can do, less those that come)"
     back = found.backtest
     yield (

@@ -15,6 +15,8 @@ from kiqdoctor.doctor.snapshot import Snapshot
 
 SATURATED: Final = 0.9  # of the threads were busy: then what they did is what they can do
 HOUR: Final = 3600.0
+PAUSED: Final = "it is paused: nothing is taken from it until somebody resumes it"
+NOBODY: Final = "the change leaves no process"
 LEAST: Final = 3  # readings: two make a rate, the rest tells how well it predicted
 
 
@@ -61,6 +63,7 @@ def fleet_after(fleet: Fleet, change: Change) -> Fleet:
     """Its live processes without those of killed hosts, so many, with so many threads in the default capsule."""
     left = [one for one in fleet.live if one.hostname not in change.kill]
     if change.processes is not None and left:
+        left = [one for one in left if not one.quiet] or left
         left = [_copy(left[number % len(left)], number // len(left)) for number in range(change.processes)]
     if change.concurrency is not None:
         left = [_threads(one, change.concurrency) for one in left]
@@ -91,10 +94,14 @@ def drains(snapshot: Snapshot, change: Change) -> tuple[Drained, ...]:
     if not isinstance(fleet, Fleet) or not isinstance(queues, Queues):
         return ()
     after = fleet_after(fleet, change)
+    after = replace(after, processes=tuple(one for one in after.live if not one.quiet))
     extra = queues.set("retry").size if change.retry_all else 0
-    full = [one for one in queues.all if one.size or extra]
+    full = [one for one in queues.all if (one.size or extra) and not one.paused]
     empty = [Drained(one.name, 0.0) for one in queues.all if not (one.size or extra)]
-    if (reason := _untold(fleet, after, full, extra)) or not full:
+    empty += [Drained(one.name, None, PAUSED) for one in queues.all if (one.size or extra) and one.paused]
+    if full and not after.live and _all_gone(fleet, change):
+        return (*empty, *(Drained(one.name, None, NOBODY, never=True) for one in full))
+    if (reason := queues.partial or queues.pauses_unread or _untold(fleet, after, full, extra)) or not full:
         return (*empty, *(Drained(one.name, None, reason) for one in full))
     rate, why = _rate(snapshot, fleet)
     arriving, unmeasured = _arrivals(snapshot)
@@ -113,10 +120,31 @@ def drains(snapshot: Snapshot, change: Change) -> tuple[Drained, ...]:
     return (*empty, *(Drained(one.name, (count + extra) / (able - arriving)) for one, count in told))
 
 
+def unread(snapshot: Snapshot, change: Change) -> str:
+    """Why nothing can be said of all that waits, if nothing can."""
+    fleet, queues = snapshot.get(Fleet), snapshot.get(Queues)
+    if not isinstance(fleet, Fleet):
+        return fleet.reason
+    if not isinstance(queues, Queues):
+        return queues.reason
+    hosts = {one.hostname for one in fleet.live}
+    if strangers := [one for one in change.kill if one not in hosts]:
+        return fleet.partial or f"no live process is on host {', '.join(strangers)}"
+    lost = change.retry_all and queues.set("retry").size and not queues.all
+    return queues.partial or ("which queues the retries go to was not read" if lost else "")
+
+
+def _all_gone(fleet: Fleet, change: Change) -> bool:
+    """Whether the change itself takes every process away; who says how many are left has them somewhere."""
+    if fleet.partial or not fleet.live:
+        return False
+    return change.processes == 0 or (change.processes is None and bool(change.kill))
+
+
 def _untold(fleet: Fleet, after: Fleet, full: Sequence[object], extra: int) -> str:
     """Why no formula holds, if none does."""
     if fleet.partial or not after.live:
-        return fleet.partial or "no process would be alive"
+        return fleet.partial or "no process would be alive that takes jobs"
     if any(one.concurrency is None or one.queues is None for one in after.live):
         return "a process does not say its threads or its queues"
     if len({frozenset(one.queues or ()) for one in after.live}) > 1 or any(len(one.capsules) > 1 for one in after.live):

@@ -1,11 +1,13 @@
 """What a change would do, on plain facts: each number by its formula, and what cannot be told."""
 
+from dataclasses import replace
+
 import pytest
 
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Place, Queue, Queues, Sample, Samples
 from kiqdoctor.doctor.snapshot import Snapshot
-from kiqdoctor.doctor.whatif import Change, backtest, drains, fleet_after
+from kiqdoctor.doctor.whatif import Change, backtest, drains, fleet_after, unread
 
 
 def process(identity: str, host: str = "a", queues: tuple[str, ...] = ("mail",)) -> Process:
@@ -49,7 +51,8 @@ def test_a_killed_host_takes_its_processes_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("seen", "change"),
     [
-        (shop(), Change(kill=("a",))),
+        (shop(), Change(kill=("a",), processes=2)),
+        (shop(replace(process("a:1:x"), quiet=True)), Change()),
         (shop(process("a:1:x"), process("a:2:x", queues=("other",))), Change()),
         (shop(process("a:1:x", queues=("other",))), Change()),
         (shop().with_(Durations({})), Change()),
@@ -61,6 +64,33 @@ def test_what_no_formula_holds_for_cannot_be_told(seen: Snapshot, change: Change
     assert one.drain_s is None
     assert one.why
     assert not one.never
+
+
+@pytest.mark.parametrize("change", [Change(kill=("a",)), Change(processes=0)])
+def test_where_the_change_leaves_no_process_nothing_that_waits_is_ever_done(change: Change) -> None:
+    [one] = drains(shop(), change)
+
+    assert (one.drain_s, one.never) == (None, True)
+
+
+def test_a_quiet_process_takes_nothing() -> None:
+    [one] = drains(shop(process("a:1:x"), replace(process("a:2:x"), quiet=True)), Change())
+
+    assert one.drain_s == pytest.approx(100 / (10 - 1))
+
+
+def test_a_paused_queue_is_not_emptied_and_holds_no_other_up() -> None:
+    low = Queue("low", 900, paused=True)
+    found = drains(shop().with_(Queues((Queue("mail", 100), low))), Change())
+
+    assert {one.queue: one.drain_s for one in found} == {"low": None, "mail": pytest.approx(100 / (10 - 1))}
+
+
+def test_what_could_not_be_looked_at_is_no_empty_queue() -> None:
+    assert unread(shop(), Change()) == ""
+    assert "no live process is on host b" in unread(shop(), Change(kill=("b",)))
+    assert unread(Snapshot.of(Fleet((), 0)), Change())
+    assert unread(shop().with_(Queues(partial="too many")), Change()) == "too many"
 
 
 def test_the_first_half_of_a_window_foretells_the_second() -> None:
