@@ -62,7 +62,7 @@ def test_what_it_says_of_another_fleet(redis: "redis_py.Redis", redis_server: Re
 
 def test_what_does_not_fit(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     shop(redis)
-    limit = redis.config_get("maxclients")["maxclients"]
+    limit = redis.config_get("maxclients")["maxclients"] or "10000"
     redis.config_set("maxclients", 60)
     try:
         fits, found = whatif(redis_server)
