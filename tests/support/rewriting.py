@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 
 JOBS = {"perform", "run", "handle"}
-FIXED = {*JOBS, "self", "cls", "ready", "initialize", "post_fork", "away"}
+FIXED = {*JOBS, "self", "cls", "ready", "initialize", "post_fork", "away", "pytestmark"}
 
 
 def python(text: str) -> dict[str, str]:

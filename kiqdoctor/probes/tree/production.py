@@ -35,6 +35,17 @@ def is_production(file: str) -> bool:
     return not any(fnmatchcase(file, pattern) for pattern in TEST_FILES)
 
 
+def is_test(path: str) -> bool:
+    """Whether a file below the root is part of the application's own tests."""
+    *folders, file = path.split("/")
+    return not is_production(file) or not TESTS.isdisjoint(folders)
+
+
 def is_skipped(folder: str, holds: frozenset[str]) -> bool:
     """Whether a folder of this name that holds these names is left out with all below it."""
     return folder in SKIPPED or ENVIRONMENT in holds or (folder == CUCUMBER[0] and CUCUMBER[1] in holds)
+
+
+def is_foreign(folder: str, holds: frozenset[str]) -> bool:
+    """Whether a folder is left out also by who looks for the application's tests."""
+    return folder in SKIPPED - TESTS or ENVIRONMENT in holds

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from kiqdoctor.probes.tree.disk import FOLDER, Disk, Entry, UnreadableError
 from kiqdoctor.probes.tree.file import File, Means, Source
-from kiqdoctor.probes.tree.production import is_production, is_skipped
+from kiqdoctor.probes.tree.production import is_foreign, is_production, is_skipped, is_test
 from kiqdoctor.text import decode
 
 MOST_FILES: Final = 20_000  # of one kind that are handed out
@@ -24,11 +24,20 @@ Made = TypeVar("Made")
 
 @dataclass(slots=True)
 class _Listing:
-    """Production files by their names, in order; ``ends``: where the links among them end."""
+    """Files by their names, in order: production's, or ``tests``; ``ends``: where the links among them end."""
 
     paths: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
     entries: int = 0
+    tests: bool = False
+
+    def skips(self, folder: str, holds: frozenset[str]) -> bool:
+        """Whether a folder of this name that holds these names is left out."""
+        return (is_foreign if self.tests else is_skipped)(folder, holds)
+
+    def takes(self, path: str) -> bool:
+        """Whether a file is one of these."""
+        return is_test(path) if self.tests else is_production(path.rpartition("/")[2])
 
     def each_once(self, suffixes: tuple[str, ...]) -> list[str]:
         """Names that end so; of several that are one file its own, or else the first link."""
@@ -59,6 +68,7 @@ class Tree:
         self._making: dict[Callable[[Tree], Any], threading.Lock] = {}
         self._made: dict[Callable[[Tree], Any], Any] = {}
         self._listing: _Listing | None = None
+        self._tests: _Listing | None = None
         self._means: Means | None = None
         try:
             self._means = Means(Disk(root), self._refuse)
@@ -81,6 +91,14 @@ class Tree:
         if len(found) > MOST_FILES:
             self._refuse(".", f"{len(found)} files end in {', '.join(suffixes)}; the first {MOST_FILES} were looked at")
         return tuple(self._file(path) for path in found[:MOST_FILES])
+
+    def tests(self, *suffixes: str) -> tuple[File, ...]:
+        """The files of the application's own tests whose names end so, in order; walked for who asks, at most once."""
+        with self._lock:
+            if self._tests is None:
+                self._tests = _Listing(tests=True)
+                self._walk(self._tests)
+        return tuple(self._file(path) for path in self._tests.each_once(suffixes)[:MOST_FILES])
 
     def named(self, *names_or_globs: str) -> tuple[File, ...]:
         """The files of these names, each once: a path that is there at all, and production files that a glob fits.
@@ -129,12 +147,12 @@ class Tree:
             except UnreadableError as error:
                 self._refuse(_shown(folder) or ".", str(error))
                 continue
-            if folder and is_skipped(folder.rpartition("/")[2], frozenset(one.name for one in entries)):
+            if folder and listing.skips(folder.rpartition("/")[2], frozenset(one.name for one in entries)):
                 continue
             entries.sort(key=lambda one: one.name)
             for one in entries:
                 self._list(f"{folder}/{one.name}".lstrip("/"), one, listing)
-            below = [one.name for one in entries if one.folder and not is_skipped(one.name, frozenset())]
+            below = [one.name for one in entries if one.folder and not listing.skips(one.name, frozenset())]
             folders += [f"{folder}/{name}".lstrip("/") for name in reversed(below)]
 
     def _entries(self, folder: str, disk: Disk, listing: _Listing) -> Iterator[Entry]:
@@ -146,7 +164,7 @@ class Tree:
             yield one
 
     def _list(self, path: str, one: Entry, listing: _Listing) -> None:
-        if one.folder or not is_production(one.name):
+        if one.folder or not listing.takes(path):
             return
         if one.regular:
             listing.paths.append(path)

@@ -257,3 +257,25 @@ def test_threads_that_ask_at_once_get_one_tree(tmp_path: Path) -> None:
 
     assert len(trees) == 8
     assert len(set(map(id, trees))) == 1
+
+
+def test_tests_are_walked_only_for_who_asks_for_them(tmp_path: Path) -> None:
+    for name in (
+        "shop/app.py",
+        "shop/tests/test_a.py",
+        "shop/test_b.py",
+        "spec/c.py",
+        "venv/tests/d.py",
+        "conftest.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    tree = Tree(tmp_path)
+
+    assert [one.path for one in tree.files(".py")] == ["shop/app.py"]
+    assert {one.path for one in tree.tests(".py")} == {
+        "conftest.py",
+        "shop/tests/test_a.py",
+        "shop/test_b.py",
+        "spec/c.py",
+    }

@@ -25,6 +25,7 @@ from kiqdoctor.doctor.facts.code import (
     Way,
     Writes,
 )
+from kiqdoctor.doctor.facts.code.hook_tests import HookTests
 from kiqdoctor.doctor.facts.code.state import StateWrites
 
 PERFORM = Function("SendMail#perform", Place("app/jobs/send_mail.rb", 4), "ruby")
@@ -49,4 +50,5 @@ FACTS = (
     NetworkCalls(),
     Patches(),
     Ignores(),
+    HookTests(),
 )
