@@ -4,16 +4,19 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from kiqdoctor.doctor.check import Need, needs_of
 from kiqdoctor.doctor.snapshot import Refused
+
+EVERY: Final = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """One kind of read: a Redis command's name (or what file), the permission it takes, what it costs.
 
+    ``keys``: the patterns of the keys that it names, without a namespace; all, where it cannot know them beforehand.
     ``fallback``: it is made only on servers that do not say the same otherwise, as before Redis 6.2.
     """
 
@@ -21,6 +24,7 @@ class Read:
     permission: str = ""
     cost: str = ""
     fallback: bool = False
+    keys: tuple[str, ...] = EVERY
 
 
 class Lane(StrEnum):

@@ -192,7 +192,7 @@ def smallest(chosen: Plan, asked: Asked) -> str:
     if not reads_redis(asked, chosen):
         return acl.rule((), reads_redis=False)
     database = 0 if asked.embedded else resolved(asked.redis, os.environ, asked.configured_redis).database
-    return acl.rule(chosen.made(withheld(asked)), reads_redis=True, database=database)
+    return acl.rule(chosen.made(withheld(asked)), reads_redis=True, database=database, namespace=asked.namespace)
 
 
 @contextmanager

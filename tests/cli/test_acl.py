@@ -35,6 +35,21 @@ def test_each_command_stands_there_once_and_keys_only_where_one_is_read() -> Non
     assert rule([], reads_redis=False) == "off"
 
 
+def test_keys_are_named_where_every_read_can_name_them() -> None:
+    sets, counted = Read("ZCARD", "+zcard", keys=("retry", "j|*")), Read("GET", "+get", keys=("j|1", "stat:failed"))
+    wide = Read("SCAN, GET", "+scan +get")
+
+    assert rule([probe(sets, counted)], reads_redis=True) == "on ~j|* ~retry ~stat:failed +get +ping +zcard"
+    assert rule([probe(sets)], reads_redis=True, namespace="a*") == r"on ~a\*:j|* ~a\*:retry +ping +zcard"
+    assert rule([probe(sets)], reads_redis=True, namespace="a b") == "on ~* +ping +zcard"
+    assert rule([probe(sets), probe(wide)], reads_redis=True) == "on ~* +get +ping +scan +zcard"
+
+
+def test_it_says_where_every_key_is_needed() -> None:
+    assert "%R~*" in kiqdoctor("acl", "--live").err
+    assert kiqdoctor("acl", "--live", *NARROW).err == ""
+
+
 def test_it_is_one_line_and_the_plan_s() -> None:
     line = kiqdoctor("acl", "--select", "RED002").out
     plan = kiqdoctor("check", "--select", "RED002", "--plan").out
@@ -65,6 +80,8 @@ def server() -> Iterator[RedisServer]:
     """With something of each kind, so that whatever may be read is there."""
     with RedisServer.start({"save": "3600 1"}) as server, server.client() as client:
         filled(client)
+        push(client, count=3, prefix="sh*p[1]:")
+        client.zadd("sh*p[1]:retry", {payload(): time.time() + 900})
         with server.client(db=2) as other:
             push(other)
         yield server
@@ -122,7 +139,14 @@ def refused(server: RedisServer) -> set[str]:
         return {entry[b"object"].decode() for entry in client.execute_command("ACL", "LOG", 128)} - FREE
 
 
-@pytest.mark.parametrize("words", [("--select", "RED,QUE001,NSP005"), ()], ids=["some", "all"])
+NARROW: Final = ("--select", "NSP006,QUE019,QUE020,SEC002,RED005")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--select", "RED,QUE001,NSP005"), (), NARROW, (*NARROW, "--namespace", "sh*p[1]")],
+    ids=["some", "all", "narrow", "namespace"],
+)
 def test_it_is_enough(server: RedisServer, words: tuple[str, ...]) -> None:
     line = kiqdoctor("acl", "--live", *words).out.split()
 
@@ -147,6 +171,22 @@ def needless(server: RedisServer, *words: str) -> list[str]:
 @pytest.mark.long
 def test_it_has_nothing_that_a_few_checks_do_not_need(server: RedisServer) -> None:
     assert needless(server, "--select", "RED002,RED011,SEC001,NSP006") == []
+
+
+@pytest.mark.long
+def test_it_has_no_key_and_no_command_that_checks_of_queues_do_not_need(server: RedisServer) -> None:
+    assert needless(server, "--select", "NSP006,QUE020,SEC002") == []
+
+
+def test_keys_that_may_only_be_read_are_enough_from_redis_7_on(server: RedisServer) -> None:
+    with server.client() as client:
+        if int(client.info("server")["redis_version"].split(".")[0]) < 7:
+            pytest.skip("Redis before 7 knows no %R~")
+    line = kiqdoctor("acl", "--live").out.split()
+
+    check(allowed(server, *["%R~*" if one == "~*" else one for one in line]))
+
+    assert refused(server) == set()
 
 
 @pytest.mark.long

@@ -12,7 +12,7 @@ PAUSED: Final = Keys().paused
 TYPES: Final = {**RESERVED, PAUSED: "set"}
 
 
-@probe(Read(f"TYPE {', '.join(TYPES)}", "+type", "O(1) each"), lane=Lane.REDIS)
+@probe(Read(f"TYPE {', '.join(TYPES)}", "+type", "O(1) each", keys=tuple(TYPES)), lane=Lane.REDIS)
 def reserved_keys(redis: Redis) -> ReservedKeys:
     """What is there under each reserved name of the examined namespace."""
     keys = Keys(redis.namespace)

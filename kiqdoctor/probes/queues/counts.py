@@ -8,7 +8,7 @@ from kiqdoctor.wire.keys import FAILED, PROCESSED, Keys
 from kiqdoctor.wire.numbers import whole
 
 
-@probe(Read(f"GET {PROCESSED}, {FAILED}", "+get", "O(1)"), lane=Lane.REDIS)
+@probe(Read(f"GET {PROCESSED}, {FAILED}", "+get", "O(1)", keys=(PROCESSED, FAILED)), lane=Lane.REDIS)
 def job_counts(redis: Redis) -> JobCounts:
     """Sidekiq's counters of the examined namespace; one that is not there, or no number, is None."""
     keys = Keys(redis.namespace)

@@ -17,8 +17,8 @@ NAMED: Final = 200  # characters of a class
 
 
 @probe(
-    Read("HLEN j|<day>|<minute> of the last hour", "+hlen", "O(1) each"),
-    Read("HGETALL j|<day>|<minute>", "+hgetall", "O(classes) each, 60,000 fields in all"),
+    Read("HLEN j|<day>|<minute> of the last hour", "+hlen", "O(1) each", keys=("j|*",)),
+    Read("HGETALL j|<day>|<minute>", "+hgetall", "O(classes) each, 60,000 fields in all", keys=("j|*",)),
     lane=Lane.REDIS,
 )
 def durations(redis: Redis, clock: ServerTime) -> Durations:

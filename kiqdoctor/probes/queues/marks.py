@@ -18,8 +18,8 @@ LONGEST: Final = 64  # characters of a time that anybody writes
 
 
 @probe(
-    Read("HLEN <day>-marks of 30 days", "+hlen", "O(1) each"),
-    Read("HGETALL <day>-marks", "+hgetall", "O(deploys of a day), up to 1,000"),
+    Read("HLEN <day>-marks of 30 days", "+hlen", "O(1) each", keys=("*-marks",)),
+    Read("HGETALL <day>-marks", "+hgetall", "O(deploys of a day), up to 1,000", keys=("*-marks",)),
     lane=Lane.REDIS,
 )
 def marks(redis: Redis, clock: ServerTime) -> Marks:

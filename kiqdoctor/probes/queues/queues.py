@@ -14,7 +14,7 @@ from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, ba
 from kiqdoctor.probes.asking import word as text_of
 from kiqdoctor.probes.queues.payloads import LARGEST, sample
 from kiqdoctor.text import decode
-from kiqdoctor.wire.keys import DEAD, RESERVED, SETS, Keys
+from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, QUEUES, RESERVED, SETS, Keys
 from kiqdoctor.wire.numbers import real
 
 MOST_QUEUES: Final = 20_000
@@ -26,16 +26,18 @@ SINCE_2001: Final = 1_000_000_000  # epoch seconds: what is less was no time of 
 ENDLESS: Final = 1.7e308  # what an infinite score is told as
 STRANGE: Final = 3  # scores of each kind that are read
 
+LISTS: Final = (f"{QUEUE_PREFIX}*",)
+
 
 @probe(
-    Read("TYPE of the reserved keys", "+type", "O(1) each"),
-    Read("SCARD, SSCAN queues", "+scard +sscan", "O(queues), up to 20,000"),
-    Read("TYPE, LLEN queue:<name>", "+type +llen", "O(1) each"),
-    Read("MEMORY USAGE queue:<name>", "+memory|usage", "O(20 samples), before any payload is read"),
-    Read("LINDEX queue:<name> at both ends", "+lindex", "O(1), one payload of each, 5 of the 200 longest"),
-    Read("TYPE, SCARD, MEMORY USAGE, SSCAN paused", "+type +scard +sscan", "O(paused queues)"),
-    Read("ZCARD, ZCOUNT schedule, retry, dead", "+zcard +zcount", "O(log n)"),
-    Read("ZRANGE schedule, retry, dead: a few scores", "+zrange", "O(log n)"),
+    Read("TYPE of the reserved keys", "+type", "O(1) each", keys=tuple(RESERVED)),
+    Read("SCARD, SSCAN queues", "+scard +sscan", "O(queues), up to 20,000", keys=(QUEUES,)),
+    Read("TYPE, LLEN queue:<name>", "+type +llen", "O(1) each", keys=LISTS),
+    Read("MEMORY USAGE queue:<name>", "+memory|usage", "O(20 samples), before any payload is read", keys=LISTS),
+    Read("LINDEX queue:<name> at both ends", "+lindex", "O(1), one payload of each, 5 of the 200 longest", keys=LISTS),
+    Read("TYPE, SCARD, MEMORY USAGE, SSCAN paused", "+type +scard +sscan", "O(paused queues)", keys=("paused",)),
+    Read("ZCARD, ZCOUNT schedule, retry, dead", "+zcard +zcount", "O(log n)", keys=SETS),
+    Read("ZRANGE schedule, retry, dead: a few scores", "+zrange", "O(log n)", keys=SETS),
     lane=Lane.REDIS,
     deadline_s=20.0,
 )

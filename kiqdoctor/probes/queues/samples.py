@@ -14,7 +14,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, number, refused
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.probes.queues.queues import ENDLESS
-from kiqdoctor.wire.keys import RETRY, Keys
+from kiqdoctor.wire.keys import QUEUE_PREFIX, RETRY, SETS, Keys
 from kiqdoctor.wire.numbers import real
 
 END: Final = 200  # payloads of each end of a queue, and of a set
@@ -30,13 +30,19 @@ WINDOWS: Final = 8  # that the next ten minutes of retry are looked at through
 WINDOW: Final = 25
 MINUTES: Final = 10
 MINUTE: Final = 60.0  # seconds
+KEYS: Final = (f"{QUEUE_PREFIX}*", *SETS)
 
 
 @probe(
-    Read("LRANGE queue:<name> at both ends, and windows between them", "+lrange", "O(500) of each queue, 4,000 in all"),
-    Read("ZRANGE schedule, retry, dead, up to 1,000 members", "+zrange", "O(250) each"),
-    Read("ZRANDMEMBER of a larger one", "+zrandmember", "O(200 log n), 3 of them; ZRANGE before Redis 6.2"),
-    Read("ZCOUNT, ZRANGE retry: the next ten minutes", "+zcount +zrange", "O(log n + 200)"),
+    Read(
+        "LRANGE queue:<name> at both ends, and windows between them",
+        "+lrange",
+        "O(500) of each queue, 4,000 in all",
+        keys=KEYS,
+    ),
+    Read("ZRANGE schedule, retry, dead, up to 1,000 members", "+zrange", "O(250) each", keys=KEYS),
+    Read("ZRANDMEMBER of a larger one", "+zrandmember", "O(200 log n), 3 of them; ZRANGE before Redis 6.2", keys=KEYS),
+    Read("ZCOUNT, ZRANGE retry: the next ten minutes", "+zcount +zrange", "O(log n + 200)", keys=KEYS),
     lane=Lane.REDIS,
     deadline_s=20.0,
 )

@@ -12,7 +12,7 @@ from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Host, Redis
 from kiqdoctor.probes.asking import number, refused
 from kiqdoctor.probes.host.files import read
-from kiqdoctor.wire.keys import Keys
+from kiqdoctor.wire.keys import QUEUE_PREFIX, SETS, Keys
 from kiqdoctor.wire.numbers import whole
 
 MOST_KEYS: Final = 20
@@ -21,8 +21,10 @@ SERVERS: Final = frozenset({"redis-server", "valkey-server", "keydb-server", "dr
 SAME_START: Final = 10.0  # seconds: INFO counts whole ones, and was read a little earlier than /proc
 LIMITS: Final = ("memory.max", "memory.limit_in_bytes")  # of cgroup v2 and v1
 
+KEYS: Final = (f"{QUEUE_PREFIX}*", *SETS)
 
-@probe(Read("MEMORY USAGE of 20 keys", "+memory|usage", "O(5 samples) each"), lane=Lane.REDIS)
+
+@probe(Read("MEMORY USAGE of 20 keys", "+memory|usage", "O(5 samples) each", keys=KEYS), lane=Lane.REDIS)
 def largest_keys(redis: Redis, queues: Queues) -> LargestKeys:
     """The sets and the longest queues of the examined namespace, by the bytes that Redis says they take."""
     keys = Keys(redis.namespace)

@@ -21,7 +21,7 @@ COUNTERS: Final = {"processed": PROCESSED, "failed": FAILED}
 
 @probe(
     Read(f"GET /stats of the UI, {ROUNDS} times", "", "a page of 1 KB"),
-    Read(f"GET {PROCESSED}, {FAILED} before and after", "+get", "O(1)"),
+    Read(f"GET {PROCESSED}, {FAILED} before and after", "+get", "O(1)", keys=(PROCESSED, FAILED)),
     lane=Lane.WEB,
     deadline_s=20.0,
 )
