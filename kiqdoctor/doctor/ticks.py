@@ -58,6 +58,16 @@ def missed(job: PeriodicJob, now: float, grace_s: float) -> Missed | None:
     return found[0] and msgspec.structs.replace(found[0], changing=True)  # summer time may have come or gone since then
 
 
+def due(job: PeriodicJob, now: float) -> float | None:
+    """When it is due next, as its scheduler says or its line and zone do; None where they do not."""
+    if job.next is not None or job.odd or not (job.enabled and job.cron and job.zone):
+        return job.next
+    try:
+        return cron.after(job.cron, _zone(job.zone), now)
+    except (UntoldError, cron.CronError):
+        return None
+
+
 def _of_zone(line: str, zone: tzinfo | None, now: float, grace_s: float, handled: float) -> Missed | None:
     try:
         tick = cron.before(line, zone, now - grace_s)
@@ -81,10 +91,10 @@ def _zones(job: PeriodicJob) -> Sequence[tzinfo | None]:
 def _zone(name: str) -> tzinfo | None:
     if name in {"UTC", "Z", "Etc/UTC", "GMT"}:
         return None
-    if name[0] in "+-":
-        sign = -1 if name[0] == "-" else 1
-        return _fixed(sign * (int(name[1:3]) * HOUR + int(name[-2:]) * 60))
     try:
+        if name[0] in "+-":
+            sign = -1 if name[0] == "-" else 1
+            return _fixed(sign * (int(name[1:3]) * HOUR + int(name[-2:]) * 60))
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise UntoldError(f"this machine knows no time zone {name}") from None

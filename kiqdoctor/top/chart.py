@@ -1,6 +1,7 @@
 """Line charts in Braille cells: each with its legend, its scale and its span in words. Pure: points in, lines out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from kiqdoctor.top.paint import Line
@@ -11,6 +12,7 @@ EMPTY: Final = 0x2800
 ROWS: Final = 4  # dots of a cell from top to bottom
 SCALE: Final = 7  # cells of the numbers at the left
 LEAST_WIDTH: Final = 16
+MARK: Final = "▲"
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 Points = Sequence[float | None]
@@ -19,10 +21,19 @@ Spelling = Callable[[float], str]
 """How a number of the scale is written."""
 
 
-def chart(legend: Line, points: Points, width: int, height: int, *, span: str, said: Spelling) -> list[Line]:
+def chart(
+    legend: Line,
+    points: Points,
+    width: int,
+    height: int,
+    *,
+    span: str,
+    said: Spelling,
+    marks: Sequence[float] = (),
+) -> list[Line]:
     """``height`` lines: the legend, the plot with the scale at its left, the span of time below it.
 
-    ``said`` writes a number of the scale.
+    ``said`` writes a number of the scale; ``marks`` stand on the axis, from 0 at its left end to 1 at its right.
     """
     rows = height - 2
     if width < LEAST_WIDTH or rows < 1:
@@ -35,7 +46,18 @@ def chart(legend: Line, points: Points, width: int, height: int, *, span: str, s
     for row in range(rows):
         mark = said(top) if row == 0 else said(0) if row == rows - 1 else ""
         lines.append([("dim", f"{mark[:SCALE]:>{SCALE}}"), ("dim", "┤"), ("accent", cells[row])])
-    return [*lines, [("dim", f"{'':>{SCALE}}└{_axis(span, plot)}")]]
+    return [*lines, [("dim", f"{'':>{SCALE}}└"), *_marked(_axis(span, plot), marks)]]
+
+
+def _marked(axis: str, marks: Sequence[float]) -> Line:
+    """The axis with the marks in it, which win over its words."""
+    cells = {min(int(mark * len(axis)), len(axis) - 1) for mark in marks if 0 <= mark <= 1}
+    return [("warn" if of_mark else "dim", "".join(part)) for of_mark, part in _runs(axis, cells)]
+
+
+def _runs(axis: str, cells: set[int]) -> Iterator[tuple[bool, list[str]]]:
+    for of_mark, run in groupby(enumerate(axis), lambda pair: pair[0] in cells):
+        yield of_mark, [MARK if of_mark else sign for _, sign in run]
 
 
 def _axis(span: str, width: int) -> str:

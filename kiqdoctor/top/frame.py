@@ -15,7 +15,7 @@ from kiqdoctor.top.tabs import TABS
 from kiqdoctor.wire.keys import DEAD, RETRY, SCHEDULE
 
 WIDE: Final = 112  # cells from which on names and numbers are written out
-FORMS: Final = (" {key} {label} ", "{key} {label} ", "{key}{short} ", "{key} ")
+FORMS: Final = (" {key} {label} ", "{key} {label} ", "{key}{label} ", "{key}{short} ", "{key} ")
 """How the tabs are written: as the first for which there is room."""
 COMMON: Final = ("space pause", "[ ] time", "o order", "/ filter", ": palette", "? help", "q quit")
 BRIEF: Final = {"Processed": "Done", "Failed": "Fail", "Enqueued": "Enq", "Retries": "Ret", "Scheduled": "Sch"}

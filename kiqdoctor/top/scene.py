@@ -1,6 +1,6 @@
 """The moment that the screen shows, which every tab draws from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kiqdoctor.doctor.snapshot import Reading
@@ -15,7 +15,7 @@ class Scene:
     """A look, the numbers until then, the findings. ``now`` is Redis' time of it.
 
     ``behind``: seconds before the present, None while it is live. ``rhythms``: seconds between two readings of a fact,
-    0 where each look reads it.
+    0 where each look reads it. ``past``: the looks up to this one.
     """
 
     target: Watched
@@ -29,6 +29,7 @@ class Scene:
     diagnosis: Diagnosis | None = None
     durations: Durations = field(default_factory=Durations)
     rhythms: Mapping[type, float] = field(default_factory=dict)
+    past: Sequence[Look] = ()
 
     @property
     def live(self) -> bool:
@@ -38,3 +39,12 @@ class Scene:
     def reading(self, kind: type) -> Reading | None:
         """A fact's reading."""
         return self.look.snapshot.readings.get(kind) if self.look is not None else None
+
+    def readings(self, kind: type) -> Iterator[Reading]:
+        """Each reading of a fact that is kept, the newest first."""
+        last: Reading | None = None
+        for look in reversed(self.past):
+            found = look.snapshot.readings.get(kind)
+            if found is not None and found is not last:
+                last = found
+                yield found

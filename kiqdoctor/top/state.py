@@ -115,6 +115,7 @@ class ViewState:
             diagnosis=then[-1] if then else None,
             durations=self.durations,
             rhythms=self._rhythms,
+            past=self.history.looks[: index + 1] if index is not None else (),
         )
 
     def pause(self) -> None:

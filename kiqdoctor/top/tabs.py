@@ -5,6 +5,7 @@ Bindings, bar, help, palette, ``--plain`` and the tests are made of this.
 
 from typing import Final
 
+from kiqdoctor.top.panes.beside import Beside
 from kiqdoctor.top.panes.busy import Busy
 from kiqdoctor.top.panes.doctor import Doctor
 from kiqdoctor.top.panes.errors import ErrorsPane
@@ -12,6 +13,7 @@ from kiqdoctor.top.panes.jobs import Dead, Retries, Scheduled
 from kiqdoctor.top.panes.metrics import MetricsPane
 from kiqdoctor.top.panes.overview import Overview
 from kiqdoctor.top.panes.pane import Pane
+from kiqdoctor.top.panes.periodic import Periodic
 from kiqdoctor.top.panes.processes import Processes
 from kiqdoctor.top.panes.queues import QueuesPane
 from kiqdoctor.top.panes.redis import RedisPane
@@ -30,4 +32,6 @@ TABS: Final[tuple[type[Pane], ...]] = (
     RedisPane,
     MetricsPane,
     ErrorsPane,
+    Periodic,
+    Beside,
 )

@@ -90,7 +90,7 @@ def when(at: float | None, now: float) -> str:
 
 def plural(number: int, noun: str) -> str:
     """``1 job``, ``3 jobs``."""
-    plural_noun = f"{noun}es" if noun.endswith("s") else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    plural_noun = f"{noun}es" if noun.endswith(("s", "ch")) else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural_noun}"
 
 

@@ -15,6 +15,7 @@ from kiqdoctor.actions import Actions, Done, Proposal, Reversal
 from kiqdoctor.clock import Clock
 from kiqdoctor.connection import resolve_url
 from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.beside import Batch, Batches, Lock, Locks, PeriodicJob, PeriodicJobs, Sightings
 from kiqdoctor.doctor.facts.fleet import InFlight, Process
 from kiqdoctor.doctor.facts.live import (
     ClassMetrics,
@@ -33,7 +34,7 @@ from kiqdoctor.doctor.facts.live import (
     Sought,
     Workers,
 )
-from kiqdoctor.doctor.facts.queues import JobSet, Queue
+from kiqdoctor.doctor.facts.queues import JobSet, Marks, Queue
 from kiqdoctor.doctor.facts.redis import Client, Clients, Server
 from kiqdoctor.doctor.facts.threads import Frame, Pool, Thread, Threads
 from kiqdoctor.doctor.report import Report, Target
@@ -139,6 +140,31 @@ def look(at: float = NOW, *, processed: int = 123_456, size: int = 5_000, **fact
             Looked(20, 20),
             1,
         ),
+        Marks(((at - 4_000, "too old"), (at - 200, "abc123 Pay faster"), (at - 60, "[/x] v2")), 30),
+        PeriodicJobs(
+            (
+                PeriodicJob("digest", "sidekiq-cron", "0 * * * *", "UTC", last=at - at % 3600, job_class="Digest"),
+                PeriodicJob("report", "sidekiq-cron", "0 1 * * *", "UTC", last=at - 100_000, job_class="Report"),
+                PeriodicJob("sweep", "sidekiq-scheduler", last=at - 30, next=at + 30, job_class="Sweep"),
+                PeriodicJob("odd", "sidekiq-scheduler", odd="its line is no cron line that we read: now and then"),
+                PeriodicJob("app.old", "kiqdoctor", "*/5 * * * *", "Europe/Berlin", last=at - 9_000, wanted=False),
+            )
+        ),
+        Locks(
+            (
+                Lock("uniquejobs:1234:LOCKED", "sidekiq-unique-jobs", "a" * 24, "until_executed", at - 900),
+                Lock("uniquejobs:5678:LOCKED", "sidekiq-unique-jobs", "b" * 24, "until_executed", at - 7_200),
+                Lock("kiq:unique:9abc", "kiqdoctor", "c" * 24, "until_done", ttl_s=55),
+            )
+        ),
+        Batches(
+            (
+                Batch("kiq:batch:0123", "kiqdoctor", at - 900, 1, ("success",), ("a" * 24,)),
+                Batch("b-4567890abc", "Sidekiq Pro", at - 4_000, 2, ("success",), ("d" * 24, "a" * 24)),
+            ),
+            2,
+        ),
+        Sightings(4, frozenset({"b" * 24}), frozenset({"d" * 24}), 4_000),
         Metrics(60, (ClassMetrics("Mailer0", 500, 3, 60_000, tuple(range(60))), ClassMetrics("Pay1", 20, 0, 9_000))),
     ]
     by_name = {type(value).__name__: (type(value), value) for value in values}

@@ -82,6 +82,7 @@ class PeriodicJob(msgspec.Struct, frozen=True):
     next: float | None = None
     wanted: bool | None = None
     odd: str = ""
+    job_class: str = ""  # "" where its scheduler does not write it
 
 
 class PeriodicJobs(msgspec.Struct, frozen=True):

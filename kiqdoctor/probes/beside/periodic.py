@@ -86,10 +86,12 @@ def _cron(redis: Redis, keys: Keys, names: Sequence[str]) -> Iterator[PeriodicJo
     keyed = {keys.name(f"cron_job:{name}"): name for name in names}
     lengths = _insisted(batched(redis, [("HSTRLEN", key, "cron") for key in keyed]))
     fitting = [key for key, size in zip(keyed, lengths, strict=True) if 0 < number(size) <= LONGEST]
-    replies = batched(redis, [("HMGET", key, "name", "cron", "status", "last_enqueue_time") for key in fitting])
+    replies = batched(
+        redis, [("HMGET", key, "name", "cron", "status", "last_enqueue_time", "klass") for key in fitting]
+    )
     pushed = batched(redis, [("ZRANGE", f"{key}:enqueued", -1, -1, "WITHSCORES") for key in fitting])
     for key, reply, newest in zip(fitting, replies, pushed, strict=True):
-        name, line, status, last = map(word, reply if isinstance(reply, list) else [b""] * 4)
+        name, line, status, last, job_class = map(word, reply if isinstance(reply, list) else [b""] * 5)
         cron, zone = split(line)
         at, _ = moment(last) if last else (None, None)
         yield PeriodicJob(
@@ -101,6 +103,7 @@ def _cron(redis: Redis, keys: Keys, names: Sequence[str]) -> Iterator[PeriodicJo
             last=at,
             registered=real(newest[1]) if isinstance(newest, list) and len(newest) == 2 else None,  # noqa: PLR2004
             odd=_odd(cron, line) or (f"its last time is {clean(last)}" if last and at is None else ""),
+            job_class=clean(job_class),
         )
 
 
@@ -150,6 +153,7 @@ def _scheduled(name: str, config: str, last: str, due: str, state: str) -> Perio
         last_offset_s=offset,
         next=moment(due)[0] if due else None,
         odd=odd or (_odd(cron, line) if isinstance(line, str) and not due else ""),
+        job_class=clean(str(words.get("class", ""))),
     )
 
 

@@ -5,7 +5,7 @@ One look takes some ten round trips, however many processes and jobs there are.
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.probe import RefusalError
@@ -13,6 +13,8 @@ from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.live.reader import LiveReader, every_reader
 from kiqdoctor.probes.redis.server import clock_of
+
+SHARE: Final = 20  # so many times what a reading took passes before the next of what is read seldom
 
 
 def rhythms() -> Mapping[type, float]:
@@ -30,7 +32,7 @@ class Follower:
         self._read_at: dict[type, float] = {}
 
     def look(self, also: frozenset[type] = frozenset()) -> Snapshot:
-        """What moves, and of the costlier facts those that are due: all of them at first, then those in ``also``."""
+        """What moves, and of the costlier facts those that are due: nearly all at first, then those in ``also``."""
         due = [reader for reader in self._readers if self._due(reader, also)]
         asked = [reader.asks() for reader in due]
         time, *replies = self._redis.ask_all([("TIME",), *(command for commands in asked for command in commands)])
@@ -41,10 +43,15 @@ class Follower:
 
     def _due(self, reader: LiveReader, also: frozenset[type]) -> bool:
         now, last = self._clock.monotonic(), self._read_at.get(reader.fact)
-        if last is not None and reader.every and (reader.fact not in also or now - last < reader.every):
+        wanted = reader.fact in also or (last is None and reader.unseen)
+        if reader.every and (not wanted or (last is not None and now - last < self._pause(reader))):
             return False
         self._read_at[reader.fact] = now
         return True
+
+    def _pause(self, reader: LiveReader) -> float:
+        """Seconds until it may be read again; longer where Redis is slow, or there is much to read."""
+        return max(reader.every, SHARE * self._kept[reader.fact].took_ms / 1000)
 
     def _reading(self, reader: LiveReader, replies: Sequence[Any], now: float) -> Reading:
         """The fact, or why it could not be read: what fails takes no other fact down."""

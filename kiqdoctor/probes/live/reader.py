@@ -19,11 +19,12 @@ class LiveReader(ABC):
     """Reads one fact of one installation; it may keep what it read, to read less the next time.
 
     ``every``: seconds between two readings of a fact that costs more, which is read while somebody looks at it; 0: it
-    is read at each look.
+    is read at each look. ``unseen`` False: not even at first, before somebody looks at it.
     """
 
     fact: ClassVar[type]
     every: ClassVar[float] = 0.0
+    unseen: ClassVar[bool] = True
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self.redis, self.clock, self.keys = redis, clock, Keys(redis.namespace)

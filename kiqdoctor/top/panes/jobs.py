@@ -347,7 +347,7 @@ class Retries(Jobs):
 
     label: ClassVar[str] = "Retries"
     key: ClassVar[str] = "5"
-    short: ClassVar[str] = "Retry"
+    short: ClassVar[str] = "Ret"
     place = RETRY
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(RETRY)
 
@@ -357,7 +357,7 @@ class Scheduled(Jobs):
 
     label: ClassVar[str] = "Scheduled"
     key: ClassVar[str] = "6"
-    short: ClassVar[str] = "Sched"
+    short: ClassVar[str] = "Sch"
     place = SCHEDULE
     keys: ClassVar[tuple[tuple[str, str], ...]] = keys_of(SCHEDULE)
 

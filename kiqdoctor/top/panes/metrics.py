@@ -20,7 +20,7 @@ class MetricsPane(TablePane):
 
     label: ClassVar[str] = "Metrics"
     key: ClassVar[str] = "m"
-    short: ClassVar[str] = "Metr"
+    short: ClassVar[str] = "Met"
     facts: ClassVar[tuple[type, ...]] = (Metrics,)
     order: ClassVar[int | None] = 4
     empty: ClassVar[str] = "no metrics of the last hour: Sidekiq 7 and later write them, our runtime does not"

@@ -6,11 +6,12 @@ from typing import ClassVar, Final
 from textual.app import ComposeResult
 
 from kiqdoctor.doctor.facts.live import Counters, Depths, Workers
+from kiqdoctor.doctor.facts.queues import Marks
 from kiqdoctor.doctor.facts.redis import Server
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.text import clean
 from kiqdoctor.top import words
-from kiqdoctor.top.chart import Points, Spelling, bar, chart
+from kiqdoctor.top.chart import MARK, Points, Spelling, bar, chart
 from kiqdoctor.top.history import Numbers, rates
 from kiqdoctor.top.lines import Lines
 from kiqdoctor.top.paint import SEVERITIES, Line, fitted
@@ -22,6 +23,8 @@ from kiqdoctor.top.view import View
 SPANS: Final = ((300.0, "5m"), (900.0, "15m"), (3600.0, "1h"))
 LEAST_CHART: Final = 5  # lines of a chart: legend, three of plot, axis
 FINDINGS: Final = 3
+DEPLOYS: Final = 3  # that are named
+LABEL: Final = 60  # characters of one
 QUEUES: Final = 6
 BAR_SHARE: Final = 3  # of the width
 
@@ -33,6 +36,7 @@ class Overview(Pane):
     key: ClassVar[str] = "1"
     short: ClassVar[str] = "Over"
     facts: ClassVar[tuple[type, ...]] = (Counters, Depths, Workers, Server)
+    helps: ClassVar[tuple[type, ...]] = (Marks,)
     keys: ClassVar[tuple[tuple[str, str], ...]] = (("+ -", "a longer or shorter span of the charts"),)
 
     def __init__(self, view: View) -> None:
@@ -73,12 +77,33 @@ class Overview(Pane):
         seconds, said = SPANS[self.span]
         samples = [one for one in shown.samples if shown.now - seconds <= one.at <= shown.now]
         foot = [*_findings(shown), *_redis(shown)]
-        waits = _latencies(shown, width)
+        deploys = _deploys(shown, seconds)
+        waits = [*_told(deploys, shown), *_latencies(shown, width)]
         room = max(2 * LEAST_CHART, height - len(foot) - len(waits) - 1)
-        return [*_charts(samples, seconds, said, width, room), *waits, [], *foot]
+        marks = [1 - (shown.now - at) / seconds for at, _ in deploys]
+        return [*_charts(samples, seconds, said, width, room, marks), *waits, [], *foot]
 
 
-def _charts(samples: Sequence[Numbers], seconds: float, span: str, width: int, height: int) -> list[Line]:
+def _deploys(shown: Scene, seconds: float) -> Sequence[tuple[float, str]]:
+    """Those that were marked within the span, the oldest first."""
+    reading = shown.reading(Marks)
+    marks = reading.value if reading is not None else None
+    every = marks.all if isinstance(marks, Marks) else ()
+    return [(at, label) for at, label in every if shown.now - seconds <= at <= shown.now]
+
+
+def _told(deploys: Sequence[tuple[float, str]], shown: Scene) -> list[Line]:
+    """What the marks on the charts are, the newest first."""
+    if not deploys:
+        return []
+    last = "; ".join(f"{clean(label, LABEL)} {words.when(at, shown.now)}" for at, label in deploys[: -DEPLOYS - 1 : -1])
+    more = len(deploys) - DEPLOYS
+    return [[("warn", MARK), ("strong", " deploys  "), ("", last), ("dim", f"; {more} more" if more > 0 else "")]]
+
+
+def _charts(
+    samples: Sequence[Numbers], seconds: float, span: str, width: int, height: int, marks: Sequence[float]
+) -> list[Line]:
     """Four in two rows, or six in two rows where it is wide."""
     before = missing(samples, seconds)
     many = [
@@ -95,7 +120,7 @@ def _charts(samples: Sequence[Numbers], seconds: float, span: str, width: int, h
     found: list[Line] = []
     for start in (0, across):
         drawn = [
-            chart(legend, values, each, tall, span=span, said=said)
+            chart(legend, values, each, tall, span=span, said=said, marks=marks)
             for legend, values, said in shown[start : start + across]
         ]
         found += [_beside(parts, each) for parts in zip(*drawn, strict=True)]

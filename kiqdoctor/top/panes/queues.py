@@ -127,7 +127,7 @@ class QueuesPane(Pane):
 
     label: ClassVar[str] = "Queues"
     key: ClassVar[str] = "3"
-    short: ClassVar[str] = "Queue"
+    short: ClassVar[str] = "Que"
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
         ("enter", "its jobs"),
         ("esc", "back to the queues"),
