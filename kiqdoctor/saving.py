@@ -11,16 +11,17 @@ PUBLIC: Final = 0o666  # less what the umask takes
 _STREAMS: Final = ("/dev/", "/proc/")  # links there stand for what is open already: /dev/stdout
 
 
-def save(file: Path, content: bytes, *, private: bool = False) -> None:
+def save(file: Path, content: bytes, *, private: bool = False, new: bool = False) -> None:
     """The file with this content; who reads it meanwhile sees the old or the new one, never half of one.
 
     ``private``: readable by its owner only, whatever an older file of that name was. A terminal, a pipe, a device is
-    written into.
+    written into. ``new``: what is there already, whatever it is, is left alone, and the content is on the disk when
+    this returns.
 
     Raises:
         OSError: it could not be written; an older file is as it was.
     """
-    if _is_stream(file):
+    if not new and _is_stream(file):
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND), "wb") as out:
             out.write(content)
         return
@@ -31,7 +32,14 @@ def save(file: Path, content: bytes, *, private: bool = False) -> None:
             if not private and (mode := _mode(file)) is not None:
                 os.fchmod(number, mode)
             out.write(content)
-        beside.replace(file)
+            if new:
+                out.flush()
+                os.fsync(number)
+        if new:
+            os.link(beside, file, follow_symlinks=False)  # which fails where there is one
+            beside.unlink()
+        else:
+            beside.replace(file)
     except OSError:
         with suppress(OSError):  # on a file system that is read-only, this fails too
             beside.unlink(missing_ok=True)

@@ -59,8 +59,8 @@ class WritingConnection(ReadOnlyConnection):
 class Writer:
     """One connection, opened when it is needed, again after it broke; threads take turns, a request each."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, address: Address, name: str = NAME) -> None:
+        self._address, self._name = address, name
         self._turn = threading.Lock()
         self._connection: WritingConnection | None = None
         self.user = unquote(WritingConnection(address).user)
@@ -73,7 +73,7 @@ class Writer:
         """
         with self._turn:
             if self._connection is None:
-                connection = WritingConnection(self._address, name=NAME)
+                connection = WritingConnection(self._address, name=self._name)
                 connection.open()
                 self._connection = connection
             try:

@@ -217,6 +217,10 @@ class Keys:
         """Ours: list, a queue that somebody cleared; one hour; ``top``, which can put it back until then."""
         return self.name(f"kiq:cleared:{name}:{token}")
 
+    def fixed(self, token: str) -> str:
+        """Ours: hash number of a change -> which of its edits were made; 30 days; ``fix``, which takes them back."""
+        return self.name(f"kiq:fix:{token}")
+
     def ask(self, identity: str) -> str:
         """Ours: list of tokens, each a wish for a thread dump of this process; 60 s; who asks pushes, a beat pops."""
         return self.name(f"kiq:ask:{identity}")
