@@ -26,10 +26,10 @@ _NAMED: Final = re.compile(r"to run the '([a-z|]+)' command")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``changed`` of ``edits`` were made (or taken back); ``why`` it stopped, "" where it did not."""
+    """So many edits were made (or taken back), so many could not be taken back; ``why`` it stopped, "" where not."""
 
     changed: int = 0
-    edits: int = 0
+    left: int = 0
     why: str = ""
 
 
@@ -63,18 +63,18 @@ class Applying:
             except ConnectError as error:
                 last = f"Redis went away ({error.step}: {clean(str(error))}); fix --undo knows what was done"
                 continue
-            return self._read(reply, len(change.edits))
-        return Outcome(0, len(change.edits), last)
+            return self._read(reply)
+        return Outcome(why=last)
 
-    def _read(self, reply: object, edits: int) -> Outcome:
+    def _read(self, reply: object) -> Outcome:
         if isinstance(reply, Exception):
-            return Outcome(0, edits, self._refused(str(reply)))
+            return Outcome(why=self._refused(str(reply)))
         words = [decode(one) for one in reply if isinstance(one, bytes)] if isinstance(reply, list) else []
         if len(words) != 2:  # noqa: PLR2004 - a word and what it is about
-            return Outcome(0, edits, f"Redis answered {clean(repr(reply))}")
+            return Outcome(why=f"Redis answered {clean(repr(reply))}")
         if words[0] == "stopped":
-            return Outcome(0, edits, _WHY.get(words[1], clean(words[1])))
-        return Outcome(words[1].count("1"), len(words[1]))
+            return Outcome(why=_WHY.get(words[1], clean(words[1])))
+        return Outcome(words[1].count("1"), words[1].count("x"))
 
     def _refused(self, said: str) -> str:
         """What the server says, with the permission that it misses."""

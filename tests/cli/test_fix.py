@@ -87,8 +87,8 @@ def test_a_file_without_a_last_line_s_end(doctor: Doctor, ending: str) -> None:
     assert patched(doctor.folder, patch).endswith(f"return csv{ending}")
 
 
-def test_the_rest_is_no_part_of_it_yet(doctor: Doctor) -> None:
-    ran = doctor("fix")
+def test_words_that_are_wrong(doctor: Doctor) -> None:
+    ran = doctor("fix", "RED001")
 
     assert ran.status == 2
     assert ran.err.count("\n") == 1

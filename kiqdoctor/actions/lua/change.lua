@@ -4,7 +4,7 @@
 --       of each guard: present, absent, field or size; a key's number; a field (or ""); a value (or "");
 --       then of each edit two entries, where it is and where it goes, each of: kind (zset head tail set hash string dump,
 --       or "" for none); a key's number; a member, field or ""; a value, score or ""; when its key ends (ms, or "").
--- Answers {"done", a 1 or 0 an edit} or {"stopped", why}; asked again under its number, it answers the same again.
+-- Answers {"done", of each edit 1, 0, or x where it could not be taken back} or {"stopped", why}; asked again under its number, it answers the same again.
 -- Nothing changes where a guard fails or a permission is missing.
 -- Cost: O(log n) an edit of a set; of a list its distance from that end, twice.
 local number, how, kept = ARGV[1], ARGV[2], ARGV[3]
@@ -113,12 +113,21 @@ end
 local answer, marks = {}, {}
 for index = 1, #edits do answer[index], marks[index] = '0', '0' end
 if how == 'do' then
-  for index, edit in ipairs(edits) do answer[index] = carry(edit.from, edit.to) end
+  local moved = false
+  for index, edit in ipairs(edits) do
+    if edit.from.kind ~= '' then
+      answer[index] = carry(edit.from, edit.to)
+      moved = moved or answer[index] == '1'
+    elseif moved and not taken(edit.to) then -- what comes with it, as a queue's name; it stays when that is taken back
+      put(edit.to)
+    end
+  end
   redis.call('HSET', KEYS[1], number, table.concat(answer))
 else
   for index = #edits, 1, -1 do
     if string.sub(before, index, index) == '1' then
       answer[index] = carry(edits[index].to, edits[index].from)
+      if answer[index] == '0' then answer[index] = 'x' end
       marks[index] = answer[index] == '1' and '0' or '1' -- what went on since stays marked, and is asked for again
     end
   end
