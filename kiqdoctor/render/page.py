@@ -22,7 +22,8 @@ def markdown(page: Page, link: str = "{id}.md") -> str:
 
 def plain(page: Page, width: int) -> str:
     """The same for a terminal: no tables, no links, prose wrapped to ``width`` columns."""
-    lines = [f"{page.id} {page.name}", " · ".join(_kinds(page)), "", *_wrapped(page.title, width), ""]
+    head = (f"{page.id} {page.name}", *_wrapped(" · ".join(_kinds(page)), width))
+    lines = [*head, "", *_wrapped(page.title, width), ""]
     for heading, body in _sections(page, ""):
         lines += [heading.upper(), *_wrapped(body.strip("\n"), width), ""]
     return clean("\n".join(lines).rstrip() + "\n", WHOLE, lines=True)
