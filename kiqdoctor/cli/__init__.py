@@ -14,6 +14,7 @@ from kiqdoctor.version import __version__
 
 COMMANDS = {
     "acl": "acl",
+    "bundle": "bundle",
     "check": "check",
     "core": "core",
     "demo": "demo",
