@@ -3,6 +3,7 @@
 import json
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +13,11 @@ from doctoring import kiqdoctor
 from faults import Proxy
 from servers import RedisServer
 
-from kiqdoctor.actions.applying import Applying
+from kiqdoctor.actions.applying import TRIES, Applying
 from kiqdoctor.actions.exact import Change, Edit, Entry, Export, Guard, Step, dump, load
+from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import resolve_url
+from kiqdoctor.examining.fixing import carried_out
 
 GHOST: Final = "web-9:77:abcdefabcdef"
 JOBS: Final = [
@@ -100,6 +103,33 @@ def test_a_living_owner_keeps_its_jobs(redis: "redis_py.Redis", redis_server: Re
     private(redis)
     redis.hset(GHOST, mapping={"beat": time.time(), "busy": 1})
     assert fixed(redis_server, "PRO014")[1]["steps"] == []
+
+
+def test_what_no_step_is_safe_for_is_named_and_still_stands(
+    redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path
+) -> None:
+    once = json.loads(JOBS[0]) | {"at_most_once": True}
+    redis.sadd("processes", GHOST)
+    work = {"queue": "mail", "payload": json.dumps(once), "run_at": int(time.time())}
+    redis.hset(f"{GHOST}:work", "t1", json.dumps(work))
+    before = contents(redis)
+
+    status, plan = fixed(redis_server, "PRO008")
+    assert (status, plan["steps"]) == (0, [])
+    assert [note for note in plan["notes"] if "no step by machine is safe here" in note]
+
+    status, done = fixed(redis_server, "PRO008", "--apply", "--export", str(tmp_path / "e"))
+    assert (status, done["steps"], done["export"]) == (1, [], None)
+    assert contents(redis) == before
+
+
+def test_a_redis_that_went_away_is_asked_no_more() -> None:
+    waits: list[float] = []
+    applying = Applying(resolve_url("redis://127.0.0.1:1/0", {}), None, "t", replace(SYSTEM, sleep=waits.append))
+    step = Step("A", "b", "c", "d", "e", (MOVE, MOVE))
+
+    assert [one.state for one in carried_out((step, step), applying)] == ["stopped", "stopped"]
+    assert len(waits) == TRIES - 1
 
 
 def test_an_older_file_is_left_alone_and_nothing_changed(

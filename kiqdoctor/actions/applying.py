@@ -26,11 +26,15 @@ _NAMED: Final = re.compile(r"to run the '([a-z|]+)' command")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """So many edits were made (or taken back), so many could not be taken back; ``why`` it stopped, "" where not."""
+    """So many edits were made (or taken back), so many could not be taken back; ``why`` it stopped, "" where not.
+
+    ``away``: Redis does not answer, so that whatever follows needs not be tried.
+    """
 
     changed: int = 0
     left: int = 0
     why: str = ""
+    away: bool = False
 
 
 class Applying:
@@ -64,7 +68,7 @@ class Applying:
                 last = f"Redis went away ({error.step}: {clean(str(error))}); fix --undo knows what was done"
                 continue
             return self._read(reply)
-        return Outcome(why=last)
+        return Outcome(why=last, away=True)
 
     def _read(self, reply: object) -> Outcome:
         if isinstance(reply, Exception):

@@ -92,7 +92,7 @@ def _show(found: "Fixed", form: str) -> None:
         click.echo(f"{row['id']} {row['state']}: {row['does']}" + (f" ({row['reason']})" if row["reason"] else ""))
         click.echo(f"  risk: {row['risk']}\n  undo: {row['undo']}")
     if not rows:
-        click.echo("nothing to do" if not found.status else "no step is planned, and not all could be looked at")
+        click.echo("no step is planned" if found.notes else "nothing to do")
     if found.export is not None:
         click.echo(f"export: {clean(str(found.export))}")
     for note in found.notes:

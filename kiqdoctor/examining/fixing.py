@@ -58,20 +58,22 @@ def fix(asked: Asked, *, apply: bool, export: Path, clock: Clock = SYSTEM) -> Fi
     if apply and not address.named:
         raise AskedError("--apply changes a Redis: name it, with --redis URL or REDIS_URL")
     report, seen = examined(asked, clock)
-    notes = _lacking(report)
+    lacking = _lacking(report)
     try:
         planned = tuple(_planned(report, seen, address, asked.namespace))
     except (ConnectError, RefusalError) as error:
-        return Fixed(address.shown, status=3, notes=(*notes, clean(str(error))))
+        return Fixed(address.shown, status=3, notes=(*lacking, clean(str(error))))
     if (why := _unreached(seen)) and not planned:
-        return Fixed(address.shown, status=3, notes=(*notes, why))
+        return Fixed(address.shown, status=3, notes=(*lacking, why))
+    by_hand = _by_hand(report, planned)
+    notes = (*lacking, *by_hand)
     if not apply or not planned:
-        status = 1 if planned else 3 if notes else 0
+        status = 1 if planned or (apply and by_hand) else 3 if lacking else 0
         return Fixed(address.shown, tuple(map(Taken, planned)), status=status, notes=notes)
     token = secrets.token_hex(8)
     _exported(export, Export(token, address.shown, asked.namespace, planned))
     with closing(Applying(address, asked.namespace, token, clock)) as applying:
-        taken = tuple(_all(planned, applying))
+        taken = tuple(carried_out(planned, applying))
     return _looked_again(asked, report, Fixed(address.shown, taken, export, applied=True, notes=notes), clock)
 
 
@@ -102,6 +104,17 @@ def _planned(report: Report, seen: Snapshot, address: Address, namespace: str | 
         return [step for check in order for step in steps(check, found[check], seen, door)]
 
 
+def _by_hand(report: Report, planned: tuple[Step, ...]) -> tuple[str, ...]:
+    """Findings for which no step is safe, as where a death is not proven or a list is too long."""
+    told = {(one.check, one.subject) for one in planned}
+    return tuple(
+        f"{one.check.id}: {clean(each.finding.title)}: no step by machine is safe here"
+        for one in report.results
+        for each in one.findings
+        if (one.check.id, each.finding.subject) not in told
+    )
+
+
 def _exported(file: Path, export: Export) -> None:
     try:
         saving.save(file, dump(export), private=True, new=True)
@@ -109,15 +122,19 @@ def _exported(file: Path, export: Export) -> None:
         raise AskedError(f"cannot write {clean(str(file))}: {error.strerror}; nothing was changed") from None
 
 
-def _all(planned: tuple[Step, ...], applying: Applying) -> list[Taken]:
-    taken, number = [], 0
+def carried_out(planned: tuple[Step, ...], applying: Applying) -> list[Taken]:
+    """What came of each; once Redis does not answer nothing more is tried."""
+    taken, number, away = [], 0, ""
     for step in planned:
-        changed, why = 0, ""
+        changed, why = 0, away
         for change in step.changes:
             number += 1
+            if away:
+                continue
             outcome = applying.carry_out(change, number)
             changed += outcome.changed
             why = why or outcome.why
+            away = outcome.why if outcome.away else ""
         why = why or ("" if changed else "what it is about has gone on since")
         taken.append(Taken(step, "stopped" if why else "done", why))
     return taken
@@ -171,4 +188,4 @@ def _undone(step: Step, first: int, applying: Applying) -> Taken:
     return Taken(step, "stopped" if why else "done" if changed else "nothing-to-do", why)
 
 
-__all__ = ["CHECKS", "Fixed", "Taken", "fix", "undo"]
+__all__ = ["CHECKS", "Fixed", "Taken", "carried_out", "fix", "undo"]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 CHECKS: Final = ("PRO002", "PRO008", "PRO014", "QUE003")
 MOST: Final = 20_000  # jobs of one list
 LARGE: Final = 8 * 1024 * 1024  # bytes of one list's jobs
-GHOSTS: Final = 100  # that one request removes
 
 
 def steps(check: str, findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> Iterator[Step]:
@@ -99,12 +98,12 @@ def _given_back(redis: "Redis", process: Process) -> Step:
 
 
 def _whole(raw: bytes) -> bool:
-    """Whether it tells a queue and a job that has a jid."""
+    """Whether it tells a queue and a job that has a jid, and may run again."""
     try:
         found = read_work("", raw)
     except ValueError:
         return False
-    return bool(found.queue.removeprefix(QUEUE_PREFIX) and found.job.jid)
+    return bool(found.queue.removeprefix(QUEUE_PREFIX) and found.job.jid and _again(found.payload))
 
 
 def _job_back(keys: Keys, work: bytes, thread: bytes, raw: bytes, still: Guard) -> Change:
