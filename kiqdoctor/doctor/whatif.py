@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -13,11 +14,11 @@ from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Queues, Samples
 from kiqdoctor.doctor.series import Series, Twice
 from kiqdoctor.doctor.snapshot import Snapshot
 
-SATURATED: Final = 0.9  # of the threads were busy: then what they did is what they can do
+SATURATED: Final = 0.9  # of the threads busy at once: then what they did is what they can do
 HOUR: Final = 3600.0
 PAUSED: Final = "it is paused: nothing is taken from it until somebody resumes it"
 NOBODY: Final = "the change leaves no process"
-LEAST: Final = 3  # readings: two make a rate, the rest tells how well it predicted
+LEAST: Final = 3  # counts: two make a rate, the rest tells how well it predicted
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -90,9 +91,10 @@ def _pools_after(pools: Pools, change: Change) -> Pools:
 
 def drains(snapshot: Snapshot, change: Change) -> tuple[Drained, ...]:
     """Each queue's time, or why it cannot be told."""
-    fleet, queues = snapshot.get(Fleet), snapshot.get(Queues)
-    if not isinstance(fleet, Fleet) or not isinstance(queues, Queues):
+    fleet, readings = snapshot.get(Fleet), snapshot.series(Queues)
+    if not isinstance(fleet, Fleet) or not isinstance(readings, Series):
         return ()
+    queues = readings.last
     after = fleet_after(fleet, change)
     after = replace(after, processes=tuple(one for one in after.live if not one.quiet))
     extra = queues.set("retry").size if change.retry_all else 0
@@ -156,13 +158,13 @@ def _untold(fleet: Fleet, after: Fleet, full: Sequence[object], extra: int) -> s
 
 
 def _rate(snapshot: Snapshot, fleet: Fleet) -> tuple[float | None, str]:
-    """Jobs a second of one thread: as measured while they were busy, else by their classes' mean of the last hour."""
-    threads, busy = sum(one.concurrency or 0 for one in fleet.live), sum(one.busy or 0 for one in fleet.live)
-    if threads and busy >= SATURATED * threads and (measured := _throughput(snapshot)):
+    """Jobs a second of one thread: as measured while none was idle, else by their classes' mean of the last hour."""
+    threads = sum(one.concurrency or 0 for one in fleet.live)
+    if threads and _saturated(snapshot, fleet, threads) and (measured := _throughput(snapshot)):
         return measured / threads, ""
     durations, samples = snapshot.get(Durations), snapshot.get(Samples)
     if not isinstance(durations, Durations) or not isinstance(samples, Samples):
-        return None, "how long jobs take was not recorded, and the threads were not all busy (--for SECONDS)"
+        return None, "how long jobs take was not recorded, and the threads lacked work at times (--for SECONDS)"
     seen = [durations.of(one.job_class) for place, one in samples.all if place.queue]
     known = [one for one in seen if one is not None]
     if not known or len(known) < len(seen) or not sum(known):
@@ -170,15 +172,35 @@ def _rate(snapshot: Snapshot, fleet: Fleet) -> tuple[float | None, str]:
     return len(known) / sum(known), ""
 
 
+def _saturated(snapshot: Snapshot, fleet: Fleet, threads: int) -> bool:
+    """Whether no thread lacked work: each found a job waiting all the time, or nearly all said at once to have one.
+
+    A beat alone does not tell it of short jobs: it counts no thread that is between two of them.
+    """
+    queues = snapshot.series(Queues)
+    sizes = [_takable(one.fact) for one in queues.moments] if isinstance(queues, Series) else []
+    busy = sum(one.busy or 0 for one in fleet.live)
+    return min(sizes, default=0) >= threads or busy >= SATURATED * threads
+
+
+def _takable(queues: Queues) -> int:
+    return sum(one.size for one in queues.all if not one.paused)
+
+
 def _counts(snapshot: Snapshot) -> list[tuple[float, int]]:
+    """What had ended, at each reading before which the counter moved: it does so with beats, in leaps.
+
+    Between two leaps all is counted that ended then; a window's own ends lie anywhere between two beats.
+    """
     series = snapshot.series(JobCounts)
     if not isinstance(series, Series):
         return []
-    return [(one.at, one.fact.processed) for one in series.moments if one.fact.processed is not None]
+    counts = [(one.at, one.fact.processed) for one in series.moments if one.fact.processed is not None]
+    return [after for before, after in pairwise(counts) if after[1] != before[1]]
 
 
 def _throughput(snapshot: Snapshot) -> float | None:
-    """Jobs that ended in a second, over all of the window."""
+    """Jobs that ended in a second, over the window; None where the counter did not move twice."""
     counts = _counts(snapshot)
     if len(counts) > 1 and counts[-1][0] > counts[0][0]:
         return max(0, counts[-1][1] - counts[0][1]) / (counts[-1][0] - counts[0][0])

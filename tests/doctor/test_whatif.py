@@ -94,9 +94,42 @@ def test_what_could_not_be_looked_at_is_no_empty_queue() -> None:
 
 
 def test_the_first_half_of_a_window_foretells_the_second() -> None:
-    counts = [JobCounts(0, 0), JobCounts(100, 0), JobCounts(180, 0)]
-    found = backtest(Snapshot().over(10.0, *counts))
+    counts = [JobCounts(0, 0), JobCounts(40, 0), JobCounts(140, 0), JobCounts(140, 0), JobCounts(220, 0)]
+    found = backtest(Snapshot().over(5.0, *counts))
 
     assert found is not None
-    assert (found.predicted, found.measured, found.error) == (100.0, 80.0, 0.25)
+    assert (found.predicted, found.measured, found.error) == (200.0, 80.0, 1.5)
     assert backtest(Snapshot.of(JobCounts(5, 0))) is None
+
+
+def test_counters_leap_with_beats_and_the_ends_of_a_window_do_not_matter() -> None:
+    """A job ends each tenth of a second, each beat tells of 50: no reading before the first leap counts."""
+    shop = Snapshot.of(Fleet((process("a:1:x"),), 1)).over(1.0, *[Queues((Queue("mail", 500),))] * 14)
+    leaps = [JobCounts(1000 + 50 * ((second + 2) // 5), 0) for second in range(14)]
+
+    [one] = drains(shop.over(1.0, *leaps), Change())
+    [blind] = drains(shop.over(1.0, *leaps[:7]), Change())
+
+    assert (one.never, one.why) == (True, "10.00 jobs a second come, and 10.00 can be done")
+    assert (blind.drain_s, blind.never) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "busy", "seconds"),
+    [
+        ((200, 100), 0, 100 / 10),  # twenty end and ten come, each second
+        ((200, 4), 4, None),
+        ((200, 4), 5, 4 / (20 - 0.4)),
+        ((3, 100), 0, None),
+    ],
+)
+def test_what_was_done_is_what_can_be_done_only_where_no_thread_lacked_work(
+    waiting: tuple[int, int], busy: int, seconds: float | None
+) -> None:
+    shop = Snapshot.of(Fleet((replace(process("a:1:x"), busy=busy),), 1))
+    sizes = [Queues((Queue("mail", size),)) for size in waiting]
+    seen = shop.over(10.0, *sizes).over(10.0, *(JobCounts(ended, 0) for ended in (0, 7, 207)))
+
+    [one] = drains(seen, Change())
+
+    assert one.drain_s == (None if seconds is None else pytest.approx(seconds))
