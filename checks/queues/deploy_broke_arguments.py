@@ -1,4 +1,4 @@
-"""A deploy changed the arguments of a job whose older payloads still live.
+"""A deploy changed the arguments of a job whose older payloads still live, or would.
 
 ## Why it hurts
 Jobs that were pushed before the deploy have the old arguments, and the new code refuses them, each for three weeks of
@@ -8,12 +8,17 @@ In the log: `wrong number of arguments`, `unknown keyword`, `got an unexpected k
 
 ## How it is found
 Formula: fails if sampled jobs of a class in retry or dead failed with an error of arity or keywords, first after a
-deploy, and were created before it; or were created after it while a process from before it is alive
+deploy, and were created before it; or were created after it while a process from before it is alive; or if a job that
+waits (queues, schedule, retry) carries arguments that the source under PATH does not take
+
+The last needs an application: `kiqdoctor check --replay RECORDING PATH` tells of a production's recording and a pull
+request's tree which waiting jobs the change would break. Only numbers and names of arguments are compared, no values.
 
 Deploys are Sidekiq's marks (`YYYYMMDD-marks`), and the first start of each release that kiqdoctor's runtime tells.
 
 ## When it is wrong
-The same error from within a job's own code, which came with the deploy all the same.
+The same error from within a job's own code, which came with the deploy all the same; a middleware that changes a job's
+arguments before it runs.
 
 ## Confirm by hand
 `redis-cli zrandmember retry 20`: `error_message`, `created_at`, `failed_at`; `redis-cli hgetall DAY-marks`.
@@ -39,7 +44,8 @@ docs.gitlab.com, Sidekiq compatibility across updates.
 import re
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.code import Code, Signature, Signatures
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import Marks, Sample, Samples
 
@@ -50,11 +56,18 @@ ARITY = re.compile(
     r"|missing a required (?:keyword-only )?argument"
 )
 NEAR = 60.0
+DEAD = "dead"
 SHOWN = 5
 
 
 @check("QUE021", severity=Severity.HIGH, caused_by=("PRO003",))
-def deploy_broke_arguments(samples: Samples, fleet: Fleet, marks: Marks | Missing) -> Iterator[Verdict]:
+def deploy_broke_arguments(
+    samples: Samples,
+    fleet: Fleet,
+    marks: Marks | Missing,
+    code: Code | Missing,
+    signatures: Signatures | Missing,
+) -> Iterator[Verdict]:
     failing: dict[str, list[Sample]] = {}
     for place, one in samples.all:
         if not place.queue and one.failed_at is not None and ARITY.search(one.message):
@@ -67,10 +80,55 @@ def deploy_broke_arguments(samples: Samples, fleet: Fleet, marks: Marks | Missin
         yield Unknown(f"jobs of {names} fail for their arguments, and no deploy is known{why}", unlock)
     for name, found in sorted(failing.items()):
         yield from _judged(name, found, deploys, fleet)
+    if isinstance(code, Code) and isinstance(signatures, Signatures):
+        yield from _waiting(samples, code, signatures)
+    elif isinstance(refused := next((one for one in (code, signatures) if isinstance(one, Refused)), None), Refused):
+        yield Unknown(refused.reason, refused.unlock)
     if samples.unread:
         yield Unknown(f"not every payload was looked at: {samples.unread}", "a budget that reaches all of them")
     yield Evidence("jobs that fail for their arguments", str(sum(map(len, failing.values()))), samples.text)
     yield Evidence("deploys that are known", str(len(deploys)), "marks, releases of the fleet")
+
+
+def _waiting(samples: Samples, code: Code, signatures: Signatures) -> Iterator[Verdict]:
+    """Jobs that will run, and the source that would run them."""
+    compared: set[str] = set()
+    broken: dict[tuple[str, str], list[tuple[str, Sample]]] = {}
+    for place, one in samples.all:
+        signature = _of(one.job_class, signatures) if one.given is not None and place.name != DEAD else None
+        if signature is not None and one.given is not None:
+            compared.add(one.job_class)
+            if why := signature.refusal(one.given, one.named):
+                broken.setdefault((one.job_class, why), []).append((place.subject, one))
+    for (name, why), found in sorted(broken.items()):
+        signature = _of(name, signatures)
+        assert signature is not None  # noqa: S101 - it refused them
+        at = code.place(signature)
+        where = ", ".join(dict.fromkeys(place for place, _ in found))
+        yield Finding(
+            f"job:{name}",
+            f"{len(found)} sampled jobs of {name} that wait do not fit the source: {why}",
+            f"Let {name} take what waits, too (defaults for new arguments), until such jobs are gone.",
+            (
+                Evidence("waiting", f"{len(found)} sampled", f"{where}: {', '.join(o.jid for _, o in found[:SHOWN])}"),
+                Evidence("source", why, f"{at.path}:{at.line}"),
+            ),
+            location=Location(at.path, at.line, at.column),
+            key=f"source:{re.sub('[0-9]+', '', why)}",
+        )
+    if compared:
+        yield Evidence("classes whose waiting jobs fit the source, or do not", str(len(compared)), "source code")
+
+
+def _of(name: str, signatures: Signatures) -> Signature | None:
+    """The one job of this name; a Python module may be called by a longer or shorter path."""
+    exact = [one for one in signatures.sites if name in one.names]
+    found = exact or [one for one in signatures.sites if any(_ends(name, other) for other in one.names)]
+    return found[0] if len(found) == 1 else None
+
+
+def _ends(name: str, other: str) -> bool:
+    return "." in name and "." in other and (name.endswith(f".{other}") or other.endswith(f".{name}"))
 
 
 def _releases(fleet: Fleet) -> list[tuple[float, str]]:

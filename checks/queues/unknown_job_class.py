@@ -10,9 +10,10 @@ In the log: `uninitialized constant NAME`, `NameError`; of kiqdoctor's runtime, 
 Formula: high if a sampled payload's class is not in the source, and payloads of it failed with an error that names the
 class; medium if it only is not in the source
 
-The class is the one that Active Job's wrapper wraps. Names are compared with all jobs and classes of the source, also
-by their last word alone, so that a name that is built elsewhere accuses nobody. A class in a module that bears the name
-of a locked package is that package's.
+The class is the one that Active Job's wrapper wraps. Names are compared with all jobs and classes of the source; one
+that only has more, or fewer, modules before it is the same. A class in a module that bears the name of a locked package
+is that package's. `kiqdoctor check --replay RECORDING PATH` tells of a production's recording and a pull request's tree
+which waiting jobs the change would leave without a class.
 
 ## When it is wrong
 The class comes from a gem or a package; another application shares this Redis (PRO004), and it is that one's. Both are
@@ -42,6 +43,7 @@ Sidekiq issues 3352, 2976 and 4556.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.code import Code
@@ -71,7 +73,7 @@ def unknown_job_class(samples: Samples, code: Code | Missing, packages: Packages
         yield Unknown(f"not every payload's class was looked at: {samples.unread}", "a budget that reaches all queues")
     known = _known(code)
     locked = [_plain(one.name) for one in packages.all] if isinstance(packages, Packages) else []
-    absent = [name for name in sorted(seen) if not known & _names(name) and not _packaged(name, locked)]
+    absent = [name for name in sorted(seen) if not _has(known, name) and not _packaged(name, locked)]
     for name in absent:
         yield from _judged(name, seen[name], failing[name], code)
     counts = Counter({name: len(found) for name, found in seen.items() if name not in absent})
@@ -84,21 +86,30 @@ def _missed(found: list[Sample]) -> int:
     return sum(one.blames_class and one.error_class.rpartition(".")[2] in NO_SUCH for one in found)
 
 
-def _names(name: str) -> frozenset[str]:
-    """A class's whole name and its last word, whatever stands between the parts."""
-    parts = [part for part in re.split(r"::|[.#]", name) if part]
-    return frozenset({"::".join(parts), parts[-1]}) if parts else frozenset({name})
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(part for part in re.split(r"::|[.#]", name) if part)
 
 
-def _known(code: Code) -> frozenset[str]:
-    """Whatever the source has of that kind: jobs, functions, the classes that methods lie in."""
-    found: set[str] = set()
-    for job in code.jobs:
-        found |= _names(job.name)
-    for function in code.functions:
-        owner, mark, _ = function.name.rpartition("#" if "#" in function.name else ".")
-        found |= _names(function.name) | (_names(owner) if mark else frozenset())
-    return frozenset(found)
+def _has(known: dict[str, frozenset[tuple[str, ...]]], name: str) -> bool:
+    """Whether the source has it, as it is called or with more or fewer modules before it."""
+    parts = _parts(name)
+    return not parts or any(_same(parts, one) for one in known.get(parts[-1], ()))
+
+
+def _same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    shorter = min(len(one), len(other))
+    return one[-shorter:] == other[-shorter:]
+
+
+def _known(code: Code) -> dict[str, frozenset[tuple[str, ...]]]:
+    """Whatever the source has of that kind, by its last word: jobs, functions, the classes that methods lie in."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for name in chain((job.name for job in code.jobs), (function.name for function in code.functions)):
+        owner, mark, _ = name.rpartition("#" if "#" in name else ".")
+        for parts in (_parts(name), _parts(owner) if mark else ()):
+            if parts:
+                found.setdefault(parts[-1], set()).add(parts)
+    return {last: frozenset(names) for last, names in found.items()}
 
 
 def _plain(name: str) -> str:

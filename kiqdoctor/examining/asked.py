@@ -41,9 +41,13 @@ def _flag(default: Value, text: str, metavar: str = "", **more: Any) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for. A field without a flag is found out otherwise; ``path`` None: no application is examined."""
+    """What was asked for. A field without a flag is found out otherwise; ``path`` None: no application is examined.
+
+    ``named``: somebody named that path, and it is not merely where the command was started.
+    """
 
     path: Path | None = None
+    named: bool = False
     redis: str | None = _flag(None, "redis://, rediss:// or unix:// address to examine.", "URL", by_hand=True)
     namespace: str | None = _flag(
         None, "Examine the keys under NAME: instead of the unprefixed ones.", "NAME", by_hand=False
@@ -94,7 +98,11 @@ class Asked:
     new_only: bool = _flag(False, "Show people only what the baseline does not know.", judges=True, by_hand=False)
     record: Path | None = _flag(None, "Save what was examined.", "FILE", path="new file", judges=True, by_hand=True)
     replay: Path | None = _flag(
-        None, "Judge a saved examination in place of the real world.", "FILE", judges=True, by_hand=True
+        None,
+        "Judge a saved examination; with PATH, beside the application there.",
+        "FILE",
+        judges=True,
+        by_hand=True,
     )
 
     configured_redis: str | None = None  # of the configuration file: the environment goes before it

@@ -131,6 +131,8 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
     started_at = clock.now()
     with ExitStack() as stack:
         seen = replayed(asked) if asked.replay else stack.enter_context(looked(asked, ready.plan, clock))
+    if asked.replay and asked.named and asked.path is not None and not asked.live:
+        seen = beside(seen, asked, ready.plan, clock)
     if asked.record:
         save(seen.recording, asked.record)
     results = judged(ready, seen.recording.snapshot, clock)
@@ -329,6 +331,32 @@ def replayed(asked: Asked) -> Examined:
         snapshot = replace(snapshot, earlier=remembered(asked, recording.target, began))
     changed = Recording(snapshot, target, recording.recorded_at, recording.version, recording.cost)
     return Examined(changed, _unreachable(snapshot))
+
+
+def beside(seen: Examined, asked: Asked, chosen: Plan, clock: Clock) -> Examined:
+    """What was recorded live, with the application's files as they are at PATH in place of those of then.
+
+    So a production's recording judges a pull request's tree.
+    """
+    application = _application(asked)
+    assert isinstance(application, Application)  # noqa: S101 - the caller asked for its path
+    tree = Tree(application.root)
+    files = replace(chosen, probes=tuple(probe for probe in chosen.probes if not probe.live), sampled=frozenset())
+    tools: dict[type, Any] = {
+        Application: application,
+        Tree: tree,
+        Pack: Pack(pack.home()),
+        Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep),
+    }
+    then, read = seen.recording.snapshot, {probe.fact for probe in files.probes}
+    needs = {need.kind for probe in files.probes for need in probe.needs} - read - set(tools)
+    now = carry_out(files, tools, {kind: then.get(kind) for kind in needs}, 0.0, clock, within_s=asked.timeout_s)
+    facts = {kind: reading for kind, reading in now.readings.items() if kind in read}
+    snapshot = replace(then, readings={**then.readings, **facts})
+    target = replace(seen.recording.target, path=str(application.root.resolve()))
+    note = "the application's files are those of PATH, as they are now, and everything else is as it was recorded"
+    recording = replace(seen.recording, snapshot=snapshot, target=target)
+    return replace(seen, recording=recording, notes=(*seen.notes, note, *_not_read(tree)))
 
 
 def _loaded(file: Path) -> Recording:

@@ -109,7 +109,8 @@ def read(given: Mapping[str, Any]) -> Asked:
         raise AskedError("--new-only needs --baseline FILE: what is new is what it does not name")
     asked["namespace"] = (asked["namespace"] or "").rstrip(":") or None
     found = given.get("configuration", NO_CONFIGURATION)
-    return Asked(path=given.get("path") or _here(), configured_redis=found.redis, configuration=found, **asked)
+    path = given.get("path")
+    return Asked(path or _here(), named=bool(path), configured_redis=found.redis, configuration=found, **asked)
 
 
 def _here() -> Path | None:

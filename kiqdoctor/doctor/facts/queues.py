@@ -67,6 +67,8 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     encrypted: bool = False  # its last argument
     deaths: int = 0  # processes that died while they held it, as our runtime counts
     overrated: int = 0  # times that Enterprise's limiter sent it back
+    given: int | None = None  # arguments by place; None where that is not told
+    named: tuple[str, ...] = ()  # names of those that come by name
 
     @property
     def resque_shaped(self) -> bool:

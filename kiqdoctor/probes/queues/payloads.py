@@ -35,6 +35,8 @@ MASKED_IN: Final = 2_000  # characters of it in which values are looked for
 OUTLINED: Final = 80  # bytes of a broken payload
 MOST_VALUES: Final = 100  # arguments that are looked for in an error's message
 MOST_RETRIES: Final = 1_000_000
+MOST_NAMES: Final = 50  # of arguments by name
+NAMED: Final = 60  # characters of one
 
 _STAMPS: Final = (CREATED_AT, ENQUEUED_AT, FAILED_AT, RETRIED_AT)
 _VALUES: Final = re.compile(
@@ -59,6 +61,7 @@ def sample(raw: bytes, *, score: float | None = None, place: int | None = None, 
     flaws = tuple(_flaws(job, queued=queued))
     encrypted = job.fields.get("encrypt") is True
     args = _arguments(job)
+    given, names = _laid(job, args)
     trace = job.fields.get(ERROR_BACKTRACE)
     message = _text(job.fields.get(ERROR_MESSAGE))
     return Sample(
@@ -86,6 +89,8 @@ def sample(raw: bytes, *, score: float | None = None, place: int | None = None, 
         encrypted=encrypted,
         deaths=job.deaths(0.0),  # all of them, however old
         overrated=whole(job.fields.get("overrated"), most=MOST_RETRIES) or 0,
+        given=given,
+        named=tuple(clean(name, NAMED) for name in names[:MOST_NAMES]),
     )
 
 
@@ -96,6 +101,22 @@ def _arguments(job: Payload) -> list[Any]:
         inner = args[0].get("arguments")
         return inner if isinstance(inner, list) else []
     return args
+
+
+def _laid(job: Payload, args: list[Any]) -> tuple[int | None, list[str]]:
+    """How many arguments have a place, and the names of the others; None where Active Job's old format leaves it open.
+
+    A last hash of Active Job's is one argument, or keywords: ``_aj_ruby2_keywords`` says keywords, and an older hash
+    with symbols for keys may have been either.
+    """
+    if not isinstance(job.fields.get(ARGS), list):
+        return None, []
+    if job.job_class not in WRAPPERS:
+        return len(args), list(job.keywords)
+    last = args[-1] if args and isinstance(args[-1], dict) else {}
+    if isinstance(names := last.get("_aj_ruby2_keywords"), list):
+        return len(args) - 1, [name for name in names if isinstance(name, str)]
+    return (None if last.get("_aj_symbol_keys") else len(args)), []
 
 
 def _flaws(job: Payload, *, queued: bool) -> list[str]:

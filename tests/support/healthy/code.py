@@ -21,6 +21,8 @@ from kiqdoctor.doctor.facts.code import (
     Patches,
     Place,
     SharedUses,
+    Signature,
+    Signatures,
     Transactions,
     Way,
     Writes,
@@ -51,4 +53,5 @@ FACTS = (
     Patches(),
     Ignores(),
     HookTests(),
+    Signatures((Signature(0, 4, 3, ("SendMail",), ("address",), 1),)),
 )

@@ -25,6 +25,7 @@ SAMPLE = Sample(
     stamps=Stamps.SECONDS,
     retries=25,
     digest="00ff",
+    given=1,
 )
 QUEUE = Queue("default", 1, oldest_at=NOW - 1, sample=(SAMPLE,), average_bytes=180.0)
 SETS = (JobSet("schedule", 0), JobSet("retry", 0), JobSet("dead", 0))

@@ -2,6 +2,7 @@
 
 from kiqdoctor.doctor.facts.code.execution import Execution, Model, Sharing, Way
 from kiqdoctor.doctor.facts.code.ignores import Ignore, Ignores
+from kiqdoctor.doctor.facts.code.signatures import Signature, Signatures
 from kiqdoctor.doctor.facts.code.sites import (
     Argument,
     AtBoot,
@@ -76,6 +77,8 @@ __all__ = [
     "Shape",
     "SharedUses",
     "Sharing",
+    "Signature",
+    "Signatures",
     "Site",
     "Sites",
     "Timeout",
