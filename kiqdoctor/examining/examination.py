@@ -51,6 +51,7 @@ from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
+SOURCES = (".py", ".rb", ".ru", ".rake")
 CLIENT_NAME = "kiqdoctor"
 LIVE_LEFT_OUT = Absent("the live half was not selected")
 STATIC_LEFT_OUT = Absent("the static half was not selected (--live)")
@@ -336,11 +337,13 @@ def replayed(asked: Asked) -> Examined:
 def beside(seen: Examined, asked: Asked, chosen: Plan, clock: Clock) -> Examined:
     """What was recorded live, with the application's files as they are at PATH in place of those of then.
 
-    So a production's recording judges a pull request's tree.
+    So a production's recording judges a pull request's tree. A folder without source changes nothing.
     """
     application = _application(asked)
     assert isinstance(application, Application)  # noqa: S101 - the caller asked for its path
     tree = Tree(application.root)
+    if not tree.files(*SOURCES):
+        return seen
     files = replace(chosen, probes=tuple(probe for probe in chosen.probes if not probe.live), sampled=frozenset())
     tools: dict[type, Any] = {
         Application: application,
