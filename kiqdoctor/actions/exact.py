@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from kiqdoctor.wire import codec
+
 Kind = Literal["", "zset", "head", "tail", "set", "hash", "string", "dump"]
 """Where it lies: ``head`` and ``tail`` are the ends of a list; ``dump`` is a whole key as DUMP writes it."""
 
@@ -143,7 +145,7 @@ def _step(found: Any) -> Step:
     for change in found["changes"]:
         change["edits"] = [[_words(one) for one in edit] for edit in change["edits"]]
         change["guards"] = [_words(one) for one in change["guards"]]
-    return msgspec.convert(found, Step, builtin_types=(bytes,))
+    return codec.typed(found, Step, builtin_types=(bytes,))
 
 
 def _words(entry: Any) -> list[object]:
@@ -165,7 +167,7 @@ def load(raw: bytes) -> Export:
     """
     try:
         head, *rest = [msgspec.json.decode(line) for line in raw.splitlines() if line]
-        first = msgspec.convert(head, _Head)
+        first = codec.typed(head, _Head)
         steps = tuple(map(_step, rest))
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise ExportError(f"it is no export of kiqdoctor fix: {' '.join(str(error).split())[:200]}") from None

@@ -8,6 +8,7 @@ import msgspec
 
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.verdict import Evidence, Severity
+from kiqdoctor.wire import codec
 
 SHOWN: Final = 5  # values of a fact that has many
 JUDGED: Final = frozenset({Outcome.PASS, Outcome.FAIL})
@@ -111,7 +112,7 @@ def side(document: Any) -> Side:
         ReportError: another schema, or a shape that it does not describe.
     """
     try:
-        return msgspec.convert(document, Side)
+        return codec.typed(document, Side)
     except msgspec.ValidationError as error:
         raise ReportError(f"it is no report of schema kiqdoctor.report/1: {' '.join(str(error).split())}") from None
 

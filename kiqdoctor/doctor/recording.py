@@ -12,6 +12,7 @@ from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
 from kiqdoctor.text import redact
+from kiqdoctor.wire import codec
 
 FAMILY: Final = "kiqdoctor.recording/"
 SCHEMA: Final = f"{FAMILY}2"
@@ -80,10 +81,10 @@ def load(raw: bytes, kinds: Iterable[type]) -> Recording:
             raise RecordingError(f"{found}; this version reads {FIRST_SCHEMA} and {SCHEMA}")
         return Recording(
             snapshot=_snapshot(document, by_name, first_schema=schema == FIRST_SCHEMA),
-            target=msgspec.convert(document["target"], Target),
+            target=codec.typed(document["target"], Target),
             recorded_at=_time(document["recorded_at"]),
             version=str(document["version"]),
-            cost=msgspec.convert(document["cost"], Cost),
+            cost=codec.typed(document["cost"], Cost),
         )
     except (msgspec.MsgspecError, RecursionError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordingError(f"it is not a recording: {' '.join(str(error).split())}") from None
@@ -135,7 +136,7 @@ def _snapshot(document: dict[str, Any], by_name: Mapping[str, type], *, first_sc
 
 def _time(value: Any) -> float:
     """Seconds since the epoch, or milliseconds that something took."""
-    number: float = msgspec.convert(value, float)
+    number: float = codec.typed(value, float)
     if not abs(number) < LATEST:
         raise ValueError("no time is so far away")
     return number
@@ -153,7 +154,7 @@ def _entry(kind: type, reading: Reading) -> dict[str, Any]:
 def _writable(kind: type, value: Any) -> Any:
     """The fact, or that it is of a shape (a plug-in's) that no recording can keep."""
     try:
-        msgspec.convert(msgspec.json.decode(msgspec.json.encode(value)), type(value), str_keys=True)
+        codec.typed(msgspec.json.decode(msgspec.json.encode(value)), type(value), str_keys=True)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         return Refused(f"{kind.__name__} cannot be recorded: {said(error)}", "examine the real thing")
     return value
@@ -170,5 +171,5 @@ def _read(facts: dict[str, Any], by_name: Mapping[str, type]) -> dict[type, Read
 def _reading(entry: dict[str, Any], kind: type) -> Reading:
     slots: dict[str, type] = {"refused": Refused, "absent": Absent, "value": kind}
     [slot] = [name for name in slots if name in entry]
-    value: Any = msgspec.convert(entry[slot], slots[slot], str_keys=True)
+    value: Any = codec.typed(entry[slot], slots[slot], str_keys=True)
     return Reading(value, entry["probe"], _time(entry["at"]), _time(entry["took_ms"]))

@@ -1,6 +1,8 @@
 """The wire format: what goes in comes out, of every version, and nothing that cannot be read crashes."""
 
 import json
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -238,3 +240,32 @@ def test_back_off_is_sidekiq_s() -> None:
 )
 def test_which_queues_are_taken_in_strict_order(info: bytes, orders: tuple[tuple[str, ...], ...]) -> None:
     assert heartbeat.read_info(info).orders == orders
+
+
+RACE = """
+import sys
+from threading import Barrier, Thread
+import msgspec
+from kiqdoctor.wire.codec import typed
+
+sys.setswitchinterval(1e-6)
+start = Barrier(4)
+
+def ask(kind):
+    start.wait()
+    typed([{"name": "x", "frames": [{"line": 3}]}], list[kind])
+
+for _ in range(100):
+    frame = msgspec.defstruct("Frame", [("function", str, ""), ("line", int, 0)])
+    fields = [("name", str | None, None), ("frames", list[frame], []), ("more", dict[str, frame] | None, None)]
+    kind = msgspec.defstruct("Kind", fields)
+    threads = [Thread(target=ask, args=(kind,)) for _ in range(4)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+"""
+
+
+def test_threads_that_first_need_a_type_together_do_not_kill_the_process() -> None:
+    ran = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, (ran.returncode, ran.stderr)

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Application, Pack
@@ -15,6 +13,7 @@ from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.wire import codec
 
 GEMFILES: Final = {"Gemfile.lock": "Gemfile", "gems.locked": "gems.rb"}
 
@@ -100,7 +99,7 @@ def advisories(pack: Pack) -> Advisories:
     rows: list[Advisory] = []
     for file in sorted(folder.glob("*.toml")):
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-        rows += [msgspec.convert(row, Advisory) for row in document.get("advisory", ())]
+        rows += [codec.typed(row, Advisory) for row in document.get("advisory", ())]
     if not rows:
         raise RefusalError(f"no advisories in {folder}", "a complete installation of kiqdoctor")
     return Advisories(tuple(sorted(rows, key=lambda row: (row.ecosystem, int(row.id[1:])))))

@@ -24,6 +24,7 @@ from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred, st
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import Task, state, tasks
 from kiqdoctor.text import clean, decode
+from kiqdoctor.wire import codec
 
 TRIES: Final = 3  # a process that runs meanwhile is read between two frames, or not
 BETWEEN: Final = 0.02  # seconds
@@ -86,7 +87,7 @@ def native(pid: int, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]
 
     answer = _run((_program(), "dump", "--json", "--native", "--pid", str(pid)), patience)
     try:
-        found = [msgspec.convert(item, _Thread) for item in _items(decode(answer.out))]
+        found = [codec.typed(item, _Thread) for item in _items(decode(answer.out))]
     except msgspec.ValidationError:
         return {}
     return {f"0x{one.thread_id:x}": _innermost(one.frames) for one in found}
@@ -104,7 +105,7 @@ def of_core(core: Path, tid: int, *, patience: float = CORE_PATIENCE) -> tuple[F
     if not answer.out:
         raise RefusalError(f"py-spy could not read it: {answer.said}")
     try:
-        found = [msgspec.convert(item, _Thread) for item in _items(decode(answer.out))]
+        found = [codec.typed(item, _Thread) for item in _items(decode(answer.out))]
     except msgspec.ValidationError as error:
         raise RefusalError(f"py-spy's answer cannot be read: {clean(str(error))}", "pip install -U py-spy") from None
     frames = next((_thread(one, None).frames for one in found if one.os_thread_id == tid), ())
@@ -296,7 +297,7 @@ def _told(answer: _Answer, identity: str, source: str, folder: Path, clock: Cloc
     import msgspec
 
     try:
-        found = [msgspec.convert(item, _Thread) for item in _items(decode(answer.out))]
+        found = [codec.typed(item, _Thread) for item in _items(decode(answer.out))]
     except msgspec.ValidationError as error:
         raise RefusalError(f"py-spy's answer cannot be read: {clean(str(error))}", "pip install -U py-spy") from None
     found.reverse()  # py-spy begins with the youngest
@@ -313,11 +314,9 @@ def _told(answer: _Answer, identity: str, source: str, folder: Path, clock: Cloc
 
 def _closely(told: Threads, answer: _Answer, pid: int, proc: Path) -> Threads:
     """The same with the kernel's words of each thread, and its locks."""
-    import msgspec
-
     by_kernel = tasks(pid, proc)
     found = {f"0x{one.thread_id:x}": one
-             for one in (msgspec.convert(item, _Thread) for item in _items(decode(answer.out)))}  # fmt: skip
+             for one in (codec.typed(item, _Thread) for item in _items(decode(answer.out)))}  # fmt: skip
     known = {name: by_kernel[one.os_thread_id] for name, one in found.items() if one.os_thread_id in by_kernel}
     waiting = frozenset(
         name for name, one in known.items() if one.call is not None and one.call.name == "futex" and one.call.endless

@@ -260,7 +260,7 @@ def read(raw: bytes) -> Dump:
     if len(raw) > SIZE:
         raise ValueError(f"the dump holds {len(raw)} bytes, more than {SIZE}")
     try:
-        found = msgspec.convert(_washed(codec.decode(raw)), Dump)
+        found = codec.typed(_washed(codec.decode(raw)), Dump)
     except msgspec.ValidationError as error:
         raise ValueError(f"no thread dump: {' '.join(str(error).split())}") from None
     if found.schema != SCHEMA:
