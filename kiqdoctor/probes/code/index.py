@@ -24,13 +24,17 @@ PATIENCE: Final = 55.0  # seconds that others wait for who makes it: less than t
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Index:
-    """What readers of sites walk. ``units``: as ``code.functions``, by number; ``symbols``: Python's jobs by name."""
+    """What readers of sites walk. ``units``: as ``code.functions``, by number; ``symbols``: Python's jobs by name.
+
+    ``held``: those that were made by a call, by the global that holds what it returned.
+    """
 
     code: Code
     units: list[Unit]
     names: Names
     classes: Classes
     symbols: dict[str, in_python.Registered]
+    held: dict[str, in_python.Registered]
     _told: dict[Callable[["Index"], bool], bool] = field(default_factory=dict)
 
     def tree_wide(self, question: Callable[["Index"], bool]) -> bool:
@@ -41,7 +45,8 @@ class Index:
 
     def symbol(self, name: str) -> in_python.Registered | None:
         """The job that a name in Python begins with: ``shop.mail.send`` of ``shop.mail.send.s().delay``."""
-        return next((self.symbols[one] for one in beginnings(name.replace("()", "")) if one in self.symbols), None)
+        known = (self.symbols.get(one) or self.held.get(one) for one in beginnings(name.replace("()", "")))
+        return next(filter(None, known), None)
 
 
 def indexed(tree: Tree) -> Index:
@@ -106,4 +111,5 @@ def _index(tree: Tree) -> Index:
         beyond=order.beyond,
         unfollowed=sum(unit.unfollowed for unit in order.units[: order.reached]),
     )
-    return Index(code, order.units, names, classes, symbols)
+    held = {one.held: one for one in symbols.values() if one.held}
+    return Index(code, order.units, names, classes, symbols, held)

@@ -10,6 +10,8 @@ PYTHON: Final = {
     **dict.fromkeys(("django-rq", "flask-rq2", "rq-scheduler"), "rq"),
     **dict.fromkeys(("django-q", "django-q2"), "django_q"),
     "django-dramatiq": "dramatiq",
+    "django-huey": "huey",
+    "litestar-saq": "saq",
     "kiqdoctor": "kiqdoctor",
 }
 RUBY: Final = {

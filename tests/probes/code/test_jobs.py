@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from source import application, read
 
-from kiqdoctor.doctor.facts.code import Code, Function, Place, Site
+from kiqdoctor.doctor.facts.code import Code, Enqueues, Function, Place, Site
 from kiqdoctor.doctor.probe import AbsenceError
 from kiqdoctor.probes.code.code import code
 from kiqdoctor.probes.tree.tree import Tree
@@ -70,6 +70,35 @@ def chains(found: Code) -> dict[str, tuple[str, ...]]:
             ),
             "rq",
         ),
+        (
+            "import rq\ndef queue() -> rq.Queue: return rq.Queue()\ndef f(): pass\ndef w(): queue().enqueue_in(5, f)\n",
+            "rq",
+        ),
+        (
+            (
+                "import rq\nclass P:\n  def __init__(self, func): self.func = func\n"
+                "  def put(self): rq.Queue().enqueue(func=self.func)\n"
+                "class D(P):\n  def __init__(self): super().__init__(func='shop.f')\ndef f(): pass\n"
+            ),
+            "rq",
+        ),
+        ("from django_huey import db_task\n@db_task(queue='x')\ndef f(): pass\n", "huey"),
+        ("from saq import Queue, Worker\nasync def f(ctx): pass\nw = Worker(Queue(), functions=[f])\n", "saq"),
+        (
+            (
+                "from litestar_saq import QueueConfig, CronJob\nasync def f(ctx): pass\n"
+                "c = QueueConfig(name='q', scheduled_tasks=[CronJob(function=f, cron='* * * * *')])\n"
+            ),
+            "saq",
+        ),
+        ("import dramatiq\nclass f:\n  def __call__(self): pass\nx = dramatiq.actor(f(), max_retries=1)\n", "dramatiq"),
+        (
+            (
+                "import celery\ndef register_jobs(*all): pass\nclass B: pass\nclass f(B):\n  def run(self): pass\n"
+                "every = [f]\nregister_jobs(*every)\n"
+            ),
+            "celery",
+        ),
     ],
 )
 def test_python_jobs(tmp_path: Path, text: str, library: str) -> None:
@@ -77,6 +106,13 @@ def test_python_jobs(tmp_path: Path, text: str, library: str) -> None:
 
 
 OWN = {
+    "a class": """
+class task:
+  def __init__(self, **k): self.k = k
+  def __call__(self, g):
+    def inner(*a): g(*a)
+    return H.task(**self.k)(inner)
+""",
     "around a library's": """
 def task(**k):
   def deco(g):
@@ -142,6 +178,32 @@ def test_a_base_of_the_applications_own(tmp_path: Path) -> None:
 
     assert {one.name for one in found.jobs} == {"base.Runner.handle", "shop.Sync"}
     assert "shop.helper" in chains(found)
+
+
+def test_any_of_the_applications_tasks(tmp_path: Path) -> None:
+    base = "import abc\nclass Task:\n  @abc.abstractmethod\n  def run(self): ...\n"
+    web = "import rq\nfrom own import every\ndef put(name):\n  one = every[name]\n  rq.Queue().enqueue(one.run)\n"
+    shop = "from base import Task\nclass Clean(Task):\n  def run(self): return 1\nclass Other:\n  def run(self): pass\n"
+    found = index(tmp_path, base_DOT_py=base, web_DOT_py=web, shop_DOT_py=shop, own_DOT_py="every = {}\n")
+
+    assert [one.name for one in found.jobs] == ["shop.Clean.run"]
+
+
+def test_a_package_that_exports_what_is_called_as_its_module(tmp_path: Path) -> None:
+    clean = "import dramatiq\nclass Clean:\n  def __call__(self): pass\nclean = dramatiq.actor(Clean())\n"
+    web = "from tasks import clean\ndef web(): clean.send()\n"
+    tree = application(tmp_path, tasks__clean_DOT_py=clean, web_DOT_py=web)
+    (tmp_path / "tasks" / "__init__.py").write_text("from tasks.clean import clean\n")
+
+    assert [one.name for one in read(tree, Code).jobs] == ["tasks.clean.Clean"]
+    assert [one.job for one in read(tree, Enqueues).sites] == ["tasks.clean.Clean"]
+
+
+def test_a_register_of_views_holds_no_jobs(tmp_path: Path) -> None:
+    text = "import celery\nclass R:\n  def register(self, v): pass\nclass B: pass\n"
+    found = index(tmp_path, shop_DOT_py=text + "class V(B):\n  def run(self): pass\nR().register(V)\n")
+
+    assert not found.jobs
 
 
 def test_modules_are_called_as_they_are_imported(tmp_path: Path) -> None:
@@ -240,6 +302,18 @@ JOB = "class Resize\n  include Sidekiq::Job\n  def perform(id)\n    {body}\n  en
         ("module Work\n  include Sidekiq::Job\n  def perform; end\nend\nclass J\n  include Work\nend\n", "sidekiq"),
         ("class J < ApplicationJob\n  def perform; end\nend\n", "activejob"),
         ("module Shop\n  class J\n    include ::Sidekiq::Job\n    def perform; end\n  end\nend\n", "sidekiq"),
+        (
+            (
+                "class Api::ApplicationJob < ApplicationJob\nend\n"
+                "class Api::J < Api::ApplicationJob\n  def perform; end\nend\n"
+            ),
+            "activejob",
+        ),
+        (
+            "class Api::Base\nend\nclass Base < ActiveJob::Base\nend\nclass Api::J < Base\n  def perform; end\nend\n",
+            "activejob",
+        ),
+        ("class J < ActionMailer::MailDeliveryJob\n  def perform; end\nend\n", "activejob"),
     ],
 )
 def test_ruby_jobs(tmp_path: Path, text: str, library: str) -> None:

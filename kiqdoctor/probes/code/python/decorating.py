@@ -55,7 +55,9 @@ class Decorators:
         """What the application calls by this name: a class above which a library's stands, a value, or a function."""
         if name in self._names.classes:
             above = (one for one in self._names.above(name) if one.rpartition(".")[2] in DECORATORS)
-            return next((library for one in above if (library := library_of(one))), None)
+            found = next((library for one in above if (library := library_of(one))), None)
+            called = self._names.targets(f"{name}().__call__") if found is None else ()
+            return next((one for to in called if (one := self._function(to, depth + 1)) is not None), found)
         for function in self._names.targets(dotted):
             return self._function(function, depth + 1)
         key = next((held for one in self._names.steps(dotted) if (held := self._called(one))), "")

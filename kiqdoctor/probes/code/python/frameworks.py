@@ -11,6 +11,8 @@ FRAMEWORKS: Final = {
     "django_q": "django_q",
     "django_dramatiq": "dramatiq",
     "djhuey": "huey",
+    "django_huey": "huey",
+    "litestar_saq": "saq",
     "taskiq_redis": "taskiq",
     "taskiq_aio_pika": "taskiq",
 }
@@ -37,13 +39,23 @@ HANDS: Final = {
     "arq.cron.cron": "arq",
     "saq.CronJob": "saq",
     "saq.job.CronJob": "saq",
+    "litestar_saq.CronJob": "saq",
+    "litestar_saq.config.CronJob": "saq",
     "dramatiq.actor": "dramatiq",
 }
 """Calls of libraries that are handed a function first, or its dotted name."""
-REGISTRY: Final = frozenset({"register_task", "register"})
-"""Methods that are handed a job's class or an object of it."""
-LISTS: Final = {"functions": ("arq", "saq", "streaq"), "cron_jobs": ("arq", "saq"), "tasks": ("saq",)}
+OWN_REGISTRY: Final = frozenset({"register_task", "register_job", "register_jobs", "register_tasks"})
+REGISTRY: Final = OWN_REGISTRY | {"register"}
+"""What is handed a job's class or an object of it; an application's own register has no other word."""
+LISTS: Final = {
+    "functions": ("arq", "saq", "streaq"),
+    "cron_jobs": ("arq", "saq"),
+    "tasks": ("saq",),
+    "scheduled_tasks": ("saq",),
+}
 """Lists of functions in a worker's settings."""
+OWN_BASES: Final = frozenset(f"{word}{kind}" for word in ("", "Base", "Abstract") for kind in ("Task", "Job"))
+"""What an application calls its own base of jobs, whose method is left to those below."""
 FUNCTION: Final = frozenset({"func", "f", "function", "coroutine"})
 """Keywords whose value is the function that is handed over."""
 

@@ -1,9 +1,9 @@
 """Which of the application's functions are jobs, by every way in which a library is told so."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kiqdoctor.probes.code.graph import Edge
@@ -15,6 +15,8 @@ from kiqdoctor.probes.code.python.frameworks import (
     HANDS,
     LIFECYCLE,
     LISTS,
+    OWN_BASES,
+    OWN_REGISTRY,
     QUEUES,
     REGISTRY,
     RUNS,
@@ -31,12 +33,16 @@ LONGEST: Final = 200  # functions in one list
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A function that runs as a job; ``symbol``: what is enqueued, the function or its class, from outside."""
+    """A function that runs as a job; ``symbol``: what is enqueued, the function or its class, from outside.
+
+    ``held``: the global that what was made of it is held by.
+    """
 
     symbol: str
     function: Function
     library: str
     queue: str = ""
+    held: str = ""
 
 
 def jobs(names: Names) -> list[Registered]:
@@ -108,13 +114,29 @@ def _called(names: Names, decorators: Decorators) -> Iterator[Registered]:
             if library is None and last in DECORATORS and call.args:
                 library = decorators.library(call.func, unit)
             if library is not None:
+                held = _held(unit, call)
                 given = _given(names, unit, _first(call), library)
-                yield from (one for one in given if not decorators.wraps(one.function))
-            elif last in REGISTRY and call.args:
-                yield from _registered(names, unit, call.args[0])
+                yield from (replace(one, held=held) for one in given if not decorators.wraps(one.function))
+            elif last in REGISTRY:
+                only = decorators.only if last in OWN_REGISTRY and names.own(dotted) else ""
+                for node in _each(names, unit, call.args):
+                    yield from _registered(names, unit, node, only)
 
 
 _HANDED: Final = frozenset(name.rpartition(".")[2] for name in HANDS)
+
+
+def _held(unit: Function, call: ast.Call) -> str:
+    """The global that holds what a call returned: ``clean`` of ``clean = dramatiq.actor(Clean())``."""
+    made = (one for one in unit.bindings if one.value is call and not unit.name)
+    return next((unit.module.full(one.target.id) for one in made if isinstance(one.target, ast.Name)), "")
+
+
+def _each(names: Names, unit: Function, given: Iterable[ast.expr]) -> Iterator[ast.expr]:
+    """Arguments; of ``*jobs`` what the list holds."""
+    for one in given:
+        value = names.valued(unit, one.value)[0] if isinstance(one, ast.Starred) else one
+        yield from value.elts[:LONGEST] if isinstance(value, ast.List | ast.Tuple) else (value,)
 
 
 def _callee(call: ast.Call) -> ast.expr:
@@ -132,6 +154,10 @@ def _given(names: Names, unit: Function, node: ast.expr | None, library: str) ->
         found = names.targets(node.value) if "." in node.value else ()
     elif isinstance(node, ast.Name | ast.Attribute):
         found = names.targets(unit.module.dotted(node, unit))
+    elif isinstance(node, ast.Call) and (made := names.spelt(node.func, unit)) in names.classes:
+        found = names.targets(f"{made}().__call__")
+        yield from (Registered(made, function, library) for function in found)
+        return
     else:
         found = ()
     for function in found:
@@ -150,12 +176,15 @@ def _heirs(names: Names, function: Function, library: str) -> Iterator[Registere
             yield Registered(full, runs[0], library)
 
 
-def _registered(names: Names, unit: Function, node: ast.expr) -> Iterator[Registered]:
-    """A class of jobs that is handed to an application of Celery's, or an object of it."""
+def _registered(names: Names, unit: Function, node: ast.expr, only: str) -> Iterator[Registered]:
+    """A class of jobs that is handed to an application of Celery's, or an object of it.
+
+    ``only``: the library whose jobs the application's own register holds.
+    """
     called = node.func if isinstance(node, ast.Call) else node
     full = names.spelt(called, unit)
     bases = names.above(full) if full in names.classes else ()
-    library = next((found for one in bases if (found := library_of(one))), "")
+    library = next((found for one in bases if (found := library_of(one))), only if bases else "")
     if library:
         yield from _of_class(names, full, library)
 
@@ -175,11 +204,42 @@ def _enqueued(names: Names) -> Iterator[Registered]:
                 if place is not None:
                     handing.setdefault(unit, place)
             yield from _given(names, unit, given, "rq")
+            yield from _left_open(names, unit, given) if isinstance(given, ast.Attribute) else ()
         if len(handing) == before:
             break
         todo = [*_asking(names, {one.name.rpartition(".")[2] for one in handing})]
     for unit in names.units:
         yield from _in_tables(names, unit)
+
+
+def _left_open(names: Names, unit: Function, given: ast.Attribute) -> Iterator[Registered]:
+    """``task.run`` of any of the application's tasks; ``self.func`` of what each task's constructor is told."""
+    dotted = unit.module.dotted(given, unit)
+    if given.attr in RUNS and not names.targets(dotted):
+        bases = (one for one in names.classes if one.rpartition(".")[2] in OWN_BASES)
+        for base in bases if not dotted or not names.own(names.resolved(dotted)) else ():
+            runs = (to for one in names.below(base) for to in names.targets(f"{one}().{given.attr}"))
+            yield from (Registered(to.full, to, "rq") for to in runs if not names.is_left(to))
+    if unit.owner and isinstance(given.value, ast.Name) and given.value.id == "self":
+        yield from _told(names, unit.module.full(unit.owner), given.attr)
+
+
+def _told(names: Names, cls: str, word: str) -> Iterator[Registered]:
+    """What constructors of a class and of those below it are told by a keyword."""
+    family = {cls, *names.below(cls)}
+    for unit in names.units:
+        for call, dotted in unit.calls:
+            named = [one.value for one in call.keywords if one.arg == word]
+            own = named and unit.owner and unit.module.full(unit.owner) in family
+            if named and (names.resolved(dotted).removesuffix("()") in family or (own and _is_super(call))):
+                yield from _given(names, unit, named[0], "rq")
+
+
+def _is_super(call: ast.Call) -> bool:
+    """``super().__init__(...)``."""
+    func = call.func
+    over = func.value.func if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Call) else None
+    return isinstance(over, ast.Name) and over.id == "super"
 
 
 def _asking(names: Names, verbs: AbstractSet[str]) -> Iterator[tuple[Function, ast.Call, str]]:
@@ -212,8 +272,10 @@ def _is_queue(names: Names, dotted: str) -> bool:
     name = names.resolved(dotted)
     if not names.own(name):
         return not name or library_of(name) in {"rq", ""}
-    owner = name.rpartition(".")[0].replace("()", "")
-    return any(library_of(one) == "rq" for one in names.above(owner))
+    owner = name.rpartition(".")[0]
+    if owner.endswith("()") and (made := names.annotated(owner)):
+        return library_of(made) == "rq"
+    return any(library_of(one) == "rq" for one in names.above(owner.replace("()", "")))
 
 
 def _parameter(function: Function, name: str) -> int | None:
@@ -255,18 +317,21 @@ def _listed(names: Names) -> Iterator[Registered]:
             name = getattr(binding.target, "id", "")
             if binding.owner and name in LISTS:
                 yield from _of_list(names, unit, name, binding.value)
-        for value in _dicts(unit) if _imports(unit, ("saq",)) else ():
+        for value in _dicts(unit) if not unit.module.packages.isdisjoint(("saq",)) else ():
             for key, node in zip(value.keys, value.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value in LISTS:
                     yield from _of_list(names, unit, str(key.value), node)
+        for call, dotted in unit.calls if not unit.module.packages.isdisjoint(_LISTING) else ():
+            if library_of(names.resolved(dotted)) in _LISTING:
+                for word in call.keywords:
+                    yield from _of_list(names, unit, word.arg, word.value) if word.arg in LISTS else ()
 
 
-def _imports(unit: Function, packages: tuple[str, ...]) -> bool:
-    return not unit.module.packages.isdisjoint(packages)
+_LISTING: Final = frozenset({"arq", "saq", "litestar_saq"})
 
 
 def _of_list(names: Names, unit: Function, name: str, node: ast.expr | None) -> Iterator[Registered]:
-    libraries = [one for one in LISTS[name] if names.imports(one)]
+    libraries = [one for one in LISTS[name] if names.imports(one, f"litestar_{one}")]
     if libraries and isinstance(node, ast.List | ast.Tuple):
         for one in node.elts[:LONGEST]:
             called = _first(one) if isinstance(one, ast.Call) else one

@@ -155,6 +155,8 @@ class Names:
             built = self._held(head)
             if built and built != head:
                 return built + rest
+            if module is not None and (plain in module.functions or plain in module.classes):
+                break  # a package may export what is called as one of its modules is
         return dotted
 
     def _starred(self, module: Module, plain: str, steps: int) -> str:
@@ -221,6 +223,13 @@ class Names:
         made = {function.module.dotted(value, function) for value in function.returns}
         return made.pop() if len(made) == 1 else ""
 
+    def annotated(self, dotted: str) -> str:
+        """The class that the application's function is annotated to return, where a name is a call of it."""
+        function = self._method(dotted.removesuffix("()").replace("()", ""))
+        if function is None or isinstance(function.node, ast.Module) or function.node.returns is None:
+            return ""
+        return self.resolved(function.module.annotated(function.node.returns, function.outer))
+
     def over(self, function: Function, name: str) -> tuple[Function, ...]:
         """What ``super().name`` runs in a method."""
         above = self.above(function.module.full(function.owner)) if function.owner else ()
@@ -231,9 +240,19 @@ class Names:
         """What classes below a method's own define of what it leaves to them: ``self.hook()``."""
         head = f"{function.module.full(function.owner)}()." if function.owner else ""
         name = dotted.removeprefix(head) if head and dotted.startswith(head) else ""
-        if name and "." not in name and "()" not in name and all(_is_left(one) for one in self.targets(dotted)):
+        if name and "." not in name and "()" not in name and all(self.is_left(one) for one in self.targets(dotted)):
             below = self.below(function.module.full(function.owner))[:MOST_BELOW]
             yield from (self.functions[key] for one in below if (key := f"{one}.{name}") in self.functions)
+
+    @staticmethod
+    def is_left(function: Function) -> bool:
+        """Whether a method does nothing but to say that those below define it."""
+        if isinstance(function.node, ast.Module):
+            return False
+        statements = [
+            one for one in function.node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        ]
+        return all(isinstance(one, ast.Pass | ast.Raise) for one in statements)
 
     def wrappers(self, function: Function) -> Iterator[Function]:
         """What the application's own decorators put around a function, which runs whenever it does."""
@@ -329,16 +348,6 @@ class Names:
         """An attribute that a constructor sets is shared where the object is: in some module's globals."""
         owner, made, _ = key.partition("().")
         return not made or f"{owner}()" in self._instances
-
-
-def _is_left(function: Function) -> bool:
-    """Whether a method does nothing but to say that those below define it."""
-    if isinstance(function.node, ast.Module):
-        return False
-    statements = [
-        one for one in function.node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
-    ]
-    return all(isinstance(one, ast.Pass | ast.Raise) for one in statements)
 
 
 def beginnings(dotted: str) -> Iterator[str]:

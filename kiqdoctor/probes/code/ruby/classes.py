@@ -110,8 +110,8 @@ class Classes:
 
     def find(self, name: str, inside: str) -> Class | None:
         """A constant as Ruby looks it up: in the class, outwards."""
+        outer = "" if name.startswith("::") else inside
         name = name.lstrip(":")
-        outer = inside
         while outer:
             if f"{outer}::{name}" in self.all:
                 return self.all[f"{outer}::{name}"]
@@ -133,6 +133,8 @@ class Classes:
         for cls in todo:
             for above in cls.above[:MOST_ABOVE]:
                 parent = self.find(above, cls.name)
+                if parent is cls:  # class Api::ApplicationJob < ApplicationJob
+                    parent = self.find(above, cls.name.rpartition("::")[0].rpartition("::")[0])
                 if parent is None:
                     yield above.lstrip(":")
                 elif parent.name not in seen and len(seen) <= MOST_ABOVE:

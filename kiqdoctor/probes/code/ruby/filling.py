@@ -88,7 +88,8 @@ class Filler:
         inside = Scope(scope.method, one)
         above = node.child_by_field_name("superclass")
         if above is not None:
-            one.above += [text(named_one) for named_one in named(above)]
+            absolute = "::" if "::" in name and not around else ""  # class A::B < C: nobody looks for C in A
+            one.above += [absolute + text(named_one).removeprefix(absolute) for named_one in named(above)]
             yield above, scope
         body = node.child_by_field_name("body")
         if body is not None:

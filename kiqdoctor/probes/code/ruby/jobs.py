@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LIBRARIES: Final = {
     **dict.fromkeys(("Sidekiq::Job", "Sidekiq::Worker", "Sidekiq::IterableJob"), "sidekiq"),
-    **dict.fromkeys(("ActiveJob::Base", "ApplicationJob"), "activejob"),
+    **dict.fromkeys(("ActiveJob::Base", "ApplicationJob", "ActionMailer::MailDeliveryJob"), "activejob"),
     "Shoryuken::Worker": "shoryuken",
     "SuckerPunch::Job": "sucker_punch",
     "Sneakers::Worker": "sneakers",

@@ -105,9 +105,10 @@ def _hooked(function: "Function", at: Position, hooks: list[Span]) -> bool:
 def _enqueued(index: "Index", function: "Function", call: ast.Call, dotted: str) -> tuple[str, str] | None:
     """Job and verb of a call; None where it enqueues nothing that is known."""
     name = index.names.resolved(dotted)
-    job, verb = _job_and_verb(index, name)
-    if job:
-        return job, verb
+    for one in index.names.steps(dotted):
+        job, verb = _job_and_verb(index, one)
+        if job:
+            return job, verb
     called = index.symbols.get(name)
     if called is not None and called.library == "huey":
         return called.symbol, ""
