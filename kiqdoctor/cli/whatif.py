@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from kiqdoctor.examining.whatif import Outlook
 
 SCHEMA: Final = "kiqdoctor.whatif/1"
+SIMULATED: Final = "simulated: queues drained by their order and weights, with durations and arrivals as recorded"
+FORMULA: Final = (
+    "by formula, not simulated: (jobs that wait) / (jobs a second that threads can do, less those that come)"
+)
 MOST_THREADS: Final = 100_000
 MOST_PROCESSES: Final = 100_000
 
@@ -59,7 +63,7 @@ def command(
 
 
 def _document(found: "Outlook") -> dict[str, Any]:
-    change, back = found.change, found.backtest
+    change, back = found.change, found.forecast.backtest
     return {
         "schema": SCHEMA,
         "changes": {
@@ -70,14 +74,14 @@ def _document(found: "Outlook") -> dict[str, Any]:
         },
         "queues": [
             {"queue": clean(one.queue), "drain_s": one.drain_s, "reason": clean(one.why) or None}
-            for one in found.queues
+            for one in found.forecast.queues
         ],
         "pools": [
             {"pool": clean(one.name), "peak": one.peak, "limit": one.limit, "reason": clean(one.why) or None}
             for one in found.pools
         ],
         "unknown": [clean(found.unread)] if found.unread else [],
-        "basis": "formula",
+        "basis": "simulated" if found.forecast.simulated else "formula",
         "backtest": back and {"predicted": back.predicted, "measured": back.measured, "error": back.error},
     }
 
@@ -86,13 +90,13 @@ def _lines(found: "Outlook") -> Iterator[str]:
     for pool in found.pools:
         known = pool.peak is not None and pool.limit is not None
         yield f"{clean(pool.name)}: {pool.peak} of {pool.limit}" if known else f"{clean(pool.name)}: {clean(pool.why)}"
-    for one in found.queues:
+    for one in found.forecast.queues:
         said = f"empty in {one.drain_s:.0f} s" if one.drain_s is not None else f"cannot be told: {clean(one.why)}"
         yield f"queue {clean(one.queue)}: " + (f"never empty: {clean(one.why)}" if one.never else said)
     if found.unread:
         yield f"queues cannot be told: {clean(found.unread)}"
-    yield "by formula, not simulated: (jobs that wait) / (jobs a second that threads can do, less those that come)"
-    back = found.backtest
+    yield SIMULATED if found.forecast.simulated else FORMULA
+    back = found.forecast.backtest
     yield (
         f"backtest: {back.predicted:.0f} jobs foretold, {back.measured:.0f} measured, {back.error:.0%} off"
         if back

@@ -1,4 +1,4 @@
-"""What a change of the fleet would do: its facts changed, and how long its queues would take, by a formula."""
+"""What a change of the fleet would do: its facts changed, and how long its queues would take."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,12 +10,12 @@ import msgspec
 from kiqdoctor.doctor.facts.database import Pools
 from kiqdoctor.doctor.facts.deployment import Deployment
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
-from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Queues, Samples
+from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Queue, Queues, Samples
 from kiqdoctor.doctor.series import Series, Twice
+from kiqdoctor.doctor.simulation import HOUR, Recorded, pace, recorded
 from kiqdoctor.doctor.snapshot import Snapshot
 
 SATURATED: Final = 0.9  # of the threads busy at once: then what they did is what they can do
-HOUR: Final = 3600.0
 PAUSED: Final = "it is paused: nothing is taken from it until somebody resumes it"
 NOBODY: Final = "the change leaves no process"
 LEAST: Final = 3  # counts: two make a rate, the rest tells how well it predicted
@@ -89,37 +89,73 @@ def _pools_after(pools: Pools, change: Change) -> Pools:
     return msgspec.structs.replace(pools, all=tuple(pool if pool.web else one(pool) for pool in pools.all))
 
 
-def drains(snapshot: Snapshot, change: Change) -> tuple[Drained, ...]:
-    """Each queue's time, or why it cannot be told."""
+class Forecast(msgspec.Struct, frozen=True):
+    """Each queue's time, or why it cannot be told; by simulation, or by the formula where too little was recorded."""
+
+    queues: tuple[Drained, ...] = ()
+    simulated: bool = False
+    backtest: Backtest | None = None
+
+
+def forecast(snapshot: Snapshot, change: Change) -> Forecast:
+    """How long the fleet as changed would take for what waits now."""
     fleet, readings = snapshot.get(Fleet), snapshot.series(Queues)
     if not isinstance(fleet, Fleet) or not isinstance(readings, Series):
-        return ()
-    queues = readings.last
-    after = fleet_after(fleet, change)
-    after = replace(after, processes=tuple(one for one in after.live if not one.quiet))
+        return Forecast()
+    queues, takers = readings.last, _takers(fleet_after(fleet, change))
     extra = queues.set("retry").size if change.retry_all else 0
     full = [one for one in queues.all if (one.size or extra) and not one.paused]
-    empty = [Drained(one.name, 0.0) for one in queues.all if not (one.size or extra)]
-    empty += [Drained(one.name, None, PAUSED) for one in queues.all if (one.size or extra) and one.paused]
-    if full and not after.live and _all_gone(fleet, change):
-        return (*empty, *(Drained(one.name, None, NOBODY, never=True) for one in full))
-    if (reason := queues.partial or queues.pauses_unread or _untold(fleet, after, full, extra)) or not full:
-        return (*empty, *(Drained(one.name, None, reason) for one in full))
+    rest = [Drained(one.name, 0.0) for one in queues.all if not (one.size or extra)]
+    rest += [Drained(one.name, None, PAUSED) for one in queues.all if (one.size or extra) and one.paused]
+    if full and not takers and _all_gone(fleet, change):
+        return Forecast((*rest, *(Drained(one.name, None, NOBODY, never=True) for one in full)))
+    if (reason := queues.partial or queues.pauses_unread or _untold(fleet, takers, full, extra)) or not full:
+        return Forecast((*rest, *(Drained(one.name, None, reason) for one in full)), backtest=backtest(snapshot))
+    seen = recorded(snapshot, fleet, takers, queues, pace(snapshot, counts(snapshot)), extra)
+    if isinstance(seen, Recorded) and (ran := seen.run()).settled:
+        told = [_simulated(seen, ran.empty_s.get(one.name), one.name) for one in full]
+        return Forecast((*rest, *told), simulated=True, backtest=simulated_backtest(snapshot, fleet))
+    why = seen if isinstance(seen, str) else "the simulation did not come to an end"
+    told = (
+        _by_formula(snapshot, fleet, takers, full, extra)
+        if _alike(takers, full)
+        else [Drained(one.name, None, why) for one in full]
+    )
+    return Forecast((*rest, *told), backtest=backtest(snapshot))
+
+
+def _takers(fleet: Fleet) -> list[Process]:
+    """Those that take jobs: a quiet one finishes what it has."""
+    return [one for one in fleet.live if not one.quiet]
+
+
+def _simulated(seen: Recorded, empty_s: float | None, name: str) -> Drained:
+    if empty_s is not None:
+        return Drained(name, empty_s)
+    if not any(name == taken for pool in seen.pools for taken, _ in pool.takes):
+        return Drained(name, None, "no process would take it", never=True)
+    stream = seen.streams[name]
+    said = f"{stream.arriving:.2f} jobs a second come, and what threads are left for it do no more"
+    return Drained(name, None, said, never=True)
+
+
+def _by_formula(
+    snapshot: Snapshot, fleet: Fleet, takers: Sequence[Process], full: Sequence[Queue], extra: int
+) -> list[Drained]:
+    """(jobs that wait) / (jobs a second that threads can do, less those that come)."""
     rate, why = _rate(snapshot, fleet)
     arriving, unmeasured = _arrivals(snapshot)
     if rate is None or arriving is None:
-        return (*empty, *(Drained(one.name, None, why or unmeasured) for one in full))
-    able = rate * sum(one.concurrency or 0 for one in after.live)
+        return [Drained(one.name, None, why or unmeasured) for one in full]
+    able = rate * sum(one.concurrency or 0 for one in takers)
     if able <= arriving:
         said = f"{arriving:.2f} jobs a second come, and {able:.2f} can be done"
-        return (*empty, *(Drained(one.name, None, said, never=True) for one in full))
-    strict = bool(after.live[0].orders)
-    order = list(after.live[0].orders[0]) if strict else []
-    full.sort(key=lambda one: order.index(one.name) if one.name in order else len(order))
+        return [Drained(one.name, None, said, never=True) for one in full]
+    order = list(takers[0].orders[0]) if takers[0].orders else []
+    full = sorted(full, key=lambda one: order.index(one.name) if one.name in order else len(order))
     sums = [sum(one.size for one in full[: number + 1]) for number in range(len(full))]
-    waiting = sums if strict else [sums[-1]] * len(full)
-    told = zip(full, waiting, strict=True)
-    return (*empty, *(Drained(one.name, (count + extra) / (able - arriving)) for one, count in told))
+    waiting = sums if order else [sums[-1]] * len(full)
+    return [Drained(one.name, (count + extra) / (able - arriving)) for one, count in zip(full, waiting, strict=True)]
 
 
 def unread(snapshot: Snapshot, change: Change) -> str:
@@ -143,18 +179,20 @@ def _all_gone(fleet: Fleet, change: Change) -> bool:
     return change.processes == 0 or (change.processes is None and bool(change.kill))
 
 
-def _untold(fleet: Fleet, after: Fleet, full: Sequence[object], extra: int) -> str:
-    """Why no formula holds, if none does."""
-    if fleet.partial or not after.live:
+def _untold(fleet: Fleet, takers: Sequence[Process], full: Sequence[Queue], extra: int) -> str:
+    """Why nothing can be foretold, if so."""
+    if fleet.partial or not takers:
         return fleet.partial or "no process would be alive that takes jobs"
-    if any(one.concurrency is None or one.queues is None for one in after.live):
+    if any(one.concurrency is None or one.queues is None for one in takers):
         return "a process does not say its threads or its queues"
-    if len({frozenset(one.queues or ()) for one in after.live}) > 1 or any(len(one.capsules) > 1 for one in after.live):
-        return "its processes or capsules take different queues"
-    lacking = [one for one in full if getattr(one, "name", "") not in (after.live[0].queues or ())]
-    if lacking:
-        return "no process takes one of the queues"
     return "which queues the retries go to was not read" if extra and len(full) > 1 else ""
+
+
+def _alike(takers: Sequence[Process], full: Sequence[Queue]) -> bool:
+    """Whether the formula holds: every thread takes every queue."""
+    taken = {frozenset(one.queues or ()) for one in takers}
+    split = any(len(one.capsules) > 1 for one in takers)
+    return len(taken) == 1 and not split and {one.name for one in full} <= {*taken.pop()}
 
 
 def _rate(snapshot: Snapshot, fleet: Fleet) -> tuple[float | None, str]:
@@ -187,7 +225,7 @@ def _takable(queues: Queues) -> int:
     return sum(one.size for one in queues.all if not one.paused)
 
 
-def _counts(snapshot: Snapshot) -> list[tuple[float, int]]:
+def counts(snapshot: Snapshot) -> list[tuple[float, int]]:
     """What had ended, at each reading before which the counter moved: it does so with beats, in leaps.
 
     Between two leaps all is counted that ended then; a window's own ends lie anywhere between two beats.
@@ -195,15 +233,15 @@ def _counts(snapshot: Snapshot) -> list[tuple[float, int]]:
     series = snapshot.series(JobCounts)
     if not isinstance(series, Series):
         return []
-    counts = [(one.at, one.fact.processed) for one in series.moments if one.fact.processed is not None]
-    return [after for before, after in pairwise(counts) if after[1] != before[1]]
+    told = [(one.at, one.fact.processed) for one in series.moments if one.fact.processed is not None]
+    return [after for before, after in pairwise(told) if after[1] != before[1]]
 
 
 def _throughput(snapshot: Snapshot) -> float | None:
     """Jobs that ended in a second, over the window; None where the counter did not move twice."""
-    counts = _counts(snapshot)
-    if len(counts) > 1 and counts[-1][0] > counts[0][0]:
-        return max(0, counts[-1][1] - counts[0][1]) / (counts[-1][0] - counts[0][0])
+    told = counts(snapshot)
+    if len(told) > 1 and told[-1][0] > told[0][0]:
+        return max(0, told[-1][1] - told[0][1]) / (told[-1][0] - told[0][0])
     return None
 
 
@@ -219,13 +257,32 @@ def _arrivals(snapshot: Snapshot) -> tuple[float | None, str]:
 
 
 def backtest(snapshot: Snapshot) -> Backtest | None:
-    """How well the window's first half foretold its second; None where it was not recorded."""
-    counts = _counts(snapshot)
-    if len(counts) < LEAST:
+    """How well the window's first half foretold its second, at one rate; None where it was not recorded."""
+    if (halves := _halves(snapshot)) is None:
         return None
-    middle = len(counts) // 2
-    (began, first), (half, then), (end, last) = counts[0], counts[middle], counts[-1]
-    if not began < half < end:
+    (began, first), (half, then), (end, last) = halves
+    return _compared((then - first) / (half - began) * (end - half), last - then)
+
+
+def simulated_backtest(snapshot: Snapshot, fleet: Fleet) -> Backtest | None:
+    """The same by simulation of the fleet as it is, from what waited at half time and had come until then."""
+    halves, readings = _halves(snapshot), snapshot.series(Queues)
+    if halves is None or not isinstance(readings, Series):
         return None
-    predicted, measured = (then - first) / (half - began) * (end - half), float(last - then)
-    return Backtest(predicted, measured, abs(predicted - measured) / max(measured, 1.0))
+    began, (half, then), (end, last) = halves
+    queues = min(readings.moments, key=lambda one: abs(one.at - half)).fact
+    seen = recorded(snapshot, fleet, _takers(fleet), queues, pace(snapshot, [began, (half, then)], half))
+    return None if isinstance(seen, str) else _compared(seen.run(end - half).ended, last - then)
+
+
+def _halves(snapshot: Snapshot) -> tuple[tuple[float, int], tuple[float, int], tuple[float, int]] | None:
+    """The counter's first, middle and last move, with their times; None where there were not three."""
+    told = counts(snapshot)
+    if len(told) < LEAST:
+        return None
+    first, middle, last = told[0], told[len(told) // 2], told[-1]
+    return (first, middle, last) if first[0] < middle[0] < last[0] else None
+
+
+def _compared(predicted: float, measured: int) -> Backtest:
+    return Backtest(predicted, float(measured), abs(predicted - measured) / max(measured, 1.0))

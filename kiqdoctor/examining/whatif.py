@@ -14,7 +14,7 @@ from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Queues, Samples
 from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.snapshot import Reading, Snapshot
-from kiqdoctor.doctor.whatif import Backtest, Change, Drained, backtest, changed, drains, unread
+from kiqdoctor.doctor.whatif import Change, Forecast, changed, forecast, unread
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import looked, replayed
 from kiqdoctor.examining.parts import every_check, every_probe
@@ -36,16 +36,15 @@ class Outlook(msgspec.Struct, frozen=True):
 
     change: Change
     pools: tuple[Use, ...]
-    queues: tuple[Drained, ...]
-    backtest: Backtest | None
+    forecast: Forecast
     unread: str = ""  # why what waits could not be judged as a whole
 
     @property
     def status(self) -> int:
         """0 it fits, 1 something does not, 3 it cannot be told."""
-        if any(one.never for one in self.queues) or any(_over(one) for one in self.pools):
+        if any(one.never for one in self.forecast.queues) or any(_over(one) for one in self.pools):
             return 1
-        told = not self.unread and all(one.drain_s is not None for one in self.queues)
+        told = not self.unread and all(one.drain_s is not None for one in self.forecast.queues)
         return 0 if told and all(one.peak is not None and one.limit is not None for one in self.pools) else 3
 
 
@@ -64,7 +63,7 @@ def whatif(change: Change, asked: Asked, clock: Clock = SYSTEM) -> Outlook:
     readings = {Thresholds: Reading(Thresholds()), **after.readings}
     after = Snapshot(readings, after.later, after.earlier)
     pools = (_redis(judge(checks["RED003"], after, clock)), *_databases(after))
-    return Outlook(change, pools, drains(snapshot, change), backtest(snapshot), unread(snapshot, change))
+    return Outlook(change, pools, forecast(snapshot, change), unread(snapshot, change))
 
 
 def _redis(result: Result) -> Use:

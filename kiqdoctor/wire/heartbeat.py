@@ -78,10 +78,10 @@ class Info:
     weights: tuple[tuple[tuple[str, int], ...], ...] = field(default=(), compare=False)  # of each capsule, as 7.0.3 on
 
     @property
-    def orders(self) -> tuple[tuple[str, ...], ...]:
-        """Queues of each capsule that takes them in strict order, the first first; before 7.0.3 nobody says it."""
+    def told_weights(self) -> tuple[tuple[tuple[str, int], ...], ...]:
+        """Of each capsule's queues, in their order; before 7.0.3 nobody says it."""
         told = [one.weights for one in self.capsules] or list(self.weights)
-        return tuple(tuple(name for name, _ in one) for one in told if one and not any(weight for _, weight in one))
+        return tuple(one for one in told if one)
 
     def encode(self) -> bytes:
         """As every version's reader wants it: ``weights`` and ``capsules`` beside ``queues``."""

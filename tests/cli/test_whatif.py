@@ -55,7 +55,7 @@ def test_what_it_says_of_another_fleet(redis: "redis_py.Redis", redis_server: Re
     for words, threads in (([], 10), (["--concurrency", "20", "--processes", "6"], 120), (["--kill", "web-2"], 5)):
         status, found = whatif(redis_server, *words)
 
-        assert (status, found["basis"], found["backtest"]) == (0, "formula", None)
+        assert (status, found["basis"], found["backtest"]) == (0, "simulated", None)
         assert drain(found) == pytest.approx(100 / (threads * 2 - come))
         assert threads <= pool(found)[0] < pool(found)[1]
 

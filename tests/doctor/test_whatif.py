@@ -7,7 +7,11 @@ import pytest
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Place, Queue, Queues, Sample, Samples
 from kiqdoctor.doctor.snapshot import Snapshot
-from kiqdoctor.doctor.whatif import Change, backtest, drains, fleet_after, unread
+from kiqdoctor.doctor.whatif import Change, Drained, backtest, fleet_after, forecast, unread
+
+
+def drains(snapshot: Snapshot, change: Change) -> tuple[Drained, ...]:
+    return forecast(snapshot, change).queues
 
 
 def process(identity: str, host: str = "a", queues: tuple[str, ...] = ("mail",)) -> Process:
@@ -53,8 +57,7 @@ def test_a_killed_host_takes_its_processes_and_no_other() -> None:
     [
         (shop(), Change(kill=("a",), processes=2)),
         (shop(replace(process("a:1:x"), quiet=True)), Change()),
-        (shop(process("a:1:x"), process("a:2:x", queues=("other",))), Change()),
-        (shop(process("a:1:x", queues=("other",))), Change()),
+        (shop(replace(process("a:1:x"), concurrency=None)), Change()),
         (shop().with_(Durations({})), Change()),
     ],
 )
@@ -133,3 +136,78 @@ def test_what_was_done_is_what_can_be_done_only_where_no_thread_lacked_work(
     [one] = drains(seen, Change())
 
     assert one.drain_s == (None if seconds is None else pytest.approx(seconds))
+
+
+def weighted(identity: str, threads: int, *takes: tuple[str, int]) -> Process:
+    names = tuple(name for name, _ in takes)
+    return replace(process(identity, queues=names), concurrency=threads, weights=(takes,))
+
+
+def two_queues(*processes: Process, runs: int = 0) -> Snapshot:
+    """300 jobs of half a second in `high`, 600 in `low`."""
+    places = (Place("queue:high", 300, (Sample(job_class="A"),)), Place("queue:low", 600, (Sample(job_class="B"),)))
+    queues = Queues((Queue("high", 300), Queue("low", 600)))
+    durations = Durations({"A": 0.5, "B": 0.5}, {"B": runs})
+    return Snapshot.of(Fleet(processes, len(processes)), queues, Samples(places), durations)
+
+
+STRICT, HEAVY = (("high", 0), ("low", 0)), (("high", 3), ("low", 1))
+
+
+@pytest.mark.parametrize(
+    ("seen", "high", "low"),
+    [
+        (two_queues(weighted("a:1:x", 10, *STRICT)), 15, 45),
+        (two_queues(weighted("a:1:x", 10, *STRICT), runs=36_000), 15, 15 + 750 / 10),  # 150 came, ten more a second
+        (two_queues(weighted("a:1:x", 10, *HEAVY)), 20, 45),
+        (two_queues(weighted("a:1:x", 5, *STRICT), weighted("a:2:x", 5, ("low", 0))), 30, 45),
+        (two_queues(weighted("a:1:x", 5, ("high", 0)), weighted("a:2:x", 5, ("low", 0))), 30, 60),
+        (two_queues(weighted("a:1:x", 10, ("low", 0))), None, 30),
+        (two_queues(weighted("a:1:x", 10, *STRICT), runs=72_000), 15, None),
+    ],
+)
+def test_each_queue_by_its_order_and_its_weight(seen: Snapshot, high: float | None, low: float | None) -> None:
+    found = forecast(seen, Change())
+
+    assert found.simulated
+    assert {one.queue: one.drain_s for one in found.queues} == {
+        name: None if seconds is None else pytest.approx(seconds) for name, seconds in (("high", high), ("low", low))
+    }
+    assert all(one.never is (one.drain_s is None) for one in found.queues)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        replace(weighted("a:1:x", 10, *STRICT), weights=()),
+        replace(weighted("a:1:x", 10, *STRICT), weights=((("high", 0),), (("low", 0),))),
+        replace(weighted("a:1:x", 10, *STRICT), weights=(), capsules=(("default", 5), ("low", 5))),
+    ],
+    ids=["no order", "two capsules, threads of both", "two capsules, queues of both"],
+)
+def test_what_a_process_does_not_say_is_not_simulated(silent: Process) -> None:
+    assert not forecast(two_queues(silent), Change()).simulated
+
+
+def test_a_class_whose_queue_nobody_saw_keeps_its_threads() -> None:
+    seen = shop(weighted("a:1:x", 10, ("mail", 0)), runs=0)
+    seen = seen.with_(Durations({"A": 0.5, "Elsewhere": 1.0}, {"Elsewhere": 18_000}))
+
+    [one] = forecast(seen, Change()).queues
+
+    assert one.drain_s == pytest.approx(100 / 10)
+
+
+def test_a_simulation_is_tested_on_the_window_s_second_half() -> None:
+    """Ten threads end 20 a second and none comes; the counter moved four times, the third is the middle."""
+    sizes = [Queues((Queue("mail", 600 - 100 * number),)) for number in range(5)]
+    counts = [JobCounts(100 * number, 0) for number in range(5)]
+    seen = shop(weighted("a:1:x", 10, ("mail", 0))).over(5.0, *sizes).over(5.0, *counts)
+
+    found = forecast(seen, Change())
+
+    assert found.simulated
+    assert found.backtest is not None
+    assert found.backtest.predicted == pytest.approx(100)
+    assert found.backtest.measured == 100
+    assert [one.drain_s for one in found.queues] == [pytest.approx(10)]

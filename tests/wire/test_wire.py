@@ -229,17 +229,17 @@ def test_back_off_is_sidekiq_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "orders"),
+    ("info", "weights"),
     [
         (b'{"queues":["a","b"]}', ()),
-        (b'{"weights":[{"a":0,"b":0}]}', (("a", "b"),)),
-        (b'{"weights":[{"a":2,"b":1}]}', ()),
+        (b'{"weights":[{"a":0,"b":0}]}', ((("a", 0), ("b", 0)),)),
+        (b'{"weights":[{"a":2,"b":1}]}', ((("a", 2), ("b", 1)),)),
         (b'{"weights":{"a":0}}', ()),
-        (b'{"weights":[{"a":1}],"capsules":{"x":{"concurrency":1,"weights":{"b":0,"a":0}}}}', (("b", "a"),)),
+        (b'{"weights":[{"a":1}],"capsules":{"x":{"concurrency":1,"weights":{"b":0,"a":0}}}}', ((("b", 0), ("a", 0)),)),
     ],
 )
-def test_which_queues_are_taken_in_strict_order(info: bytes, orders: tuple[tuple[str, ...], ...]) -> None:
-    assert heartbeat.read_info(info).orders == orders
+def test_in_which_order_queues_are_taken(info: bytes, weights: tuple[tuple[tuple[str, int], ...], ...]) -> None:
+    assert heartbeat.read_info(info).told_weights == weights
 
 
 RACE = """

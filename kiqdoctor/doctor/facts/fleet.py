@@ -36,7 +36,7 @@ class Process:
     concurrency: int | None = None
     queues: tuple[str, ...] | None = None  # None: it does not say
     capsules: tuple[tuple[str, int], ...] = ()  # name, concurrency
-    orders: tuple[tuple[str, ...], ...] = ()  # queues of each capsule that takes them in strict order, the first first
+    weights: tuple[tuple[tuple[str, int], ...], ...] = ()  # of each capsule's queues; 0 everywhere: in strict order
     labels: tuple[str, ...] = ()
     embedded: bool = False
     ttl_s: int | None = None  # of the hash
@@ -51,6 +51,11 @@ class Process:
     rtt_us: int | None = None  # its last round trip to Redis in microseconds; None before 6.2
     processors: int | None = None  # threads that run jobs or wait for one, where it says so, as our own runtime does
     connections: int | None = None  # how many to Redis it may open, where it says so, as our own runtime does
+
+    @property
+    def orders(self) -> tuple[tuple[str, ...], ...]:
+        """Queues of each capsule that takes them in strict order, the first first; before 7.0.3 nobody says it."""
+        return tuple(tuple(name for name, _ in one) for one in self.weights if not any(weight for _, weight in one))
 
     @property
     def live(self) -> bool:

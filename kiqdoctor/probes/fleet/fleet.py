@@ -135,7 +135,7 @@ def _record(identity: str, fields: Any, life: Any, now: float) -> Process:
         concurrency=told[CONCURRENCY] or info.concurrency,  # 8.1.2 and later say it in the hash, older ones in info
         queues=info.queues,
         capsules=tuple((one.name, one.concurrency) for one in info.capsules),
-        orders=info.orders,
+        weights=info.told_weights,
         labels=info.labels,
         embedded=info.embedded,
         ttl_s=life // 1000 if isinstance(life, int) and life >= 0 else None,

@@ -64,7 +64,7 @@ def test_one_reading_and_an_unreadable_tail() -> None:
 
 
 def test_a_queue_before_it_starves_it() -> None:
-    strict = Fleet((replace(WORKER, queues=("default", "mail"), orders=(("default", "mail"),)),), 1)
+    strict = Fleet((replace(WORKER, queues=("default", "mail"), weights=((("default", 0), ("mail", 0)),)),), 1)
     [found] = diagnose("QUE002", over(reading(301), reading(301)).with_(strict)).findings
     assert found.finding.title.endswith("starved by default")
 
