@@ -56,7 +56,7 @@ def test_what_it_says_of_another_fleet(redis: "redis_py.Redis", redis_server: Re
         status, found = whatif(redis_server, *words)
 
         assert (status, found["basis"], found["backtest"]) == (0, "simulated", None)
-        assert drain(found) == pytest.approx(100 / (threads * 2 - come))
+        assert drain(found) == pytest.approx(max(0.5, 100 / (threads * 2 - come)))  # one takes half a second
         assert threads <= pool(found)[0] < pool(found)[1]
 
 
