@@ -9,11 +9,13 @@ In the log: nothing, or files that are "missing" now and then.
 
 ## How it is found
 Formula: fails if a job leads to such a change and its process runs several jobs at a time; medium where nothing tells
-how jobs run; medium for what stays with the thread; low for `random.seed` and filters of warnings
+how jobs run; medium for what stays with the thread; low for `random.seed`, filters of warnings, and an SDK's key that
+is set to the same each time (a literal, the environment, the configuration)
 
 A change that is undone at the end of a block (`contextlib.chdir`, `redirect_stdout`, `Dir.chdir` with a block) is seen
 by all threads for as long as the block runs, and told. What is given to one call or one block (`cwd=`, `env=`,
-`Time.use_zone`, `I18n.with_locale`, `decimal.localcontext`) is not.
+`Time.use_zone`, `I18n.with_locale`, `decimal.localcontext`) is not, nor a zone or locale in a job of Active Job, which
+puts back what was there before each job.
 
 ## When it is wrong
 A value that is the same each time it is set.
@@ -90,6 +92,8 @@ THREADS = {
 }
 KEYS = ("api_key", "api_base", "api_secret", "api_version", "access_token", "organization", "auth_token")
 RESOURCE = "ActiveResource::Base"
+PUTS_BACK = "activejob"
+"""Active Job runs each job in I18n.with_locale and Time.use_zone, which put back what was there."""
 
 
 @check("COD007", severity=Severity.HIGH)
@@ -115,6 +119,9 @@ def _written(code: Code, write: Write, execution: Execution) -> Finding | None:
     if write.locked:
         return None
     if write.name in THREADS:
+        job = code.job(write)
+        if job is not None and job.library == PUTS_BACK:
+            return None
         return _finding(code, write, write.name, THREADS[write.name], Severity.MEDIUM, execution)
     owner, _, last = write.name.rpartition(".")
     client = last in KEYS and owner.count(".") == 0 and bool(owner) and "(" not in owner and "?" not in owner
@@ -124,7 +131,8 @@ def _written(code: Code, write: Write, execution: Execution) -> Finding | None:
         instead = "a client that is given it, or an argument of the request"
     else:
         return None
-    return _finding(code, write, write.name, instead, Severity.HIGH, execution)
+    same = write.fixed and last in KEYS
+    return _finding(code, write, write.name, instead, Severity.LOW if same else Severity.HIGH, execution)
 
 
 def _finding(

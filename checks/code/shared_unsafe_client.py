@@ -13,7 +13,8 @@ severity down where nothing tells how jobs run; an asynchronous client fails whe
 
 `requests.Session` and boto3's resources and sessions are medium: what breaks there is rare. In Ruby: `PG`, `Mysql2`,
 `Net::HTTP` and `RedisClient` objects in a constant, a global, a class variable or a variable of a class. redis-rb's
-`Redis` is medium: it has a lock of its own, so that all threads wait for one connection, also while one of them blocks.
+`Redis` is medium: it has a lock of its own, so that all threads wait for one connection, also while one of them blocks;
+that is told once, at the first use.
 
 ## When it is wrong
 A pool of one's own that hands the object to one thread at a time.
@@ -86,6 +87,8 @@ IN_RUBY = {
     ),
     "Redis.new": Severity.MEDIUM,
 }
+WAITED_FOR = "Redis.new"
+"""It has a lock of its own: told once, however many functions use it."""
 ASYNCHRONOUS = {"httpx.AsyncClient", "aiohttp.ClientSession"}
 RUNS = "asyncio.run"
 
@@ -95,6 +98,8 @@ def shared_unsafe_client(code: Code, shared: SharedUses, calls: Calls, execution
     looping = {call.function for call in calls.sites if call.name == RUNS}
     told_of: set[tuple[int, str]] = set()
     for use in led_to(code, shared.sites):
+        if use.name == WAITED_FOR and any(name == WAITED_FOR for _, name in told_of):
+            continue
         found = _looped(code, use) if use.name in ASYNCHRONOUS and use.function in looping else None
         found = found or _judged(code, use, execution)
         if found is not None and (use.function, use.name) not in told_of:
@@ -119,7 +124,7 @@ def _judged(code: Code, use: Named, execution: Execution) -> Finding | None:
     if severity is None or runs.truth is False:
         return None
     severity = severity if runs.truth else severity.milder
-    title = f"Threads share one {use.name}"
+    title = f"Threads share one {use.name}" + (": all wait for one" if use.name == WAITED_FOR else "")
     remedy = f"Build {use.name}() in the job, or keep one for each thread in a threading.local()."
     if ruby:
         remedy = f"Write ConnectionPool.new {{ {use.name}(...) }} where it is built, and `.with` where it is used."

@@ -8,7 +8,7 @@ In the log: `sidekiq requires ruby version >= 3.2`, or nothing.
 
 ## How it is found
 Formula: fails if a pinned Ruby < what the locked Sidekiq needs (5: 2.2.2, 6: 2.5, 7: 2.7, 8: 3.2); low if the pinned
-version's end of life < today, and for Ruby 2.3.0, whose collector crashes
+version's end of life < today, for Ruby 2.3.0, whose collector crashes, and where another file pins a Ruby that will do
 
 Pins are .ruby-version, .python-version, runtime.txt, .tool-versions, Gemfile and its lock, an exact requires-python,
 and the image that a Dockerfile's last stage is built on.
@@ -75,7 +75,7 @@ def runtime_eol(runtimes: Runtimes, packages: Packages | Missing) -> Iterator[Ve
         if version_of(pin.version) is None:
             yield Unknown(f"{pin.path}:{pin.line} pins {pin.language} {pin.version[:SHOWN]}, which is no version")
             continue
-        yield from _judged(pin, sidekiq, today)
+        yield from _judged(pin, sidekiq, today, [one for one in pins if one.language == pin.language])
         yield Evidence(pin.language, pin.version, f"{pin.path}:{pin.line}")
     if (today - TABLE).days > AGES:
         yield Unknown(f"the table of ends of life is of {TABLE}", "a newer kiqdoctor")
@@ -93,11 +93,15 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _judged(pin: Pin, sidekiq: str, today: date) -> Iterator[Verdict]:
+def _judged(pin: Pin, sidekiq: str, today: date, pins: list[Pin]) -> Iterator[Verdict]:
     need = _need(sidekiq) if pin.language == "ruby" else ""
     if need and "." in pin.version and _below(pin.version, need):
+        other = next((one for one in pins if "." in one.version and not _below(one.version, need)), None)
         title = f"Ruby {pin.version} is too old for Sidekiq {sidekiq}, which needs {need}"
-        yield _finding(pin, title, f"Pin Ruby {need} or later.", "need", Severity.MEDIUM)
+        if other is not None:  # whichever runs in production
+            title += f"; {other.path} has {other.version}"
+        severity = Severity.MEDIUM if other is None else Severity.LOW
+        yield _finding(pin, title, f"Pin Ruby {need} or later.", "need", severity)
         return
     end = ENDS[pin.language].get(_minor(pin.version))
     name = pin.language.capitalize()

@@ -26,6 +26,8 @@ TEST_FILES: Final = ("conftest.py", "tests.py", "test_*.py", "*_test.py")
 """Python keeps tests beside the code as well; Ruby's lie in `test/` and `spec/`, so `ab_test.rb` is a model."""
 ENVIRONMENT: Final = "pyvenv.cfg"
 """Lies on top of every virtual environment, whatever the folder is called."""
+TEMPLATE: Final = "{{"
+"""`{{cookiecutter.project}}/` holds what another application will be made of."""
 CUCUMBER: Final = ("features", "step_definitions")
 """`features/` with step definitions in it is Cucumber's; without them it is an application's own word."""
 
@@ -43,7 +45,8 @@ def is_test(path: str) -> bool:
 
 def is_skipped(folder: str, holds: frozenset[str]) -> bool:
     """Whether a folder of this name that holds these names is left out with all below it."""
-    return folder in SKIPPED or ENVIRONMENT in holds or (folder == CUCUMBER[0] and CUCUMBER[1] in holds)
+    made_later = folder.startswith(TEMPLATE)
+    return folder in SKIPPED or made_later or ENVIRONMENT in holds or (folder == CUCUMBER[0] and CUCUMBER[1] in holds)
 
 
 def is_foreign(folder: str, holds: frozenset[str]) -> bool:

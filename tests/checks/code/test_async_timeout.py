@@ -6,6 +6,8 @@ import pytest
 from judging import accused, in_python, in_ruby, performing
 from rewriting import crossed, python, ruby
 
+from kiqdoctor.doctor.report import Outcome
+
 FAULTS = crossed(
     {
         "P1": "import timeout_decorator\n@timeout_decorator.timeout(5)\ndef fetch(): pass\n@job\ndef f(): fetch()\n",
@@ -88,3 +90,14 @@ def test_the_way_there_is_told(tmp_path: Path) -> None:
     assert [two.value for two in one.finding.evidence] == ["J#perform", "Slow.run", "Slow.run"]
     assert one.finding.location is not None
     assert (one.finding.location.line, one.finding.location.column) == (3, 5)
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("Process", Outcome.PASS), ("Thread", Outcome.FAIL)])
+def test_another_process_has_a_main_thread_of_its_own(tmp_path: Path, kind: str, outcome: Outcome) -> None:
+    text = (
+        "import signal\nfrom multiprocessing import get_context\nfrom threading import Thread\n"
+        "Process = get_context('spawn').Process\ndef go(): signal.alarm(5)\n"
+        f"@job\ndef f():\n  {kind}(target=go).start()\n"
+    )
+
+    assert in_python("COD004", tmp_path, text).outcome is outcome

@@ -29,6 +29,7 @@ TWINS = crossed(
         "N1": "import redis\nr = redis.Redis()\ndef f(): return r.get('x')\n",
         "N2": "from shop import warm\ndef post_fork(server, worker): warm.perform_async()\n",
         "N3": "from shop import warm\nif __name__ == '__main__': warm.perform_async()\n",
+        "a client": "from django.core.cache import cache\nC = cache.client.get_client()\n",
         "later": "from shop import warm\nat_exit = lambda: warm.perform_async()\n",
     },
     python,
@@ -99,3 +100,12 @@ def test_files_that_nobody_loads(tmp_path: Path, path: str, severities: list[str
     files = {"shop_DOT_py": WARM, path: FAULTS["P1, as written"], **GUNICORN}
 
     assert [one.severity for one in judged("COD011", tmp_path, **files).findings] == severities
+
+
+def test_where_it_begins_is_told(tmp_path: Path) -> None:
+    asks = "import redis\nclass R:\n  hidden = helper_size()\n"
+    helper = "import redis\ndef helper_size(): return redis.Redis().llen('x')\n"
+    files = {"views_DOT_py": asks.replace("import redis", "from helper import helper_size"), "helper_DOT_py": helper}
+    [one] = judged("COD011", tmp_path, urls_DOT_py="import views\n", shop_DOT_py=WARM, **files, **GUNICORN).findings
+
+    assert [two.value for two in one.finding.evidence][:2] == ["views", "helper.helper_size"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from judging import accused, in_python, in_ruby, performing
+from judging import accused, in_python, in_ruby, judged, performing
 from rewriting import crossed, python, ruby
 
 from kiqdoctor.doctor.report import Outcome
@@ -75,3 +75,32 @@ def test_a_process_of_one_job_is_its_own(tmp_path: Path) -> None:
 
     assert result.outcome is Outcome.NOT_APPLICABLE
     assert "celery: prefork, one job a process" in (result.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("value", "severity"),
+    [("os.environ['KEY']", "low"), ("'sk'", "low"), ("settings.KEY", "low"), ("tenant", "high"), ("g(tenant)", "high")],
+)
+def test_a_key_that_is_the_same_each_time(tmp_path: Path, value: str, severity: str) -> None:
+    text = f"import os, stripe\nfrom own import settings, g\n@job\ndef f(tenant): stripe.api_key = {value}\n"
+    [one] = in_python("COD007", tmp_path, text).findings
+
+    assert one.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("value", "severity"), [('Settings.get("KEY")', "low"), ('ENV["KEY"]', "low"), ("x.key", "high"), ("@key", "high")]
+)
+def test_a_key_in_ruby_that_is_the_same_each_time(tmp_path: Path, value: str, severity: str) -> None:
+    [one] = in_ruby("COD007", tmp_path, performing(f"Stripe.api_key = {value}")).findings
+
+    assert one.severity == severity
+
+
+@pytest.mark.parametrize(("base", "outcome"), [("ApplicationJob", Outcome.PASS), ("Own", Outcome.FAIL)])
+def test_active_job_puts_locale_and_zone_back(tmp_path: Path, base: str, outcome: Outcome) -> None:
+    own = "class Own\n  include Sidekiq::Job\nend\n"
+    text = f"{own}class J < {base}\n  def perform(x)\n    I18n.locale = x\n  end\nend\n"
+    adapted = {"config__application_DOT_rb": "config.active_job.queue_adapter = :sidekiq\n"}
+
+    assert judged("COD007", tmp_path, app__jobs__j_DOT_rb=text, **adapted).outcome is outcome

@@ -127,3 +127,9 @@ def test_a_child_for_each_job_shares_no_connection(tmp_path: Path) -> None:
     text = "DB = PG.connect\nclass J\n  @queue = :x\n  def self.perform(x)\n    DB.exec('x')\n  end\nend\n"
 
     assert in_ruby("COD005", tmp_path, text).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_one_redis_is_told_once(tmp_path: Path) -> None:
+    job = "class {0}\n  include Sidekiq::Job\n  def perform(x)\n    $r.get(x)\n  end\nend\n"
+
+    assert len(in_ruby("COD005", tmp_path, "$r = Redis.new\n" + job.format("J") + job.format("K")).findings) == 1

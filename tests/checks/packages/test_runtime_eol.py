@@ -54,6 +54,12 @@ def test_too_old_for_sidekiq(tmp_path: Path, sidekiq: str, ruby: str) -> None:
     assert [str(one.severity) for one in result.findings] == ["medium"]
 
 
+def test_another_file_pins_one_that_will_do(tmp_path: Path) -> None:
+    result = judged(tmp_path, {".tool-versions": "ruby 2.6.5\n", "Dockerfile": "FROM ruby:3.4.1\n"})
+
+    assert [(str(one.severity), one.finding.subject) for one in result.findings] == [("low", "file:.tool-versions")]
+
+
 def test_the_lock_s_own_ruby_counts(tmp_path: Path) -> None:
     locked = Packages(
         (Package("ruby", "ruby", "2.6.1", "Gemfile.lock", 9), Package("ruby", "sidekiq", "7.3.9", "Gemfile.lock"))

@@ -116,12 +116,14 @@ class SharedUses(Sites[Named]):
 class Write(Site, frozen=True, omit_defaults=True, gc=False):
     """An attribute, item or global that is set, or an object that a method changes, where it is not the function's own.
 
-    ``made_by``: what the object was built by, where threads share it. ``locked``: a lock is held.
+    ``made_by``: what the object was built by, where threads share it. ``locked``: a lock is held. ``fixed``: it is set
+    to what is the same for every job: a literal, the environment, the application's configuration.
     """
 
     name: str
     made_by: str = ""
     locked: bool = False
+    fixed: bool = False
 
 
 class Writes(Sites[Write]):

@@ -37,7 +37,16 @@ EAGER: Final = frozenset(
 """They connect when they are built."""
 LAZY: Final = frozenset(
     {"pipeline", "pubsub", "lock", "register_script", "dispose", "get_default_database", "get_database", "close"}
-    | {"get_collection", "with_options", "execution_options", "make_key", "set_response_callback", "add_listener"}
+    | {
+        "get_client",
+        "get_master_client",
+        "get_collection",
+        "with_options",
+        "execution_options",
+        "make_key",
+        "set_response_callback",
+        "add_listener",
+    }
 )
 """Methods of clients that ask nobody."""
 QUERIES: Final = frozenset(

@@ -22,10 +22,18 @@ def edges(names: Names, function: Function) -> Iterator[Edge]:
             yield from (Edge(to, at, called=True) for to in names.over(function, dotted.removeprefix(SUPER)))
         elif dotted == "getattr" and (asked := _asked(function, call)):
             yield from (Edge(to, at, called=True) for to in names.targets(asked))
+    elsewhere = {id(one) for call, dotted in function.calls for one in _of_process(call, dotted)}
     for load, dotted in function.loads:
-        yield from (Edge(to, function.at(load), called=False) for to in names.targets(dotted))
+        if id(load) not in elsewhere:
+            yield from (Edge(to, function.at(load), called=False) for to in names.targets(dotted))
     for wrapper in names.wrappers(function) if function.decorators else ():
         yield Edge(wrapper, function.begin, called=True)
+
+
+def _of_process(call: ast.Call, dotted: str) -> Iterator[ast.expr]:
+    """``Process(target=f)``: what another process runs, on its own main thread."""
+    if (dotted.rpartition(".")[2] or getattr(call.func, "attr", "")) == "Process":
+        yield from (one.value for one in call.keywords if one.arg == "target")
 
 
 def _asked(function: Function, call: ast.Call) -> str:

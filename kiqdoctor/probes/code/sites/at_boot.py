@@ -44,7 +44,7 @@ def _booted(index: "Index", holding: dict[int, list[Enqueue]]) -> Iterator[Boote
         yield from _of(index, unit, (), spared, holding, clients, loaded=loaded)
         for way in called_from(unit, WHOLE, DEPTH):
             if _leads(unit, way[0], spared):
-                yield from _of(index, way[-1], way, [], holding, clients, loaded=loaded)
+                yield from _of(index, way[-1], (unit, *way[:-1]), [], holding, clients, loaded=loaded)
 
 
 def _leads(unit: "Unit", to: "Unit", spared: list[Span]) -> bool:

@@ -9,7 +9,7 @@ from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.code.ruby.naming import name_of
 from kiqdoctor.probes.code.spans import within
-from kiqdoctor.probes.tree.ruby import named, text
+from kiqdoctor.probes.tree.ruby import named, text, walk
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHANGES: Final = frozenset({"update", "append", "setdefault", "clear", "pop", "extend", "add", "mount"})
 ITEM: Final = "[]"
+VARYING: Final = frozenset({"identifier", "instance_variable", "class_variable", "global_variable", "self"})
 RESOURCE: Final = "ActiveResource::Base"
 
 
@@ -39,7 +40,15 @@ def _python(index: "Index", function: "Function") -> Iterator[Write]:
         made_by = index.names.shared(name)
         if name and (made_by or not index.names.alone(changed)):
             held = any(within(function.at(target), span) for span in spans)
-            yield Write(function.number, *function.at(target), name, made_by, held)
+            yield Write(function.number, *function.at(target), name, made_by, held, _is_fixed(function, target))
+
+
+def _is_fixed(function: "Function", target: ast.expr) -> bool:
+    value = next((one.value for one in function.bindings if one.target is target), None)
+    return value is not None and not any(
+        isinstance(one, ast.Name) and (one.id in function.locals or one.id in {"self", "cls"})
+        for one in ast.walk(value)
+    )
 
 
 def _changed(function: "Function", target: ast.expr) -> tuple[str, str]:
@@ -60,7 +69,27 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Write]:
         left = node.child_by_field_name("left")
         for target in named(left) if left is not None and left.type == "left_assignment_list" else [left]:
             if target is not None and (name := _target(target, method)):
-                yield Write(method.number, *method.at(target), name, _resource(index, method, name))
+                made_by = _resource(index, method, name)
+                fixed = _same(node.child_by_field_name("right"))
+                yield Write(method.number, *method.at(target), name, made_by, fixed=fixed)
+
+
+def _same(value: "Node | None") -> bool:
+    """Whether it names nothing but constants: no local, no variable, nothing that only this object answers."""
+    return value is not None and not any(
+        one.type in VARYING and not _is_word(one) for one in (value, *(part for part in walk(value)))
+    )
+
+
+def _is_word(node: "Node") -> bool:
+    """The method's name in ``Settings.key``."""
+    parent = node.parent
+    method = parent.child_by_field_name("method") if parent is not None and parent.type == "call" else None
+    return method is not None and method.start_byte == node.start_byte and parent is not None and _has_receiver(parent)
+
+
+def _has_receiver(call: "Node") -> bool:
+    return call.child_by_field_name("receiver") is not None
 
 
 def _resource(index: "Index", method: "Method", name: str) -> str:
