@@ -11,8 +11,9 @@ Formula: fails if the jid that holds a lock lies in no queue, set, private list 
 least so many beats apart
 
 Locks are read where their keepers write them: `DIGEST:LOCKED`, a hash of jids, for each member of `uniquejobs:digests`
-(sidekiq-unique-jobs 7 to 9), and `kiq:unique:*` (our runtime). One search through all jobs answers for all locks. A
-job that was just taken from its queue stands in no in-flight hash before its process' next beat: so two readings.
+(sidekiq-unique-jobs 7 to 9), `DIGEST:EXISTS` for each of `unique:keys` (6), and `kiq:unique:*` (our runtime). One
+search through all jobs answers for all locks. A job that was just taken from its queue stands in no in-flight hash
+before its process' next beat: so two readings.
 
 ## When it is wrong
 A lock that is meant to outlive its job (`until_expired`): left out where its type is told. A job that lies in another
@@ -24,8 +25,9 @@ the same in `schedule`, `retry`, `dead` and the in-flight hashes. `kiqdoctor why
 
 ## How to fix
 Delete this one lock: `redis-cli unlink 'DIGEST:LOCKED'` and `redis-cli zrem uniquejobs:digests 'DIGEST'`, or the lock's
-page of the web UI; `redis-cli unlink kiq:unique:...` of our runtime. Then set `lock_ttl` (`unique_for`), so that the
-next one ends by itself, and let the gem's reaper run.
+page of the web UI; `redis-cli unlink 'DIGEST:EXISTS' 'DIGEST:GRABBED' 'DIGEST:AVAILABLE'` and `redis-cli srem
+unique:keys 'DIGEST'` of version 6; `redis-cli unlink kiq:unique:...` of our runtime. Then set `lock_ttl`
+(`unique_for`), so that the next one ends by itself, and let the gem's reaper run.
 
 Risk: if the job still runs somewhere after all, a second one may run beside it.
 
@@ -36,7 +38,8 @@ Not all jobs, keys or in-flight hashes could be looked at; it was looked at once
 not say its type.
 
 ## Source
-mhenrixon/sidekiq-unique-jobs#861; its lua/lock.lua and unlock.lua of 7.1, 8.1 and 9.0.
+mhenrixon/sidekiq-unique-jobs#861; its redis/lock.lua of 6.0, lua/lock.lua and unlock.lua of 7.1, 8.1
+and 9.0.
 """
 
 from collections.abc import Iterator
@@ -75,7 +78,9 @@ def unique_lock_orphaned(
         yield from _judged(told, seen, thresholds[BEATS] * slowest(fleet))
     if locks.partial:
         yield Unknown(locks.partial, "a smaller database")
-    yield Evidence("locks, each of a job that was found", str(len(locks.all)), "uniquejobs:digests, kiq:unique:*")
+    yield Evidence(
+        "locks, each of a job that was found", str(len(locks.all)), "uniquejobs:digests, unique:keys, kiq:unique:*"
+    )
     yield Evidence("jobs that were searched for them", str(seen.last.looked_at), "LRANGE, ZSCAN")
 
 
@@ -94,7 +99,7 @@ def _judged(suspects: list[Lock], seen: Series[Sightings], apart_s: float) -> It
 
 
 def _finding(one: Lock, count: int, apart_s: float) -> Finding:
-    digest = one.key.removesuffix(":LOCKED")
+    digest = one.key.removesuffix(":LOCKED").removesuffix(":EXISTS")
     evidence = [
         Evidence("held by", one.jid, one.key),
         Evidence("its job", f"in no queue, set, private list or in-flight hash, twice within {apart_s:g} s", "search"),

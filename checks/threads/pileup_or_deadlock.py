@@ -27,7 +27,8 @@ Risk: none: the advice changes code.
 Undo: take the change back.
 
 ## Unknown when
-a process may not be read; fewer than two looks succeeded.
+a process may not be read; fewer than two looks succeeded; two or more threads of a Ruby wait for locks in both looks,
+and do not make up a pile: Ruby does not tell who holds a lock.
 
 ## Source
 Three samples tell what stands from what passes (py-spy's documentation; Sidekiq's wiki asks for a TTIN dump).
@@ -40,9 +41,10 @@ from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
 from kiqdoctor.doctor.facts.threads import ThreadLooks
-from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed
+from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed, in_doubt
 from kiqdoctor.doctor.workers_here import Here, present
 
+SHOWN = 5
 GRAVE = {
     Kind.DEADLOCK: Severity.CRITICAL,
     Kind.PILE_UP: Severity.HIGH,
@@ -72,6 +74,12 @@ def pileup_or_deadlock(
         yield from (_finding(one, found) for found in wrong)
         if not wrong and len(looked.looks) < 2:  # noqa: PLR2004 - one look tells no standing from passing
             yield Unknown(f"{one.named} was seen once only, or stands still as a whole", "run it again")
+        elif not wrong and len(waiting := in_doubt(looked.looks)) > 1:  # one alone waits for a thread that gets on
+            yield Unknown(
+                f"{len(waiting)} threads of {one.named} waited for locks in every look, and who holds them is not told:"
+                f" {'; '.join(waiting[:SHOWN])}",
+                f"kiqdoctor dump {one.worker.pid} in a minute: threads that stand there still are deadlocked",
+            )
         elif not wrong:
             yield Evidence(one.named, f"{len(looked.looks[-1].threads)} threads, which get on", looked.looks[-1].source)
 

@@ -86,6 +86,13 @@ def diagnosed(looks: Sequence[Threads]) -> tuple[Diagnosis, ...]:
     return tuple(found)
 
 
+def in_doubt(looks: Sequence[Threads]) -> tuple[str, ...]:
+    """Working threads that waited for a lock in every look, where nobody tells who holds which (Ruby), a line each."""
+    if len(looks) < 2 or any(one.state or one.waits or one.holds for look in looks for one in look.threads):  # noqa: PLR2004
+        return ()
+    return tuple(_said(one) for one in _standing(looks) if _works(one) and _waits(one))
+
+
 def _stopped(looks: Sequence[Threads]) -> Diagnosis | None:
     states = {one.state for one in looks}
     if len(states) > 1 or not states & {"stopped", "tracing stop"}:

@@ -19,16 +19,18 @@ MOST_LOCKS: Final = 100_000  # of each kind
 HOLDERS: Final = 100  # jobs that hold one lock; more are left out
 JID_BYTES: Final = 100
 INFO_BYTES: Final = 2_000
-DIGESTS: Final = "uniquejobs:digests"
+DIGESTS: Final = "uniquejobs:digests"  # a sorted set, of versions 7 and later
+SIX: Final = "unique:keys"  # a set, of version 6
+_WALKS: Final = {"zset": ("ZSCAN", 2), "set": ("SSCAN", 1)}  # by type: its command, and words a member
 UNIQUE_JOBS: Final = "sidekiq-unique-jobs"
 OURS: Final = "kiqdoctor"
-_TYPE: Final = re.compile(rb'"type":"([a-z_]{1,40})"')
+_TYPE: Final = re.compile(rb'"type": ?"([a-z_]{1,40})"')
 
 
 @probe(
-    Read("TYPE, ZSCAN uniquejobs:digests", "+type +zscan", "O(locks), up to 100,000"),
+    Read("TYPE, ZSCAN uniquejobs:digests, SSCAN unique:keys", "+type +zscan +sscan", "O(locks), up to 100,000"),
     Read("HLEN, HGETALL, PTTL of <digest>:LOCKED", "+hlen +hgetall +pttl", "O(1) each"),
-    Read("GETRANGE of <digest>:INFO, kiq:unique:*", "+getrange", "O(1) each"),
+    Read("GETRANGE of <digest>:INFO, <digest>:EXISTS, kiq:unique:*", "+getrange", "O(1) each"),
     Read("SCAN", "+scan", "shared with Keyspace"),
     lane=Lane.REDIS,
     deadline_s=20.0,
@@ -36,26 +38,32 @@ _TYPE: Final = re.compile(rb'"type":"([a-z_]{1,40})"')
 def locks(redis: Redis) -> Locks:
     """Which job holds which lock, since when and for how long; never what it was called with."""
     keys, names = Keys(redis.namespace), shared(redis)
-    digests, cut = _digests(redis, keys)
+    digests, cut = _digests(redis, keys.name(DIGESTS), "zset")
+    older, short = _digests(redis, keys.name(SIX), "set")
     ours = list(names.under(keys.name(LOCKS)))
-    parts = [cut] if cut else []
+    parts = [one for one in (cut, short) if one]
     if ours[MOST_LOCKS:]:
         parts.append(f"more than {MOST_LOCKS} locks of our runtime")
     if names.shortfall:
         parts.append(names.shortfall)
-    found = [*_unique_jobs(redis, keys, digests), *_ours(redis, keys, ours[:MOST_LOCKS])]
+    found = [
+        *_unique_jobs(redis, keys, digests),
+        *_of_six(redis, keys, older),
+        *_ours(redis, keys, ours[:MOST_LOCKS]),
+    ]
     return Locks(tuple(found), "; ".join(parts))
 
 
-def _digests(redis: Redis, keys: Keys) -> tuple[list[str], str]:
-    key = keys.name(DIGESTS)
+def _digests(redis: Redis, key: str, wanted: str) -> tuple[list[str], str]:
+    """The members of this key, where it is of that type; and why not all."""
     found: dict[str, None] = {}
-    if kind(redis, key) != "zset":
+    if kind(redis, key) != wanted:
         return [], ""
+    walk, words = _WALKS[wanted]
     cursor: Any = 0
     while True:
-        cursor, flat = redis.ask("ZSCAN", key, cursor, "COUNT", PAGE)
-        found.update(dict.fromkeys(map(decode, flat[::2])))
+        cursor, flat = redis.ask(walk, key, cursor, "COUNT", PAGE)
+        found.update(dict.fromkeys(map(decode, flat[::words])))
         if len(found) > MOST_LOCKS:
             return list(found)[:MOST_LOCKS], f"more than {MOST_LOCKS} members of {key}"
         if cursor in {b"0", 0}:
@@ -103,14 +111,25 @@ def _told_types(redis: Redis, keys: Keys, names: Sequence[str]) -> dict[str, str
     return {name: match[1].decode() for name, match in zip(names, told, strict=True) if match}
 
 
+def _of_six(redis: Redis, keys: Keys, digests: Sequence[str]) -> Iterator[Lock]:
+    """Version 6 keeps the jid alone; one that is meant to outlive its job (until_expired) is not in its set."""
+    names = [f"{digest}:EXISTS" for digest in digests]
+    for name, jid, ttl in _strings(redis, [(name, keys.name(name)) for name in names]):
+        yield Lock(clean(name), UNIQUE_JOBS, jid, ttl_s=ttl)
+
+
 def _ours(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> Iterator[Lock]:
-    names = [keys.unique(one) for one in fingerprints]
-    holders = _insisted(batched(redis, [("GETRANGE", name, 0, JID_BYTES) for name in names]))
-    lives = batched(redis, [("PTTL", name) for name in names])
-    for one, jid, life in zip(fingerprints, holders, lives, strict=True):
+    for name, jid, ttl in _strings(redis, [(LOCKS + one, keys.unique(one)) for one in fingerprints]):
+        yield Lock(clean(name), OURS, jid, "until_done", ttl_s=ttl)
+
+
+def _strings(redis: Redis, keyed: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int | None]]:
+    """Of each key that holds a jid: its bare name, that, and in how many seconds it ends by itself."""
+    holders = _insisted(batched(redis, [("GETRANGE", key, 0, JID_BYTES) for _, key in keyed]))
+    lives = batched(redis, [("PTTL", key) for _, key in keyed])
+    for (name, _), jid, life in zip(keyed, holders, lives, strict=True):
         if isinstance(jid, bytes) and jid:
-            ttl = life // 1000 if isinstance(life, int) and life >= 0 else None
-            yield Lock(clean(LOCKS + one), OURS, clean(decode(jid)), "until_done", ttl_s=ttl)
+            yield name, clean(decode(jid)), life // 1000 if isinstance(life, int) and life >= 0 else None
 
 
 def _insisted(replies: list[Any]) -> list[Any]:

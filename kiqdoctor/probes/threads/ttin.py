@@ -58,7 +58,8 @@ def dumps(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...]:
         for number in range(2):
             if number:
                 clock.sleep(BETWEEN)
-            threads = tuple(_threads(_dumped(pid, log, clock)))
+            # What is left of the dump before may come with this one: a thread is told once, as it was last.
+            threads = tuple({one.id: one for one in _threads(_dumped(pid, log, clock))}.values())
             if not threads:
                 break
             note = "its own dump, from its log"

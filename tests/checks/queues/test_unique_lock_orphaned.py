@@ -82,11 +82,15 @@ def outcome(url: str) -> tuple[str, str]:
     return result["outcome"], str(result["reason"])
 
 
-@pytest.mark.parametrize("version", [7, 9, "ours"])
+@pytest.mark.parametrize("version", [6, 7, 9, "ours"])
 def test_every_keeper_on_a_real_redis(version: object, redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     beat(redis)
     if version == "ours":
         redis.set("kiq:unique:0011", PUSHED, px=900_000)
+    elif version == 6:
+        redis.sadd("unique:keys", "uniquejobs:1234")
+        redis.set("uniquejobs:1234:EXISTS", PUSHED)
+        redis.hset("uniquejobs:1234:GRABBED", PUSHED, time.time())
     else:
         held = f"{time.time()}" if version == 7 else json.dumps({"time": time.time(), "type": "until_executed"})
         redis.zadd("uniquejobs:digests", {"uniquejobs:1234": time.time()})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import redis as redis_py
 from doctoring import check
 from healthy import HEALTHY
 from healthy.redis import SERVER
@@ -87,6 +88,26 @@ def test_what_is_no_cache(other: Prefix) -> None:
 def server() -> Iterator[RedisServer]:
     with RedisServer.start({"maxmemory": "30mb"}) as server:
         yield server
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("Shop::Mail-27-08:{}", "pass"),  # the durations of Sidekiq 7, a key a class and minute
+        ("h|Shop::Mail-27-8:{}", "pass"),  # of 8
+        ("j|20261127|8:{}", "pass"),
+        ("SIDEKIQ_REGISTERED_INSTANCE::pod-{}", "pass"),
+        ("views/shop-{}", "fail"),
+    ],
+)
+def test_keys_that_end_by_themselves_are_not_all_a_cache_s(
+    name: str, outcome: str, redis: redis_py.Redis, redis_server: RedisServer
+) -> None:
+    push(redis, "default")
+    for number in range(60):
+        redis.set(name.format(number), "x", ex=28_800)
+
+    assert check(redis_server.url, "--select", "RED004").outcome("RED004") == outcome
 
 
 def test_a_real_redis(server: RedisServer) -> None:

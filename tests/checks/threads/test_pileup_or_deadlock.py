@@ -37,6 +37,23 @@ def test_a_pile_at_one_line() -> None:
     assert diagnose("THR002", looking(*PILED[:2])).outcome is Outcome.PASS
 
 
+def ruby(name: str, line: int, function: str) -> Thread:
+    """A job's thread, as Sidekiq's own dump tells it."""
+    standing = Frame(function, "/srv/app/jobs.rb", line)
+    return Thread(name, name, (standing, Frame("perform", "/srv/app/jobs.rb", line)))
+
+
+def test_two_threads_of_a_ruby_that_wait_for_locks_may_be_deadlocked() -> None:
+    locked = [ruby("a", 3, "Thread::Mutex#synchronize"), ruby("b", 9, "synchronize")]
+    asleep = [ruby("c", 12, "Kernel#sleep"), ruby("d", 12, "sleep")]
+
+    doubted = diagnose("THR002", looking(*locked, *asleep, kind="sidekiq", count=2))
+    assert doubted.outcome is Outcome.UNKNOWN
+    assert "2 threads" in str(doubted.reason)
+    for healthy in (asleep, [locked[0], *asleep]):
+        assert diagnose("THR002", looking(*healthy, kind="sidekiq", count=2)).outcome is Outcome.PASS
+
+
 @pytest.mark.parametrize(
     ("seen", "outcome"),
     [(NOT_DEEP, Outcome.NOT_APPLICABLE), (REFUSED, Outcome.UNKNOWN), (ONCE, Outcome.UNKNOWN)],
