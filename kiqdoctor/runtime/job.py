@@ -49,6 +49,7 @@ class JobOptions:
     limit: int | None = None
     rate: tuple[int, float] | None = None
     timeout: float | None = None
+    timeout_kill: bool = False
     at_most_once: bool = False
     status: bool = False
     result_ttl: float | None = None
@@ -199,6 +200,7 @@ def job(
     limit: int | None = None,
     rate: tuple[int, Seconds] | None = None,
     timeout: Seconds | None = None,
+    timeout_kill: bool = False,
     at_most_once: bool = False,
     status: bool = False,
     result_ttl: Seconds | None = None,
@@ -216,6 +218,7 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
     - ``expires_in``: it is dropped where it has not begun by then.
     - ``limit``: so many at once in the whole fleet. ``rate=(10, 60)``: ten in each sixty seconds, in the whole fleet.
     - ``timeout``: after it an ``async def`` is cancelled; in others ``kiqdoctor.current().checkpoint()`` raises.
+      ``timeout_kill=True``: what still runs a moment later has failed, and its process is killed.
     - ``at_most_once``: what a killed process was running goes to the dead instead of running again.
     - ``status``: its state can be asked for by ``kiqdoctor.Status(jid)``. ``result_ttl``: so can what it returned, as
       JSON, for so long after its end.
@@ -299,6 +302,8 @@ def _check(options: JobOptions) -> None:
         raise ValueError(f"retry must be True, False or a number of times, not {options.retry!r}")
     if options.limit is not None and (type(options.limit) is not int or options.limit < 1):
         raise ValueError(f"limit must be a number of jobs, not {options.limit!r}")
+    if options.timeout_kill and options.timeout is None:
+        raise ValueError("timeout_kill needs a timeout")
 
 
 def _fit(function: Callable[..., Any]) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import forking, hearing, log, loops
+from kiqdoctor.runtime import forking, hearing, log, loops, overrunning
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.budget import Budget, budget, read
@@ -67,6 +67,7 @@ class Launcher:
             lambda: self.identity,
             self._quiet.is_set,
             clock,
+            watch=overrunning.refused,
         )
         self.fetch: Fetch
         self.vitals: Vitals
@@ -119,7 +120,9 @@ class Launcher:
         Raises:
             redis.exceptions.RedisError: it cannot be reached.
             ServerError: it is too old, or a cluster.
+            UnsupervisedError: jobs of its queues have ``timeout_kill``, and there is no parent.
         """
+        overrunning.fit(self.performer.watch, REGISTRY, self.options.capsule.names)
         if self.options.health:
             self._listen(self.options.health)
         fit(self._client, self._keys, self.options.capsule.names, self.identity)

@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.runtime import context, endings, iterating, log, loops
+from kiqdoctor.runtime import context, endings, iterating, loops, overrunning
 from kiqdoctor.runtime.books import Books
 from kiqdoctor.runtime.burying import InterruptedOnceError, bury
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.endings import End, Ending, Step
+from kiqdoctor.runtime.failing import failing
 from kiqdoctor.runtime.fetching.work import Work
-from kiqdoctor.runtime.hearing import hear, mourn
+from kiqdoctor.runtime.hearing import mourn
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import room
 from kiqdoctor.runtime.middleware import DeadlineExceededError, Running, around
-from kiqdoctor.runtime.retrying import Destination, after_failure
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import (
     ARGS,
@@ -58,6 +58,7 @@ class Performer:
     stopping: Callable[[], bool]
     clock: Clock = SYSTEM
     draw: Callable[[], float] = random.random
+    watch: overrunning.Watch = overrunning.unwatched
 
     def __post_init__(self) -> None:
         self.keys = self.settings.keys
@@ -78,7 +79,7 @@ class Performer:
         copy_context().run(self._equipped, job, running)
 
     def _equipped(self, job: Job[Any, Any], running: Running) -> None:
-        with context.restored(running.fields):
+        with context.restored(running.fields), self.watch(job, running):
             self._equip(job, running)
             around(self.chain, running, lambda: self._body(job, running))
 
@@ -130,20 +131,8 @@ class Performer:
 
     def failed(self, job: Job[Any, Any] | None, payload: Payload, work: Work, error: BaseException) -> Ending:
         """Where a failure sends the job."""
-        now, handlers = self.clock.now(), self.settings.death_handlers
-        hear("error handler", self.settings.error_handlers, payload.fields, error)
-        try:
-            found = after_failure(work.payload, work.queue, job, error, now, self.draw(), handlers)
-        except Exception as fault:  # noqa: BLE001 - numbers that no formula was made for; the job must not be lost
-            log.warn(f"a payload that cannot be tried again goes to the dead: {type(fault).__name__}: {fault}")
-            mourn(handlers, payload.fields, error)
-            found = Destination(End.DEAD, now, work.payload)
-        return self.ending(job, payload, found.end, self._stored(found))
-
-    def _stored(self, found: Destination) -> tuple[Step, ...]:
-        if found.end is End.RETRY:
-            return (Step("ZADD", self.keys.retry, (repr(found.score), found.payload)),)
-        return endings.buried(self.keys, found.payload, found.score) if found.end is End.DEAD else ()
+        owner, now = self.identity(), self.clock.now()
+        return failing(self.settings, job, payload, work.payload, work.queue, owner, error, now, self.draw)
 
     def at_deadline(self, work: Work) -> Ending | None:
         """What becomes of a job that still runs when the process must end; None: it goes back, and nothing else."""

@@ -10,17 +10,22 @@ from kiqdoctor.runtime import endings, log, lua
 from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError, bury
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.endings import End, Step, ending
+from kiqdoctor.runtime.failing import failing
 from kiqdoctor.runtime.fetching import seats
 from kiqdoctor.runtime.fetching.lease import Lease, close_account
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.seats import Fate
 from kiqdoctor.runtime.fetching.waits import BLOCK
 from kiqdoctor.runtime.hearing import guarded, mourn
+from kiqdoctor.runtime.job import REGISTRY
+from kiqdoctor.runtime.middleware import DeadlineExceededError
 from kiqdoctor.text import clean
 from kiqdoctor.wire.account import LEFT, Account
 from kiqdoctor.wire.account import read as read_account
 from kiqdoctor.wire.fields import CLASS, JID
 from kiqdoctor.wire.keys import LANES
+from kiqdoctor.wire.numbers import real
+from kiqdoctor.wire.overrun import digest
 from kiqdoctor.wire.payload import Payload, PayloadError, read
 from kiqdoctor.wire.recovery import REMEMBERED, RecoveryEntry
 
@@ -45,6 +50,7 @@ class Stranded:
     queue: str
     raw: bytes
     payload: Payload | None
+    overran: float | None = None  # seconds that it had: its process was killed for it
 
 
 @dataclass
@@ -166,10 +172,12 @@ class Recovery:
             log.warn_seldom(f"recovery: the account of {clean(identity)} cannot be read; it is left as it is")
             return 0
         lists = [(self._keys.private(identity, lane, queue), queue) for lane in LANES for queue in account.queues]
-        jobs = [Stranded(key, queue, raw, _read(raw)) for key, queue in lists for raw in self._listed(key)]
+        listed = [(key, queue, raw) for key, queue in lists for raw in self._listed(key)]
+        overran = self._overran(identity) if listed else {}
+        jobs = [Stranded(key, queue, raw, _read(raw), overran.get(digest(raw))) for key, queue, raw in listed]
         found = Recovered()
         try:
-            dead = self._all(identity, jobs, found, counts=counts)
+            dead = self._all(identity, jobs, found, counts=counts and not overran)
         finally:
             self._tell(identity, found)
         if dead:
@@ -196,6 +204,18 @@ class Recovery:
                 log.warn_seldom(f"recovery: {clean(job.key)} keeps a job that its place refuses: {error}")
         return True
 
+    def _overran(self, identity: str) -> dict[str, float]:
+        """Digests of the jobs that its parent killed it for, and the seconds that each had."""
+        import redis
+
+        try:
+            told: Any = self._client.hgetall(self._keys.overran(identity))
+        except redis.ResponseError as error:
+            log.warn_seldom(f"recovery: {clean(self._keys.overran(identity))}: {error}")
+            return {}
+        found = {key.decode("ascii", "replace"): real(value) for key, value in told.items()}
+        return {key: value for key, value in found.items() if value is not None}
+
     def _close(self, identity: str, account: Account, *, empty: bool) -> None:
         """Not before the last wait of the dead process must have ended: its job would lie where nobody looks."""
         now = self._clock.monotonic()
@@ -205,7 +225,7 @@ class Recovery:
         elif now - since >= LATE and close_account(self._forget, self._keys, identity, account):
             self._known_dead.discard(identity)
             self._client.srem(self._keys.processes, identity)
-            self._client.unlink(self._keys.work(identity), self._keys.workers(identity))
+            self._client.unlink(self._keys.work(identity), self._keys.workers(identity), self._keys.overran(identity))
 
     def _listed(self, key: str) -> list[bytes]:
         """Newest first: the oldest is given back last, to the end that is taken first, and so it is next."""
@@ -217,6 +237,8 @@ class Recovery:
         now, payload = self._clock.now(), job.payload
         if payload is None:
             return self._moved(identity, job, endings.buried(self._keys, job.raw, now)) >= 0
+        if job.overran is not None:
+            return self._failed(identity, job, payload, found, job.overran)
         # Written anew here and not by the script: Lua's cjson makes {} of [] and rounds large numbers. A bystander that
         # no death counts for goes back in the bytes that it had.
         again = payload.died(now) if counted else payload
@@ -227,6 +249,18 @@ class Recovery:
         moved = self._moved(identity, job, ending(self._keys, End.BACK, again, None, identity, now, back).steps)
         if moved == 1:
             found.back.append(again.fields)
+        return moved >= 0
+
+    def _failed(self, identity: str, job: Stranded, payload: Payload, found: Recovered, seconds: float) -> bool:
+        """As if its own process had ended it; what may begin once has begun."""
+        error = DeadlineExceededError(f"it ran longer than {seconds:g} s, and its process was killed for it")
+        if payload.at_most_once and payload.started:
+            return self._buried(identity, job, payload, error, found)
+        now, known = self._clock.now(), REGISTRY.get(payload.job_class)
+        end = failing(self._settings, known, payload, job.raw, job.queue, identity, error, now)
+        moved = self._moved(identity, job, end.steps)
+        if moved == 1:
+            found.back.append(payload.fields)
         return moved >= 0
 
     def _buried(self, identity: str, job: Stranded, payload: Payload, error: Exception, found: Recovered) -> bool:

@@ -1,20 +1,29 @@
 """A worker process that has a parent: what it tells it, what it is told, and what it does once that is gone."""
 
+import itertools
 import signal
 import socket
 import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
 
+from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
+from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.runtime.supervising import link
 from kiqdoctor.runtime.supervising.link import Birth, Link, Message
+from kiqdoctor.text import clean
+from kiqdoctor.wire.overrun import digest
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.fetching.lease import Lease
+    from kiqdoctor.runtime.job import Job
     from kiqdoctor.runtime.launcher import Launcher
     from kiqdoctor.runtime.signals import Arrived
 
 PULSE: Final = 1.0  # seconds
+SHOWN: Final = 64  # characters of a class and of a jid
 
 
 class Parent:
@@ -24,17 +33,39 @@ class Parent:
         self.birth = birth
         self._link = Link(socket.socket(fileno=birth.fd))
         self._url = ""
+        self._numbers = itertools.count()
 
     def start(self, launcher: "Launcher", arrived: "Arrived", url: str) -> None:
         """Before the launcher starts: it is to tell of its first lease."""
         self._url = url
         launcher.tenure.held = self.hold
+        if launcher.reliable:
+            launcher.performer.watch = self.watch
         for target, name in ((self._hear, "kiq.parent"), (self._pulse, "kiq.pulse")):
             threading.Thread(target=target, args=(launcher, arrived), daemon=True, name=name).start()
 
     def hold(self, lease: "Lease") -> None:
         """This lease is ours: it is to be renewed."""
-        self._link.say(hold={"identity": lease.identity, "lease": lease.key, "redis": self._url})
+        keys = {"lease": lease.key, "overran": lease.overran}
+        self._link.say(hold={"identity": lease.identity, "redis": self._url, **keys})
+
+    def watch(self, job: "Job[Any, Any]", running: Running) -> AbstractContextManager[None]:
+        """Around a run that is to be ended, if need be, by killing this process."""
+        if job.options.timeout_kill and running.work is not None:
+            return self._watched(job, running.work.payload, running.jid)
+        return nullcontext()
+
+    @contextmanager
+    def _watched(self, job: "Job[Any, Any]", payload: bytes, jid: str) -> Iterator[None]:
+        number = next(self._numbers)
+        seconds = job.options.timeout or 0.0
+        told = {"what": f"{job.shown[:SHOWN]} {clean(jid)[:SHOWN]}", "seconds": seconds,
+                "until": boottime() + seconds, "digest": digest(payload)}  # fmt: skip
+        self._link.say(began={"number": number, **told})
+        try:
+            yield
+        finally:
+            self._link.say(over=number)
 
     def ready(self) -> None:
         """Jobs run from now on."""

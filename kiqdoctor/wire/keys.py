@@ -152,6 +152,10 @@ class Keys:
         """Ours: hash exit -> number of its last use, by which a job left a private list; no TTL; goes with them."""
         return self.name(f"kiq:exits:{identity}")
 
+    def overran(self, identity: str) -> str:
+        """Ours: hash SHA-1 of a payload -> seconds that it had, of jobs that it was killed for; 7 days; its parent."""
+        return self.name(f"kiq:overran:{identity}")
+
     def about(self, identity: str) -> str:
         """Ours: hash of what a process tells beyond Sidekiq's record; 60 s; beat."""
         return self.name(f"kiq:about:{identity}")

@@ -45,6 +45,11 @@ class Lease:
         """The lease's own key."""
         return self._keys.lease(self.identity)
 
+    @property
+    def overran(self) -> str:
+        """The key that tells which jobs this process is killed for."""
+        return self._keys.overran(self.identity)
+
     def acquire(self) -> None:
         """Lease and account together, before the first fetch: a job in a list that no account names is lost."""
         sent = self._clock.boottime()  # before it is sent: the lease began at some time after this

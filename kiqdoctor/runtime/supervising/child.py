@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kiqdoctor.runtime.supervising.link import VARIABLE, Birth, Link
+from kiqdoctor.runtime.supervising.overrun import Overrun, Watched
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 MIB: Final = 1024 * 1024
@@ -38,6 +39,10 @@ class Child:
     kill_at: float | None = None
     silent: bool = False  # and that was said
     fleet: str = ""
+    redis: str = ""
+    overran: str = ""  # the key that tells which jobs it is killed for
+    watched: dict[int, Watched] = field(default_factory=dict)
+    overrun: "Overrun | None" = None
 
     def ask_to_stop(self, kill_at: float, *, retired: bool = False) -> None:
         """Gracefully; after that time it is killed."""

@@ -17,6 +17,8 @@ Message = Mapping[str, Any]
 HOLD: Final = "hold"  # the lease key to renew, and where
 READY: Final = "ready"  # it runs jobs
 PULSE: Final = "pulse"  # it is awake: jobs that ended, and why it should not live, if so
+BEGAN: Final = "began"  # a job runs, for which it is to be killed after some time
+OVER: Final = "over"  # it does not any more
 CHANGED: Final = "changed"  # a source file of this name: it wants to be replaced
 # A parent says:
 RENEWED: Final = "renewed"  # the child's lease, by a request of that time of the boot clock

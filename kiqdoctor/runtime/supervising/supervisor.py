@@ -1,6 +1,7 @@
 """Starts worker processes, sees them end, starts others; forwards what it is asked, and judges who is stuck."""
 
 import os
+import resource
 import selectors
 import signal
 import time
@@ -9,11 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.supervising import link
 from kiqdoctor.runtime.supervising.child import Child, End, fleet_words, spawn
 from kiqdoctor.runtime.supervising.link import Birth, Message
 from kiqdoctor.runtime.supervising.orders import Orders
+from kiqdoctor.runtime.supervising.overrun import DUMP, GRACE, Overrun, Watched
 from kiqdoctor.runtime.supervising.renewal import Renewal
 from kiqdoctor.runtime.systemd import Notifier
 from kiqdoctor.text import clean
@@ -166,8 +169,12 @@ class Supervisor:
 
     def _heard(self, child: Child, message: Message) -> None:
         if (held := message.get(link.HOLD)) is not None:
-            child.identity = str(held["identity"])
-            self._renewal.hold(child.pid, str(held["lease"]), str(held["redis"]))
+            child.identity, child.redis, child.overran = str(held["identity"]), str(held["redis"]), str(held["overran"])
+            self._renewal.hold(child.pid, str(held["lease"]), child.redis)
+        if (began := message.get(link.BEGAN)) is not None:
+            child.watched[began["number"]] = Watched(**began)
+        if (over := message.get(link.OVER)) is not None:
+            child.watched.pop(over, None)
         if (pulse := message.get(link.PULSE)) is not None:
             child.processed, child.reason = int(pulse["processed"]), pulse["reason"]
         if (name := message.get(link.CHANGED)) is not None:
@@ -204,6 +211,8 @@ class Supervisor:
             log.warn(f"process {child.pid} did not stop in time: it is killed; what it holds is run by others")
             child.kill_at = None
             child.send(signal.SIGKILL)
+        if child.watched or child.overrun is not None:
+            self._overrun(child, now)
         quiet_for = now - child.heard
         if child.ready and quiet_for > SILENT:
             self._stuck(child, quiet_for)
@@ -224,6 +233,34 @@ class Supervisor:
         if limit and seconds > limit:
             log.warn(f"process {child.pid} is killed after {seconds:.0f} s of silence: --stuck-after {limit:g}")
             child.heard = time.monotonic()  # once is enough
+            child.send(signal.SIGKILL)
+
+    def _overrun(self, child: Child, now: float) -> None:
+        """Kill a process for jobs that ran too long, unless they end while it writes its stacks."""
+        found = child.overrun
+        if found is None:
+            late = boottime() - GRACE
+            jobs = [one for one in child.watched.values() if one.until < late]
+            if jobs:
+                told = ", ".join(f"{one.what} ran longer than {one.seconds:g} s" for one in jobs)
+                log.warn(f"{told}: process {child.pid} writes its stacks, and is killed")
+                child.overrun = Overrun(jobs, child.redis, child.overran)
+                child.send(signal.SIGTTIN)
+        elif now < found.began + DUMP:
+            return
+        elif not found.told:
+            found.jobs = [one for one in found.jobs if one.number in child.watched]
+            if found.jobs:
+                found.tell()
+            else:
+                found.over, child.overrun = True, None
+        elif child.heard < found.began and found.aborted_at is None:
+            # No pulse for so long: its GIL is held, and only C can write the stacks of all threads, as it dies.
+            found.aborted_at = now
+            with suppress(OSError, ValueError):
+                resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, 0))
+            child.send(signal.SIGABRT)
+        elif found.aborted_at is None or now > found.aborted_at + DUMP:
             child.send(signal.SIGKILL)
 
     def _replace(self, child: Child, why: str) -> None:
@@ -269,6 +306,8 @@ class Supervisor:
         self._hang_up(child)
         child.link.close()
         self._renewal.drop(child.pid)
+        if child.overrun is not None:
+            child.overrun.over = True
         place = self.places[child.place]
         if child in self.leaving:
             self.leaving.remove(child)
@@ -293,7 +332,7 @@ class Supervisor:
         if end.code == 0 and child.ready:
             log.info(f"process {child.pid} was told to stop, and is not replaced")
             return
-        early = time.monotonic() - child.started_at < SETTLED
+        early = time.monotonic() - child.started_at < SETTLED and child.overrun is None
         place.failures = place.failures + 1 if early else 0
         wait = BACK_OFF[min(max(place.failures - 1, 0), len(BACK_OFF) - 1)]
         self.restarts += 1
