@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 SHORT: Final = 200  # characters, in lists
@@ -14,7 +16,23 @@ _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 _HINTS: Final = (  # one of these is in every text that holds a secret which we would know
     *("://", "passw", "passphrase", "secret", "token", "key", "credential", "signature", "bearer", "basic ", "pwd"),
-    *("dsn", "-user", " -a ", " -u ", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+    *(
+        "dsn",
+        "-user",
+        " -a ",
+        "\0-a\0",
+        "-u ",
+        "-u\0",
+        "akia",
+        "asia",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+    ),
     *("xox", "k_live_", "k_test_", "aiza", "sg.", "npm_", "pypi-", "eyj"),
 )
 _TELLING: Final = (
@@ -34,6 +52,15 @@ _LINE: Final = re.compile(
 _FLAG: Final = re.compile(rf"(?P<name>(?<![\w-])--?{_NAME})(?P<between>[ =\0]){_VALUE}", re.IGNORECASE)
 _USER: Final = re.compile(r"(?P<name>(?<![\w-])(?:--(?:web-)?user|-u)[ =\0])(?P<value>[^\s:]{0,200}:\S{1,2000})")
 _REDIS_CLI: Final = re.compile(r"(?P<name>\bredis-cli\b[^\n]{0,200}?[ \0]-a[ \0])(?P<value>\S{1,2000})")
+# A URL in source that other literals, or values with white space in them, go on with; up to what ends its user.
+_SPLICED: Final = re.compile(r"""://[^\s"'@]{0,200}+["'][ \t]{0,4}(?:\+|<<|\\|["'])[^\n]{0,1000}@""")
+_INTERPOLATED: Final = re.compile(
+    r"""://(?:[^\s"'@{<]{0,200}+(?:\{[^\n}]{0,300}+\}|<%[^\n%]{0,300}+%>)){1,4}+[^\s"'@]{0,200}+@"""
+)
+_FILLED: Final = re.compile(  # a template's values
+    r"""(?P<name>://[^\s"']{0,300}+["'][ \t]{0,4}(?:%|\.format\()[ \t]{0,4})"""
+    r"""(?P<value>[^\n"']{0,300}+["'][^\n]{1,1000})"""
+)
 _HEADER: Final = re.compile(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=-]{8,2000})", re.IGNORECASE)
 _SHAPES: Final = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS
@@ -73,6 +100,9 @@ def redact(text: str) -> str:
     if not any(hint in lower for hint in _HINTS):
         return text
     if "://" in text:
+        for pattern in (_SPLICED, _INTERPOLATED):
+            text = pattern.sub(f"://{MASK}@", text)
+        text = _FILLED.sub(_masked_after, text)
         text = "".join(_without_users(word) if "://" in word else word for word in _SPACES.split(text))
     text = _SHAPES.sub(MASK, text)
     for pattern in (_LINE, _PAIR, _FLAG):
@@ -80,6 +110,21 @@ def redact(text: str) -> str:
     for pattern in (_USER, _REDIS_CLI, _HEADER):
         text = pattern.sub(_masked_after, text)
     return text
+
+
+def redact_words(words: Sequence[str]) -> list[str]:
+    """A command line's words, or any list of texts, likewise: a flag that says secret tells of the word behind it."""
+    shown = [redact(word) for word in words]
+    for number, (flag, word) in enumerate(pairwise(words), 1):
+        cli = "redis-cli " if flag == "-a" and any("redis-cli" in one for one in words[:number]) else ""
+        said = f"{cli}{flag} {word}"
+        if (
+            flag.startswith("-")
+            and shown[number] != MASK
+            and redact(said) not in {said, f"{cli}{flag} {shown[number]}"}
+        ):
+            shown[number] = MASK
+    return shown
 
 
 def _plain(text: str) -> bool:

@@ -60,7 +60,7 @@ def _side(file: Path, asked: Asked) -> Side:
         return side(document)
     except OSError as error:
         raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: letters that are not UTF-8
         raise click.UsageError(f"{file}: it is not JSON: {' '.join(str(error).split())}") from None
     except ReportError as error:
         raise click.UsageError(f"{file}: {error}") from None

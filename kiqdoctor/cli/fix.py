@@ -113,5 +113,11 @@ def _diff(words: tuple[str, ...]) -> int:
         )
     found = patch(paths[0] if paths else Path(), checks or CHECKS, SYSTEM)
     click.echo(found.text, nl=False)
+    for one in found.unshown:
+        click.echo(
+            f"kiqdoctor: {one.check}: {clean(one.path)}:{one.line}: left out, for a patch would show a secret, or"
+            " letters that are not shown as they are",
+            err=True,
+        )
     click.echo(f"kiqdoctor: {len(found.places)} places; nothing was changed", err=True)
     return int(bool(found.text))

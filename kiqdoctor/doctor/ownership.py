@@ -50,7 +50,10 @@ def _host(host: str, local: LocalProcesses) -> str:
 
 
 def _database(url: str) -> str:
-    return urlsplit(url.partition("=")[2] if "=" in url.partition("://")[0] else url).path.strip("/") or "0"
+    try:
+        return urlsplit(url.partition("=")[2] if "=" in url.partition("://")[0] else url).path.strip("/") or "0"
+    except ValueError:
+        return ""
 
 
 def redis_sockets(

@@ -11,7 +11,7 @@ from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
-from kiqdoctor.text import redact
+from kiqdoctor.text import redact, redact_words
 from kiqdoctor.wire import codec
 
 FAMILY: Final = "kiqdoctor.recording/"
@@ -63,7 +63,10 @@ def _redacted(value: Any) -> Any:
         return redact(value)
     if isinstance(value, dict):
         return {redact(key): _redacted(item) for key, item in value.items()}
-    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        texts = all(isinstance(item, str) for item in value)
+        return redact_words(value) if texts else [_redacted(item) for item in value]
+    return value
 
 
 def load(raw: bytes, kinds: Iterable[type]) -> Recording:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import StringIO
 from typing import Final
 
 SECONDS: Final = 30  # that a call may wait which was given no limit
@@ -24,9 +25,9 @@ class Source:
         self.text = text
         self.tree = ast.parse(text)
         self._starts = [0]
-        for line in text.splitlines(keepends=True):
+        self._lines = list(StringIO(text, newline=""))  # as Python counts them: a form feed ends none
+        for line in self._lines:
             self._starts.append(self._starts[-1] + len(line))
-        self._lines = text.splitlines()
 
     def at(self, line: int, column: int) -> int:
         """The offset of a line (from 1) and a column (bytes, from 0)."""

@@ -4,12 +4,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.examining.codemods import Edit, Source, applied, committed, hoisted, timed
 from kiqdoctor.examining.glance import glance
+from kiqdoctor.examining.showable import hidden
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.tree import Tree
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from kiqdoctor.doctor.facts.code import Code, Enqueues, Imports, NetworkCalls, Transactions
 
 CHECKS: Final = ("COD001", "COD003", "COD010")
+MOST_AROUND: Final = 3  # lines around a change; git wants one at least
 TIMED: Final = (
     *(f"requests.{verb}" for verb in ("get", "post", "put", "patch", "delete", "head", "options", "request")),
     "urllib.request.urlopen",
@@ -35,10 +38,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch as `git apply` takes it, and the places that it mends."""
+    """A patch as `git apply` takes it, and the places that it mends; ``unshown``: beside what is never shown."""
 
     text: str
     places: tuple[Place, ...]
+    unshown: tuple[Place, ...] = ()
 
 
 def patch(root: Path, checks: tuple[str, ...], clock: Clock) -> Patch:
@@ -47,24 +51,28 @@ def patch(root: Path, checks: tuple[str, ...], clock: Clock) -> Patch:
     wanted = [one for one in _places(root, clock) if one.check in checks]
     texts: list[str] = []
     mended: list[Place] = []
+    unshown: list[Place] = []
     for path in sorted({one.path for one in wanted}):
-        before, after, places = _changed(tree, path, [one for one in wanted if one.path == path])
-        if after != before:
-            texts.append(_diff(path, before, after))
-            mended += places
-    return Patch("".join(texts), tuple(mended))
+        found = _changed(tree, path, [one for one in wanted if one.path == path])
+        texts.append(found.text)
+        mended += found.places
+        unshown += found.unshown
+    return Patch("".join(texts), tuple(mended), tuple(unshown))
 
 
-def _changed(tree: Tree, path: str, places: list[Place]) -> tuple[str, str, list[Place]]:
+def _changed(tree: Tree, path: str, places: list[Place]) -> Patch:
+    """One file's part of it."""
     file = tree.file(path)
     try:
         before = file.content().decode("utf-8") if file is not None else ""
-        source = Source(before)
+        source, never = Source(before), hidden(before)
     except (UnreadableError, UnicodeDecodeError, SyntaxError, ValueError, RecursionError):
-        return "", "", []
-    made = [(one, _edits(source, one)) for one in places]
-    edits = [edit for _, some in made for edit in some]
-    return before, applied(before, edits), [one for one, some in made if some]
+        return Patch("", ())
+    made = [(one, edits) for one in places if (edits := _edits(source, one))]
+    shown = [(one, edits) for one, edits in made if _diff(path, before, applied(before, edits), never)]
+    text = _diff(path, before, applied(before, [edit for _, edits in shown for edit in edits]), never)
+    mended = tuple(one for one, _ in shown) if text else ()
+    return Patch(text, mended, tuple(one for one, _ in made if one not in mended))
 
 
 def _edits(source: Source, one: Place) -> list[Edit]:
@@ -75,10 +83,15 @@ def _edits(source: Source, one: Place) -> list[Edit]:
     return timed(source, one.line, one.column)
 
 
-def _diff(path: str, before: str, after: str) -> str:
-    lines = unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}")
-    text = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-    return f"diff --git a/{path} b/{path}\n{text}"
+def _diff(path: str, before: str, after: str, never: frozenset[str]) -> str:
+    """With as many lines around as may be shown; "" where nothing is changed, or not even one line may."""
+    lines = [list(StringIO(text, newline="\n")) for text in (before, after)]  # as git counts them
+    for around in range(MOST_AROUND, 0, -1):
+        every = list(unified_diff(*lines, f"a/{path}", f"b/{path}", n=around))
+        if path.isprintable() and not {line[1:].rstrip("\r\n") for line in every[2:]} & never:
+            text = "".join(one if one.endswith("\n") else f"{one}\n\\ No newline at end of file\n" for one in every)
+            return f"diff --git a/{path} b/{path}\n{text}" if text else ""
+    return ""
 
 
 def _places(root: Path, clock: Clock) -> Iterator[Place]:

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
+from kiqdoctor.doctor.facts.config import WorkerCommand, WorkerSettings
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.redis import Server
 from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
-from kiqdoctor.text import clean, redact
+from kiqdoctor.text import clean, redact, redact_words
 
 # As people make them: also the characters that a URL must encode, and often does not. No white space, no quotes.
 PASSWORDS = st.text(st.sampled_from("abcXYZ0189-_.!*()$~/?#[]@:%&=+,;|^{}\\äß"), min_size=8, max_size=40).map(
@@ -37,6 +38,9 @@ IN_PAIRS = (
     '{{"password":"{}"}}',
     "api_key => '{}'",
     "worker\0--password\0{}\0-c\0" + "5",
+    "redis-cli\0-a\0{}\0ping",
+    "curl\0-u\0me:{}\0http://h",
+    "-u me:{}",
 )
 
 
@@ -67,6 +71,61 @@ def said(say: Callable[[str], str], url: str) -> str:
         return say(url)
     except UrlError as error:
         return str(error)
+
+
+SPLICED = (
+    """"redis://" + "u:" + "{}" + "@" + host""",
+    """'redis://u:' << '{}@h/0'""",
+    """"redis://u:" "{}@h/0\"""",
+    """"redis://u:%s@h/0" % "{}\"""",
+    """"redis://u:{{}}@h/0".format('{}')""",
+    """f"redis://u:{{os.environ.get('PW', '{}')}}@{{host}}/0\"""",
+    """"redis://u:#{{ENV.fetch('PW') {{ '{}' }}}}@h/0\"""",
+    """url: redis://u:<%= ENV['PW'] || '{}' %>@h/0""",
+)
+
+
+@given(st.from_regex(r"q7[A-Za-z0-9_.!*-]{6,30}", fullmatch=True), st.sampled_from(SPLICED))
+def test_an_address_in_source_is_masked_however_it_is_put_together(secret: str, shape: str) -> None:
+    assert secret not in redact(shape.format(secret))
+    assert secret not in clean(f"url {shape.format(secret)}, database 1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"redis://%s/0" % host',
+        '{"url": "redis://h/0", "to": "a@b"}',
+        '"redis://#{host}:6379/0" of a@b',
+        'x("redis://h")',
+    ],
+)
+def test_an_address_without_a_user_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+WORDS = (
+    ("sidekiq", "-c", "5", "--password", "{}", "-r", "app"),
+    ("worker", "--db-password", "{} and more", "x"),
+    ("celery", "--api-key", "{}"),
+    ("sh", "-c", "redis-cli", "-a", "{}"),
+    ("curl", "-u", "me:{}", "http://h"),
+    ("worker", "--secret", "{}", "--token", "{}"),
+)
+
+
+@given(PASSWORDS, st.sampled_from(WORDS))
+def test_a_flag_tells_of_the_word_behind_it(secret: str, words: tuple[str, ...]) -> None:
+    given_words = [word.format(secret) if "{}" in word else word for word in words]
+    shown = redact_words(given_words)
+    facts = Snapshot.of(WorkerSettings(commands=(WorkerCommand("Procfile", 1, "sidekiq", words=tuple(given_words)),)))
+
+    assert len(shown) == len(words)
+    assert not any(secret in word for word in shown)
+    assert [one for one, word in zip(shown, words, strict=True) if "{}" not in word] == [
+        w for w in words if "{}" not in w
+    ]
+    assert json.dumps(secret)[1:-1].encode() not in dump(Recording(facts, Target(None, None, None), 1.0, "0", Cost()))
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_what_is_wrong_with_a_stream_is_one_line_or_silence(folder: Path, usual:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["/dev/zero", "/dev/full", "/", "huge", "deep", "empty", "number", "nul", "list", "json"]
+    "hostile", ["/dev/zero", "/dev/full", "/", "huge", "deep", "empty", "number", "nul", "list", "json", "latin"]
 )
 @pytest.mark.parametrize(
     "words",
@@ -95,6 +95,7 @@ def test_a_hostile_file_is_one_line(folder: Path, capfd: pytest.CaptureFixture[s
         "nul": "\0",
         "list": "[]",
         "json": '{"a": 1}',
+        "latin": '{"schema": "\udce4"}',
     }
     file = folder / "hostile"
     if hostile.startswith("/"):
@@ -103,7 +104,7 @@ def test_a_hostile_file_is_one_line(folder: Path, capfd: pytest.CaptureFixture[s
         file.touch()
         os.truncate(file, 2**40)
     else:
-        file.write_text(contents[hostile])
+        file.write_text(contents[hostile], encoding="utf-8", errors="surrogateescape")
 
     ran = Doctor(folder, capfd)(*words.format("hostile").split())
 

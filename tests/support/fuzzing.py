@@ -25,10 +25,15 @@ from typing import Any, Final
 
 from healthy import HEALTHY
 from hiredis import hiredis
-from sound import CONFIGURATION, FILES, INFO, JOB, REPLIES, WORK
+from sound import CONFIGURATION, CORE, EXPORT, FILES, INFO, JOB, LOGS, PAGES, REPLIES, REPORT, WORK
 
+from kiqdoctor.actions import exact
+from kiqdoctor.cli.diff import _side
+from kiqdoctor.cli.why import _document
 from kiqdoctor.cli.words import configured, file
 from kiqdoctor.clock import SYSTEM
+from kiqdoctor.doctor import difference
+from kiqdoctor.doctor.facts.tracing import Sought
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
 from kiqdoctor.doctor.report import Cost, Outcome, Result, Target
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
@@ -36,12 +41,19 @@ from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.examination import Prepared, judged, looked, prepared
 from kiqdoctor.examining.parts import every_probe
-from kiqdoctor.probes.native import elf
+from kiqdoctor.examining.why import lines, why
+from kiqdoctor.probes.cores.files import files, linked
+from kiqdoctor.probes.cores.jobs import jobs
+from kiqdoctor.probes.cores.reports import reported
+from kiqdoctor.probes.native import core_file, elf
+from kiqdoctor.render import diff
 from kiqdoctor.resp import StepError
 from kiqdoctor.resp import Wire as RespWire
 
 LONGEST: Final = 1 << 18  # bytes of one input
-PATIENCE: Final = 20.0  # seconds that one input may take, on a busy machine
+PATIENCE: Final = 20.0  # seconds of computing that one input may take
+HANGING: Final = 150.0  # seconds after which it hangs, however busy the machine is: an examination has 60
+TELLING: Final = 500  # inputs, after which it says how far it is
 
 WORDS: Final = (
     b"\0", b"\xff\xfe", b"\r\n", b"\n", b"\t", b'"', b"'", b"{", b"}", b"[", b"]", b"(", b")", b":", b"- ", b"#",
@@ -84,6 +96,10 @@ class BrokenPromiseError(AssertionError):
     """What a reader promised does not hold for this input."""
 
 
+class UnfinishedError(BrokenPromiseError):
+    """It was left behind in its thread: it computes for ever, or the machine is busy."""
+
+
 @dataclass(frozen=True)
 class Fuzzed:
     """Something that takes bytes: what it begins with, and how they reach it."""
@@ -95,17 +111,19 @@ class Fuzzed:
 @contextmanager
 def ending() -> Iterator[None]:
     """What is done within took no longer than it may."""
-    began = time.monotonic()
+    began, computed = time.monotonic(), time.process_time()
     yield
-    if (took := time.monotonic() - began) > PATIENCE:
-        raise BrokenPromiseError(f"it took {took:.0f} s")
+    took, used = time.monotonic() - began, time.process_time() - computed
+    if used > PATIENCE or took > HANGING:
+        raise BrokenPromiseError(f"it took {took:.0f} s, {used:.0f} s of them computing")
 
 
 def whole(results: tuple[Result, ...], snapshot: Snapshot) -> None:
     """Nothing crashed, neither what reads nor what judges."""
     for kind, reading in snapshot.readings.items():
         if isinstance(reading.value, Refused) and reading.value.crashed:
-            raise BrokenPromiseError(f"{kind.__name__}: {reading.value.reason}")
+            late = "did not finish" in reading.value.reason
+            raise (UnfinishedError if late else BrokenPromiseError)(f"{kind.__name__}: {reading.value.reason}")
     for result in results:
         if result.outcome is Outcome.UNKNOWN and (result.reason or "").startswith("crashed"):
             raise BrokenPromiseError(f"{result.check.id} {result.reason}")
@@ -172,6 +190,69 @@ def library(data: bytes) -> None:
         elf.read(at)
 
 
+def core(data: bytes) -> None:
+    """A core file: its notes, its memory, its libraries and the jobs in it."""
+    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.core"
+    at.write_bytes(data)
+    with ending(), suppress(core_file.NoCoreError, core_file.BrokenError), core_file.opened(at) as found:
+        found.handled()
+        jobs(found)
+        linked(files(found, 0.0, _static()[0]), _static()[0], _static()[0])
+
+
+def log(data: bytes) -> None:
+    """What a worker wrote that crashed."""
+    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.log"
+    at.write_bytes(data)
+    with ending(), suppress(OSError):
+        reported(at, 7)
+
+
+def export(data: bytes) -> None:
+    """A file for `fix --undo`: what would be sent is packed."""
+    with ending(), suppress(exact.ExportError):
+        for step in exact.load(data).steps:
+            for number, change in enumerate(step.changes):
+                exact.request(change, number, undo=True, kept=1, mark="m")
+
+
+def report(data: bytes) -> None:
+    """A report for `diff`."""
+    import click
+
+    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.json"
+    at.write_bytes(data)
+    with ending(), suppress(AskedError, click.UsageError):
+        found = _side(at, Asked())
+        for shown in (diff.text, diff.document):
+            shown(difference.compare(found, found), ("a", "b"), 0)
+
+
+def page(data: bytes) -> None:
+    """A web UI that answers with anything."""
+    server = socket.create_server(("127.0.0.1", 0))
+    place = f"127.0.0.1:{server.getsockname()[1]}"
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                other, _ = server.accept()
+                with closing(other):
+                    other.recv(65536)
+                    other.sendall(data)
+
+    threading.Thread(target=answer, daemon=True).start()
+    asked = Asked(web=f"http://{place}/sidekiq", redis=f"redis://{place}/0", live=True, select=("web",))
+    ready = prepared(asked)
+    try:
+        with ending(), looked(asked, ready.plan, SYSTEM) as seen:
+            whole(judged(ready, seen.recording.snapshot, SYSTEM), seen.recording.snapshot)
+    finally:
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+
 def replies(data: bytes) -> None:
     """A server that answers with anything: replies, or one error of our own, in time."""
     server = socket.create_server(("127.0.0.1", 0))
@@ -229,6 +310,11 @@ class World:
         with ending(), looked(self.asked, self.ready.plan, SYSTEM) as seen:
             results = judged(self.ready, seen.recording.snapshot, SYSTEM)
             whole(results, seen.recording.snapshot)
+        with ending():
+            answer = why(Sought(queue="default"), self.asked)
+            json.dumps(_document(answer), allow_nan=False)
+            for _ in lines(answer):
+                pass
 
 
 @contextmanager
@@ -256,6 +342,11 @@ def targets() -> Mapping[str, Fuzzed]:
         "configuration": Fuzzed((CONFIGURATION,), configuration),
         "library": Fuzzed((own,), library),
         "replies": Fuzzed(REPLIES, replies),
+        "core": Fuzzed((CORE,), core),
+        "log": Fuzzed(LOGS, log),
+        "export": Fuzzed((EXPORT,), export),
+        "report": Fuzzed((REPORT,), report),
+        "page": Fuzzed(PAGES, page),
     }
     return single | {name: Fuzzed((sound,), application(name)) for name, sound in FILES.items()}
 
@@ -281,24 +372,43 @@ def beginning(target: Fuzzed, count: int, seed: int = 0) -> None:
         target.feed(mutated(rng.choice(target.seeds), others, rng))
 
 
+def _ends(threads: int, computed: float) -> bool:
+    """Whether what was left behind ends after all, without more computing than is allowed."""
+    limit = time.monotonic() + HANGING
+    while threading.active_count() > threads and time.monotonic() < limit:
+        time.sleep(0.1)
+    return threading.active_count() <= threads and time.process_time() - computed <= PATIENCE
+
+
 def _forever(chosen: Mapping[str, Fuzzed], seconds: float, seed: int) -> int:
-    ends, runs, broken = time.monotonic() + seconds, dict.fromkeys(chosen, 0), 0
+    began, runs, broken, busy = time.monotonic(), dict.fromkeys(chosen, 0), 0, 0
     others = [one for some in targets().values() for one in some.seeds] + [INFO, JOB, WORK]
     rng = random.Random(seed)
-    while time.monotonic() < ends:
+    while time.monotonic() < began + seconds:
         name = rng.choice(list(chosen))
         data = mutated(rng.choice(chosen[name].seeds), others, rng)
+        threads, computed = threading.active_count(), time.process_time()
         try:
-            chosen[name].feed(data)
+            try:
+                chosen[name].feed(data)
+            except UnfinishedError:
+                if not _ends(threads, computed):
+                    raise
+                busy += 1
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the next one tried
             broken += 1
             at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{name.replace('/', '-')}-{broken}.bin"
             at.write_bytes(data)
             print(f"{name}: {type(error).__name__}: {error} ({at})", flush=True)
-            if "did not finish" in str(error):
+            if isinstance(error, UnfinishedError):
                 break  # it goes on in its thread, and every later input would meet it
         runs[name] += 1
-    print(json.dumps(runs), f"{sum(runs.values())} inputs, {broken} broke a promise")
+        if sum(runs.values()) % TELLING == 0:
+            print(
+                f"{time.monotonic() - began:.0f} s: {sum(runs.values())} inputs, {broken} broke a promise", flush=True
+            )
+    total = f"{sum(runs.values())} inputs, {broken} broke a promise, {busy} were only late on a busy machine"
+    print(json.dumps(runs), total)
     return 1 if broken else 0
 
 

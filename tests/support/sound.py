@@ -1,5 +1,6 @@
 """Sound texts of every kind that we read from outside: what a fuzzer begins with."""
 
+import struct
 from collections.abc import Mapping
 from typing import Final
 
@@ -59,6 +60,12 @@ FILES: Final[Mapping[str, bytes]] = {
     "render.yaml": b"services:\n- type: worker\n  startCommand: rq worker\n  scaling: {minInstances: 1}\n",
     "config/puma.rb": b"workers ENV.fetch('W') { 2 }\nthreads 1, 5\npreload_app!\n",
     "gunicorn.conf.py": b"import multiprocessing\nworkers = multiprocessing.cpu_count() * 2 + 1\npreload_app = True\n",
+    "config/unicorn.rb": b"worker_processes Integer(ENV['W'] || 3)\npreload_app true\nafter_fork { |s, w| a }\n",
+    "config/database.yml": b"production:\n  adapter: postgresql\n  pool: <%= ENV.fetch('RAILS_MAX_THREADS') { 5 } %>",
+    "config/schedule.yml": b"nightly:\n  cron: '0 3 * * *'\n  class: SendMail\n  queue: mailers\n",
+    "deploy/nginx.conf": b"server {\n  location /sidekiq/ {\n    proxy_pass http://app;\n    gzip off;\n  }\n}\n",
+    "deploy/redis.conf": b"maxclients 50\nmaxmemory 100mb\nmaxmemory-policy allkeys-lru\nappendonly no\n",
+    "fly.toml": b"kill_timeout = '30s'\n[processes]\nworker = 'bundle exec sidekiq -c 5'\n[[vm]]\nmemory = '1gb'\n",
     "uwsgi.ini": b"[uwsgi]\nprocesses = 4\nthreads = 2\nlazy-apps = true\n",
     ".env": b"REDIS_URL=redis://:secret@h:6379/1\nexport X='y'\n",
     "bin/start": b'#!/bin/sh\nset -e\nexec bundle exec sidekiq -C config/sidekiq.yml "$@"\n',
@@ -89,4 +96,71 @@ waiting-s = 60
 REPLIES: Final = (
     b"+PONG\r\n$9\r\nx:1\r\ny:2\r\n\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
     b"*3\r\n:1\r\n*1\r\n+a\r\n$-1\r\n-ERR x\r\n+OK\r\n",
+)
+
+
+def _note(kind: int, body: bytes) -> bytes:
+    return struct.pack("<III", 5, len(body), kind) + b"CORE\0\0\0\0" + body + bytes(-len(body) % 4)
+
+
+def _core() -> bytes:
+    """What a thread of a small process leaves: its registers, its signal, two files, and a page of memory."""
+    status = bytearray(336)
+    struct.pack_into("<h", status, 12, 11)
+    struct.pack_into("<i", status, 32, 7)
+    struct.pack_into("<Q", status, 112 + 16 * 8, 0x400010)
+    struct.pack_into("<Q", status, 112 + 19 * 8, 0x500000)
+    owner = bytearray(136)
+    struct.pack_into("<i", owner, 24, 7)
+    owner[40:46] = b"python"
+    mapped = ((0x400000, 0x401000, b"/usr/bin/python3"), (0x600000, 0x601000, b"/memfd:kiqdoctor-jobs (deleted)"))
+    rows = b"".join(struct.pack("<QQQ", start, end, 0) for start, end, _ in mapped)
+    names = b"".join(name + b"\0" for _, _, name in mapped)
+    notes = b"".join(
+        (
+            _note(1, bytes(status)),
+            _note(3, bytes(owner)),
+            _note(0x53494749, struct.pack("<iiiiQ", 11, 0, 1, 0, 16) + bytes(104)),
+            _note(6, struct.pack("<QQQQ", 9, 0x400010, 0, 0)),
+            _note(0x46494C45, struct.pack("<QQ", 2, 4096) + rows + names),
+        )
+    )
+    memory = ((0x400000, b"\x7fELF\x02\x01" + bytes(506)), (0x500000, bytes(512)), (0x600000, bytes(512)))
+    at = 64 + 56 * (1 + len(memory))
+    programs = struct.pack("<IIQQQQQQ", 4, 0, at, 0, 0, len(notes), 0, 4)
+    at += len(notes)
+    for address, held in memory:
+        programs += struct.pack("<IIQQQQQQ", 1, 6, at, address, 0, len(held), len(held), 4096)
+        at += len(held)
+    head = struct.pack("<HHIQQQIHHHHHH", 4, 62, 1, 0, 64, 0, 0, 64, 56, 1 + len(memory), 0, 0, 0)
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + head + programs + notes + b"".join(held for _, held in memory)
+
+
+CORE: Final = _core()
+LOGS: Final = (
+    (
+        b"app/jobs.rb:3: [BUG] Segmentation fault at 0x10\nruby 3.3.1\n\n-- Ruby level backtrace information ----\n"
+        b"/a/b.rb:3:in `perform'\n/a/b.rb:9:in 'SendMail#perform'\n\n-- Other runtime information ---\n"
+    ),
+    b'Fatal Python error: Aborted\n\nCurrent thread 0x01 (most recent call first):\n  File "a.py", line 3 in f\n',
+)
+EXPORT: Final = (
+    b'{"schema":"kiqdoctor.fix-export/1","token":"ab","target":"redis://h:6379/0","namespace":null}\n'
+    b'{"check":"PRO002","subject":"x","does":"x","risk":"x","undo":"x","changes":[{"edits":[[["set","processes",'
+    b'"h:7:aa","",""],["","",{"base64":"/w=="},"",""]]],"guards":[["absent","h:7:aa","",""]],"final":false}]}\n'
+)
+REPORT: Final = (
+    b'{"schema":"kiqdoctor.report/1","started_at":"2026-01-02T03:04:05.678Z","target":{"redis":null,"namespace":null,'
+    b'"path":"/a"},"results":[{"check":"RED003","name":"x","category":"redis","outcome":"fail","reason":null,"evidence":'
+    b'[{"label":"a","value":"50","source":"b"}],"findings":[{"severity":"high","title":"x","subject":"redis","evidence":'
+    b'[],"fingerprint":"RED003:redis","suppressed":false}]}]}'
+)
+PAGES: Final = (
+    (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nSet-Cookie: rack.session=x; path=/sidekiq\r\n\r\n"
+        b'<html><head><link href="/sidekiq/stylesheets/a.css" rel="stylesheet"><script src="/sidekiq/javascripts/a.js">'
+        b'</script></head><body>Sidekiq <form action="/sidekiq/retries" method="post"></form></body></html>'
+    ),
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"sidekiq":{"processed":1,"failed":0},"redis":{}}',
+    b"HTTP/1.1 302 Found\r\nLocation: /login\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 )

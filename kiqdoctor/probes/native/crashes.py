@@ -210,7 +210,7 @@ def listed(raw: bytes) -> Iterator[Crash]:
     """What coredumpctl lists as JSON."""
     try:
         entries = json.loads(raw or b"[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     for one in entries if isinstance(entries, list) else ():
         number = one.get("sig") if isinstance(one, dict) else None

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from kiqdoctor.doctor.facts.web import WebAsset, WebAssets
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Web
-from kiqdoctor.probes.web.visiting import Answer, Visitor, same_origin, visiting
+from kiqdoctor.probes.web.visiting import Answer, Visitor, joined, same_origin, visiting
 from kiqdoctor.text import clean
 
 MOST: Final = 12  # files of one page
@@ -30,7 +30,7 @@ def web_assets(web: Web) -> WebAssets:
         page = Page(root.text)
         if not page.is_sidekiq:
             raise RefusalError(f"{web.url} shows no Sidekiq", f"the UI's own root, and {CREDENTIALS} where it asks")
-        named = {urljoin(root.url, address): kind for kind, address in page.files}
+        named = {url: kind for kind, address in page.files if (url := joined(root.url, address))}
         mine = sorted((url for url in named if same_origin(url, web.url)), key=lambda url: ORDER.index(named[url]))
         return WebAssets(
             url=web.url,

@@ -53,7 +53,7 @@ def read_stats(answer: Answer) -> tuple[dict[str, int], str] | None:
         found: Any = msgspec.json.decode(answer.body)
         told = {name: whole(found["sidekiq"][name]) for name in COUNTERS}
         version = found["redis"].get("redis_version", "")
-    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError, AttributeError):
+    except (msgspec.MsgspecError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
     counts = {name: count for name, count in told.items() if count is not None}
     return (counts, clean(str(version), 40)) if len(counts) == len(COUNTERS) else None

@@ -45,8 +45,8 @@ class Answer:
 
     @property
     def location(self) -> str:
-        """Where it sends on to, as an absolute URL; "" where it does not."""
-        return urljoin(self.url, self.headers["location"]) if self.redirects else ""
+        """Where it sends on to, as an absolute URL; "" where it does not, or to what is no URL."""
+        return joined(self.url, self.headers["location"]) if self.redirects else ""
 
     @property
     def redirects(self) -> bool:
@@ -142,6 +142,8 @@ class Visitor:
         except httpx.HTTPError as error:
             said = clean(" ".join(str(error).split())) or type(error).__name__
             raise RefusalError(f"{self.root}: {said}", "a web UI that answers: --web URL") from None
+        except (httpx.InvalidURL, httpx.CookieConflict, ValueError):  # addresses and cookies are its own words
+            raise RefusalError(f"{self.root} sends on to no URL, or gives cookies that none could send back") from None
 
     def _body(self, response: "httpx.Response") -> bytes:
         parts: list[bytes] = []
@@ -169,9 +171,22 @@ def visiting(web: Web, longest: float = LONGEST) -> Iterator[Visitor]:
         yield Visitor(client, web, longest)
 
 
+def joined(base: str, address: str) -> str:
+    """What an address on that page means; "" where it is none."""
+    try:
+        found = urljoin(base, address)
+        urlsplit(found)
+    except ValueError:
+        return ""
+    return found
+
+
 def same_origin(url: str, other: str) -> bool:
     """Whether both are of one host and port; https of the same host may have another one, for UIs redirect so."""
-    one, two = urlsplit(url), urlsplit(other)
+    try:
+        one, two = urlsplit(url), urlsplit(other)
+    except ValueError:
+        return False
     upgraded = (two.scheme, one.scheme) == ("http", "https")
     same = one.hostname == two.hostname and (upgraded or _port(url) == _port(other))
     return one.scheme in {"http", "https"} and same

@@ -48,6 +48,28 @@ def headed(handler: BaseHTTPRequestHandler, status: int = 200, **headers: str) -
     handler.end_headers()
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Location": "http://[::1"},
+        {"Location": "http://h:99999999/"},
+        {"Location": "\xdex\xff"},
+        {"Set_Cookie": "a=\xde; path=/", "Location": "/again"},
+        {"Location": "http://\xde\xff/"},
+    ],
+)
+def test_what_is_no_address_and_no_cookie_is_no_crash(headers: dict[str, str]) -> None:
+    with serving(lambda handler: headed(handler, 302, **headers)) as url, visiting(Web(url)) as visitor:
+        try:
+            visitor.get()
+        except RefusalError as error:
+            assert url in str(error)  # noqa: PT017 - either is right, a crash is not
+
+
+def test_counters_that_are_not_utf8_are_none() -> None:
+    assert read_stats(Answer("u", 200, {}, b'{"sidekiq": "\xff"}')) is None
+
+
 def test_a_page_without_an_end_is_read_so_far() -> None:
     def endless(handler: BaseHTTPRequestHandler) -> None:
         headed(handler)
