@@ -85,9 +85,9 @@ def _edits(source: Source, one: Place) -> list[Edit]:
 
 def _diff(path: str, before: str, after: str, never: frozenset[str]) -> str:
     """With as many lines around as may be shown; "" where nothing is changed, or not even one line may."""
-    lines = [list(StringIO(text, newline="\n")) for text in (before, after)]  # as git counts them
+    old, new = (list(StringIO(text, newline="\n")) for text in (before, after))  # as git counts them
     for around in range(MOST_AROUND, 0, -1):
-        every = list(unified_diff(*lines, f"a/{path}", f"b/{path}", n=around))
+        every = list(unified_diff(old, new, f"a/{path}", f"b/{path}", n=around))
         if path.isprintable() and not {line[1:].rstrip("\r\n") for line in every[2:]} & never:
             text = "".join(one if one.endswith("\n") else f"{one}\n\\ No newline at end of file\n" for one in every)
             return f"diff --git a/{path} b/{path}\n{text}" if text else ""
