@@ -8,12 +8,15 @@ import msgspec
 
 from kiqdoctor.wire import codec
 
-Kind = Literal["", "zset", "head", "tail", "set", "hash", "string", "dump"]
-"""Where it lies: ``head`` and ``tail`` are the ends of a list; ``dump`` is a whole key as DUMP writes it."""
+Kind = Literal["", "zset", "head", "tail", "before", "set", "hash", "string", "dump"]
+"""Where it lies: ``head`` and ``tail`` are the ends of a list, ``before`` the place before one of them;
+``dump`` is a whole key as DUMP writes it.
+"""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """One thing in one key. ``value``: a score, a field's value, a key's; of a list ``once``: not where it is already.
+    """One thing in one key. ``value``: a score, a field's value, a key's; of a list ``once``: not where it is already;
+    of ``before`` that element.
 
     ``ends``: when its key ends by itself, in milliseconds since the epoch; "" for never.
     """
@@ -36,10 +39,12 @@ class Edit(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Guard(msgspec.Struct, frozen=True, array_like=True):
-    """What must still hold in the moment of the change: a key present or absent, a hash's field or size."""
+    """What must still hold in the moment of the change: a key present or absent, a hash's field or size, a set's
+    member or how many it has; ``whole``: each edit's source is there, and what it goes to is free, or nothing is done.
+    """
 
-    kind: Literal["present", "absent", "field", "size"]
-    key: bytes
+    kind: Literal["present", "absent", "field", "size", "member", "count", "whole"]
+    key: bytes = b""
     field: bytes = b""
     value: bytes = b""
 
@@ -52,6 +57,16 @@ class Change(msgspec.Struct, frozen=True):
     final: bool = False
 
 
+class Leaving(msgspec.Struct, frozen=True):
+    """A worker of this host that is to end. ``started``: ticks since boot; ``identities``: what it registered as."""
+
+    pid: int
+    started: int
+    identities: tuple[str, ...]
+    title: str = ""
+    cwd: str = ""
+
+
 class Step(msgspec.Struct, frozen=True):
     """One remedy for one finding: what it does, its risk and its undo in words, and the changes themselves."""
 
@@ -61,6 +76,7 @@ class Step(msgspec.Struct, frozen=True):
     risk: str
     undo: str
     changes: tuple[Change, ...] = ()
+    leaving: Leaving | None = None  # what no Redis takes back
 
 
 def request(change: Change, number: int, *, undo: bool, kept: int, mark: str) -> tuple[list[bytes], list[bytes]]:
@@ -94,6 +110,8 @@ def chunks(edits: Sequence[Edit], most: int = 100, most_bytes: int = 1_000_000) 
     if chunk:
         yield tuple(chunk)
 
+
+WHOLE: Final = Guard("whole")
 
 SCHEMA: Final = "kiqdoctor.fix-export/1"
 

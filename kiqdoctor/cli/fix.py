@@ -40,7 +40,10 @@ def command(
     """Print what could be mended by machine, or mend it; nothing is changed without --apply.
 
     Members of processes that do not exist (PRO002) are removed, jobs of the dead (PRO008, PRO014) put back into their
-    queues, forgotten pauses (QUE003) ended. What will be changed is exported before, and --undo FILE puts it back.
+    queues, forgotten pauses (QUE003) ended, orphaned locks (QUE014) released, batches (QUE015) freed of what cannot
+    come, retries (QUE017) spread, poison (QUE013) moved to the dead. Where the check is named: leftovers of other queue
+    systems (NSP004) deleted, a worker of an older deploy on this host (PRO003) quieted and ended when it is idle. What
+    will be changed is exported before, and --undo FILE puts it back.
 
     With --diff: a patch of the application's source, for `git apply`. Enqueues within a transaction of Django's wait
     for its commit (COD001), imports of the standard library leave jobs (COD003), network calls get a time-out (COD010).
@@ -63,7 +66,8 @@ def command(
         found = take_back(undo, asked)
     else:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        found = fix(asked, apply=applied, export=export or Path(f"kiqdoctor-fix-{stamp}.jsonl"))
+        file = export or Path(f"kiqdoctor-fix-{stamp}.jsonl")
+        found = fix(asked, apply=applied, export=file, named=bool(words))
     _show(found, form)
     return found.status
 

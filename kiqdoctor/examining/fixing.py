@@ -2,16 +2,19 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from kiqdoctor import saving
 from kiqdoctor.actions.applying import Applying
-from kiqdoctor.actions.exact import Export, ExportError, Step, dump, load
+from kiqdoctor.actions.applying import Outcome as Came
+from kiqdoctor.actions.exact import Export, ExportError, Leaving, Step, dump, load
+from kiqdoctor.actions.stopping import stop
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.connection import Address, ConnectError, ReadOnlyConnection
+from kiqdoctor.connection import READ_ONLY, Address, ConnectError, ReadOnlyConnection
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.report import Outcome, Report
@@ -19,12 +22,20 @@ from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.examination import examined, resolved
-from kiqdoctor.examining.remedies import CHECKS, steps
+from kiqdoctor.examining.remedies import BY_NAME, CHECKS, steps
+from kiqdoctor.examining.remedies.leftovers import idle
 from kiqdoctor.probes.door import Door
 from kiqdoctor.reading import whole
 from kiqdoctor.text import clean
 
-MOST_BYTES: Final = 64 * 1024 * 1024
+_NAME_IT: Final = "not carried out unless it is named: kiqdoctor fix {} --apply"
+MOST_BYTES: Final = 256 * 1024 * 1024
+
+
+class PlanningConnection(ReadOnlyConnection):
+    """Reads also what an export holds of a key: its bytes, and when it ends."""
+
+    allowed: ClassVar[frozenset[str]] = READ_ONLY | {"DUMP", "LPOS", "PEXPIRETIME"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,10 @@ class Fixed:
     notes: tuple[str, ...] = ()
 
 
-def fix(asked: Asked, *, apply: bool, export: Path, clock: Clock = SYSTEM) -> Fixed:
+def fix(asked: Asked, *, apply: bool, export: Path, named: bool = True, clock: Clock = SYSTEM) -> Fixed:
     """Plan, and where that is asked for, carry out and look again. Without ``apply`` nothing is written anywhere.
+
+    ``named``: the checks were; where they were not, what deletes others' data or ends a process is left as planned.
 
     Raises:
         AskedError: the export cannot be written, or nobody said which Redis is to be changed.
@@ -67,14 +80,33 @@ def fix(asked: Asked, *, apply: bool, export: Path, clock: Clock = SYSTEM) -> Fi
         return Fixed(address.shown, status=3, notes=(*lacking, why))
     by_hand = _by_hand(report, planned)
     notes = (*lacking, *by_hand)
-    if not apply or not planned:
+    kept = (
+        ()
+        if named
+        else tuple(Taken(one, "planned", _NAME_IT.format(one.check)) for one in planned if one.check in BY_NAME)
+    )
+    doing = tuple(one for one in planned if named or one.check not in BY_NAME)
+    if not apply or not doing:
         status = 1 if planned or (apply and by_hand) else 3 if lacking else 0
-        return Fixed(address.shown, tuple(map(Taken, planned)), status=status, notes=notes)
+        shown = tuple(map(Taken, planned)) if not apply else kept
+        return Fixed(address.shown, shown, status=status, notes=notes)
     token = secrets.token_hex(8)
-    _exported(export, Export(token, address.shown, asked.namespace, planned))
+    _exported(export, Export(token, address.shown, asked.namespace, doing))
     with closing(Applying(address, asked.namespace, token, clock)) as applying:
-        taken = tuple(carried_out(planned, applying))
+        taken = (*carried_out(doing, applying, lambda one: _left(one, address, asked.namespace, clock)), *kept)
     return _looked_again(asked, report, Fixed(address.shown, taken, export, applied=True, notes=notes), clock)
+
+
+def _left(leaving: Leaving, address: Address, namespace: str | None, clock: Clock) -> Came:
+    """A worker that is to end: its records say when it is idle."""
+    connection = ReadOnlyConnection(address, name="kiqdoctor-fix")
+    try:
+        connection.open()
+        with closing(connection):
+            found = stop(leaving, idle(leaving, Door(connection, namespace)), clock)
+    except (ConnectError, RefusalError) as error:
+        return Came(why=clean(str(error)))
+    return Came(int(found.ended), why="" if found.ended else found.why)
 
 
 def _unreached(seen: Snapshot) -> str:
@@ -96,7 +128,7 @@ def _planned(report: Report, seen: Snapshot, address: Address, namespace: str | 
     found = {one.check.id: [each.finding for each in one.findings] for one in report.results if one.findings}
     if not found:
         return []
-    connection = ReadOnlyConnection(address, name="kiqdoctor-fix")
+    connection = PlanningConnection(address, name="kiqdoctor-fix")
     connection.open()
     with closing(connection):
         door = Door(connection, namespace, MOST_BYTES)
@@ -122,7 +154,13 @@ def _exported(file: Path, export: Export) -> None:
         raise AskedError(f"cannot write {clean(str(file))}: {error.strerror}; nothing was changed") from None
 
 
-def carried_out(planned: tuple[Step, ...], applying: Applying) -> list[Taken]:
+def _never(leaving: Leaving) -> Came:
+    return Came(why=f"pid {leaving.pid} is not ended here")
+
+
+def carried_out(
+    planned: tuple[Step, ...], applying: Applying, leave: Callable[[Leaving], Came] = _never
+) -> list[Taken]:
     """What came of each; once Redis does not answer nothing more is tried."""
     taken, number, away = [], 0, ""
     for step in planned:
@@ -135,6 +173,9 @@ def carried_out(planned: tuple[Step, ...], applying: Applying) -> list[Taken]:
             changed += outcome.changed
             why = why or outcome.why
             away = outcome.why if outcome.away else ""
+        if step.leaving is not None and not away:
+            outcome = leave(step.leaving)
+            changed, why = outcome.changed, outcome.why
         why = why or ("" if changed else "what it is about has gone on since")
         taken.append(Taken(step, "stopped" if why else "done", why))
     return taken
@@ -179,6 +220,8 @@ def undo(file: Path, asked: Asked, clock: Clock = SYSTEM) -> Fixed:
 
 
 def _undone(step: Step, first: int, applying: Applying) -> Taken:
+    if step.leaving is not None:
+        return Taken(step, "stopped", "a process that ended is not started again by machine")
     numbers = range(first + len(step.changes), first, -1)
     outcomes = [applying.undo(step.changes[number - first - 1], number) for number in numbers]
     why = next((one.why for one in outcomes if one.why), "")

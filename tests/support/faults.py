@@ -11,7 +11,7 @@ from typing import Final
 
 from servers import DEADLINE
 
-READ: Final = 1 << 20  # bytes at once: a request arrives whole
+READ: Final = 1 << 20  # bytes at once
 LOOK: Final = 0.05  # seconds between two looks at whether the proxy is down
 
 
@@ -183,7 +183,7 @@ class Proxy:
             server.sendall(request)
             return True
         server.sendall(request)
-        reply = server.recv(READ)
+        reply = _answer(client, server)
         fault.happened.set()
         if fault.act == "lose":
             return False
@@ -199,6 +199,14 @@ class Proxy:
                     self.met.append(fault)
                     return fault
         return None
+
+
+def _answer(client: socket.socket, server: socket.socket) -> bytes:
+    """What the server says; a long request may come in parts."""
+    while server not in (ready := _readable(client, server)):
+        if client in ready:
+            server.sendall(client.recv(READ))
+    return server.recv(READ)
 
 
 def _readable(*sockets: socket.socket, seconds: float | None = None) -> list[socket.socket]:

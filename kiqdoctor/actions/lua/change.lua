@@ -1,8 +1,9 @@
 -- Carries out one change, or takes it back: each of its edits whole, and all of it once.
 -- KEYS: the hash of what was done, then the keys that are named below by their number.
 -- ARGV: the change's number; "do" or "undo"; seconds that the hash is kept; how many guards;
---       of each guard: present, absent, field or size; a key's number; a field (or ""); a value (or "");
---       then of each edit two entries, where it is and where it goes, each of: kind (zset head tail set hash string dump,
+--       of each guard: present, absent, field, size, member, count, or whole (every edit's source is there as it is told,
+--       and every place that it goes to is free); a key's number; a field (or ""); a value (or "");
+--       then of each edit two entries, where it is and where it goes, each of: kind (zset head tail before set hash string dump,
 --       or "" for none); a key's number; a member, field or ""; a value, score or ""; when its key ends (ms, or "").
 -- Answers {"done", of each edit 1, 0, or x where it could not be taken back} or {"stopped", why}; asked again under its number, it answers the same again.
 -- Nothing changes where a guard fails or a permission is missing.
@@ -14,7 +15,7 @@ if how == 'undo' and not (before and string.find(before, '1', 1, true)) then
   return {'done', before and string.gsub(before, '.', '0') or ''}
 end
 
-local at = 5
+local at, whole = 5, false
 for _ = 1, tonumber(ARGV[4]) do
   local kind, key, field, value = ARGV[at], KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
   at = at + 4
@@ -22,9 +23,12 @@ for _ = 1, tonumber(ARGV[4]) do
   if kind == 'absent' and redis.call('EXISTS', key) == 1 then return {'stopped', 'there'} end
   if kind == 'field' and (redis.call('HGET', key, field) or '') ~= value then return {'stopped', 'changed'} end
   if kind == 'size' and redis.call('HLEN', key) ~= tonumber(value) then return {'stopped', 'size'} end
+  if kind == 'member' and redis.call('SISMEMBER', key, field) == 0 then return {'stopped', 'changed'} end
+  if kind == 'count' and redis.call('SCARD', key) ~= tonumber(value) then return {'stopped', 'size'} end
+  whole = whole or kind == 'whole'
 end
 
-local KINDS = {zset = 'zset', head = 'list', tail = 'list', set = 'set', hash = 'hash', string = 'string'}
+local KINDS = {zset = 'zset', head = 'list', tail = 'list', before = 'list', set = 'set', hash = 'hash', string = 'string'}
 local edits = {}
 for index = at, #ARGV, 10 do
   local function entry(first)
@@ -53,10 +57,10 @@ for _, edit in ipairs(edits) do
   elseif KINDS[one.kind] == 'list' then
     local told = redis.pcall('LREM', one.key, 'no number', '')
     if not string.find(told.err, 'integer', 1, true) then return told end
-  end
+  elseif one.kind ~= '' then redis.call('UNLINK', one.key .. ':kiqdoctor: nothing') end
 end
 
-local function rank(one) return one.kind == 'tail' and -1 or 1 end
+local function rank(one) return one.kind == 'head' and 1 or -1 end
 local function holds(one)
   local kind = KINDS[one.kind]
   if kind == 'zset' then
@@ -79,7 +83,10 @@ local function taken(one) -- its place is not free
 end
 local function put(one)
   local kind = KINDS[one.kind]
+  local there = redis.call('EXISTS', one.key) == 1 -- then it has an end of its own
   if kind == 'zset' then redis.call('ZADD', one.key, one.value, one.member)
+  elseif one.kind == 'before' then -- an element, or at the end where that has left
+    if redis.call('LINSERT', one.key, 'BEFORE', one.value, one.member) < 1 then redis.call('RPUSH', one.key, one.member) end
   elseif kind == 'list' then redis.call(one.kind == 'head' and 'LPUSH' or 'RPUSH', one.key, one.member)
   elseif kind == 'set' then redis.call('SADD', one.key, one.member)
   elseif kind == 'hash' then redis.call('HSET', one.key, one.member, one.value)
@@ -88,7 +95,7 @@ local function put(one)
     redis.call('RESTORE', one.key, one.ends == '' and '0' or one.ends, one.value, 'ABSTTL')
     return
   end
-  if one.ends ~= '' and kind then redis.call('PEXPIREAT', one.key, one.ends) end
+  if one.ends ~= '' and not there then redis.call('PEXPIREAT', one.key, one.ends) end
 end
 local function take(one)
   local kind = KINDS[one.kind]
@@ -98,8 +105,14 @@ local function take(one)
   elseif kind == 'hash' then redis.call('HDEL', one.key, one.member)
   elseif kind == 'string' or one.kind == 'dump' then redis.call('UNLINK', one.key) end
 end
+local function over(one) -- it would have ended by itself
+  if one.ends == '' then return false end
+  local time = redis.call('TIME')
+  return tonumber(one.ends) <= time[1] * 1000 + time[2] / 1000
+end
 local function carry(from, to)
   if not holds(from) then return '0' end
+  if over(to) then return from.kind == '' and '1' or '0' end
   if from.kind == 'zset' and to.kind == 'zset' and from.key == to.key and from.member == to.member then
     redis.call('ZADD', to.key, 'XX', to.value, to.member)
     return '1'
@@ -110,6 +123,14 @@ local function carry(from, to)
   return '1'
 end
 
+if whole and how == 'do' then
+  for _, edit in ipairs(edits) do
+    if edit.from.kind ~= '' and (not holds(edit.from) or edit.to.kind ~= '' and edit.from.key ~= edit.to.key and taken(edit.to)) then
+      return {'stopped', 'changed'}
+    end
+  end
+end
+
 local answer, marks = {}, {}
 for index = 1, #edits do answer[index], marks[index] = '0', '0' end
 if how == 'do' then
@@ -118,8 +139,9 @@ if how == 'do' then
     if edit.from.kind ~= '' then
       answer[index] = carry(edit.from, edit.to)
       moved = moved or answer[index] == '1'
-    elseif moved and not taken(edit.to) then -- what comes with it, as a queue's name; it stays when that is taken back
+    elseif moved and not taken(edit.to) then
       put(edit.to)
+      answer[index] = edit.to.kind == 'set' and '0' or '1' -- a queue's name stays when the rest is taken back
     end
   end
   redis.call('HSET', KEYS[1], number, table.concat(answer))

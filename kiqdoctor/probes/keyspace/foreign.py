@@ -150,6 +150,18 @@ def strangers(
     return tuple(found)
 
 
+def belongings(redis: Redis, names: Iterable[bytes], owner: str, prefix: str) -> tuple[bytes, ...]:
+    """Every key of an owner under one prefix that has the type that it gives it; no queue named as Sidekiq names it."""
+    by_mark = _grouped(names).get((owner, prefix), {})
+    shared = owner == "Resque" and not prefix  # its queues are named as Sidekiq's are
+    found: list[bytes] = []
+    for mark, keys in by_mark.items():
+        if not (shared and mark.label.startswith("queue:")):
+            kinds = batched(redis, [("TYPE", key) for key in keys])
+            found += [key for key, kind in zip(keys, kinds, strict=True) if word(kind) in mark.kinds]
+    return tuple(found)
+
+
 def _grouped(names: Iterable[bytes]) -> dict[tuple[str, str], dict[Mark, list[bytes]]]:
     grouped: dict[tuple[str, str], dict[Mark, list[bytes]]] = defaultdict(lambda: defaultdict(list))
     for raw in names:

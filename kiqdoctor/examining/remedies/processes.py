@@ -1,7 +1,8 @@
-"""What may be done about a finding by machine: from its facts, and the bytes that lie in Redis, to exact steps."""
+"""Remedies for processes that are gone and for what they left: ghosts, jobs in flight, private lists; and pauses."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kiqdoctor.actions.exact import Change, Edit, Entry, Guard, Step, chunks
 from kiqdoctor.actions.proposals import Verb, propose
@@ -9,41 +10,20 @@ from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateList, PrivateLists, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.snapshot import Snapshot
+from kiqdoctor.examining.remedies.looking import LARGE, MOST, again, ends, search
+from kiqdoctor.examining.remedies.looking import raw as _raw
 from kiqdoctor.probes.asking import batched
 from kiqdoctor.text import clean
-from kiqdoctor.wire.heartbeat import BEAT, read_work
+from kiqdoctor.wire.heartbeat import BEAT, WorkEntry, read_work
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
-from kiqdoctor.wire.payload import PayloadError, read
 
 if TYPE_CHECKING:
     from kiqdoctor.doctor.report import Finding
     from kiqdoctor.doctor.tools import Redis
 
-CHECKS: Final = ("PRO002", "PRO008", "PRO014", "QUE003")
-MOST: Final = 20_000  # jobs of one list
-LARGE: Final = 8 * 1024 * 1024  # bytes of one list's jobs
 
-
-def steps(check: str, findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> Iterator[Step]:
-    """The remedies for these findings of this check, none where there is none that is safe."""
-    if not findings:
-        return
-    match check:
-        case "PRO002":
-            yield from _ghosts(seen, redis)
-        case "PRO008":
-            yield from _in_flight(seen, redis, {one.subject for one in findings})
-        case "PRO014":
-            yield from _private(seen, redis, findings)
-        case _:
-            yield from _pauses(findings, redis)
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _ghosts(seen: Snapshot, redis: "Redis") -> Iterator[Step]:
+def ghosts(findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> Iterator[Step]:  # noqa: ARG001 - one for all
+    """Members of ``processes`` without a record are removed."""
     keys, fleet = Keys(redis.namespace), seen.get(Fleet)
     assert isinstance(fleet, Fleet)  # noqa: S101 - the check failed on it
     changes = [_pruned(keys, one.identity) for one in fleet.ghosts]
@@ -66,57 +46,76 @@ def _pruned(keys: Keys, identity: str) -> Change:
     return Change((Edit(Entry("set", _raw(keys.processes), _raw(identity))),), guards)
 
 
-def _in_flight(seen: Snapshot, redis: "Redis", subjects: set[str]) -> Iterator[Step]:
+def in_flight(findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> Iterator[Step]:
     """Only where death is proven, or the record is gone, by which Sidekiq itself knows the dead."""
     fleet, local = seen.get(Fleet), seen.get(LocalProcesses)
     assert isinstance(fleet, Fleet)  # noqa: S101 - the check failed on it
+    subjects = {one.subject for one in findings}
     proofs = proofs_of_death(fleet.processes, fleet, local)
     for process in fleet.processes:
         if process.subject in subjects and (process.identity in proofs or not process.exists):
-            step = _given_back(redis, process)
+            running = {job.jid for one in fleet.live if one.identity != process.identity for job in one.in_flight}
+            step = _given_back(redis, process, running)
             if step.changes:
                 yield step
 
 
-def _given_back(redis: "Redis", process: Process) -> Step:
+def _given_back(redis: "Redis", process: Process, running: set[str]) -> Step:
+    """Of a job that lies elsewhere only the record goes."""
     keys = Keys(redis.namespace)
     work = keys.name(f"{process.identity}:{process.in_flight_key}")
     beat, flat = redis.ask_all([("HGET", keys.process(process.identity), BEAT), ("HGETALL", work)])
     pairs = zip(flat[::2], flat[1::2], strict=True) if isinstance(flat, list) else ()
+    entries = [(thread, raw, found) for thread, raw in pairs if (found := _whole(raw)) is not None]
     still = Guard(
         "field", _raw(keys.process(process.identity)), BEAT.encode(), beat if isinstance(beat, bytes) else b""
     )
-    changes = [_job_back(keys, _raw(work), thread, raw, still) for thread, raw in pairs if _whole(raw)]
+    [end] = ends(redis, [work])
+    sought = search(redis, {found.job.jid for _, _, found in entries})
+    elsewhere = Counter[str]()
+    changes = []
+    for thread, raw, found in entries:
+        record = Entry("hash", _raw(work), thread, raw, end)
+        there = [one.place.name for one in sought.of(found.job.jid)]
+        there += ["in flight in another process"] if found.job.jid in running else []
+        elsewhere.update(there[:1])
+        edits = (Edit(record),) if there else _job_back(keys, record, found)
+        changes.append(Change(edits, (still,)))
+    risk = "a job that ended between its process' last beat and its death runs a second time"
+    if sought.short:
+        risk += f"; and so does one that lies where nobody looked ({sought.short})"
     return Step(
-        "PRO008",
-        process.subject,
-        f"Put {len(changes)} jobs that {clean(process.identity)} had in flight back into their queues",
-        "a job that ended between its process' last beat and its death runs a second time",
-        "what still waits in its queue goes back to its record; what has begun cannot be called back",
+        "PRO008", process.subject, _told(process, len(changes), elsewhere), risk,
+        "what still waits in its queue goes back to its record while that lasts; what has begun cannot be called back",
         tuple(changes),
-    )
+    )  # fmt: skip
 
 
-def _whole(raw: bytes) -> bool:
-    """Whether it tells a queue and a job that has a jid, and may run again."""
+def _told(process: Process, count: int, elsewhere: Counter[str]) -> str:
+    there = elsewhere.total()
+    named = clean(process.identity)
+    back = f"Put {count - there} jobs that {named} had in flight back into their queues" if count > there else ""
+    found = ", ".join(f"{many} in {clean(place)}" for place, many in elsewhere.most_common())
+    dropped = f"{'remove' if back else 'Remove'} {named}'s record of {there} that lie elsewhere ({found})"
+    return "; ".join(filter(None, (back, dropped if there else "")))
+
+
+def _whole(raw: bytes) -> WorkEntry | None:
+    """What it tells, where that is a queue and a job that has a jid and may run again."""
     try:
         found = read_work("", raw)
     except ValueError:
-        return False
-    return bool(found.queue.removeprefix(QUEUE_PREFIX) and found.job.jid and _again(found.payload))
+        return None
+    return found if found.queue.removeprefix(QUEUE_PREFIX) and found.job.jid and again(found.payload) else None
 
 
-def _job_back(keys: Keys, work: bytes, thread: bytes, raw: bytes, still: Guard) -> Change:
-    found = read_work("", raw)
+def _job_back(keys: Keys, record: Entry, found: WorkEntry) -> tuple[Edit, ...]:
     name = found.queue.removeprefix(QUEUE_PREFIX)
-    queue = _raw(keys.queue(name))
     registered = Edit(to=Entry("set", _raw(keys.queues), _raw(name)))
-    return Change(
-        (Edit(Entry("hash", work, thread, raw), Entry("tail", queue, found.payload, b"once")), registered), (still,)
-    )
+    return Edit(record, Entry("tail", _raw(keys.queue(name)), found.payload, b"once")), registered
 
 
-def _private(seen: Snapshot, redis: "Redis", findings: Sequence["Finding"]) -> Iterator[Step]:
+def private(findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> Iterator[Step]:
     """Those lists that the check named: its evidence has their keys."""
     lists = seen.get(PrivateLists)
     assert isinstance(lists, PrivateLists)  # noqa: S101 - the check failed on it
@@ -136,7 +135,7 @@ def _list_back(redis: "Redis", one: PrivateList) -> Step | None:
         return None
     raws = redis.ask("LRANGE", key, 0, -1)
     queue = _raw(keys.queue(one.queue))
-    moved = [Edit(Entry("head", _raw(key), raw), Entry("tail", queue, raw, b"once")) for raw in raws if _again(raw)]
+    moved = [Edit(Entry("head", _raw(key), raw), Entry("tail", queue, raw, b"once")) for raw in raws if again(raw)]
     signs = {keys.name(one.sign), keys.process(one.owner)}
     guards = tuple(Guard("absent", _raw(sign)) for sign in sorted(signs))
     registered = Edit(to=Entry("set", _raw(keys.queues), _raw(one.queue)))
@@ -150,15 +149,8 @@ def _list_back(redis: "Redis", one: PrivateList) -> Step | None:
     )
 
 
-def _again(raw: bytes) -> bool:
-    """Whether it may run again, as far as it says so."""
-    try:
-        return not read(raw).at_most_once
-    except PayloadError:
-        return True
-
-
-def _pauses(findings: Sequence["Finding"], redis: "Redis") -> Iterator[Step]:
+def pauses(findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> Iterator[Step]:  # noqa: ARG001 - one for all
+    """Forgotten pauses end."""
     keys = Keys(redis.namespace)
     for one in findings:
         if one.key == "paused":
