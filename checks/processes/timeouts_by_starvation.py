@@ -9,7 +9,8 @@ In the log: `RedisClient::ReadTimeoutError`, `ConnectionPool::TimeoutError: Wait
 
 ## How it is found
 Formula: fails if at least many time-outs of Redis or a pool are in retry that failed within the hour, PING takes less
-than FAST_MS, and no command of the last hour took SLOW_US or more
+than FAST_MS, and no command of the last hour took SLOW_US or more. Time-outs from before Redis was last started, and
+within SETTLED_S of it, are that restart's
 
 The other side of RED009: there Redis is slow, here it is not.
 
@@ -33,6 +34,7 @@ SLOWLOG or PING is not allowed while there are such errors; too few of the retri
 sidekiq#6783; names of the errors in redis-client, redis-rb, connection_pool, redis-py and SQLAlchemy.
 
 - HOUR_S: failures of one hour.
+- SETTLED_S: Sidekiq asks again each second while Redis is away.
 - FAST_MS: a network within one zone takes far less.
 - SLOW_US: microseconds; a tenth of a second is no time-out, and no calm either.
 """
@@ -51,6 +53,7 @@ from kiqdoctor.doctor.facts.redis import Clients, Connection, Pings, Server, Ser
 from kiqdoctor.doctor.workers_here import present
 
 HOUR_S = 3600.0
+SETTLED_S = 10.0
 FAST_MS = 10.0
 SLOW_US = 100_000
 SHOWN = 5
@@ -83,7 +86,10 @@ def timeouts_by_starvation(
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     place = samples.place("retry")
-    found = [one for one in place.sample if _timed_out(one, clock.now)]
+    late = [one for one in place.sample if _timed_out(one, clock.now)]
+    up = server.number("uptime_in_seconds")
+    started = clock.now - (HOUR_S if up is None else up)
+    found = [one for one in late if (one.last_failed_at or 0.0) > started + SETTLED_S]
     seen = Evidence(
         "time-outs of Redis or a pool", f"{len(found)} of {len(place.sample)} retries looked at", "ZRANGE retry"
     )
@@ -91,8 +97,11 @@ def timeouts_by_starvation(
     if place.unread or (few and found and not place.whole):
         yield Unknown(f"{len(place.sample)} of {place.size} retries were looked at; {place.unread}", "fewer retries")
     elif not few:
-        yield from _judged(found, server, clock, pings, log, tuple(_starved(fleet, local, connection, clients)), seen)
+        yield from _judged(found, clock, pings, log, tuple(_starved(fleet, local, connection, clients)), seen)
     yield seen
+    if len(late) > len(found):
+        told = f"{len(late) - len(found)} time-outs until Redis was started, {clock.now - started:.0f} s ago"
+        yield Evidence("explained by a restart", told, "INFO server")
 
 
 def _timed_out(sample: Sample, now: float) -> bool:
@@ -102,17 +111,12 @@ def _timed_out(sample: Sample, now: float) -> bool:
 
 def _judged(
     found: list[Sample],
-    server: Server,
     clock: ServerTime,
     pings: Pings | Missing,
     log: SlowCommands | Missing,
     starved: tuple[Evidence, ...],
     seen: Evidence,
 ) -> Iterator[Verdict]:
-    up = server.number("uptime_in_seconds")
-    if up is not None and up < HOUR_S:
-        yield Evidence("Redis restarted", f"{up} s ago, which explains them", "INFO server")
-        return
     if not isinstance(pings, Pings) or not pings.round_trips_ms or not isinstance(log, SlowCommands):
         lacking = pings if not isinstance(pings, Pings) else log
         why = getattr(lacking, "reason", "no PING was answered")

@@ -12,7 +12,8 @@ that is neither a number nor true or false, an `at` in a queue, or is not UTF-8;
 out of the way; for stamps see below
 
 Stamps are float seconds up to Sidekiq 7 and integer milliseconds from 8 on. Where both are there while both versions
-run, that is info; medium where a process up to 7 takes a queue with integer milliseconds, which it reads as seconds.
+run, that is info; medium where a process up to 7 takes a queue with integer milliseconds, which it reads as seconds,
+and that is no upgrade under way: within window-s after the newest process of 8 has started it is info, too.
 
 ## When it is wrong
 Resque's payloads have no jid either: NSP004 tells of those.
@@ -43,17 +44,28 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Place, Sample, Samples, Stamps
+from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.versions import version_of
 
+WINDOW = Threshold(
+    name="window-s",
+    default=900,
+    unit="s",
+    meaning="Within this time after the newest process of Sidekiq 8 has started, older ones are being replaced.",
+    source="ours: a rolling deploy is given a quarter of an hour, as in PRO003",
+)
 LEAST = 10
 SHOWN = 5
 EIGHT = Version("8")
 
 
-@check("QUE010", severity=Severity.HIGH, caused_by=("NSP004",))
-def payload_malformed(samples: Samples, fleet: Fleet | Missing) -> Iterator[Verdict]:
+@check("QUE010", severity=Severity.HIGH, caused_by=("NSP004",), thresholds=(WINDOW,))
+def payload_malformed(
+    samples: Samples, fleet: Fleet | Missing, clock: ServerTime | Missing, thresholds: Thresholds
+) -> Iterator[Verdict]:
     for place in samples.places:
         broken = [one for one in place.sample if one.flaws and not one.resque_shaped]
         if broken:
@@ -65,7 +77,8 @@ def payload_malformed(samples: Samples, fleet: Fleet | Missing) -> Iterator[Verd
         yield Unknown(f"not every queue was looked at: {samples.partial}", "a budget that reaches all queues")
     stamps = Counter(one.stamps for _, one in samples.all if one.stamps)
     if isinstance(fleet, Fleet) and stamps[Stamps.MILLISECONDS]:
-        yield from _mixed(samples, stamps, fleet)
+        since = clock.now - thresholds[WINDOW] if isinstance(clock, ServerTime) else float("inf")
+        yield from _mixed(samples, stamps, fleet, upgraded_since=since)
     yield Evidence("payloads", samples.text, "LRANGE, ZRANDMEMBER")
     yield Evidence("stamps", ", ".join(f"{kind} {count}" for kind, count in stamps.items()) or "none", "created_at")
 
@@ -90,11 +103,13 @@ def _where(one: Sample) -> str:
     return f"at {one.place}" if one.place is not None else "score" if one.score is None else f"score {one.score:.3f}"
 
 
-def _mixed(samples: Samples, stamps: Counter[Stamps], fleet: Fleet) -> Iterator[Verdict]:
+def _mixed(samples: Samples, stamps: Counter[Stamps], fleet: Fleet, *, upgraded_since: float) -> Iterator[Verdict]:
     """Milliseconds in a queue that an older process takes; else both kinds while both versions run."""
     older = [one for one in fleet.live if _older(one)]
+    newest = max((one.started_at or 0.0 for one in fleet.live if not _older(one)), default=0.0)
+    severity = Severity.INFO if newest > upgraded_since else Severity.MEDIUM
     for place in samples.places:
-        takers = [one.identity for one in older if place.queue and place.queue in (one.queues or ())]
+        takers = [one.identity for one in older if place.queue and not one.quiet and place.queue in (one.queues or ())]
         count = sum(one.stamps is Stamps.MILLISECONDS for one in place.sample)
         if takers and count:
             evidence = (
@@ -103,7 +118,7 @@ def _mixed(samples: Samples, stamps: Counter[Stamps], fleet: Fleet) -> Iterator[
             )
             title = f"{place.queue} holds stamps of Sidekiq 8, and is taken by a process that misreads them"
             remedy = "Upgrade that process, or push to queues that only 8 takes until it is."
-            yield Finding(place.subject, title, remedy, evidence, Severity.MEDIUM, key="stamps")
+            yield Finding(place.subject, title, remedy, evidence, severity, key="stamps")
             return
     if older and len(older) < len(fleet.live) and stamps[Stamps.SECONDS]:
         counts = ", ".join(f"{kind}: {count}" for kind, count in stamps.items())

@@ -6,6 +6,7 @@ import pytest
 import redis as redis_py
 from doctoring import check
 from healthy.fleet import WORKER
+from healthy.moment import NOW
 from jobs import job, sampled
 from servers import RedisServer
 from states import payload
@@ -29,10 +30,13 @@ BROKEN = {
 }
 
 
-def mixed(*versions: str, queue: str = "default") -> Snapshot:
+def mixed(*versions: str, queue: str = "default", newest: float = 3600.0) -> Snapshot:
     stamps = (Stamps.SECONDS, Stamps.MILLISECONDS)
     jobs = tuple(job(number, stamps=kind) for number, kind in enumerate(stamps))
-    fleet = tuple(replace(WORKER, identity=f"web-{one}:1:aa", version=one) for one in versions)
+    fleet = tuple(
+        replace(WORKER, identity=f"web-{one}:1:aa", version=one, started_at=NOW - (newest if one[:1] == "8" else 9000))
+        for one in versions
+    )
     return sampled(Place(f"queue:{queue}", 2, jobs)).with_(Fleet(fleet, len(fleet)))
 
 
@@ -61,6 +65,8 @@ def test_a_few_of_many_say_nothing() -> None:
     [
         (mixed("8.1.7"), []),
         (mixed("7.3.2", "8.1.7"), ["medium"]),
+        (mixed("7.3.2", "8.1.7", newest=60), ["info"]),  # a rolling upgrade
+        (mixed("", "8.1.7", newest=901), ["medium"]),
         (mixed("7.3.2", "8.1.7", queue="new"), ["info"]),
         (mixed(""), ["medium"]),
     ],
