@@ -275,9 +275,12 @@ class ReadOnlyConnection:
             raise _classified(self._unsaid(str(reply)), step)
 
     def _answered(self) -> None:
-        """PING. A server that cannot save refuses even that one, as it refuses writes: it answers all the same."""
+        """PING. A server that cannot save refuses even that one, as it refuses writes: it answers all the same.
+
+        So does one that knows us and does not allow us this command, which read permissions alone do not.
+        """
         [reply] = self._exchange([("PING",)], ["PING"], self._timeout)
-        if isinstance(reply, Exception) and not _alive(reply):
+        if isinstance(reply, Exception) and not _alive(reply) and not str(reply).startswith(_REFUSED):
             raise _classified(self._unsaid(str(reply)), "ping")
 
     def _unsaid(self, text: str) -> str:
@@ -360,6 +363,7 @@ def _classified(said: str, step: str) -> ConnectError:
     return ConnectError(next((name for words, name in _MEANINGS if words in text), step), text)
 
 
+_REFUSED: Final = ("NOPERM", "ERR unknown command", "unknown command")
 _MEANINGS: Final = (
     ("max number of clients", "limit"),
     ("LOADING", "loading"),

@@ -1,5 +1,6 @@
 """The probes' door to Redis: each probe may send what it declared, and a refusal comes back with its key."""
 
+import shlex
 import threading
 from collections.abc import Sequence
 from typing import Final
@@ -8,8 +9,10 @@ from kiqdoctor.connection import Command, ConnectError, ReadOnlyConnection, comm
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.tools import Reply
+from kiqdoctor.text import clean, decode
 
 TOO_LARGE: Final = "size"
+LONGEST_KEY: Final = 100  # characters of one that is shown
 
 
 class Door:
@@ -65,14 +68,22 @@ class Door:
             return reply
         name = command_name(command).lower()
         text = " ".join(str(reply).split())
-        return Refused(f"Redis refuses {name.upper().replace('|', ' ')}: {text}", self._unlock(name, text))
+        return Refused(f"Redis refuses {name.upper().replace('|', ' ')}: {text}", self._unlock(command, name, text))
 
-    def _unlock(self, name: str, text: str) -> str:
+    def _unlock(self, command: Command, name: str, text: str) -> str:
+        if "permission" in text and "keys" in text:
+            return f"ACL SETUSER {self._connection.user} ~{_key(command, name)}"
         if "permission" in text:
             return f"ACL SETUSER {self._connection.user} +{name}"
         if "unknown command" in text or "unknown subcommand" in text:
             return f"a server that offers {name.upper().replace('|', ' ')} (here it is renamed or left out)"
         return ""
+
+
+def _key(command: Command, name: str) -> str:
+    """The key that a command names first, after its own one or two words; a name with blanks in quotes."""
+    key = command[1 + name.count("|")]
+    return shlex.quote(clean(decode(key) if isinstance(key, bytes) else str(key), LONGEST_KEY))
 
 
 class ClosedDoor:
