@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 from faults import Proxy
-from servers import RedisServer
+from servers import OTHERS, RedisServer
 
 from kiqdoctor.clock import Clock
 from kiqdoctor.examining.asked import Asked
@@ -218,6 +218,18 @@ def test_a_fault_is_mended_and_put_back(fault: str, redis: Redis, redis_server: 
     back = undo(file, Asked(redis=redis_server.url))
     assert (back.status, {one.state for one in back.steps}) == (0, {"done"}), back
     same(contents(redis), before)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", OTHERS, indirect=True)
+def test_every_fault_on_other_servers(redis: Redis, redis_server: RedisServer, tmp_path: Path) -> None:
+    for number, (check, make) in enumerate(FAULTS.values()):
+        redis.flushall()
+        make(redis)
+        before = contents(redis)
+        assert run(redis_server, check, tmp_path / str(number)).status == 0, check
+        assert undo(tmp_path / str(number), Asked(redis=redis_server.url)).status == 0, check
+        same(contents(redis), before)
 
 
 def test_what_each_leaves_behind(redis: Redis, redis_server: RedisServer, tmp_path: Path) -> None:
