@@ -19,7 +19,7 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.facts.live import Search, Sought
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.text import LONG, clean
-from kiqdoctor.top import dialogs, frame, keys, paint
+from kiqdoctor.top import dialogs, frame, keys
 from kiqdoctor.top.changing import Changing
 from kiqdoctor.top.dialogs import Dialog
 from kiqdoctor.top.feed import Feed, Recorded, Writing
@@ -40,13 +40,13 @@ class Top(App[int]):
     """The live view of one installation, or of a folder of recordings."""
 
     TITLE = "kiqdoctor top"
-    CSS = f"""{paint.LIGHT}
-    Screen {{ layout: vertical; }}
-    ContentSwitcher {{ height: 1fr; }}
-    Pane {{ height: 1fr; }}
-    Table, Lines {{ height: 1fr; }}
-    #filter {{ display: none; height: 1; border: none; padding: 0 1; }}
-    #filter.asked {{ display: block; }}
+    CSS = """
+    Screen { layout: vertical; }
+    ContentSwitcher { height: 1fr; }
+    Pane { height: 1fr; }
+    Table, Lines { height: 1fr; }
+    #filter { display: none; height: 1; border: none; padding: 0 1; }
+    #filter.asked { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", show=False, priority=True)]
     ENABLE_COMMAND_PALETTE = True

@@ -20,8 +20,6 @@ Drawing = Callable[[int, int], Sequence[Line]]
 class Lines(ScrollView, can_focus=True):
     """Lines that are drawn for the size that there is, and scrolled where they are more."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = paint.CLASSES
-    DEFAULT_CSS = paint.CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h,shift+tab", "app.beside(-1)", show=False),
         Binding("right,l,tab", "app.beside(1)", show=False),
@@ -67,8 +65,7 @@ class Lines(ScrollView, can_focus=True):
 class OneLine(Widget):
     """One line of the frame; ``clicked`` hears the column of a click."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = paint.CLASSES
-    DEFAULT_CSS = paint.CSS + "OneLine { height: 1; }"
+    DEFAULT_CSS = "OneLine { height: 1; }"
 
     def __init__(
         self,

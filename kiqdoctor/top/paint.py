@@ -3,62 +3,86 @@
 A style never says anything that no word or mark says too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.app import App
+from textual.color import Color
 from textual.strip import Strip
 
 Piece = tuple[str, str]
 """Style name and text."""
 Line = Sequence[Piece]
 
-STYLES: Final = ("good", "warn", "bad", "worst", "dim", "strong", "accent", "head", "cursor", "bar", "tab")
 SEVERITIES: Final = {"critical": "worst", "high": "bad", "medium": "warn", "low": "accent", "info": "dim"}
-CSS: Final = """
-.paint--good { color: $text-success; }
-.paint--warn { color: $text-warning; }
-.paint--bad { color: $text-error; text-style: bold; }
-.paint--worst { color: $text-error; text-style: bold reverse; }
-.paint--dim { color: #9a9a9a; }
-.paint--strong { text-style: bold; }
-.paint--accent { color: $text-accent; }
-.paint--head { text-style: bold underline; }
-.paint--cursor { background: $primary-background; text-style: bold; }
-.paint--bar { background: $panel; color: $foreground; }
-.paint--tab { color: $foreground; text-style: bold reverse; }
-"""
-LIGHT: Final = """
-.-light-mode .paint--dim { color: #5c5c5c; }
-.-light-mode .paint--cursor { background: #b9cfe4; }
-"""
-"""Of the app's own style sheet: a widget's knows nothing of what it lies in."""
-CLASSES: Final = {f"paint--{name}" for name in STYLES}
+COLOURS: Final = {
+    "good": ("text-success", ""),
+    "warn": ("text-warning", ""),
+    "bad": ("text-error", ""),
+    "worst": ("text-error", ""),
+    "accent": ("text-accent", ""),
+    "cursor": ("", "primary-background"),
+    "bar": ("foreground", "panel"),
+    "tab": ("foreground", ""),
+}
+"""Of the letters and behind them, by the theme's own names."""
+DARK: Final = {"dim": ("#9a9a9a", "")}
+LIGHT: Final = {"dim": ("#5c5c5c", ""), "cursor": ("", "#b9cfe4")}
+WEIGHTS: Final = {
+    "bad": Style(bold=True),
+    "worst": Style(bold=True, reverse=True),
+    "strong": Style(bold=True),
+    "head": Style(bold=True, underline=True),
+    "cursor": Style(bold=True),
+    "tab": Style(bold=True, reverse=True),
+}
 
 
 class Canvas(Protocol):
-    """A widget that has the classes above."""
+    """A widget."""
 
-    def get_component_rich_style(self, *names: str, partial: bool = False) -> Style: ...
+    @property
+    def app(self) -> App[object]: ...
 
     @property
     def rich_style(self) -> Style: ...
 
 
+_styles: dict[str, dict[str, Style]] = {}
+"""By theme. As classes of every widget Textual would work them all out again whenever the focus goes elsewhere."""
+
+
+def styles(app: App[object]) -> Mapping[str, Style]:
+    """What each name means in the app's theme."""
+    if app.theme not in _styles:
+        theme = app.get_css_variables()
+        colours = COLOURS | (DARK if app.current_theme.dark else LIGHT)
+        found = {name: _coloured(letters, behind, theme) for name, (letters, behind) in colours.items()}
+        _styles[app.theme] = {name: found.get(name, Style()) + WEIGHTS.get(name, Style()) for name in found | WEIGHTS}
+    return _styles[app.theme]
+
+
+def _coloured(letters: str, behind: str, theme: Mapping[str, str]) -> Style:
+    """Of names in the theme, or colours as such."""
+    found = (Color.parse(theme.get(name, name)).rich_color if name else None for name in (letters, behind))
+    return Style(color=next(found), bgcolor=next(found))
+
+
 def strip(canvas: Canvas, line: Line, width: int, under: str = "") -> Strip:
     """The line at this width, cut or filled; ``under`` styles all of it."""
+    known = styles(canvas.app)
     base = canvas.rich_style
     if under:
-        base += canvas.get_component_rich_style(f"paint--{under}", partial=True)
+        base += known[under]
     segments, left = [], width
     for name, text in line:
         if left <= 0:
             break
         fitting = text if cell_len(text) <= left else set_cell_size(text, left)
-        style = base + canvas.get_component_rich_style(f"paint--{name}", partial=True) if name else base
-        segments.append(Segment(fitting, style))
+        segments.append(Segment(fitting, base + known[name] if name else base))
         left -= cell_len(fitting)
     if left > 0:
         segments.append(Segment(" " * left, base))

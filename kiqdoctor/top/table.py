@@ -49,8 +49,6 @@ NO_ROWS: Final = Rows(0, lambda index: index, lambda _: None)
 class Table(ScrollView, can_focus=True):
     """Rows under a heading, with a cursor, marks, and an order by column."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = paint.CLASSES
-    DEFAULT_CSS = paint.CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h,shift+tab", "app.beside(-1)", show=False),
         Binding("right,l,tab", "app.beside(1)", show=False),

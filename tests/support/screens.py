@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from healthy import HEALTHY
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -271,6 +273,30 @@ class Willing(Actions):
         return replace(done, reversal=None)
 
 
+class Hand(Pilot[int]):
+    """Presses keys, each when all that the one before set off was done; Textual's own waits until the CPU is idle."""
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            name = key if len(key) > 1 or key.isalnum() else _character_to_key(key)
+            self.app.post_message(Key(name, key if len(key) == 1 else None))
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Until nothing is queued or to be painted, twice."""
+        quiet = 0
+        while quiet < 2 and self.app._running:
+            await self._wait_for_screen()
+            quiet = 0 if self._busy() else quiet + 1
+            if self.app._running:
+                self.app.screen._on_timer_update()
+
+    def _busy(self) -> bool:
+        pumps = [self.app, *self.app.screen.walk_children(with_self=True)] if self.app._running else []
+        waiting = any(pump.message_queue_size or pump._next_callbacks for pump in pumps)
+        return waiting or bool(pumps and self.app.screen._callbacks)
+
+
 Steps = Callable[[Pilot[int], Top], Awaitable[None]]
 
 
@@ -296,7 +322,8 @@ def perform(
     )
 
     async def run() -> None:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size):
+            pilot = Hand(app)
             await until(pilot, lambda: app.recorded is not None or app.changing.writing.reason != "not known yet")
             if source is None or isinstance(source, Scripted):
                 await until(pilot, lambda: bool(app.state.history.samples))
