@@ -63,10 +63,10 @@ def beating_not_fetching(
 ) -> Iterator[Verdict]:
     if partial := fleet.last.partial or queues.last.partial:
         yield Unknown(partial, "a budget that reaches them all")
-    moments = queues.within(RECENT_S).apart(APART_S)
+    moments, seen = queues.within(RECENT_S).apart(APART_S), fleet.within(RECENT_S).facts
     standing = 0
     for queue in queues.last.all:
-        pool = _idle(fleet.within(RECENT_S), queue)
+        pool = _idle(seen, queue)
         waited = None if queue.oldest_at is None else clock.last.now - queue.oldest_at
         if not queue.size or queue.paused or not pool or not _same(moments.facts, queue):
             continue
@@ -79,14 +79,10 @@ def beating_not_fetching(
     yield Evidence("idle threads", str(sum(map(_spare, fleet.last.live))), "busy, concurrency")
 
 
-def _idle(fleet: Series[Fleet], queue: Queue) -> list[Process]:
+def _idle(seen: Sequence[Fleet], queue: Queue) -> list[Process]:
     """Processes that take a queue and had a thread to spare in every reading."""
-    pools = [{one.identity: one for one in moment.live if _takes(one, queue)} for moment in fleet.facts]
+    pools = [{one.identity: one for one in moment.takers(queue.name) if _spare(one) > 0} for moment in seen]
     return [one for identity, one in pools[-1].items() if all(identity in pool for pool in pools)]
-
-
-def _takes(process: Process, queue: Queue) -> bool:
-    return not process.quiet and queue.name in (process.queues or ()) and _spare(process) > 0
 
 
 def _spare(process: Process) -> int:
@@ -95,7 +91,8 @@ def _spare(process: Process) -> int:
 
 def _same(moments: Sequence[Queues], queue: Queue) -> bool:
     """Whether its oldest job was the oldest in each reading."""
-    oldest = [next((one.oldest_at for one in moment.all if one.name == queue.name), None) for moment in moments]
+    found = [moment.queue(queue.name) for moment in moments]
+    oldest = [one.oldest_at if one else None for one in found]
     return all(one is not None and one == queue.oldest_at for one in oldest) or queue.oldest_at is None
 
 

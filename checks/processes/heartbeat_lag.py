@@ -51,6 +51,7 @@ from kiqdoctor.doctor.workers_here import Here, present
 from kiqdoctor.wire.heartbeat import RUNTIME
 from kiqdoctor.wire.numbers import whole
 
+CROWD = 100  # processes, of which one more or less does not move the median
 LATE = 2.0
 OLD_BEAT = 5.0
 NEW_BEAT = 10.0
@@ -80,17 +81,24 @@ def heartbeat_lag(
         yield Unknown(fleet.last.partial, "fewer members in processes")
     if untold := [one for one in last if one.beat_age_s is None]:
         yield Unknown(f"{untold[0].identity} does not say when it beat: {untold[0].error}", "readable records")
-    worst = [_worst(one, fleet) for one in last if one.beat_age_s is not None]
+    every: dict[str, list[Process]] = {}
+    for one in (one for moment in fleet.facts for one in moment.processes):
+        every.setdefault(one.identity, []).append(one)
+    worst = [_worst(every[one.identity]) for one in last if one.beat_age_s is not None]
     late = [one for one in worst if _age(one) > LATE * _interval(one, here.get(one.identity))]
+    crowd = _usual(worst) if len(worst) > CROWD else 0.0
     paused = len(late) == len(worst) > 1 and bool(fleet.lacks(2, LATE * NEW_BEAT))
     for process in late:
         interval = _interval(process, here.get(process.identity))
-        alive = process.identity in here or _beat_again(process, fleet)
+        alive = process.identity in here or _beat_again(process, every[process.identity])
         if not alive:
             yield Unknown(f"{process.identity} beat {_age(process):.0f} s ago; dead or late cannot be told", "--for 30")
         elif paused:
             yield Unknown(f"all {len(worst)} processes beat late: Redis may have paused", "--for 30")
-        elif len(late) == len(worst) or _age(process) > _usual([one for one in worst if one != process]) + interval:
+        elif (
+            len(late) == len(worst)
+            or _age(process) > (crowd or _usual([one for one in worst if one != process])) + interval
+        ):
             hopeless = thresholds.of(HOPELESS, tag=process.tag)
             severity = Severity.HIGH if _age(process) > hopeless else Severity.MEDIUM
             yield _finding(process, interval, here.get(process.identity), severity)
@@ -112,15 +120,13 @@ def _age(process: Process) -> float:
     return process.beat_age_s or 0.0
 
 
-def _worst(process: Process, fleet: Series[Fleet]) -> Process:
+def _worst(every: Sequence[Process]) -> Process:
     """The process as it was when its beat was oldest."""
-    every = [one for moment in fleet.facts for one in moment.processes if one.identity == process.identity]
     return max((one for one in every if one.beat_age_s is not None), key=_age)
 
 
-def _beat_again(process: Process, fleet: Series[Fleet]) -> bool:
+def _beat_again(process: Process, every: Sequence[Process]) -> bool:
     """Whether it beat after the reading in which it was late."""
-    every = [one for moment in fleet.facts for one in moment.processes if one.identity == process.identity]
     return any((one.beat or 0.0) > (process.beat or 0.0) for one in every)
 
 

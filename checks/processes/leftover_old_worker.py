@@ -158,12 +158,17 @@ def _finding(worker: LocalProcess, signs: list[Evidence], severity: Severity) ->
 def _minorities(
     processes: list[Process], fleet: Fleet, clock: ServerTime | Missing, thresholds: Thresholds
 ) -> Iterator[Finding]:
+    fleets: dict[str, list[Process]] = {}
+    for one in fleet.live:
+        if one.version:
+            fleets.setdefault(one.tag, []).append(one)
+    counts = {tag: Counter(one.version for one in peers) for tag, peers in fleets.items()}
+    young = {tag: _young(peers, clock, thresholds.of(WINDOW, tag=tag)) for tag, peers in fleets.items()}
     for process in processes:
-        peers = [one for one in fleet.live if one.tag == process.tag and one.version]
-        if not process.version or process.quiet or _young(peers, clock, thresholds.of(WINDOW, tag=process.tag)):
+        if not process.version or process.quiet or young[process.tag]:
             continue
-        most, count = Counter(one.version for one in peers).most_common(1)[0]
-        mine = sum(one.version == process.version for one in peers)
+        most, count = counts[process.tag].most_common(1)[0]
+        mine = counts[process.tag][process.version]
         if mine < count and _older(process.version, most):
             evidence = (Evidence("versions", f"{mine} at {process.version}, {count} at {most}", "info"),)
             title = f"{process.identity} runs Sidekiq {process.version}, most of its fleet {most}"

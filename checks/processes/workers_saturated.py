@@ -40,7 +40,7 @@ Each beat writes `busy` and `concurrency` (lib/sidekiq/launcher.rb).
 - RECENT_S: what an earlier recording saw before tells nothing of now; ours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
@@ -72,8 +72,8 @@ def workers_saturated(
     moments = fleet.within(RECENT_S).apart(APART_S)
     pools: dict[tuple[str, ...], list[tuple[float, Queue]]] = {}
     for queue in queues.last.all:
-        pool = _pool(fleet.last, queue.name)
-        if queue.size and pool and all(_full(_pool(one, queue.name)) for one in (*moments.facts, fleet.last)):
+        pool = fleet.last.takers(queue.name)
+        if queue.size and pool and all(_full(one.takers(queue.name)) for one in (*moments.facts, fleet.last)):
             waited = None if queue.oldest_at is None else clock.last.now - queue.oldest_at
             if waited is None:
                 yield Unknown(f"all who take {queue.name} are busy; how long its jobs wait is not known")
@@ -85,16 +85,11 @@ def workers_saturated(
     yield Evidence("busy threads", f"{busy} of {threads}", "busy, concurrency")
 
 
-def _pool(fleet: Fleet, queue: str) -> list[Process]:
-    """The live processes that take a queue."""
-    return [one for one in fleet.live if not one.quiet and queue in (one.queues or ())]
-
-
 def _load(process: Process) -> tuple[int, int]:
     return process.busy or 0, process.concurrency or 0
 
 
-def _full(pool: list[Process]) -> bool:
+def _full(pool: Sequence[Process]) -> bool:
     """Whether none of them has a thread to spare; one that does not say how many it has may."""
     return bool(pool) and all(threads and busy >= threads for busy, threads in map(_load, pool))
 
@@ -103,7 +98,7 @@ def _verdict(
     worst: tuple[float, Queue], waiting: list[tuple[float, Queue]], fleet: Fleet, moments: Series[Fleet]
 ) -> Verdict:
     waited, queue = worst
-    pool = _pool(fleet, queue.name)
+    pool = fleet.takers(queue.name)
     if stale := [one for one in pool if (one.beat_age_s or 0.0) > STALE_S]:
         return Unknown(f"{stale[0].identity} last said how busy it is {stale[0].beat_age_s:.0f} s ago", "a fresh beat")
     if short := moments.lacks(READINGS, APART_S):
@@ -125,7 +120,7 @@ def _verdict(
     )
 
 
-def _longest(pool: list[Process]) -> list[str]:
+def _longest(pool: Sequence[Process]) -> list[str]:
     jobs = sorted(
         (job for one in pool for job in one.in_flight if job.run_at is not None), key=lambda one: one.run_at or 0
     )

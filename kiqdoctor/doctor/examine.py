@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
 from kiqdoctor.clock import Clock
@@ -17,6 +18,7 @@ from kiqdoctor.wire.heartbeat import split_identity
 
 NOTHING_TURNED = Thresholds()
 PROCESS: Final = "process:"
+REASONS: Final = 8  # that one result tells in full: ten thousand queues have ten thousand
 
 
 def examine(
@@ -77,8 +79,9 @@ def judge(check: Check, snapshot: Snapshot, clock: Clock) -> Result:
         if not_applicable
         else Outcome.PASS
     )
-    reasons = [_reason(one) for one in unknown] or [one.reason for one in not_applicable]
-    reason = "; ".join(dict.fromkeys(reasons)) or None
+    reasons = dict.fromkeys([_reason(one) for one in unknown] or [one.reason for one in not_applicable])
+    more = [f"and {len(reasons) - REASONS} more"] if len(reasons) > REASONS else []
+    reason = "; ".join([*islice(reasons, REASONS), *more]) or None
     if outcome is Outcome.PASS:
         evidence += tuple(_shown(check, one) for one in turned.turned)
     return Result(check, outcome, reason if outcome is not Outcome.PASS else None, took_ms, evidence, findings)

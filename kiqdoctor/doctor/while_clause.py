@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
@@ -229,8 +230,9 @@ def _fields(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     found = {one.name: hints[one.name] for one in fields(kind)}
     for name, value in vars(kind).items():
-        if isinstance(value, property) and value.fget is not None and not name.startswith("_"):
-            found[name] = typing.get_type_hints(value.fget).get("return", object)
+        asked = value.fget if isinstance(value, property) else getattr(value, "func", None)
+        if isinstance(value, property | cached_property) and asked is not None and not name.startswith("_"):
+            found[name] = typing.get_type_hints(asked).get("return", object)
     return found
 
 

@@ -237,7 +237,7 @@ def _elsewhere(hit: Hit) -> Reason:
 
 def _starts(facts: Known, hits: Sequence[Hit], reasons: Sequence[Reason]) -> tuple[Estimate | None, str]:
     [hit] = hits
-    if hit.place == places.IN_FLIGHT:
+    if hit.place == places.IN_FLIGHT and not any(one.check == "PRO008" for one in reasons):
         return None, "it runs"
     if reasons:
         return None, "something keeps it from running"

@@ -68,6 +68,20 @@ def test_a_refused_fact_makes_it_unknown_with_the_key() -> None:
     assert result.reason == "NOPERM info (to settle it: +info)"
 
 
+@check("X009", severity=Severity.LOW)
+def ten_doubts(_server: Server) -> Iterator[Verdict]:
+    """Each of ten cannot be told."""
+    for number in range(10):
+        yield Unknown(f"doubt {number}")
+
+
+def test_of_many_reasons_the_first_few_are_told() -> None:
+    reason = judge(ten_doubts, Snapshot.of(SERVER), SYSTEM).reason or ""
+
+    assert reason.endswith("; doubt 7; and 2 more")
+    assert reason.startswith("doubt 0; ")
+
+
 def test_a_fact_that_nobody_read_is_not_a_pass() -> None:
     assert outcome(limit_low, Snapshot()) is Outcome.UNKNOWN
 

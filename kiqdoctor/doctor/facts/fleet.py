@@ -1,6 +1,8 @@
 """Worker processes: what their heartbeats say, and what this host's /proc says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
@@ -76,7 +78,7 @@ class Process:
 LIVE_FOR = 60.0  # seconds; Sidekiq's own TTL of the process hash
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is asked for each of thousands of queues is reckoned once
 class Fleet:
     """Every process that registered. ``members`` counts the set; ``processes`` may be a sample of it."""
 
@@ -85,10 +87,22 @@ class Fleet:
     partial: str = ""  # why not all were read
     orphaned_work: tuple[Process, ...] = ()  # in-flight hashes whose identity is not in the set
 
-    @property
+    @cached_property
     def live(self) -> tuple[Process, ...]:
         """Those with a fresh beat."""
         return tuple(process for process in self.processes if process.live)
+
+    def takers(self, queue: str) -> Sequence[Process]:
+        """The live processes that take this queue (its bare name); a quiet one takes nothing."""
+        return self._takers.get(queue, ())
+
+    @cached_property
+    def _takers(self) -> dict[str, list[Process]]:
+        takers: dict[str, list[Process]] = {}
+        for one in self.live:
+            for queue in dict.fromkeys(one.queues or ()) if not one.quiet else ():
+                takers.setdefault(queue, []).append(one)
+        return takers
 
     @property
     def ghosts(self) -> tuple[Process, ...]:

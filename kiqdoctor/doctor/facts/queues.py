@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 import msgspec
 
@@ -123,7 +124,7 @@ class JobSet:
         return f"set:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: names are looked up for each of thousands of queues
 class Queues:
     """All queues and sets of the examined namespace; ``partial`` says what was left out for the budget's sake."""
 
@@ -141,7 +142,11 @@ class Queues:
 
     def queue(self, name: str) -> Queue | None:
         """The one of this bare name."""
-        return next((one for one in self.all if one.name == name), None)
+        return self._named.get(name)
+
+    @cached_property
+    def _named(self) -> dict[str, Queue]:
+        return {one.name: one for one in reversed(self.all)}
 
     def set(self, name: str) -> JobSet:
         """One of the three sets; empty where it was not there."""
@@ -197,7 +202,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
         return Share(count, len(self.sample), max(self.size, len(self.sample)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: names are looked up for each of thousands of queues
 class Samples:
     """Payloads of every set and of the longest queues; ``partial`` says which were left out."""
 
@@ -232,7 +237,11 @@ class Samples:
 
     def place(self, name: str) -> Place:
         """The one of this name; empty where it was not there."""
-        return next((one for one in self.places if one.name == name), Place(name, 0))
+        return self._named.get(name) or Place(name, 0)
+
+    @cached_property
+    def _named(self) -> dict[str, Place]:
+        return {one.name: one for one in reversed(self.places)}
 
 
 @dataclass(frozen=True, slots=True)
