@@ -14,6 +14,7 @@ AT: Final = "at"  # epoch seconds of the last change
 DONE: Final = "done"  # how far it is, of how much
 TOTAL: Final = "total"
 RESULT: Final = "result"  # JSON
+TASK: Final = "task"  # JSON: what Django tells of one of its tasks
 
 QUEUED: Final = "queued"
 SCHEDULED: Final = "scheduled"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from kiqdoctor.runtime.middleware import Proceed, Running, ServerMiddleware
 
 JOBS: Final = "jobs"  # the module of an application that defines its jobs
+TASKS: Final = "tasks"
 
 
 def database_connections() -> ServerMiddleware:
@@ -54,8 +55,13 @@ def setup() -> bool:
 
 
 def autodiscover() -> None:
-    """Import ``jobs.py`` of every installed application that has one; an error inside one is raised."""
-    import_module("django.utils.module_loading").autodiscover_modules(JOBS)
+    """Import ``jobs.py`` of every installed application that has one; an error inside one is raised.
+
+    Also ``tasks.py``, where Django's Tasks have our backend: only a task whose module was imported can be run.
+    """
+    backends = getattr(import_module("django.conf").settings, "TASKS", {}).values()
+    ours = any(str(one.get("BACKEND", "")).startswith(f"{__name__}.") for one in backends)
+    import_module("django.utils.module_loading").autodiscover_modules(JOBS, *([TASKS] if ours else []))
 
 
 def on_commit(call: Callable[[], None], using: str | None = None) -> bool:
