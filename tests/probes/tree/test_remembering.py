@@ -5,12 +5,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from source import looked
 from trees import tree
 
 from kiqdoctor import probes
 from kiqdoctor.doctor.facts.code import Calls, Code
 from kiqdoctor.doctor.probe import AbsenceError, Probe
-from kiqdoctor.doctor.snapshot import Absent
+from kiqdoctor.doctor.snapshot import Absent, Snapshot
+from kiqdoctor.probes.code.index import _Making
 from kiqdoctor.probes.tree import remembering
 from kiqdoctor.probes.tree.remembering import VARIABLE, Store, folder
 from kiqdoctor.probes.tree.tree import Tree
@@ -46,6 +48,15 @@ def test_the_same_source_is_read_once(tmp_path: Path, cache: Path, monkeypatch: 
     assert (again, len(kept(cache))) == (first, 1)
     assert cache.stat().st_mode & 0o777 == 0o700
     assert (cache / kept(cache)[0]).stat().st_mode & 0o777 == 0o600
+
+
+def test_no_probe_indexes_the_same_source_again(tmp_path: Path, cache: Path) -> None:
+    looked(tree(tmp_path / "app", SOURCE), Snapshot())
+    again = Tree(tmp_path / "app")
+    looked(again, Snapshot())
+
+    assert kept(cache)
+    assert [one.__qualname__ for one in again._made if one is _Making] == []
 
 
 @pytest.mark.parametrize(

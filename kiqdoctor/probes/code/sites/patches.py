@@ -34,15 +34,23 @@ MOST: Final = 2_000  # modules that are followed from one
 )
 def patches(tree: Tree) -> Patches:
     """Those in bodies of modules; what a function patches nobody knows the moment of."""
+    from kiqdoctor.probes.tree.remembering import Store
+
+    found = tree.once(Store).fact(Patches, {}, lambda: _written(tree))
+    return Patches(found.sites, before=_started(tree) or found.before) if found.sites else found
+
+
+def _written(tree: Tree) -> Patches:
+    """What the source alone tells."""
     from kiqdoctor.probes.code.index import indexed
 
     names = indexed(tree).names
     by_name = {module.name: module for module in names.modules}
     found = tuple(one for module in names.modules for one in _of(names, by_name, module))
-    return Patches(found, before=_before(tree, names) if found else "")
+    return Patches(found, before=_configured(names) if found else "")
 
 
-def _before(tree: Tree, names: "Names") -> str:
+def _started(tree: Tree) -> str:
     """What patches before the application is loaded: a kind of worker, or gevent's own way to start."""
     from kiqdoctor.probes.deployment.derived import derived
 
@@ -50,6 +58,11 @@ def _before(tree: Tree, names: "Names") -> str:
         kind = one.command.option("kind") or one.command.option("pool")
         if kind in GREENLETS or RUNNER in " ".join(one.started.words):
             return f"{one.command.program} at {one.started.path}:{one.started.line}"
+    return ""
+
+
+def _configured(names: "Names") -> str:
+    """The kind of worker that a configuration in Python names."""
     for module in names.modules:
         value = module.held.get("worker_class") if module.path.endswith(CONFIGURATIONS) else None
         if isinstance(value, ast.Constant) and value.value in GREENLETS:
