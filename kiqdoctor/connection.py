@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from kiqdoctor.replies import fits
 from kiqdoctor.text import MASK, redact
 from kiqdoctor.wire.numbers import whole
 
@@ -267,6 +268,9 @@ class ReadOnlyConnection:
         except StepError as error:
             raise ConnectError(error.step, str(error)) from None
         self.bill.add(names, sent, received, (time.monotonic() - began) * 1000)
+        for name, command, reply in zip(names, commands, replies, strict=True):
+            if not fits(name, command, reply):
+                raise ConnectError("ping", f"{name.replace('|', ' ')} was answered with what no Redis says")
         return replies
 
     def _must(self, *command: str | int, step: str) -> None:

@@ -23,6 +23,8 @@ DEFAULT_PORT: Final = 6379
 
 MOST_BYTES: Final = 16 * 1024 * 1024  # of all replies of one exchange: several times what the largest needs
 MOST_MEMBERS: Final = 1_000_000  # of all replies of one exchange
+HONEST_BYTES: Final = 512 * 1024 * 1024  # the longest string that a Redis holds
+HONEST_MEMBERS: Final = 1 << 27  # which would take as many bytes at least
 _MEMBERS: Final = b"*~%>"  # headers that announce replies...
 _BYTES: Final = b"$=!"  # ...and those that announce bytes, of RESP2 and RESP3
 _TAIL: Final = 32  # bytes in which a header that was cut in two begins
@@ -41,8 +43,13 @@ class StepError(Exception):
 class OversizeError(StepError):
     """A reply is, or says that it will be, larger than whatever was asked for; its connection is of no more use."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__("size", text)
+    def __init__(self, text: str, step: str = "size") -> None:
+        super().__init__(step, text)
+
+
+def _oversize(count: int, what: str, honest: int) -> OversizeError:
+    """Of more than any Redis sends whatever its keys hold: what answers there is none."""
+    return OversizeError(f"{what}, more than any Redis sends", "ping") if count > honest else OversizeError(what)
 
 
 class Guard:
@@ -88,11 +95,11 @@ class Guard:
             kind, digits = bytes(seen[at : at + 1]), bytes(seen[at + 1 : end])
             count = _count(digits) if digits.isdigit() else 0
             if kind in _BYTES and count > self._most_bytes:
-                raise OversizeError(f"a reply announces {count} bytes")
+                raise _oversize(count, f"a reply announces {count} bytes", HONEST_BYTES)
             if kind in _MEMBERS:
                 self._members += count
             if self._members > self._most_members:
-                raise OversizeError(f"replies announce {self._members} members")
+                raise _oversize(self._members, f"replies announce {self._members} members", HONEST_MEMBERS)
             at = end + 2 + (count + 2 if kind in _BYTES and digits.isdigit() else 0)
         self._payload = max(at - len(seen), 0)
         del seen[:at]

@@ -3,13 +3,21 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
+import hiredis
 import pytest
 from doctoring import check
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import RedisServer
+from sound import INFO, JOB, WORK
 
+from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.examination import examination
+from kiqdoctor.replies import fits
 from kiqdoctor.resp import MOST_BYTES, MOST_MEMBERS, Guard, OversizeError
 
 VALUES = st.recursive(
@@ -107,3 +115,89 @@ def test_the_examination_ends_and_says_so(first: bytes, then: bytes, pause: floa
 
     assert found.status == 3
     assert found.outcome("RED001") == "fail"
+
+
+LIES = {
+    "none": b"$-1\r\n", "a number": b":1\r\n", "a list": b"*0\r\n",
+    "nested": b"*2\r\n*1\r\n$-1\r\n*3\r\n:1\r\n*-1\r\n$0\r\n\r\n",
+    "text": b"+x\r\n", "bytes": b"$9000000000\r\n", "members": b"*2000000000\r\n",
+}  # fmt: skip
+TRUE = {
+    *((name, "a number") for name in ("EXISTS", "DBSIZE", "LLEN", "ZCARD")),
+    ("ZRANGE", "a list"), ("LRANGE", "a list"), ("GETRANGE", "text"),
+}  # fmt: skip
+
+
+@contextmanager
+def lying(server: RedisServer, command: str, lie: bytes) -> Iterator[str]:
+    """In front of a real server: as it answers, but for this one command."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talk(connection: socket.socket) -> None:
+        reader, real = hiredis.Reader(), hiredis.Reader()
+        with connection, socket.create_connection(("127.0.0.1", server.port)) as behind, suppress(OSError):
+            while data := connection.recv(65_536):
+                reader.feed(data)
+                while (asked := reader.gets()) is not False:
+                    behind.sendall(hiredis.pack_command(tuple(asked)))
+                    answered = b""
+                    while real.gets() is False:
+                        answered += (came := behind.recv(65_536))
+                        real.feed(came)
+                    connection.sendall(lie if asked[0].decode() == command else answered)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+    finally:
+        listener.close()
+
+
+def outcome(server: RedisServer, command: str, lie: bytes) -> tuple[int, Outcome]:
+    """The exit status and RED001; nothing may have crashed."""
+    with lying(server, command, lie) as url:
+        report = examination(Asked(redis=url, live=True))
+    assert [one.reason for one in report.results if "crashed" in (one.reason or "")] == []
+    return report.exit_status, next(one.outcome for one in report.results if one.check.id == "RED001")
+
+
+@pytest.fixture
+def crowded(redis: Any, redis_server: RedisServer) -> RedisServer:
+    redis.sadd("queues", "default")
+    redis.rpush("queue:default", JOB)
+    redis.zadd("retry", {JOB: 1.7e9})
+    redis.sadd("processes", "h:7:aa")
+    redis.hset("h:7:aa", mapping={"info": INFO, "busy": "1", "beat": "1700000000.1", "quiet": "false"})
+    redis.hset("h:7:aa:work", "t1", WORK)
+    redis.set("dear-leader", "h:7:aa")
+    return redis_server
+
+
+ASKED = ("EXISTS", "DBSIZE", "LLEN", "ZCARD", "GETRANGE", "HMGET", "SSCAN", "SCAN", "ZRANGE", "LRANGE", "TIME")
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_who_answers_as_no_redis_does_is_never_believed(crowded: RedisServer, command: str) -> None:
+    for name, lie in LIES.items():
+        if (command, name) not in TRUE:
+            status, told = outcome(crowded, command, lie)
+            assert status in {1, 3}, name
+            assert told in {Outcome.UNKNOWN, Outcome.FAIL}, name
+
+
+def test_the_healthy_twin_is_believed(crowded: RedisServer) -> None:
+    assert outcome(crowded, "", b"")[1] is Outcome.PASS
+
+
+@given(
+    VALUES,
+    st.sampled_from(["EXISTS", "MEMORY|USAGE", "GET", "HMGET", "MGET", "SMISMEMBER", "HGETALL", "TIME", "SSCAN", "X"]),
+)
+def test_any_reply_fits_or_does_not(value: object, name: str) -> None:
+    fits(name, ("a", "b", "c"), value)
+    assert fits(name, ("a",), Exception())
