@@ -204,6 +204,14 @@ class _Memory:
         told = [one if isinstance(one, bytes) else str(one).encode() for one in words]
         known.update(zip(told[::2], told[1::2], strict=True))
 
+    def runs(self, running: "Running", now: float, more: "More") -> None:
+        from kiqdoctor.wire.status import RUNNING
+
+        self.tell(running.jid, RUNNING, now, more)
+
+    def over(self, running: "Running") -> None:
+        """What was told is told."""
+
     def cursor(self, running: "Running") -> "_Place":  # noqa: ARG002 - nothing goes on: each job runs once
         return _Place()
 
@@ -259,8 +267,6 @@ class _Place:
     def load(self) -> None: ...
 
     def save(self, since: float) -> None: ...
-
-    def clear(self) -> None: ...
 
 
 @contextmanager

@@ -175,7 +175,7 @@ def clean(text: str, limit: int = SHORT, *, lines: bool = False) -> str:
     """
     text = redact(text if len(text) <= limit + AHEAD else text[: limit + AHEAD])
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    if cut.isascii() and cut.isprintable():
+    if cut.isascii() and (cut.replace("\n", "") if lines else cut).isprintable():
         return cut
     return "".join(_spell(cut, lines=lines))
 

@@ -1,18 +1,24 @@
 """Where it is kept what goes with jobs that run: their places, their states, their cursors."""
 
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kiqdoctor.runtime import log, status
+from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.iterating import Cursor, Position
 from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.wire.keys import Keys
-from kiqdoctor.wire.status import More
+from kiqdoctor.wire.payload import PayloadError, read
+from kiqdoctor.wire.status import RUNNING, More
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from kiqdoctor.runtime.job import Job
+
+Note = tuple[float, More]  # since when, and how far
 
 
 class Books(Protocol):
@@ -21,8 +27,11 @@ class Books(Protocol):
     def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:
         """0 where a job of a limited class may begin, and has its place; else seconds until asking is worthwhile."""
 
-    def tell(self, jid: str, state: str, now: float, more: More) -> None:
-        """The state of a job whose status is kept."""
+    def runs(self, running: Running, now: float, more: More) -> None:
+        """That a job whose status is kept runs, and how far it is."""
+
+    def over(self, running: Running) -> None:
+        """It ends now: what is told of it from now on is told with its end."""
 
     def cursor(self, running: Running) -> Position:
         """Where an iterable job goes on."""
@@ -31,20 +40,69 @@ class Books(Protocol):
 class RedisBooks:
     """A worker's."""
 
-    def __init__(self, client: "Redis", keys: Keys) -> None:
+    def __init__(self, client: "Redis", keys: Keys, ahead: Callable[[], Iterable[Work]]) -> None:
         self._client, self._keys, self._limits = client, keys, Limits(client, keys)
+        self._ahead = ahead  # jobs that are at hand
+        self._without: set[Work] = set()  # jobs of which no cursor was kept a moment ago
+        self._notes: dict[Running, Note] = {}  # the last of each job that runs
+        self._sending: dict[Running, Note] = {}
+        self._lock = threading.Lock()
 
     def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:
         """Asks Redis, where all processes of the fleet ask."""
         return self._limits.enter(job, owner, jid)
 
-    def tell(self, jid: str, state: str, now: float, more: More) -> None:
+    def runs(self, running: Running, now: float, more: More) -> None:
+        """Soon, with those of others: a round trip for each would be most of a short job's cost."""
+        self._notes[running] = (now, more)
+
+    def over(self, running: Running) -> None:
+        """A note of its progress is told now, one that it runs is needless, and one under way comes before its end."""
+        note = self._notes.pop(running, None)
+        if note is not None and note[1]:
+            self._send({running: note})
+        elif running in self._sending:
+            with self._lock:
+                pass
+
+    def tick(self) -> None:
+        """Some hundred times a second."""
+        if self._notes:
+            with self._lock:
+                self._sending = (
+                    self._notes.copy()
+                )  # before they are taken away: ``over`` finds each in one or the other
+                try:
+                    found = {one: note for one in self._sending if (note := self._notes.pop(one, None)) is not None}
+                    self._send(found)
+                finally:
+                    self._sending = {}
+
+    def _send(self, notes: Mapping[Running, Note]) -> None:
         """As far as Redis lets us: a job does not fail because nobody could be told."""
+        ours = {one: note for one, note in notes.items() if not (one.lost or one.doubtful)}
         try:
-            status.tell(self._client, self._keys, jid, state, now, more)
+            status.tell(self._client, self._keys, [(one.jid, RUNNING, *note) for one, note in ours.items()])
         except Exception as error:  # noqa: BLE001
             log.warn_seldom(f"status: {type(error).__name__}: {error}")
 
     def cursor(self, running: Running) -> Position:
         """Where Sidekiq keeps its own."""
-        return Cursor(self._client, self._keys, running.jid, running.work)
+        return Cursor(self._client, self._keys, running.jid, running.work, new=self._new(running.work))
+
+    def _new(self, work: Work | None) -> bool:
+        """Whether no cursor of it is kept, as is true of most; one question tells it of all jobs that come next."""
+        if work is None:
+            return False
+        if work not in self._without:
+            ahead = {work, *self._ahead()}
+            kept: Any = self._client.exists(*(self._keys.iteration(jid) for jid in map(_jid, ahead) if jid))
+            self._without = set() if kept else ahead
+        return work in self._without
+
+
+def _jid(work: Work) -> str:
+    try:
+        return read(work.payload).jid
+    except PayloadError:
+        return ""

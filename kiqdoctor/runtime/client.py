@@ -216,7 +216,7 @@ def _checked(args: Sequence[Any]) -> tuple[list[Any], bool]:
     if type(args) not in _LISTS and (isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence)):
         raise codec.ArgumentError(f"a job's arguments must be a list, not a {type(args).__name__}")
     listed = list(args)
-    return listed, codec.strict(listed, "args")
+    return listed, not codec.simple(listed) and codec.strict(listed, "args")
 
 
 class pipelined:  # noqa: N801 - it is called as a function would be

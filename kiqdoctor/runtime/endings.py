@@ -55,8 +55,8 @@ FOLLOWS: Final[Mapping[End, Follows]] = MappingProxyType(
 )
 
 
-class Step(msgspec.Struct, frozen=True):  # not a dataclass, which takes four times as long to make
-    """A command that goes with a job's end, in the same atomic step; ``name`` may be one of leave.lua's own."""
+class Step(msgspec.Struct, frozen=True, array_like=True):  # not a dataclass, which takes four times as long to make
+    """A command that goes with a job's end, in the same atomic step; ``name`` may be one of follow.lua's own."""
 
     name: str
     key: str
@@ -117,7 +117,7 @@ def ending(
     if options is None or options.status:
         known = "known" if options is not None else ""
         told = status.change(follows.state, now, outcome.more)
-        steps.append(Step("TELL", keys.status(jid), (outcome.keep, known, *told)))
+        steps.append(Step("TELL", keys.status(jid), (str(outcome.keep), known, *told)))
     return Ending(tuple(steps), end)
 
 

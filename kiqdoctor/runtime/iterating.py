@@ -34,23 +34,19 @@ class Position(Protocol):
     def save(self, since: float) -> None:
         """Where it is."""
 
-    def clear(self) -> None:
-        """It came to its end."""
-
 
 class Cursor:
-    """A place in the job's ``it-<jid>`` hash."""
+    """A place in the job's ``it-<jid>`` hash, gone with the job's end. ``new``: it is known that there is none."""
 
-    def __init__(self, client: "Redis", keys: Keys, jid: str, work: Work | None = None) -> None:
-        self._client, self._key, self._work = client, keys.iteration(jid), work
-        self._script = client.register_script(lua.source("cursor"))
+    def __init__(self, client: "Redis", keys: Keys, jid: str, work: Work | None = None, *, new: bool = False) -> None:
+        self._client, self._key, self._work, self._new = client, keys.iteration(jid), work, new
         self._runs, self._seconds = 0, 0.0
         self.value: Any = None
         self.cancelled = False
 
     def load(self) -> None:
         """Where it was."""
-        found: Any = self._client.hgetall(self._key)
+        found: Any = {} if self._new else self._client.hgetall(self._key)
         cursor = found.get(CURSOR.encode())
         self._runs = int(found.get(RUNS.encode(), 0)) + 1
         self._seconds = float(found.get(SECONDS.encode(), 0))
@@ -67,14 +63,10 @@ class Cursor:
         told = {RUNS: self._runs, CURSOR: codec.encode(self.value), SECONDS: ran}
         self.cancelled = self._told(KEEP, *(word for pair in told.items() for word in pair)) == 1
 
-    def clear(self) -> None:
-        """It came to its end. Raises as ``save``."""
-        self._told()
-
     def _told(self, *words: Any) -> int:
         work = self._work
         held = work is not None and work.home.key
-        found: Any = self._script(
+        found: Any = self._client.register_script(lua.source("cursor"))(
             keys=[self._key, work.home.key if work is not None and held else self._key],
             args=[work.payload if work is not None and held else b"", *words],
         )
@@ -106,7 +98,6 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, running: Runnin
             close()
     if interrupted:
         raise Interruption
-    cursor.clear()
 
 
 def _iterate(iterator: Iterator[Any], cursor: Position, running: Running, began: float) -> bool:

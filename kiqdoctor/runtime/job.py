@@ -76,8 +76,9 @@ class Job(Generic[P, R]):
         self.options = options
         self.shown = clean(name)
         self.pace = 0.0  # seconds that one run took of late, for how many are fetched ahead
-        self.special = bool(options.limit or options.rate or options.timeout or options.status or options.at_most_once)
         self.iterable = inspect.isgeneratorfunction(function)
+        asks = options.limit or options.rate or options.timeout or options.status or options.at_most_once
+        self.special = bool(asks or self.iterable)  # something goes around it or with its end
         self.asynchronous = inspect.iscoroutinefunction(function)
         self.calls: Calls = calls(function, iterable=self.iterable)
         update_wrapper(self, function)

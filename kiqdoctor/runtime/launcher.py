@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +18,7 @@ from kiqdoctor.runtime.dumping.watchdog import STALL, Watchdog, answer
 from kiqdoctor.runtime.fetching.basic import BasicFetch
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.reliable import ReliableFetch
-from kiqdoctor.runtime.fetching.work import Fetch
+from kiqdoctor.runtime.fetching.work import Fetch, Work
 from kiqdoctor.runtime.heartbeat import BEAT, Heartbeat, Member
 from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.runtime.leaving import leave_by
@@ -60,8 +60,9 @@ class Launcher:
         self.board = Board()
         self.tenure = Tenure(self._client, self._keys, options.capsule, clock)
         self.heartbeat = Heartbeat(self._client, self._keys, self.board, self._about, clock)
+        self._books = RedisBooks(self._client, self._keys, self._ahead)
         self.performer = Performer(
-            RedisBooks(self._client, self._keys),
+            self._books,
             self._settings,
             REGISTRY,
             lambda: self.identity,
@@ -209,6 +210,9 @@ class Launcher:
         assert isinstance(self.fetch, ReliableFetch)  # noqa: S101 - only it has a lease
         return self.fetch
 
+    def _ahead(self) -> Iterable[Work]:
+        return self.fetch.ahead()
+
     def _new_fetch(self) -> Fetch:
         if self.reliable:
             return ReliableFetch(self._client, self._keys, self.options.capsule, self.lease, self._clock)
@@ -322,6 +326,7 @@ class Launcher:
         while not self._done.wait(TICK):
             try:
                 self.fetch.tick()
+                self._books.tick()
             except Exception:  # noqa: BLE001 - the processors log it, and try again
                 self._done.wait(0.5)
 

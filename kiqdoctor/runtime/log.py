@@ -137,6 +137,15 @@ def say(level: str, text: str, fields: Mapping[str, str]) -> None:
         _lines.write()
 
 
+def failed(text: str, fields: Mapping[str, str]) -> None:
+    """A job's last line, soon: of text that is clean already."""
+    line = Line(time.time(), os.getpid(), own_thread_id(), "WARN", text, fields)
+    with _lines.lock:
+        if _lines.jobs:
+            _lines.gather()
+        _lines.waiting.append(_lines.spell(line))
+
+
 def info(text: str, fields: Mapping[str, str] = NO_FIELDS) -> None:
     """What happens; the values of ``fields`` are clean."""
     say("INFO", text, fields)

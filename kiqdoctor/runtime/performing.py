@@ -35,7 +35,7 @@ from kiqdoctor.wire.fields import (
     STARTED,
 )
 from kiqdoctor.wire.payload import Payload, PayloadError, read
-from kiqdoctor.wire.status import DONE, RUNNING, TOTAL, Outcome
+from kiqdoctor.wire.status import DONE, NOTHING, TOTAL, More, Outcome
 
 PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_AT})
 """The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
@@ -68,9 +68,7 @@ class Performer:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
         context.running.set(running)
         function, args = job.function, running.args
-        if not (
-            job.special or job.iterable or job.asynchronous or CONTEXT in running.fields or KEYWORDS in running.fields
-        ):
+        if not (job.special or job.asynchronous or CONTEXT in running.fields or KEYWORDS in running.fields):
             if self.chain:
                 copy_context().run(around, self.chain, running, lambda: function(*args))
             else:
@@ -81,19 +79,22 @@ class Performer:
     def _equipped(self, job: Job[Any, Any], running: Running) -> None:
         with context.restored(running.fields), self.watch(job, running):
             self._equip(job, running)
-            around(self.chain, running, lambda: self._body(job, running))
+            try:
+                around(self.chain, running, lambda: self._body(job, running))
+            finally:
+                if job.options.status:
+                    self.books.over(running)
 
     def _equip(self, job: Job[Any, Any], running: Running) -> None:
         running.stopping = self.stopping
         if job.options.timeout is not None:
             running.deadline = self.clock.boottime() + job.options.timeout
         if job.options.status:
-            running.progress = lambda done, total: self._tell(running, **{DONE: done, TOTAL: total})
-            self._tell(running)
+            running.progress = lambda done, total: self._tell(running, {DONE: done, TOTAL: total})
+            self._tell(running, NOTHING)
 
-    def _tell(self, running: Running, **more: int) -> None:
-        if not (running.lost or running.doubtful):  # else its state is told by whoever has it
-            self.books.tell(running.jid, RUNNING, self.clock.now(), more)
+    def _tell(self, running: Running, more: More) -> None:
+        self.books.runs(running, self.clock.now(), more)
 
     def _body(self, job: Job[Any, Any], running: Running) -> None:
         value: Any = None
@@ -127,7 +128,8 @@ class Performer:
     def done(self, job: Job[Any, Any], payload: Payload, outcome: Outcome) -> Ending:
         """What becomes of a job that came to its end."""
         now = self.clock.now()
-        return endings.ending(self.keys, End.DONE, payload, job.options, self.identity(), now, (), outcome)
+        cursor = (Step("UNLINK", self.keys.iteration(payload.jid)),) if job.iterable else ()
+        return endings.ending(self.keys, End.DONE, payload, job.options, self.identity(), now, cursor, outcome)
 
     def failed(self, job: Job[Any, Any] | None, payload: Payload, work: Work, error: BaseException) -> Ending:
         """Where a failure sends the job."""

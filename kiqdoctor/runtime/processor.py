@@ -18,17 +18,18 @@ from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.runtime.performing import PLAIN, SUSPECT, Performer, described, named, unknown
+from kiqdoctor.runtime.tracing import traced
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 from kiqdoctor.wire.fields import ARGS, CLASS, JID, STARTED
 from kiqdoctor.wire.payload import Payload
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
+SHORT: Final = 0.001  # seconds; a shorter job's end is told with the ends of others
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
 OWN_JID: Final = 24  # characters of one that is like ours
-TRACE: Final = 50  # lines of a failure's traceback in the log
 is_plain: Final = PLAIN.issuperset
 
 
@@ -165,7 +166,12 @@ class Processor:
         if payload is None:
             self._fetch.done(work)
         else:
-            self._let_go(work, self._performer.done(job, payload, running.outcome))
+            self._let_go(work, self._performer.done(job, payload, running.outcome), soon=self._short(payload, took))
+
+    @staticmethod
+    def _short(payload: Payload, took: float) -> bool:
+        """Whether its end may wait for the next request; that of one that may run once may not."""
+        return took < SHORT and not payload.at_most_once
 
     @staticmethod
     def _shown(job: Job[Any, Any], payload: Payload) -> str:
@@ -184,11 +190,13 @@ class Processor:
         self, work: Work, payload: Payload, job: Job[Any, Any] | None, error: BaseException, began: float
     ) -> None:
         self._end(self._seat, failed=True)
-        words = {**named(payload), "elapsed": f"{boottime() - began:.3f}"}
-        lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
-        log.warn("fail: " + "\n".join(lines[-TRACE:] if job is not None else lines[-1:]), words)
+        took = boottime() - began
+        told = traced(error)
+        words = {**named(payload), "elapsed": f"{took:.3f}"}
+        log.failed("fail: " + (told if job is not None else told.rpartition("\n")[2]), words)
         if not self.abandoned:
-            self._let_go(work, self._performer.failed(job, payload, work, error))
+            soon = self._short(payload, took)
+            self._let_go(work, self._performer.failed(job, payload, work, error), soon=soon)
 
     def _special(self, work: Work, payload: Payload, job: Job[Any, Any] | None, began: float) -> None:
         """A payload that asks for more than to be run; a job that was in flight when processes died runs alone."""
@@ -254,15 +262,20 @@ class Processor:
         job = self._performer.registry.get(name) if isinstance(name, str) else None
         self._special(work, Payload(fields), job, began)
 
-    def _let_go(self, work: Work, ending: Ending) -> None:
-        """Until Redis has heard of it; the job must not be lost because Redis is away for a while."""
+    def _let_go(self, work: Work, ending: Ending, *, soon: bool = False) -> None:
+        """Until Redis has heard of it; the job must not be lost because Redis is away for a while.
+
+        ``soon``: not at once, but with the ends of others.
+        """
         refusals = 0
         while not self.abandoned:
             try:
-                if ending:
-                    self._fetch.send_on(work, ending)
-                else:
+                if not ending:
                     self._fetch.done(work)
+                elif soon:
+                    self._fetch.leave(work, ending)
+                else:
+                    self._fetch.send_on(work, ending)
             except Exception as error:  # noqa: BLE001
                 log.warn_seldom(f"the end of a job could not be told yet: {type(error).__name__}: {error}")
                 refusals += "WRONGTYPE" in str(error)

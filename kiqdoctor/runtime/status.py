@@ -1,5 +1,6 @@
 """What became of a job, for those who ask: its state, how far it is, and a number that grows with each change."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
@@ -66,9 +67,12 @@ def commands(keys: Keys, jid: str, state: str, now: float, more: More | None = N
     ]
 
 
-def tell(client: "Redis", keys: Keys, jid: str, state: str, now: float, more: More | None = None) -> None:
-    """Write it now."""
+def tell(client: "Redis", keys: Keys, states: Sequence[tuple[str, str, float, More]]) -> None:
+    """Write them now: jid, state, since when, and what is told beside it."""
+    if not states:
+        return
     with client.pipeline(transaction=True) as pipe:
-        for words in commands(keys, jid, state, now, more):
-            pipe.execute_command(*words)  # type: ignore[no-untyped-call]
+        for state in states:
+            for words in commands(keys, *state):
+                pipe.execute_command(*words)  # type: ignore[no-untyped-call]
         pipe.execute()

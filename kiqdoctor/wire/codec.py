@@ -121,6 +121,21 @@ def strict(value: Any, name: str) -> bool:
     return refuse(value, name)
 
 
+def simple(values: list[Any]) -> bool:
+    """Whether ``strict`` has nothing against these at a glance: naming each place takes longer than encoding them."""
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            if not SMALLEST <= value <= LARGEST:
+                return False
+        elif kind is str:
+            if not value.isascii():
+                return False
+        elif value is not None and kind is not bool:
+            return False
+    return True
+
+
 def _text(value: str, name: str) -> bool:
     if value.isascii():
         return False

@@ -2,7 +2,7 @@
 
 import base64
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kiqdoctor.wire import codec
@@ -158,7 +158,7 @@ class Payload:
     def spared(self) -> "Payload":
         """The same of a job that came to an end of some kind: it kills nobody, and has not begun."""
         traces = (RECOVERED, RECOVERED_AT, STARTED)
-        return replace(self, fields={name: value for name, value in self.fields.items() if name not in traces}, raw=b"")
+        return Payload({name: value for name, value in self.fields.items() if name not in traces})
 
     @property
     def started(self) -> str:
@@ -176,7 +176,7 @@ class Payload:
 
     def with_(self, **changes: Any) -> "Payload":
         """The same with these fields, without its bytes."""
-        return replace(self, fields={**self.fields, **changes}, raw=b"")
+        return Payload({**self.fields, **changes})
 
     def encode(self) -> bytes:
         """Compact JSON of all fields."""

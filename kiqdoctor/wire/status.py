@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from kiqdoctor.wire import codec
@@ -63,13 +64,14 @@ def read(found: Mapping[bytes, bytes]) -> JobState | None:
 
 More = Mapping[str, int | bytes]
 """Fields that are told beside the state."""
+NOTHING: Final[More] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What is told of a job that is done beside that, and for how many seconds from then."""
 
-    more: More = field(default_factory=dict)
+    more: More = field(default_factory=lambda: NOTHING)
     keep: int = STATUS_TTL
 
 

@@ -19,6 +19,7 @@ from servers import RedisServer, eventually
 
 import kiqdoctor
 from kiqdoctor.runtime.embedding import embed
+from kiqdoctor.runtime.endings import Ending, Step
 from kiqdoctor.runtime.fetching.seats import Fate, _stat, fate, here
 from kiqdoctor.runtime.fetching.work import FencedError
 from kiqdoctor.runtime.iterating import Cursor
@@ -314,10 +315,9 @@ def test_a_place_is_told_by_whoever_holds_the_job(redis: Any, start: Start) -> N
     theirs.save(time.monotonic())
 
     ours.value = 4
-    acts: list[Callable[[], None]] = [lambda: ours.save(time.monotonic()), ours.clear]
-    for act in acts:
-        with pytest.raises(FencedError):
-            act()
+    with pytest.raises(FencedError):
+        ours.save(time.monotonic())
+    assert not first.fetch.send_on(work, Ending((Step("UNLINK", KEYS.iteration("steps")),)))  # its end, as it sees it
     assert redis.hget("it-steps", "c") == b"9"
 
 

@@ -42,17 +42,16 @@ class Asking:
         if reply[0] == b"FENCED":
             held.ended.extendleft(reversed(ended))  # nothing was done: they are told under whatever identity is next
             held.expelled(lane)
-        held.taken.difference_update(ended)
+        held.told(ended, reply)
         if reply[0] == b"REPEATED":  # it was applied before: what it brought is in the lists
             lane.lost = True
             return 0
-        held.unfound += len(ended) - reply[1]
         for error in reply[2]:
             log.warn_seldom(f"fetch: {error.decode('utf-8', 'replace')}")
         if lane.lost:
             return 0  # the lease went while the reply was under way: what is still ours is found in the lists
         count = 0
-        for at in range(3, len(reply), 2):
+        for at in range(4, len(reply), 2):
             home = lane.homes[reply[at] - 1]
             works = [Work(payload, home) for payload in reply[at + 1]]
             held.bring(works)
@@ -64,9 +63,13 @@ class Asking:
         """What ended under an older identity leaves its list one by one, where it is still there."""
         old = [work for work in ended if work.home.lane.retired]
         try:
-            left = self._doors.many([(work, ()) for work in old])
+            replies = self._doors.each([(work, work.ending.steps if work.ending else ()) for work in old])
         except BaseException:
             self._holdings.ended.extendleft(reversed(ended))
             raise
-        self._holdings.unfound += len(old) - left
+        for work, left in zip(old, replies, strict=True):
+            if isinstance(left, Exception):
+                self._holdings.refused(work, str(left))
+            else:
+                self._holdings.unfound += not left
         return [work for work in ended if not work.home.lane.retired]

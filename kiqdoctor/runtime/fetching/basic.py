@@ -67,6 +67,10 @@ class BasicFetch:
         self._running.discard(work)
         return True
 
+    def leave(self, work: Work, ending: Ending) -> None:
+        """At once: nothing else is asked here with which it could go."""
+        self.send_on(work, ending)
+
     def give_back(self, works: Iterable[Work]) -> int:
         """RPUSH, so that they are next. Where the reply is lost they may be there twice: no list says who had them."""
         listed = list(works)
@@ -95,6 +99,10 @@ class BasicFetch:
 
     def tick(self) -> None:
         """Nothing waits."""
+
+    def ahead(self) -> Iterable[Work]:
+        """Nothing."""
+        return ()
 
     def running(self) -> list[Work]:
         """What threads run."""

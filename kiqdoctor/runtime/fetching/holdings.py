@@ -2,15 +2,19 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any, Final, NoReturn
 
 from kiqdoctor.clock import Clock
-from kiqdoctor.runtime import forking
+from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.channel import Script, command
 from kiqdoctor.runtime.fetching.lanes import Lane
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.work import FencedError, Work
+from kiqdoctor.text import clean
 
+AGAIN: Final = 1.0  # seconds until an end that was refused is told again
+REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
 AUDIT: Final = 5.0  # seconds between two counts of the private lists
 
 
@@ -25,6 +29,8 @@ class Holdings:
         self.local: deque[Work] = deque()  # at hand: taken and not started
         self.ended: deque[Work] = deque()
         self.taken: set[Work] = set()  # all that we hold, by object: two jobs with equal bytes are two
+        self._refusals: dict[Work, int] = {}  # ends that were refused, and how often for good
+        self._again_at = inf  # monotonic
         self.unfound = 0  # acknowledgements that removed nothing: somebody else had the job
         self.looked: Callable[[], None] = lambda: None  # told when something has come to hand
         self.lanes: Sequence[Lane] = ()
@@ -65,6 +71,38 @@ class Holdings:
         told = [work for lane in self.lanes if (pending := lane.pending) for work in pending[1]]
         return list(self.taken.difference(self.local.copy(), self.ended.copy(), told))
 
+    def told(self, ended: Sequence[Work], reply: Any) -> None:
+        """The fetch script's answer to a request that told what ended."""
+        self.taken.difference_update(ended)
+        if reply[0] != b"OK":
+            return
+        refused = reply[3]
+        self.unfound += len(ended) - reply[1] - len(refused) // 2
+        exits = [work for work in ended if work.ending is not None] if refused else []
+        for place, why in zip(refused[::2], refused[1::2], strict=True):
+            self.refused(exits[place - 1], why.decode("utf-8", "replace"))
+
+    def refused(self, work: Work, why: str) -> None:
+        """Its new place did not take it, so it lies in its private list: in a moment it is let go again.
+
+        After a few times it is left there where that place is of another type, for whoever looks after us.
+        """
+        self.taken.add(work)
+        count = self._refusals.get(work, 0) + ("WRONGTYPE" in why)
+        if count >= REFUSALS:
+            self._refusals.pop(work, None)
+            log.warn(f"{clean(work.home.key)} keeps a job that its new place refuses: {why}")
+            return
+        log.warn_seldom(f"the end of a job could not be told yet: {why}")
+        self._refusals[work] = count
+        self._again_at = self._clock.monotonic() + AGAIN
+
+    def try_again(self) -> None:
+        """Let go what was refused a moment ago."""
+        if self._refusals and self._clock.monotonic() >= self._again_at:
+            self._again_at = inf
+            self.ended.extend(self._refusals.copy())
+
     # -- what we do not know -------------------------------------------------------------------------------------
 
     def due(self, lane: Lane) -> bool:
@@ -88,8 +126,7 @@ class Holdings:
             if reply[0] == b"FENCED":
                 self.expelled(lane)  # it stays pending: under another number what it told may be told twice
             lane.pending = None
-            self.taken.difference_update(ended)
-            self.unfound += len(ended) - reply[1] if reply[0] == b"OK" else 0
+            self.told(ended, reply)
             lane.lost = True  # whatever the answer was: what the first reply brought is in the lists
         now = self._clock.monotonic()
         if lane.lost or now - lane.audited > AUDIT:

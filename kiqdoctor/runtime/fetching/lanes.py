@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from kiqdoctor.runtime.channel import Channel, Script, bulk
+from kiqdoctor.runtime.endings import Step
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.wire.keys import LANES, Keys
@@ -14,7 +17,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 BYTES: Final = 256 * 1024  # of payloads in one fetch: large jobs would hold Redis and this thread for all others
-FIXED: Final = 6  # arguments of the script before acknowledgements
+FIXED: Final = 7  # arguments of the script before acknowledgements
+NO_EXITS: Final = bulk("")
+_exits: Final = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(eq=False)
@@ -42,24 +47,48 @@ class Lane:
         an equal job that still runs, since a jid is not there once only (Sidekiq's client sends again, too).
         """
         self.number += 1
+        exits = [work for work in ended if work.ending is not None]
+        plain = len(ended) - len(exits)
         parts = [
-            b"*%d\r\n" % (self.words + FIXED + 2 * len(ended) + 2 * len(order)),
+            b"*%d\r\n" % (self.words + FIXED + 2 * plain + 2 * len(order)),
             self.head,
             bulk(self.number),
             bulk(wanted),
             bulk(BYTES),
             bulk(len(self.homes)),
             self.homes[0].place,
-            bulk(len(ended)),
+            bulk(plain),
+            _packed(exits) if exits else NO_EXITS,
         ]
         for work in ended:  # by its bytes, as the list holds it: a payload that is written anew may differ
-            payload = work.payload
-            parts.append(work.home.place)
-            parts.append(b"$%d\r\n%b\r\n" % (len(payload), payload))
+            if work.ending is None:
+                payload = work.payload
+                parts.append(work.home.place)
+                parts.append(b"$%d\r\n%b\r\n" % (len(payload), payload))
         for index, share in order:
             parts.append(bulk(index))
             parts.append(bulk(share))
         return b"".join(parts)
+
+
+def _packed(exits: Sequence[Work]) -> bytes:
+    """As one word: packing each by itself would cost more than the jobs."""
+    return bulk(_exits([(work.home.at, _text(work.payload), [_spelt(one) for one in _steps(work)]) for work in exits]))
+
+
+def _steps(work: Work) -> Sequence[Step]:
+    return work.ending.steps if work.ending is not None else ()
+
+
+def _spelt(step: Step) -> Step | tuple[str, str, list[Any]]:
+    if bytes not in map(type, step.words):
+        return step
+    return step.name, step.key, [_text(word) if type(word) is bytes else word for word in step.words]
+
+
+def _text(raw: bytes) -> msgspec.Raw:
+    """As what MessagePack calls a string: Redis reads none of its binaries."""
+    return msgspec.Raw(b"\xdb%b%b" % (len(raw).to_bytes(4, "big"), raw))
 
 
 def lanes(client: "Redis", keys: Keys, names: Sequence[str], lease: Lease, script: Script) -> list[Lane]:
@@ -74,5 +103,8 @@ def lanes(client: "Redis", keys: Keys, names: Sequence[str], lease: Lease, scrip
     for number, lane in enumerate(found):
         lane.head, lane.words = script.head([lease.key, keys.sequence(lease.identity, lane.name), *queues, *every])
         ours = 3 + len(queues) * (1 + number)
-        lane.homes = [Home(name, lane, lists[number][index], bulk(ours + index)) for index, name in enumerate(names)]
+        lane.homes = [
+            Home(name, lane, key, bulk(at), at)
+            for at, (name, key) in enumerate(zip(names, lists[number], strict=True), ours)
+        ]
     return found

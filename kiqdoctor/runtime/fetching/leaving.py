@@ -45,22 +45,20 @@ class Leaving:
         """
         return int(self._script(*_words(private, payload, steps, lease=lease)))
 
-    def many(self, leavers: Sequence[tuple[str, bytes, Sequence[Step]]]) -> int:
-        """Several in one round trip; how many left now."""
+    def each(self, leavers: Sequence[tuple[str, bytes, Sequence[Step]]]) -> list[int | Exception]:
+        """Several in one round trip; 1, 0, or the refusal of its new place, for each."""
         if not leavers:
-            return 0
+            return []
         import redis
 
         words = [_words(private, payload, steps) for private, payload, steps in leavers]
         replies = self._sent(words)
-        unknown = [one for one, reply in zip(words, replies, strict=True) if _is(reply, redis.exceptions.NoScriptError)]
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
         if unknown:  # not by redis-py's own way for pipelines, which needs SCRIPT EXISTS
             self._client.script_load(self._script.script)
-            replies = [one for one in replies if not _is(one, redis.exceptions.NoScriptError)] + self._sent(unknown)
-        refused = next((one for one in replies if isinstance(one, Exception)), None)
-        if refused is not None:
-            raise refused
-        return sum(int(one) for one in replies)
+            for at, reply in zip(unknown, self._sent([words[at] for at in unknown]), strict=True):
+                replies[at] = reply
+        return [one if isinstance(one, Exception) else int(one) for one in replies]
 
     def _sent(self, words: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipe:
@@ -76,10 +74,6 @@ class Leaving:
         """
         if steps:
             self._script(*_words(steps[0].key, b"", steps, held=False))
-
-
-def _is(reply: Any, kind: type[Exception]) -> bool:
-    return isinstance(reply, kind)
 
 
 class Doors:
@@ -111,7 +105,15 @@ class Doors:
 
     def many(self, leavers: Iterable[tuple[Work, Sequence[Step]]]) -> int:
         """Several in one round trip; how many left now. Nothing is repeated: who is in doubt looks at the lists."""
-        return self._leaving.many([(work.home.key, work.payload, steps) for work, steps in leavers])
+        replies = self.each(leavers)
+        refused = next((one for one in replies if isinstance(one, Exception)), None)
+        if refused is not None:
+            raise refused
+        return sum(one for one in replies if not isinstance(one, Exception))
+
+    def each(self, leavers: Iterable[tuple[Work, Sequence[Step]]]) -> list[int | Exception]:
+        """The same, with the refusal in its place where a job's new one refused it."""
+        return self._leaving.each([(work.home.key, work.payload, steps) for work, steps in leavers])
 
     def _exit(self) -> Exit:
         try:

@@ -199,6 +199,10 @@ class ReliableFetch:
         """Our lease is gone."""
         self.holdings.fenced()
 
+    def ahead(self) -> Iterable[Work]:
+        """What comes next."""
+        return self.local.copy()
+
     def put_back(self, work: Work) -> None:
         """It is next again, if it is still ours."""
         self.holdings.lose([work])
@@ -210,6 +214,12 @@ class ReliableFetch:
         self.holdings.taken.discard(work)
         self.holdings.unfound += not left
         return bool(left)
+
+    def leave(self, work: Work, ending: Ending) -> None:
+        """With the next request, as what is simply done: a round trip for each would be most of a short job's cost."""
+        self._origin.check()
+        work.ending = ending
+        self.done(work)
 
     def give_back(self, works: Iterable[Work]) -> int:
         """Out of the private list and back to the end that is taken next; the last of them comes out first.
@@ -265,6 +275,7 @@ class ReliableFetch:
         if (alone := self._solo.over) is not None:
             self.together(alone)
         held, parking = self.holdings, self.parking
+        held.try_again()
         for lane in held.lanes[:-1]:
             if (held.ended or held.due(lane)) and lane.lock.acquire(blocking=False):
                 try:

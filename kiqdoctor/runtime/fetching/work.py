@@ -22,6 +22,7 @@ class Home:
     lane: Any = None
     key: str = ""
     place: bytes = b""  # of that list among a request's keys, packed
+    at: int = 0  # the same as a number
 
     @property
     def retired(self) -> bool:
@@ -35,10 +36,11 @@ class Home:
 
 
 class Work(msgspec.Struct, eq=False, gc=False):
-    """A job's bytes and where they lie; two with equal bytes are two."""
+    """A job's bytes and where they lie; two with equal bytes are two. ``ending``: what is to be told beside its end."""
 
     payload: bytes
     home: Home
+    ending: Ending | None = None
 
     @property
     def queue(self) -> str:
@@ -74,6 +76,9 @@ class Fetch(Protocol):
     def send_on(self, work: Work, ending: Ending) -> bool:
         """It ended otherwise; False where it had left us before."""
 
+    def leave(self, work: Work, ending: Ending) -> None:
+        """The same of a short job, one of many: it is told with others, soon."""
+
     def give_back(self, works: Iterable[Work]) -> int:
         """Back into their queues, to be taken next; how many."""
 
@@ -91,6 +96,9 @@ class Fetch(Protocol):
 
     def tick(self) -> None:
         """Some hundred times a second: what waited long enough is told or given back."""
+
+    def ahead(self) -> Iterable[Work]:
+        """What is at hand, to be looked at only."""
 
     def running(self) -> list[Work]:
         """What was taken and has not ended."""

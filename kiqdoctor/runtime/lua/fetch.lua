@@ -1,10 +1,12 @@
--- Acknowledge what ended, then move jobs from queues into this connection's private lists.
+-- Acknowledge what ended, let go with its consequences what ended otherwise, then move jobs from queues into this connection's private lists.
 -- KEYS: lease, this connection's sequence, queues q1..qn, then private lists; ours begin at ARGV[5]
 -- ARGV: sequence number, how many jobs, how many bytes at most, n, index of our first private list, how many
---   acknowledgements, then (index in KEYS, payload) for each; then (index of a queue, how many at most) in the order in
---   which queues are asked. What is still wanted after that is taken in the same order without the shares.
+--   acknowledgements, exits with consequences as one MessagePack of (index in KEYS, payload, commands as name, key, words)
+--   or "", then (index in KEYS, payload) for each acknowledgement; then (index of a queue, how many at most) in the order
+--   in which queues are asked. What is still wanted after that is taken in the same order without the shares.
 -- Returns {"FENCED"} without the lease; {"REPEATED"} when this number was applied before, and nothing was done now;
---   else {"OK", acknowledged, errors, index of a queue, {payload, ...}, ...}.
+--   else {"OK", how many left, errors, refused, index of a queue, {payload, ...}, ...}; refused: the place of an exit among
+--   the exits, and why the job's new place did not take it, by turns: it lies in its private list still.
 -- Cost: O(queues + jobs + acknowledgements * length of the private list). The first write needs no memory and is refused where
 --   any would be (read-only, full disk); after it a server at maxmemory lets the rest pass, and each step is its own pcall,
 --   so that nothing fails half-way.
@@ -15,12 +17,13 @@ local number = tonumber(ARGV[1])
 if number <= tonumber(redis.call('GET', KEYS[2]) or 0) then
   return {'REPEATED'}
 end
+local exits = ARGV[7] ~= '' and cmsgpack.unpack(ARGV[7]) or {}
 redis.call('PERSIST', KEYS[2]) -- says nothing, and is refused where a later command would be, before anything was done
 redis.call('SET', KEYS[2], ARGV[1]) -- before the jobs move: a request that was applied in part would be applied again
 local wanted, room, count, ours = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local acknowledged, errors = 0, {}
 -- Removing first makes room: with memory full the jobs that came could not be stored, and those that ended would stay.
-local at = 7
+local at = 8
 for _ = 1, tonumber(ARGV[6]) do
   local removed = redis.pcall('LREM', KEYS[tonumber(ARGV[at])], -1, ARGV[at + 1])
   if type(removed) == 'table' then
@@ -30,7 +33,33 @@ for _ = 1, tonumber(ARGV[6]) do
   end
   at = at + 2
 end
-local reply = {'OK', acknowledged, errors}
+-- include follow
+-- Whoever removes a job decides what becomes of it, so what follows does so only where it was there still.
+local refused = {}
+local function leave(place, private, payload, steps)
+  local removed = redis.pcall('LREM', private, -1, payload)
+  if type(removed) == 'table' then
+    errors[#errors + 1] = private .. ': ' .. removed.err
+    return
+  end
+  if removed == 0 then
+    return
+  end
+  for number, step in ipairs(steps) do
+    local no = follow(step[1], step[2], step[3], number == 1)
+    if no then
+      redis.call('RPUSH', private, payload)
+      refused[#refused + 1] = place
+      refused[#refused + 1] = no.err
+      return
+    end
+  end
+  acknowledged = acknowledged + 1
+end
+for place, exit in ipairs(exits) do
+  leave(place, KEYS[exit[1]], exit[2], exit[3])
+end
+local reply = {'OK', acknowledged, errors, refused}
 local failed = {}
 -- One LMOVE a job: each is in one list or the other whatever comes next. RPOP with a count and LPUSH of all would be 5 to
 -- 12 % faster, and lose what was popped where the push is refused, for a script is not rolled back.

@@ -15,8 +15,8 @@ from kiqdoctor.runtime.job import Job
 def told(lab: Any) -> Job[..., None]:
     @kiqdoctor.job(name="Told", status=True, retry=1)
     def told(what: str = "") -> None:
-        state = kiqdoctor.Status(kiqdoctor.current().jid).read()
-        lab.note(state and state.state)
+        jid = kiqdoctor.current().jid
+        eventually(lambda: state(jid) == "running")  # it is told soon, not at once
         if what == "fail":
             raise ValueError
 
@@ -43,7 +43,6 @@ def test_from_the_push_to_its_end(lab: Any, told: Job[..., None]) -> None:
     assert before - 1 < queued.at < time.time() + 1
     lab.work()
 
-    assert lab.seen == ["running"]
     assert (state(jid), version(jid)) == ("done", 3)
     assert 0 < lab.redis.ttl(f"kiq:status:{jid}") <= 24 * 3600
 
@@ -130,14 +129,38 @@ def test_how_far_it_is(lab: Any) -> None:
 
     jid = far.perform_async()
     with kiqdoctor.embed(concurrency=1):
-        found = kiqdoctor.Status(jid).wait(after=2, timeout=20)
-        assert found is not None
+        found = eventually(lambda: (now := kiqdoctor.Status(jid).read()) and now.done and now)
         assert (found.state, found.done, found.total) == ("running", 3, 10)
         go.set()
         ended = kiqdoctor.Status(jid).wait(timeout=20)
 
     assert ended is not None
     assert (ended.state, ended.done, ended.total) == ("done", 3, 10)
+
+
+def test_how_far_it_came_at_last_is_told_though_it_ends_at_once(lab: Any) -> None:
+    @kiqdoctor.job(name="Far", status=True, retry=0)
+    def far(fails: int) -> None:
+        kiqdoctor.current().at(10, 10)
+        if fails:
+            raise ValueError
+
+    jids = far.perform_bulk([[number % 2] for number in range(40)])
+    lab.work(concurrency=3)
+
+    found = [kiqdoctor.Status(jid).read() for jid in jids]
+    assert [one and (one.state, one.done) for one in found] == [("done", 10), ("dead", 10)] * 20
+
+
+def test_that_it_runs_never_comes_after_its_end(lab: Any) -> None:
+    @kiqdoctor.job(name="Soon", status=True)
+    def soon(millis: int) -> None:
+        time.sleep(millis / 1000)
+
+    jids = soon.perform_bulk([[number % 23] for number in range(400)])
+    lab.work(concurrency=10)
+
+    assert {state(jid) for jid in jids} == {"done"}
 
 
 def test_without_it_how_far_says_nothing(lab: Any) -> None:

@@ -135,15 +135,22 @@ class Fleet(RuleBasedStateMachine):
             self.cut(cut, FETCH)
             self.flush(seat)
 
-    @rule(which=numbers, cut=cuts)
-    def fail(self, which: int, cut: str) -> None:
+    @rule(which=numbers, soon=st.booleans(), cut=cuts)
+    def fail(self, which: int, soon: bool, cut: str) -> None:
+        """``soon``: told with the next request, as a short job's end is."""
         seat = self.busy(which)
         if not seat.running:
             return
         work = self.drawn(which, seat)
         self.count += 1
         member = b"%d: %b" % (self.count, work.payload)
-        seat.failing.append((work, Ending((Step("ZADD", KEYS.retry, ("1", member)),), End.RETRY)))
+        ending = Ending((Step("ZADD", KEYS.retry, ("1", member)),), End.RETRY)
+        if soon:
+            seat.process.fetch.leave(work, ending)
+            self.cut(cut, FETCH)
+            self.flush(seat)
+            return
+        seat.failing.append((work, ending))
         self.cut(cut, LEAVE)
         self.tell(seat)
 

@@ -708,6 +708,100 @@ def test_a_retry_set_of_the_wrong_type_leaves_the_job_where_it_was(redis: Any, s
     assert process.held(redis) == Counter()
 
 
+def stored(number: int) -> Ending:
+    """An end that stores the job under this number."""
+    return Ending((Step("ZADD", KEYS.retry, ("1", b"%d \xff" % number)),), End.RETRY)
+
+
+@pytest.mark.parametrize("act", ["lose", "refuse"])
+def test_exits_that_go_with_a_request_happen_once_and_spare_an_equal_job(
+    redis: Any, proxy: Proxy, start: Start, act: str
+) -> None:
+    process = start(proxy.url)
+    push(redis, *[TWIN] * 5)
+    works = all_again(process)
+    for number, work in enumerate(works[:3]):
+        process.fetch.leave(work, stored(number))
+    process.fetch.done(works[3])
+    getattr(proxy, act)(FETCH)
+    told(process)
+
+    assert redis.zcard("retry") == 3
+    assert process.held(redis) == Counter([TWIN])
+    assert process.fetch.running() == [works[4]]
+    assert process.fetch.unfound == 0
+
+
+def test_what_leaves_with_a_request_and_is_somebody_else_s_by_now_changes_nothing(redis: Any, start: Start) -> None:
+    process = start()
+    push(redis, *jobs(2))
+    first, second = process.take_all()
+    redis.lrem(first.home.key, 1, first.payload)
+    lock = KEYS.unique("a")
+    redis.set(lock, "j")
+    process.fetch.leave(first, Ending((Step("DELIF", lock, ("j",)), *stored(1).steps)))
+    process.fetch.leave(second, stored(2))
+    told(process)
+
+    assert redis.get(lock) == b"j"
+    assert redis.zrange("retry", 0, -1) == [b"2 \xff"]
+    assert process.fetch.unfound == 1
+
+
+def test_a_retry_set_of_the_wrong_type_leaves_a_job_where_it_was_and_no_other(redis: Any, start: Start) -> None:
+    process = start()
+    push(redis, *jobs(3))
+    works = process.take_all()
+    redis.set("retry", "no sorted set")
+    process.fetch.leave(works[0], stored(1))
+    process.fetch.leave(works[1], Ending((Step("ZADD", KEYS.dead, ("1", b"dead")),), End.DEAD))
+    process.fetch.done(works[2])
+    told(process)
+
+    assert process.held(redis) == bytes_of(works[:1])
+    assert redis.zcard("dead") == 1
+    assert process.fetch.running() == works[:1]
+    redis.delete("retry")
+    process.skipped += 2
+    told(process)
+
+    assert redis.zcard("retry") == 1
+    assert process.held(redis) == Counter()
+    assert process.fetch.running() == []
+
+
+def test_a_place_that_never_takes_a_job_is_asked_three_times(redis: Any, start: Start) -> None:
+    process = start()
+    push(redis, *jobs(1))
+    [work] = process.take_all()
+    redis.set("retry", "no sorted set")
+    process.fetch.leave(work, stored(1))
+    for _ in range(5):
+        told(process)
+        process.skipped += 2
+    redis.delete("retry")
+    told(process)
+
+    assert process.held(redis) == bytes_of([work])
+    assert not redis.exists("retry")
+
+
+def test_what_was_to_leave_under_a_former_identity_leaves_with_its_consequences(redis: Any, start: Start) -> None:
+    process = start()
+    push(redis, *jobs(3))
+    ours, theirs, refused = process.take_all()
+    for number, work in enumerate((ours, theirs)):
+        process.fetch.leave(work, stored(number))
+    process.fetch.leave(refused, Ending((Step("ZADD", "queues", ("1", b"no")),), End.RETRY))
+    redis.lrem(theirs.home.key, 1, theirs.payload)
+    retire(process, redis)
+    assert not process.regain()
+    told(process)
+
+    assert redis.zrange("retry", 0, -1) == [b"0 \xff"]
+    assert redis.lrange(refused.home.key, 0, -1) == [refused.payload]
+
+
 @pytest.fixture
 def full(redis: Any) -> Iterator[Callable[[], None]]:
     def fill() -> None:
@@ -735,10 +829,13 @@ def test_with_memory_full_jobs_are_fetched_ended_given_back_and_tried_again(
     assert process.fetch.send_on(second, RETRY)
     assert process.fetch.give_back([third]) == 1
     assert process.lease.renew()
+    again_third = process.need()
+    process.fetch.leave(again_third, stored(3))
+    told(process)
 
-    assert redis.zcard("retry") == 1
+    assert redis.zcard("retry") == 2
     rest = process.take_all()
-    assert bytes_of([first, second, *rest]) == Counter(pushed)
+    assert bytes_of([first, second, again_third, *rest]) == Counter(pushed)
     put_away_as_far_as(process, redis, rest)
 
 

@@ -1,0 +1,33 @@
+-- One command of those that go with a job's way out of its private list; included by leave.lua and fetch.lua.
+-- Its name, its key, its further words, and whether it is the first. The first one, where it is ZADD, RPUSH or LPUSH, stores the
+-- job elsewhere: where it is refused, the refusal is returned, and whoever asked puts the job back. What follows cannot be
+-- refused: a lock or a status that holds something else must not keep a job that ended.
+-- Four names are ours: DELIF deletes a key that holds a value (a lock of ours), FREE gives up a place among the running and
+-- hands it on to a job that waits for one (see hand.lua), CLOSE tells a batch what became of the job (see batch.lua), TELL
+-- tells its status (see tell.lua).
+-- include hand
+local function delete_if(key, value)
+  if redis.call('GET', key) == value then
+    redis.call('DEL', key)
+  end
+end
+local function free(slots, member, waiting, prefix)
+  if redis.call('ZREM', slots, member) == 1 then
+    hand(waiting, 1, prefix)
+  end
+end
+-- include batch
+-- include tell
+local named = {DELIF = delete_if, FREE = free, CLOSE = close, TELL = tell}
+local function follow(name, key, words, first)
+  local own = named[name]
+  if own then
+    pcall(own, key, unpack(words))
+    return nil
+  end
+  local answer = redis.pcall(name, key, unpack(words))
+  if first and type(answer) == 'table' and answer.err and (name == 'ZADD' or name == 'RPUSH' or name == 'LPUSH') then
+    return answer
+  end
+  return nil
+end
