@@ -1,5 +1,7 @@
 """Workers inside another program: no signal handlers, no exit, a graceful stop at the end of the ``with``."""
 
+import atexit
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,7 +20,7 @@ def embed(
     tag: str = "",
     fetch: str = "reliable",
 ) -> Iterator[Launcher]:
-    """Run jobs in threads of this process until the block ends.
+    """Run jobs in threads of this process until the block ends, or the program does.
 
     ``queues``: ``"name"`` or ``"name,weight"``; ``timeout``: seconds that running jobs have at the end.
 
@@ -32,8 +34,17 @@ def embed(
     origin = forking.origin("a worker, by embed(),")
     launcher = Launcher(WorkerOptions(config.current(), chosen, timeout, fetch, tag, embedded=True))
     launcher.start()
+
+    def stop() -> None:
+        if origin.here:  # a child after fork that leaves the block has none of its threads, and would end the parent's
+            launcher.stop()
+
+    atexit.register(stop)
     try:
         yield launcher
     finally:
-        if origin.here:  # a child after fork that leaves the block has none of its threads, and would end the parent's
-            launcher.stop()
+        # Of a block that nobody left what is below runs last of all, where a thread that is started is waited for for
+        # ever, and the program with it: by then ``stop`` has been called.
+        if not sys.is_finalizing():
+            atexit.unregister(stop)
+            stop()

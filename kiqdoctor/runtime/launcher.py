@@ -270,7 +270,10 @@ class Launcher:
         if self._health is not None:
             self._health.stop()
         if self.options.embedded and self._manager is not None and self._manager.alive:
-            self._thread(self._linger, "kiq.last").start()
+            try:
+                self._thread(self._linger, "kiq.last").start()
+            except RuntimeError:  # the program ends, and those jobs with it
+                self._leave()
         else:
             self._leave()
 

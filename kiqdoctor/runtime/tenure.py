@@ -99,8 +99,13 @@ class Tenure:
 
     def stopping(self) -> None:
         """Say that we were asked to end; beside, for Redis may be away."""
-        self._farewell = threading.Thread(target=self._say_stopping, daemon=True, name="kiq.stopping")
-        self._farewell.start()
+        farewell = threading.Thread(target=self._say_stopping, daemon=True, name="kiq.stopping")
+        try:
+            farewell.start()
+        except RuntimeError:  # the program ends: from 3.12 on no thread can be started then
+            self._say_stopping()
+        else:
+            self._farewell = farewell
 
     def _say_stopping(self) -> None:
         try:
