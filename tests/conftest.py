@@ -24,6 +24,10 @@ from servers import SEEN, SYSTEM, RedisServer, using
 hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("house")
 os.environ.setdefault("KIQDOCTOR_CACHE", "off")  # what one test read is no other's
+# A container often says that nothing compiled is kept: then each of a thousand processes that tests start compiles all
+# of ours anew, which takes longer than what it does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 PROCESSES = 3
 LATER = ruby.VERSIONS[1:]  # Sidekiqs in roots of their own: what runs on this host's is enough beside each change
 LONG = "python -m pytest -m long"
