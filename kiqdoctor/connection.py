@@ -6,10 +6,11 @@ No pool, no hidden retry, no handshake beyond AUTH: what was sent is what was pl
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.replies import fits
 from kiqdoctor.text import MASK, redact
 from kiqdoctor.wire.numbers import whole

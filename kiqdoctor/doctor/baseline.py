@@ -1,10 +1,11 @@
 """Findings that were known at some day: a file of fingerprints, which may only shrink unless it is told otherwise."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from kiqdoctor.doctor.report import Outcome, Reported, Result
+from kiqdoctor.records import dataclass
 
 SCHEMA: Final = "kiqdoctor.baseline/1"
 KNOWN: Final = "known: the baseline names it"

@@ -3,7 +3,7 @@
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import inf
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Probe, RefusalError
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
+from kiqdoctor.records import dataclass
 
 STEPS: Final = 10
 """Readings of a window after its first: enough to tell growth that holds from one jump. More would cost the server more

@@ -4,7 +4,6 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from kiqdoctor.doctor.facts.engine import Threshold
 from kiqdoctor.doctor.series import Earlier, Series, Twice
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.verdict import Severity, Verdict
+from kiqdoctor.records import dataclass
 
 
 class Span(Enum):

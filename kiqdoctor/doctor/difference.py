@@ -1,13 +1,14 @@
 """Two reports -> what is new, healed, persisting or out of sight, and which facts changed."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
 
 import msgspec
 
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.verdict import Evidence, Severity
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire import codec
 
 SHOWN: Final = 5  # values of a fact that has many

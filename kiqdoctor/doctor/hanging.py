@@ -7,12 +7,12 @@ the kernel said is ``measured``; what is concluded from frames and source is ``i
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
 from kiqdoctor.doctor.facts.threads import Thread, Threads
+from kiqdoctor.records import dataclass
 
 TOP: Final = 3  # innermost frames that make two stacks the same
 MANY: Final = 3  # threads from which on it is a pile

@@ -7,7 +7,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,7 @@ from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.contain import CrashError, contained, said
 from kiqdoctor.doctor.plugins import Broken
 from kiqdoctor.doctor.verdict import Severity, Unknown, Verdict
+from kiqdoctor.records import dataclass
 
 PACKAGE = Path(__file__).parents[1]
 OURS: Final = "kiqdoctor.checks"

@@ -7,12 +7,13 @@ found*, the log's lines under *Why it hurts*, risk and undo under *How to fix*. 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Final
 
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.plan import plan, sides
 from kiqdoctor.doctor.probe import Probe
+from kiqdoctor.records import dataclass
 
 LABELS: Final = {
     "Why it hurts": ("In the log",),

@@ -1,13 +1,13 @@
 """Checks -> facts -> probes -> every read, known before anything is read."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kiqdoctor.doctor.check import SAMPLED, Check
 from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Coverage, Suppressions, Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.probe import Lane, Probe
+from kiqdoctor.records import dataclass
 
 LIVE_GIVEN = frozenset({Connection, Coverage})
 """Facts that no probe reads: the composition root hands in the first, the engine makes the second."""

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from functools import cache
 from importlib.machinery import PathFinder
 from inspect import isfunction
@@ -20,6 +20,7 @@ from kiqdoctor.doctor.contain import CrashError, contained
 from kiqdoctor.doctor.plan import DECIDED, LIVE_GIVEN
 from kiqdoctor.doctor.probe import Probe, Read
 from kiqdoctor.doctor.report import Report
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

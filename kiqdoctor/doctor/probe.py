@@ -2,12 +2,12 @@
 
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from kiqdoctor.doctor.check import Need, needs_of
 from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.records import dataclass
 
 EVERY: Final = ("*",)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +11,7 @@ from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import redact, redact_words
 from kiqdoctor.wire import codec
 

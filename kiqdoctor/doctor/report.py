@@ -1,10 +1,11 @@
 """The examination's outcome, frozen: all that renderers, gate and the live view read."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.verdict import Evidence, Finding, Location, Severity
+from kiqdoctor.records import dataclass
 
 __all__ = [
     "Cost",

@@ -1,11 +1,11 @@
 """One fact over time: readings with their times, and what they show of a change. Pure; a check asks by annotation."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
 from kiqdoctor.doctor.verdict import Unknown
+from kiqdoctor.records import dataclass
 
 Fact = TypeVar("Fact")
 

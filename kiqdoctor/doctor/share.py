@@ -1,8 +1,9 @@
 """A share of a sample, and what it says of the whole: Wilson's interval, 95 % sure."""
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 SURE: Final = 1.96  # standard deviations on each side that hold 95 %
 

@@ -1,10 +1,11 @@
 """What was read: facts by their type, and what was not, with the reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeVar
 
 from kiqdoctor.doctor.series import Earlier, Missed, Moment, Series, Twice
+from kiqdoctor.records import dataclass
 
 Fact = TypeVar("Fact")
 

@@ -1,7 +1,7 @@
 """What people decided not to hear of for a while: each decision with reason, owner and end, laid over results."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ from kiqdoctor.doctor.facts.engine import Fate, Suppressed, Suppressions
 from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.doctor.verdict import Location
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from kiqdoctor.doctor.while_clause import WhileClause

@@ -1,9 +1,11 @@
 """What the composition root hands to probes: where to look, never what to think of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
+
+from kiqdoctor.records import dataclass
 
 Reply = Any  # bytes, int, None, a list of replies, or an Exception that the server answered: redis-py's own shapes
 

@@ -1,7 +1,8 @@
 """What a check may say."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from kiqdoctor.records import dataclass
 
 
 class Severity(StrEnum):

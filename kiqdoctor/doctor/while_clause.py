@@ -11,13 +11,14 @@ import types
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
+from kiqdoctor.records import dataclass
 
 LONGEST: Final = 500  # characters
 _OPERATORS: Final[dict[type, tuple[str, Callable[[Any, Any], bool]]]] = {

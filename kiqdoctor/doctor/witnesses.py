@@ -1,7 +1,7 @@
 """What each word of a condition sees in the facts of the source: the sites that show it, and whether all was seen."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Final, TypeVar
 
@@ -22,6 +22,7 @@ from kiqdoctor.doctor.facts.code import (
 from kiqdoctor.doctor.facts.deployment import Starts
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.settings import RedisSettings
+from kiqdoctor.records import dataclass
 
 PATCHED: Final = frozenset({"ssl", "socket", "select", "threading", "http", "urllib", "urllib3", "requests", "redis"})
 """What gevent and eventlet replace, and packages that keep what they once imported of it."""

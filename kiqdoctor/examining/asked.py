@@ -1,11 +1,12 @@
 """What an examination may be asked for: each thing once, as a field with its type, its default and its words."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from kiqdoctor.doctor.verdict import Severity
 from kiqdoctor.examining.configuration import NO_CONFIGURATION, Configuration
+from kiqdoctor.records import dataclass
 
 Value = TypeVar("Value")
 PathKind = Literal["file", "folder", "file or folder", "new file"]

@@ -2,9 +2,10 @@
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
 from io import StringIO
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 SECONDS: Final = 30  # that a call may wait which was given no limit
 

@@ -1,12 +1,13 @@
 """A configuration that was read: its tables, and where each key stands, for who finds something wrong with one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
 
 from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 
 Key = tuple[str | int, ...]

@@ -1,7 +1,6 @@
 """From the configuration's tables to what people decided: numbers that were turned, findings that are suppressed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.doctor.suppressions import Suppression
 from kiqdoctor.doctor.verdict import Location
 from kiqdoctor.examining.configuration import FOLDERS, Configuration, Key, instead, spelt_value
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from kiqdoctor.doctor.while_clause import WhileClause

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -47,6 +47,7 @@ from kiqdoctor.examining.visits import web
 from kiqdoctor.probes.door import ClosedDoor, Door
 from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.reading import whole
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 

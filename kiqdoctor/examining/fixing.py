@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -26,6 +25,7 @@ from kiqdoctor.examining.remedies import BY_NAME, CHECKS, steps
 from kiqdoctor.examining.remedies.leftovers import idle
 from kiqdoctor.probes.door import Door
 from kiqdoctor.reading import whole
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 
 _NAME_IT: Final = "not carried out unless it is named: kiqdoctor fix {} --apply"

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

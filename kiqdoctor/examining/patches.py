@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import unified_diff
 from io import StringIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from kiqdoctor.examining.glance import glance
 from kiqdoctor.examining.showable import hidden
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from kiqdoctor.doctor.facts.code import Code, Enqueues, Imports, NetworkCalls, Transactions

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import PAGE
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import decode
 
 MOST_KEYS: Final = 500_000  # names in one scan

@@ -1,8 +1,9 @@
 """An entry of our runtime's index: which private lists a process keeps, and where it sits."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire import codec
 
 STOPPING: Final = "stopping"  # it was asked to end: what it leaves was interrupted, and says nothing of a job

@@ -1,9 +1,9 @@
 """A batch as its hash and its two sets of jids show it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.numbers import whole
 
 CREATED_AT: Final = "created_at"  # the hash's fields; batch.lua and seal.lua have these names

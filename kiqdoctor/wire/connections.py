@@ -2,8 +2,9 @@
 at boot and in its ``info``.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 FETCHING: Final = 3  # two that take turns at asking, and one beside the waits
 WAITING: Final = 40  # queues that are waited for, each over a connection of its own; with more we look again and again

@@ -1,9 +1,10 @@
 """A process as its hash and its in-flight hash show it, for Sidekiq 5 to 8 and for our own runtime."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.payload import Payload, PayloadError

@@ -1,8 +1,9 @@
 """Every key of the wire, with or without a namespace; type, TTL and writer beside each."""
 
-from dataclasses import dataclass
 from time import gmtime
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 QUEUES: Final = "queues"
 PROCESSES: Final = "processes"

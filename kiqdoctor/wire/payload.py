@@ -2,9 +2,9 @@
 
 import base64
 import zlib
-from dataclasses import dataclass
 from typing import Any, Final
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.fields import (
     ARGS,

@@ -1,8 +1,8 @@
 """An entry of the list of recoveries: what our runtime took back from a dead process."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import plain

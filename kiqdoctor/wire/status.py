@@ -1,10 +1,11 @@
 """A job's status as its hash shows it: what our runtime tells of a job to those who ask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import STATUS_TTL
 from kiqdoctor.wire.numbers import real, whole

@@ -1,6 +1,6 @@
 """How the application's own files start workers and web servers, as facts."""
 
-from dataclasses import dataclass
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

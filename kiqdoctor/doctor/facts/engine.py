@@ -1,11 +1,11 @@
 """What the engine itself tells checks: what it could not see, what people decided. Never refused."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from kiqdoctor.doctor.verdict import Location
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Worker processes: what their heartbeats say, and what this host's /proc says."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import msgspec
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.recovery import RecoveryEntry
 
 

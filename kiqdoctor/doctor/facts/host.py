@@ -1,8 +1,10 @@
 """The processes of this host, as facts."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import msgspec
+
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Whose keys lie in the database, as facts."""
 
-from dataclasses import dataclass
-
 import msgspec
+
+from kiqdoctor.records import dataclass
 
 
 class Stray(msgspec.Struct, frozen=True):

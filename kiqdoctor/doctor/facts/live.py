@@ -4,10 +4,11 @@ No check judges these. A process or a queue is the same record as in the facts t
 it here (ghosts, samples of payloads) is why the whole is another fact.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

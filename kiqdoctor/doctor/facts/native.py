@@ -1,8 +1,8 @@
 """Native extensions of the application's environments."""
 
-from dataclasses import dataclass
-
 import msgspec
+
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

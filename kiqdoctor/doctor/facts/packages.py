@@ -1,7 +1,8 @@
 """Packages of the application, from lock files and installed environments; and the advisories about them."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 TRIALS: Final = frozenset(
     {"dev", "develop", "development", "debug", "local", "test", "tests", "testing", "lint", "linting", "linters", "ci"}

@@ -1,13 +1,14 @@
 """Queues and sorted sets, as facts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 
 import msgspec
 
 from kiqdoctor.doctor.share import Share
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.fields import ARGS, CLASS, QUEUE
 from kiqdoctor.wire.keys import QUEUE_PREFIX
 

@@ -1,9 +1,10 @@
 """The Redis server, as facts."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import msgspec
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.numbers import whole
 
 

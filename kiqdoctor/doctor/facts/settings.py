@@ -1,6 +1,6 @@
 """Which Redis each role of the application is told to use, as facts."""
 
-from dataclasses import dataclass
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ From outside stacks are seen, and what the kernel says of each thread: jobs and 
 them.
 """
 
-from dataclasses import dataclass
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.actions.exact import Entry
@@ -10,6 +9,7 @@ from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.probes.asking import batched
 from kiqdoctor.probes.beside.places import Budget, Place, pages, places
 from kiqdoctor.probes.names import shared
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.payload import Payload, PayloadError, pushed, read

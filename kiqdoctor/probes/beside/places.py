@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import average_sizes, batched, members, number
 from kiqdoctor.probes.fleet.private_lists import listed
 from kiqdoctor.probes.names import Names
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import decode
 from kiqdoctor.wire.keys import QUEUE_PREFIX, SETS, Keys
 

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from kiqdoctor.doctor.facts.code import Function
 from kiqdoctor.probes.code.spans import WHOLE, Position, Span, within
+from kiqdoctor.records import dataclass
 
 FURTHEST: Final = 32
 """Calls that are followed from a job: what is further away is counted."""

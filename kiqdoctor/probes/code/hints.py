@@ -1,11 +1,10 @@
 """What the application's source says about how its jobs run, apart from how they are started."""
 
-from dataclasses import dataclass
-
 from kiqdoctor.probes.code.index import indexed
 from kiqdoctor.probes.code.python.running import RQ_WORKERS, Said, said, worker_class
 from kiqdoctor.probes.code.ruby.adapter import Adapter, adapters
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

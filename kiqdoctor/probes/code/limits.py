@@ -1,9 +1,9 @@
 """How libraries limit a call over the network."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.facts.code import Timeout
+from kiqdoctor.records import dataclass
 
 Limit = tuple[Timeout, float | None]
 """What limits a call, and for how many seconds where that is a number."""

@@ -1,10 +1,10 @@
 """Ruby's statements with the conditions, groups and methods around them, carried down: nothing climbs a tree."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Optional
 
 from kiqdoctor.probes.tree.ruby import call, text
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:

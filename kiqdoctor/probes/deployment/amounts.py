@@ -3,11 +3,11 @@
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.tree import erb, ruby
 from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.numbers import whole
 
 if TYPE_CHECKING:

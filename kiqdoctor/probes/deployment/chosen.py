@@ -1,7 +1,7 @@
 """Which of the deployments that an application's files describe is the one that runs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kiqdoctor.probes.deployment.commands import Command, commands
 from kiqdoctor.probes.deployment.formats import Rank
@@ -11,6 +11,7 @@ from kiqdoctor.probes.deployment.records import EACH, PART, Ending, Started
 from kiqdoctor.probes.deployment.scripts import followed
 from kiqdoctor.probes.deployment.statements import Statements
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from kiqdoctor.probes.deployment.amounts import Amount, of_value
 from kiqdoctor.probes.deployment.programs import BY_NAME, Program, Role
 from kiqdoctor.probes.deployment.shell import simple
+from kiqdoctor.records import dataclass
 
 SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "zsh"})
 KEYWORDS: Final = frozenset({"then", "do", "else", "if", "elif", "while", "until", "!", "{", "(", "exec", "time"})

@@ -1,7 +1,6 @@
 """What follows from all statements together: the facts, in one place."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.facts.deployment import Deployment, Start, Starts
@@ -14,6 +13,7 @@ from kiqdoctor.probes.deployment.servers import SERVERS, server, unasked
 from kiqdoctor.probes.deployment.statements import Statements, statements
 from kiqdoctor.probes.deployment.workers import by_file, worker
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 
 NO_FORK: Final = frozenset({"threads", "solo", "gevent", "eventlet"})
 """Celery's pools that do not fork."""

@@ -1,7 +1,6 @@
 """A deployment's formats: each a file of this folder that makes one function a parser. Found by walking."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from importlib import import_module
@@ -10,6 +9,7 @@ from typing import Final
 
 from kiqdoctor.probes.deployment.records import Record
 from kiqdoctor.probes.tree.file import File
+from kiqdoctor.records import dataclass
 
 _MARKS: Final = ("\n@deploys(", "\n@configures(")
 

@@ -1,8 +1,9 @@
 """How many clients the Redis of a provider's plan takes; only what the provider's own page says, with its date."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

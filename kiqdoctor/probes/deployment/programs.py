@@ -1,9 +1,11 @@
 """Programs that run jobs or serve the web, and the options of their command lines that say how many and what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 
 class Role(StrEnum):

@@ -1,9 +1,9 @@
 """What the files of a deployment say, one record a statement; what follows from all of them is `derived`."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.probes.deployment.amounts import Amount
+from kiqdoctor.records import dataclass
 
 PART: Final = ":"  # between a unit and one of several things that it starts
 EACH: Final = "*"  # the unit of what is said about all of them

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.facts.fleet import PrivateList, PrivateLists
@@ -11,6 +10,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, average_sizes, batched, number
 from kiqdoctor.probes.names import Names, shared
 from kiqdoctor.probes.queues.payloads import sample
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import LEASES, QUEUE_PREFIX, TAKEN, Keys
 

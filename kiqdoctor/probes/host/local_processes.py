@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from kiqdoctor.probes.host.cgroups import frozen, groups, mounted, throttled
 from kiqdoctor.probes.host.files import DELETED, link, listed, read, undeleted
 from kiqdoctor.probes.host.recognise import Title, recognise
 from kiqdoctor.probes.host.sockets import connections, own_addresses
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.numbers import whole
 
 RELEASES: Final = "/releases/"

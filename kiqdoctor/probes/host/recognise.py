@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from kiqdoctor.probes.host.files import listed, read
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.numbers import whole
 
 TITLE: Final = 1_000  # characters of a title that are looked at: anybody may start a process with any name

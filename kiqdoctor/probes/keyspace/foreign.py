@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +12,7 @@ from kiqdoctor.doctor.facts.redis import Clients
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import average_sizes, batched, number, word
 from kiqdoctor.probes.queues.payloads import sample
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import decode
 from kiqdoctor.wire.numbers import real
 

@@ -2,11 +2,11 @@
 
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kiqdoctor.probes.tree.disk import regular
+from kiqdoctor.records import dataclass
 
 MACHINES: Final = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64", 21: "ppc64le", 22: "s390x"}
 PT_LOAD, PT_DYNAMIC = 1, 2

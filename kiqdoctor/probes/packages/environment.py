@@ -3,10 +3,10 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kiqdoctor.doctor.tools import Application
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kiqdoctor.connection import Command
@@ -14,6 +13,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, number, refused
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.probes.queues.queues import ENDLESS
+from kiqdoctor.records import dataclass
 from kiqdoctor.wire.keys import QUEUE_PREFIX, RETRY, SETS, Keys
 from kiqdoctor.wire.numbers import real
 

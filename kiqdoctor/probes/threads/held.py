@@ -10,7 +10,7 @@ import ast
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +18,7 @@ from kiqdoctor.probes.host.files import read
 from kiqdoctor.probes.threads.function import Function, functions
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.python import parse
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean, decode
 
 LARGEST: Final = 1024 * 1024  # bytes of one source file

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -23,6 +23,7 @@ from kiqdoctor.probes.threads.attach import fields, refusal
 from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred, started_at
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import Task, state, tasks
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire import codec
 

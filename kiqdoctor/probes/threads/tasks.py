@@ -8,13 +8,13 @@ import os
 import platform
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kiqdoctor.doctor.facts.threads import Call
 from kiqdoctor.probes.host.files import link, listed, read
 from kiqdoctor.probes.host.sockets import address
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean, decode
 
 MOST: Final = 2_000  # threads

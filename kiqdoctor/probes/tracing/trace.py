@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kiqdoctor.doctor.facts import tracing as facts
@@ -15,6 +14,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import average_sizes, batched, members, number
 from kiqdoctor.probes.beside.places import Place, places
 from kiqdoctor.probes.names import shared
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import LONG, clean, decode
 from kiqdoctor.wire import codec, fields, status
 from kiqdoctor.wire.keys import PROCESSED, QUEUE_PREFIX, SETS, Keys

@@ -7,9 +7,10 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 FOLDER: Final = "a folder"
 KINDS: Final = (

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kiqdoctor.probes.tree.disk import Budget, Disk, UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     import ast

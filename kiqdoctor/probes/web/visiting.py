@@ -4,12 +4,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.tools import Web
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 

@@ -1,6 +1,5 @@
 """Kinds of sites: each one fact, whose sites point into the table of functions."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -8,6 +7,7 @@ import msgspec
 
 from kiqdoctor.doctor.facts.code.table import Site
 from kiqdoctor.doctor.facts.code.values import Encoding, Given
+from kiqdoctor.records import dataclass
 
 Kind = TypeVar("Kind", bound=Site)
 

@@ -1,9 +1,10 @@
 """The table of functions that all sites point into."""
 
 from collections import Counter
-from dataclasses import dataclass
 
 import msgspec
+
+from kiqdoctor.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

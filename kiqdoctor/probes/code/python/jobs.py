@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from kiqdoctor.probes.code.graph import Edge
@@ -26,6 +26,7 @@ from kiqdoctor.probes.code.python.frameworks import (
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.python.registering import handed
+from kiqdoctor.records import dataclass
 
 ROUNDS: Final = 4  # functions that hand on to functions that hand on to a queue
 LONGEST: Final = 200  # functions in one list

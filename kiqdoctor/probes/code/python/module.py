@@ -3,12 +3,13 @@
 import ast
 import builtins
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from kiqdoctor.doctor.facts import code
 from kiqdoctor.probes.code.graph import Unit
 from kiqdoctor.probes.code.spans import Position, Span
+from kiqdoctor.records import dataclass
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 Load = ast.Name | ast.Attribute

@@ -2,12 +2,12 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.facts.code import Place
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
+from kiqdoctor.records import dataclass
 
 SETTINGS: Final = {
     "worker_pool": ("celery", "pool"),

@@ -3,13 +3,13 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.facts.code import Given, Value
 from kiqdoctor.probes.code.python.frameworks import SCHEDULES
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
+from kiqdoctor.records import dataclass
 
 DEEPEST: Final = 5  # values within values, names that stand for names
 MOST: Final = 100  # values of one enqueue that are looked at

@@ -1,11 +1,11 @@
 """Which queue Active Job hands its jobs to, as the application's Ruby says."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from kiqdoctor.doctor.facts.code import Place
 from kiqdoctor.probes.code.ruby.classes import Classes, Method
 from kiqdoctor.probes.tree.ruby import string, text
+from kiqdoctor.records import dataclass
 
 SETTING = "queue_adapter"
 

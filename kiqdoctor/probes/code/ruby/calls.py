@@ -1,13 +1,13 @@
 """The methods of the application that a method in Ruby runs: by what its receivers are known to be."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.graph import Edge
 from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS
 from kiqdoctor.probes.tree.ruby import body, last, named, string, text
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from tree_sitter import Node

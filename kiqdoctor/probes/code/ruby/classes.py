@@ -1,13 +1,14 @@
 """All of the application's Ruby: classes and modules, their methods, and what stands in each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Argument, Function, Place
 from kiqdoctor.probes.code.graph import Unit
 from kiqdoctor.probes.code.ruby.arguments import arguments
 from kiqdoctor.probes.code.spans import Position, Span
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -1,7 +1,7 @@
 """Sorts what stands in a Ruby file by kind and method, in one walk without recursion."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method, Sent
@@ -10,6 +10,7 @@ from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.ruby import named, string, text
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -1,7 +1,6 @@
 """Which of the application's classes are jobs: by mixin, or by what they inherit; and what runs with each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.graph import Edge
@@ -9,6 +8,7 @@ from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method
 from kiqdoctor.probes.code.ruby.filling import HOOKS
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS
 from kiqdoctor.probes.tree.ruby import block, named, string, text, walk
+from kiqdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from tree_sitter import Node
