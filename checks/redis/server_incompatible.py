@@ -9,8 +9,8 @@ don't hash to the same slot`, or `NOPROTO unsupported protocol version`.
 
 ## How it is found
 Formula: fails if redis_version < what the version of Sidekiq needs (5.x 2.8, 6.x 4.0, 7.x 6.2, 8.0.0 7.2, later 7.0,
-our runtime 6.2), or if it is a cluster, or if HELLO 3 is refused and a Sidekiq >= 7 is there; medium where INFO has no
-run_id, as behind a proxy
+our runtime 6.2), or if it is a cluster or a Sentinel, or if HELLO 3 is refused and a Sidekiq >= 7 is there; medium
+where INFO has no run_id, as behind a proxy
 
 The versions are those of live processes and of the lock file. `redis_version` is what Valkey, Dragonfly and KeyDB
 publish for compatibility, and what Sidekiq itself reads at boot.
@@ -88,6 +88,10 @@ def server_incompatible(
     if server.info.get("cluster_enabled") == "1" or _mode(server) == "cluster":
         title = "This Redis is a cluster: Sidekiq's transactions over several keys fail there"
         yield Finding("redis", title, ONE_PRIMARY, seen, key="cluster")
+    elif _mode(server) == "sentinel":
+        title = "This is a Sentinel: it watches the Redis that jobs lie in, and holds none itself"
+        remedy = "Ask it for the primary (SENTINEL GET-MASTER-ADDR-BY-NAME), and examine that."
+        yield Finding("redis", title, remedy, seen, key="sentinel")
     yield from _greeted(greeting, users, seen)
     if not server.run and "dragonfly_version" not in server.info:
         title = "INFO has no run_id: a proxy stands between, or something that only looks like Redis"

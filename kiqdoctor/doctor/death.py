@@ -40,7 +40,7 @@ def _gone(process: Process, local: LocalProcesses | Missing) -> str:
     if process.pid is None or any(process.pid in one.namespace_pids for one in local.all):
         return ""
     if process.pid not in local.pids:
-        return f"pid {process.pid} does not exist on this host"
+        return f"no process with pid {process.pid} lives on this host"
     born = local.start_times.get(process.pid)
     if born is not None and process.beat is not None and born > process.beat + 1:
         return f"pid {process.pid} belongs to a process that started after its last beat"

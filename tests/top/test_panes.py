@@ -172,7 +172,7 @@ def test_a_process_that_is_proven_dead_is_marked_until_it_beats_again() -> None:
         assert re.search(r"web-1:4711:0+1 +5/10 +quiet ", screen(app))
         assert ", 1 dead" in app.pane.head.text
         await pilot.press("enter")
-        await until(pilot, lambda: "dead: pid 4710 does not exist on this host" in screen(app))
+        await until(pilot, lambda: "dead: no process with pid 4710 lives on this host" in screen(app))
         await pilot.press("escape", "4")
         assert ", 5 of dead processes" in app.pane.head.text
         assert screen(app).count("(dead) web-0") == 5

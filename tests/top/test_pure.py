@@ -151,7 +151,7 @@ def test_a_death_is_proven_by_its_host_or_by_its_heir_and_by_no_late_beat() -> N
     by_heir = deaths(told(Fleet((dead, heir, alive, late))))
 
     assert {identity: one.proof for identity, one in by_host.items()} == {
-        dead.identity: "pid 4710 does not exist on this host"
+        dead.identity: "no process with pid 4710 lives on this host"
     }
     assert list(by_heir) == [dead.identity]
     assert by_heir[dead.identity].beat == dead.beat

@@ -58,7 +58,7 @@ class LocalProcesses:
     all: tuple[LocalProcess, ...] = ()
     hidden: int = 0
     pid_namespace: str = ""
-    pids: frozenset[int] = field(default_factory=frozenset)  # every pid that exists here
+    pids: frozenset[int] = field(default_factory=frozenset)  # of every process that lives here; a zombie has ended
     start_times: dict[int, float] = field(
         default_factory=dict
     )  # pid -> epoch seconds, of every process that may be seen

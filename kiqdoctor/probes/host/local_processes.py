@@ -29,6 +29,9 @@ TELLING: Final = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE", "MALLOC_ARENA_MAX", "LD
 MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
 
 
+ENDED: Final = frozenset("ZX")  # a zombie's pid is taken until its parent reaps it, which many a container's never does
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
     """What every process shows of itself."""
@@ -71,7 +74,7 @@ def local_processes(host: Host) -> LocalProcesses:
         all=tuple(workers),
         hidden=hidden,
         pid_namespace=link(proc / "self/ns/pid") or "",
-        pids=frozenset(stats),
+        pids=frozenset(pid for pid, stat in stats.items() if stat.state not in ENDED),
         start_times={pid: stat.started_at for pid, stat in stats.items()},
         addresses=own_addresses(proc),
         partial="" if FIRST in stats else VEILED,

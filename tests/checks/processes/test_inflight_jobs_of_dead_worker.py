@@ -32,7 +32,7 @@ def test_its_pid_is_gone() -> None:
 
     assert finding.severity == "critical"
     assert "died with 1 job in flight; 50 s are left" in finding.finding.title
-    assert "pid 4711 does not exist" in finding.finding.evidence[0].value
+    assert "no process with pid 4711 lives" in finding.finding.evidence[0].value
 
 
 def test_its_pid_belongs_to_somebody_else_now() -> None:

@@ -64,6 +64,12 @@ def test_who_uses_it_is_not_known() -> None:
     assert diagnose("RED008", told("6.0.16", "")).outcome is Outcome.UNKNOWN
 
 
+def test_a_sentinel() -> None:
+    [found] = diagnose("RED008", told("7.2.4", "7.3.9", redis_mode="sentinel")).findings
+
+    assert (found.severity, found.fingerprint) == ("high", "RED008:redis:sentinel")
+
+
 @pytest.mark.parametrize("fields", [{"cluster_enabled": "1"}, {"redis_mode": "", "server_mode": "cluster"}])
 def test_a_cluster(fields: dict[str, str]) -> None:
     [found] = diagnose("RED008", told("7.2.4", "7.3.9", **fields)).findings

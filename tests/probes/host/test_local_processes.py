@@ -113,6 +113,7 @@ def test_an_embedded_sidekiq_is_told_by_its_threads(proc: Proc) -> None:
 
 def test_a_zombie_is_no_worker(proc: Proc) -> None:
     proc.add(42, TITLE, state="Z")
+    assert proc.read().pids == frozenset()  # its seat is empty: what it ran is nobody's
 
     assert proc.read().all == ()
 
