@@ -29,7 +29,7 @@ Undo: `kill -STOP PID`.
 
 ## Unknown when
 It is another user's, so that its sockets may not be read and Redis knows no job of it; a process of another host is
-late.
+late; its jobs began so shortly ago that they may have ended before it was stopped.
 
 ## Source
 A real Sidekiq 6.4.1 that was stopped: two jobs were delivered into its socket, and kill -9 lost both.
@@ -59,17 +59,18 @@ STOPPED = frozenset({"T", "t"})
 
 @check("PRO012", severity=Severity.CRITICAL)
 def frozen_process_holds_jobs(
-    fleet: Fleet,
+    fleet: Series[Fleet],
     local: Series[LocalProcesses],
-    clock: ServerTime | Missing,
+    clock: Series[ServerTime] | Missing,
     connection: Connection | Missing,
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
-    seen = present(fleet, local.last, connection, clients)
+    seen = present(fleet.last, local.last, connection, clients)
+    now = clock.last if isinstance(clock, Series) else clock
     yield from _late(seen)
     for one in seen.here:
         if why := _stopped(one):
-            yield from _judged(one, why, local, clock, redis_sockets(one.worker, connection, clients, local.last))
+            yield from _judged(one, why, local, now, redis_sockets(one.worker, connection, clients, local.last))
     yield from _strangers(local.last, seen.here, connection, clients)
     running = sum(not _stopped(one) for one in seen.here)
     yield Evidence("workers that run", f"{running} of {len(seen.here)} on this host", "/proc/PID/stat")
@@ -100,6 +101,9 @@ def _judged(
     jobs = _jobs(one, clock)
     if unread or jobs:
         yield _finding(one, why, unread, jobs, _lasts(one, local))
+    elif one.process is not None and one.process.in_flight:
+        young = f"{len(one.process.in_flight)} jobs that may have ended before it was"
+        yield Unknown(f"{one.named} is stopped ({why}), and its last beat tells {young}", f"--for {BEAT_S:g}")
     elif one.worker.settings is None:
         yield Unknown(f"{one.named} is stopped ({why}), and what lies in its sockets may not be read", ROOT)
     else:

@@ -10,6 +10,7 @@ from healthy.moment import NOW
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -49,7 +50,17 @@ def test_jobs_in_flight_count_once_they_outlast_a_beat() -> None:
 
     assert diagnose("PRO012", here(STOPPED, busy)).outcome is Outcome.FAIL
     assert diagnose("PRO012", here(LOCAL, busy)).outcome is Outcome.PASS
-    assert diagnose("PRO012", here(STOPPED, young)).outcome is Outcome.PASS
+    assert diagnose("PRO012", here(STOPPED, young)).outcome is Outcome.UNKNOWN
+    assert diagnose("PRO012", here(STOPPED)).outcome is Outcome.PASS
+
+
+def test_they_count_by_the_last_reading() -> None:
+    began = replace(JOB, run_at=NOW - 2)
+    busy = Fleet((replace(WORKER, in_flight=(began,), in_flight_key="work"),), 1)
+    stood = HEALTHY.over(12, LocalProcesses("web-1", (STOPPED,)), LocalProcesses("web-1", (STOPPED,)))
+    later = stood.over(12, busy, busy).over(12, ServerTime(NOW, NOW), ServerTime(NOW + 12, NOW + 12))
+
+    assert diagnose("PRO012", later).findings[0].severity == "critical"
 
 
 def test_replies_of_pops_that_ran_out_are_no_jobs() -> None:
