@@ -43,9 +43,9 @@ A real Sidekiq 6.4.1 that was stopped: two jobs were delivered into its socket, 
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Series, Severity, Unknown, Verdict, check
-from kiqdoctor.doctor.facts.fleet import Fleet, InFlight
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
-from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
+from kiqdoctor.doctor.facts.redis import Clients, Connection
 from kiqdoctor.doctor.ownership import redis_sockets, works_for
 from kiqdoctor.doctor.workers_here import KINDS, ROOT, Here, Present, present
 
@@ -61,16 +61,14 @@ STOPPED = frozenset({"T", "t"})
 def frozen_process_holds_jobs(
     fleet: Series[Fleet],
     local: Series[LocalProcesses],
-    clock: Series[ServerTime] | Missing,
     connection: Connection | Missing,
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet.last, local.last, connection, clients)
-    now = clock.last if isinstance(clock, Series) else clock
     yield from _late(seen)
     for one in seen.here:
         if why := _stopped(one):
-            yield from _judged(one, why, local, now, redis_sockets(one.worker, connection, clients, local.last))
+            yield from _judged(one, why, local, redis_sockets(one.worker, connection, clients, local.last))
     yield from _strangers(local.last, seen.here, connection, clients)
     running = sum(not _stopped(one) for one in seen.here)
     yield Evidence("workers that run", f"{running} of {len(seen.here)} on this host", "/proc/PID/stat")
@@ -94,11 +92,9 @@ def _stopped(one: Here) -> str:
     return ""
 
 
-def _judged(
-    one: Here, why: str, local: Series[LocalProcesses], clock: ServerTime | Missing, redis: tuple[str, ...]
-) -> Iterator[Verdict]:
+def _judged(one: Here, why: str, local: Series[LocalProcesses], redis: tuple[str, ...]) -> Iterator[Verdict]:
     unread = [(address, count) for address, count in one.worker.unread if address in redis and count > NIL_REPLIES]
-    jobs = _jobs(one, clock)
+    jobs = _jobs(one.process) if one.process is not None else []
     if unread or jobs:
         yield _finding(one, why, unread, jobs, _lasts(one, local))
     elif one.process is not None and one.process.in_flight:
@@ -110,11 +106,12 @@ def _judged(
         yield Evidence("stopped, and holds nothing", f"{one.named}: {why}", f"/proc/{one.worker.pid}")
 
 
-def _jobs(one: Here, clock: ServerTime | Missing) -> list[InFlight]:
-    jobs = one.process.in_flight if one.process else ()
-    if not isinstance(clock, ServerTime):
-        return list(jobs)
-    return [job for job in jobs if job.run_at is None or clock.now - job.run_at > BEAT_S]
+def _jobs(process: Process) -> list[InFlight]:
+    """In flight for longer than a beat, by Redis' clock as its last beat was measured against it."""
+    if process.beat is None or process.beat_age_s is None:
+        return list(process.in_flight)
+    now = process.beat + process.beat_age_s
+    return [job for job in process.in_flight if job.run_at is None or now - job.run_at > BEAT_S]
 
 
 def _lasts(one: Here, local: Series[LocalProcesses]) -> bool:

@@ -36,6 +36,7 @@ BEAT_PAUSE of Sidekiq's launcher: 5 seconds up to 6.5, 10 from 7.0 on; docs/inte
 - LATE: a beat may come just before and just after its time; two intervals are one that did not come.
 - OLD_BEAT: seconds; lib/sidekiq/launcher.rb up to 6.5, and our runtime.
 - NEW_BEAT: seconds; lib/sidekiq/launcher.rb from 7.0 on.
+- CROWD: of so many processes one more or less does not move the median; ours.
 - DEVIATIONS: three median deviations from the median, the usual bound of an outlier.
 """
 

@@ -36,7 +36,7 @@ Sidekiq's launcher gives each record 60 seconds (lib/sidekiq/launcher.rb).
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -61,14 +61,15 @@ REMEDY = "Start a worker on this Redis, database and namespace, and find out why
     thresholds=(BOOTING,),
 )
 def no_live_worker(
-    fleet: Fleet,
-    queues: Queues,
+    processes: Series[Fleet],
+    lately: Series[Queues],
     local: LocalProcesses | Missing,
     clock: ServerTime | Missing,
     connection: Connection | Missing,
     clients: Clients | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
+    fleet, queues = processes.last, lately.last
     if fleet.live:
         yield Evidence("live processes", str(len(fleet.live)), "processes, beat")
         return

@@ -40,7 +40,7 @@ Sidekiq's launcher writes `quiet` with each beat (lib/sidekiq/launcher.rb); ther
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
@@ -74,7 +74,10 @@ SHOWN = 5
 
 
 @check("QUE003", severity=Severity.HIGH, thresholds=(WAITING, LONG, QUIETED))
-def forgotten_pause(queues: Queues, fleet: Fleet, clock: ServerTime, thresholds: Thresholds) -> Iterator[Verdict]:
+def forgotten_pause(
+    lately: Series[Queues], processes: Series[Fleet], clocks: Series[ServerTime], thresholds: Thresholds
+) -> Iterator[Verdict]:
+    queues, fleet, clock = lately.last, processes.last, clocks.last
     if not queues.pausing and not queues.pauses_unread and not fleet.live and not fleet.partial:
         yield NotApplicable("nothing is paused, and no process is alive that could be quiet")
         return

@@ -40,7 +40,7 @@ Each process writes the queues that it takes with every beat (lib/sidekiq/launch
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
@@ -60,8 +60,9 @@ WAITING = Threshold(
 
 @check("QUE001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002", "PRO001"), thresholds=(WAITING,))
 def queue_without_consumer(
-    queues: Queues, fleet: Fleet, clock: ServerTime, thresholds: Thresholds
+    lately: Series[Queues], processes: Series[Fleet], clocks: Series[ServerTime], thresholds: Thresholds
 ) -> Iterator[Verdict]:
+    queues, fleet, clock = lately.last, processes.last, clocks.last
     taken = {name for process in fleet.live for name in process.queues or ()}
     holding = [queue for queue in queues.all if queue.kind == "list" and queue.size]
     unserved = [queue for queue in holding if queue.name not in taken]

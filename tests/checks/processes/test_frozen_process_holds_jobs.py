@@ -10,7 +10,6 @@ from healthy.moment import NOW
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
-from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -56,11 +55,11 @@ def test_jobs_in_flight_count_once_they_outlast_a_beat() -> None:
 
 def test_they_count_by_the_last_reading() -> None:
     began = replace(JOB, run_at=NOW - 2)
-    busy = Fleet((replace(WORKER, in_flight=(began,), in_flight_key="work"),), 1)
+    busy = replace(WORKER, in_flight=(began,), in_flight_key="work")
+    later = replace(busy, beat_age_s=busy.beat_age_s + 12 if busy.beat_age_s else None)
     stood = HEALTHY.over(12, LocalProcesses("web-1", (STOPPED,)), LocalProcesses("web-1", (STOPPED,)))
-    later = stood.over(12, busy, busy).over(12, ServerTime(NOW, NOW), ServerTime(NOW + 12, NOW + 12))
 
-    assert diagnose("PRO012", later).findings[0].severity == "critical"
+    assert diagnose("PRO012", stood.over(12, Fleet((busy,), 1), Fleet((later,), 1))).findings[0].severity == "critical"
 
 
 def test_replies_of_pops_that_ran_out_are_no_jobs() -> None:

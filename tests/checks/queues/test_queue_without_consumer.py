@@ -59,6 +59,15 @@ def test_a_young_job_waits_for_its_worker() -> None:
     )
 
 
+def test_the_last_reading_counts() -> None:
+    takes = Fleet((replace(WORKER, queues=("default", "mailers")),), 1)
+    came = holding("mailers").over(15, Fleet((WORKER,), 1), takes)
+    went = holding("mailers").over(15, takes, Fleet((WORKER,), 1))
+
+    assert diagnose("QUE001", came).outcome is Outcome.PASS
+    assert diagnose("QUE001", went).outcome is Outcome.FAIL
+
+
 def test_an_empty_queue_needs_nobody() -> None:
     assert diagnose("QUE001", holding("mailers", size=0)).outcome is Outcome.PASS
 
