@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from kiqdoctor.runtime.endings import Ending
+    from kiqdoctor.runtime.fetching.work import Work
     from kiqdoctor.runtime.instead import Instead
     from kiqdoctor.runtime.job import Job
     from kiqdoctor.runtime.middleware import Running
@@ -192,7 +193,7 @@ class _Memory:
             return None
         return Progress(found.total, len(found.open), len(found.pending), found.failures)
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:  # noqa: ARG002 - there is always room
+    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: "Work") -> float:  # noqa: ARG002 - there is room
         return 0.0
 
     def tell(self, jid: str, state: str, now: float, more: "More") -> None:

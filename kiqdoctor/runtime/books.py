@@ -24,7 +24,7 @@ Note = tuple[float, More]  # since when, and how far
 class Books(Protocol):
     """A worker keeps them in Redis, a testing mode in memory."""
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:
+    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: Work) -> float:
         """0 where a job of a limited class may begin, and has its place; else seconds until asking is worthwhile."""
 
     def runs(self, running: Running, now: float, more: More) -> None:
@@ -41,16 +41,16 @@ class RedisBooks:
     """A worker's."""
 
     def __init__(self, client: "Redis", keys: Keys, ahead: Callable[[], Iterable[Work]]) -> None:
-        self._client, self._keys, self._limits = client, keys, Limits(client, keys)
+        self._client, self._keys, self._limits = client, keys, Limits(client, keys, ahead)
         self._ahead = ahead  # jobs that are at hand
         self._without: set[Work] = set()  # jobs of which no cursor was kept a moment ago
         self._notes: dict[Running, Note] = {}  # the last of each job that runs
         self._sending: dict[Running, Note] = {}
         self._lock = threading.Lock()
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:
+    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: Work) -> float:
         """Asks Redis, where all processes of the fleet ask."""
-        return self._limits.enter(job, owner, jid)
+        return self._limits.enter(job, owner, jid, work)
 
     def runs(self, running: Running, now: float, more: More) -> None:
         """Soon, with those of others: a round trip for each would be most of a short job's cost."""

@@ -112,8 +112,7 @@ def ending(
     if follows.unlocks and payload.lock is not None:
         steps.append(Step("DELIF", keys.unique(payload.lock), (jid,)))
     if options is None or options.limit:
-        on = (keys.waiting(payload.job_class), keys.name(QUEUE_PREFIX))
-        steps.append(Step("FREE", keys.slots(payload.job_class), (slot(owner, jid), *on)))
+        steps.append(freed(keys, payload.job_class, owner, jid))
     if options is None or options.status:
         known = "known" if options is not None else ""
         told = status.change(follows.state, now, outcome.more)
@@ -133,6 +132,12 @@ def _following(keys: Keys, after: Payload) -> list[Step]:
 def slot(owner: str, jid: str) -> str:
     """A job's place among the running of its class: it ends with the job, and with the process."""
     return f"{owner}|{jid}"
+
+
+def freed(keys: Keys, job_class: str, owner: str, jid: str) -> Step:
+    """Its place given up, and handed on."""
+    words = (slot(owner, jid), keys.waiting(job_class), keys.name(QUEUE_PREFIX))
+    return Step("FREE", keys.slots(job_class), words)
 
 
 def buried(keys: Keys, raw: bytes, at: float) -> tuple[Step, ...]:

@@ -77,9 +77,10 @@ class Job(Generic[P, R]):
         self.shown = clean(name)
         self.pace = 0.0  # seconds that one run took of late, for how many are fetched ahead
         self.iterable = inspect.isgeneratorfunction(function)
-        asks = options.limit or options.rate or options.timeout or options.status or options.at_most_once
-        self.special = bool(asks or self.iterable)  # something goes around it or with its end
         self.asynchronous = inspect.iscoroutinefunction(function)
+        self.surrounded = bool(options.timeout or options.status or self.iterable or self.asynchronous)
+        asks = options.limit or options.rate or options.at_most_once
+        self.special = bool(asks or options.timeout or options.status or self.iterable)  # before it, or with its end
         self.calls: Calls = calls(function, iterable=self.iterable)
         update_wrapper(self, function)
 

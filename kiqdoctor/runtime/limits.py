@@ -1,12 +1,17 @@
 """How many jobs of a class may run at once, or in a period, in the whole fleet."""
 
 import threading
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.runtime import log, lua
-from kiqdoctor.runtime.endings import slot
+from kiqdoctor.runtime.endings import freed, slot
+from kiqdoctor.runtime.fetching.work import SHORT, Work
+from kiqdoctor.wire.fields import CLASS, JID
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 from kiqdoctor.wire.numbers import whole
+from kiqdoctor.wire.payload import PayloadError, read
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 
 QUICK: Final = 0.2  # seconds between two looks for room while jobs wait for some
 SLOW: Final = 1.0  # seconds, where none does
+PAGE: Final = 50  # jobs at hand for which places are asked at once
 PARTS: Final = 3  # limit, rate, period
 
 
@@ -61,24 +67,53 @@ class Waiting:
 
 
 class Limits:
-    """Asks for places among the running, which are given up where a job ends."""
+    """Asks for places among the running, which are given up where a job ends, or goes back unbegun."""
 
-    def __init__(self, client: "Redis", keys: Keys) -> None:
-        self._keys = keys
+    def __init__(self, client: "Redis", keys: Keys, ahead: Callable[[], Iterable[Work]] = tuple) -> None:
+        self._keys, self._ahead = keys, ahead
         self._script = client.register_script(lua.source("enter"))
+        self._lock = threading.Lock()
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str) -> float:
-        """0 where the job may begin, and has its place; else seconds after which asking again is worthwhile."""
+    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: Work | None = None) -> float:
+        """0 where the job may begin, and has its place; else seconds after which asking again is worthwhile.
+
+        Where jobs are short, places are asked for those at hand too: a round trip for each would be most of its cost.
+        """
+        if work is None or not 0 < job.pace < SHORT:
+            return self._asked(job, owner, jid, [])[0] / 1000
+        with self._lock:
+            if work.entered:
+                return 0.0
+            page = self._page(job, owner, work)
+            first, *others = self._asked(job, owner, jid, page)
+            for (_, one), wait in zip(page, others, strict=False):
+                one.entered = wait == 0
+        return first / 1000
+
+    def _page(self, job: "Job[Any, Any]", owner: str, begins: Work) -> list[tuple[str, Work]]:
+        """Jobs of this class that come next. Each knows first which place it may have: it may go back at any time."""
+        found: list[tuple[str, Work]] = []
+        for work in islice(self._ahead(), PAGE):
+            fields = _fields(work)
+            if work is begins or work.entered or fields.get(CLASS) != job.name or not isinstance(fields.get(JID), str):
+                continue
+            if job.options.limit:
+                work.place = freed(self._keys, job.name, owner, fields[JID])
+            found.append((fields[JID], work))
+        return found
+
+    def _asked(self, job: "Job[Any, Any]", owner: str, jid: str, page: list[tuple[str, Work]]) -> list[int]:
         count, period = job.options.rate or (0, 0.0)
-        found: Any = self._script(
-            keys=[self._keys.slots(job.name), self._keys.rate(job.name)],
-            args=[
-                slot(owner, jid),
-                job.options.limit or 0,
-                count,
-                int(period * 1_000_000),
-                self._keys.lease(""),
-                self._keys.process(""),
-            ],
-        )
-        return int(found) / 1000
+        words: list[Any] = [job.options.limit or 0, count, int(period * 1_000_000)]
+        words += [self._keys.lease(""), self._keys.process(""), slot(owner, jid), "", ""]
+        for later, work in page:
+            words += [slot(owner, later), work.home.key, work.payload]
+        found: Any = self._script(keys=[self._keys.slots(job.name), self._keys.rate(job.name)], args=words)
+        return [int(one) for one in found]
+
+
+def _fields(work: Work) -> dict[str, Any]:
+    try:
+        return read(work.payload).fields
+    except PayloadError:
+        return {}

@@ -68,7 +68,7 @@ class Performer:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
         context.running.set(running)
         function, args = job.function, running.args
-        if not (job.special or job.asynchronous or CONTEXT in running.fields or KEYWORDS in running.fields):
+        if not (job.surrounded or CONTEXT in running.fields or KEYWORDS in running.fields):
             if self.chain:
                 copy_context().run(around, self.chain, running, lambda: function(*args))
             else:
@@ -77,13 +77,23 @@ class Performer:
         copy_context().run(self._equipped, job, running)
 
     def _equipped(self, job: Job[Any, Any], running: Running) -> None:
-        with context.restored(running.fields), self.watch(job, running):
-            self._equip(job, running)
-            try:
+        if CONTEXT in running.fields:
+            with context.restored(running.fields):
+                self._watched(job, running)
+        else:
+            self._watched(job, running)
+
+    def _watched(self, job: Job[Any, Any], running: Running) -> None:
+        self._equip(job, running)
+        try:
+            if job.options.timeout is None:
                 around(self.chain, running, lambda: self._body(job, running))
-            finally:
-                if job.options.status:
-                    self.books.over(running)
+            else:
+                with self.watch(job, running):
+                    around(self.chain, running, lambda: self._body(job, running))
+        finally:
+            if job.options.status:
+                self.books.over(running)
 
     def _equip(self, job: Job[Any, Any], running: Running) -> None:
         running.stopping = self.stopping
@@ -115,7 +125,7 @@ class Performer:
             return self.ending(job, payload, End.GONE)
         if job is None or not (job.options.limit or job.options.rate):
             return None
-        if not self.books.enter(job, self.identity(), payload.jid):
+        if not self.books.enter(job, self.identity(), payload.jid, work):
             return None
         place = endings.waiting(self.keys, job.name, work.payload, room(job.options.limit, job.options.rate))
         return self.ending(job, payload, End.LATER, place)

@@ -13,7 +13,7 @@ from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.board import Board, Slot
 from kiqdoctor.runtime.endings import End, Ending
-from kiqdoctor.runtime.fetching.work import FencedError, Fetch, Work
+from kiqdoctor.runtime.fetching.work import SHORT, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.middleware import Running
@@ -25,7 +25,6 @@ from kiqdoctor.wire.fields import ARGS, CLASS, JID, STARTED
 from kiqdoctor.wire.payload import Payload
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
-SHORT: Final = 0.001  # seconds; a shorter job's end is told with the ends of others
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list

@@ -15,7 +15,7 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
-from kiqdoctor.runtime.endings import Ending, returned
+from kiqdoctor.runtime.endings import Ending, Step, returned
 from kiqdoctor.runtime.fetching.asking import Asking
 from kiqdoctor.runtime.fetching.beds import Beds
 from kiqdoctor.runtime.fetching.holdings import Holdings
@@ -230,12 +230,16 @@ class ReliableFetch:
         self._origin.check()
         listed = list(works)
         try:
-            left = self._doors.many([(work, returned(self._keys, work.queue, work.payload)) for work in listed])
+            left = self._doors.many([(work, self._unbegun_steps(work)) for work in listed])
         except BaseException:
             self.holdings.lose(listed)
             raise
         self.holdings.taken.difference_update(listed)
         return left
+
+    def _unbegun_steps(self, work: Work) -> tuple[Step, ...]:
+        back = returned(self._keys, work.queue, work.payload)
+        return back if work.place is None else (*back, work.place)
 
     def begin(self, work: Work, marked: bytes, owner: str) -> bool:
         """The list says who began it, before it begins."""

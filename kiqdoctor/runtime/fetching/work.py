@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from kiqdoctor.runtime.endings import Ending
+from kiqdoctor.runtime.endings import Ending, Step
+
+SHORT: Final = 0.001  # seconds; what a shorter job needs of Redis is asked and told together with what others need
 
 
 class FencedError(Exception):
@@ -36,11 +38,17 @@ class Home:
 
 
 class Work(msgspec.Struct, eq=False, gc=False):
-    """A job's bytes and where they lie; two with equal bytes are two. ``ending``: what is to be told beside its end."""
+    """A job's bytes and where they lie; two with equal bytes are two. ``ending``: what is to be told beside its end.
+
+    ``entered``: it has its place among the running of its class before its turn; ``place``: what gives that up, where
+    it has it or asks for it, should it go back unbegun.
+    """
 
     payload: bytes
     home: Home
     ending: Ending | None = None
+    place: Step | None = None
+    entered: bool = False
 
     @property
     def queue(self) -> str:

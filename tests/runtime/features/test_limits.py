@@ -1,10 +1,11 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fetching import payload
+from fetching import Process, payload
 from servers import RedisServer, eventually
 from workers import Worker
 
@@ -220,3 +221,64 @@ def test_whoever_does_not_know_a_class_hands_its_jobs_on_by_its_limits(lab: Any)
 def test_what_cannot_be_is_told_at_once(words: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"limit|rate"):
         kiqdoctor.job(**words)
+
+
+@pytest.fixture
+def short() -> Job[..., None]:
+    @kiqdoctor.job(name="Few", limit=4)
+    def short(n: int) -> None: ...
+
+    short.pace = 0.0001
+    return short
+
+
+@pytest.fixture
+def process(redis_server: RedisServer) -> Iterator[Process]:
+    found = Process(redis_server.url)
+    yield found
+    found.leave()
+
+
+def test_short_jobs_ask_for_places_together_and_give_them_up_unbegun(
+    lab: Any, short: Job[..., None], process: Process
+) -> None:
+    jids = short.perform_bulk([[n] for n in range(7)])
+    process.fetch.pace.want = 7
+    first = process.need()
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    ahead = list(process.fetch.ahead())
+    assert len(ahead) == 6
+    lab.redis.lrem(ahead[0].home.key, 1, ahead[0].payload)  # it left meanwhile: its place would be nobody's
+
+    assert limits.enter(short, process.identity, jids[0], first) == 0
+    assert [one.entered for one in ahead] == [False, True, True, True, False, False]
+    assert slots(lab) == 4
+    calls = lab.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert limits.enter(short, process.identity, jids[2], ahead[1]) == 0
+    assert lab.redis.info("commandstats")["cmdstat_evalsha"]["calls"] == calls
+    assert limits.enter(short, process.identity, jids[5], ahead[4]) > 0
+
+    assert process.fetch.give_back(process.fetch.holdings.at_hand()) == 5
+    assert lab.redis.zrange("kiq:slots:Few", 0, -1) == [f"{process.identity}|{jids[0]}".encode()]
+
+
+def test_of_short_jobs_too_no_more_run_at_once_and_each_place_is_given_up(lab: Any) -> None:
+    level, levels, lock = [0], [], threading.Lock()
+
+    @kiqdoctor.job(name="Few", limit=3)
+    def few(n: int) -> None:
+        with lock:
+            level[0] += 1
+            levels.append(level[0])
+        if n % 40 == 0:
+            time.sleep(0.03)
+        with lock:
+            level[0] -= 1
+
+    few.perform_bulk([[n] for n in range(1_500)])
+    with kiqdoctor.embed(concurrency=10):
+        eventually(lambda: len(levels) == 1_500 and not lab.redis.keys("kiq:taken:*"), "all of them", seconds=60)
+
+    assert max(levels) <= 3
+    assert not slots(lab)
+    eventually(lambda: not waiting(lab))
