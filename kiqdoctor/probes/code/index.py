@@ -19,6 +19,7 @@ from kiqdoctor.probes.code.ruby.classes import Classes
 from kiqdoctor.probes.code.ruby.filling import classes_of
 from kiqdoctor.probes.tree.tree import Tree
 
+WHOLE: Final = "."
 PATIENCE: Final = 55.0  # seconds that others wait for who makes it: less than their own deadline
 
 
@@ -54,10 +55,13 @@ def indexed(tree: Tree) -> Index:
 
     Raises:
         AbsenceError: it has no source.
-        RefusalError: somebody else has been making it for too long.
+        RefusalError: somebody else has been making it for too long, or the folder could not be read.
     """
     found = tree.once(_Making).index(tree)
     if not found.code.files and not found.code.unparsed:
+        unread = next((reason for path, reason in tree.refused if path == WHOLE), "")
+        if unread:
+            raise RefusalError(f"the application's folder could not be read: {unread}", "permission to read PATH")
         raise AbsenceError("the application has no Python or Ruby source")
     return found
 

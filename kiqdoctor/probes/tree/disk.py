@@ -68,9 +68,9 @@ class Disk:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = os.fspath(root)
-        with _held(self._root, os.O_DIRECTORY) as (_, real):
+        with _held(os.fspath(root), os.O_DIRECTORY) as (_, real):
             self.real = real
+        self._root = real  # PATH may be a link, as Capistrano's current is: what it led to when we began
         self._bound = _controlled(real).rstrip("/") + "/"
 
     def holds(self, path: str) -> bool:

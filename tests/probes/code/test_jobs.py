@@ -6,7 +6,7 @@ import pytest
 from source import application, read
 
 from kiqdoctor.doctor.facts.code import Code, Enqueues, Function, Place, Site
-from kiqdoctor.doctor.probe import AbsenceError
+from kiqdoctor.doctor.probe import AbsenceError, RefusalError
 from kiqdoctor.probes.code.code import code
 from kiqdoctor.probes.tree.tree import Tree
 
@@ -399,6 +399,11 @@ def test_tests_are_no_jobs_and_nothing_is_nothing(tmp_path: Path) -> None:
         code.read(Tree(tmp_path))
     with pytest.raises(AbsenceError):
         code.read(application(tmp_path, tests__test_jobs_DOT_py=HEAD + "@job\ndef f(): pass\n"))
+
+
+def test_a_folder_that_cannot_be_read_is_not_empty(tmp_path: Path) -> None:
+    with pytest.raises(RefusalError, match="could not be read"):
+        code.read(Tree(tmp_path / "gone"))
 
 
 def test_the_index_is_made_once_whoever_asks(tmp_path: Path) -> None:

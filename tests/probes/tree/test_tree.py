@@ -109,6 +109,16 @@ def test_links_below_the_root_are_one_file(tmp_path: Path) -> None:
     assert tree.refused == ()
 
 
+def test_the_root_may_be_a_link(tmp_path: Path) -> None:
+    """``current`` of a deployment leads to a release."""
+    written(tmp_path / "releases" / "1", "a.py", "jobs/b.py")
+    (tmp_path / "current").symlink_to("releases/1")
+    tree = Tree(tmp_path / "current")
+
+    assert paths(tree.files(".py")) == ["a.py", "jobs/b.py"]
+    assert tree.refused == ()
+
+
 def test_a_link_to_what_is_not_listed_itself_is_the_file(tmp_path: Path) -> None:
     tree = written(tmp_path, "shared/settings.example")
     (tmp_path / "settings.py").symlink_to("shared/settings.example")
