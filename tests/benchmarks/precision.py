@@ -140,13 +140,20 @@ def checked_out(git: Path, commit: str, target: Path) -> bool:
     return True
 
 
-def examined(one: Application, path: Path, chosen: Iterable[Rule]) -> Examined:
-    """One application, by every rule, those in preview too."""
-    began = time.perf_counter()
+def examined(one: Application, path: Path, chosen: Iterable[Rule], keep: Path | None) -> Examined:
+    """One application, by every rule, those in preview too; ``keep``: where its report lies, or is to lie."""
     ids = ",".join(rule.id for rule in chosen)
     words = ("--static", "--isolated", "--select", ids, "--fail-on", "never", "--timeout", "300", "--format", "json")
-    report = json.loads(doctor("check", str(path), *words))
-    seconds = time.perf_counter() - began
+    kept = keep / f"{one.name.replace('/', '+')}.json" if keep else None
+    if kept is None or not kept.exists():
+        began = time.perf_counter()
+        text = doctor("check", str(path), *words)
+        seconds = time.perf_counter() - began
+        if kept is not None:
+            kept.write_text(json.dumps([seconds, text]), encoding="utf-8")
+    else:
+        seconds, text = json.loads(kept.read_text(encoding="utf-8"))
+    report = json.loads(text)
     found = tuple(found_in(one.name, report["results"]))
     unknown = tuple(result["check"] for result in report["results"] if result["outcome"] == "unknown")
     seen = {
@@ -250,6 +257,7 @@ def main() -> int:
     words.add_argument("--all", action="store_true", help="show findings of low and info too")
     words.add_argument("--write", action="store_true", help="write the figures into docs/precision.md")
     words.add_argument("--side-by-side", type=int, default=1)
+    words.add_argument("--keep", type=Path, help="a folder of reports; what lies there is not examined again")
     asked = words.parse_args()
     applications = [Application(**row) for row in renamed(rows(asked.applications)) if asked.only in row["name"]]
     chosen = [one for one in rules() if not asked.select or one.id in asked.select.split(",")]
@@ -261,7 +269,7 @@ def main() -> int:
     def one_of(one: Application) -> Examined | None:
         with tempfile.TemporaryDirectory() as scratch:
             path = laid_out(asked.folder, one, Path(scratch))
-            return examined(one, path, chosen) if path else None
+            return examined(one, path, chosen, asked.keep) if path else None
 
     with ThreadPoolExecutor(asked.side_by_side) as pool:
         answers = list(pool.map(one_of, applications))

@@ -28,6 +28,27 @@ def test_ruby_that_takes_minutes_is_given_up() -> None:
         ruby.parse(b"%w[" * 10_000, seconds=0.01)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"def show\n  render Dialog.new(**options), &\nend",
+        b"opts [:approved] = false",
+        b'def log(text) = puts "at #{text}"',
+    ],
+)
+def test_ruby_that_its_grammar_does_not_know(line: bytes) -> None:
+    source = b"class A\n" + line + b"\ndef z; end\nend\n"
+    root = ruby.parse(source)
+
+    assert not root.has_error
+    assert root.end_byte == len(source)
+    assert "z" in [ruby.text(one.child_by_field_name("name")) for one in ruby.walk(root) if one.type == "method"]
+
+
+def test_broken_ruby_stays_broken() -> None:
+    assert ruby.parse(b"class A\n  def f(\n  x, &\n").has_error
+
+
 def test_ruby_nodes_know_their_text_however_long_the_file() -> None:
     source = b"".join(b"class A%d; end\n" % number for number in range(6000))
 
