@@ -27,7 +27,7 @@ from kiqdoctor.wire.payload import Payload
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
-REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
+REFUSALS: Final = 3  # after which a job that its new place refuses is told with others, until that takes it
 OWN_JID: Final = 24  # characters of one that is like ours
 is_plain: Final = PLAIN.issuperset
 
@@ -279,7 +279,7 @@ class Processor:
                 log.warn_seldom(f"the end of a job could not be told yet: {type(error).__name__}: {error}")
                 refusals += "WRONGTYPE" in str(error)
                 if refusals >= REFUSALS:
-                    log.warn(f"{clean(work.home.key)} keeps a job that its new place refuses: {error}")
+                    self._fetch.leave(work, ending)
                     return
                 self._pause()
             else:

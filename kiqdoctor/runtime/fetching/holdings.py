@@ -14,7 +14,8 @@ from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.text import clean
 
 AGAIN: Final = 1.0  # seconds until an end that was refused is told again
-REFUSALS: Final = 3  # after which a job that its new place refuses is left in the private list
+REFUSALS: Final = 3  # after which it is told rarely: its new place is of another type, until somebody mends that
+RARELY: Final = 5.0  # seconds
 AUDIT: Final = 5.0  # seconds between two counts of the private lists
 
 
@@ -30,6 +31,7 @@ class Holdings:
         self.ended: deque[Work] = deque()
         self.taken: set[Work] = set()  # all that we hold, by object: two jobs with equal bytes are two
         self._refusals: dict[Work, int] = {}  # ends that were refused, and how often for good
+        self._to_tell: deque[Work] = deque()  # those of them that no request tells now
         self._again_at = inf  # monotonic
         self.unfound = 0  # acknowledgements that removed nothing: somebody else had the job
         self.looked: Callable[[], None] = lambda: None  # told when something has come to hand
@@ -79,29 +81,35 @@ class Holdings:
         refused = reply[3]
         self.unfound += len(ended) - reply[1] - len(refused) // 2
         exits = [work for work in ended if work.ending is not None] if refused else []
-        for place, why in zip(refused[::2], refused[1::2], strict=True):
-            self.refused(exits[place - 1], why.decode("utf-8", "replace"))
+        again = {exits[place - 1]: why for place, why in zip(refused[::2], refused[1::2], strict=True)}
+        for work, why in again.items():
+            self.refused(work, why.decode("utf-8", "replace"))
+        if self._refusals:
+            for work in ended:
+                if work not in again:
+                    self._refusals.pop(work, None)  # told once more it would take an equal job with it, which may run
 
     def refused(self, work: Work, why: str) -> None:
         """Its new place did not take it, so it lies in its private list: in a moment it is let go again.
 
-        After a few times it is left there where that place is of another type, for whoever looks after us.
+        Rarely after a few times: that place is of another type, and no trouble of the moment.
         """
         self.taken.add(work)
         count = self._refusals.get(work, 0) + ("WRONGTYPE" in why)
-        if count >= REFUSALS:
-            self._refusals.pop(work, None)
+        if count == REFUSALS:
             log.warn(f"{clean(work.home.key)} keeps a job that its new place refuses: {why}")
-            return
-        log.warn_seldom(f"the end of a job could not be told yet: {why}")
+        else:
+            log.warn_seldom(f"the end of a job could not be told yet: {why}")
         self._refusals[work] = count
-        self._again_at = self._clock.monotonic() + AGAIN
+        self._to_tell.append(work)
+        self._again_at = min(self._again_at, self._clock.monotonic() + (AGAIN if count < REFUSALS else RARELY))
 
     def try_again(self) -> None:
         """Let go what was refused a moment ago."""
-        if self._refusals and self._clock.monotonic() >= self._again_at:
+        if self._to_tell and self._clock.monotonic() >= self._again_at:
             self._again_at = inf
-            self.ended.extend(self._refusals.copy())
+            for _ in range(len(self._to_tell)):
+                self.ended.append(self._to_tell.popleft())
 
     # -- what we do not know -------------------------------------------------------------------------------------
 

@@ -770,20 +770,48 @@ def test_a_retry_set_of_the_wrong_type_leaves_a_job_where_it_was_and_no_other(re
     assert process.fetch.running() == []
 
 
-def test_a_place_that_never_takes_a_job_is_asked_three_times(redis: Any, start: Start) -> None:
+def test_a_place_that_takes_no_job_is_asked_on_until_somebody_mends_it(redis: Any, start: Start) -> None:
     process = start()
     push(redis, *jobs(1))
     [work] = process.take_all()
     redis.set("retry", "no sorted set")
     process.fetch.leave(work, stored(1))
-    for _ in range(5):
+    for _ in range(3):
         told(process)
-        process.skipped += 2
+        process.skipped += 1.1
+    assert process.held(redis) == bytes_of([work])
     redis.delete("retry")
+    process.skipped += 5.1
     told(process)
 
-    assert process.held(redis) == bytes_of([work])
-    assert not redis.exists("retry")
+    assert process.held(redis) == Counter()
+    assert redis.zcard("retry") == 1
+    assert process.fetch.running() == []
+
+
+def test_what_was_refused_and_has_left_since_takes_no_equal_job_with_it(redis: Any, start: Start) -> None:
+    """A client that sent again leaves two equal payloads in one list."""
+    process = start()
+    [twin, other] = jobs(2)
+    push(redis, twin, twin, other)
+    works = process.take_all()
+    first, second = (work for work in works if work.payload == works[0].payload)
+    [third] = (work for work in works if work.payload != works[0].payload)
+    redis.set("retry", "no sorted set")
+    process.fetch.leave(first, stored(1))
+    told(process)
+    redis.delete("retry")
+    process.skipped += 2
+    told(process)
+    assert redis.zcard("retry") == 1
+    redis.set("dead", "no sorted set")
+    process.fetch.leave(third, Ending((Step("ZADD", KEYS.dead, ("1", b"dead")),), End.DEAD))
+    for _ in range(3):
+        told(process)
+        process.skipped += 2
+
+    assert process.held(redis) == bytes_of([second, third])
+    assert process.fetch.unfound == 0
 
 
 def test_what_was_to_leave_under_a_former_identity_leaves_with_its_consequences(redis: Any, start: Start) -> None:
