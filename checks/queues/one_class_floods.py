@@ -11,7 +11,7 @@ Formula: fails if one class is at least flood-share of both ends of a queue, ove
 three times the queue's completions, and a job of another class waits longer than waiting-s
 
 Arrivals a second are reckoned from the stamps of the newest jobs, completions from how much less than that the queue
-grew.
+grew. Where the stamps tell no rate, as after a bulk push, completions are at most what all processes counted.
 
 ## When it is wrong
 A burst that is over in a moment: the window decides.
@@ -27,7 +27,8 @@ Risk: its jobs that wait already stay where they are.
 Undo: the old queue's name in the class.
 
 ## Unknown when
-There is only one reading; the queue may not be read.
+There is only one reading; the queue may not be read; the stamps tell no rate, and what all processes counted leaves
+it open.
 
 ## Source
 An incident of gitlab.com (production 20628).
@@ -42,7 +43,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
-from kiqdoctor.doctor.facts.queues import Place, Queues, Sample, Samples
+from kiqdoctor.doctor.facts.queues import JobCounts, Place, Queues, Sample, Samples
 from kiqdoctor.doctor.facts.redis import ServerTime
 
 SHARE = Threshold(
@@ -69,7 +70,11 @@ FRESH = 60.0  # seconds within which the newest job came, or nothing arrives
 
 @check("QUE019", severity=Severity.HIGH, thresholds=(SHARE, WAITING))
 def one_class_floods(
-    samples: Samples, queues: Series[Queues], clock: ServerTime, thresholds: Thresholds
+    samples: Samples,
+    queues: Series[Queues],
+    counts: Series[JobCounts],
+    clock: ServerTime,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     for place in samples.places:
         if not place.queue:
@@ -77,7 +82,7 @@ def one_class_floods(
         if place.unread:
             yield Unknown(f"payloads of {place.queue} were not looked at: {place.unread}")
         elif name := _flooding(place, thresholds.of(SHARE, queue=place.queue)):
-            yield from _judged(place, name, queues, clock, thresholds)
+            yield from _judged(place, name, queues, counts, clock, thresholds)
     if samples.partial:
         yield Unknown(f"not every queue was looked at: {samples.partial}", "a budget that reaches all queues")
     yield Evidence("queues", str(sum(bool(place.queue) for place in samples.places)), samples.text)
@@ -101,7 +106,12 @@ def _flooding(place: Place, limit: float) -> str:
 
 
 def _judged(
-    place: Place, name: str, queues: Series[Queues], clock: ServerTime, thresholds: Thresholds
+    place: Place,
+    name: str,
+    queues: Series[Queues],
+    counts: Series[JobCounts],
+    clock: ServerTime,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     waits = [
         (clock.now - one.enqueued_at, one.job_class)
@@ -121,6 +131,12 @@ def _judged(
     if growth is None:
         yield Unknown(f"{said}; how it grows was not read")
         return
+    if not arrivals and growth > 0:
+        done = counts.rise(lambda one: one.processed)
+        if done is None or growth <= (TIMES - 1) * done / queues.window_s:
+            counted = "unread" if done is None else f"{done:.0f} in all"
+            yield Unknown(f"{said}; it grows by {growth:.1f} a second, and completions are {counted}", "--for 60")
+            return
     arrivals = max(arrivals, growth)
     completions = max(arrivals - growth, 0.0)
     rates = f"{arrivals:.1f} and {completions:.1f} a second within {queues.window_s:.0f} s"

@@ -6,7 +6,7 @@ from healthy.moment import NOW
 from jobs import job, queues, sampled
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.queues import Place, Queue, Sample
+from kiqdoctor.doctor.facts.queues import JobCounts, Place, Queue, Sample
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -45,6 +45,17 @@ def test_others_wait_behind_it() -> None:
 )
 def test_its_twins(twin: Snapshot) -> None:
     assert diagnose("QUE019", twin).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("done", "outcome"), [(0, Outcome.FAIL), (39, Outcome.FAIL), (41, Outcome.UNKNOWN)])
+def test_stamps_that_tell_no_rate(done: int, outcome: Outcome) -> None:
+    """All came at once, long ago by their stamps; it grows by eight a second."""
+    same = tuple(job(number, job_class="Thumbnail", enqueued_at=NOW - 90) for number in range(200))
+    mail = job(1, job_class="Mail", enqueued_at=NOW - 100)
+    place = Place("queue:media", 50_000, same, same, (mail,))
+    grows = sampled(place).over(10.0, queues(Queue("media", 50_000)), queues(Queue("media", 50_080)))
+
+    assert diagnose("QUE019", grows.over(10.0, JobCounts(100), JobCounts(100 + done))).outcome is outcome
 
 
 def test_one_reading_tells_no_flood() -> None:
