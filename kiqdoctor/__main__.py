@@ -5,8 +5,11 @@ import sys
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]  # where we are, which may be the audited tree; `work` looks there when it imports its modules
 
-import signal
-from types import FrameType
+try:
+    import signal
+    from types import FrameType
+except KeyboardInterrupt:
+    sys.exit(130)
 
 
 def main() -> None:
@@ -22,7 +25,10 @@ def main() -> None:
     sys.unraisablehook = _unless_interrupted
     try:
         status = _status()
-    except KeyboardInterrupt:
+    except BaseException as error:
+        # Python 3.11 makes another error of it while it makes a class; some libraries do so too.
+        if not told and not isinstance(error, KeyboardInterrupt):
+            raise
         status = 130
     if signal.getsignal(signal.SIGINT) is interrupted:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: no traceback of Python's own end

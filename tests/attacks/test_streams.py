@@ -161,6 +161,25 @@ def test_an_interrupt_at_any_moment_is_130(folder: Path, words: str) -> None:
     assert ends <= {130, 0, 1, 3, -signal.SIGALRM}  # the last: the timer rang when Python had taken its handlers down
 
 
+WRAPPED = """
+import os, signal
+import kiqdoctor.cli
+from kiqdoctor.__main__ import main
+
+class Late:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+
+kiqdoctor.cli.run = lambda _: type("Owner", (), {"late": Late()})
+main()
+"""
+
+
+def test_an_interrupt_that_becomes_another_error_is_130(folder: Path) -> None:
+    ran = subprocess.run([sys.executable, "-P", "-c", WRAPPED], cwd=folder, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (130, b"")
+
+
 MARKS = ("##vso[task.setvariable variable=a]b", "##[error]x", "::error::x", "  ::add-mask::x", "section_start:1:name")
 
 
