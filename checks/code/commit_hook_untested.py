@@ -93,7 +93,7 @@ def _finding(code: Code, enqueue: Enqueue, test: HookTest) -> Finding:
 
 
 def _rails(job: str, packages: Packages | Missing) -> Verdict:
-    version = packages.version_of("rubygems", "activerecord") if isinstance(packages, Packages) else ""
+    version = packages.version_of("ruby", "activerecord") if isinstance(packages, Packages) else ""
     if version and covers(RUNS_THEM, version):
         return Evidence(f"tests of {job}", f"Rails {version} runs commit hooks in transactional tests", "activerecord")
     what = f"Rails {version} runs no commit hooks in transactional tests" if version else "no Active Record is locked"

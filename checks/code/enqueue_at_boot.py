@@ -44,6 +44,8 @@ from kiqdoctor.doctor.facts.code import AtBoot, Booted, Code, Execution
 from kiqdoctor.doctor.facts.deployment import Deployment, Starts
 from kiqdoctor.doctor.rules import forked, served, settled, through
 
+WEB = ("wsgi.py", "asgi.py", "config.ru")
+"""Files that a web server loads, and no worker."""
 CACHED = ("redis", "Redis", "django")
 """What built the clients that this rule speaks of; engines and databases' connections are DBC002's."""
 
@@ -55,7 +57,8 @@ def enqueue_at_boot(
     told: dict[tuple[int, str], Finding] = {}
     for site in boot.sites:
         language = code.language(site)
-        proof = forked(language, execution, starts)
+        web = code.place(site).path.rpartition("/")[2] in WEB
+        proof = forked(language, Execution() if web else execution, starts)
         server = served(language, deployment)
         if not (site.job or site.made_by.startswith(CACHED)):
             continue

@@ -90,17 +90,17 @@ IN_RUBY = {
 WAITED_FOR = "Redis.new"
 """It has a lock of its own: told once, however many functions use it."""
 ASYNCHRONOUS = {"httpx.AsyncClient", "aiohttp.ClientSession"}
-RUNS = "asyncio.run"
+RUNS = {"asyncio.run", "anyio.run", "asyncio.Runner().run", "trio.run", "asgiref.sync.async_to_sync()"}
 
 
 @check("COD005", severity=Severity.HIGH)
 def shared_unsafe_client(code: Code, shared: SharedUses, calls: Calls, execution: Execution) -> Iterator[Verdict]:
-    looping = {call.function for call in calls.sites if call.name == RUNS}
+    looping = {call.function for call in calls.sites if call.name in RUNS}
     told_of: set[tuple[int, str]] = set()
     for use in led_to(code, shared.sites):
         if use.name == WAITED_FOR and any(name == WAITED_FOR for _, name in told_of):
             continue
-        found = _looped(code, use) if use.name in ASYNCHRONOUS and use.function in looping else None
+        found = _looped(code, use) if use.name in ASYNCHRONOUS and not looping.isdisjoint(_way(code, use)) else None
         found = found or _judged(code, use, execution)
         if found is not None and (use.function, use.name) not in told_of:
             told_of.add((use.function, use.name))
@@ -110,6 +110,14 @@ def shared_unsafe_client(code: Code, shared: SharedUses, calls: Calls, execution
         yield NotApplicable(alone)
         return
     yield from settled(code, shared, found=bool(told_of))
+
+
+def _way(code: Code, use: Named) -> Iterator[int]:
+    """The functions from the job to the use."""
+    index: int | None = use.function
+    while index is not None:
+        yield index
+        index = code.functions[index].caller
 
 
 def _looped(code: Code, use: Named) -> Finding:

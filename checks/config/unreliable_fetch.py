@@ -7,8 +7,8 @@ want of memory, a crash in native code, the loss of the host) takes the jobs alo
 In the log: `start` without `done` or `fail`, and no `Bye!`.
 
 ## How it is found
-Formula: low if a live process fetches the basic way and a worker of this host was killed for memory or crashed; info
-if it only fetches that way
+Formula: low if a live process fetches the basic way and a worker of this host was killed for memory or crashed, or if
+files start workers that do and a job has the tag `critical`; info if they only fetch that way
 
 A process that keeps what it took in a private list says so: our runtime by a label, Sidekiq Pro by a set of its own.
 Kills are read of the worker's own cgroup, crashes of its log and cores, as PRO009 and NAT004 do.
@@ -27,7 +27,8 @@ Risk: a job that killed its process runs again, and may kill the next one (QUE01
 Undo: take the fetcher out again, when nothing runs.
 
 ## Unknown when
-The lock file has Sidekiq Pro or gitlab-sidekiq-fetcher, and whether they are turned on is not to be seen.
+The lock file has Sidekiq Pro or gitlab-sidekiq-fetcher, and whether they are turned on is not to
+be seen; nothing was found and files could not be parsed.
 
 ## Source
 lib/sidekiq/fetch.rb; Sidekiq's wiki, Reliability.
@@ -36,11 +37,16 @@ lib/sidekiq/fetch.rb; Sidekiq's wiki, Reliability.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.code import Code
+from kiqdoctor.doctor.facts.code.habits import Fetching
+from kiqdoctor.doctor.facts.config import WorkerCommand, WorkerSettings
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses, MemoryGroups
 from kiqdoctor.doctor.facts.native import Crashes
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.halves import beside, unseen
+from kiqdoctor.doctor.rules import settled
 from kiqdoctor.doctor.workers_here import present
 
 FETCHERS = ("sidekiq-pro", "gitlab-sidekiq-fetcher", "sidekiq-reliable-fetch")
@@ -50,6 +56,64 @@ REMEDY = "Use a reliable fetch: super_fetch of Sidekiq Pro, gitlab-sidekiq-fetch
 
 @check("CFG003", severity=Severity.MEDIUM, caused_by=("PRO009", "NAT004"))
 def unreliable_fetch(
+    fleet: Fleet | Missing,
+    packages: Packages | Missing,
+    local: LocalProcesses | Missing,
+    groups: MemoryGroups | Missing,
+    crashes: Crashes | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+    code: Code | Missing,
+    fetching: Fetching | Missing,
+    workers: WorkerSettings | Missing,
+) -> Iterator[Verdict]:
+    judged = isinstance(code, Code) and isinstance(fetching, Fetching)
+    if isinstance(code, Code) and isinstance(fetching, Fetching):
+        yield from beside(_in_source(code, fetching, workers, packages), fleet)
+    if isinstance(fleet, Fleet):
+        yield from _live(fleet, packages, local, groups, crashes, connection, clients)
+    else:
+        yield from unseen(fleet, judged=judged)
+
+
+def _in_source(
+    code: Code, fetching: Fetching, workers: WorkerSettings | Missing, packages: Packages | Missing
+) -> Iterator[Verdict]:
+    """What files start: Sidekiq without a fetcher that is turned on, or our runtime that is told to be basic."""
+    libraries = {job.library for job in code.jobs} & {"sidekiq", "activejob"}
+    locked = isinstance(packages, Packages) and packages.find("ruby", "sidekiq")
+    reliable = [one for one in fetching.sites if one.name == "reliable"]
+    told = [one for one in _commands(workers) if ("fetch", "basic") in one.options]
+    basic = Evidence("told to fetch", "basic", f"{told[0].path}:{told[0].line}") if told else None
+    if libraries and locked and not reliable:
+        basic = Evidence("nothing turns another fetch on", "super_fetch!, config[:fetch]", f"{code.files} files")
+    for one in reliable[:1]:
+        place = code.place(one)
+        yield Evidence("keeps what it takes", "turned on", f"{place.path}:{place.line}")
+    if basic is not None:
+        yield _started(code, fetching, basic)
+    yield from settled(code, fetching, found=basic is not None)
+
+
+def _commands(workers: WorkerSettings | Missing) -> tuple[WorkerCommand, ...]:
+    return workers.commands if isinstance(workers, WorkerSettings) else ()
+
+
+def _started(code: Code, fetching: Fetching, basic: Evidence) -> Finding:
+    critical = [code.place(one) for one in fetching.sites if one.name == "critical"]
+    seen = tuple(Evidence("tagged critical", one.path, f"{one.path}:{one.line}") for one in critical[:SHOWN])
+    return Finding(
+        "application",
+        "Workers are started so that they lose what they run when they are killed"
+        + (", and jobs are tagged critical" if critical else ""),
+        REMEDY if critical else "",
+        (basic, *seen),
+        Severity.MEDIUM.milder if critical else Severity.INFO,
+        key="files",
+    )
+
+
+def _live(
     fleet: Fleet,
     packages: Packages | Missing,
     local: LocalProcesses | Missing,

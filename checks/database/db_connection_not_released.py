@@ -8,7 +8,12 @@ In the log: `FATAL: sorry, too many clients already`, `Too many connections`, `c
 pool`.
 
 ## How it is found
-Formula: fails if established connections of one worker to one database address > threads + SPARE
+Formula: fails if established connections of one worker to one database address > threads + SPARE; or, of the source,
+if jobs that run in threads use Django's ORM and nothing closes old connections around them, or use a scoped_session
+that nothing removes
+
+Libraries that do it by themselves (Celery's Django loader, django_dramatiq, Huey's db_task, our integration) are
+released.
 
 Counted for each address by itself, so that a replica is not taken for a leak. A thread needs one connection at a time.
 
@@ -28,7 +33,7 @@ Undo: take the hook away.
 
 ## Unknown when
 The worker is of another user, whose sockets may not be seen; the live processes are on other hosts; a worker does not
-say how many threads it has.
+say how many threads it has; nothing was found and files could not be parsed.
 
 ## Source
 django_dramatiq#86, #106; sidekiq#2674.
@@ -39,17 +44,79 @@ django_dramatiq#86, #106; sidekiq#2674.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution, Model
+from kiqdoctor.doctor.facts.code.habits import Releases
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.halves import beside, unseen
+from kiqdoctor.doctor.rules import how_it_runs, led_to, settled, sharing, told
 from kiqdoctor.doctor.workers_here import ROOT, Here, present
 
 SPARE = 3
+SCOPED = ("sqlalchemy.orm.scoped_session()", "sqlalchemy.orm.scoping.scoped_session()")
+RELEASES = {"django": ("celery", "django_q", "procrastinate")}
+"""Libraries that close Django's old connections around each job by themselves."""
+TOLD = {
+    "django": (
+        "Jobs in threads use Django's database connections, and nothing closes old ones around them",
+        "Call close_old_connections() before and after each job, or use the library's middleware for Django.",
+    ),
+    "scoped_session": (
+        "Jobs in threads use a scoped_session, and nothing removes it: its connection stays with the thread",
+        "Call Session.remove() when a job ends, in a finally or a middleware.",
+    ),
+}
 PORTS = {"5432": "PostgreSQL", "6432": "PgBouncer", "3306": "MySQL", "1433": "SQL Server", "1521": "Oracle"}
 
 
 @check("DBC003", severity=Severity.MEDIUM)
 def db_connection_not_released(
+    fleet: Fleet | Missing,
+    local: LocalProcesses | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+    code: Code | Missing,
+    calls: Calls | Missing,
+    releases: Releases | Missing,
+    execution: Execution | Missing,
+) -> Iterator[Verdict]:
+    judged = False
+    if isinstance(code, Code) and isinstance(calls, Calls) and isinstance(releases, Releases):
+        judged = isinstance(execution, Execution)
+        if isinstance(execution, Execution):
+            yield from beside(_in_source(code, calls, releases, execution), fleet, local)
+    if isinstance(fleet, Fleet) and isinstance(local, LocalProcesses):
+        yield from _live(fleet, local, connection, clients)
+    else:
+        yield from unseen(fleet, local, judged=judged)
+
+
+def _in_source(code: Code, calls: Calls, releases: Releases, execution: Execution) -> Iterator[Verdict]:
+    released = {one.name for one in releases.sites}
+    found: dict[str, Finding] = {}
+    for call in led_to(code, calls.sites):
+        kind = _kind(call)
+        job = code.job(call)
+        if not kind or kind in released or kind in found or job is None or job.library in RELEASES.get(kind, ()):
+            continue
+        shared = sharing(code, execution, call)
+        if shared.truth and all(one.model is Model.THREADS for one in execution.of(job)):
+            title, fix = TOLD[kind]
+            found[kind] = told(code, call, Severity.MEDIUM.milder, title, fix, how_it_runs(shared), key=kind)
+    yield from found.values()
+    yield Evidence("what gives connections back", ", ".join(sorted(released)) or "nothing", "source code")
+    yield from settled(code, calls, found=bool(found))
+
+
+def _kind(call: Call) -> str:
+    """Whose connection a call uses: ``shop.models.User.objects.get``, ``sqlalchemy.orm.scoped_session().execute``."""
+    if call.name.startswith(SCOPED):
+        return "scoped_session"
+    return "django" if ".objects." in call.name else ""
+
+
+def _live(
     fleet: Fleet, local: LocalProcesses, connection: Connection | Missing, clients: Clients | Missing
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)

@@ -8,7 +8,8 @@ In the log: `connection refused because too many open connections`, `No suitable
 
 ## How it is found
 Formula: fails if established connections of one worker to one MongoDB server > threads + MONITORS; high where they grew
-over the window, else medium
+over the window, else medium; or if a job leads to a place that builds a client each time and keeps it nowhere (a
+global, a class, a cache), jobs that have a process each apart; or if Mongoid before 4 is locked without kiqstand
 
 A client opens one connection for each thread that uses it at a time, and two or three to watch each server.
 
@@ -26,7 +27,8 @@ Risk: a client that is shared is used by all threads, which it is made for.
 Undo: none is needed.
 
 ## Unknown when
-The worker is of another user, whose sockets may not be seen; the live processes are on other hosts.
+The worker is of another user, whose sockets may not be seen; the live processes are on other hosts; nothing was found
+and files could not be parsed.
 
 ## Source
 PyMongo's FAQ; the Ruby driver's pool; kiqstand's README.
@@ -36,10 +38,15 @@ PyMongo's FAQ; the Ruby driver's pool; kiqstand's README.
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Twice, Unknown, Verdict, check, covers
+from kiqdoctor.doctor.facts.code import Code, Execution, Model
+from kiqdoctor.doctor.facts.code.habits import MongoClients
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.halves import beside, unseen
+from kiqdoctor.doctor.rules import led_to, settled, told
 from kiqdoctor.doctor.workers_here import ROOT, Here, present
 
 MONITORS = 3
@@ -48,6 +55,52 @@ PORTS = frozenset({"27017", "27018", "27019"})
 
 @check("DBC004", severity=Severity.HIGH)
 def mongo_connection_growth(
+    fleet: Fleet | Missing,
+    local: LocalProcesses | Missing,
+    twice: Twice[LocalProcesses] | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+    code: Code | Missing,
+    built: MongoClients | Missing,
+    execution: Execution | Missing,
+    packages: Packages | Missing,
+) -> Iterator[Verdict]:
+    judged = isinstance(code, Code) and isinstance(built, MongoClients)
+    if isinstance(code, Code) and isinstance(built, MongoClients):
+        yield from beside(_in_source(code, built, execution, packages), fleet, local)
+    if isinstance(fleet, Fleet) and isinstance(local, LocalProcesses):
+        yield from _live(fleet, local, twice, connection, clients)
+    else:
+        yield from unseen(fleet, local, judged=judged)
+
+
+def _in_source(
+    code: Code, built: MongoClients, execution: Execution | Missing, packages: Packages | Missing
+) -> Iterator[Verdict]:
+    found = [*_old_mongoid(packages)]
+    for site in led_to(code, built.sites):
+        job = code.job(site)
+        ways = execution.of(job) if isinstance(execution, Execution) and job is not None else ()
+        if not ways or any(one.model is not Model.FORK_PER_JOB for one in ways):
+            title = f"A job builds {site.name} each time that it runs"
+            fix = "Build one client for each process, after the fork, and keep it in a module or behind a cache."
+            found.append(told(code, site, Severity.HIGH, title, fix, key=site.name))
+    yield from found
+    yield from settled(code, built, found=bool(found))
+
+
+def _old_mongoid(packages: Packages | Missing) -> Iterator[Finding]:
+    if not isinstance(packages, Packages) or packages.find("ruby", "kiqstand") or not packages.find("ruby", "sidekiq"):
+        return
+    version = packages.version_of("ruby", "mongoid")
+    if version and covers("<4", version):
+        [one, *_] = packages.find("ruby", "mongoid")
+        title = f"mongoid {version} keeps each thread's connections when it ends, and kiqstand does not close them"
+        where = Location(one.source, one.line)
+        yield Finding("package:mongoid", title, "Upgrade Mongoid to 4 or later.", (), Severity.HIGH, location=where)
+
+
+def _live(
     fleet: Fleet,
     local: LocalProcesses,
     twice: Twice[LocalProcesses] | Missing,

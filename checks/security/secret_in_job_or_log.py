@@ -1,4 +1,4 @@
-"""Job arguments hold secrets.
+"""Job arguments hold secrets, or get into logs.
 
 ## Why it hurts
 Arguments lie in Redis in clear, are shown in the web UI, and go to logs, error reports and every backup. Whoever may
@@ -10,6 +10,9 @@ In the log: the argument itself, where jobs are logged with theirs.
 Formula: high if something in a sampled job's arguments has the form of a known secret (Stripe's live keys, AWS, GitHub,
 GitLab, Slack, Google, SendGrid, npm, PyPI, JSON web tokens, private keys); medium if only its name says so (password,
 token, secret, ssn, api_key) and there is a value
+
+Of the source: medium if a job is handed, or a job logs, what its name calls a secret (password, secret, api_key,
+access_token and such); low if all arguments of jobs are logged (`*args`, `job["args"]`).
 
 Values never leave the probe: told are the class, where in the arguments, and which form. UUIDs, digests, masks, keys of
 test accounts and examples are none.
@@ -29,7 +32,7 @@ Risk: what is rotated must be changed everywhere at once.
 Undo: nothing to undo.
 
 ## Unknown when
-Payloads may not be read, or their last argument is encrypted.
+Payloads may not be read, or their last argument is encrypted; nothing was found and files could not be parsed.
 
 ## Source
 Sidekiq Enterprise's encryption of the last argument; Sidekiq 7.3.10 (a password may be a Proc, to be kept out of logs).
@@ -37,15 +40,44 @@ Sidekiq Enterprise's encryption of the last argument; Sidekiq 7.3.10 (a password
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.code import Code
+from kiqdoctor.doctor.facts.code.habits import Leak, Leaking, Leaks
 from kiqdoctor.doctor.facts.queues import Argument, Samples, Trait
+from kiqdoctor.doctor.halves import beside, unseen
+from kiqdoctor.doctor.rules import settled, told
 
 SHOWN = 5
 Found = dict[str, dict[Argument, set[str]]]
 
 
 @check("SEC002", severity=Severity.HIGH)
-def secret_in_job_or_log(samples: Samples) -> Iterator[Verdict]:
+def secret_in_job_or_log(samples: Samples | Missing, code: Code | Missing, leaks: Leaks | Missing) -> Iterator[Verdict]:
+    judged = isinstance(code, Code) and isinstance(leaks, Leaks)
+    if isinstance(code, Code) and isinstance(leaks, Leaks):
+        yield from beside(_in_source(code, leaks), samples)
+    if isinstance(samples, Samples):
+        yield from _sampled(samples)
+    else:
+        yield from unseen(samples, judged=judged)
+
+
+def _in_source(code: Code, leaks: Leaks) -> Iterator[Verdict]:
+    found = [_leak(code, one) for one in leaks.sites]
+    yield from found
+    yield from settled(code, leaks, found=bool(found))
+
+
+def _leak(code: Code, one: Leak) -> Finding:
+    what = "" if one.how is Leaking.ALL else f": {one.name}"
+    fix = (
+        "Hand a reference over, and look it up in the job." if one.how is Leaking.HANDED else "Leave it out of the log."
+    )
+    severity = Severity.LOW if one.how is Leaking.ALL else Severity.MEDIUM
+    return told(code, one, severity, f"The source {one.how}{what}", fix, key=f"{one.how.name}:{one.name}")
+
+
+def _sampled(samples: Samples) -> Iterator[Verdict]:
     found: Found = {}
     encrypted: set[str] = set()
     for _, one in samples.all:

@@ -10,7 +10,8 @@ child`.
 
 ## How it is found
 Formula: fails if a child of a worker has its parent's memory layout, is older than young-s, and at least THREADS
-threads of the parent are older than the child
+threads of the parent are older than the child; or if the source has a job that runs in threads fork (COD008, which
+names all its ways)
 
 A program that was executed has a stack of its own at an address of its own; a child that was only forked has its
 parent's. Children that were forked before there were threads, as of a pre-forking master, are sound.
@@ -30,7 +31,8 @@ Risk: spawn imports the module anew in the child: what is not under `if __name__
 Undo: set the start method as it was.
 
 ## Unknown when
-The worker is of another user, so that its memory layout may not be seen; the live processes are on other hosts.
+The worker is of another user, so that its memory layout may not be seen; the live processes are on other hosts; nothing
+was found and files could not be parsed.
 
 ## Source
 fork(2), "the child is created with a single thread"; CPython's issue 100228.
@@ -40,11 +42,14 @@ fork(2), "the child is created with a single thread"; CPython's issue 100228.
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.facts.code import Code, Execution, Forks
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import ForkedChild, Inheritance, LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.halves import beside, unseen
+from kiqdoctor.doctor.rules import apart, how_it_runs, led_to, settled, sharing, told
 from kiqdoctor.doctor.workers_here import ROOT, Here, present
 
 THREADS = 2
@@ -59,8 +64,42 @@ YOUNG = Threshold(
 SHOWN = 8
 
 
-@check("THR004", severity=Severity.HIGH, thresholds=(YOUNG,))
+@check("THR004", severity=Severity.HIGH, thresholds=(YOUNG,), caused_by=("COD008",))
 def fork_with_threads(
+    fleet: Fleet | Missing,
+    inheritance: Inheritance | Missing,
+    local: LocalProcesses | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+    thresholds: Thresholds,
+    code: Code | Missing,
+    forks: Forks | Missing,
+    execution: Execution | Missing,
+) -> Iterator[Verdict]:
+    judged = False
+    if isinstance(code, Code) and isinstance(forks, Forks) and isinstance(execution, Execution):
+        judged = True
+        yield from beside(_in_source(code, forks, execution), fleet, inheritance, local)
+    if isinstance(fleet, Fleet) and isinstance(inheritance, Inheritance) and isinstance(local, LocalProcesses):
+        yield from _live(fleet, inheritance, local, connection, clients, thresholds)
+    else:
+        yield from unseen(fleet, inheritance, local, judged=judged)
+
+
+def _in_source(code: Code, forks: Forks, execution: Execution) -> Iterator[Verdict]:
+    if alone := apart(code, execution):
+        yield NotApplicable(alone)
+        return
+    sites = [(one, sharing(code, execution, one)) for one in led_to(code, forks.sites)]
+    sure = [(one, shared) for one, shared in sites if shared.truth]
+    for one, shared in sure:
+        fix = "Start children by spawn or forkserver, or execute a program of its own."
+        title = f"A job forks by {one.name} in a process that has threads"
+        yield told(code, one, Severity.HIGH, title, fix, how_it_runs(shared), key=f"source:{one.name}")
+    yield from settled(code, forks, found=bool(sure))
+
+
+def _live(
     fleet: Fleet,
     inheritance: Inheritance,
     local: LocalProcesses,

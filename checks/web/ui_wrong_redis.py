@@ -8,7 +8,9 @@ In the log: nothing.
 
 ## How it is found
 Formula: fails if in each of three rounds processed or failed of the UI's /stats lies outside what Redis said just
-before and just after, or if it names another redis_version
+before and just after, or if it names another redis_version; or if the file that mounts the UI (config.ru) configures
+another address, database or namespace for itself than the one that workers are configured with (high where both are
+literal, else medium)
 
 Both counters only rise, so an answer of the same Redis lies between the two looks.
 
@@ -34,15 +36,80 @@ lib/sidekiq/web/application.rb, `/stats`; lib/sidekiq/api.rb, Stats.
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Missing, NotApplicable, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.redis import Server
-from kiqdoctor.doctor.facts.web import WebCounts
+from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
+from kiqdoctor.doctor.facts.web import WebCounts, WebFiles
+from kiqdoctor.doctor.halves import beside, unseen
 
 REMEDY = "Give the UI's process the same URL, database and namespace as workers and clients."
 
 
 @check("WEB004", severity=Severity.HIGH)
-def ui_wrong_redis(counts: WebCounts, server: Server | Missing) -> Iterator[Verdict]:
+def ui_wrong_redis(
+    counts: WebCounts | Missing,
+    server: Server | Missing,
+    files: WebFiles | Missing,
+    settings: RedisSettings | Missing,
+) -> Iterator[Verdict]:
+    judged = isinstance(files, WebFiles) and isinstance(settings, RedisSettings)
+    if isinstance(files, WebFiles) and isinstance(settings, RedisSettings):
+        yield from beside(_configured(files, settings), counts)
+    if isinstance(counts, WebCounts):
+        yield from _counted(counts, server)
+    else:
+        yield from unseen(counts, judged=judged)
+
+
+def _configured(files: WebFiles, settings: RedisSettings) -> Iterator[Verdict]:
+    """What the UI's own file says of Redis, and what workers are told."""
+    places = {one.path for one in files.mounts if one.rack}
+    own = [one for one in settings.all if one.path in places and one.role == "client"]
+    workers = [one for one in settings.all if one.path not in places and one.role == "server"]
+    if not own or not workers:
+        yield NotApplicable("no file configures the web UI's Redis apart from the workers'")
+        return
+    for one in (*own, *workers):
+        if one.unresolved:
+            yield Unknown(
+                f"{one.path}:{one.line}: {one.unresolved}", "a literal, a constant or one environment variable"
+            )
+    for one in own:
+        other = next((worker for worker in workers if not _same(one, worker)), None)
+        if other is not None and not one.unresolved and not other.unresolved:
+            yield _apart(one, other)
+        yield Evidence("the UI's own", _spelt(one), f"{one.path}:{one.line}")
+
+
+def _places(one: RedisSetting) -> tuple[str, str, str]:
+    return one.url or "", one.database or "", one.namespace or ""
+
+
+def _same(one: RedisSetting, other: RedisSetting) -> bool:
+    return _places(one) == _places(other)
+
+
+def _spelt(one: RedisSetting) -> str:
+    return ", ".join(part for part in _places(one) if part) or "the default address"
+
+
+def _apart(one: RedisSetting, other: RedisSetting) -> Finding:
+    literal = not any(word in part for part in (*_places(one), *_places(other)) for word in ("ENV[", "constant "))
+    return Finding(
+        f"file:{one.path}",
+        "The web UI is configured with another Redis than the workers",
+        REMEDY,
+        (
+            Evidence("the UI", _spelt(one), f"{one.path}:{one.line}"),
+            Evidence("workers", _spelt(other), f"{other.path}:{other.line}"),
+        ),
+        Severity.HIGH if literal else Severity.MEDIUM,
+        location=Location(one.path, one.line, one.column),
+        key="configured",
+    )
+
+
+def _counted(counts: WebCounts, server: Server | Missing) -> Iterator[Verdict]:
     seen = tuple(_seen(counts, server))
     versions = (counts.redis_version, server.info.get("redis_version", "") if isinstance(server, Server) else "")
     apart = all(any(not one.fits for one in turn) for turn in counts.rounds)

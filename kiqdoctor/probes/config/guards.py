@@ -71,7 +71,7 @@ def guarded(root: "Node") -> Iterator[tuple["Node", Around | None]]:
 def _guards(node: "Node") -> bool:
     if node.type in CONDITIONS or node.type in METHODS:
         return True
-    receiver, method, _ = call(node)
-    if method in {"group", "configure", "environment"}:
-        return not receiver.startswith("Sidekiq")
+    receiver, method, arguments = call(node)
+    if method in {"group", "configure", "environment"}:  # without a word, as Rails' own, it runs everywhere
+        return bool(arguments) and not receiver.startswith("Sidekiq")
     return receiver.lstrip(":") == "Sidekiq" and method.startswith("configure_")

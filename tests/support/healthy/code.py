@@ -17,6 +17,7 @@ from kiqdoctor.doctor.facts.code import (
     Imports,
     Job,
     Model,
+    Named,
     NetworkCalls,
     Patches,
     Place,
@@ -27,6 +28,7 @@ from kiqdoctor.doctor.facts.code import (
     Way,
     Writes,
 )
+from kiqdoctor.doctor.facts.code.habits import Fetching, Leaks, MongoClients, Releases, Stamps
 from kiqdoctor.doctor.facts.code.hook_tests import HookTests
 from kiqdoctor.doctor.facts.code.state import StateWrites
 
@@ -53,5 +55,10 @@ FACTS = (
     Patches(),
     Ignores(),
     HookTests(),
+    MongoClients(),
+    Releases(),
+    Leaks(),
+    Stamps(),
+    Fetching((Named(1, 2, 1, "reliable"),)),
     Signatures((Signature(0, 4, 3, ("SendMail",), ("address",), 1),)),
 )

@@ -46,7 +46,8 @@ class Shape(StrEnum):
 class Argument(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One argument: ``name`` is the keyword, "" by position, "*" and "**" what is spread.
 
-    ``text``: a number, flag or symbol as written; the name of what is named or called, as it is called from outside.
+    ``text``: a number, flag or symbol as written; the name of what is named or called, as it is called from outside,
+    "?.name" of what nobody knows.
     Of other texts only the words that rules ask for: the rest may be secrets.
     """
 

@@ -53,6 +53,9 @@ class Names:
         self.units = [unit for module in modules for unit in module.units]
         self.functions = {unit.full: unit for module in modules for unit in module.functions.values()}
         self.methods = {unit.name.rpartition(".")[2] for unit in self.functions.values() if unit.owner}
+        self.properties = {
+            unit.name.rpartition(".")[2] for unit in self.functions.values() if unit.owner and is_property(unit)
+        }
         self.classes = {
             module.full(name): (module, node) for module in modules for name, node in module.classes.items()
         }
@@ -348,6 +351,13 @@ class Names:
         """An attribute that a constructor sets is shared where the object is: in some module's globals."""
         owner, made, _ = key.partition("().")
         return not made or f"{owner}()" in self._instances
+
+
+def is_property(function: Function) -> bool:
+    """Whether it runs where its name is only read."""
+    return any(
+        getattr(one, "attr", getattr(one, "id", "")) in {"property", "cached_property"} for one in function.decorators
+    )
 
 
 def beginnings(dotted: str) -> Iterator[str]:

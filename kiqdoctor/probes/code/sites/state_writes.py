@@ -41,7 +41,7 @@ def _python(index: "Index", function: "Function") -> Iterator[StateWrite]:
     found = [*_set(index, function), *_filled(index, function)]
     if not found:
         return
-    spans = [function.span(one) for one in function.withs if _locks(one)]
+    spans = [*index.names.locked(function), *(function.span(one) for one in function.withs if _locks(one))]
     asked = _conditions(function.node)
     for node, name, holder, change in found:
         if not any(within(function.at(node), span) for span in spans):

@@ -1,0 +1,66 @@
+"""What a job updates is cached by a stamp of whole seconds: a page that polls for it is served what is stale.
+
+## Why it hurts
+A job sets its record twice within a second, to running and to done: the stamp stays, and so do the cache's key and the
+ETag. Whoever polls sees the first state until something else changes, in production and never in development.
+
+In the log: 304, or nothing.
+
+## How it is found
+Formula: fails if a cache's key, an ETag or Last-Modified is made of whole seconds of a record's updated_at (`int(ts)`,
+`.to_i`, `%s`, `last_modified:` alone, `cache_timestamp_format = :number`), or of a column without fractions
+(`precision: 0`, MySQL's DATETIME without fsp), and a job writes records of that name
+
+## When it is wrong
+The job sets it once only; the key holds a version or a digest too; nobody polls. Views (ERB) are not read.
+
+## Confirm by hand
+Change the record twice within a second, and ask for the page with the first answer's ETag.
+
+## How to fix
+Put a counter that rises into the key (`lock_version`), or the stamp with its fraction (`:usec`, `precision: 6`); let
+what is polled not be cached at all.
+
+Risk: a new key empties that part of the cache once.
+
+Undo: the old key.
+
+## Unknown when
+Nothing was found and files could not be parsed.
+
+## Source
+Sidekiq wiki, Problems and Troubleshooting (cache_key); RFC 9110, 8.8.2: HTTP dates have a resolution of one second.
+"""
+
+from collections.abc import Iterator
+
+from kiqdoctor.doctor import Finding, Location, Severity, Verdict, check
+from kiqdoctor.doctor.facts.code import Code
+from kiqdoctor.doctor.facts.code.habits import Precision, Stamp, Stamps
+from kiqdoctor.doctor.rules import settled
+
+REMEDIES = {
+    Precision.KEY: "Put a version that rises into the key, or the stamp with its fraction.",
+    Precision.VALIDATOR: "Give an ETag of a version that rises in place of the date alone.",
+    Precision.SETTING: "Write config.active_record.cache_timestamp_format = :usec.",
+    Precision.COLUMN: "Give the column fractions (precision: 6, fsp=6).",
+}
+
+
+@check("COD013", severity=Severity.MEDIUM)
+def second_precision_status(code: Code, stamps: Stamps) -> Iterator[Verdict]:
+    found = [_finding(code, one) for one in stamps.sites if code.jobs]
+    yield from found
+    yield from settled(code, stamps, found=bool(found))
+
+
+def _finding(code: Code, one: Stamp) -> Finding:
+    place = code.place(one)
+    where = code.functions[one.function].name
+    return Finding(
+        f"code:{where}",
+        f"What a job updates is told by {one.how}: {one.name}",
+        REMEDIES[one.how],
+        location=Location(place.path, place.line, place.column),
+        key=f"{one.how.name}:{one.name}",
+    )

@@ -1,0 +1,280 @@
+"""Stamps of whole seconds by which caches and clients tell that what a job updates has not changed."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from kiqdoctor.doctor.facts.code.habits import Precision, Stamp, Stamps
+from kiqdoctor.doctor.probe import Lane, probe
+from kiqdoctor.probes.code.python.module import Binding, Function
+from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
+from kiqdoctor.probes.tree.ruby import named, string, text, walk
+from kiqdoctor.probes.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from kiqdoctor.probes.code.graph import Unit
+    from kiqdoctor.probes.code.index import Index
+    from kiqdoctor.probes.code.ruby.classes import Method
+
+CHANGED: Final = r"(?:last_)?(?:updated|modified|changed)(?:_at|_on|_time)?|last_(?:update|change)"
+_AT: Final = rf"(?:(?P<of>\w+)(?:\([^()]*\))?\.)?(?:{CHANGED})"
+_SECONDS: Final = r"strftime\(['\"][^'\"%]*(?:%[^f'\"][^'\"%]*)*['\"]\)|replace\(microsecond=0\)|(?:utc)?timetuple\(\)"
+WHOLE: Final = re.compile(
+    rf"(?:int|round|floor)\(\s*(?:[\w.]*\.)?{_AT}(?:\.timestamp\(\))?\s*\)"
+    rf"|{_AT.replace('?P<of>', '?P<of2>')}\.(?:{_SECONDS})"
+    rf"|{_AT.replace('?P<of>', '?P<of3>')}:%s\b"
+)
+"""A stamp of a record without its fraction, in Python."""
+IN_RUBY: Final = re.compile(
+    rf"(?P<of>\w+)(?:\([^()]*\))?&?\.(?:{CHANGED})&?\.(?:to_i\b|strftime\([\"'](?!.*%[LN])|to_(?:fs|s)\(:number\))"
+)
+PLAIN: Final = re.compile(rf"(?:(?P<of>\w+)(?:\([^()]*\))?&?\.)(?:{CHANGED})\b")
+TELLS: Final = re.compile(r"cache_?key|etag|version_key|(?:^|_)key$", re.IGNORECASE)
+"""Names of what a cache or a client compares."""
+CACHE: Final = re.compile(r"cache", re.IGNORECASE)
+ASKS: Final = frozenset(
+    {"get", "set", "add", "get_or_set", "get_many", "fetch", "read", "write", "exist?", "cache", "has_key"}
+)
+OTHERWISE: Final = re.compile(
+    r"version|digest|sha\d|md5|nsec|usec|microsecond(?!=0)|expires_in: (?:0\.\d+|1)\b|timeout=1\b", re.IGNORECASE
+)
+"""What makes a key of its own, or lets it live for no longer than the second that it loses."""
+WRITES: Final = re.compile(
+    r"\.(?:save!?|update!?|update_columns?|update_attributes?!?|touch|bulk_update|commit|merge|increment!|toggle!"
+    r"|create!?|upsert\w*)(?!\w)"
+    r"|\.(?:status|state|progress|\w+_at) = "
+)
+CONDITIONS: Final = frozenset({"django.views.decorators.http.condition", "django.views.decorators.http.last_modified"})
+DATETIMES: Final = frozenset({"DATETIME", "TIMESTAMP"})
+ANYBODY: Final = frozenset({"self", "obj", "object", "record", "instance", "row", "item", "model", "this", "resource"})
+SHORT: Final = 3  # letters of a variable that says nothing of what it holds
+FORMATS: Final = frozenset({"nsec", "usec", "inspect"})
+LONGEST_COLUMN: Final = 200  # bytes of its line in a schema
+MOST: Final = 3_000  # functions of jobs that are looked through
+
+
+@probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
+def stamps(tree: Tree) -> Stamps:
+    """Of records that a job writes, as far as names tell."""
+    written = _Written()
+    found, partial = sites(
+        tree,
+        lambda index, function: _python(index, function, written),
+        lambda index, method: _ruby(index, method, written),
+    )
+    return Stamps(found, partial)
+
+
+class _Written:
+    """Which records jobs write; what they say is read once."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] | None = None
+
+    def __call__(self, index: "Index", what: str) -> bool:
+        """Whether a job leads to a write of a record of this name; of any, where the name says nothing."""
+        plain = what.lower().replace("_", "").strip("@")
+        vague = plain in ANYBODY or len(plain) <= SHORT
+        return any(vague or plain in one or plain.removesuffix("s") in one for one in self._of(index))
+
+    def _of(self, index: "Index") -> list[str]:
+        """Functions of jobs that write records, without what tells one spelling from another."""
+        if self._texts is None:
+            texts = (_source(unit) for unit in index.units[: min(index.code.reached, MOST)])
+            self._texts = [one.lower().replace("_", "") for one in texts if WRITES.search(one)]
+        return self._texts
+
+
+def _source(unit: "Unit") -> str:
+    if isinstance(unit, Function):
+        return ast.unparse(unit.node)
+    return text(getattr(unit, "node", None))
+
+
+def _of(found: "re.Match[str]") -> str:
+    return next((value for value in found.groupdict().values() if value), "")
+
+
+# -- Python --------------------------------------------------------------------------------------------------------
+
+
+def _python(index: "Index", function: Function, written: _Written) -> Iterator[Stamp]:
+    for node, words in _keys(function):
+        found = WHOLE.search(words)
+        if found is not None and not OTHERWISE.search(words) and written(index, _called(function, _of(found))):
+            yield Stamp(function.number, *Function.at(node), found[0][:80], Precision.KEY)
+    yield from _conditioned(index, function, written)
+    for binding in function.bindings if not function.name else ():
+        found_name = _column(index, function, binding)
+        if found_name and binding.value is not None and written(index, binding.owner.rpartition(".")[2]):
+            yield Stamp(function.number, *Function.at(binding.value), found_name, Precision.COLUMN)
+
+
+def _called(function: Function, name: str) -> str:
+    """What a variable holds, where it is looked up by its model: ``Report.objects.get(...)``."""
+    if name == "self" and function.owner:
+        return function.owner
+    value = function.values.get(name)
+    words = ast.unparse(value) if value is not None else ""
+    found = re.search(r"\b([A-Z]\w+)\b", words)
+    return found[1] if found is not None else name
+
+
+def _keys(function: Function) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+    """What a cache or a client compares: bound to such a name, handed to a cache, or returned by such a function."""
+    for one in function.bindings:
+        if one.value is not None and TELLS.search(ast.unparse(one.target)):
+            yield one.value, ast.unparse(one.value)
+    for call, _ in function.calls:
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr in ASKS and CACHE.search(ast.unparse(func.value)):
+            yield call, ast.unparse(call)
+        for word in call.keywords:
+            if word.arg and TELLS.search(word.arg):
+                yield word.value, ast.unparse(word.value)
+    if TELLS.search(function.name.rpartition(".")[2]):
+        yield from ((one, ast.unparse(one)) for one in function.returns)
+    for node in ast.walk(function.node) if function.name else ():
+        if isinstance(node, ast.Assign) and any(_header(one) == "etag" for one in node.targets):
+            yield node.value, ast.unparse(node.value)
+
+
+def _header(target: ast.expr) -> str:
+    key = target.slice if isinstance(target, ast.Subscript) else None
+    return key.value.lower() if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
+
+
+def _conditioned(index: "Index", function: Function, written: _Written) -> Iterator[Stamp]:
+    """A validator that is a date: ``@condition(last_modified_func=...)``, ``@last_modified(...)``."""
+    outer = function.outer or function.module.body
+    for one in function.decorators:
+        name = index.names.spelt(one.func, outer) if isinstance(one, ast.Call) else ""
+        if name not in CONDITIONS or not isinstance(one, ast.Call):
+            continue
+        words = {word.arg: word.value for word in one.keywords}
+        etag = words.get("etag_func") or (one.args[0] if name.endswith("condition") and one.args else None)
+        place = 0 if name.endswith("last_modified") else 1
+        given = words.get("last_modified_func") or (one.args[place] if len(one.args) > place else None)
+        if given is None or (etag is not None and not _none(etag)):
+            continue
+        said = ast.unparse(given)
+        for target in index.names.targets(outer.module.dotted(given, outer)):
+            said = ast.unparse(target.node)
+        found = re.search(rf"\.(?:{CHANGED})\b|['\"](?:{CHANGED})['\"]", said)
+        model = re.search(r"\b([A-Z]\w+)\.objects\b", said)
+        if found is not None and written(index, model[1] if model else "self"):
+            yield Stamp(function.number, *Function.at(one), said[:80], Precision.VALIDATOR)
+    for node in ast.walk(function.node) if function.name else ():
+        if isinstance(node, ast.Assign) and any(_header(one) == "last-modified" for one in node.targets):
+            said = ast.unparse(node.value)
+            found = PLAIN.search(said)
+            alone = "etag" not in ast.unparse(function.node).lower()
+            if found and alone and written(index, _called(function, _of(found))):
+                yield Stamp(function.number, *Function.at(node.value), said[:80], Precision.VALIDATOR)
+
+
+def _none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _column(index: "Index", function: Function, binding: Binding) -> str:
+    """``updated_at = Column(mysql.DATETIME())`` without ``fsp``, where something caches by it; "" for any other."""
+    name = getattr(binding.target, "id", "")
+    if binding.value is None or not binding.owner or not re.fullmatch(CHANGED, name):
+        return ""
+    parts = [one for one in ast.walk(binding.value) if isinstance(one, ast.Attribute | ast.Name)]
+    spelt = [index.names.spelt(one, function) for one in parts]
+    kinds = [one for one in spelt if "mysql" in one and one.removesuffix("()").rpartition(".")[2] in DATETIMES]
+    plain = kinds and "fsp" not in ast.unparse(binding.value)
+    return f"{binding.owner}.{name}" if plain and _cached(index, name) else ""
+
+
+def _cached(index: "Index", name: str) -> bool:
+    return any(
+        f".{name}" in words and not OTHERWISE.search(words) for unit in index.names.units for _, words in _keys(unit)
+    )
+
+
+# -- Ruby ----------------------------------------------------------------------------------------------------------
+
+
+def _ruby(index: "Index", method: "Method", written: _Written) -> Iterator[Stamp]:
+    for node in method.assignments:
+        yield from _format(index, method, node, written)
+    for node, words in _ruby_keys(method):
+        found = IN_RUBY.search(words)
+        if found is not None and not OTHERWISE.search(words) and written(index, _model(method, _of(found))):
+            yield Stamp(method.number, *method.at(node), found[0][:80], Precision.KEY)
+    for sent in method.calls:
+        if sent.name.rpartition(".")[2] in {"stale?", "fresh_when"}:
+            yield from _validator(index, method, sent.node, written)
+        elif sent.name == "create_table" or sent.name.endswith(".create_table"):
+            yield from _table(index, method, sent.node, written)
+
+
+def _model(method: "Method", name: str) -> str:
+    if name == "self" and method.owner is not None:
+        return method.owner.name.rpartition("::")[2]
+    value = method.locals.get(name)
+    found = re.search(r"\b([A-Z]\w+)\b", text(value)) if value is not None else None
+    return found[1] if found is not None else name
+
+
+def _format(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[Stamp]:
+    left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+    if left is not None and text(left)[-80:].endswith("cache_timestamp_format"):
+        said = string(right)
+        if said and said not in FORMATS and written(index, "self"):
+            yield Stamp(method.number, *method.at(node), f"cache_timestamp_format = :{said}", Precision.SETTING)
+
+
+def _ruby_keys(method: "Method") -> "Iterator[tuple[Node, str]]":
+    for node in method.assignments:
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        if left is not None and right is not None and TELLS.search(text(left)[:80]):
+            yield right, text(right)[:2000]
+    for sent in method.calls:
+        owner, _, last = sent.name.rpartition(".")
+        if (last in ASKS and (CACHE.search(owner) or last == "cache")) or last in {"stale?", "fresh_when", "etag"}:
+            yield sent.node, text(sent.node.child_by_field_name("arguments"))[:2000]
+    if not method.body and TELLS.search(method.short):
+        yield method.node, text(method.node)[:2000]
+
+
+def _validator(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[Stamp]:
+    """``stale?(last_modified: report.updated_at)``: a record by itself, or an ETag beside it, tells more."""
+    given = named(node.child_by_field_name("arguments"))
+    pairs = {
+        string(one.child_by_field_name("key")): one.child_by_field_name("value") for one in given if one.type == "pair"
+    }
+    said = text(pairs.get("last_modified"))
+    found = PLAIN.search(said)
+    alone = len(pairs) == len(given) and not pairs.keys() & {"etag", "strong_etag", "weak_etag"}
+    if found is not None and alone and written(index, _model(method, _of(found))):
+        yield Stamp(method.number, *method.at(node), said[:80], Precision.VALIDATOR)
+
+
+def _table(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[Stamp]:
+    """``t.datetime :updated_at, precision: 0`` of a table whose records something caches."""
+    given = named(node.child_by_field_name("arguments"))
+    table = string(given[0]) if given else None
+    for one in walk(node) if table else ():
+        words = text(one) if one.type == "call" and one.end_byte - one.start_byte < LONGEST_COLUMN else ""
+        column = re.match(r"\w+\.(?:datetime|timestamp)\s*\(?\s*[:\"']updated_at\b.*precision: 0\b", words)
+        if column or re.match(r"\w+\.timestamps\b.*precision: 0\b", words):
+            if table and _by_record(index) and written(index, table.removesuffix("s")):
+                yield Stamp(method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN)
+            return
+
+
+def _by_record(index: "Index") -> bool:
+    """Whether something in Ruby caches by records: a view's ``cache`` is not read, so a call of it is enough."""
+    return any(
+        sent.name.rpartition(".")[2] in {"stale?", "fresh_when", "cache", "cache_key", "cache_key_with_version"}
+        or sent.name.startswith("Rails.cache.")
+        for unit in index.classes.units
+        for sent in unit.calls
+    )
