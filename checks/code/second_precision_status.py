@@ -36,7 +36,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Finding, Location, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Code
-from kiqdoctor.doctor.facts.code.habits import Precision, Stamp, Stamps
+from kiqdoctor.doctor.facts.code.habits import Precision, WholeSecond, WholeSeconds
 from kiqdoctor.doctor.rules import settled
 
 REMEDIES = {
@@ -48,13 +48,13 @@ REMEDIES = {
 
 
 @check("COD013", severity=Severity.MEDIUM)
-def second_precision_status(code: Code, stamps: Stamps) -> Iterator[Verdict]:
-    found = [_finding(code, one) for one in stamps.sites if code.jobs]
+def second_precision_status(code: Code, whole: WholeSeconds) -> Iterator[Verdict]:
+    found = [_finding(code, one) for one in whole.sites if code.jobs]
     yield from found
-    yield from settled(code, stamps, found=bool(found))
+    yield from settled(code, whole, found=bool(found))
 
 
-def _finding(code: Code, one: Stamp) -> Finding:
+def _finding(code: Code, one: WholeSecond) -> Finding:
     place = code.place(one)
     where = code.functions[one.function].name
     return Finding(

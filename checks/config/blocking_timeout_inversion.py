@@ -28,7 +28,8 @@ Risk: a server that hangs is noticed later.
 Undo: the old number.
 
 ## Unknown when
-Clients with different time-outs are built, or one whose options are spread from a mapping.
+A pop whose client the source does not lead to, where clients with different time-outs are built; options that are
+computed.
 
 ## Source
 redis-py 8.1 (its socket_timeout of 5 s; blpop, blmove and xread fail by it, pubsub.listen does not); redis-client's
@@ -46,6 +47,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check, covers
 from kiqdoctor.doctor.facts.code import Call, Calls, Code
+from kiqdoctor.doctor.facts.code.habits import PopLimits
 from kiqdoctor.doctor.facts.config import ScriptLine, Scripts
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.settings import RedisSettings
@@ -68,6 +70,7 @@ def blocking_timeout_inversion(
     code: Code | Missing,
     calls: Calls | Missing,
     packages: Packages | Missing,
+    pops: PopLimits | Missing,
 ) -> Iterator[Verdict]:
     for one in settings.all if isinstance(settings, RedisSettings) else ():
         if one.language == "ruby" and one.timeout_s is not None and one.timeout_s < LEAST:
@@ -77,7 +80,7 @@ def blocking_timeout_inversion(
         if line.word == "raw-pop":
             yield from _raw(line, settings)
     if isinstance(code, Code) and isinstance(calls, Calls):
-        yield from _python(code, calls, packages)
+        yield from _python(code, calls, packages, pops)
     yield Evidence("files looked at", str(scripts.files))
 
 
@@ -93,14 +96,24 @@ def _raw(line: ScriptLine, settings: RedisSettings | Missing) -> Iterator[Verdic
         yield _finding(line.path, line.line, title, "Use blocking_call, which adds the command's own time.", "raw")
 
 
-def _python(code: Code, calls: Calls, packages: Packages | Missing) -> Iterator[Verdict]:
+def _python(code: Code, calls: Calls, packages: Packages | Missing, own: PopLimits | Missing) -> Iterator[Verdict]:
     pops = [(one, waits) for one in calls.sites if (waits := _waits(one)) is not None]
     if not pops:
         return
     version = packages.version_of("python", "redis") if isinstance(packages, Packages) else ""
     limits = {_limit(one, version) for one in calls.sites if one.name in BUILDERS}
     known = {one for one in limits if one is not None}
+    told = own.sites if isinstance(own, PopLimits) else ()
+    clients = {(one.function, one.line, one.column): _told(one.name, version) for one in told}
     for call, waits in pops:
+        limit = clients.get((call.function, call.line, call.column))
+        if limit is not None:
+            place = code.place(call)
+            if limit <= waits:
+                yield _short(call, place.path, place.line, waits, limit)
+            else:
+                yield Evidence("a blocking pop", "its client waits longer", f"{place.path}:{place.line}")
+            continue
         place = code.place(call)
         where = f"{place.path}:{place.line}"
         short = [one for one in known if one <= waits]
@@ -110,6 +123,16 @@ def _python(code: Code, calls: Calls, packages: Packages | Missing) -> Iterator[
             yield Unknown(f"{where}: which time-out its client has is not known")
         else:
             yield Evidence("a blocking pop", "its client waits longer", where)
+
+
+def _told(text: str, version: str) -> float | None:
+    """Seconds of a client that is known; None where its library's default cannot be told."""
+    if text == "None":
+        return NEVER
+    if _number(text):
+        return float(text)
+    newer = covers(">=8", version)
+    return None if newer is None else DEFAULT if newer else NEVER
 
 
 def _waits(call: Call) -> float | None:

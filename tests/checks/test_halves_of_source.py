@@ -3,24 +3,11 @@
 from pathlib import Path
 
 import pytest
-
-from kiqdoctor.doctor.report import Result
-from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from judging import read
 
 GEMS = "GEM\n  remote: https://rubygems.org/\n  specs:\n{}\nDEPENDENCIES\n  sidekiq\n"
 LOCK = {"Gemfile.lock": GEMS.format("    sidekiq (7.3.2)\n")}
 ACTOR = "import dramatiq\n{head}@dramatiq.actor\ndef go(i):\n{body}"
-
-
-def read(check: str, root: Path, files: dict[str, str]) -> Result:
-    """The result on these files, as `--static` gives it."""
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    [one] = examination(Asked(root, static=True, select=(check,))).results
-    return one
 
 
 def actor(body: str, head: str = "") -> dict[str, str]:

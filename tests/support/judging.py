@@ -8,6 +8,8 @@ from source import application, looked
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.report import Outcome, Result
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.examination import examination
 
 IN_PYTHON = "from kiqdoctor import job, Job\n"
 IN_RUBY = "class J\n  include Sidekiq::Job\n  def perform(x)\n{body}  end\nend\n"
@@ -37,3 +39,13 @@ def accused(result: Result) -> bool:
     """Whether there is a finding; what is neither a finding nor a pass raises."""
     assert result.outcome in {Outcome.FAIL, Outcome.PASS}, (result.outcome, result.reason)
     return result.outcome is Outcome.FAIL
+
+
+def read(check: str, root: Path, files: dict[str, str]) -> Result:
+    """The result on these files, as `--static` gives it."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    [one] = examination(Asked(root, static=True, select=(check,))).results
+    return one

@@ -179,7 +179,8 @@ class Autoscalers(msgspec.Struct, frozen=True, omit_defaults=True):
 class RedisService(msgspec.Struct, frozen=True, omit_defaults=True):
     """A Redis that files start or configure.
 
-    ``published``: addresses on which it can be reached from elsewhere; ``password``: it asks for one, None where that
+    ``published``: addresses on which it can be reached from elsewhere, ``resets``: and no others, whatever other files
+    say; ``password``: it asks for one, None where that
     is not known. ``protected``: its protected mode. ``trial``: why this is no production.
     """
 
@@ -192,6 +193,7 @@ class RedisService(msgspec.Struct, frozen=True, omit_defaults=True):
     protected: bool | None = None
     version: str = ""  # of the image, where its tag says one
     trial: str = ""
+    resets: bool = False
 
 
 class RedisAddress(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

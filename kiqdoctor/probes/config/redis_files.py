@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from kiqdoctor.probes.tree.file import File
 
 CONFS: Final = ("**/redis.conf", "**/redis*.conf", "**/valkey*.conf")
-TEXTS: Final = (".env", ".env.*", "**/*.env", "Procfile", "**/*.service", "config/*.yml", "config/*.yaml", "**/*.toml")
+TEXTS: Final = (
+    *(".env", ".env.*", "**/*.env", "Procfile", "**/*.service", "config/*.yml", "config/*.yaml", "**/*.toml"),
+    *("config/initializers/*.rb", "config/environments/production.rb", "config.ru"),
+    *("**/settings*.py", "**/settings/*.py", "**/config.py", "**/celeryconfig.py"),
+)
 _VERSION: Final = re.compile(r"(?:^|/)redis:(\d{1,2}\.\d{1,2}(?:\.\d{1,3})?|[1-6])(?![\d.])")
 PORT: Final = "6379"
 IMAGE: Final = re.compile(r"(?:^|/)(?:redis|valkey|keydb|dragonfly|redis-stack(?:-server)?|redict)(?::|@|$|-)")
@@ -45,7 +49,7 @@ SPEAKS: Final = frozenset({"example.com", "example.org", "example.net", "host", 
 
 @probe(
     Read("compose files, Kubernetes manifests, redis.conf", "", "up to 1 MB each"),
-    Read(".env files, units, config/*.yml", "", "up to 1 MB each"),
+    Read(".env files, units, config/*.yml, initializers, settings", "", "up to 1 MB each"),
     lane=Lane.FILES,
     deadline_s=30.0,
 )
@@ -92,9 +96,11 @@ def _merged(services: list[RedisService]) -> list[RedisService]:
         if before is None:
             known[key] = one
             continue
+        reset = next((each for each in (one, before) if each.resets), None)
         place = one if one.published and not before.published else before
         password = True if True in {one.password, before.password} else before.password
-        known[key] = msgspec.structs.replace(place, published=before.published + one.published, password=password)
+        published = reset.published if reset is not None else before.published + one.published
+        known[key] = msgspec.structs.replace(place, published=published, password=password)
     return list(known.values())
 
 
@@ -110,7 +116,7 @@ def _compose(file: "File") -> Iterator[RedisService]:
         around = next((why for name in services if (why := _trial(services.table(name)))), "")
         for name in services:
             service = services.table(name)
-            if IMAGE.search(service.text("image")) is None:
+            if IMAGE.search(service.text("image")) is None and "ports" not in service.reset:
                 continue
             line = service.lines.get("ports", services.lines.get(name, 1))
             published = tuple(clean(one) for port in service.items_of("ports") if (one := _published(port)))
@@ -118,8 +124,9 @@ def _compose(file: "File") -> Iterator[RedisService]:
             told = _VERSION.search(service.text("image"))
             version = told[1] if told else ""
             yield RedisService(
-                file.path, line, clean(name), "compose", published, _password(service), None, version, around or alone
-            )
+                file.path, line, clean(name), "compose", published, _password(service), None, version, around or alone,
+                "ports" in service.reset,
+            )  # fmt: skip
 
 
 def _trial(service: "Table") -> str:

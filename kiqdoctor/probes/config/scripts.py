@@ -117,13 +117,16 @@ def _of_the_past(file: "File") -> Iterator[ScriptLine]:
             yield ScriptLine(file.path, number, signal[1] or signal[2], place(file.path))
 
 
+_DEPLOYS: Final = re.compile(r"deploy|release|production|(?:^|[/_.-])prod(?=[_.-])|rollout")
+
+
 def place(path: str) -> str:
     """What runs a file, as far as its path says."""
     plain = path.lower()
-    if plain.startswith((".github/", ".gitlab-ci", ".circleci/")):
+    if plain.startswith((".github/", ".gitlab-ci", ".circleci/")) and not _DEPLOYS.search(plain):
         return "ci"
-    if re.search(
-        r"deploy|release|entrypoint|capistrano|procfile|dockerfile|post[-_]?install|\.service$|compose", plain
+    if _DEPLOYS.search(plain) or re.search(
+        r"entrypoint|capistrano|procfile|dockerfile|post[-_]?install|\.service$|compose", plain
     ):
         return "deploy"
     if re.search(r"(?:^|/)seeds?(?:\.|/)|(?:^|/)db/", plain):

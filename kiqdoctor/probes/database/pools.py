@@ -26,6 +26,9 @@ CONFS: Final = ("**/postgresql.conf", "**/my.cnf", "**/mysqld.cnf", "**/postgres
 _SAID: Final = re.compile(r"max_connections\s*[=:\s]\s*[\"']?(\d{1,6})\b")
 _SERVER: Final = re.compile(r"(?:^|/)(?:postgres|postgis|mysql|mariadb|percona|timescaledb)")
 _POOLER: Final = re.compile(r"pgbouncer|pgcat|odyssey|proxysql|supavisor|pgpool", re.IGNORECASE)
+DRAMATIQ: Final = frozenset({"dramatiq", "rundramatiq"})
+DRAMATIQ_THREADS: Final = 8  # of each process, where nobody says it
+HUEY: Final = frozenset({"huey_consumer", "huey_consumer.py", "run_huey", "djangohuey"})
 DJANGO_MOST: Final = 4  # psycopg_pool's own where Django's option says only that there be a pool
 
 
@@ -159,6 +162,13 @@ def _threads(one: "Running") -> tuple[int | None, int | None] | None:
     number = amount.given(dict(one.started.environment)) if amount is not None else None
     if one.command.program == "kiqdoctor":
         return (number if number is not None else 5 if amount is None else None), one.replicas
+    if one.command.program in DRAMATIQ:
+        forks = one.command.amount("processes")
+        each = forks.given(dict(one.started.environment)) if forks is not None else None
+        total = each * one.replicas if each is not None and one.replicas is not None else None
+        return (number if amount is not None else DRAMATIQ_THREADS), total
+    if one.command.program in HUEY and one.command.option("kind") in {"", None, "thread"}:
+        return (number if amount is not None else 1), one.replicas
     if one.command.program == "celery" and one.command.option("pool") in THREADED:
         return number, one.replicas
     return None

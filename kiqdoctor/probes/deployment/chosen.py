@@ -54,9 +54,9 @@ def _particular(one: Started) -> tuple[Stage, int, int]:
     return stage(one.path), one.path.count("/"), len(one.path)
 
 
-def _ended(known: Ending | None, later: Ending | None) -> Ending | None:
-    """What a later file says of the end; what it does not say stays."""
-    if known is None or later is None or later.grace_s is not None:
+def _ended(known: Ending | None, later: Ending | None, *, reset: bool = False) -> Ending | None:
+    """What a later file says of the end; what it does not say stays, unless it is reset."""
+    if known is None or later is None or later.grace_s is not None or reset:
         return later or known
     return replace(known, signal=later.signal or known.signal, init=later.init or known.init)
 
@@ -64,13 +64,15 @@ def _ended(known: Ending | None, later: Ending | None) -> Ending | None:
 def _completed(known: Started, later: Started) -> Started:
     """Where the later file says something it wins; the place is where the command stands."""
     placed = later if later.words else known
+    command = () if later.resets & {"command", "entrypoint"} else known.words
+    before = None if later.resets & {"replicas", "scale", "deploy"} else known.replicas
     return replace(
         placed,
-        words=later.words or known.words,
-        replicas=known.replicas if later.replicas is None else later.replicas,
-        environment=known.environment + later.environment,
+        words=later.words or command,
+        replicas=before if later.replicas is None else later.replicas,
+        environment=(() if "environment" in later.resets else known.environment) + later.environment,
         surge=later.surge or known.surge,
-        ending=_ended(known.ending, later.ending),
+        ending=_ended(known.ending, later.ending, reset="stop_grace_period" in later.resets),
         trial="" if stage(later.path) is Stage.PRODUCTION else known.trial or later.trial,
         cores=known.cores if later.cores is None else later.cores,
         further=known.further + later.further,

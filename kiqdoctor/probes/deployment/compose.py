@@ -39,6 +39,7 @@ def compose(file: File) -> Iterator[Started]:
                 cores=cores(deploy.table("resources", "limits").get("cpus") or service.get("cpus")),
                 further=_further(service.get("environment")),
                 closed="env_file" not in service,
+                resets=frozenset(service.reset | deploy.reset),
             )
 
 

@@ -50,6 +50,7 @@ class Started:
     cores: float | None = None  # that it may use
     further: tuple[str, ...] = ()  # variables that it gets from elsewhere
     closed: bool = False  # its variables are all that it gets, but for those of its image
+    resets: frozenset[str] = frozenset()  # keys of which what less particular files say does not count
 
 
 @dataclass(frozen=True, slots=True)

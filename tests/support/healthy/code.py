@@ -28,7 +28,7 @@ from kiqdoctor.doctor.facts.code import (
     Way,
     Writes,
 )
-from kiqdoctor.doctor.facts.code.habits import Fetching, Leaks, MongoClients, Releases, Stamps
+from kiqdoctor.doctor.facts.code.habits import Fetching, Leaks, MongoClients, PopLimits, Releases, WholeSeconds
 from kiqdoctor.doctor.facts.code.hook_tests import HookTests
 from kiqdoctor.doctor.facts.code.state import StateWrites
 
@@ -58,7 +58,8 @@ FACTS = (
     MongoClients(),
     Releases(),
     Leaks(),
-    Stamps(),
+    WholeSeconds(),
+    PopLimits(),
     Fetching((Named(1, 2, 1, "reliable"),)),
     Signatures((Signature(0, 4, 3, ("SendMail",), ("address",), 1),)),
 )

@@ -37,6 +37,12 @@ class Releases(Sites[Named]):
     __slots__ = ()
 
 
+class PopLimits(Sites[Named]):
+    """Blocking reads whose client is known, by its socket's time-out: seconds, ``None``, or ``default``."""
+
+    __slots__ = ()
+
+
 class Fetching(Sites[Named]):
     """Places that turn a fetch on which keeps what it takes (``reliable``), and jobs with the tag ``critical``."""
 
@@ -52,13 +58,13 @@ class Precision(StrEnum):
     COLUMN = "a column of whole seconds"
 
 
-class Stamp(Named, frozen=True, omit_defaults=True, gc=False):
+class WholeSecond(Named, frozen=True, omit_defaults=True, gc=False):
     """A stamp of whole seconds by which a cache or a client tells that nothing changed; ``name``: its text."""
 
     how: Precision = Precision.KEY
 
 
-class Stamps(Sites[Stamp]):
+class WholeSeconds(Sites[WholeSecond]):
     """All of them. Columns count where something caches by them."""
 
     __slots__ = ()

@@ -40,7 +40,7 @@ def _argument(name: str, node: ast.expr, spelt: Callable[[ast.expr], str]) -> Ar
         return Argument(name, SHAPES[type(node)])
     dotted = spelt(node)
     if not dotted:
-        own = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        own = getattr(node, "id", getattr(node, "attr", "")) if name not in {"*", "**"} else ""
         return Argument(name, Shape.OTHER, f"?.{own}" if own else "")
     return Argument(name, Shape.CALL if dotted.endswith("()") else Shape.NAME, dotted.removesuffix("()"))
 

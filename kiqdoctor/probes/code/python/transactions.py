@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from kiqdoctor.probes.code.graph import Opened
-from kiqdoctor.probes.code.python.module import Function
+from kiqdoctor.probes.code.python.module import Function, Module
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.spans import WHOLE
 
+ATOMIC: Final = "ATOMIC_REQUESTS"
+ROUTES: Final = frozenset({"path", "re_path", "url"})
+VERBS: Final = (
+    *("get", "post", "put", "patch", "delete", "dispatch", "form_valid", "list", "create", "retrieve", "update"),
+    *("partial_update", "destroy", "perform_create", "perform_update", "perform_destroy"),
+)
+"""Methods of views that answer a request."""
 SIGNALS: Final = tuple(
     f"django.db.models.signals.{name}" for name in ("pre_save", "post_save", "pre_delete", "post_delete", "m2m_changed")
 )
@@ -23,6 +30,58 @@ def opened(names: Names, function: Function) -> Iterator[Opened]:
     yield from _blocks(names, function)
     yield from _decorated(names, function)
     yield from _connected(names, function)
+
+
+def requests(names: Names) -> Iterator[Opened]:
+    """Views, each within a transaction of its own, where Django is told ATOMIC_REQUESTS."""
+    if not any(map(_atomic, names.modules)):
+        return
+    views = {
+        view: None for unit in names.units for call, dotted in unit.calls for view in _routed(names, unit, call, dotted)
+    }
+    for view in views:
+        free = any(names.spelt(one, view.outer or view).endswith("non_atomic_requests") for one in view.decorators)
+        if not free:
+            yield Opened(view, view.begin, ATOMIC, WHOLE)
+
+
+def _atomic(module: Module) -> bool:
+    """Whether its settings say so as they stand."""
+    if "DATABASES" not in module.held:
+        return False
+    node = module.body.node
+    for one in ast.walk(node):
+        pairs = zip(one.keys, one.values, strict=True) if isinstance(one, ast.Dict) else ()
+        if any(_is(key, ATOMIC) and _is(value, expected=True) for key, value in pairs):
+            return True
+        targets = one.targets if isinstance(one, ast.Assign) and _is(one.value, expected=True) else []
+        if any(isinstance(target, ast.Subscript) and _is(target.slice, ATOMIC) for target in targets):
+            return True
+    return False
+
+
+def _is(node: ast.expr | None, expected: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value == expected
+
+
+def _routed(names: Names, unit: Function, call: ast.Call, dotted: str) -> Iterator[Function]:
+    """The functions and methods that ``path("x/", view)`` and ``router.register("x", ViewSet)`` lead to."""
+    name = names.resolved(dotted)
+    last = name.rpartition(".")[2] or getattr(call.func, "attr", "")
+    routes = last in ROUTES and name.startswith(("django.", ""))
+    if not (routes or (last == "register" and "rest_framework" in name)) or len(call.args) <= 1:
+        return
+    node = call.args[1]
+    made = node.func if isinstance(node, ast.Call) else node
+    full = unit.module.dotted(made, unit)
+    cls = names.resolved(full.removesuffix(".as_view"))
+    if cls in names.classes:
+        line = (cls, *names.above(cls))
+        yield from (
+            one for each in line for verb in VERBS if (one := names.functions.get(f"{each}.{verb}")) is not None
+        )
+    else:
+        yield from names.targets(full)
 
 
 def _blocks(names: Names, function: Function) -> Iterator[Opened]:

@@ -41,6 +41,7 @@ def _opened(index: "Index") -> "Iterator[Opened]":
 
     for function in index.names.units:
         yield from in_python.opened(index.names, function)
+    yield from in_python.requests(index.names)
     for method in index.classes.units:
         yield from in_ruby.blocks(method)
     for cls in index.classes.all.values():

@@ -1,11 +1,11 @@
-"""Stamps of whole seconds by which caches and clients tell that what a job updates has not changed."""
+"""WholeSeconds of whole seconds by which caches and clients tell that what a job updates has not changed."""
 
 import ast
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from kiqdoctor.doctor.facts.code.habits import Precision, Stamp, Stamps
+from kiqdoctor.doctor.facts.code.habits import Precision, WholeSecond, WholeSeconds
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.python.module import Binding, Function
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
@@ -57,7 +57,7 @@ MOST: Final = 3_000  # functions of jobs that are looked through
 
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
-def stamps(tree: Tree) -> Stamps:
+def whole_seconds(tree: Tree) -> WholeSeconds:
     """Of records that a job writes, as far as names tell."""
     written = _Written()
     found, partial = sites(
@@ -65,7 +65,7 @@ def stamps(tree: Tree) -> Stamps:
         lambda index, function: _python(index, function, written),
         lambda index, method: _ruby(index, method, written),
     )
-    return Stamps(found, partial)
+    return WholeSeconds(found, partial)
 
 
 class _Written:
@@ -101,16 +101,16 @@ def _of(found: "re.Match[str]") -> str:
 # -- Python --------------------------------------------------------------------------------------------------------
 
 
-def _python(index: "Index", function: Function, written: _Written) -> Iterator[Stamp]:
+def _python(index: "Index", function: Function, written: _Written) -> Iterator[WholeSecond]:
     for node, words in _keys(function):
         found = WHOLE.search(words)
         if found is not None and not OTHERWISE.search(words) and written(index, _called(function, _of(found))):
-            yield Stamp(function.number, *Function.at(node), found[0][:80], Precision.KEY)
+            yield WholeSecond(function.number, *Function.at(node), found[0][:80], Precision.KEY)
     yield from _conditioned(index, function, written)
     for binding in function.bindings if not function.name else ():
         found_name = _column(index, function, binding)
         if found_name and binding.value is not None and written(index, binding.owner.rpartition(".")[2]):
-            yield Stamp(function.number, *Function.at(binding.value), found_name, Precision.COLUMN)
+            yield WholeSecond(function.number, *Function.at(binding.value), found_name, Precision.COLUMN)
 
 
 def _called(function: Function, name: str) -> str:
@@ -147,7 +147,7 @@ def _header(target: ast.expr) -> str:
     return key.value.lower() if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
 
 
-def _conditioned(index: "Index", function: Function, written: _Written) -> Iterator[Stamp]:
+def _conditioned(index: "Index", function: Function, written: _Written) -> Iterator[WholeSecond]:
     """A validator that is a date: ``@condition(last_modified_func=...)``, ``@last_modified(...)``."""
     outer = function.outer or function.module.body
     for one in function.decorators:
@@ -166,14 +166,14 @@ def _conditioned(index: "Index", function: Function, written: _Written) -> Itera
         found = re.search(rf"\.(?:{CHANGED})\b|['\"](?:{CHANGED})['\"]", said)
         model = re.search(r"\b([A-Z]\w+)\.objects\b", said)
         if found is not None and written(index, model[1] if model else "self"):
-            yield Stamp(function.number, *Function.at(one), said[:80], Precision.VALIDATOR)
+            yield WholeSecond(function.number, *Function.at(one), said[:80], Precision.VALIDATOR)
     for node in ast.walk(function.node) if function.name else ():
         if isinstance(node, ast.Assign) and any(_header(one) == "last-modified" for one in node.targets):
             said = ast.unparse(node.value)
             found = PLAIN.search(said)
             alone = "etag" not in ast.unparse(function.node).lower()
             if found and alone and written(index, _called(function, _of(found))):
-                yield Stamp(function.number, *Function.at(node.value), said[:80], Precision.VALIDATOR)
+                yield WholeSecond(function.number, *Function.at(node.value), said[:80], Precision.VALIDATOR)
 
 
 def _none(node: ast.expr) -> bool:
@@ -201,13 +201,13 @@ def _cached(index: "Index", name: str) -> bool:
 # -- Ruby ----------------------------------------------------------------------------------------------------------
 
 
-def _ruby(index: "Index", method: "Method", written: _Written) -> Iterator[Stamp]:
+def _ruby(index: "Index", method: "Method", written: _Written) -> Iterator[WholeSecond]:
     for node in method.assignments:
         yield from _format(index, method, node, written)
     for node, words in _ruby_keys(method):
         found = IN_RUBY.search(words)
         if found is not None and not OTHERWISE.search(words) and written(index, _model(method, _of(found))):
-            yield Stamp(method.number, *method.at(node), found[0][:80], Precision.KEY)
+            yield WholeSecond(method.number, *method.at(node), found[0][:80], Precision.KEY)
     for sent in method.calls:
         if sent.name.rpartition(".")[2] in {"stale?", "fresh_when"}:
             yield from _validator(index, method, sent.node, written)
@@ -223,12 +223,12 @@ def _model(method: "Method", name: str) -> str:
     return found[1] if found is not None else name
 
 
-def _format(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[Stamp]:
+def _format(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[WholeSecond]:
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if left is not None and text(left)[-80:].endswith("cache_timestamp_format"):
         said = string(right)
         if said and said not in FORMATS and written(index, "self"):
-            yield Stamp(method.number, *method.at(node), f"cache_timestamp_format = :{said}", Precision.SETTING)
+            yield WholeSecond(method.number, *method.at(node), f"cache_timestamp_format = :{said}", Precision.SETTING)
 
 
 def _ruby_keys(method: "Method") -> "Iterator[tuple[Node, str]]":
@@ -244,7 +244,7 @@ def _ruby_keys(method: "Method") -> "Iterator[tuple[Node, str]]":
         yield method.node, text(method.node)[:2000]
 
 
-def _validator(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[Stamp]:
+def _validator(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[WholeSecond]:
     """``stale?(last_modified: report.updated_at)``: a record by itself, or an ETag beside it, tells more."""
     given = named(node.child_by_field_name("arguments"))
     pairs = {
@@ -254,10 +254,10 @@ def _validator(index: "Index", method: "Method", node: "Node", written: _Written
     found = PLAIN.search(said)
     alone = len(pairs) == len(given) and not pairs.keys() & {"etag", "strong_etag", "weak_etag"}
     if found is not None and alone and written(index, _model(method, _of(found))):
-        yield Stamp(method.number, *method.at(node), said[:80], Precision.VALIDATOR)
+        yield WholeSecond(method.number, *method.at(node), said[:80], Precision.VALIDATOR)
 
 
-def _table(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[Stamp]:
+def _table(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[WholeSecond]:
     """``t.datetime :updated_at, precision: 0`` of a table whose records something caches."""
     given = named(node.child_by_field_name("arguments"))
     table = string(given[0]) if given else None
@@ -266,7 +266,7 @@ def _table(index: "Index", method: "Method", node: "Node", written: _Written) ->
         column = re.match(r"\w+\.(?:datetime|timestamp)\s*\(?\s*[:\"']updated_at\b.*precision: 0\b", words)
         if column or re.match(r"\w+\.timestamps\b.*precision: 0\b", words):
             if table and _by_record(index) and written(index, table.removesuffix("s")):
-                yield Stamp(method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN)
+                yield WholeSecond(method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN)
             return
 
 
