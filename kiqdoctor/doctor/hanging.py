@@ -18,6 +18,7 @@ TOP: Final = 3  # innermost frames that make two stacks the same
 MANY: Final = 3  # threads from which on it is a pile
 RESTING: Final = 0.1  # of one core: a thread that used less stood still
 SHOWN: Final = 10
+WAYS: Final = 5.0  # a second, that even a native call may wait for something
 NEVER_SEEN: Final = 1e-9  # seconds between looks whose times are the same
 
 _LIBRARY: Final = re.compile(
@@ -27,6 +28,7 @@ _LIBRARY: Final = re.compile(
 _PYTHON_S: Final = re.compile(
     r"/lib(?:c|m|dl|rt|pthread|util|python[\d.]+t?)[.-]|/ld-linux|/python[\d.]*t?$|/lib-dynload/|linux-vdso|\[vdso\]"
 )
+_CONDITIONS: Final = "/threading.py"
 _LOCKING: Final = frozenset({"wait", "acquire", "lock", "synchronize", "sleep_forever", "pop"})
 _POOLS: Final = {
     ("redis/connection.py", "get_connection"): "redis-py's",
@@ -178,9 +180,11 @@ def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
         return
     name = always.pop()
     owner, first = owners[-1][name], owners[0][name]
-    starved = _starved(looks)
+    starved = _starved(looks, RESTING if owner.yields is not None else RESTING * RESTING)
     seconds = max(looks[-1].at - looks[0].at, NEVER_SEEN)
     share = _used(first, owner) / seconds
+    if share >= RESTING and _gave_way(first, owner) > WAYS * seconds:
+        return  # whoever is asked for it gives it up, as Python code does
     asleep = owner.state == "sleeping" and _top(first) == _top(owner) and not (owner.call and owner.call.gil)
     if not starved and not (asleep and share < RESTING):
         return
@@ -198,12 +202,28 @@ def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
     )
 
 
-def _starved(looks: Sequence[Threads]) -> list[str]:
-    seen = [{one.id: one for one in look.threads if one.call is not None and one.call.gil} for look in looks]
-    always = set.intersection(*(set(one) for one in seen))
+def _gave_way(before: Thread, after: Thread) -> int:
+    """How often it waited in between, as it does where it gives the GIL to another; 0 where nobody looked."""
+    return after.yields - before.yields if after.yields is not None and before.yields is not None else 0
+
+
+def _starved(looks: Sequence[Threads], most: float) -> list[str]:
+    """Who waits asks again every 5 ms, and may be met in between: who is in one place all the while, waits.
+
+    ``most``: of a core, that the asking may take.
+    """
+    threads = [{one.id: one for one in look.threads} for look in looks]
+    always = set.intersection(*(set(one) for one in threads))
     seconds = max(looks[-1].at - looks[0].at, NEVER_SEEN)
-    return [_name(one) for key, one in seen[-1].items()
-            if key in always and _used(seen[0][key], one) < RESTING * RESTING * seconds]  # fmt: skip
+    found = []
+    for key in sorted(always):
+        seen = [look[key] for look in threads]
+        waiting = sum(one.call is not None and one.call.gil for one in seen)
+        stands = all(_top(one) == _top(seen[0]) and (one.call is None or one.call.gil) for one in seen)
+        rests = _used(seen[0], seen[-1]) < most * seconds
+        if rests and (waiting == len(seen) or (stands and 2 * waiting >= len(seen))):
+            found.append(_name(seen[-1]))
+    return found
 
 
 def _imports(standing: Sequence[Thread]) -> Iterator[Diagnosis]:
@@ -251,7 +271,8 @@ def _pools(last: Threads, standing: Sequence[Thread]) -> Iterator[Diagnosis]:
 
 def _pile(last: Threads, standing: Sequence[Thread], found: Sequence[Diagnosis]) -> Iterator[Diagnosis]:
     """Half of the working threads, in the same frames, which wait for a lock or a socket."""
-    told = {name for one in found if one.kind in {Kind.POOL_EXHAUSTED, Kind.IMPORT_LOCK} for name in one.threads}
+    explained = {Kind.DEADLOCK, Kind.POOL_EXHAUSTED, Kind.IMPORT_LOCK}
+    told = {name for one in found if one.kind in explained for name in one.threads}
     working = [one for one in last.threads if _works(one)]
     waiting = [one for one in standing if _works(one) and _waits(one) and _name(one) not in told]
     for top, count in Counter(_top(one) for one in waiting).most_common(1):
@@ -274,7 +295,19 @@ def _waits(one: Thread) -> bool:
         return True
     if one.call is None:
         return one.state == "" and bool(one.frames) and _called(one.frames[0].function) in _LOCKING
-    return (one.call.name == "futex" and not one.call.gil) or bool(one.call.peer)
+    if one.call.peer:
+        return True
+    # Whoever takes from a queue, or waits for an event, may just have nothing to do; who runs a job has.
+    told = (
+        bool(one.jid) or _for_a_place(one) or not (one.rests or not one.frames or _LIBRARY.search(one.frames[0].file))
+    )
+    return one.call.name == "futex" and not one.call.gil and told
+
+
+def _for_a_place(one: Thread) -> bool:
+    """Whether it waits for a semaphore, which Python makes of a condition."""
+    calls = [frame.function for frame in one.frames[:TOP] if frame.file.endswith(_CONDITIONS)]
+    return bool(calls) and _called(calls[0]) == "wait" and _called(calls[-1]) in {"acquire", "__enter__"}
 
 
 def _sockets(standing: Sequence[Thread]) -> Iterator[Diagnosis]:

@@ -10,6 +10,7 @@ from kiqdoctor.text import LONG, clean
 
 SCHEMA: Final = "kiqdoctor.dump/2"
 ALIKE: Final = 4  # threads with one stack that are folded to one
+SHOWN: Final = 10
 NOTE: Final = 1_000  # characters
 
 
@@ -67,7 +68,12 @@ def lines(target: str, looked: Looked) -> list[str]:
     told = [f"{head}: {len(found.threads)} threads{left_out}{running}"]
     told += [line for one in looked.diagnosis for line in _wrong(one.kind.value, one.title, one.measured, one.evidence)]
     if not looked.diagnosis and found.threads:
-        told.append("nothing wrong was seen: no thread waits for another, for the GIL, or without an end")
+        waiting = [clean(one.name or one.id) for one in found.threads if one.waits]
+        told.append(
+            f"no cause was seen; {len(waiting)} threads wait for a lock: {', '.join(waiting[:SHOWN])}"
+            if waiting
+            else "nothing wrong was seen: no thread waits for another, for the GIL, or without an end"
+        )
     told += [f"pool {clean(one.name)}: {one.in_use} of {one.size} connections in use" for one in found.pools]
     if found.note:
         told.append(f"note: {clean(found.note, NOTE)}")

@@ -118,6 +118,36 @@ print("ready", flush=True)
 """
 
 
+NOTHING_TO_DO = """
+import queue
+tasks, condition, event = queue.SimpleQueue(), threading.Condition(), threading.Event()
+def take():
+    while True: tasks.get()
+def wait():
+    with condition:
+        condition.wait()
+def look():
+    while not event.wait(600): pass
+start(take, take, take, take, wait, wait, wait, wait, look, look, look, look)
+"""
+SPINNING = """
+def spin():
+    while True: pass
+start(spin, *[beat] * 3)
+"""
+RING = """
+locks, all_there = [threading.Lock() for _ in range(3)], threading.Barrier(3)
+def member(number):
+    with locks[number]:
+        all_there.wait()
+        with locks[(number + 1) % 3]:
+            pass
+for number in range(3):
+    threading.Thread(target=member, args=(number,), name=f"ring{number}", daemon=True).start()
+start(beat)
+"""
+
+
 @contextmanager
 def running(body: str, python: str = sys.executable) -> Iterator[int]:
     """The pid of a process that does this, once it does."""
@@ -129,6 +159,14 @@ def running(body: str, python: str = sys.executable) -> Iterator[int]:
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()
+
+
+@contextmanager
+def written(body: str, folder: Path) -> Iterator[int]:
+    """The same from a file, whose source can be read."""
+    (folder / "app.py").write_text(HEAD + body + TAIL, encoding="utf-8")
+    with running(f"\nimport runpy; runpy.run_path({str(folder / 'app.py')!r})") as pid:
+        yield pid
 
 
 def dumped(target: int | str, redis: str = "") -> dict[str, Any]:
@@ -153,6 +191,19 @@ def test_what_hangs_is_told(body: str, kind: str, threads: set[str]) -> None:
     assert [one["kind"] for one in found["diagnosis"]] == [kind]
     assert set(found["diagnosis"][0]["threads"]) == threads
     assert (found["status"], found["source"]) == (0, "py-spy")
+
+
+@pytest.mark.parametrize("body", [NOTHING_TO_DO, SPINNING], ids=["nothing to do", "a spin gives way"])
+def test_who_is_well_is_not_accused(body: str, tmp_path: Path) -> None:
+    with written(body, tmp_path) as pid:
+        assert dumped(pid)["diagnosis"] == []
+
+
+def test_a_ring_of_locks_that_no_name_tells_apart(tmp_path: Path) -> None:
+    with written(RING, tmp_path) as pid:
+        [found] = dumped(pid)["diagnosis"]
+    assert (found["kind"], found["basis"]) == ("deadlock", "inferred")
+    assert set(found["threads"]) == {"ring0", "ring1", "ring2"}
 
 
 @pytest.mark.parametrize("body", [HOG, HELD_ASLEEP])

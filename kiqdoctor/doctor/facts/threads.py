@@ -43,6 +43,8 @@ class Thread:
     cpu_s: float | None = None
     call: "Call | None" = None
     libraries: tuple[str, ...] = ()
+    yields: int | None = None  # how often it gave up its core by itself
+    rests: bool = False  # its source says that what it waits for is no lock
 
 
 @dataclass(frozen=True, slots=True)

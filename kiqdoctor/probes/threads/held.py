@@ -43,6 +43,7 @@ class Taken:
     text: str
     at: str
     same: tuple[str, ...]
+    named: bool = True  # by a name, not made where it is taken, as a file that is opened
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Locks:
 
     holds: dict[str, list[Taken]] = field(default_factory=dict)
     waits: dict[str, Taken] = field(default_factory=dict)
+    resting: set[str] = field(default_factory=set)  # they wait at a line that takes no lock
+    places: Mapping[str, int] = field(default_factory=dict)  # where in memory each waits
 
     def holder(self, lock: Taken) -> str | None:
         """The one thread that holds it; None where none or several seem to."""
@@ -70,12 +73,22 @@ class Locks:
             if at is not None:
                 ring = tuple(path[path.index(at) :])
                 found.setdefault(frozenset(ring), ring)
-        return tuple(found.values())[:RINGS]
+        closed = () if found else self._closed()
+        return (closed,) if closed else tuple(found.values())[:RINGS]
+
+    def _closed(self) -> tuple[str, ...]:
+        """Threads that wait though nobody else holds a lock: whoever holds what one waits for, waits as well.
+
+        So there is a ring among them, where names do not tell which lock is which; they wait for several ones.
+        """
+        holding = tuple(name for name, locks in self.holds.items() if any(one.named for one in locks))
+        places = {self.places.get(name) for name in holding}
+        return holding if len(places) > 1 and all(name in self.waits for name in holding) else ()
 
 
-def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: frozenset[str], sources: "Sources") -> Locks:
-    """The locks of threads, their frames innermost first; ``waiting`` wait for some lock without an end."""
-    found = Locks()
+def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: Mapping[str, int], sources: "Sources") -> Locks:
+    """The locks of threads, their frames innermost first; ``waiting`` wait without an end, at an address in memory."""
+    found = Locks(places=waiting)
     for name, frames in stacks.items():
         held: list[Taken] = []
         for depth, frame in enumerate(frames):
@@ -85,6 +98,8 @@ def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: frozenset[str], 
             wanted = [taking for taking in function.takings if taking.entered_at(frame.line)]
             if depth == 0 and name in waiting and len(wanted) == 1:
                 found.waits[name] = _taken(wanted[0].lock, wanted[0].line, frame)
+            elif depth == 0 and not wanted:
+                found.resting.add(name)
             given_back = function.waits_on(frame.line) if depth and frames[depth - 1].file.endswith(OWN) else ""
             inside = [one for one in function.takings if one.holds_at(frame.line, function.releases)
                       and ast.unparse(one.lock) != given_back]  # fmt: skip
@@ -101,7 +116,7 @@ def _taken(lock: ast.expr, line: int, frame: Standing) -> Taken:
     name = root.id if isinstance(root, ast.Name) else ""
     address = frame.roots.get(name)
     same = (frame.file, text) if address is None else (f"{address:x}", text.removeprefix(name))
-    return Taken(clean(text), clean(f"{frame.file}:{line}"), same)
+    return Taken(clean(text), clean(f"{frame.file}:{line}"), same, named=bool(name))
 
 
 class Sources:

@@ -14,6 +14,8 @@ from kiqdoctor.probes.threads.stacks import native, stacks
 LOOKS: Final = 3
 BETWEEN: Final = 0.5  # seconds
 PER_LOOK: Final = 3.0  # seconds that one may take
+IN_ALL: Final = 5.0  # seconds, for all of them
+LEAST: Final = 0.5  # seconds, without which another is not begun
 PAUSED: Final = frozenset({"stopped", "tracing stop", "disk sleep", "zombie", "dead"})
 SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep"})
 
@@ -21,17 +23,21 @@ SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep"})
 def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | Refused:
     """Its threads at several moments, from outside; one look only where a later one does not succeed."""
     found: list[Threads] = []
+    ends = clock.monotonic() + IN_ALL
     for number in range(LOOKS):
         if number:
             clock.sleep(BETWEEN)
+        left = ends - clock.monotonic()
+        if len(found) > 1 and left < LEAST:
+            break
         try:
-            found.append(stacks(pid, proc=proc, within_s=PER_LOOK, closely=True))
+            found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK, max(left, LEAST)), closely=True))
         except RefusalError as error:
             if not found:
                 return error.refused
             break
     if found[-1].state not in PAUSED and _in_native_code(found):
-        libraries = native(pid, patience=PER_LOOK)
+        libraries = native(pid, patience=min(PER_LOOK, max(ends - clock.monotonic(), LEAST)))
         found[-1] = replace(
             found[-1], threads=tuple(_with(one, libraries.get(one.id, ())) for one in found[-1].threads)
         )

@@ -319,9 +319,10 @@ def _closely(told: Threads, answer: _Answer, pid: int, proc: Path) -> Threads:
     found = {f"0x{one.thread_id:x}": one
              for one in (codec.typed(item, _Thread) for item in _items(decode(answer.out)))}  # fmt: skip
     known = {name: by_kernel[one.os_thread_id] for name, one in found.items() if one.os_thread_id in by_kernel}
-    waiting = frozenset(
-        name for name, one in known.items() if one.call is not None and one.call.name == "futex" and one.call.endless
-    )
+    waiting = {
+        name: one.at for name, one in known.items()
+        if one.call is not None and one.call.name == "futex" and one.call.endless
+    }  # fmt: skip
     stacks = {name: [_standing(call) for call in one.frames[:FRAMES]] for name, one in found.items()}
     locks = inferred(stacks, waiting, Sources(proc / str(pid), started_at(proc / str(pid))))
     threads = tuple(_seen_closely(one, known.get(one.id), locks) for one in told.threads)
@@ -341,7 +342,8 @@ def _seen_closely(one: Thread, task: Task | None, locks: Locks) -> Thread:
         waits = f"{wanted.text} at {wanted.at}, {f'probably held by {holder}' if holder else 'no holder found'}"
     if task is None:
         return replace(one, holds=held, waits=waits)
-    return replace(one, holds=held, waits=waits, state=task.state, cpu_s=task.cpu_s, call=task.call)
+    return replace(one, holds=held, waits=waits, state=task.state, cpu_s=task.cpu_s, call=task.call, yields=task.yields,
+                   rests=one.id in locks.resting)  # fmt: skip
 
 
 def _items(text: str) -> Iterator[Any]:

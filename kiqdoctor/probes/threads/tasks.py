@@ -47,6 +47,8 @@ class Task:
     state: str
     cpu_s: float
     call: Call | None = None
+    yields: int | None = None  # times that it gave up its core by itself
+    at: int = 0  # of its call the first argument: of a futex where it lies
 
 
 def tasks(pid: int, proc: Path) -> dict[int, Task]:
@@ -55,9 +57,10 @@ def tasks(pid: int, proc: Path) -> dict[int, Task]:
     space = _Space(folder)
     found: dict[int, Task] = {}
     for name in listed(folder / "task")[:MOST]:
-        one = _task(folder / "task" / name, space)
+        status = read(folder / "task" / name / "status") or b""
+        one = _task(folder / "task" / name, space, status)
         if one is not None:
-            found[_inside(folder / "task" / name, int(name))] = one
+            found[_inside(status, int(name))] = one
     return found
 
 
@@ -67,20 +70,25 @@ def state(pid: int, proc: Path) -> str:
     return STATES.get(cells[0], cells[0]) if cells else ""
 
 
-def _inside(folder: Path, number: int) -> int:
-    for line in decode(read(folder / "status") or b"").splitlines():
-        if line.startswith("NSpid:"):
-            return int(line.split()[-1])
-    return number
+def _inside(status: bytes, number: int) -> int:
+    return _last(status, b"NSpid:") or number
 
 
-def _task(folder: Path, space: "_Space") -> Task | None:
+def _last(status: bytes, name: bytes) -> int | None:
+    line = next((line for line in status.splitlines() if line.startswith(name)), b"")
+    words = line.split()
+    return int(words[-1]) if words[1:] else None
+
+
+def _task(folder: Path, space: "_Space", status: bytes) -> Task | None:
     cells = decode(read(folder / "stat") or b"").rpartition(")")[2].split()
     if len(cells) < 13:  # noqa: PLR2004 - the times are the 12th and 13th after the name
         return None
     ticks = int(cells[11]) + int(cells[12])
     words = decode(read(folder / "syscall") or b"").split()
-    return Task(STATES.get(cells[0], cells[0]), ticks / os.sysconf("SC_CLK_TCK"), space.call(words))
+    at = int(words[1], 16) if len(words) > 1 else 0
+    yields = _last(status, b"voluntary_ctxt_switches:")
+    return Task(STATES.get(cells[0], cells[0]), ticks / os.sysconf("SC_CLK_TCK"), space.call(words), yields, at)
 
 
 class _Space:
