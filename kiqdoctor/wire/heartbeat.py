@@ -130,7 +130,9 @@ def read_info(raw: bytes) -> Info:
         raise ValueError("info is not a JSON object")
     capsules = _capsules(found)
     queues = found.get("queues")
-    names = _texts(queues) if isinstance(queues, list) else tuple(_queues_of(capsules)) if capsules else None
+    listed = _texts(queues) if isinstance(queues, list) else ()
+    told = isinstance(queues, list) or bool(capsules)  # 8.0.9 and later say both; who reads one only misses some
+    names = tuple(dict.fromkeys((*listed, *_queues_of(capsules)))) if told else None
     concurrency = _integer(found.get("concurrency"))
     if concurrency is None and capsules:
         concurrency = sum(one.concurrency for one in capsules)
@@ -149,7 +151,7 @@ def read_info(raw: bytes) -> Info:
         capsules=capsules,
         connections=_integer(found.get("connections")),
         rest={key: value for key, value in found.items() if key not in _KNOWN},
-        weights=tuple(map(_weights, told)) if isinstance(told := found.get("weights"), list) else (),
+        weights=tuple(map(_weights, weights)) if isinstance(weights := found.get("weights"), list) else (),
     )
 
 

@@ -55,7 +55,15 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     partial = "" if complete else f"processes has more than {MOST_MEMBERS} members"
     if len(existing) > MOST_READ:
         partial = f"{MOST_READ} of {len(existing)} process records were read"
+    if not raw and redis.namespace is None:
+        partial = partial or _elsewhere(redis)
     return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial)
+
+
+def _elsewhere(redis: Redis) -> str:
+    """Exq without a namespace takes the same queues, and registers with a colon in front."""
+    [count] = batched(redis, [("SCARD", f":{BARE.processes}")])
+    return f"{number(count)} Exq nodes register in :{BARE.processes}, and are not read" if number(count) else ""
 
 
 def sorted_out(redis: Redis, keys: Keys, identities: list[bytes]) -> tuple[list[bytes], list[bytes]]:

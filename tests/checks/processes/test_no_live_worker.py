@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 
+import redis as redis_py
+from doctoring import check
 from healthy import HEALTHY
 from healthy.fleet import WORKER
 from healthy.host import LOCAL
 from healthy.moment import NOW
+from servers import RedisServer
+from states import push
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -56,3 +60,13 @@ def test_records_that_could_not_be_read() -> None:
 
     assert diagnose("PRO001", ALONE.with_(Fleet((unread,), 1))).outcome is Outcome.UNKNOWN
     assert diagnose("PRO001", ALONE.with_(Fleet((), 9, "too many members"))).outcome is Outcome.UNKNOWN
+
+
+def test_exq_without_a_namespace_registers_elsewhere(redis: redis_py.Redis, redis_server: RedisServer) -> None:
+    push(redis, "mail")
+    assert check(redis_server.url, "--select", "PRO001").severities("PRO001") == ["critical"]
+    redis.sadd(":processes", "node-1")
+
+    found = check(redis_server.url, "--select", "PRO001").result("PRO001")
+    assert found["outcome"] == "unknown"
+    assert "1 Exq nodes register in :processes" in found["reason"]
