@@ -44,6 +44,8 @@ class RedisBooks:
         self._client, self._keys, self._limits = client, keys, Limits(client, keys, ahead)
         self._ahead = ahead  # jobs that are at hand
         self._without: set[Work] = set()  # jobs of which no cursor was kept a moment ago
+        self._latest: set[Work] = set()  # those of the last question
+        self._asking = threading.Lock()
         self._notes: dict[Running, Note] = {}  # the last of each job that runs
         self._sending: dict[Running, Note] = {}
         self._lock = threading.Lock()
@@ -94,11 +96,20 @@ class RedisBooks:
         """Whether no cursor of it is kept, as is true of most; one question tells it of all jobs that come next."""
         if work is None:
             return False
-        if work not in self._without:
+        if work in self._without:
+            return True
+        with self._asking:  # others come with jobs of the same page
+            if work in self._without:
+                return True
             ahead = {work, *self._ahead()}
             kept: Any = self._client.exists(*(self._keys.iteration(jid) for jid in map(_jid, ahead) if jid))
-            self._without = set() if kept else ahead
-        return work in self._without
+            if kept:
+                return False
+            self._without, self._latest = (
+                ahead | self._latest,
+                ahead,
+            )  # threads took some meanwhile
+        return True
 
 
 def _jid(work: Work) -> str:

@@ -76,6 +76,7 @@ class Job(Generic[P, R]):
         self.options = options
         self.shown = clean(name)
         self.pace = 0.0  # seconds that one run took of late, for how many are fetched ahead
+        self.least = math.inf  # seconds that a run took without being held up by other threads, about
         self.iterable = inspect.isgeneratorfunction(function)
         self.asynchronous = inspect.iscoroutinefunction(function)
         self.surrounded = bool(options.timeout or options.status or self.iterable or self.asynchronous)

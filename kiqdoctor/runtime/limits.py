@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 QUICK: Final = 0.2  # seconds between two looks for room while jobs wait for some
 SLOW: Final = 1.0  # seconds, where none does
-PAGE: Final = 50  # jobs at hand for which places are asked at once
+PAGE: Final = 200  # jobs at hand for which places are asked at once
 PARTS: Final = 3  # limit, rate, period
 
 
@@ -79,7 +79,7 @@ class Limits:
 
         Where jobs are short, places are asked for those at hand too: a round trip for each would be most of its cost.
         """
-        if work is None or not 0 < job.pace < SHORT:
+        if work is None or job.least >= SHORT:
             return self._asked(job, owner, jid, [])[0] / 1000
         with self._lock:
             if work.entered:

@@ -25,6 +25,7 @@ from kiqdoctor.wire.fields import ARGS, CLASS, JID, STARTED
 from kiqdoctor.wire.payload import Payload
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
+RISE: Final = 1.05  # of a class's least time with each run that took longer
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is told with others, until that takes it
@@ -165,11 +166,18 @@ class Processor:
         if payload is None:
             self._fetch.done(work)
         else:
-            self._let_go(work, self._performer.done(job, payload, running.outcome), soon=self._short(payload, took))
+            self._let_go(
+                work, self._performer.done(job, payload, running.outcome), soon=self._short(job, payload, took)
+            )
 
     @staticmethod
-    def _short(payload: Payload, took: float) -> bool:
-        """Whether its end may wait for the next request; that of one that may run once may not."""
+    def _short(job: Job[Any, Any] | None, payload: Payload, took: float) -> bool:
+        """Whether its end may wait for the next request; that of one that may run once may not.
+
+        As jobs of its class are: one of a microsecond that other threads hold up takes five milliseconds.
+        """
+        if job is not None:
+            took = job.least = took if took < job.least else job.least * RISE
         return took < SHORT and not payload.at_most_once
 
     @staticmethod
@@ -194,7 +202,7 @@ class Processor:
         words = {**named(payload), "elapsed": f"{took:.3f}"}
         log.failed("fail: " + (told if job is not None else told.rpartition("\n")[2]), words)
         if not self.abandoned:
-            soon = self._short(payload, took)
+            soon = self._short(job, payload, took)
             self._let_go(work, self._performer.failed(job, payload, work, error), soon=soon)
 
     def _special(self, work: Work, payload: Payload, job: Job[Any, Any] | None, began: float) -> None:

@@ -228,7 +228,7 @@ def short() -> Job[..., None]:
     @kiqdoctor.job(name="Few", limit=4)
     def short(n: int) -> None: ...
 
-    short.pace = 0.0001
+    short.least = 0.0001
     return short
 
 
