@@ -41,13 +41,13 @@ BEAT_PAUSE of Sidekiq's launcher: 5 seconds up to 6.5, 10 from 7.0 on; docs/inte
 """
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.median import median
 from kiqdoctor.doctor.workers_here import Here, present
 from kiqdoctor.wire.heartbeat import RUNTIME
 from kiqdoctor.wire.numbers import whole

@@ -42,7 +42,6 @@ sidekiq#6783; names of the errors in redis-client, redis-rb, connection_pool, re
 import re
 from collections import Counter
 from collections.abc import Iterator
-from statistics import median
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
@@ -50,6 +49,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import Sample, Samples
 from kiqdoctor.doctor.facts.redis import Clients, Connection, Pings, Server, ServerTime, SlowCommands
+from kiqdoctor.doctor.median import median
 from kiqdoctor.doctor.workers_here import present
 
 HOUR_S = 3600.0

@@ -43,12 +43,12 @@ Sidekiq warns above 50,000 µs (lib/sidekiq/launcher.rb); Redis' latency documen
 
 from collections import Counter
 from collections.abc import Iterator
-from statistics import median
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import Pings, ServerTime, SlowCommand, SlowCommands
+from kiqdoctor.doctor.median import median
 
 SLOW = Threshold(
     name="slow-ms",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kiqdoctor.doctor.check import Check
-from kiqdoctor.doctor.plan import plan, sides
+from kiqdoctor.doctor.plan import halves, plan, sides
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.examining.parts import every_check, every_probe
 
@@ -23,14 +23,14 @@ def command(form: str, checks: tuple[Path, ...]) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for one in rows:
-        halves = "+".join(half for half in ("live", "static") if one[half])
+        judged = "+".join(half for half in ("live", "static") if one[half])
         preview = " (preview)" if one["preview"] else ""
-        click.echo(f"{one['check']}  {one['name']:<30} {one['severity']:<9} {one['category']:<14} {halves}{preview}")
+        click.echo(f"{one['check']}  {one['name']:<30} {one['severity']:<9} {one['category']:<14} {judged}{preview}")
 
 
 def row(check: Check, readers: tuple[Probe, ...]) -> dict[str, Any]:
     """One check as CONTRACT.md's ``list --format json`` has it."""
-    side = sides(check, readers)
+    side = sides(check, halves(readers))
     permissions = dict.fromkeys(
         rule for probe in plan([check], readers).probes for rule in probe.permissions if rule.startswith("+")
     )

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Final
 
 from kiqdoctor.doctor.check import Check
-from kiqdoctor.doctor.plan import plan, sides
+from kiqdoctor.doctor.plan import halves, plan, sides
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.records import dataclass
 
@@ -111,7 +111,7 @@ def _of(page: Page, name: str) -> str:
 def page(check: Check, checks: Sequence[Check], probes: Sequence[Probe]) -> Page:
     """The page of one check among all checks, read by these probes."""
     parts = _parts(check.page)
-    side = sides(check, probes)
+    side = sides(check, halves(probes))
     readers = plan([check], probes).probes
     read = {probe.fact for probe in readers}
     return Page(

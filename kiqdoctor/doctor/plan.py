@@ -1,6 +1,6 @@
 """Checks -> facts -> probes -> every read, known before anything is read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kiqdoctor.doctor.check import SAMPLED, Check
 from kiqdoctor.doctor.facts.code import Ignores
@@ -82,7 +82,12 @@ class Sides:
     static: bool
 
 
-def sides(check: Check, probes: Sequence[Probe]) -> Sides:
+def halves(probes: Iterable[Probe]) -> Mapping[type, bool]:
+    """Whether a fact belongs to the live half, by its type."""
+    return {probe.fact: probe.live for probe in probes} | dict.fromkeys(LIVE_GIVEN, True)
+
+
+def sides(check: Check, kinds: Mapping[type, bool]) -> Sides:
     """Live: it reads a Redis or processes and needs nothing else; static: the same of files. Some are both.
 
     A check that judges only what people decided is judged in either half; so is one whose facts
@@ -90,8 +95,6 @@ def sides(check: Check, probes: Sequence[Probe]) -> Sides:
     """
     if all(need.kind in DECIDED for need in check.needs):
         return Sides(live=True, static=True)
-    kinds = {probe.fact: probe.live for probe in probes}
-    kinds |= dict.fromkeys(LIVE_GIVEN, True)
     declared = [(need, kinds[need.kind]) for need in check.needs if need.kind in kinds]
     if not declared:
         return Sides(live=True, static=True)

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import field, replace
 from pathlib import Path
@@ -31,8 +31,7 @@ from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.gate import broke_off, exit_status
-from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, matches, plan, sides
-from kiqdoctor.doctor.probe import Probe
+from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, halves, matches, plan, sides
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load, past
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
@@ -84,8 +83,9 @@ def prepared(asked: Asked) -> Prepared:
             if not any(matches(check, selector) for check in checks):
                 raise _unmatched(asked.configuration, key, selector)
     also = [kind for one in suppressions if one.while_ for kind in one.while_.kinds]
-    selected = [check for check in checks if _selected(check, asked, readers)]
-    if any(sides(check, readers).static for check in selected):
+    kinds = halves(readers)
+    selected = [check for check in checks if _selected(check, asked, kinds)]
+    if any(sides(check, kinds).static for check in selected):
         also.append(Ignores)
     names = {word: check.id for check in checks for word in (check.id, check.name)}
     return Prepared(plan(selected, readers, also), thresholds, suppressions, names)
@@ -99,8 +99,8 @@ def _unmatched(configuration: Configuration, key: str, selector: str) -> AskedEr
     return AskedError(text)
 
 
-def _selected(check: Check, asked: Asked, readers: Sequence[Probe]) -> bool:
-    side = sides(check, readers)
+def _selected(check: Check, asked: Asked, kinds: Mapping[type, bool]) -> bool:
+    side = sides(check, kinds)
     if (asked.static and not side.static) or (asked.live and not side.live):
         return False
     if any(matches(check, selector) for selector in asked.ignore):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.carry_out import carry_out
 from kiqdoctor.doctor.check import Check, Need
-from kiqdoctor.doctor.plan import Plan, plan, sides
+from kiqdoctor.doctor.plan import Plan, halves, plan, sides
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Probe, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
 from kiqdoctor.doctor.tools import Settings
@@ -160,11 +160,11 @@ def other(settings: Settings) -> Other:
 
 
 def test_which_half_a_check_belongs_to_follows_from_its_facts() -> None:
-    def halves(*needs: Need) -> tuple[bool, bool]:
-        side = sides(judged_from(*needs), (limit, half))
+    def judged_in(*needs: Need) -> tuple[bool, bool]:
+        side = sides(judged_from(*needs), halves((limit, half)))
         return side.live, side.static
 
-    assert halves(Need("limit", Limit)) == (True, False)
-    assert halves(Need("half", Half)) == (False, True)
-    assert halves(Need("limit", Limit, optional=True), Need("half", Half, optional=True)) == (True, True)
-    assert halves(Need("limit", Limit), Need("half", Half, optional=True)) == (True, False)
+    assert judged_in(Need("limit", Limit)) == (True, False)
+    assert judged_in(Need("half", Half)) == (False, True)
+    assert judged_in(Need("limit", Limit, optional=True), Need("half", Half, optional=True)) == (True, True)
+    assert judged_in(Need("limit", Limit), Need("half", Half, optional=True)) == (True, False)

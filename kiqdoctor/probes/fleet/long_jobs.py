@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from math import inf
 from struct import unpack
 from typing import Final
@@ -67,6 +66,8 @@ def _cursors(redis: Redis, keys: Keys, jids: list[str]) -> list[str]:
     small = [name for name, size in zip(names, sizes, strict=True) if isinstance(size, int) and 0 < size < CURSOR_LIMIT]
     told = dict(zip(small, batched(redis, [("HGET", name, CURSOR) for name in small]), strict=True))
     found = (told.get(name) for name in names)
+    from hashlib import sha256
+
     return [sha256(raw).hexdigest()[:12] if isinstance(raw, bytes) else "" for raw in found]
 
 

@@ -1,6 +1,5 @@
 """What the threads of this host's workers do, looked at several times; only where it was asked for."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,8 @@ def thread_looks(host: Host, local: LocalProcesses, settings: Settings) -> Threa
     """Each worker on its own, several side by side."""
     if not settings.deep:
         raise AbsenceError("threads are looked at with --deep only: it touches processes")
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(BESIDE) as pool:
         return ThreadLooks(tuple(pool.map(lambda one: _looked(one, host.proc), local.all[:MOST])))
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, wraps
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -75,6 +74,8 @@ class Store:
             beside = msgspec.msgpack.encode(sorted(others.items()))
         except (TypeError, ValueError, RecursionError):
             return ""
+        from hashlib import blake2b
+
         return blake2b(self._source + beside, digest_size=20, salt=_salt()).hexdigest() + f"-{kind.__name__}"
 
 
@@ -93,6 +94,8 @@ def folder(environ: Mapping[str, str]) -> Path | None:
 
 
 def _digest(tree: Tree) -> bytes:
+    from hashlib import blake2b  # it brings OpenSSL: 4 ms of every command
+
     found = blake2b(digest_size=32)
     for file in tree.files(*SUFFIXES):
         try:
@@ -108,6 +111,8 @@ def _digest(tree: Tree) -> bytes:
 def _salt() -> bytes:
     """Which readers made it: any change of them makes all anew."""
     here = Path(__file__).parent.parent
+    from hashlib import blake2b
+
     found = blake2b(f"{__version__} {sys.version}".encode(), digest_size=16)
     for room in (here / "code", here / "tree", here.parent / "doctor" / "facts" / "code"):
         for file in sorted(room.rglob("*.py")):
