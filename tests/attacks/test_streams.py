@@ -58,9 +58,9 @@ def shell(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def usual(folder: Path, request: pytest.FixtureRequest) -> int:
+def usual(folder: Path, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> int:
     """The exit status where nothing is wrong with the streams."""
-    return shell(f"kiqdoctor {request.param}", folder).returncode
+    return Doctor(folder, capfd)(*request.param.split()).status
 
 
 same = [(words, words) for words in COMMANDS]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 from doctoring import kiqdoctor
+from examining import Doctor
 from servers import RedisServer
 from states import beat, push
 
@@ -33,10 +34,16 @@ def well(redis: "redis_py.Redis", redis_server: RedisServer) -> str:
     return redis_server.url
 
 
-@pytest.mark.parametrize("form", NAMES)
-def test_the_status_is_the_same_in_every_format(ill: str, form: str) -> None:
-    assert kiqdoctor("gate", "--live", "--redis", ill, "--format", form).status == 1
-    assert kiqdoctor("check", "--live", "--redis", ill, "--format", form).status == 1
+def test_the_status_is_the_same_in_every_format(ill: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One examination of a real Redis, judged in each format."""
+    facts = tmp_path / "facts.json"
+    words = ("--live", "--redis", ill, "--record", str(facts))
+    assert kiqdoctor("gate", *words).status == kiqdoctor("check", *words).status == 1
+
+    doctor = Doctor(tmp_path, capfd)
+    for form in NAMES:
+        for command in ("gate", "check"):
+            assert doctor(command, "--live", "--replay", str(facts), "--format", form).status == 1, (command, form)
 
 
 def test_the_last_line_is_the_summary(ill: str) -> None:
