@@ -9,7 +9,7 @@ import click
 from kiqdoctor.cli import streams
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.loading import uncollected
-from kiqdoctor.text import disarmed
+from kiqdoctor.text import LONG, clean, disarmed
 from kiqdoctor.version import __version__
 
 COMMANDS = {
@@ -85,6 +85,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _say(text: str) -> None:
-    """On standard error, where there is one; for the log of a CI system too, whatever the streams are."""
+    """On standard error, where there is one; for the log of a CI system too, whatever the streams are.
+
+    An error may repeat what a file or a server says: it is cleaned as all text from outside.
+    """
     with suppress(OSError):
-        click.echo("\n".join(map(disarmed, text.split("\n"))), err=True)
+        click.echo("\n".join(disarmed(line) for line in clean(text, LONG, lines=True).split("\n")), err=True)

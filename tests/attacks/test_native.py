@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.cores import Owner
 from kiqdoctor.doctor.facts.native import NativeCode
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent
 from kiqdoctor.doctor.tools import Application
+from kiqdoctor.probes.cores.owners import owner
 from kiqdoctor.probes.native.elf import LONGEST, MOST_NEEDED, BeyondError, Elf, ElfError, read
 from kiqdoctor.probes.native.native_code import native_code
 
@@ -189,3 +191,21 @@ def test_a_lock_file_alone_says_nothing_of_links(tmp_path: Path) -> None:
 
     assert "what it links is unknown" in said(native)
     assert "nothing more" not in said(native)
+
+
+@pytest.mark.parametrize("made_up", [True, False])
+def test_a_link_out_of_a_crashed_process_root_is_not_read(tmp_path: Path, made_up: bool) -> None:
+    site = "/usr/lib/python3/site-packages"
+    image = tmp_path / "image"
+    info = image / site[1:] / "x-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "RECORD").write_text("x/a.so,,\n")
+    outside = tmp_path / "outside"
+    outside.write_text("Name: q7secretq7\n")
+    (info / "METADATA").symlink_to("/proc/self/environ" if made_up else outside)
+    found = owner(f"{site}/x/a.so", image)
+
+    assert found == Owner("python", "x", "1")
+    (info / "METADATA").unlink()
+    (info / "METADATA").write_text("Name: Twin\n")
+    assert owner(f"{site}/x/a.so", image) == Owner("python", "Twin", "1")

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from examining import Doctor
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +73,18 @@ def said(say: Callable[[str], str], url: str) -> str:
         return say(url)
     except UrlError as error:
         return str(error)
+
+
+@pytest.mark.parametrize("words", ["fix --undo {}", "diff {} {}", "check --live --baseline {}", "check --replay {}"])
+def test_no_error_repeats_a_file_s_secret(tmp_path: Path, capfd: pytest.CaptureFixture[str], words: str) -> None:
+    hostile = "kiqdoctor.report/1 redis://u:q7secretq7@h/0 \x1b[2J --password q7secretq7"
+    head = {"schema": hostile, "token": "a", "target": hostile, "namespace": hostile}
+    (tmp_path / "hostile").write_text(json.dumps(head))
+    ran = Doctor(tmp_path, capfd)(*words.format("hostile", "hostile").split())
+
+    assert ran.status == 2
+    assert "q7secretq7" not in ran.out + ran.err
+    assert "\x1b" not in ran.out + ran.err
 
 
 SPLICED = (
