@@ -39,13 +39,16 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Location, NotApplicable, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Code, Patch, Patches
-from kiqdoctor.doctor.rules import settled
+from kiqdoctor.doctor.rules import foreign, settled
 
 EVENTLET = "eventlet"
 
 
 @check("COD015", severity=Severity.HIGH)
 def late_monkeypatch(code: Code, patches: Patches) -> Iterator[Verdict]:
+    if apart := foreign(code, "python"):
+        yield NotApplicable(apart)
+        return
     free = [one for one in patches.sites if not one.guarded]
     found = [one for site in free if (one := _judged(code, site, patches)) is not None]
     yield from found

@@ -9,10 +9,11 @@ In the log: `uninitialized constant`, `partially initialized module`, or a first
 ## How it is found
 Formula: low if a job leads to a Ruby `require` of what no file requires when it is loaded; info if it leads to an
 import of a large native package (numpy, pandas, torch, tensorflow, scipy, cv2, sklearn) that no module imports when
-it is loaded
+it is loaded; medium if a job imports a module of the application that imports the job's own, or Rails runs without
+eager_load in production; low if a job imports what is named at run time, or a module that changes the environment or
+other globals when it is loaded, or if a job's file says autoload
 
-Preview: on nine real applications it found nothing, so how many of its findings are true is not measured. Cycles of
-imports, modules that change globals, `autoload`, `importlib` and `eager_load` are not judged.
+Preview: on nine real applications it found nothing, so how many of its findings are true is not measured.
 
 ## When it is wrong
 A package that few processes ever need, or that an `except ImportError` makes optional.
@@ -35,20 +36,35 @@ Sidekiq wiki, Problems and Troubleshooting ("require is not atomic"); nltk#803.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from kiqdoctor.doctor import Finding, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Code, Execution, Import, Imports
+from kiqdoctor.doctor.facts.code.habits import LateLoad, LateLoads, Lateness
 from kiqdoctor.doctor.rules import how_it_runs, led_to, shared_only, sharing, told
 
 HEAVY = {"numpy", "pandas", "torch", "tensorflow", "scipy", "cv2", "sklearn"}
 
 
 @check("COD003", severity=Severity.LOW, preview=True)
-def load_during_job(code: Code, imports: Imports, execution: Execution) -> Iterator[Verdict]:
+def load_during_job(code: Code, imports: Imports, late: LateLoads, execution: Execution) -> Iterator[Verdict]:
     booted = {_key(code, one) for one in imports.sites if one.statement and code.functions[one.function].body}
     inside = (one for one in led_to(code, imports.sites) if one.statement and not code.functions[one.function].body)
     found = (_judged(code, one, execution) for one in inside if _key(code, one) not in booted)
-    yield from shared_only(code, execution, found, imports)
+    own = (_late(code, one, execution) for one in late.sites)
+    yield from shared_only(code, execution, chain(found, own), imports, late)
+
+
+def _late(code: Code, one: LateLoad, execution: Execution) -> Finding | None:
+    shared = sharing(code, execution, one)
+    if shared.truth is False:
+        return None
+    severity = Severity.MEDIUM if one.how in {Lateness.CYCLE, Lateness.EAGER} else Severity.LOW
+    evidence = (how_it_runs(shared),) if code.leads_to(one) else ()
+    remedy = "Write config.eager_load = true." if one.how is Lateness.EAGER else "Load it when the worker starts."
+    return told(
+        code, one, severity, f"A job {one.how}: {one.name}", remedy, *evidence, key=f"{one.how.name}:{one.name}"
+    )
 
 
 def _key(code: Code, one: Import) -> tuple[str, str]:

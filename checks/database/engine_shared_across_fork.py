@@ -38,11 +38,11 @@ SQLAlchemy, "Using Connection Pools with Multiprocessing or os.fork()"; PyMongo,
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Missing, NotApplicable, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.code import AtBoot, Booted, BuiltAtLoad, Calls, Code, Execution, Forks
 from kiqdoctor.doctor.facts.deployment import Deployment, Starts
 from kiqdoctor.doctor.facts.packages import Packages
-from kiqdoctor.doctor.rules import forked, served, settled, through
+from kiqdoctor.doctor.rules import foreign, forked, served, settled, through
 from kiqdoctor.doctor.versions import version_of
 
 OTHERS = ("redis", "Redis", "django")
@@ -64,6 +64,9 @@ def engine_shared_across_fork(
     deployment: Deployment | Missing,
     packages: Packages | Missing,
 ) -> Iterator[Verdict]:
+    if apart := foreign(code, "python"):
+        yield NotApplicable(apart)
+        return
     held = {(one.function, one.line, one.column) for one in built.sites}
     found: dict[tuple[int, str], Booted] = {}
     for site in boot.sites:

@@ -1,5 +1,6 @@
 """The examination's outcome, frozen: all that renderers, gate and the live view read."""
 
+from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
@@ -107,6 +108,7 @@ class Report:
     notes: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()  # what was looked at, where that is much: the source, how its jobs run
     fail_on: Severity | None = Severity.HIGH  # from which severity on findings make the status 1; None: never
+    quoted: Mapping[tuple[str, int], str] = field(default_factory=dict)  # lines of source by path and number
 
     def count(self, outcome: Outcome) -> int:
         """Checks with this outcome."""

@@ -76,6 +76,15 @@ def how_it_runs(shared: Sharing) -> Evidence:
     return Evidence("jobs run", shared.proof, shared.source)
 
 
+def foreign(code: Code, language: str) -> str:
+    """The proof that nothing of the application is written in a language; "" where something is, or may be."""
+    spoken = {one.language for one in code.functions}
+    unread = any(path.endswith(ENDINGS[language]) for path, _ in code.unparsed)
+    if not spoken or language in spoken or unread:
+        return ""
+    return f"all {code.files} source files are {' and '.join(sorted(spoken)).title()}: none is {language.title()}"
+
+
 def settled(code: Code, *facts: Read, found: bool) -> Iterator[Evidence | NotApplicable | Unknown]:
     """What is said beside the findings: nothing to judge, what could not be seen where nothing was found, or the proof.
 

@@ -167,8 +167,19 @@ def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
         notes=tuple(notes),
         seen=seen.recording.snapshot.seen,
         fail_on=asked.fail_on,
+        quoted=_quoted(asked, results),
     )
     return report, seen.recording.snapshot
+
+
+def _quoted(asked: Asked, results: tuple[Result, ...]) -> Mapping[tuple[str, int], str]:
+    """Lines that findings in files point at, where those files are at hand."""
+    here = asked.path is not None and not asked.live and (not asked.replay or asked.named)
+    if not here or asked.path is None or not any(one.finding.location for result in results for one in result.visible):
+        return {}
+    from kiqdoctor.examining.quoting import quoted
+
+    return quoted(Tree(asked.path), results)
 
 
 def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:

@@ -6,7 +6,7 @@ from operator import itemgetter
 from unicodedata import east_asian_width
 
 from kiqdoctor.doctor.folding import Knot, folded
-from kiqdoctor.doctor.report import Evidence, Outcome, Report, Reported
+from kiqdoctor.doctor.report import Evidence, Location, Outcome, Report, Reported
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean, disarmed
@@ -29,6 +29,7 @@ KIBI = 1024
 SHOWN_SYMPTOMS = 20  # under one root cause; the rest with --verbose, and in --format json
 LABEL = 8  # columns of "CRITICAL"
 INDENT = 10  # where a finding's text begins
+QUOTED = 160  # characters of a line of source
 NARROWEST = 20  # columns of text; on a narrower screen the terminal wraps
 VERDICT_STYLES = {0: "good", 1: "high"}
 
@@ -102,7 +103,7 @@ def lines(report: Report, *, verbose: bool = False) -> list[Line]:
     page = _Page()
     _head(page, report)
     for knot in folded(report.results):
-        _finding(page, knot)
+        _finding(page, knot, report)
         _symptoms(page, knot, whole=verbose)
     _unknown(page, report)
     if verbose:
@@ -124,7 +125,7 @@ def _head(page: _Page, report: Report) -> None:
     page.add()
 
 
-def _finding(page: _Page, knot: Knot) -> None:
+def _finding(page: _Page, knot: Knot, report: Report) -> None:
     result, one = knot.result, knot.reported
     finding, shown = one.finding, _ids(knot)
     known = f": {clean(one.justification, LONG)}" if one.justification else ""
@@ -136,6 +137,8 @@ def _finding(page: _Page, knot: Knot) -> None:
     )
     where = f"  {clean(finding.location.path)}:{finding.location.line}" if finding.location else ""
     page.add(("dim", f"          {result.check.id} {result.check.name} · {clean(finding.subject)}{where}"))
+    for line in _span(finding.location, report):
+        page.add(*line)
     for evidence in finding.evidence[:SHOWN_EVIDENCE]:
         page.add(*_evidence(evidence))
     if len(finding.evidence) > SHOWN_EVIDENCE:
@@ -144,6 +147,20 @@ def _finding(page: _Page, knot: Knot) -> None:
         page.add(("good", "          → "), ("", clean(finding.remedy, LONG)))
     _others(page, INDENT, one, shown)
     page.add()
+
+
+def _span(location: Location | None, report: Report) -> list[Line]:
+    """The line of source that a finding is about, and a caret under the place."""
+    source = report.quoted.get((location.path, location.line), "") if location is not None else ""
+    if location is None or not source.strip():
+        return []
+    before = source.encode()[: max(0, location.column - 1)].decode("utf-8", "ignore")
+    indent = len(source) - len(source.lstrip())
+    shown = clean(source[indent:].replace("\t", " "), QUOTED)
+    at = columns(clean(before[indent:].replace("\t", " "), QUOTED))
+    gutter = " " * (INDENT + len(str(location.line)))
+    lines: list[Line] = [[("dim", f"{' ' * INDENT}{location.line} | "), ("", shown)]]
+    return [*lines, [("dim", f"{gutter} | "), ("good", " " * at + "^")]] if at < columns(shown) else lines
 
 
 def _symptoms(page: _Page, knot: Knot, *, whole: bool) -> None:

@@ -46,3 +46,55 @@ def test_ruby_s_faults(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", RUBY_TWINS.values(), ids=RUBY_TWINS)
 def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
     assert not accused(in_ruby("COD003", tmp_path, text))
+
+
+EAGER = "Rails.application.configure do\n  config.eager_load = {}\nend\n"
+
+
+@pytest.mark.parametrize(("said", "ill"), [("false", True), ("ENV['EAGER'].present?", True), ("true", False)])
+def test_eager_load_in_production(tmp_path: Path, said: str, ill: bool) -> None:
+    found = in_ruby(
+        "COD003", tmp_path, performing("puts 1"), config__environments__production_DOT_rb=EAGER.format(said)
+    )
+
+    assert accused(found) is ill
+
+
+def test_an_initializer_loads_all(tmp_path: Path) -> None:
+    files = {
+        "config__environments__production_DOT_rb": EAGER.format("false"),
+        "config__initializers__load_DOT_rb": "Rails.application.eager_load!\n",
+    }
+
+    assert not accused(in_ruby("COD003", tmp_path, performing("puts 1"), **files))
+
+
+@pytest.mark.parametrize(("line", "ill"), [("autoload :X, 'x'", True), ("puts 'autoload'", False)])
+def test_autoload_in_a_job_s_file(tmp_path: Path, line: str, ill: bool) -> None:
+    assert accused(in_ruby("COD003", tmp_path, performing("X.new", head=f"{line}\n"))) is ill
+
+
+def test_a_cycle_of_imports(tmp_path: Path) -> None:
+    job = "@job\ndef f():\n  from reports import build\n  build()\n"
+    cycle = in_python("COD003", tmp_path / "ill", job, reports_DOT_py="import shop\ndef build(): pass\n")
+    twin = in_python("COD003", tmp_path / "well", job, reports_DOT_py="import json\ndef build(): pass\n")
+
+    assert [one.severity for one in cycle.findings] == ["medium"]
+    assert not accused(twin)
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [("importlib.import_module(name)", ["low"]), ("importlib.import_module('json')", [])],
+)
+def test_what_is_named_at_run_time(tmp_path: Path, line: str, severity: list[str]) -> None:
+    found = in_python("COD003", tmp_path, f"import importlib\n@job\ndef f(name):\n  {line}\n")
+
+    assert [str(one.severity) for one in found.findings] == severity
+
+
+@pytest.mark.parametrize(("line", "ill"), [("os.environ['A'] = '1'", True), ("A = os.environ['A']", False)])
+def test_a_module_that_changes_the_process(tmp_path: Path, line: str, ill: bool) -> None:
+    job = "@job\ndef f():\n  import env\n"
+
+    assert accused(in_python("COD003", tmp_path, job, env_DOT_py=f"import os\n{line}\n")) is ill

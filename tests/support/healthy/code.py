@@ -28,13 +28,22 @@ from kiqdoctor.doctor.facts.code import (
     Way,
     Writes,
 )
-from kiqdoctor.doctor.facts.code.habits import Fetching, Leaks, MongoClients, PopLimits, Releases, WholeSeconds
+from kiqdoctor.doctor.facts.code.habits import (
+    Fetching,
+    LateLoads,
+    Leaks,
+    MongoClients,
+    PopLimits,
+    Releases,
+    WholeSeconds,
+)
 from kiqdoctor.doctor.facts.code.hook_tests import HookTests
 from kiqdoctor.doctor.facts.code.state import StateWrites
 
 PERFORM = Function("SendMail#perform", Place("app/jobs/send_mail.rb", 4), "ruby")
 CREATE = Function("Orders#create", Place("app/controllers/orders.rb", 2), "ruby")
-CODE = Code((PERFORM, CREATE), reached=1, jobs=(Job("SendMail", 0, "sidekiq"),), files=2)
+SCRIPT = Function("tools", Place("tools.py", 1), "python", body=True)
+CODE = Code((PERFORM, CREATE, SCRIPT), reached=1, jobs=(Job("SendMail", 0, "sidekiq"),), files=3)
 ENQUEUE = Enqueue(1, 5, 5, "SendMail", "perform_async")
 FACTS = (
     CODE,
@@ -60,6 +69,7 @@ FACTS = (
     Leaks(),
     WholeSeconds(),
     PopLimits(),
+    LateLoads(),
     Fetching((Named(1, 2, 1, "reliable"),)),
     Signatures((Signature(0, 4, 3, ("SendMail",), ("address",), 1),)),
 )

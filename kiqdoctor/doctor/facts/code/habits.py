@@ -37,6 +37,28 @@ class Releases(Sites[Named]):
     __slots__ = ()
 
 
+class Lateness(StrEnum):
+    """Why code is loaded while jobs run."""
+
+    CYCLE = "imports a module of the application that imports this one"
+    COMPUTED = "imports what is named at run time"
+    CHANGES = "imports a module that changes what the whole process shares"
+    EAGER = "runs in production without eager_load"
+    AUTOLOAD = "is loaded with a constant that is loaded at its first use"
+
+
+class LateLoad(Named, frozen=True, omit_defaults=True, gc=False):
+    """A place that makes it so; ``name``: what is loaded, or the setting."""
+
+    how: Lateness = Lateness.CYCLE
+
+
+class LateLoads(Sites[LateLoad]):
+    """All of them."""
+
+    __slots__ = ()
+
+
 class PopLimits(Sites[Named]):
     """Blocking reads whose client is known, by its socket's time-out: seconds, ``None``, or ``default``."""
 
