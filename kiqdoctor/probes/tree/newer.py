@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 PARSE_SECONDS: Final = 5.0  # of a thread's own time
 PIECE: Final = 64 * 1024  # bytes that the parser is handed at once
 BLANK: Final = 32
+NEWLINE: Final = 10
+BACKSLASH: Final = 92
+DEFINED: Final = frozenset({"function_definition", "class_definition"})
 
 
 @cache
@@ -36,7 +39,10 @@ def older(source: bytes) -> bytes:
     while stack:
         node = stack.pop()
         if node.type == "type_parameter":
-            _blank(text, node.start_byte, node.end_byte)
+            if node.parent is not None and node.parent.type in DEFINED:  # else it is what an annotation holds
+                _blank(text, node.start_byte, node.end_byte)
+                _join(text, node.start_byte, node.end_byte)
+                continue
         elif node.type == "type_alias_statement":
             _alias(text, node)
             continue
@@ -44,7 +50,7 @@ def older(source: bytes) -> bytes:
             grown += _caught(node)
         elif node.type in {"string", "concatenated_string"} and _is_formatted(node):
             if not _reads(source[node.start_byte : node.end_byte]):
-                _tuple(text, node)
+                stack += _tuple(text, node)
             continue
         stack += node.children
     return _with(text, grown)
@@ -110,16 +116,25 @@ def _reads(text: bytes) -> bool:
     return True
 
 
-def _tuple(text: bytearray, node: "Node") -> None:
-    """``f"a{x["b"]}c"`` becomes ``(   x["b"],  )``, as long as it was."""
+def _join(text: bytearray, begin: int, end: int) -> None:
+    """Lines that brackets held together, held together by backslashes."""
+    for at in range(begin + 1, end):
+        if text[at] == NEWLINE and text[at - 1] == BLANK:
+            text[at - 1] = BACKSLASH
+
+
+def _tuple(text: bytearray, node: "Node") -> "list[Node]":
+    """``f"a{x["b"]}c"`` becomes ``(   x["b"],  )``, as long as it was; what it holds may be new too."""
     kept: list[tuple[int, int]] = []
     commas: list[int] = []
+    holds: list[Node] = []
     stack = [node]
     while stack:
         one = stack.pop()
         if one.type == "interpolation":
             held = [child for child in one.named_children if child.type not in {"type_conversion", "format_specifier"}]
             kept += [(held[0].start_byte, held[0].end_byte)] if held else []
+            holds += held[:1]
             commas += [one.end_byte - 1] if held else []
         else:
             stack += one.children
@@ -131,3 +146,4 @@ def _tuple(text: bytearray, node: "Node") -> None:
     text[node.end_byte - 1] = ord(")")
     for at in commas:
         text[at] = ord(",")
+    return holds

@@ -63,6 +63,12 @@ NEWER = {
     "a type with parameters": ("if y:\n  type X[T] = list[T]\n", "if y:\n  X = list[T]\n"),
     "parameters of a function": ("def f[T: int, *U](x: T) -> T: pass\n", "def f(x: T) -> T: pass\n"),
     "parameters of a class": ("class A[T = int](B):\n  pass\n", "class A(B):\n  pass\n"),
+    "parameters over lines": ("class A[\n  T,\n](B):\n  pass\n", "class A\\\n  \\\n  (B):\n  pass\n"),
+    "an annotation over lines": (
+        "type X = int\nx: dict[\n  str,\n  int,\n] = {}\ndef f() -> tuple[\n  int,\n]: pass\n",
+        "X = int\nx: dict[\n  str,\n  int,\n] = {}\ndef f() -> tuple[\n  int,\n]: pass\n",
+    ),
+    "a text in a text": ("""x = f"{g(f'a {b['c']}', 1)} d"\n""", "x = (g((b['c'],), 1),)\n"),
     "a text with quotes": ('x = f"{a["b"]} c {d!r:>10}"\n', 'x = (a["b"], d,)\n'),
     "one over lines": ('x = f"{\n  a["b"]\n}"\ny = 1\n', 'x = (\n  a["b"],\n)\ny = 1\n'),
     "several": ('x = "p" f"{a["b"]}" "q"\n', 'x = (a["b"],)\n'),
