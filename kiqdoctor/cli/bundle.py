@@ -1,6 +1,7 @@
 """``kiqdoctor bundle``: one redacted archive of an examination, fit for a public issue."""
 
 import io
+import json
 import platform
 import tarfile
 from dataclasses import replace
@@ -28,7 +29,8 @@ LONGEST: Final = 400  # characters of a line of INFO
 def command(file: Path, **rest: Any) -> int:
     """Write one redacted archive of an examination to FILE (.tar.gz), and list what it holds before.
 
-    It holds versions, the report, the recording and INFO, masked as they are in recordings; arguments of jobs never.
+    It holds versions, the report, the recording (with the configuration that was read) and INFO, and with --deep a dump
+    of the threads of each worker on this host; masked as they are in recordings, and arguments of jobs never.
     """
     asked = replace(words.read(rest), fail_on=None, show_args=False)
     report, seen = examined(asked)
@@ -39,6 +41,7 @@ def command(file: Path, **rest: Any) -> int:
         "report.txt": rendered(report, "text").encode(),
         "recording.json": dump(recording),
         "info.txt": _info(seen).encode(),
+        **_dumps(seen),
     }
     for name, content in held.items():
         click.echo(f"{name}  {len(content)} bytes")
@@ -60,6 +63,24 @@ def _info(seen: Snapshot) -> str:
     if not isinstance(server, Server):
         return "INFO was not read\n"
     return "".join(clean(f"{name}:{value}", LONGEST) + "\n" for name, value in sorted(server.info.items()))
+
+
+def _dumps(seen: Snapshot) -> dict[str, bytes]:
+    """What the threads of this host's workers did, where they were looked at (--deep)."""
+    from kiqdoctor.doctor.facts.threads import ThreadLooks
+    from kiqdoctor.doctor.hanging import diagnosed
+    from kiqdoctor.examining import dumped
+    from kiqdoctor.examining.looking import Looked
+
+    found = seen.get(ThreadLooks)
+    every = found.all if isinstance(found, ThreadLooks) else ()
+    return {
+        f"dump-{one.pid}.json": json.dumps(
+            dumped.document(str(one.pid), Looked(one.looks[-1], diagnosed(one.looks))), indent=2
+        ).encode()
+        for one in every
+        if one.looks
+    }
 
 
 def _archive(held: dict[str, bytes]) -> bytes:
