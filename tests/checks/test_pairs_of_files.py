@@ -38,6 +38,31 @@ def view(setting: str, head: str = "") -> dict[str, str]:
     return VIEWS | {"shop/settings.py": DATABASES.format(setting), "shop/views.py": VIEWS["shop/views.py"].format(head)}
 
 
+def within(line: str) -> dict[str, str]:
+    text = f"from celery import chain\nfrom django.db import transaction\nfrom shop.tasks import mail\n{WITHIN}{line}\n"
+    return VIEWS | {"shop/views.py": text}
+
+
+def handed(line: str) -> dict[str, str]:
+    return {"app/jobs.py": HANDED.replace("LINE", line), "requirements.txt": "dramatiq==1.17.0\n"}
+
+
+WITHIN = "def create(request):\n    with transaction.atomic():\n        "
+HANDED = """import dramatiq, requests
+class Client:
+    def get(self, u):
+        LINE
+class Service:
+    def __init__(self, client: Client):
+        self.client = client
+    def run(self, u):
+        self.client.get(u)
+@dramatiq.actor
+def go(u):
+    Service(Client()).run(u)
+"""
+
+
 PAIRS = {
     "PRO010, a grace that production resets": (
         "PRO010",
@@ -91,6 +116,21 @@ PAIRS = {
         popping("pool = redis.ConnectionPool(socket_timeout=9)\nfetcher = redis.Redis(connection_pool=pool)"),
     ),
     "COD001, requests that are transactions": ("COD001", view("True"), view("False")),
+    "COD001, a chain of Celery's": (
+        "COD001",
+        within("chain(mail.s(1), mail.s()).apply_async()"),
+        within("transaction.on_commit(chain(mail.s(1), mail.s()).apply_async)"),
+    ),
+    "COD001, signatures by a pipe": (
+        "COD001",
+        within("(mail.s(1) | mail.s()).delay()"),
+        within("work = mail.s(1) | mail.s()"),
+    ),
+    "COD010, what a constructor is handed": (
+        "COD010",
+        handed("return requests.get(u)"),
+        handed("return requests.get(u, timeout=2)"),
+    ),
     "COD001, a view that is none": ("COD001", view("True"), view("True", FREE)),
     "COD011, what the web server alone loads": (
         "COD011",

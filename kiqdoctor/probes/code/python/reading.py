@@ -75,13 +75,23 @@ def _bind(function: Function, binding: Binding) -> None:
                 _hold(module, name, value)
         elif name.startswith("self."):
             if function.owner and name not in module.held and function.name == f"{function.owner}.__init__":
-                module.held.setdefault(f"{function.owner}().{name[5:]}", value or ast.Constant(None))
+                module.held.setdefault(f"{function.owner}().{name[5:]}", _given(function, value) or ast.Constant(None))
         else:
             function.locals.add(name)
             if value is not None:
                 function.values[name] = value
             if (built := module.dotted(value, function)) and len(built) <= LONGEST_NAME:
                 function.types[name] = built
+
+
+def _given(function: Function, value: ast.expr | None) -> ast.expr | None:
+    """What a constructor keeps: of a parameter an object of the class that its annotation names."""
+    if not isinstance(value, ast.Name) or isinstance(function.node, ast.Module) or value.id not in function.types:
+        return value
+    given = function.node.args
+    told = (one.annotation for one in (*given.posonlyargs, *given.args, *given.kwonlyargs) if one.arg == value.id)
+    kind = next((one for one in told if isinstance(one, ast.Name | ast.Attribute)), None)
+    return value if kind is None else ast.copy_location(ast.Call(kind, [], []), kind)
 
 
 def _hold(module: Module, name: str, value: ast.expr | None) -> None:

@@ -46,6 +46,7 @@ RUBY: Final = {
 }
 """Words that nothing else in Ruby has."""
 DELAYS: Final = frozenset({"countdown", "eta", "delay"})
+CANVAS: Final = frozenset(f"celery.{room}{name}" for room in ("", "canvas.") for name in ("chain", "group", "chord"))
 NAMED: Final = frozenset({"send_task", "enqueue_job"})
 """Verbs that take a job by its name."""
 HOOK: Final = "on_commit"
@@ -109,6 +110,8 @@ def _enqueued(index: "Index", function: "Function", call: ast.Call, dotted: str)
         job, verb = _job_and_verb(index, one)
         if job:
             return job, verb
+    if (of := _of_canvas(index, function, call, name)) is not None:
+        return of
     called = index.symbols.get(name)
     if called is not None and called.library == "huey":
         return called.symbol, ""
@@ -125,6 +128,22 @@ def _enqueued(index: "Index", function: "Function", call: ast.Call, dotted: str)
     return (symbol.symbol, last) if symbol is not None else None
 
 
+def _of_canvas(index: "Index", function: "Function", call: ast.Call, name: str) -> tuple[str, str] | None:
+    """Celery's ``chain(a.s(), b.s()).delay()``, ``group(...)``, ``chord(...)(...)`` and ``(a.s() | b.s()).delay()``."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or func.attr not in {"delay", "apply_async"}:
+        return None
+    made, where = index.names.valued(function, func.value)
+    if not (isinstance(made, ast.BinOp) or name.partition("()")[0] in CANVAS):
+        return None
+    for node in ast.walk(made):
+        if isinstance(node, ast.Call):
+            symbol = index.symbol(index.names.spelt(node.func, where).rpartition(".")[0])
+            if symbol is not None and symbol.library == "celery":
+                return symbol.symbol, func.attr
+    return None
+
+
 def _job_and_verb(index: "Index", name: str) -> tuple[str, str]:
     head, _, verb = name.rpartition(".")
     symbol = index.symbol(head) if verb in VERBS else None
@@ -135,7 +154,7 @@ def _when(verb: str, given: tuple[Argument, ...]) -> When:
     if verb in SCHEDULES:
         return When.LATER if SCHEDULES[verb] else When.NOW
     usual = VERBS.get(verb, When.NOW)
-    delayed = any(one.name in DELAYS and one.shape is not Shape.NONE for one in given)
+    delayed = any(one.name in DELAYS and one.shape is not Shape.NONE and one.text not in {"0", "0.0"} for one in given)
     return When.LATER if delayed and usual is When.NOW else usual
 
 
