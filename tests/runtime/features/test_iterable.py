@@ -64,7 +64,7 @@ def test_a_worker_that_stops_saves_it_and_another_goes_on(lab: Any, redis: Any, 
         eventually(lambda: redis.llen("steps") == 3)
         assert first.process is not None
         first.process.terminate()
-        eventually(lambda: "shutting down" in first.log())
+        eventually(lambda: any(redis.hget(one, "quiet") == b"true" for one in redis.smembers("processes")))
         redis.delete("hold")
         assert first.process.wait(30) == 0
         assert "interrupted" in first.log()
