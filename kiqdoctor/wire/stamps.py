@@ -21,7 +21,7 @@ def seconds(value: Any) -> float | None:
 
 def plain(value: Any) -> float | None:
     """Epoch seconds of a field that is seconds in every version (beat, started_at, run_at), as text or number."""
-    return real(value, least=-NEVER_SECONDS, most=NEVER_SECONDS)
+    return real(value, least=0, most=NEVER_SECONDS)
 
 
 def stamp(now: float) -> float:

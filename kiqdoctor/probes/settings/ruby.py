@@ -10,10 +10,9 @@ from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.ruby import block, body, call, first, named, string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
-from kiqdoctor.wire.numbers import whole
+from kiqdoctor.wire.numbers import real, whole
 
 ROLES = {"configure_server": "server", "configure_client": "client"}
-LONGEST_NUMBER = 10  # characters
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
 
 
@@ -152,10 +151,7 @@ def _setting(node: Any, scope: Scope, role: str, path: str) -> RedisSetting:
 
 
 def _seconds(said: str | None) -> float | None:
-    try:
-        return float(said) if said and len(said) < LONGEST_NUMBER else None
-    except ValueError:
-        return None
+    return real(said, least=0) if said else None
 
 
 def _split(given: Options, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
