@@ -41,6 +41,7 @@ django_dramatiq#86, #106; sidekiq#2674.
 - SPARE: the main thread, the scheduler and a reloader may hold one each; ours.
 """
 
+import re
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
@@ -48,6 +49,7 @@ from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution, Model
 from kiqdoctor.doctor.facts.code.habits import Releases
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.redis import Clients, Connection
 from kiqdoctor.doctor.halves import beside, unseen
 from kiqdoctor.doctor.rules import how_it_runs, led_to, settled, sharing, told
@@ -55,6 +57,7 @@ from kiqdoctor.doctor.workers_here import ROOT, Here, present
 
 SPARE = 3
 SCOPED = ("sqlalchemy.orm.scoped_session()", "sqlalchemy.orm.scoping.scoped_session()")
+MANAGER = re.compile(r"(?:^|\.)[A-Z]\w*\.objects\.")  # of a class: a bucket has objects, too
 RELEASES = {"django": ("celery", "django_q", "procrastinate")}
 """Libraries that close Django's old connections around each job by themselves."""
 TOLD = {
@@ -80,25 +83,29 @@ def db_connection_not_released(
     calls: Calls | Missing,
     releases: Releases | Missing,
     execution: Execution | Missing,
+    packages: Packages | Missing,
 ) -> Iterator[Verdict]:
     judged = False
     if isinstance(code, Code) and isinstance(calls, Calls) and isinstance(releases, Releases):
         judged = isinstance(execution, Execution)
         if isinstance(execution, Execution):
-            yield from beside(_in_source(code, calls, releases, execution), fleet, local)
+            yield from beside(_in_source(code, calls, releases, execution, packages), fleet, local)
     if isinstance(fleet, Fleet) and isinstance(local, LocalProcesses):
         yield from _live(fleet, local, connection, clients)
     else:
         yield from unseen(fleet, local, judged=judged)
 
 
-def _in_source(code: Code, calls: Calls, releases: Releases, execution: Execution) -> Iterator[Verdict]:
+def _in_source(
+    code: Code, calls: Calls, releases: Releases, execution: Execution, packages: Packages | Missing
+) -> Iterator[Verdict]:
     released = {one.name for one in releases.sites}
+    none = set() if not isinstance(packages, Packages) or packages.find("python", "django") else {"django"}
     found: dict[str, Finding] = {}
     for call in led_to(code, calls.sites):
-        kind = _kind(call)
+        kind = _kind(call) if code.language(call) == "python" else ""
         job = code.job(call)
-        if not kind or kind in released or kind in found or job is None or job.library in RELEASES.get(kind, ()):
+        if not kind or kind in {*released, *none, *found} or job is None or job.library in RELEASES.get(kind, ()):
             continue
         shared = sharing(code, execution, call)
         if shared.truth and all(one.model is Model.THREADS for one in execution.of(job)):
@@ -113,7 +120,7 @@ def _kind(call: Call) -> str:
     """Whose connection a call uses: ``shop.models.User.objects.get``, ``sqlalchemy.orm.scoped_session().execute``."""
     if call.name.startswith(SCOPED):
         return "scoped_session"
-    return "django" if ".objects." in call.name else ""
+    return "django" if MANAGER.search(call.name) else ""
 
 
 def _live(

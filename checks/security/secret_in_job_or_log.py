@@ -69,7 +69,7 @@ def _in_source(code: Code, leaks: Leaks) -> Iterator[Verdict]:
 
 
 def _leak(code: Code, one: Leak) -> Finding:
-    what = "" if one.how is Leaking.ALL else f": {one.name}"
+    what = "" if one.how is Leaking.ALL else f" ({one.name})"
     fix = (
         "Hand a reference over, and look it up in the job." if one.how is Leaking.HANDED else "Leave it out of the log."
     )

@@ -26,6 +26,7 @@ SESSION = (
     "S = orm.scoped_session(orm.sessionmaker(create_engine('postgresql://x')))\n"
 )
 MODEL = "from django.db import models, close_old_connections\nclass Report(models.Model):\n    pass\n"
+DJANGO = {"requirements.txt": "dramatiq==1.17.0\nDjango==5.1.0\n"}
 LOGS = "import logging\nlog = logging.getLogger()\ndef login(user, password):\n    log.info({})\n"
 TAGGED = "  sidekiq_options tags: ['critical']\n  def perform(id)\n  end\n"
 SERVER = "Sidekiq.configure_server {{ |c| c.redis = {{ url: 'redis://jobs:6379/0' }} }}\n{}\n"
@@ -62,8 +63,8 @@ PAIRS = {
     ),
     "DBC003, Django's ORM": (
         "DBC003",
-        actor("Report.objects.get(pk=i)", MODEL.replace(", close_old_connections", "")),
-        actor("close_old_connections()\nReport.objects.get(pk=i)", MODEL),
+        actor("Report.objects.get(pk=i)", MODEL.replace(", close_old_connections", "")) | DJANGO,
+        actor("close_old_connections()\nReport.objects.get(pk=i)", MODEL) | DJANGO,
         "low",
     ),
     "DBC003, a scoped session": (
@@ -138,3 +139,16 @@ def test_rails_own_configure_is_no_condition(tmp_path: Path) -> None:
     found = read("CFG004", tmp_path, performing(TAGGED) | {"config/environments/production.rb": text})
 
     assert [one.severity for one in found.findings] == ["high"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        performing("  def perform(id)\n    storage.bucket.objects.each { |one| one.delete }\n  end\n"),
+        actor("boto3.resource('s3').Bucket('x').objects.all()", "import boto3\n") | DJANGO,
+        actor("User.objects.get(pk=i)", "from mongoengine import Document\nclass User(Document):\n    pass\n"),
+    ],
+    ids=["a bucket in Ruby", "a bucket in Python", "documents of MongoDB"],
+)
+def test_not_all_that_has_objects_is_django_s(tmp_path: Path, files: dict[str, str]) -> None:
+    assert not read("DBC003", tmp_path, files).findings
