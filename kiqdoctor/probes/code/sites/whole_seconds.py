@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from kiqdoctor.probes.code.ruby.classes import Method
 
 CHANGED: Final = r"(?:last_)?(?:updated|modified|changed)(?:_at|_on|_time)?|last_(?:update|change)"
-_AT: Final = rf"(?:(?P<of>\w+)(?:\([^()]*\))?\.)?(?:{CHANGED})"
-_SECONDS: Final = r"strftime\(['\"][^'\"%]*(?:%[^f'\"][^'\"%]*)*['\"]\)|replace\(microsecond=0\)|(?:utc)?timetuple\(\)"
+_OF: Final = r"(?P<of>(?<!\w)\w{1,100}+)(?:\([^()]{0,200}+\))?"  # a word is begun once, and has an end
+_AT: Final = rf"(?:{_OF}\.)?(?:{CHANGED})"
+_SECONDS: Final = (
+    r"strftime\(['\"][^'\"%]{0,60}+(?:%[^f'\"][^'\"%]{0,60}+){0,20}+['\"]\)"
+    r"|replace\(microsecond=0\)|(?:utc)?timetuple\(\)"
+)
 WHOLE: Final = re.compile(
-    rf"(?:int|round|floor)\(\s*(?:[\w.]*\.)?{_AT}(?:\.timestamp\(\))?\s*\)"
+    rf"(?:int|round|floor)\(\s{{0,20}}(?:[\w.]{{0,200}}\.)?{_AT}(?:\.timestamp\(\))?\s{{0,20}}\)"
     rf"|{_AT.replace('?P<of>', '?P<of2>')}\.(?:{_SECONDS})"
     rf"|{_AT.replace('?P<of>', '?P<of3>')}:%s\b"
 )
 """A stamp of a record without its fraction, in Python."""
 IN_RUBY: Final = re.compile(
-    rf"(?P<of>\w+)(?:\([^()]*\))?&?\.(?:{CHANGED})&?\.(?:to_i\b|strftime\([\"'](?!.*%[LN])|to_(?:fs|s)\(:number\))"
+    rf"{_OF}&?\.(?:{CHANGED})&?\.(?:to_i\b|strftime\([\"'](?!.{{0,200}}%[LN])|to_(?:fs|s)\(:number\))"
 )
-PLAIN: Final = re.compile(rf"(?:(?P<of>\w+)(?:\([^()]*\))?&?\.)(?:{CHANGED})\b")
+PLAIN: Final = re.compile(rf"{_OF}&?\.(?:{CHANGED})\b")
 TELLS: Final = re.compile(r"cache_?key|etag|version_key|(?:^|_)key$", re.IGNORECASE)
 """Names of what a cache or a client compares."""
 CACHE: Final = re.compile(r"cache", re.IGNORECASE)
