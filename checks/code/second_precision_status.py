@@ -11,6 +11,8 @@ Formula: fails if a cache's key, an ETag or Last-Modified is made of whole secon
 `.to_i`, `%s`, `last_modified:` alone, `cache_timestamp_format = :number`), or of a column without fractions
 (`precision: 0`, MySQL's DATETIME without fsp), and a job writes records of that name
 
+Names are compared (`report.updated_at`, a job that saves a Report): whose record it is at run time is not known.
+
 ## When it is wrong
 The job sets it once only; the key holds a version or a digest too; nobody polls. Views (ERB) are not read.
 

@@ -8,7 +8,9 @@ In the log: `start` without `done` or `fail`, and no `Bye!`.
 
 ## How it is found
 Formula: low if a live process fetches the basic way and a worker of this host was killed for memory or crashed, or if
-files start workers that do and a job has the tag `critical`; info if they only fetch that way
+files start workers that do and a job has the tag `critical`; info if they only fetch that way, or are told to in files
+
+Files that merely start Sidekiq as it is are no finding: what they show is listed.
 
 A process that keeps what it took in a private list says so: our runtime by a label, Sidekiq Pro by a set of its own.
 Kills are read of the worker's own cgroup, crashes of its log and cores, as PRO009 and NAT004 do.
@@ -34,10 +36,10 @@ be seen; nothing was found and files could not be parsed.
 lib/sidekiq/fetch.rb; Sidekiq's wiki, Reliability.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Severity, Unknown, Verdict, check
-from kiqdoctor.doctor.facts.code import Code
+from kiqdoctor.doctor.facts.code import Code, Place
 from kiqdoctor.doctor.facts.code.habits import Fetching
 from kiqdoctor.doctor.facts.config import WorkerCommand, WorkerSettings
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
@@ -90,17 +92,20 @@ def _in_source(
     for one in reliable[:1]:
         place = code.place(one)
         yield Evidence("keeps what it takes", "turned on", f"{place.path}:{place.line}")
-    if basic is not None:
-        yield _started(code, fetching, basic)
-    yield from settled(code, fetching, found=basic is not None)
+    critical = [code.place(one) for one in fetching.sites if one.name == "critical"]
+    found = basic is not None and bool(told or critical)
+    if found and basic is not None:
+        yield _started(critical, basic)
+    elif basic is not None:
+        yield basic
+    yield from settled(code, fetching, found=found)
 
 
 def _commands(workers: WorkerSettings | Missing) -> tuple[WorkerCommand, ...]:
     return workers.commands if isinstance(workers, WorkerSettings) else ()
 
 
-def _started(code: Code, fetching: Fetching, basic: Evidence) -> Finding:
-    critical = [code.place(one) for one in fetching.sites if one.name == "critical"]
+def _started(critical: Sequence[Place], basic: Evidence) -> Finding:
     seen = tuple(Evidence("tagged critical", one.path, f"{one.path}:{one.line}") for one in critical[:SHOWN])
     return Finding(
         "application",
