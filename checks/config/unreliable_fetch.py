@@ -93,12 +93,10 @@ def _in_source(
         place = code.place(one)
         yield Evidence("keeps what it takes", "turned on", f"{place.path}:{place.line}")
     critical = [code.place(one) for one in fetching.sites if one.name == "critical"]
-    found = basic is not None and bool(told or critical)
-    if found and basic is not None:
-        yield _started(critical, basic)
-    elif basic is not None:
-        yield basic
-    yield from settled(code, fetching, found=found)
+    chosen = bool(told or critical)
+    if basic is not None:
+        yield _started(critical, basic) if chosen else basic
+    yield from settled(code, fetching, found=basic is not None and chosen)
 
 
 def _commands(workers: WorkerSettings | Missing) -> tuple[WorkerCommand, ...]:

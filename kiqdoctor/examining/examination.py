@@ -32,9 +32,9 @@ from kiqdoctor.doctor.facts.engine import Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.gate import broke_off, exit_status
 from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, halves, matches, plan, sides
-from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load, past
+from kiqdoctor.doctor.recording import Recording
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
-from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
+from kiqdoctor.doctor.snapshot import Absent, Refused, Snapshot
 from kiqdoctor.doctor.suppressions import Suppression, in_place
 from kiqdoctor.doctor.tools import Application, Doorstep, Host, Pack, Redis, Settings, Web
 from kiqdoctor.examining.asked import Asked
@@ -42,6 +42,7 @@ from kiqdoctor.examining.configuration import Configuration
 from kiqdoctor.examining.decisions import decided
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.parts import every_check, every_probe
+from kiqdoctor.examining.recordings import LIVE_LEFT_OUT, STATIC_LEFT_OUT, halved, loaded, remembered, save
 from kiqdoctor.examining.visits import web
 from kiqdoctor.probes.door import ClosedDoor, Door
 from kiqdoctor.probes.tree.tree import Tree
@@ -53,8 +54,6 @@ from kiqdoctor.version import __version__
 TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 SOURCES = (".py", ".rb", ".ru", ".rake")
 CLIENT_NAME = "kiqdoctor"
-LIVE_LEFT_OUT = Absent("the live half was not selected")
-STATIC_LEFT_OUT = Absent("the static half was not selected (--live)")
 REFUSED_SHOWN = 5  # paths that were not read
 CONNECTING = 20.0  # seconds for connecting, all tries together, and the first reply
 MOST_BYTES = 64 * 1024 * 1024  # that one reading of an examination takes from Redis
@@ -336,9 +335,9 @@ def replayed(asked: Asked) -> Examined:
     """A saved examination in place of the real world."""
     file = asked.replay
     assert file is not None  # noqa: S101 - the caller asked for it
-    recording = _loaded(file)
+    recording = loaded(file)
     target = Target(recording.target.redis, recording.target.namespace, recording.target.path, str(file))
-    snapshot = _halved(recording.snapshot, asked)
+    snapshot = halved(recording.snapshot, asked)
     if asked.baseline_run:
         began = min((one.at for one in snapshot.readings.values() if one.at), default=recording.recorded_at)
         snapshot = replace(snapshot, earlier=remembered(asked, recording.target, began))
@@ -374,39 +373,6 @@ def beside(seen: Examined, asked: Asked, chosen: Plan, clock: Clock) -> Examined
     return replace(seen, recording=recording, notes=(*seen.notes, note, *_not_read(tree)))
 
 
-def _loaded(file: Path) -> Recording:
-    try:
-        return load(whole(file), [probe.fact for probe in every_probe()])
-    except RecordingError as error:
-        raise AskedError(f"{file}: {error}") from None
-    except OSError as error:
-        raise AskedError(f"cannot read {file}: {error.strerror}") from None
-
-
-def remembered(asked: Asked, target: Target, began: float) -> Past | None:
-    """The earlier recording that counts as the first sample, if one was given."""
-    file = asked.baseline_run
-    if file is None:
-        return None
-    try:
-        return past(_loaded(file), target, began)
-    except RecordingError as error:
-        raise AskedError(f"{file}: {error}") from None
-
-
-def _halved(snapshot: Snapshot, asked: Asked) -> Snapshot:
-    """What ``--static`` or ``--live`` leave of a recording of both."""
-    if not (asked.static or asked.live):
-        return snapshot
-    live = {probe.fact: probe.live for probe in every_probe()} | dict.fromkeys(LIVE_GIVEN, True)
-    left_out = LIVE_LEFT_OUT if asked.static else STATIC_LEFT_OUT
-    kept = {
-        kind: reading if live.get(kind, True) == asked.live else Reading(left_out)
-        for kind, reading in snapshot.readings.items()
-    }
-    return replace(snapshot, readings=kept)
-
-
 def _known(file: Path | None) -> frozenset[str]:
     if file is None:
         return frozenset()
@@ -421,13 +387,5 @@ def _known(file: Path | None) -> frozenset[str]:
 def _write(file: Path, content: bytes) -> None:
     try:
         saving.save(file, content)
-    except OSError as error:
-        raise AskedError(f"cannot write {file}: {error.strerror}") from None
-
-
-def save(recording: Recording, file: Path) -> None:
-    """Write a recording, readable by its owner only; an older one stays where this one cannot be written."""
-    try:
-        saving.save(file, dump(recording), private=True)
     except OSError as error:
         raise AskedError(f"cannot write {file}: {error.strerror}") from None

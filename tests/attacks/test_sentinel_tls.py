@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -48,18 +48,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def primary(folder: Path, port: int) -> Iterator[RedisServer]:
+def primary(folder: Path, port: int) -> AbstractContextManager[RedisServer]:
     settings = {"tls-port": str(port), "bind": "127.0.0.1 ::1", **BY_TLS}
-    server = RedisServer(
+    return RedisServer.start(
         {name: str(folder / word) if name.endswith("-file") else word for name, word in settings.items()}
     )
-    try:
-        server.up()
-        yield server
-    finally:
-        server.down()
-        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @contextmanager
