@@ -71,6 +71,17 @@ def push(server: RedisServer, job_class: str, *args: Any) -> None:
         client.lpush("queue:default", payload(job_class, args=list(args)))
 
 
+def stopped_with(worker: RubySidekiq, server: RedisServer, job_class: str, *args: Any) -> bool:
+    """Stop it while it waits for a job, and push one; between two of its pops nobody takes it, and it goes on."""
+    worker.signal(signal.SIGSTOP)
+    push(server, job_class, *args)
+    with server.client() as client:
+        taken: bool = not client.delete("queue:default")
+    if not taken:
+        worker.signal(signal.SIGCONT)
+    return taken
+
+
 @contextmanager
 def orphans_ended(worker: RubySidekiq | Worker) -> Iterator[None]:
     """Children that a job started and that nothing else ends."""
@@ -111,8 +122,7 @@ def test_a_sidekiq_that_is_well_then_stopped_then_forks(major: int, redis: Any, 
     with required(major).start(APP, redis_server.url, concurrency=3) as worker, orphans_ended(worker):
         assert outcomes(judged(redis_server)) == {}
 
-        worker.signal(signal.SIGSTOP)
-        push(redis_server, "Forks", "spawn")
+        eventually(lambda: stopped_with(worker, redis_server, "Forks", "spawn"), "a job that was handed to it")
         eventually(lambda: judged(redis_server).outcome("PRO012") == "fail", "what was delivered is unread")
         found = judged(redis_server, "--for", "6")
         assert found.severities("PRO012") == ["critical"]
