@@ -163,8 +163,8 @@ class Table(ScrollView, can_focus=True):
         self.refresh()
 
     def action_mark(self) -> None:
-        """Mark the row, or take its mark away, and go on to the next."""
-        if self.key is not None:
+        """Mark the row, or take its mark away, and go on to the next; one that is not there yet has no key to keep."""
+        if self.key is not None and self.rows.cells(self.cursor) is not None:
             self.marked ^= {self.key}
             self.action_move(1)
 

@@ -1,5 +1,6 @@
 """Every key of the live view, pressed."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from screens import BLIND, NOW, SICK, THREADS, Scripted, Standing, Willing, look, perform, report, screen, until
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.pilot import Pilot
 
@@ -20,7 +22,7 @@ from kiqdoctor.top.feed import Recorded, Watched
 from kiqdoctor.top.panes.jobs import Jobs
 from kiqdoctor.top.panes.queues import QueuesPane
 from kiqdoctor.top.panes.threads import ThreadsPane
-from kiqdoctor.top.table import Table
+from kiqdoctor.top.table import Column, Rows, Table
 from kiqdoctor.top.tabs import TABS
 
 Case = Callable[[Pilot[int], Top, Any], Awaitable[None]]
@@ -439,6 +441,24 @@ def test_marked_jobs_are_sought_and_acted_on_together() -> None:
         assert len(actions.carried[0].jobs) == 11
 
     perform(steps, actions=actions)
+
+
+def test_a_row_that_is_not_there_yet_cannot_be_marked() -> None:
+    table = Table([Column("Job", 4)])
+
+    class Alone(App[int]):
+        def compose(self) -> ComposeResult:
+            yield table
+
+    async def run() -> None:
+        async with Alone().run_test() as pilot:
+            table.show(Rows(2, str, lambda row: [("", "here")] if row == 0 else None))
+            table.focus()
+            await pilot.press("g", "x", "x")
+
+    asyncio.run(run())
+
+    assert table.marked == {"0"}
 
 
 def test_a_recording_plays_and_is_stepped_through() -> None:

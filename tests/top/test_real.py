@@ -198,8 +198,12 @@ def test_a_user_who_may_not_write_gets_no_keys_that_change_anything(
     assert redis.zrange("retry", 0, -1) == [raw]
 
 
-def test_jobs_are_deleted_killed_and_brought_back(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+def test_jobs_are_deleted_killed_and_brought_back(
+    redis: "redis_py.Redis", redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = push(redis, "retry", 1), push(redis, "retry", 2)
+    told: list[str] = []
+    monkeypatch.setattr(Top, "tell", lambda _, text, severity: told.append(f"{severity}: {text}"))
 
     async def steps(pilot: Pilot[int], app: Top) -> None:
         await pilot.press("5")
@@ -208,8 +212,11 @@ def test_jobs_are_deleted_killed_and_brought_back(redis: "redis_py.Redis", redis
         await until(pilot, lambda: redis.zcard("retry") == 1)
         await pilot.press("u")
         await until(pilot, lambda: redis.zcard("retry") == 2)
-        await until(pilot, lambda: "2 jobs" in app.pane.head.text)
-        await pilot.press("g", "x", "x", "K", "y")
+        await until(pilot, lambda: "information: undone: 1" in told)  # which takes marks away
+        await until(pilot, lambda: all(f"no {number}" in app.pane.table.text for number in (1, 2)))
+        await pilot.press("g", "x", "x", "K")
+        await until(pilot, lambda: "Kill 2 jobs" in screen(app))
+        await pilot.press("y")
         await until(pilot, lambda: redis.zcard("dead") == 2)
         await pilot.press("7")
         await until(pilot, lambda: "2 jobs" in app.pane.head.text)
