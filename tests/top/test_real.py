@@ -209,10 +209,11 @@ def test_jobs_are_deleted_killed_and_brought_back(
         await pilot.press("5")
         await until(pilot, lambda: app.pane.id_here and app.changing.writing.actions is not None)
         await pilot.press("D", "y")
-        await until(pilot, lambda: redis.zcard("retry") == 1)
+        await until(pilot, lambda: any(line.endswith("1 done; u undoes it") for line in told))
+        assert redis.zcard("retry") == 1
         await pilot.press("u")
-        await until(pilot, lambda: redis.zcard("retry") == 2)
         await until(pilot, lambda: "information: undone: 1" in told)  # which takes marks away
+        assert redis.zcard("retry") == 2
         await until(pilot, lambda: all(f"no {number}" in screen(app) for number in (1, 2)))
         await pilot.press("g", "x", "x", "K")
         await until(pilot, lambda: "Kill 2 jobs" in screen(app))
