@@ -21,7 +21,7 @@ MOST_IN_ALL: Final = 100_000
 PRO: Final = "Sidekiq Pro"
 OURS: Final = "kiqdoctor"
 _PARTS: Final = "jids|failinfo|failed|died|death|notify|complete|success|cbsucc|cbcomp|cbdeath|kids|pkids|tags|pending"
-_PRO: Final = re.compile(rf"b-(?P<bid>[\w-]{{8,40}}?)(?:-(?:{_PARTS}))?", re.ASCII)
+_PRO: Final = re.compile(rf"b-(?P<bid>[\w-]{{1,40}}?)(?:-(?:{_PARTS}))?", re.ASCII)
 
 
 @probe(
@@ -73,15 +73,15 @@ def _ours(redis: Redis, keys: Keys, bids: Sequence[str]) -> Iterator[Waiting]:
 
 
 def _pro(redis: Redis, keys: Keys, bids: Sequence[str]) -> Iterator[Waiting]:
-    kinds = batched(redis, [("TYPE", keys.name(f"b-{bid}")) for bid in bids])
+    kinds = _insisted(batched(redis, [("TYPE", keys.name(f"b-{bid}")) for bid in bids]))
     hashes = [bid for bid, kind in zip(bids, kinds, strict=True) if word(kind) == "hash"]
-    replies = batched(redis, [("HMGET", keys.name(f"b-{bid}"), "created_at", "pending") for bid in hashes])
-    sizes = batched(redis, [("SCARD", keys.name(f"b-{bid}-jids")) for bid in hashes])
+    replies = _insisted(batched(redis, [("HMGET", keys.name(f"b-{bid}"), "created_at", "pending") for bid in hashes]))
+    sizes = _insisted(batched(redis, [("SCARD", keys.name(f"b-{bid}-jids")) for bid in hashes]))
     for bid, reply, size in zip(hashes, replies, sizes, strict=True):
         created, raw = reply if isinstance(reply, list) else (None, None)
         pending = whole(raw, least=-LARGEST)
-        if pending == 0:
-            continue
+        if pending == 0 or (created is raw is None and not number(size)):
+            continue  # done, or another thing's key
         odd = ""
         if created is None or pending is None:
             odd = "it has no created_at or no pending"

@@ -76,7 +76,7 @@ def _unique_jobs(redis: Redis, keys: Keys, digests: Sequence[str]) -> Iterator[L
     held = [name for name, size in zip(names, sizes, strict=True) if 0 < number(size) <= HOLDERS]
     replies = _insisted(batched(redis, [("HGETALL", keys.name(name)) for name in held]))
     lives = batched(redis, [("PTTL", keys.name(name)) for name in held])
-    types = _told_types(redis, keys, [name for name, life in zip(held, lives, strict=True) if number(life) >= 0])
+    types = _told_types(redis, keys, held)
     for name, fields, life in zip(held, replies, lives, strict=True):
         flat = fields if isinstance(fields, list) else []
         for jid, said in zip(flat[::2], flat[1::2], strict=True):
@@ -104,7 +104,7 @@ def _said(raw: bytes) -> tuple[float | None, str]:
 
 
 def _told_types(redis: Redis, keys: Keys, names: Sequence[str]) -> dict[str, str]:
-    """What version 8 says beside a lock that ends by itself, where its information is kept."""
+    """What version 8 says beside a lock, where its information is kept."""
     infos = [f"{name.removesuffix('LOCKED')}INFO" for name in names]
     replies = batched(redis, [("GETRANGE", keys.name(info), 0, INFO_BYTES) for info in infos])
     told = (_TYPE.search(reply) if isinstance(reply, bytes) else None for reply in replies)

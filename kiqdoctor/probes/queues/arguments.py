@@ -23,7 +23,7 @@ _OBJECTS: Final = (
     ("Django query set", re.compile(r"<QuerySet \[.*\]>", re.DOTALL)),
     ("Ruby object in YAML", re.compile(r"---\s{1,3}(?:- )?!ruby/.*", re.DOTALL)),
 )
-_PICKLE: Final = re.compile(r"gA[SV][A-Za-z0-9+/\s]+={0,2}")
+_PICKLE: Final = re.compile(r"gA[SW][A-Za-z0-9+/\s]+={0,2}")
 _BINARY_PICKLE: Final = ("\x80\x04", "\x80\x05")
 _SECRETS: Final = (
     ("Stripe live key", re.compile(r"\b[sr]k_live_[A-Za-z0-9]{10,255}")),
@@ -110,7 +110,7 @@ def _trait(text: str) -> tuple[Trait, str] | None:
 
 def _pickled(text: str) -> bool:
     """Base64 of a pickle of protocol 4 or 5, to its end."""
-    if not text.startswith(("gAS", "gAV")) or not _PICKLE.fullmatch(text):
+    if not text.startswith(("gAS", "gAW")) or not _PICKLE.fullmatch(text):
         return False
     try:
         raw = base64.b64decode("".join(text.split()) + "==")

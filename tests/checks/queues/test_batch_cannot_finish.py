@@ -96,3 +96,12 @@ def test_what_sidekiq_pro_counts(
     pro(redis, pending, *jids)
 
     assert check(redis_server.url, "--select", "QUE015").outcome("QUE015") == outcome
+
+
+def test_short_names_of_another_thing_are_no_batches(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    beat(redis)
+    redis.hset("b-17", mapping={"title": "x"})
+    assert check(redis_server.url, "--select", "QUE015").outcome("QUE015") == "pass"
+
+    redis.hset("b-17", mapping={"created_at": time.time() - 900, "pending": -1})
+    assert check(redis_server.url, "--select", "QUE015").outcome("QUE015") == "fail"

@@ -43,6 +43,7 @@ def test_an_encrypted_argument_is_not_seen() -> None:
         ("<QuerySet [<User: a>]>", "Django query set"),
         ("--- !ruby/object:User\nid: 1\n", "Ruby object in YAML"),
         (PICKLED, "Python pickle"),
+        (base64.b64encode(pickle.dumps({"a": [1, "b"]}, protocol=5)).decode(), "Python pickle"),
         (pickle.dumps([1], protocol=4).decode("latin-1"), "Python pickle"),
     ],
 )
@@ -60,6 +61,7 @@ def test_forms(value: str, form: str) -> None:
         "--- notes ---",
         "gASsomething-else",
         "gAS" + "a" * 61,
+        "gAVel-shaped, not a pickle",
         "",
     ],
 )

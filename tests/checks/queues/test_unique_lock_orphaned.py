@@ -102,6 +102,15 @@ def test_every_keeper_on_a_real_redis(version: object, redis: "redis_py.Redis", 
     assert "is nowhere" in why
 
 
+def test_version_8_tells_the_type_of_a_lock_without_end_too(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    beat(redis)
+    redis.zadd("uniquejobs:digests", {"uniquejobs:1234": time.time()})
+    redis.hset("uniquejobs:1234:LOCKED", PUSHED, time.time())
+    redis.set("uniquejobs:1234:INFO", json.dumps({"type": "until_expired"}))
+
+    assert outcome(redis_server.url)[0] == "pass"
+
+
 @pytest.mark.parametrize("place", ["queue", "unregistered", "schedule", "dead", "private", "in-flight"])
 def test_wherever_its_job_lies(place: str, redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     beat(redis)
