@@ -3,11 +3,11 @@
 import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client, log, transactions
+from kiqdoctor.runtime.frameworks import DJANGO, SQLALCHEMY, integration
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 
@@ -77,7 +77,7 @@ def enqueue_on_commit(
         job, _fixed(list(placed), "args"), client.new_jid(), _due(delay, at), _fixed(dict(named), "keywords")
     )
     if session is not None:
-        waits = import_module(transactions.SQLALCHEMY).on_commit(deferred.after_commit, session)
+        waits = integration(SQLALCHEMY).on_commit(deferred.after_commit, session)
     elif (django := _django()) is not None:
         waits = django.on_commit(deferred.after_commit, using)
     elif using is not None:
@@ -94,7 +94,7 @@ def enqueue_on_commit(
 def _django() -> Any:
     """The integration, where Django was imported and configured."""
     conf = sys.modules.get("django.conf")
-    return import_module(transactions.DJANGO) if conf is not None and conf.settings.configured else None
+    return integration(DJANGO) if conf is not None and conf.settings.configured else None
 
 
 def _fixed(value: T, name: str) -> T:

@@ -5,12 +5,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
 from kiqdoctor.runtime import sentinels
+from kiqdoctor.runtime.frameworks import OPENTELEMETRY, integration
 from kiqdoctor.runtime.hearing import Hook, JobHandler
 from kiqdoctor.runtime.middleware import ClientMiddleware, ServerMiddleware
 from kiqdoctor.runtime.sentinels import Sentinels
@@ -125,9 +125,9 @@ def configure(
 
 def _traced() -> tuple[tuple[ServerMiddleware, ...], tuple[ClientMiddleware, ...]]:
     """OpenTelemetry's, where the process uses it: it is imported already, or its variables say where traces go."""
-    if "opentelemetry" not in sys.modules and not any(name.startswith("OTEL_") for name in os.environ):
+    if OPENTELEMETRY not in sys.modules and not any(name.startswith("OTEL_") for name in os.environ):
         return (), ()
-    tracing = import_module("kiqdoctor.integrations.opentelemetry")
+    tracing = integration(OPENTELEMETRY)
     if not tracing.available() or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return (), ()
     server, client_side = tracing.middleware()

@@ -5,18 +5,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib import import_module
 from types import FrameType
 from typing import Final
 
 from kiqdoctor.runtime import forking, log
+from kiqdoctor.runtime.frameworks import DJANGO, SQLALCHEMY, integration
 from kiqdoctor.text import clean
 
 Detector = Callable[[], str | None]
 """Names the transaction that is open where it is called, or answers None."""
-
-DJANGO: Final = "kiqdoctor.integrations.django"
-SQLALCHEMY: Final = "kiqdoctor.integrations.sqlalchemy"
 
 _WATCHED: Final = {"django.db": DJANGO, "sqlalchemy.orm": SQLALCHEMY}  # once imported -> what sees its transactions
 
@@ -72,7 +69,7 @@ def watch() -> None:
 
 def _load(home: str) -> None:
     try:
-        detect(home, import_module(home).detector())
+        detect(home, integration(home).detector())
     except (ImportError, AttributeError) as error:  # a version that is unknown to us: pushing must go on
         detect(home, lambda: None)
         log.warn(f"open transactions are not seen: {type(error).__name__}: {error}")
