@@ -76,15 +76,15 @@ def diagnosed(looks: Sequence[Threads]) -> tuple[Diagnosis, ...]:
         return ()
     if stopped := _stopped(looks):
         return (stopped,)
-    standing = _standing(looks)
+    still = standing(looks)
     found: list[Diagnosis] = [*_deadlocks(looks)]
     found += _gil(looks)
     if len(looks) > 1:
-        found += _imports(standing)
-        found += _pools(looks[-1], standing)
-        found += _pile(looks[-1], standing, found)
-        found += _sockets(standing)
-        found += _native(standing, found)
+        found += _imports(still)
+        found += _pools(looks[-1], still)
+        found += _pile(looks[-1], still, found)
+        found += _sockets(still)
+        found += _native(still, found)
     return tuple(found)
 
 
@@ -92,7 +92,7 @@ def in_doubt(looks: Sequence[Threads]) -> tuple[str, ...]:
     """Working threads that waited for a lock in every look, where nobody tells who holds which (Ruby), a line each."""
     if len(looks) < 2 or any(one.state or one.waits or one.holds for look in looks for one in look.threads):  # noqa: PLR2004
         return ()
-    return tuple(_said(one) for one in _standing(looks) if _works(one) and _waits(one))
+    return tuple(_said(one) for one in standing(looks) if _works(one) and _waits(one))
 
 
 def _stopped(looks: Sequence[Threads]) -> Diagnosis | None:
@@ -108,7 +108,7 @@ def _stopped(looks: Sequence[Threads]) -> Diagnosis | None:
     )  # fmt: skip
 
 
-def _standing(looks: Sequence[Threads]) -> list[Thread]:
+def standing(looks: Sequence[Threads]) -> list[Thread]:
     """The last look's threads that stood in the same frames in every look, without using a core."""
     first, last = looks[0], looks[-1]
     seconds = max(last.at - first.at, NEVER_SEEN)
@@ -134,7 +134,7 @@ def _name(one: Thread) -> str:
     return one.name or one.id
 
 
-def _place(one: Thread) -> str:
+def place(one: Thread) -> str:
     """The innermost line of the program's own code, else the innermost at all."""
     frame = next((frame for frame in one.frames if not _LIBRARY.search(frame.file)), None)
     frame = frame or next(iter(one.frames), None)
@@ -154,7 +154,7 @@ def _called(function: str) -> str:
 
 def _said(one: Thread) -> str:
     job = f" ({one.job_class} {one.jid})" if one.jid else ""
-    return f"{_name(one)}{job}: {_place(one)}"
+    return f"{_name(one)}{job}: {place(one)}"
 
 
 def _deadlocks(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
@@ -168,8 +168,9 @@ def _deadlocks(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
         members = [threads[name] for name in ring if name in threads]
         names = tuple(_name(one) for one in members)
         what = "waits for a lock that it holds itself" if len(ring) == 1 else "wait for each other's locks"
-        lines = tuple(f"{_said(one)} waits for {one.waits or 'a lock'}" for one in members)
-        yield Diagnosis(Kind.DEADLOCK, names, f"{' and '.join(names)} {what}", told[-1].sure, lines)
+        lines = tuple(f"{_said(one)} waits for {one.waits or 'a lock'}" for one in members[:SHOWN])
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield Diagnosis(Kind.DEADLOCK, names, f"{' and '.join(names[:SHOWN])}{more} {what}", told[-1].sure, lines)
 
 
 def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
@@ -195,7 +196,7 @@ def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
         f"{_name(owner)} holds the GIL {how}: no other thread of the process gets on",
         measured=True,
         evidence=(
-            f"it owned the GIL in each of {len(looks)} looks in {seconds:.1f} s, at {_place(owner)}",
+            f"it owned the GIL in each of {len(looks)} looks in {seconds:.1f} s, at {place(owner)}",
             *([f"waiting for it all the while: {', '.join(starved[:SHOWN])}"] if starved else []),
             *(f"in the native library {library}" for library in _foreign(owner)[:1]),
         ),
@@ -284,7 +285,7 @@ def _pile(last: Threads, standing: Sequence[Thread], found: Sequence[Diagnosis])
         yield Diagnosis(
             Kind.PILE_UP,
             tuple(_name(one) for one in threads),
-            f"{count} of {len(working)} working threads wait at {_place(threads[0])}",
+            f"{count} of {len(working)} working threads wait at {place(threads[0])}",
             measured=False,
             evidence=(f"they wait for {what}", *(_said(one) for one in threads[:SHOWN])),
         )

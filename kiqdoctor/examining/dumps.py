@@ -32,6 +32,10 @@ class UnansweredError(Exception):
     """Nothing can be shown: one line that says why, and what is needed."""
 
 
+class GoneError(UnansweredError):
+    """There is no such process, or none any more."""
+
+
 def of_identity(identity: str, settings: "Settings", timeout: float) -> Looked:
     """What the process with this identity does; where it runs on this host it is looked at too.
 
@@ -44,7 +48,7 @@ def of_identity(identity: str, settings: "Settings", timeout: float) -> Looked:
     try:
         return _answered(_through_redis(settings, timeout, identity=identity), ())
     except UnansweredError as error:
-        raise UnansweredError(f"{error}; on its host, kiqdoctor dump {pid} reads the stacks of any Python") from None
+        raise type(error)(f"{error}; on its host, kiqdoctor dump {pid} reads the stacks of any Python") from None
 
 
 def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -> Looked:
@@ -55,7 +59,7 @@ def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -
     """
     if not PROC.joinpath(str(pid), "cmdline").exists():
         missing = f"no process {pid} on this host" if PROC.joinpath("self").exists() else "no /proc on this host"
-        raise UnansweredError(f"{missing}; a worker elsewhere is asked by its identity HOST:PID:NONCE")
+        raise GoneError(f"{missing}; a worker elsewhere is asked by its identity HOST:PID:NONCE")
     title = _title(pid)
     kind = title.kind if title is not None else ""
     if kind == "sidekiq":
@@ -218,7 +222,7 @@ def _must_be_ours(identity: str, processes: "dict[str, Info | None]", settings: 
     info = processes.get(identity)
     if info is None:
         alive = ", ".join(sorted(name for name, one in processes.items() if one is not None)[:5]) or "none"
-        raise UnansweredError(f"no process {identity} beats in Redis at {_address(settings)}; those that do: {alive}")
+        raise GoneError(f"no process {identity} beats in Redis at {_address(settings)}; those that do: {alive}")
     if info.runtime != RUNTIME:
         raise UnansweredError(f"{identity} is no worker of kiqdoctor's runtime, and no other answers through Redis")
 

@@ -69,5 +69,5 @@ def _bare(one: Thread) -> Thread:
 def _both(own: Thread, seen: Thread) -> Thread:
     return replace(
         own, active=seen.active, owns_gil=seen.owns_gil, state=seen.state, cpu_s=seen.cpu_s, call=seen.call,
-        libraries=seen.libraries,
+        libraries=seen.libraries, yields=seen.yields,
     )  # fmt: skip

@@ -251,6 +251,78 @@ def test_a_stopped_process_is_told_and_stays_as_it_was() -> None:
     assert "\nState:\tT" in status
 
 
+THOUSAND = """
+def hold():
+    with A:
+        beat()
+
+def wait():
+    with A:
+        pass
+
+start(hold)
+time.sleep(0.1)
+start(*[wait] * 900, *[queue.Queue().get] * 99)
+"""
+MOVING = """
+def wait():
+    with A:
+        pass
+
+A.acquire()
+start(*[wait] * 3)
+def come_and_go():
+    while True:
+        one = threading.Thread(target=time.sleep, args=(0.5,))
+        one.start(); one.join()
+start(come_and_go)
+"""
+
+
+def test_a_thousand_threads_are_told_in_lines_that_can_be_read() -> None:
+    with running(THOUSAND) as pid:
+        told = kiqdoctor("dump", str(pid), "--redis", f"redis://127.0.0.1:{free_port()}/0").out.splitlines()
+
+    assert told[0].endswith(": 1001 threads")
+    assert told[1].startswith("PILE-UP: 900 of 902 working threads wait at <string>:")
+    assert any(line.startswith("900 threads with one stack (sleeping, futex): wait0, wait1, ") for line in told)
+    assert len(told) < 50
+    assert max(map(len, told)) < 400
+
+
+def test_a_watch_tells_what_changed_until_it_is_interrupted() -> None:
+    words = [sys.executable, "-m", "kiqdoctor", "dump", "--redis", f"redis://127.0.0.1:{free_port()}/0"]
+    with running(MOVING) as pid:
+        watching = subprocess.Popen([*words, str(pid), "--watch", "--format", "json"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        with watching:
+            assert watching.stdout is not None
+            samples = [json.loads(watching.stdout.readline()) for _ in range(2)]
+            watching.send_signal(signal.SIGINT)
+            _, said = watching.communicate(timeout=30)
+
+    last = samples[-1]["watch"]
+    assert {one["name"] for one in last["stands"]} >= {"wait0", "wait1", "wait2"}
+    assert len(last["new"]) == len(last["ended"]) == 1
+    assert [one["kind"] for one in samples[-1]["diagnosis"]] == ["pile-up"]
+    assert (watching.returncode, said.strip()) == (130, b"kiqdoctor: interrupted")
+
+
+def test_a_watch_ends_with_its_process_or_its_time() -> None:
+    with running("threading.Timer(2.5, lambda: __import__('os')._exit(0)).start()\n") as pid:
+        ended = kiqdoctor("dump", str(pid), "--redis", f"redis://127.0.0.1:{free_port()}/0", "--watch")
+        never = kiqdoctor("dump", str(pid), "--watch", "1")
+
+    assert ended.status == 0
+    assert f"kiqdoctor: {pid} has ended, after " in ended.err
+    assert (never.status, never.out) == (3, "")
+
+
+@pytest.mark.parametrize("words", [("--watch",), ("1", "--watch", "0"), ("1", "--watch", "nan"), ("--watch", "1")])
+def test_a_watch_that_makes_no_sense_is_refused(words: tuple[str, ...]) -> None:
+    assert kiqdoctor("dump", *words).status == 2
+
+
 PILED = """
 class Piled
   include Sidekiq::Job

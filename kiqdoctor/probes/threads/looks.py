@@ -9,6 +9,7 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.probes.threads.attach import fields
 from kiqdoctor.probes.threads.stacks import native, stacks
 
 LOOKS: Final = 3
@@ -16,6 +17,9 @@ BETWEEN: Final = 0.5  # seconds
 PER_LOOK: Final = 3.0  # seconds that one may take
 IN_ALL: Final = 5.0  # seconds, for all of them
 LEAST: Final = 0.5  # seconds, without which another is not begun
+A_THREAD: Final = 0.01  # seconds more for each thread beyond FEW, for all looks
+FEW: Final = 100  # threads
+PAUSABLE: Final = 200  # threads: what finds native libraries pauses the process the longer the more it has
 PAUSED: Final = frozenset({"stopped", "tracing stop", "disk sleep", "zombie", "dead"})
 SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep"})
 
@@ -23,25 +27,33 @@ SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep"})
 def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | Refused:
     """Its threads at several moments, from outside; one look only where a later one does not succeed."""
     found: list[Threads] = []
-    ends = clock.monotonic() + IN_ALL
+    more = max(0, _count(pid, proc) - FEW) * A_THREAD
+    ends, took = clock.monotonic() + IN_ALL + more, LEAST
     for number in range(LOOKS):
         if number:
             clock.sleep(BETWEEN)
-        left = ends - clock.monotonic()
-        if len(found) > 1 and left < LEAST:
+        began = clock.monotonic()
+        left = ends - began
+        if len(found) > 1 and left < took:
             break
         try:
-            found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK, max(left, LEAST)), closely=True))
+            found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK + more / 2, max(left, LEAST)), closely=True))
+            took = max(took, clock.monotonic() - began)
         except RefusalError as error:
             if not found:
                 return error.refused
             break
-    if found[-1].state not in PAUSED and _in_native_code(found):
+    if found[-1].state not in PAUSED and len(found[-1].threads) <= PAUSABLE and _in_native_code(found):
         libraries = native(pid, patience=min(PER_LOOK, max(ends - clock.monotonic(), LEAST)))
         found[-1] = replace(
             found[-1], threads=tuple(_with(one, libraries.get(one.id, ())) for one in found[-1].threads)
         )
     return tuple(found)
+
+
+def _count(pid: int, proc: Path) -> int:
+    words = fields(proc / str(pid) / "status").get("Threads", "0").split()
+    return int(words[0])
 
 
 def _with(one: Thread, libraries: tuple[str, ...]) -> Thread:

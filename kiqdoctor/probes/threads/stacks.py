@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
@@ -325,7 +325,8 @@ def _closely(told: Threads, answer: _Answer, pid: int, proc: Path) -> Threads:
     }  # fmt: skip
     stacks = {name: [_standing(call) for call in one.frames[:FRAMES]] for name, one in found.items()}
     locks = inferred(stacks, waiting, Sources(proc / str(pid), started_at(proc / str(pid))))
-    threads = tuple(_seen_closely(one, known.get(one.id), locks) for one in told.threads)
+    names = {one.id: one.name for one in told.threads}
+    threads = tuple(_seen_closely(one, known.get(one.id), locks, names) for one in told.threads)
     return replace(told, threads=threads, state=state(pid, proc), deadlocks=locks.rings())
 
 
@@ -333,13 +334,14 @@ def _standing(call: _Call) -> Standing:
     return Standing(call.filename, call.line, {one.name: one.addr for one in call.locals or ()})
 
 
-def _seen_closely(one: Thread, task: Task | None, locks: Locks) -> Thread:
+def _seen_closely(one: Thread, task: Task | None, locks: Locks, names: Mapping[str, str]) -> Thread:
     held = tuple(f"probably {lock.text}, taken at {lock.at}" for lock in locks.holds.get(one.id, ()))
     wanted = locks.waits.get(one.id)
     waits = ""
     if wanted is not None:
         holder = locks.holder(wanted)
-        waits = f"{wanted.text} at {wanted.at}, {f'probably held by {holder}' if holder else 'no holder found'}"
+        whose = f"probably held by {names.get(holder) or holder}" if holder else "no holder found"
+        waits = f"{wanted.text} at {wanted.at}, {whose}"
     if task is None:
         return replace(one, holds=held, waits=waits)
     return replace(one, holds=held, waits=waits, state=task.state, cpu_s=task.cpu_s, call=task.call, yields=task.yields,
