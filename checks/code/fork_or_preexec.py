@@ -17,7 +17,8 @@ What a job leads to is followed through the application's own functions, and so 
 before.
 
 ## When it is wrong
-Python 3.14 and later spawn by themselves (`forkserver`) where nothing else is said: `preexec_fn` and `os.fork` remain.
+Python 3.14 and later spawn by themselves (`forkserver`) where nothing else is said, which counts where a file pins such
+a version; `preexec_fn` and `os.fork` remain.
 
 ## Confirm by hand
 `ls /proc/PID/task | wc -l` of the worker: more than one thread? Follow the functions that the evidence names.
@@ -41,23 +42,48 @@ ruff PLW1509; parallel's README (processes are its default).
 from collections.abc import Iterator
 from itertools import chain
 
-from kiqdoctor.doctor import Finding, Severity, Verdict, check
+from packaging.version import Version
+
+from kiqdoctor.doctor import Finding, Missing, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution, Forks, Named, Shape
+from kiqdoctor.doctor.facts.packages import Runtimes
 from kiqdoctor.doctor.rules import how_it_runs, led_to, shared_only, sharing, told
+from kiqdoctor.doctor.versions import version_of
 
 HOOK = "preexec_fn"
+FORKSERVER = Version("3.14")
+LIBRARIES = ("multiprocessing.", "concurrent.futures.")
+CONTEXT = "get_context"
+START_METHOD = "set_start_method"
 PARALLEL = {"Parallel.map", "Parallel.each", "Parallel.each_with_index", "Parallel.map_with_index", "Parallel.flat_map"}
 IN_THREADS = "in_threads"
 SESSION = "Write start_new_session=True or process_group=0 in place of preexec_fn."
 
 
 @check("COD008", severity=Severity.HIGH)
-def fork_or_preexec(code: Code, forks: Forks, calls: Calls, execution: Execution) -> Iterator[Verdict]:
+def fork_or_preexec(
+    code: Code, forks: Forks, calls: Calls, execution: Execution, runtimes: Runtimes | Missing
+) -> Iterator[Verdict]:
+    served = isinstance(runtimes, Runtimes) and _serves(runtimes, calls)
+    forking = (one for one in led_to(code, forks.sites) if not (served and _is_usual(one.name)))
     found = chain(
-        (_forks(code, one, execution) for one in led_to(code, forks.sites)),
+        (_forks(code, one, execution) for one in forking),
         (_called(code, one, execution) for one in led_to(code, calls.sites)),
     )
     yield from shared_only(code, execution, found, forks, calls)
+
+
+def _serves(runtimes: Runtimes, calls: Calls) -> bool:
+    """Whether all pins are of a Python whose `multiprocessing` asks a server for processes, and nobody said fork."""
+    if any(one.name.endswith(START_METHOD) for one in calls.sites):
+        return False
+    pins = [version_of(one.version) for one in runtimes.all if one.language == "python"]
+    return bool(pins) and all(one is not None and one >= FORKSERVER for one in pins)
+
+
+def _is_usual(name: str) -> bool:
+    """Whether it starts processes in the way that nobody chose."""
+    return name.startswith(LIBRARIES) and CONTEXT not in name
 
 
 def _forks(code: Code, fork: Named, execution: Execution) -> Finding | None:

@@ -46,7 +46,7 @@ from difflib import get_close_matches
 
 from packaging.version import Version
 
-from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Missing, NotApplicable, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.config import QueueLine, Setting, WorkerCommand, WorkerFile, WorkerSettings
 from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
 from kiqdoctor.doctor.facts.packages import Packages
@@ -89,6 +89,9 @@ def worker_config_invalid(
     packages: Packages | Missing,
     settings: RedisSettings | Missing,
 ) -> Iterator[Verdict]:
+    if not workers.files and not workers.commands:
+        yield NotApplicable("no file of the application configures or starts workers")
+        return
     version = _version(packages)
     for file in workers.files:
         yield from _of_file(file, version)

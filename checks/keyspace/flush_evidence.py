@@ -118,7 +118,8 @@ def _in_files(scripts: Scripts) -> Iterator[Verdict]:
 
 def _keeps_out(guard: str) -> bool:
     """Whether a condition keeps production out."""
-    negated = guard.startswith("not ") or "!=" in guard or "!rails" in guard
+    plain = guard.removeprefix("not ").lstrip("( ")
+    negated = guard.startswith("not ") ^ plain.startswith("!") ^ ("!=" in plain or "&& !rails" in plain)
     return negated if "production" in guard else not negated and bool(TRIAL.search(guard.replace("_", " ")))
 
 

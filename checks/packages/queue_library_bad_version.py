@@ -46,18 +46,19 @@ MANY_DAYS = f"CVE-2022-23837: {WEB} can stop the process by asking for many days
 INTERVAL = f"CVE-2023-26141: {WEB} can stop its page by a polling interval"
 ROWS: tuple[tuple[str, str, str, str, Severity], ...] = (
     ("sidekiq", "<5.2.10", "5.2.10", MANY_DAYS, Severity.HIGH),
-    ("sidekiq", ">=6.0,<6.4", "6.4.0", MANY_DAYS, Severity.HIGH),
+    ("sidekiq", ">=6.0.dev0,<6.4", "6.4.0", MANY_DAYS, Severity.HIGH),
     ("sidekiq", "<6.5.10", "6.5.10", INTERVAL, Severity.HIGH),
-    ("sidekiq", ">=7.0,<7.1.3", "7.1.3", INTERVAL, Severity.HIGH),
+    ("sidekiq", ">=7.0.dev0,<7.1.3", "7.1.3", INTERVAL, Severity.HIGH),
     ("sidekiq", ">=7.0.4,<7.0.8", "7.0.8", "CVE-2023-1892: a link makes a script run in the web UI", Severity.HIGH),
-    ("sidekiq", ">=7.2,<7.2.4", "7.2.4", "CVE-2024-32887: a link makes a script run in the web UI", Severity.HIGH),
-    ("sidekiq", ">=7.0,<7.0.7", "7.0.7", "connections to Redis get stuck (#5823)", Severity.HIGH),
-    ("sidekiq", ">=8.0,<8.1.6", "8.1.6", "threads of failed jobs stay in memory (#7006)", Severity.MEDIUM),
-    ("sidekiq", ">=4.0,<4.1.3", "4.1.3", "ended jobs stay in the list of running ones", Severity.HIGH),
+    ("sidekiq", ">=7.2.dev0,<7.2.4", "7.2.4", "CVE-2024-32887: a link makes a script run in the web UI", Severity.HIGH),
+    ("sidekiq", ">=7.0.dev0,<7.0.7", "7.0.7", "connections to Redis get stuck (#5823)", Severity.HIGH),
+    ("sidekiq", ">=8.0.dev0,<8.1.6", "8.1.6", "threads of failed jobs stay in memory (#7006)", Severity.MEDIUM),
+    ("sidekiq", ">=4.0.dev0,<4.1.3", "4.1.3", "ended jobs stay in the list of running ones", Severity.HIGH),
     ("redis", "==3.3.0", "3.3.1", "it leaks connections", Severity.HIGH),
 )  # fmt: skip
-TWICE = (">=8.0,<8.1.3", "8.1.3", "a job can run twice where two capsules take one queue (#6379)")
+TWICE = (">=8.0.dev0,<8.1.3", "8.1.3", "a job can run twice where two capsules take one queue (#6379)")
 SCOUT = (">=6.5,<7", "<5.2", "scout_apm 5.2", "scout_apm below 5.2 breaks Sidekiq 6.5's middleware")
+DEFAULT = "default"  # what the default capsule takes where nobody says it
 LIBRARIES = ("sidekiq", "redis")
 
 
@@ -96,11 +97,14 @@ def _judged(package: Package, packages: Packages, workers: WorkerSettings | Miss
 
 def _shared(workers: WorkerSettings) -> str:
     """A queue that the default capsule and another, or two others, take."""
-    for file in workers.files:
+    for queues in [file.queues for file in workers.files] or [()]:
         places: dict[str, set[str]] = {}
-        for one in file.queues:
+        for one in (*queues, *workers.capsules):
             if not one.within or one.within.startswith("capsules."):
                 places.setdefault(one.name, set()).add(one.within)
+        asked = any(name == "queue" for command in workers.commands for name, _ in command.options)
+        if not asked and not any("" in within for within in places.values()):
+            places.setdefault(DEFAULT, set()).add("")
         shared = next((name for name, where in places.items() if len(where) > 1), "")
         if shared:
             return shared

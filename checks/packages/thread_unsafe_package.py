@@ -113,7 +113,12 @@ def thread_unsafe_package(
     spoken = {language: seen.speaking(language) for language in ("python", "ruby")}
     for advisory in advisories.all:
         match = _match(advisory, seen)
-        if match is not None:
+        if match is not None and not match.package.production:
+            groups = ", ".join(match.package.groups)
+            yield Evidence(
+                f"advisory {advisory.id}", f"{match.package.name} is for {groups} alone", match.package.source
+            )
+        elif match is not None:
             yield from _judged(advisory, match, spoken[advisory.ecosystem])
     for path, reason in seen.packages.unreadable:
         yield Unknown(f"{path} could not be read: {reason}", "a lock file that can be parsed")
@@ -167,10 +172,10 @@ def _only_a_crash_would_tell(advisory: Advisory, seen: Seen) -> bool:
 def _finding(advisory: Advisory, match: Match, witnesses: list[Witness], *, decided: bool) -> Finding:
     package = match.package
     severity = Severity(advisory.severity)
-    if not decided or not package.production or advisory.confidence == "l":
+    if not decided or advisory.confidence == "l":
         severity = Severity.INFO
     reached = sorted(witnesses, key=lambda one: (not one.chain, one.place.path, one.place.line))
-    name = package.name if package.source else reached[0].name.partition(".")[0]
+    name = package.shown if package.source else reached[0].name.partition(".")[0]
     named = f"{name} {package.version}".strip()
     tail = "" if decided else _undecided(reached, certain=match.certain)
     evidence = [Evidence("package", named, f"{package.source}:{package.line}" if package.source else "")]

@@ -62,6 +62,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     files: tuple[WorkerFile, ...] = ()
     commands: tuple[WorkerCommand, ...] = ()
+    capsules: tuple[QueueLine, ...] = ()  # queues that initializers give to a capsule, or to the default one
 
     def numbers(self, name: str) -> tuple[tuple[float, str], ...]:
         """What a key of this name is set to, on top or in a section, and where."""

@@ -32,6 +32,12 @@ class Package:
         return not self.groups or not set(self.groups) <= TRIALS
 
     origin: str = ""  # "git" where a commit is locked and no release
+    spelt: str = ""  # as its file writes the name, where that is otherwise
+
+    @property
+    def shown(self) -> str:
+        """Its name as people know it."""
+        return self.spelt or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ LONGEST: Final = 200  # characters of a condition that are told
 MOST: Final = 20  # conditions around one statement that are told
 NEGATIVE: Final = frozenset({"unless", "unless_modifier"})
 CONDITIONS: Final = frozenset({"if", "if_modifier", "elsif", "conditional", "case"}) | NEGATIVE
+LEAVING: Final = frozenset({"return", "next", "break"})
+ENDING: Final = frozenset({"exit", "exit!", "abort", "raise", "fail"})
 METHODS: Final = frozenset({"method", "singleton_method"})
 
 
@@ -61,11 +63,28 @@ def guarded(root: "Node") -> Iterator[tuple["Node", Around | None]]:
         yield node, around
         condition = node.child_by_field_name("condition") if node.type in CONDITIONS else None
         within = Around(node, around, node.type in NEGATIVE) if _guards(node) else around
-        for child in reversed(node.children):
-            below = around if condition is not None and child.id == condition.id else within
-            if child.type == "else" and node.type in CONDITIONS:
-                below = Around(node, around, node.type not in NEGATIVE)
-            stack.append((child, below))
+        below: list[tuple[Node, Around | None]] = []
+        for child in node.children:
+            if condition is not None and child.id == condition.id:
+                below.append((child, around))
+            elif child.type == "else" and node.type in CONDITIONS:
+                below.append((child, Around(node, around, node.type not in NEGATIVE)))
+            else:
+                below.append((child, within))
+                within = Around(child, within, child.type not in NEGATIVE) if _leaves(child) else within
+        stack += reversed(below)
+
+
+def _leaves(node: "Node") -> bool:
+    """``return if X``, ``abort("no") unless Y``, ``if X ... exit end``: what follows runs where that does not hold."""
+    if node.type in {"if_modifier", "unless_modifier"}:
+        last = node.child_by_field_name("body")
+    elif node.type in {"if", "unless"} and node.child_by_field_name("alternative") is None:
+        then = node.child_by_field_name("consequence")
+        last = then.named_children[-1] if then is not None and then.named_children else None
+    else:
+        return False
+    return last is not None and (last.type in LEAVING or (call(last)[1] or text(last)) in ENDING)
 
 
 def _guards(node: "Node") -> bool:

@@ -11,6 +11,8 @@ from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
+    import ast
+
     from kiqdoctor.probes.tree.file import File
 
 SHELLS: Final = (
@@ -45,6 +47,12 @@ _FLUSH: Final = re.compile(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]*\b(flushall|flu
 _CALLED: Final = frozenset({"flushall", "flushdb"})
 _BLOCKING: Final = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "blmpop"})
 _REDIS: Final = re.compile(r"redis|sidekiq|conn|client|cache|\br\b|\bc\b", re.IGNORECASE)
+_ENDING: Final = frozenset({"exit", "quit", "sys.exit", "os._exit"})
+_IF: Final = re.compile(r"^\s*(el)?if\s+(\S.{0,300}?)\s*;?\s*(?:then)?\s*$")
+_ELSE: Final = re.compile(r"^\s*else\b")
+_FI: Final = re.compile(r"^\s*fi\b")
+_LEAVES: Final = re.compile(r"^\s*(?:exit|return)\b")
+_UNLESS: Final = re.compile(r"^\s*(\S.{0,300}?)\s*(&&|\|\|)\s*(?:exit|return|die)\b")
 _COMMENT: Final = re.compile(r"^\s*(?:#|//|;)")
 
 
@@ -83,9 +91,33 @@ def _lines(file: "File") -> Iterator[ScriptLine]:
             yield from _in_python(file)
         elif file.path.endswith((".rb", ".rake", ".cap", "Rakefile", "Capfile")):
             yield from _in_ruby(file)
-        for number, line in _written(file):
-            if found := _FLUSH.search(line):
-                yield ScriptLine(file.path, number, found[1].lower(), place(file.path))
+        yield from _in_shell(file)
+
+
+def _in_shell(file: "File") -> Iterator[ScriptLine]:
+    """Calls of redis-cli, each under the conditions of the shell that are open there."""
+    from kiqdoctor.probes.config.guards import short
+
+    open_: list[str] = []  # of `if`s, innermost last
+    left: list[str] = []  # what must hold since a line that leaves unless it does
+    before = ""
+    for number, line in _written(file):
+        if found := _FLUSH.search(line):
+            here = [line[: found.start()]] if "&&" in line[: found.start()] else []
+            guards = tuple(short(one) for one in (*here, *reversed(open_), *left))
+            yield ScriptLine(file.path, number, found[1].lower(), place(file.path), guards[:20])
+        if asked := _IF.match(line):
+            if asked[1] and open_:
+                open_.pop()
+            open_.append(asked[2])
+        elif open_ and _ELSE.match(line):
+            open_[-1] = f"not {open_[-1]}"
+        elif open_ and _FI.match(line):
+            condition = open_.pop()
+            left += [f"not {condition}"] if _LEAVES.match(before) and not open_ else []
+        elif leaves := _UNLESS.match(line):
+            left += [leaves[1] if leaves[2] == "||" else f"not {leaves[1]}"] if not open_ else []
+        before = line
 
 
 def _raw_pops(file: "File") -> Iterator[ScriptLine]:
@@ -138,13 +170,16 @@ def place(path: str) -> str:
 
 def _in_ruby(file: "File") -> Iterator[ScriptLine]:
     from kiqdoctor.probes.config.guards import guarded
-    from kiqdoctor.probes.tree.ruby import call, string
+    from kiqdoctor.probes.tree.ruby import call, string, text
 
     for node, around in guarded(file.ruby()):
         receiver, method, arguments = call(node)
         word = method if method in _CALLED and _REDIS.search(receiver) else ""
         if method == "call" and arguments and (string(arguments[0]) or "").lower() in _CALLED:
             word = (string(arguments[0]) or "").lower()
+        handed = text(arguments[-1])[:20].removeprefix("&:") if arguments else ""
+        if handed in _CALLED and arguments[-1].type == "block_argument" and _REDIS.search(f"{receiver}.{method}"):
+            word = handed
         if word:
             guards = tuple(around.told()) if around is not None else ()
             yield ScriptLine(file.path, node.start_point[0] + 1, word, place(file.path), guards)
@@ -160,15 +195,41 @@ def _in_python(file: "File") -> Iterator[ScriptLine]:
         called = node.func if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
         if called is not None and called.attr in _CALLED and _REDIS.search(ast.unparse(called.value)[:200]):
             yield ScriptLine(file.path, called.lineno, called.attr, place(file.path), guards)
-        within = (
-            (*guards, _short(node)) if isinstance(node, ast.If | ast.FunctionDef | ast.AsyncFunctionDef) else guards
-        )
-        stack += [(child, within[:20]) for child in ast.iter_child_nodes(node)]
+        stack += [(child, within[:20]) for child, within in _within(node, guards)]
 
 
-def _short(node: object) -> str:
+def _within(node: "ast.AST", guards: tuple[str, ...]) -> Iterator[tuple["ast.AST", tuple[str, ...]]]:
+    """A node's children, each with what stands around it; after a condition that leaves, its opposite does."""
+    import ast
+
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        guards = (*guards, f"def {node.name}")
+    for field, value in ast.iter_fields(node):
+        within = guards
+        if isinstance(node, ast.If) and field != "test":
+            within = (*guards, _condition(node, negated=field == "orelse"))
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield child, within
+            if isinstance(child, ast.If) and _leaves(child):
+                within = (*within, _condition(child, negated=True))
+
+
+def _condition(node: "ast.If", *, negated: bool) -> str:
     import ast
 
     from kiqdoctor.probes.config.guards import short
 
-    return short(ast.unparse(node.test)) if isinstance(node, ast.If) else f"def {getattr(node, 'name', '')}"
+    test = node.test
+    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, negated = test.operand, not negated
+    return short(f"{'not ' if negated else ''}{ast.unparse(test)}")
+
+
+def _leaves(node: "ast.If") -> bool:
+    import ast
+
+    last = node.body[-1]
+    called = last.value.func if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
+    ends = isinstance(last, ast.Return | ast.Raise | ast.Continue | ast.Break)
+    return not node.orelse and (ends or (called is not None and ast.unparse(called) in _ENDING))

@@ -37,9 +37,33 @@ def worker_settings(tree: Tree) -> WorkerSettings:
     named = [file for path in paths for file in tree.named(path, path.lstrip("/").partition("/")[2]) if path]
     files = {file.path: _file(file) for file in (*tree.named(*FILES), *named)}
     told = tuple(one for one in files.values() if one.path in paths or _is_sidekiq(one))
-    if not told and not commands:
+    capsules = tuple(one for file in tree.named("config/**/*.rb") for one in _capsules(file))[:MOST]
+    if not told and not commands and not capsules:
         raise AbsenceError("no file of the application configures or starts workers")
-    return WorkerSettings(told, commands)
+    return WorkerSettings(told, commands, capsules)
+
+
+def _capsules(file: "File") -> Iterator[QueueLine]:
+    """``config.queues = %w[a b]`` of an initializer, and those of its capsules."""
+    from kiqdoctor.probes.tree.ruby import call, string, text
+
+    try:
+        content = file.content()
+        stack = [(file.ruby(), "")] if b"Sidekiq" in content and b"capsule" in content else []
+    except (UnreadableError, UnparsedError):
+        return
+    while stack:
+        node, within = stack.pop()
+        _, method, arguments = call(node)
+        if method == "capsule" and arguments:
+            within = f"capsules.{clean(string(arguments[0]) or text(arguments[0]))}"
+        if node.type == "assignment" and text(node.child_by_field_name("left")).endswith(".queues"):
+            right = node.child_by_field_name("right")
+            for item in right.named_children if right is not None and right.type in {"array", "string_array"} else ():
+                name = text(item) if item.type == "bare_string" else string(item)
+                one = _queue(name, node.start_point[0] + 1, within) if name else None
+                yield from () if one is None else (one,)
+        stack += [(child, within) for child in reversed(node.children)]
 
 
 def _is_sidekiq(one: WorkerFile) -> bool:

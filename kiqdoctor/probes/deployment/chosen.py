@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from kiqdoctor.probes.deployment.commands import Command, commands
+from kiqdoctor.probes.deployment.compose import compose
 from kiqdoctor.probes.deployment.formats import Rank
 from kiqdoctor.probes.deployment.paths import Stage, stage
 from kiqdoctor.probes.deployment.programs import Role
 from kiqdoctor.probes.deployment.records import EACH, PART, Ending, Started
 from kiqdoctor.probes.deployment.scripts import followed
 from kiqdoctor.probes.deployment.statements import Statements
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.records import dataclass
+
+DEEPEST: Final = 5  # services that extend each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,30 @@ def chosen(statements: Statements) -> list[Running]:
 def _running(started: Iterable[Started], tree: Tree) -> list[Running]:
     """Files that speak of the same unit complete each other, the most particular last; trials are none of it."""
     units: dict[str, Started] = {}
-    for one in sorted((one for one in started if stage(one.path)), key=_particular):
+    for one in sorted((_extended(one, tree) for one in started if stage(one.path)), key=_particular):
         parts = [] if one.words else [unit for unit in units if unit.startswith(f"{one.unit}{PART}")]
         for unit in parts or [one.unit]:
             units[unit] = _completed(units[unit], one) if unit in units else one
     each = units.pop(EACH, None)
     known = [one if each is None else _completed(each, one) for one in units.values()]
     return [Running(command, one) for one in known for command in commands(followed(one.words, tree))]
+
+
+def _extended(one: Started, tree: Tree, depth: int = 0) -> Started:
+    """With what it extends below it; where that cannot be read, nobody knows how it ends unless it says so itself."""
+    if one.extends is None:
+        return one
+    path, unit = one.extends
+    file = tree.file(path)
+    try:
+        said = list(compose.parse(file)) if file is not None and depth < DEEPEST else []
+    except (UnreadableError, UnparsedError):
+        said = []
+    for base in said:
+        if isinstance(base, Started) and base.unit == unit:
+            return _completed(_extended(base, tree, depth + 1), one)
+    told = one.ending is not None and one.ending.grace_s is not None
+    return one if told else replace(one, ending=None)
 
 
 def _particular(one: Started) -> tuple[Stage, int, int]:

@@ -1,6 +1,7 @@
 """Compose files: a service each; several files of one folder speak of the same services."""
 
 from collections.abc import Iterator
+from posixpath import dirname, join, normpath
 
 from kiqdoctor.probes.deployment.amounts import cores, of_value, seconds
 from kiqdoctor.probes.deployment.formats import Rank, deploys
@@ -40,7 +41,16 @@ def compose(file: File) -> Iterator[Started]:
                 further=_further(service.get("environment")),
                 closed="env_file" not in service,
                 resets=frozenset(service.reset | deploy.reset),
+                extends=_extends(service, file.path),
             )
+
+
+def _extends(service: Table, path: str) -> tuple[str, str] | None:
+    """The file and the unit that a service begins as."""
+    named = service.text("extends") or service.table("extends").text("service")
+    beside = service.table("extends").text("file")
+    file = normpath(join(dirname(path), beside)) if beside else path
+    return (file, f"{dirname(file)}/{named}") if named else None
 
 
 def _ending(service: Table, path: str, line: int) -> Ending:

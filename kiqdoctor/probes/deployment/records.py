@@ -51,6 +51,7 @@ class Started:
     further: tuple[str, ...] = ()  # variables that it gets from elsewhere
     closed: bool = False  # its variables are all that it gets, but for those of its image
     resets: frozenset[str] = frozenset()  # keys of which what less particular files say does not count
+    extends: tuple[str, str] | None = None  # file and unit that it begins as
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from posixpath import dirname, join
 from typing import Final
 
 from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
@@ -16,10 +17,16 @@ from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.wire import codec
 
 GEMFILES: Final = {"Gemfile.lock": "Gemfile", "gems.locked": "gems.rb"}
+TABLES: Final = ("uv.lock", "poetry.lock", "pdm.lock")
+PIPFILE: Final = "Pipfile.lock"
+OTHERS: Final = (PIPFILE, "pylock.toml")
+REQUIREMENTS: Final = ("requirements*.txt", "*requirements.txt", "requirements/*.txt")
+ASKING: Final = ("pyproject.toml",)
+FOLDERS: Final = ("", "*/", "*/*/")
 
 
 @probe(
-    Read("Gemfile, Gemfile.lock, requirements*.txt, uv.lock, poetry.lock, pdm.lock, pyproject.toml", "", "small"),
+    Read("Gemfile.lock, requirements*.txt, uv.lock, poetry.lock, pdm.lock, Pipfile.lock, pyproject.toml", "", "small"),
     Read("site-packages/*.dist-info", "", "one listing; no interpreter is run"),
     lane=Lane.FILES,
     deadline_s=30.0,
@@ -49,15 +56,26 @@ def packages(application: Application, tree: Tree) -> Packages:
 
 
 def _readers(tree: Tree) -> list[tuple[File, Callable[[File], list[Package]]]]:
+    """Those at the root; where there are none, those of the folders below it, as in a repository of several."""
+    for folder in FOLDERS:
+        found = _readers_of(tree, folder)
+        if found:
+            return found
+    return []
+
+
+def _readers_of(tree: Tree, folder: str) -> list[tuple[File, Callable[[File], list[Package]]]]:
     from kiqdoctor.probes.packages import python
 
-    gems = tree.named("Gemfile.lock", "gems.locked")
-    locks = tree.named("uv.lock", "poetry.lock", "pdm.lock")
-    wanted = sorted(tree.named("requirements*.txt", "*requirements.txt", "requirements/*.txt"), key=_closeness)
-    asked = () if locks else tree.named("pyproject.toml")
+    gems, tables, others, pins, asks = (
+        tree.named(*(f"{folder}{name}" for name in names)) for names in (GEMFILES, TABLES, OTHERS, REQUIREMENTS, ASKING)
+    )
+    wanted = sorted(pins, key=_closeness)
+    asked = () if tables or others else asks
     return [
         *((file, lambda file: _gems(file, tree)) for file in gems),
-        *((file, python.lock) for file in locks),
+        *((file, python.lock) for file in tables),
+        *((file, python.pipfile if file.name == PIPFILE else python.pylock) for file in others),
         *((file, lambda file: python.requirements(file, tree)) for file in wanted),
         *((file, python.pyproject) for file in asked),
     ]
@@ -78,7 +96,7 @@ def _gems(lock: File, tree: Tree) -> list[Package]:
     from kiqdoctor.probes.packages.ruby import needs_of
 
     found = gemfile_lock(lock.text(), lock.path)
-    beside = tree.file(GEMFILES.get(lock.path, ""))
+    beside = tree.file(join(dirname(lock.path), GEMFILES[lock.name]))
     try:
         asked = groups_of(beside) if beside is not None else {}
     except (UnreadableError, UnparsedError):

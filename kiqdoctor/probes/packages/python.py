@@ -1,4 +1,4 @@
-"""requirements files, uv.lock, poetry.lock, pyproject.toml, and what is installed in an environment."""
+"""requirements files, locks of uv, Poetry, PDM and Pipenv, pylock.toml, pyproject.toml, and installed environments."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -60,7 +60,12 @@ def _requirement(text: str, source: str, line: int) -> Package | None:
         return None
     if wanted.marker is not None and not _applies(wanted):
         return None
-    return Package("python", canonicalize_name(wanted.name), _pinned(wanted), source, line)
+    return _package(wanted.name, _pinned(wanted), source, line)
+
+
+def _package(spelt: str, version: str, source: str, line: int = 1) -> Package:
+    name = canonicalize_name(spelt)
+    return Package("python", name, version, source, line, spelt=spelt if spelt != name else "")
 
 
 def _applies(wanted: Requirement) -> bool:
@@ -88,9 +93,9 @@ def lock(file: File) -> list[Package]:
     packages = document.tables("package")
     roots = {name for one in packages if _is_root(one) for name in _needs(one)}
     found = [
-        Package("python", name, one.text("version"), file.path, groups=_groups(one), direct=name in roots)
+        replace(known, groups=_groups(one), direct=known.name in roots)
         for one in packages
-        if not _is_root(one) and (name := canonicalize_name(one.text("name")))
+        if not _is_root(one) and (known := _package(one.text("name"), one.text("version"), file.path)).name
     ]
     needs: dict[str, list[str]] = {canonicalize_name(one.text("name")): _needs(one) for one in packages}
     return grouped(found, needs, _asked(packages)) if roots else found
@@ -126,6 +131,25 @@ def _groups(one: Table) -> tuple[str, ...]:
     return tuple("default" if group in {"main", "default"} else str(group) for group in groups)
 
 
+def pipfile(file: File) -> list[Package]:
+    """Pipfile.lock, which is JSON: a table for each group."""
+    document = next(iter(file.yaml()), None)
+    groups = document if isinstance(document, Table) else Table()
+    return [
+        replace(_package(name, locked.table(name).text("version").lstrip("="), file.path), groups=(group,))
+        for group in groups
+        if group != "_meta"
+        for locked in [groups.table(group)]
+        for name in locked
+    ]
+
+
+def pylock(file: File) -> list[Package]:
+    """pylock.toml of PEP 751."""
+    packages = file.toml().tables("packages")
+    return [_package(one.text("name"), one.text("version"), file.path) for one in packages]
+
+
 def pyproject(file: File) -> list[Package]:
     """What the project asks for, by groups."""
     document = file.toml()
@@ -144,5 +168,5 @@ def installed(site: Path, source: str) -> list[Package]:
         if folder.name.endswith(".dist-info"):
             name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
             direct = (folder / "REQUESTED").exists()
-            found.append(Package("python", canonicalize_name(name), version, source, installed=True, direct=direct))
+            found.append(replace(_package(name, version, source), installed=True, direct=direct))
     return found

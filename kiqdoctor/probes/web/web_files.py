@@ -40,6 +40,7 @@ _SESSION: Final = re.compile(
     r"Rack::Session|Session::(?:Cookie|Cache|ActiveRecord|MemCache|Redis)\w*|\bsession_store\b|enable\s+:sessions|set\s+:sessions"
 )
 _NO_SESSION: Final = re.compile(r"config\.api_only\s*=\s*true")
+_PRODUCTION: Final = re.compile(r"if Rails\.env\.production\?|unless Rails\.env\.(?:development|test|local)\?")
 _SENDFILE: Final = re.compile(r"x_sendfile_header\s*=\s*[\"']X-Sendfile[\"']")
 _EXTENSION: Final = re.compile(r"^\s*location\s+~\*?\s+.*\\\.\(?[^)]*\b(?:css|js)\b")
 NGINX: Final = (
@@ -73,9 +74,10 @@ def web_files(tree: Tree) -> WebFiles:
             continue
     if not mounts:
         raise AbsenceError("no file of the application mounts Sidekiq's web UI")
+    paths = tuple(_paths(tree, mounts))
     for file in tree.named(*NGINX):
         try:
-            lines += _of_nginx(file)
+            lines += _of_nginx(file, paths)
         except UnreadableError:
             continue
     return WebFiles(tuple(mounts), tuple(lines))
@@ -88,10 +90,22 @@ def _lines(file: "File") -> Iterator[WebLine]:
             yield from (WebLine(file.path, number, what) for what, words in kinds if words.search(line[:1_000]))
 
 
-def _of_nginx(file: "File") -> Iterator[WebLine]:
-    """Locations by extension that hand nothing to the application."""
+def _paths(tree: Tree, mounts: list[Mount]) -> Iterator[str]:
+    """What the lines that mount the UI call its place."""
+    for mount in mounts:
+        file = tree.file(mount.path)
+        lines = file.text().splitlines()[mount.line - 1 : mount.line] if file is not None else []
+        yield from (found for line in lines for found in _PLACE.findall(line[:1_000]) if found)
+
+
+def _of_nginx(file: "File", paths: tuple[str, ...]) -> Iterator[WebLine]:
+    """Locations by extension that hand nothing to the application, and that no `^~` keeps from the UI."""
     text = file.text()
     found = list(enumerate(text.splitlines(), 1))
+    first = [prefix.strip("/") for prefix in _PREFIX.findall(text)]
+    if any(place == prefix or place.startswith(f"{prefix}/") or prefix.endswith(f"/{place}")
+           for place in paths for prefix in first if prefix):  # fmt: skip
+        return
     for number, line in found:
         if _EXTENSION.search(line):
             block = "\n".join(one for at, one in found if number <= at <= number + _BLOCK).partition("}")[0]
@@ -99,6 +113,8 @@ def _of_nginx(file: "File") -> Iterator[WebLine]:
                 yield WebLine(file.path, number, "by-extension")
 
 
+_PREFIX: Final = re.compile(r"^\s*location\s+\^~\s+(\S+)[^{}]*\{[^{}]*proxy_pass", re.MULTILINE)
+_PLACE: Final = re.compile(r"""["']/?([\w./-]*)["']""")
 _BLOCK: Final = 15  # lines of a location that are looked at
 
 
@@ -130,7 +146,8 @@ def _guard(node: "Node", receiver: str, method: str, arguments: "list[Node]") ->
     from kiqdoctor.probes.tree.ruby import block, text
 
     if node.type in {"if", "unless", "if_modifier", "unless_modifier"}:
-        return f"{node.type.partition('_')[0]} {text(node.child_by_field_name('condition'))}"
+        guard = f"{node.type.partition('_')[0]} {text(node.child_by_field_name('condition'))}"
+        return "" if _PRODUCTION.fullmatch(guard) else guard
     if node.type != "call" or block(node) is None:
         return ""
     told = " ".join(text(one)[:100] for one in arguments)

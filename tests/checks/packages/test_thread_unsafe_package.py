@@ -285,10 +285,13 @@ def test_the_standard_library_s_modules_are_named(tmp_path: Path) -> None:
     assert finding.finding.subject == "package:sqlite3"
 
 
-def test_a_test_group_is_information() -> None:
+def test_what_only_tests_install_is_evidence() -> None:
     dev = Packages((Package("ruby", "aws-s3", "0.6", "Gemfile.lock", groups=("test",)),))
 
-    assert diagnose("PKG001", TABLE.with_(dev)).findings[0].severity == "info"
+    found = diagnose("PKG001", TABLE.with_(dev))
+
+    assert found.outcome is Outcome.PASS
+    assert any("aws-s3 is for test alone" in one.value for one in found.evidence)
 
 
 def test_an_unreadable_lock_is_unknown() -> None:

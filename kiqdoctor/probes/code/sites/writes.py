@@ -37,10 +37,17 @@ def _python(index: "Index", function: "Function") -> Iterator[Write]:
     spans = index.names.locked(function) if targets else []
     for target in targets:
         name, changed = _changed(function, target)
+        name = _outside(index, name)
         made_by = index.names.shared(name)
         if name and (made_by or not index.names.alone(changed)):
             held = any(within(function.at(target), span) for span in spans)
             yield Write(function.number, *function.at(target), name, made_by, held, _is_fixed(function, target))
+
+
+def _outside(index: "Index", name: str) -> str:
+    """The library's own name for it, where the application's stands for that: ``env`` of ``env = os.environ``."""
+    meant = index.names.resolved(name) if name else ""
+    return meant if meant and "()" not in meant and index.names.outside(meant) else name
 
 
 def _is_fixed(function: "Function", target: ast.expr) -> bool:

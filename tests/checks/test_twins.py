@@ -1,0 +1,168 @@
+"""Faults and their twins, one fact apart, as whole applications: what examining each by the command line says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from trees import tree
+
+from kiqdoctor.cli import run
+
+RUBY = """--- Gemfile.lock
+GEM
+  remote: https://rubygems.org/
+  specs:
+    sidekiq (7.3.9)
+
+DEPENDENCIES
+  sidekiq
+--- app/jobs/greet.rb
+class Greet
+  include Sidekiq::Job
+  def perform(id); end
+end
+"""
+DRAMATIQ = "--- requirements.txt\ndramatiq==1.17\n"
+NETCDF = "--- jobs.py\nimport dramatiq, netCDF4\n@dramatiq.actor\ndef work(a): netCDF4.Dataset(a)\n"
+MOUNT = RUBY + "--- config/routes.rb\nRails.application.routes.draw do\n%s\nend\n"
+CAPSULES = """--- config/initializers/sidekiq.rb
+Sidekiq.configure_server do |config|
+  config.capsule("slow") { |cap| cap.queues = %w[slow QUEUE] }
+end
+"""
+PIPFILE = '{"_meta": {"sha256": "a"}, "default": {"dramatiq": {"version": "==1.17"}NETCDF}, "develop": {DEVELOP}}\n'
+LOCKED = '"netcdf4": {"version": "==1.7.2"}'
+EXTENDING = """--- compose.yml
+services:
+  w:
+    extends: {file: common.yml, service: base}
+    command: bundle exec sidekiq
+"""
+
+PAIRS = {
+    "seeds leave in production": (
+        "NSP006",
+        "high",
+        RUBY + "--- db/seeds.rb\nreturn if Rails.env.development?\nREDIS.flushall\n",
+        RUBY + "--- db/seeds.rb\nreturn if Rails.env.production?\nREDIS.flushall\n",
+    ),
+    "a script leaves in production": (
+        "NSP006",
+        "high",
+        RUBY + '--- bin/deploy\n[ "$RAILS_ENV" = test ] && exit 1\nredis-cli flushall\n',
+        RUBY + '--- bin/deploy\n[ "$RAILS_ENV" = production ] && exit 1\nredis-cli flushall\n',
+    ),
+    "the else of a condition": (
+        "NSP006",
+        "low",
+        RUBY + "--- shop/a.py\nif settings.DEBUG:\n    pass\nelse:\n    redis.flushdb()\n",
+        RUBY + "--- shop/a.py\nif not settings.DEBUG:\n    raise SystemExit\nredis.flushdb()\n",
+    ),
+    "a method handed as a block": (
+        "NSP006",
+        "low",
+        RUBY + "--- lib/tasks/a.rake\ntask(:a) { Sidekiq.redis(&:flushdb) }\n",
+        RUBY + "--- lib/tasks/a.rake\ntask(:a) { Sidekiq.redis(&:ping) }\n",
+    ),
+    "compose extends another file": (
+        "PRO010",
+        "high",
+        RUBY + "--- common.yml\nservices:\n  base: {build: ., stop_grace_period: 5s}\n" + EXTENDING,
+        RUBY + "--- common.yml\nservices:\n  base: {build: ., stop_grace_period: 50s}\n" + EXTENDING,
+    ),
+    "a prefix of nginx before its patterns": (
+        "WEB002",
+        "medium",
+        MOUNT % "mount Sidekiq::Web => '/sidekiq'"
+        + "--- ops/nginx.conf\nlocation /sidekiq { proxy_pass http://a; }\nlocation ~* \\.(css|js)$ { root /x; }\n",
+        MOUNT % "mount Sidekiq::Web => '/sidekiq'"
+        + "--- ops/nginx.conf\nlocation ^~ /sidekiq { proxy_pass http://a; }\nlocation ~* \\.(css|js)$ { root /x; }\n",
+    ),
+    "production is nobody who asks": (
+        "WEB001",
+        "medium",
+        MOUNT % "mount Sidekiq::Web => '/s' if Rails.env.production?",
+        MOUNT % "mount Sidekiq::Web => '/s' if Rails.env.development?",
+    ),
+    "a global that stands for the environment": (
+        "COD007",
+        "high",
+        DRAMATIQ + "--- a.py\nimport dramatiq, os\nenv = os.environ\n@dramatiq.actor\ndef work(tz): env['TZ'] = tz\n",
+        DRAMATIQ + "--- a.py\nimport dramatiq, os\nenv = {}\n@dramatiq.actor\ndef work(tz): env['TZ'] = tz\n",
+    ),
+    "Python that asks a server for processes": (
+        "COD008",
+        "high",
+        DRAMATIQ + "--- .python-version\n3.13.1\n--- a.py\nimport dramatiq\nimport multiprocessing as mp\n"
+        "@dramatiq.actor\ndef work(a): mp.Pool(2)\n",
+        DRAMATIQ + "--- .python-version\n3.14.0\n--- a.py\nimport dramatiq\nimport multiprocessing as mp\n"
+        "@dramatiq.actor\ndef work(a): mp.Pool(2)\n",
+    ),
+    "two capsules of an initializer": (
+        "PKG002",
+        "high",
+        RUBY.replace("7.3.9", "8.1.2") + CAPSULES.replace("QUEUE", "default"),
+        RUBY.replace("7.3.9", "8.1.6") + CAPSULES.replace("QUEUE", "default"),
+    ),
+    "a release before the first": (
+        "PKG002",
+        "high",
+        RUBY.replace("7.3.9", "7.0.0.beta1"),
+        RUBY,
+    ),
+    "what Active Resource keeps": (
+        "PKG001",
+        "high",
+        RUBY.replace("    sidekiq", "    activeresource (4.0.0)\n    sidekiq")
+        + "--- a.rb\nclass Api < ActiveResource::Base; end\nclass J\n  include Sidekiq::Job\n"
+        "  def perform(i) = Api.site = i\nend\n",
+        RUBY.replace("    sidekiq", "    activeresource (4.1.0)\n    sidekiq")
+        + "--- a.rb\nclass Api < ActiveResource::Base; end\nclass J\n  include Sidekiq::Job\n"
+        "  def perform(i) = Api.site = i\nend\n",
+    ),
+    "Pipfile.lock": (
+        "PKG001",
+        "critical",
+        NETCDF + "--- Pipfile.lock\n" + PIPFILE.replace("NETCDF", f", {LOCKED}").replace("DEVELOP", ""),
+        NETCDF + "--- Pipfile.lock\n" + PIPFILE.replace("NETCDF", "").replace("DEVELOP", LOCKED),
+    ),
+    "pylock.toml": (
+        "PKG001",
+        "critical",
+        NETCDF + '--- pylock.toml\nlock-version = "1.0"\n[[packages]]\nname = "netcdf4"\nversion = "1.6.1"\n',
+        NETCDF + '--- pylock.toml\nlock-version = "1.0"\n[[packages]]\nname = "netcdf4"\nversion = "1.6.0"\n',
+    ),
+    "packages of a folder below": (
+        "PKG001",
+        "critical",
+        NETCDF + "--- services/worker/requirements.txt\ndramatiq==1.17\nnetCDF4==1.6.1\n",
+        NETCDF + "--- services/worker/requirements.txt\ndramatiq==1.17\nnetCDF4==1.6.0\n",
+    ),
+    "packages of developers": (
+        "PKG001",
+        "critical",
+        NETCDF + DRAMATIQ + "--- requirements-prod.txt\nnetCDF4==1.7.2\n",
+        NETCDF + DRAMATIQ + "--- requirements-dev.txt\nnetCDF4==1.7.2\n",
+    ),
+}
+
+
+def examined(folder: Path, text: str, rule: str) -> tuple[int, str, list[str]]:
+    """The exit status, the rule's outcome and the severities of what it found."""
+    files = dict(part.split("\n", 1) for part in text.split("--- ")[1:])
+    tree(folder / "app", files)
+    words = ["check", str(folder / "app"), "--static", "--isolated", "--select", rule, "--format", "json"]
+    status = run([*words, "--output", str(folder / "report.json")])
+    [result] = json.loads((folder / "report.json").read_text())["results"]
+    return status, result["outcome"], [one["severity"] for one in result["findings"]]
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_a_fault_is_told_and_its_twin_is_not(tmp_path: Path, pair: tuple[str, str, str, str]) -> None:
+    rule, severity, fault, twin = pair
+
+    status, outcome, severities = examined(tmp_path / "fault", fault, rule)
+
+    assert (outcome, severity in severities) == ("fail", True)
+    assert status == (severity in {"critical", "high"})
+    assert examined(tmp_path / "twin", twin, rule) == (0, "pass", [])
