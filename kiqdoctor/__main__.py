@@ -35,6 +35,7 @@ def main() -> None:
         status = 130
     if signal.getsignal(signal.SIGINT) is interrupted:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: no traceback of Python's own end
+    gc.freeze()  # all goes with the process: Python would look through it twice for circles
     sys.exit(130 if told else status)
 
 

@@ -7,11 +7,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """While this lasts nothing is collected; a twentieth of a command's start was spent on finding nothing."""
+    """While this lasts nothing is collected; a twentieth of a command's start was spent on finding nothing.
+
+    What was made meanwhile is old at once: else the first search after it would go through all of an index.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collecting:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()

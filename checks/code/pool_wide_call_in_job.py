@@ -63,9 +63,11 @@ def pool_wide_call_in_job(code: Code, calls: Calls, execution: Execution) -> Ite
 
 
 def _judged(code: Code, call: Call, execution: Execution) -> Finding | None:
-    shared = sharing(code, execution, call)
     ending = next((one for one in ENDINGS if call.name == one or call.name.endswith(f".{one}")), "")
-    if shared.truth is False or not (ending or call.name == OWN) or _keeps(call):
+    if not (ending or call.name == OWN) or _keeps(call):
+        return None
+    shared = sharing(code, execution, call)
+    if shared.truth is False:
         return None
     if call.name == OWN:
         title = f"{OWN} closes the connections of this thread, at the end of each job anew"

@@ -78,7 +78,7 @@ class Seen:
     def speaking(self, language: str) -> "Seen":
         """The same for rows about one language; the sites are grouped once for all."""
         other = replace(self, language=language)
-        other.__dict__["by_name"] = self.by_name
+        other.__dict__.update(by_name=self.by_name, spoken=self.spoken)
         return other
 
     @property
@@ -114,6 +114,11 @@ class Seen:
             "before_fork": _grouped(self.built.sites if self.built else (), lambda one: one.name),
         }
 
+    @cached_property
+    def spoken(self) -> dict[str, str]:
+        """All names of a word as one text: what is not in it is in none of them."""
+        return {word: "\n".join(names) for word, names in self.by_name.items()}
+
 
 def _grouped(sites: Iterable[One], name: Callable[[One], str]) -> dict[str, list[Site]]:
     found: dict[str, list[Site]] = {}
@@ -124,10 +129,11 @@ def _grouped(sites: Iterable[One], name: Callable[[One], str]) -> dict[str, list
 
 def _named(seen: Seen, names: Sequence[str], *, word: str, fact: str) -> Sight:
     made = word in {"shared", "before_fork", "mutated"}
-    parts = [(wanted, wanted.removeprefix("~")) for wanted in names]
+    every = seen.spoken[word]
+    parts = [(wanted, part) for wanted in names if (part := wanted.removeprefix("~")) in every]
     found = [
         _witness(seen, word, name, site)
-        for name, sites in seen.by_name[word].items()
+        for name, sites in (seen.by_name[word].items() if parts or not names else ())
         if not names or any(part in name and fits(name, wanted, made=made) for wanted, part in parts)
         for site in sites
     ]
@@ -151,7 +157,7 @@ def _keyword(seen: Seen, names: Sequence[str]) -> Sight:
     for wanted in names:
         call, _, argument = wanted.partition(":")
         keyword, _, text = argument.partition("=")
-        for name, sites in seen.by_name["call"].items():
+        for name, sites in seen.by_name["call"].items() if call in seen.spoken["call"] else ():
             if name == call or name.endswith(f".{call}"):
                 given = (site for site in sites if isinstance(site, Call) and _has(site, keyword, text))
                 found += [_witness(seen, "keyword", f"{name}({argument})", site) for site in given]

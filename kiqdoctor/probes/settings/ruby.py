@@ -1,5 +1,6 @@
 """Which Redis the Ruby side uses, by role: ``Sidekiq.configure_server`` and ``configure_client``."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.wire.numbers import real, whole
 
 ROLES = {"configure_server": "server", "configure_client": "client"}
+TELLS = re.compile(rb"configure_server|configure_client|Sidekiq\s*\.\s*redis")
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
 
 
@@ -27,9 +29,12 @@ class Found:
 def settings(tree: Tree) -> tuple[list[RedisSetting], list[tuple[str, str]]]:
     """Every place that tells a role its Redis, and the files that could not be read."""
     roots, unreadable = _roots(tree)
+    telling = [(path, root) for path, root in roots.items() if TELLS.search(root.text)]
+    if not telling:
+        return [], unreadable
     shared = Scope(_constants(roots.values()), _methods(roots.values()), environ=env_file(tree))
     found: list[RedisSetting] = []
-    for path, root in roots.items():
+    for path, root in telling:
         scope = Scope(shared.constants, shared.methods, shared.environ, {})
         found += _chosen(list(_in_file(root, scope, path)))
     return found, unreadable

@@ -39,6 +39,13 @@ class _Listing:
         """Whether a file is one of these."""
         return is_test(path) if self.tests else is_production(path.rpartition("/")[2])
 
+    def fitting(self, glob: str) -> list[str]:
+        """Names that a glob fits: what is plain text at either end of it is compared first."""
+        head, tail = glob.partition("*")[0], glob.rpartition("*")[2].lstrip("/")
+        plain = not any(sign in head + tail for sign in "?[")
+        found = [path for path in self.paths if path.startswith(head) and path.endswith(tail)] if plain else self.paths
+        return [path for path in found if _fits(path, glob)]
+
     def each_once(self, suffixes: tuple[str, ...]) -> list[str]:
         """Names that end so; of several that are one file its own, or else the first link."""
         found = [path for path in self.paths if path.endswith(suffixes)]
@@ -108,7 +115,7 @@ class Tree:
         found: dict[str, File] = {}
         for name in names_or_globs:
             if "*" in name:
-                matches = [self._file(path) for path in self._listed().paths if _fits(path, name)]
+                matches = [self._file(path) for path in self._listed().fitting(name)]
             else:
                 matches = [one for one in [self.file(name)] if one is not None]
             found |= {one.path: one for one in matches}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.probes.code.graph import Edge
 from kiqdoctor.probes.code.python.module import Function
-from kiqdoctor.probes.code.python.names import Names, beginnings, is_property
+from kiqdoctor.probes.code.python.names import Names
 
 SUPER = "super()."
 
@@ -27,7 +27,7 @@ def edges(names: Names, function: Function) -> Iterator[Edge]:
         if id(load) not in elsewhere:
             yield from (Edge(to, function.at(load), called=False) for to in names.targets(dotted))
     for used, dotted in function.uses if names.properties else ():
-        yield from (Edge(to, function.at(used), called=True) for to in _properties(names, dotted))
+        yield from (Edge(to, function.at(used), called=True) for to in names.read(dotted))
     for wrapper in names.wrappers(function) if function.decorators else ():
         yield Edge(wrapper, function.begin, called=True)
 
@@ -36,13 +36,6 @@ def _of_process(call: ast.Call, dotted: str) -> Iterator[ast.expr]:
     """``Process(target=f)``: what another process runs, on its own main thread."""
     if (dotted.rpartition(".")[2] or getattr(call.func, "attr", "")) == "Process":
         yield from (one.value for one in call.keywords if one.arg == "target")
-
-
-def _properties(names: Names, dotted: str) -> Iterator[Function]:
-    """What runs where an attribute is only read: ``Repo().db`` of ``Repo().db.c.find``."""
-    for head in beginnings(dotted):
-        if head.rpartition(".")[2] in names.properties:
-            yield from (to for to in names.targets(head) if is_property(to))
 
 
 def _asked(function: Function, call: ast.Call) -> str:

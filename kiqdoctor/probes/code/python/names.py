@@ -60,15 +60,17 @@ class Names:
             module.full(name): (module, node) for module in modules for name, node in module.classes.items()
         }
         self.held = {module.full(name): (module, value) for module in modules for name, value in module.held.items()}
+        self._first = {name.partition(".")[0] for name in self._by_name}
         self._packages = {name for module in modules for name in module.packages}
         self._instances = {holder.dotted(value) for holder, value in self.held.values()}
-        self._resolved: dict[str, str] = {}
+        self._ways: dict[str, tuple[str, ...]] = {}
         self._own: dict[str, bool] = {}
         self._above: dict[str, tuple[str, ...]] = {}
         self._inner: dict[Function, list[Function]] | None = None
         self._below: dict[str, list[str]] | None = None
         self._shared: dict[str, str] = {}
         self._targets: dict[str, tuple[Function, ...]] = {}
+        self._read: dict[str, tuple[Function, ...]] = {}
 
     def imports(self, *packages: str) -> bool:
         """Whether any module imports one of these packages."""
@@ -78,8 +80,13 @@ class Names:
         """Whether a name is the application's."""
         known = self._own.get(dotted)
         if known is None:
-            known = self._own[dotted] = any(name in self._by_name for name in beginnings(dotted))
+            found = self._may_be_own(dotted) and any(name in self._by_name for name in beginnings(dotted))
+            known = self._own[dotted] = found
         return known
+
+    def _may_be_own(self, dotted: str) -> bool:
+        """False where a name begins like no module of the application: most do, and no part of them is looked up."""
+        return dotted.partition(".")[0].removesuffix("()") in self._first
 
     def outside(self, dotted: str) -> bool:
         """Whether it is some package's: neither the application's nor Python's own."""
@@ -87,25 +94,22 @@ class Names:
 
     def resolved(self, dotted: str) -> str:
         """Names that stand for others, followed: ``jobs.repo.save`` -> ``store.Repo().save``."""
-        known = self._resolved.get(dotted)
+        return self.steps(dotted)[-1]
+
+    def steps(self, dotted: str) -> tuple[str, ...]:
+        """A name, and each that it stands for on the way to what it is resolved to."""
+        known = self._ways.get(dotted)
         if known is None:
-            known = dotted
-            for _ in range(MOST_STEPS):
-                further = self._step(known)
-                if further == known:
-                    break
-                known = further
-            self._resolved[dotted] = known
+            known = self._ways[dotted] = tuple(self._followed(dotted))
         return known
 
-    def steps(self, dotted: str) -> Iterator[str]:
-        """A name, and each that it stands for on the way to what it is resolved to."""
+    def _followed(self, dotted: str) -> Iterator[str]:
+        yield dotted
         for _ in range(MOST_STEPS):
-            yield dotted
             further = self._step(dotted)
             if further == dotted:
                 return
-            dotted = further
+            yield (dotted := further)
 
     def spelt(self, node: ast.expr, function: Function) -> str:
         """What an expression in a function is called from outside, with names that stand for others followed."""
@@ -144,6 +148,8 @@ class Names:
         ]
 
     def _step(self, dotted: str) -> str:
+        if not self._may_be_own(dotted):
+            return dotted
         for head in reversed([*beginnings(dotted)]):
             rest = dotted[len(head) :]
             owner, _, last = head.rpartition(".")
@@ -194,9 +200,21 @@ class Names:
         known = self._targets.get(dotted)
         if known is None:
             full = self.resolved(dotted)
-            found = self._target(full) if full and not full.endswith("()") else None
+            found = self._target(full) if self._may_be_own(full) and not full.endswith("()") else None
             known = self._targets[dotted] = () if found is None else (found,)
         return known
+
+    def read(self, dotted: str) -> tuple[Function, ...]:
+        """What runs where an attribute is only read: ``Repo().db`` of ``Repo().db.c.find``."""
+        known = self._read.get(dotted)
+        if known is None:
+            known = self._read[dotted] = tuple(self._properties(dotted)) if self._may_be_own(dotted) else ()
+        return known
+
+    def _properties(self, dotted: str) -> Iterator[Function]:
+        for head in beginnings(dotted):
+            if head.rpartition(".")[2] in self.properties:
+                yield from filter(is_property, self.targets(head))
 
     def _target(self, full: str) -> Function | None:
         for _ in range(MOST_STEPS):
@@ -321,7 +339,7 @@ class Names:
         """What an object that threads share was built by; "" for what is not shared, or may be."""
         known = self._shared.get(dotted)
         if known is None:
-            heads = reversed([*beginnings(dotted)])
+            heads = reversed([*beginnings(dotted)]) if self._may_be_own(dotted) else ()
             known = self._shared[dotted] = next(filter(None, map(self._made_by, heads)), "")
         return known
 

@@ -20,6 +20,7 @@ SETTINGS: Final = {
 """Names of settings, by the library that asks for them and our name of the option."""
 STARTERS: Final = {"worker_main": "celery"}
 """Methods that take a worker's command line."""
+STARTING: Final = (*STARTERS, "Worker")
 RQ_WORKERS: Final = frozenset({"SimpleWorker", "SpawnWorker", "Worker"})
 LARGEST: Final = 200  # entries of a dictionary that is looked into
 DEEPEST: Final = 4  # dictionaries within dictionaries
@@ -44,26 +45,21 @@ def said(names: Names) -> list[Said]:
 def _of(names: Names, function: Function) -> Iterator[Said]:
     for binding in function.bindings:
         if binding.value is not None:
+            if isinstance(binding.target, ast.Subscript) and isinstance(binding.target.slice, ast.Constant):
+                # ``app.conf["worker_pool"] = ...``
+                yield from _set(function, str(binding.target.slice.value), binding.value)
             name = getattr(binding.target, "attr", getattr(binding.target, "id", ""))
             yield from _set(function, name, binding.value)
-            yield from _within(function, binding.value, 0)
-    for target, value in _items(function):
-        yield from _set(function, target, value)
+            if isinstance(binding.value, ast.Dict):
+                yield from _within(function, binding.value, 0)
     for call, dotted in function.calls:
         for given in call.keywords:
             if given.arg in SETTINGS:
                 yield from _set(function, given.arg, given.value)
         if call.args and dotted.endswith(".update"):
             yield from _within(function, call.args[0], 0)
-        yield from _started(names, function, call, dotted)
-
-
-def _items(function: Function) -> Iterator[tuple[str, ast.expr]]:
-    """``app.conf["worker_pool"] = ...``."""
-    for binding in function.bindings:
-        target = binding.target
-        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant) and binding.value is not None:
-            yield str(target.slice.value), binding.value
+        if dotted.endswith(STARTING):
+            yield from _started(names, function, call, dotted)
 
 
 def _set(function: Function, name: str, value: ast.expr) -> Iterator[Said]:

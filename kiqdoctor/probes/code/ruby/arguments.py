@@ -1,6 +1,7 @@
 """The arguments of a call in Ruby, as far as their text tells what they are."""
 
 from collections.abc import Iterator
+from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Argument, Shape
@@ -28,7 +29,8 @@ LONGEST: Final = 100  # characters of a number or a name
 
 def arguments(call: "Node") -> tuple[Argument, ...]:
     """All of them, in order; an array that is spread stands for what is in it."""
-    return tuple(one for node in named(call.child_by_field_name("arguments")) for one in _arguments(node))
+    given = call.child_by_field_name("arguments")
+    return tuple(one for node in named(given) for one in _arguments(node)) if given is not None else ()
 
 
 def _arguments(node: "Node") -> Iterator[Argument]:
@@ -52,6 +54,6 @@ def _argument(name: str, node: "Node") -> Argument:
     if shape is Shape.TEXT:
         return Argument(name, shape, spoken(string(node) or ""))
     if shape is Shape.CALL:
-        return Argument(name, shape, name_of(node)[:LONGEST])
+        return Argument(name, shape, intern(name_of(node)[:LONGEST]))
     plain = shape in {Shape.NUMBER, Shape.FLAG, Shape.NONE, Shape.SYMBOL, Shape.NAME}
-    return Argument(name, shape, text(node)[:LONGEST].lstrip(":") if plain else "")
+    return Argument(name, shape, intern(text(node)[:LONGEST].lstrip(":")) if plain else "")

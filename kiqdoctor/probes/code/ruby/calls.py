@@ -36,6 +36,8 @@ def edges(classes: Classes, method: Method) -> Iterator[Edge]:
     """The methods that a method runs."""
     for sent in method.calls:
         name = text(sent.node.child_by_field_name("method")) or "call"
+        if name not in classes.asked and name not in SENDS:
+            continue  # nobody defines it, whatever it is asked of
         receiver = sent.node.child_by_field_name("receiver")
         known = _own(method) if receiver is None else kind(classes, receiver, method)
         at = method.at(sent.node)

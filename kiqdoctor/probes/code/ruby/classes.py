@@ -108,6 +108,19 @@ class Classes:
     units: list[Method] = field(default_factory=list)
     _above: dict[str, tuple["Class | str", ...]] = field(default_factory=dict)
     _below: dict[str, list["Class"]] | None = None
+    _asked: set[str] = field(default_factory=set)
+
+    @property
+    def asked(self) -> set[str]:
+        """The names that anything of the application answers, ``new`` among them.
+
+        To be asked once all files are read.
+        """
+        if not self._asked:
+            self._asked |= {"new", *self.known}
+            for one in self.all.values():
+                self._asked |= one.stands_for.keys() | one.delegated.keys()
+        return self._asked
 
     def find(self, name: str, inside: str) -> Class | None:
         """A constant as Ruby looks it up: in the class, outwards."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method, Sent
@@ -31,6 +32,11 @@ HOOKS: Final = frozenset(
     | {f"on_{what}" for what in ("start", "complete", "shutdown", "resume", "cancel", "stop")}
 )
 """What is given to these in a job's class runs with the job."""
+LEAVES: Final = frozenset(
+    {"comment", "string_content", "escape_sequence", "simple_symbol", "hash_key_symbol", "integer"}
+    | {"float", "true", "false", "nil", "self", "instance_variable", "class_variable", "global_variable"}
+)
+"""In these nothing stands: a third of a tree."""
 LONGEST: Final = 500  # characters of a name; nobody nests so deep
 
 
@@ -62,7 +68,6 @@ class Filler:
             "super": self._super,
             "alias": self._alias,
             "block_parameters": self._parameters,
-            "comment": _nothing,
         }
 
     def file(self, path: str, root: "Node") -> None:
@@ -75,7 +80,10 @@ class Filler:
     def _fill(self, stack: list[tuple["Node", Scope]]) -> None:
         while stack:
             node, scope = stack.pop()
-            reader = self._readers.get(node.type)
+            type_of = node.type
+            if type_of in LEAVES:
+                continue
+            reader = self._readers.get(type_of)
             if reader is None:
                 stack += [(child, scope) for child in reversed(node.named_children)]
             else:
@@ -122,7 +130,7 @@ class Filler:
                 yield value, Scope(method, owner)
 
     def _call(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
-        full = name_of(node)
+        full = intern(name_of(node))  # there are far more calls than names
         scope.method.calls.append(Sent(node, full, scope.block))
         receiver = node.child_by_field_name("receiver")
         block = node.child_by_field_name("block")
@@ -245,10 +253,6 @@ def declared(owner: Class, node: "Node", name: str) -> None:
         owner.delegated |= dict.fromkeys(words[1:], words[0])
     elif name in READERS:
         owner.delegated |= {word: f"@{word}" for word in words}
-
-
-def _nothing(_: "Node", __: Scope) -> Iterable[tuple["Node", Scope]]:
-    return ()
 
 
 def classes_of(tree: Tree) -> tuple[Classes, list[tuple[str, str]]]:

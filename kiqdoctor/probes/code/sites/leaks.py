@@ -15,9 +15,10 @@ from kiqdoctor.probes.tree.tree import Tree
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+    from kiqdoctor.probes.code.graph import Unit
     from kiqdoctor.probes.code.index import Index
     from kiqdoctor.probes.code.python.module import Function
-    from kiqdoctor.probes.code.ruby.classes import Method
+    from kiqdoctor.probes.code.ruby.classes import Method, Sent
 
 LEVELS: Final = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
 PRINTS: Final = frozenset({"print", "puts", "p", "pp"})
@@ -61,13 +62,12 @@ def _handed(one: Enqueue) -> Iterator[Leak]:
 def _python(index: "Index", function: "Function") -> Iterator[Leak]:
     if isinstance(function.node, ast.Module) or function.number >= index.code.reached:
         return
-    job = any(one.function == function.number for one in index.code.jobs)
+    logging = [call for call, dotted in function.calls if _logs(dotted, call)]
     given = function.node.args
+    job = bool(logging) and _is_job(index, function)
     spread = {one.arg for one in (given.vararg, given.kwarg) if one is not None} if job else set()
     own = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
-    for call, dotted in function.calls:
-        if not _logs(dotted, call):
-            continue
+    for call in logging:
         names = {
             part.id
             for one in (*call.args, *(word.value for word in call.keywords))
@@ -80,6 +80,10 @@ def _python(index: "Index", function: "Function") -> Iterator[Leak]:
         elif (names & spread) or "locals()" in texts or any("self.request.args" in one for one in texts):
             told = sorted(names & spread)[:1] or ["all"]
             yield Leak(function.number, *function.at(call), told[0], Leaking.ALL)
+
+
+def _is_job(index: "Index", unit: "Unit") -> bool:
+    return any(one.function == unit.number for one in index.code.jobs)
 
 
 def _logs(dotted: str, call: ast.Call) -> bool:
@@ -108,15 +112,13 @@ def _shown(node: ast.expr) -> Iterator[ast.AST]:
 def _ruby(index: "Index", method: "Method") -> Iterator[Leak]:
     if method.body:
         return
-    job = any(one.function == method.number for one in index.code.jobs)
-    given = named(method.node.child_by_field_name("parameters"))
+    logging = [sent for sent in method.calls if _said(sent)]
+    given = named(method.node.child_by_field_name("parameters")) if logging else []
+    job = bool(logging) and _is_job(index, method)
     spread = {text(one).lstrip("*&") for one in given if one.type in {"splat_parameter", "hash_splat_parameter"}}
     own = {text(one.child_by_field_name("name") or one) for one in given}
     reached = method.number < index.code.reached
-    for sent in method.calls:
-        owner = text(sent.node.child_by_field_name("receiver"))[:SHOWN]
-        if not _said(owner, sent.name.rpartition(".")[2]):
-            continue
+    for sent in logging:
         words = "".join(text(sent.node.child_by_field_name(part))[:LONGEST] for part in ("arguments", "block"))
         names = {text(one) for one in walk(sent.node) if one.type == "identifier" and not _measured(one)}
         if reached and (secrets := sorted(name for name in names & own if secret(name))):
@@ -125,7 +127,11 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Leak]:
             yield Leak(method.number, *method.at(sent.node), "args", Leaking.ALL)
 
 
-def _said(owner: str, last: str) -> bool:
+def _said(sent: "Sent") -> bool:
+    last = sent.name.rpartition(".")[2]
+    if last not in LEVELS and last not in PRINTS:
+        return False
+    owner = text(sent.node.child_by_field_name("receiver"))[:SHOWN]
     return (last in LEVELS and bool(LOGGER.search(owner))) or (not owner and last in PRINTS)
 
 

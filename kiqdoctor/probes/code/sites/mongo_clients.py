@@ -38,9 +38,11 @@ def mongo_clients(tree: Tree) -> MongoClients:
 def _python(index: "Index", function: "Function") -> Iterator[Named]:
     if not function.name or any(_name(one) in CACHES for one in function.decorators):
         return
-    kept = {id(part) for node in _kept(function) for part in ast.walk(node)}
-    for call, dotted in function.calls:
-        if (name := index.names.resolved(dotted)) in MAKERS and id(call) not in kept:
+    named = ((call, index.names.resolved(dotted)) for call, dotted in function.calls)
+    made = [(call, name) for call, name in named if name in MAKERS]
+    kept = {id(part) for node in _kept(function) for part in ast.walk(node)} if made else set()
+    for call, name in made:
+        if id(call) not in kept:
             yield Named(function.number, *function.at(call), name)
 
 

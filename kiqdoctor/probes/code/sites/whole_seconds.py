@@ -130,20 +130,36 @@ def _called(function: Function, name: str) -> str:
 def _keys(function: Function) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     """What a cache or a client compares: bound to such a name, handed to a cache, or returned by such a function."""
     for one in function.bindings:
-        if one.value is not None and TELLS.search(ast.unparse(one.target)):
+        if one.value is not None and TELLS.search(_worded(one.target)):
             yield one.value, ast.unparse(one.value)
     for call, _ in function.calls:
         func = call.func
-        if isinstance(func, ast.Attribute) and func.attr in ASKS and CACHE.search(ast.unparse(func.value)):
+        if isinstance(func, ast.Attribute) and func.attr in ASKS and CACHE.search(_worded(func.value)):
             yield call, ast.unparse(call)
         for word in call.keywords:
             if word.arg and TELLS.search(word.arg):
                 yield word.value, ast.unparse(word.value)
     if TELLS.search(function.name.rpartition(".")[2]):
         yield from ((one, ast.unparse(one)) for one in function.returns)
-    for node in ast.walk(function.node) if function.name else ():
-        if isinstance(node, ast.Assign) and any(_header(one) == "etag" for one in node.targets):
-            yield node.value, ast.unparse(node.value)
+    for value in _headed(function, "etag"):
+        yield value, ast.unparse(value)
+
+
+def _worded(node: ast.expr) -> str:
+    """As it is written; names alone, which most are, without a tool that takes a hundred times as long."""
+    names: list[str] = []
+    top: ast.AST = node
+    while isinstance(top, ast.Attribute):
+        names.append(top.attr)
+        top = top.value
+    return ".".join([top.id, *reversed(names)]) if isinstance(top, ast.Name) else ast.unparse(node)
+
+
+def _headed(function: Function, header: str) -> Iterator[ast.expr]:
+    """What a function sets this header of an answer to."""
+    for one in function.bindings if function.name else ():
+        if one.value is not None and _header(one.target) == header:
+            yield one.value
 
 
 def _header(target: ast.expr) -> str:
@@ -171,13 +187,12 @@ def _conditioned(index: "Index", function: Function, written: _Written) -> Itera
         model = re.search(r"\b([A-Z]\w+)\.objects\b", said)
         if found is not None and written(index, model[1] if model else "self"):
             yield WholeSecond(function.number, *Function.at(one), said[:80], Precision.VALIDATOR)
-    for node in ast.walk(function.node) if function.name else ():
-        if isinstance(node, ast.Assign) and any(_header(one) == "last-modified" for one in node.targets):
-            said = ast.unparse(node.value)
-            found = PLAIN.search(said)
-            alone = "etag" not in ast.unparse(function.node).lower()
-            if found and alone and written(index, _called(function, _of(found))):
-                yield WholeSecond(function.number, *Function.at(node.value), said[:80], Precision.VALIDATOR)
+    for value in _headed(function, "last-modified"):
+        said = ast.unparse(value)
+        found = PLAIN.search(said)
+        alone = "etag" not in ast.unparse(function.node).lower()
+        if found and alone and written(index, _called(function, _of(found))):
+            yield WholeSecond(function.number, *Function.at(value), said[:80], Precision.VALIDATOR)
 
 
 def _none(node: ast.expr) -> bool:
@@ -265,7 +280,7 @@ def _table(index: "Index", method: "Method", node: "Node", written: _Written) ->
     """``t.datetime :updated_at, precision: 0`` of a table whose records something caches."""
     given = named(node.child_by_field_name("arguments"))
     table = string(given[0]) if given else None
-    for one in walk(node) if table else ():
+    for one in walk(node) if table and "precision: 0" in text(node) else ():
         words = text(one) if one.type == "call" and one.end_byte - one.start_byte < LONGEST_COLUMN else ""
         column = re.match(r"\w+\.(?:datetime|timestamp)\s*\(?\s*[:\"']updated_at\b.*precision: 0\b", words)
         if column or re.match(r"\w+\.timestamps\b.*precision: 0\b", words):
