@@ -1,5 +1,6 @@
 """``kiqdoctor check``: examine a Redis, this host's workers and the application, print the report."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from kiqdoctor.render.chain import render as chain
 
 
 @click.command("check", cls=Configured)
-@words.examination
+@words.examinations
 @words.judgement
 @words.rendering
 @words.of_check
@@ -73,7 +74,8 @@ def spelt(plan: Plan, asked: Asked) -> str:
         for row in [("read", "probe", "permission", "cost"), *rows]
     ]
     checks = f"{len(plan.checks)} checks: {', '.join(check.id for check in plan.checks)}"
-    acl = f"smallest ACL: {smallest(plan, asked)}"
+    rules = dict.fromkeys(smallest(plan, replace(asked, redis=one)) for one in (asked.redis, *asked.shards))
+    acl = "\n".join(f"smallest ACL: {rule}" for rule in rules)
     again = [f"again and again for {asked.window_s:g} s: {', '.join(one.name for one in plan.again)}"]
     over = again if asked.window_s and plan.again else ()
     return "\n".join([*lines, "", checks, *over, acl, "Nothing was read.", ""])

@@ -44,7 +44,7 @@ SYSTEMS: Final = (
 
 
 @click.command("gate", cls=Configured)
-@words.examination
+@words.examinations
 @words.judgement
 @words.rendering
 @words.of_gate

@@ -76,11 +76,17 @@ def revise(old: Collection[str] | None, results: Sequence[Result], *, grow: bool
     """
     known = frozenset(old or ())
     found = {one.fingerprint: one for result in results for one in result.findings}
-    judged = {result.check.id for result in results if result.outcome in {Outcome.PASS, Outcome.FAIL}}
+    judged = {result.check.id for result in results if _judged(result)}
     healed = frozenset(one for one in known - found.keys() if one.partition(":")[0] in judged)
     new = frozenset(one for one, reported in found.items() if one not in known and not reported.suppressed)
     added = new if grow or old is None else frozenset()
     return Revised((known - healed) | added, healed, added, new - added)
+
+
+def _judged(result: Result) -> bool:
+    """Of several Redis one may be unknown where another has findings."""
+    partly = bool(result.reason) and any(one.redis for one in result.findings)
+    return result.outcome in {Outcome.PASS, Outcome.FAIL} and not partly
 
 
 def gone(known: Collection[str], results: Sequence[Result]) -> frozenset[str]:

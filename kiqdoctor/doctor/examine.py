@@ -32,15 +32,28 @@ def examine(
 
     A fact of the engine's own that the snapshot already holds is taken as it is.
     """
+    whole = completed(checks, snapshot, thresholds)
+    first, last = watching(checks)
+    results, fates = apply(suppressions, [judge(check, whole, clock) for check in first], whole, clock.now())
+    return tuple(sorted((*results, *watched(last, whole, fates, clock)), key=lambda result: result.check.id))
+
+
+def completed(checks: Sequence[Check], snapshot: Snapshot, thresholds: Thresholds) -> Snapshot:
+    """The same with what the engine itself knows."""
     coverage = Reading(covered(checks, snapshot), "coverage")
-    own = {Thresholds: Reading(thresholds), **snapshot.readings, Coverage: coverage}
-    whole = replace(snapshot, readings=own)
+    return replace(snapshot, readings={Thresholds: Reading(thresholds), **snapshot.readings, Coverage: coverage})
+
+
+def watching(checks: Sequence[Check]) -> tuple[list[Check], list[Check]]:
+    """The checks, and apart those that judge what became of the suppressions."""
     last = [check for check in checks if any(need.kind is Suppressions for need in check.needs)]
-    first = [judge(check, whole, clock) for check in checks if check not in last]
-    results, fates = apply(suppressions, first, whole, clock.now())
+    return [check for check in checks if check not in last], last
+
+
+def watched(last: Sequence[Check], whole: Snapshot, fates: Suppressions, clock: Clock) -> tuple[Result, ...]:
+    """What they make of the decisions' fates."""
     known = replace(whole, readings={Suppressions: Reading(fates), **whole.readings})
-    results += tuple(judge(check, known, clock) for check in last)
-    return tuple(sorted(results, key=lambda result: result.check.id))
+    return tuple(judge(check, known, clock) for check in last)
 
 
 def covered(checks: Iterable[Check], snapshot: Snapshot) -> Coverage:

@@ -44,6 +44,7 @@ class Reported:
     in_source: bool = False  # a comment beside it suppressed it
     hidden: bool = False  # known, and only what is new was asked for: people are not shown it
     causes: tuple[str, ...] = ()  # fingerprints of the findings that explain it
+    redis: str = ""  # of which it is, where several were examined
 
     @property
     def because(self) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was examined; None where there was none of it."""
+    """What was examined; None where there was none of it. Of several Redis ``redis`` names each, with commas."""
 
     redis: str | None
     namespace: str | None
@@ -108,6 +109,7 @@ class Report:
     notes: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()  # what was looked at, where that is much: the source, how its jobs run
     fail_on: Severity | None = Severity.HIGH  # from which severity on findings make the status 1; None: never
+    shards: tuple[str, ...] = ()  # each Redis' address, where several were examined
     quoted: Mapping[tuple[str, int], str] = field(default_factory=dict)  # lines of source by path and number
 
     def count(self, outcome: Outcome) -> int:

@@ -106,5 +106,6 @@ class Asked:
         by_hand=True,
     )
 
+    shards: tuple[str, ...] = ()  # further Redis addresses, of which each is examined beside ``redis``
     configured_redis: str | None = None  # of the configuration file: the environment goes before it
     configuration: Configuration = NO_CONFIGURATION

@@ -30,7 +30,8 @@ from kiqdoctor.doctor.examine import NOTHING_TURNED, examine
 from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
-from kiqdoctor.doctor.gate import broke_off, exit_status
+from kiqdoctor.doctor.gate import broke_off
+from kiqdoctor.doctor.judgement import Judgement, Part
 from kiqdoctor.doctor.plan import LIVE_GIVEN, Plan, halves, matches, plan, sides
 from kiqdoctor.doctor.recording import Recording
 from kiqdoctor.doctor.report import Cost, Report, Result, Target
@@ -57,6 +58,7 @@ CLIENT_NAME = "kiqdoctor"
 REFUSED_SHOWN = 5  # paths that were not read
 CONNECTING = 20.0  # seconds for connecting, all tries together, and the first reply
 MOST_BYTES = 64 * 1024 * 1024  # that one reading of an examination takes from Redis
+NOTHING_KNOWN = Snapshot()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,51 +126,58 @@ def examination(asked: Asked, clock: Clock = SYSTEM) -> Report:
 
 
 def examined(asked: Asked, clock: Clock = SYSTEM) -> tuple[Report, Snapshot]:
-    """The same, with the facts that were judged."""
+    """The same, with the facts that were judged; of several Redis those of the first."""
     ready = prepared(asked)
     known = _known(asked.baseline)
     old = _known(asked.write_baseline) if asked.write_baseline and asked.write_baseline.exists() else None
     began = clock.monotonic()
     started_at = clock.now()
-    with ExitStack() as stack:
-        seen = replayed(asked) if asked.replay else stack.enter_context(looked(asked, ready.plan, clock))
-    if asked.replay and asked.named and asked.path is not None and not asked.live:
-        seen = beside(seen, asked, ready.plan, clock)
-    if asked.record:
-        save(seen.recording, asked.record)
-    results = judged(ready, seen.recording.snapshot, clock)
+    seen, judgement = (_several if asked.shards and not asked.static else _one)(asked, ready, clock)
     notes = [*filter(None, [asked.configuration.note()]), *seen.notes]
     if earlier := seen.recording.snapshot.earlier:
         before = seen.recording.recorded_at - earlier.at
         notes.append(f"the first sample is an earlier recording's, made {before:.0f} s before")
     if asked.write_baseline:
-        revised = baseline.revise(old, results, grow=asked.allow_grow)
+        revised = baseline.revise(old, judgement.results, grow=asked.allow_grow)
         _write(asked.write_baseline, baseline.write(revised.fingerprints))
         notes.append(revised.said(str(asked.write_baseline)))
-    elif healed := baseline.gone(known, results):
+    elif healed := baseline.gone(known, judgement.results):
         notes.append(f"{len(healed)} of the baseline's findings healed; --write-baseline {asked.baseline} removes them")
-    results = baseline.suppress(results, known, new_only=asked.new_only)
-    status = exit_status(
-        results,
-        fail_on=asked.fail_on,
-        required=asked.require,
-        unreachable=seen.unreachable,
-        broken=broke_off(seen.recording.snapshot),
-    )
+    judgement = judgement.silenced(known, new_only=asked.new_only)
+    results = judgement.results
     report = Report(
         version=__version__,
         started_at=started_at,
         duration_s=clock.monotonic() - began,
         target=seen.recording.target,
         results=results,
-        exit_status=int(status),
+        exit_status=int(judgement.status(asked.fail_on, asked.require)),
         cost=seen.recording.cost,
         notes=tuple(notes),
         seen=seen.recording.snapshot.seen,
         fail_on=asked.fail_on,
+        shards=judgement.shards,
         quoted=_quoted(asked, results),
     )
     return report, seen.recording.snapshot
+
+
+def _one(asked: Asked, ready: Prepared, clock: Clock) -> tuple[Examined, Judgement]:
+    with ExitStack() as stack:
+        seen = replayed(asked) if asked.replay else stack.enter_context(looked(asked, ready.plan, clock))
+    if asked.replay and asked.named and asked.path is not None and not asked.live:
+        seen = beside(seen, asked, ready.plan, clock)
+    if asked.record:
+        save(seen.recording, asked.record)
+    snapshot = seen.recording.snapshot
+    part = Part(judged(ready, snapshot, clock), "", seen.unreachable, broke_off(snapshot))
+    return seen, Judgement((part,))
+
+
+def _several(asked: Asked, ready: Prepared, clock: Clock) -> tuple[Examined, Judgement]:
+    from kiqdoctor.examining.shards import several  # what no examination of one Redis needs
+
+    return several(asked, ready, clock)
 
 
 def _quoted(asked: Asked, results: tuple[Result, ...]) -> Mapping[tuple[str, int], str]:
@@ -183,9 +192,14 @@ def _quoted(asked: Asked, results: tuple[Result, ...]) -> Mapping[tuple[str, int
 
 def judged(ready: Prepared, snapshot: Snapshot, clock: Clock) -> tuple[Result, ...]:
     """What the checks make of a snapshot, with the numbers and the suppressions that people decided."""
+    return link(examine(ready.plan.checks, snapshot, clock, ready.thresholds, suppressing(ready, snapshot)))
+
+
+def suppressing(ready: Prepared, snapshot: Snapshot) -> tuple[Suppression, ...]:
+    """What people decided, in the configuration and in comments beside the source."""
     comments = snapshot.get(Ignores)
     found = in_place(comments, ready.names) if isinstance(comments, Ignores) else ()
-    return link(examine(ready.plan.checks, snapshot, clock, ready.thresholds, (*ready.suppressions, *found)))
+    return (*ready.suppressions, *found)
 
 
 def reads_redis(asked: Asked, chosen: Plan) -> bool:
@@ -211,9 +225,17 @@ def smallest(chosen: Plan, asked: Asked) -> str:
 
 @contextmanager
 def looked(
-    asked: Asked, chosen: Plan, clock: Clock, more: Mapping[type, Any] = MappingProxyType({}), most: int = MOST_BYTES
+    asked: Asked,
+    chosen: Plan,
+    clock: Clock,
+    more: Mapping[type, Any] = MappingProxyType({}),
+    most: int = MOST_BYTES,
+    known: Snapshot = NOTHING_KNOWN,
 ) -> Iterator[Examined]:
-    """Read the plan's facts from the real world; ``more`` tools, and the bytes that one reading may take at most."""
+    """Read the plan's facts from the real world; ``more`` tools, and the bytes that one reading may take at most.
+
+    What is ``known`` already is not read again.
+    """
     began = clock.monotonic()
     with ExitStack() as stack:
         notes: tuple[str, ...] = ()
@@ -222,13 +244,8 @@ def looked(
             from kiqdoctor.examining.embedded import addressed
 
             asked, notes = addressed(asked, stack)
-        visited = LIVE_LEFT_OUT if asked.static else web(asked)
-        tools: dict[type, Any] = {
-            Web: visited,
-            Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep),
-            **more,
-        }
-        given: dict[type, Any] = {}
+        tools = {**still(asked), **more}
+        given: dict[type, Any] = {kind: reading.value for kind, reading in known.readings.items()}
         address = resolved(asked.redis, os.environ, asked.configured_redis) if reads_redis(asked, chosen) else None
         bill, door = Bill(), None
         target = Target(
@@ -254,16 +271,26 @@ def looked(
         else:
             tools |= {Redis: LIVE_LEFT_OUT, Doorstep: LIVE_LEFT_OUT, Host: LIVE_LEFT_OUT}
             given[Connection] = LIVE_LEFT_OUT
-        tools[Application] = application = _application(asked)
-        tools[Tree] = Tree(application.root) if isinstance(application, Application) else application
-        tools[Pack] = Pack(pack.home())
         left_s = asked.timeout_s - (clock.monotonic() - began)
         snapshot = replace(carry_out(chosen, tools, given, asked.window_s, clock, within_s=left_s), earlier=earlier)
-        notes = (*notes, *_not_read(tools.pop(Tree)))  # nobody asks it again: its syntax trees may go
+        snapshot = replace(snapshot, readings={**snapshot.readings, **known.readings})
+        notes = (*notes, *not_read(tools.pop(Tree)))  # nobody asks it again: its syntax trees may go
         if door is not None and door.lost:
             snapshot = snapshot.with_(replace(outcome, broken=door.lost))
         cost = Cost(dict(bill.commands), bill.bytes_sent, bill.bytes_received, bill.slowest, bill.slowest_ms)
         yield Examined(Recording(snapshot, target, clock.now(), __version__, cost), _unreachable(snapshot), notes)
+
+
+def still(asked: Asked) -> dict[type, Any]:
+    """The tools that look at no Redis and no process."""
+    application = _application(asked)
+    return {
+        Web: LIVE_LEFT_OUT if asked.static else web(asked),
+        Settings: Settings(asked.redis_limit, asked.db_limit, asked.show_args, asked.require, asked.deep),
+        Application: application,
+        Tree: Tree(application.root) if isinstance(application, Application) else application,
+        Pack: Pack(pack.home()),
+    }
 
 
 def resolved(option: str | None, environ: Mapping[str, str], configured: str | None) -> Address:
@@ -275,7 +302,7 @@ def resolved(option: str | None, environ: Mapping[str, str], configured: str | N
         raise AskedError(str(error)) from None
 
 
-def _not_read(tree: Tree | Absent) -> list[str]:
+def not_read(tree: Tree | Absent) -> list[str]:
     """What the application's files do not tell, because they were not followed or not read."""
     refused = tree.refused if isinstance(tree, Tree) else ()
     if not refused:
@@ -370,7 +397,7 @@ def beside(seen: Examined, asked: Asked, chosen: Plan, clock: Clock) -> Examined
     target = replace(seen.recording.target, path=str(application.root.resolve()))
     note = "the application's files are those of PATH, as they are now, and everything else is as it was recorded"
     recording = replace(seen.recording, snapshot=snapshot, target=target)
-    return replace(seen, recording=recording, notes=(*seen.notes, note, *_not_read(tree)))
+    return replace(seen, recording=recording, notes=(*seen.notes, note, *not_read(tree)))
 
 
 def _known(file: Path | None) -> frozenset[str]:

@@ -55,8 +55,8 @@ class FlagOption:
         """Without its dashes, as the configuration spells it."""
         return self.flag.name or self.field.replace("_", "-")
 
-    def option(self) -> Callable[[Any], Any]:
-        """As click declares it; the parameter is called as the field."""
+    def option(self, *, several: bool = False) -> Callable[[Any], Any]:
+        """As click declares it; the parameter is called as the field, and holds all of them where it takes several."""
         names, text = (f"--{self.name}", self.field), self.flag.help
         own: dict[str, Any] = {"cls": Setting, "by_hand": self.flag.by_hand, "help": text}
         if self.kind is bool:
@@ -64,7 +64,7 @@ class FlagOption:
         told = self.default.value if isinstance(self.default, StrEnum) else self.default
         default: dict[str, Any] = {} if told in {None, ()} else {"default": told, "show_default": bool(told)}
         metavar = self.flag.metavar or None
-        return click.option(*names, metavar=metavar, multiple=self.many, type=self._type(), **own, **default)
+        return click.option(*names, metavar=metavar, multiple=self.many or several, type=self._type(), **own, **default)
 
     def _type(self) -> Any:
         if self.kind is int:

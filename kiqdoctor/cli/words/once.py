@@ -19,12 +19,12 @@ class Once(click.Command):
 
 
 def refuse_seconds(ctx: click.Context, order: Sequence[click.Parameter]) -> None:
-    """Of the parameters as they were given, none of ``ONCE`` may stand there twice.
+    """Of the parameters as they were given, none of ``ONCE`` may stand there twice, but what takes several.
 
     Raises:
         click.UsageError: one does; without its values, which may hold a password.
     """
-    names = [one.name for one in order]
+    names = [one.name for one in order if not one.multiple]
     for name in ONCE:
         if names.count(name) > 1:
             raise click.UsageError(f"--{name} is given {names.count(name)} times; a run takes one", ctx)

@@ -17,6 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
 
 MARKERS = ("pyproject.toml", "setup.cfg", "Gemfile", "config/sidekiq.yml")
+REDIS = "redis"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _setting = partial(click.option, cls=flags.Setting)
 
@@ -43,12 +44,13 @@ configuration = _Options(
     click.option("--isolated", is_flag=True, help="Read no configuration file."),
 )
 """Where the other options may stand too."""
-examination = _Options(
-    click.argument("path", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)),
-    *(one.option() for one in flags.FLAGS if not one.flag.judges),
-    configuration,
+_path = click.argument("path", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+examination = _Options(_path, *(one.option() for one in flags.FLAGS if not one.flag.judges), configuration)
+"""What is examined: of record, serve, top and acl."""
+examinations = _Options(
+    _path, *(one.option(several=one.field == REDIS) for one in flags.FLAGS if not one.flag.judges), configuration
 )
-"""What is examined: of check, gate, record, serve and top."""
+"""The same of several Redis in one report: of check and gate."""
 judgement = _Options(*(one.option() for one in flags.FLAGS if one.flag.judges))
 """What counts: of check, gate and serve."""
 rendering = _Options(
@@ -104,13 +106,22 @@ def read(given: Mapping[str, Any]) -> Asked:
     Raises:
         AskedError: words that exclude or need each other.
     """
-    asked = flags.values(given)
+    named = given.get(REDIS)
+    first, *shards = (named if isinstance(named, tuple) else (named,)) or (None,)
+    asked = flags.values({**given, REDIS: first})
     if asked.get("new_only") and not asked.get("baseline"):
         raise AskedError("--new-only needs --baseline FILE: what is new is what it does not name")
     asked["namespace"] = (asked["namespace"] or "").rstrip(":") or None
     found = given.get("configuration", NO_CONFIGURATION)
     path = given.get("path")
-    return Asked(path or _here(), named=bool(path), configured_redis=found.redis, configuration=found, **asked)
+    return Asked(
+        path or _here(),
+        named=bool(path),
+        configured_redis=found.redis,
+        configuration=found,
+        shards=tuple(shards),
+        **asked,
+    )
 
 
 def _here() -> Path | None:

@@ -10,6 +10,7 @@ from typing import Final
 from kiqdoctor.doctor.report import Outcome, Report, Severity
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import coverage
+from kiqdoctor.text import clean
 
 CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -28,6 +29,8 @@ def _families(report: Report) -> Iterator[str]:
     yield _family("checks", "Checks by outcome.", _by_outcome(report))
     yield _family("check_outcome", "1 for the outcome of each check, 0 for the others.", _each_outcome(report))
     yield _family("check_findings", "Findings that count, by check.", _each_findings(report))
+    if report.shards:
+        yield _family("redis_findings", "Findings that count, by Redis and severity.", _each_redis(report))
     yield _one("coverage_ratio", "Checks judged among those that apply.", judged / applicable if applicable else 0.0)
     yield _one("exit_status", "The exit status of this examination.", report.exit_status)
     yield _one("duration_seconds", "How long the examination took.", round(report.duration_s, 3))
@@ -55,6 +58,13 @@ def _each_findings(report: Report) -> Samples:
     for result in report.results:
         labels = {"check": result.check.id, "name": result.check.name}
         yield labels, sum(not one.suppressed for one in result.findings)
+
+
+def _each_redis(report: Report) -> Samples:
+    counted = [(one.redis, one.severity) for one in report.reported if not one.suppressed]
+    for redis in report.shards:
+        for severity in Severity:
+            yield {"redis": clean(redis), "severity": severity.value}, counted.count((redis, severity))
 
 
 def _one(name: str, text: str, value: float) -> str:
