@@ -112,22 +112,22 @@ def _live(
     for one in seen.here:
         if one.worker.settings is None:
             yield Unknown(f"the sockets of {one.named} may not be seen", ROOT)
-        now = _later(one, twice)
-        for remote, count in now.connections(PORTS).most_common():
+        before = _before(one, twice)
+        for remote, count in one.connections(PORTS).most_common():
             if one.threads is None:
                 yield Unknown(f"{one.named} has {count} connections to {remote}; how many threads it has is not known")
             elif count > one.threads + MONITORS:
-                grown = count - one.connections(PORTS)[remote]
+                grown = count - before.connections(PORTS)[remote]
                 yield _finding(one, remote, count, grown)
             else:
                 yield Evidence(f"connections of {one.named}", f"{count} to {remote}", f"/proc/{one.worker.pid}/net/tcp")
     yield seen.evidence
 
 
-def _later(one: Here, twice: Twice[LocalProcesses] | Missing) -> Here:
-    """The same worker at the end of the window."""
-    later = twice.last.all if isinstance(twice, Twice) else ()
-    same = (other for other in later if other.pid == one.worker.pid and other.started_at == one.worker.started_at)
+def _before(one: Here, twice: Twice[LocalProcesses] | Missing) -> Here:
+    """The same worker at the beginning of the window."""
+    first = twice.first.all if isinstance(twice, Twice) else ()
+    same = (other for other in first if other.pid == one.worker.pid and other.started_at == one.worker.started_at)
     return Here(next(same, one.worker), one.process)
 
 

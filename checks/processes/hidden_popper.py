@@ -85,7 +85,7 @@ def hidden_popper(
     reason = _unclear(fleet, keyspace, popping)
     threads = sum(one.threads for one in keyspace.installations)
     most = threads * thresholds[SLACK]
-    sure = isinstance(twice, Twice) and len(_popping(twice.last, keyspace.database, booting_s)) > most
+    sure = isinstance(twice, Twice) and len(_popping(twice.first, keyspace.database, booting_s)) > most
     severity = Severity.CRITICAL if sure else Severity.CRITICAL.milder
     strangers = _strangers(popping, keyspace, local)
     if reason and popping:

@@ -16,7 +16,7 @@ from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.cli.words.formats import rendered
 from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.snapshot import Snapshot
-from kiqdoctor.examining.examination import examined
+from kiqdoctor.examining.reporting import examined
 from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 

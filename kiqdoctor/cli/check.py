@@ -12,8 +12,9 @@ from kiqdoctor.cli.words.formats import COMMANDING, DEFAULT
 from kiqdoctor.cli.words.output import colour, further, rendered, width, write
 from kiqdoctor.doctor.plan import Plan
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination, prepared, reads_redis, smallest, withheld
+from kiqdoctor.examining.examination import prepared, reads_redis, smallest, withheld
 from kiqdoctor.examining.parts import every_check
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.render.chain import render as chain
 
 
@@ -77,5 +78,7 @@ def spelt(plan: Plan, asked: Asked) -> str:
     rules = dict.fromkeys(smallest(plan, replace(asked, redis=one)) for one in (asked.redis, *asked.shards))
     acl = "\n".join(f"smallest ACL: {rule}" for rule in rules)
     again = [f"again and again for {asked.window_s:g} s: {', '.join(one.name for one in plan.again)}"]
+    more = ", ".join(one.name for one in plan.ending if one not in plan.again)
+    again += [f"once more at its end: {more}"] if more else []
     over = again if asked.window_s and plan.again else ()
     return "\n".join([*lines, "", checks, *over, acl, "Nothing was read.", ""])

@@ -16,7 +16,7 @@ import click
 
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 
 BOOT: Final = 5.0  # seconds that the demo waits for its worker's first beat
 PICTURE: Final = 120  # columns of the picture

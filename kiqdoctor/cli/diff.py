@@ -13,7 +13,7 @@ from kiqdoctor.doctor import recording
 from kiqdoctor.doctor.difference import ReportError, Side, compare, side
 from kiqdoctor.doctor.verdict import Severity
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.reading import whole
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -16,7 +16,7 @@ from kiqdoctor.cli.words.output import further, rendered, write
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.report import Outcome, Report, Severity
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.render.words import counted, message, summary, verdict
 
 BETWEEN: Final = 2.0  # seconds between examinations under --wait

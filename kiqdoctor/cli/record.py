@@ -8,7 +8,7 @@ import click
 
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 
 
 @click.command("record", cls=Configured)

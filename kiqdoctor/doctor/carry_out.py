@@ -64,10 +64,11 @@ class _Time:
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
-    """The probes of one lane, one after the other; ``again`` are those that read over a window."""
+    """The probes of one lane, one after the other; ``again`` are those that read over a window, ``ending`` at last."""
 
     probes: tuple[Probe, ...]
     again: tuple[Probe, ...]
+    ending: tuple[Probe, ...]
     tools: Mapping[type, Any]
     readings: _Readings
     clock: Clock
@@ -77,11 +78,14 @@ class _Lane:
         for probe in self.probes:
             self._read(probe)
         # What was refused at first would be refused again: its series is missing as a whole.
-        moving = [probe for probe in self.again if not isinstance(self._first(probe).value, Refused | Absent)]
-        if moving:
-            for _ in rounds(max(self._first(probe).at for probe in moving), window_s, self.clock):
-                for probe in moving:
+        moving, ending = self._came(self.again), self._came(self.ending)
+        if ending:
+            for last in rounds(max(self._first(probe).at for probe in moving or ending), window_s, self.clock):
+                for probe in ending if last else moving:
                     self._read(probe)
+
+    def _came(self, probes: tuple[Probe, ...]) -> list[Probe]:
+        return [probe for probe in probes if not isinstance(self._first(probe).value, Refused | Absent)]
 
     def _first(self, probe: Probe) -> Reading:
         return self.readings.taken[probe.fact][0]
@@ -106,17 +110,18 @@ def carry_out(
 
     ``tools`` are what probes look with; an ``Absent`` or ``Refused`` in a tool's place makes its facts that.
     ``given`` are facts that no probe reads. What the plan samples is read again and again for ``window_s`` seconds,
-    each lane in its own rhythm; ``watching`` is told of it before anything is read.
+    each lane in its own rhythm, and what is judged beside it once more at the end; ``watching`` is told of it before
+    anything is read.
     All that takes ``within_s`` seconds beside the window at most: what was not read by then is refused.
     """
-    again = plan.again if window_s > 0 else ()
+    again, ending = (plan.again, plan.ending) if window_s > 0 else ((), ())
     if again and watching is not None:
         watching(plan.sampled, clock.now() + window_s)
     steady = _steady(clock)
     time = _Time(clock.monotonic() + within_s + (window_s if again else 0.0), clock)
     readings = _Readings({kind: [Reading(fact, at=steady.now())] for kind, fact in given.items()})
     lanes = [
-        _Lane(_of(lane, plan.probes), _of(lane, again), tools, readings, steady, time)
+        _Lane(_of(lane, plan.probes), _of(lane, again), _of(lane, ending), tools, readings, steady, time)
         for lane in Lane
         if _of(lane, plan.probes)
     ]
@@ -126,12 +131,15 @@ def carry_out(
     for thread in threads:
         thread.join()
     first = {kind: taken[0] for kind, taken in readings.taken.items()}
-    later = {kind: tuple(taken[1:]) for kind, taken in readings.taken.items() if kind in plan.sampled and taken[1:]}
+    kept = plan.sampled | plan.closing
+    later = {kind: tuple(taken[1:]) for kind, taken in readings.taken.items() if kind in kept and taken[1:]}
     return Snapshot(first, later)
 
 
-def rounds(start: float, window_s: float, clock: Clock) -> Iterator[None]:
+def rounds(start: float, window_s: float, clock: Clock) -> Iterator[bool]:
     """Wait for each time at which to read again, on a grid from ``start``; the last one is the window's end or later.
+
+    Told with each whether it is the last.
 
     Before the end a lane rests for at least as long as it read: a slow server is not asked without a pause.
     """
@@ -144,7 +152,7 @@ def rounds(start: float, window_s: float, clock: Clock) -> Iterator[None]:
         due = min(start + number * step, end)
         clock.sleep(max(0.0, due - ended))
         began = clock.now()
-        yield
+        yield due >= end
         if due >= end:
             return
 

@@ -58,6 +58,11 @@ class Check:
     origin: str = ""
 
     @property
+    def lasts(self) -> bool:
+        """Whether it judges what changes over a window; then every fact of its is judged as the window's end has it."""
+        return any(need.span in SAMPLED for need in self.needs)
+
+    @property
     def title(self) -> str:
         """The first line of its page."""
         return self.page.strip().splitlines()[0] if self.page.strip() else ""

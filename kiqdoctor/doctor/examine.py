@@ -160,7 +160,7 @@ def _fact(check: Check, need: Need, snapshot: Snapshot) -> Any:
     if need.kind is Thresholds:
         return _turned(check, snapshot)
     asked = {
-        Span.ONCE: snapshot.get,
+        Span.ONCE: snapshot.lately if check.lasts else snapshot.get,
         Span.TWICE: snapshot.twice,
         Span.SERIES: snapshot.series,
         Span.EARLIER: snapshot.recalled,

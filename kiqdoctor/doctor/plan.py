@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kiqdoctor.doctor.check import SAMPLED, Check
+from kiqdoctor.doctor.check import SAMPLED, Check, Span
 from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Coverage, Suppressions, Thresholds
 from kiqdoctor.doctor.facts.redis import Connection
@@ -19,12 +19,14 @@ DECIDED = frozenset({Suppressions, Thresholds, Ignores})
 class Plan:
     """The selected checks, and the probes that read what they judge, in an order that respects what probes need.
 
-    ``sampled`` are the facts that are read again and again over a window.
+    ``sampled`` are the facts that are read again and again over a window; ``closing`` those that are read once more at
+    its end, since a check judges them beside what was sampled.
     """
 
     checks: tuple[Check, ...]
     probes: tuple[Probe, ...]
     sampled: frozenset[type] = frozenset()
+    closing: frozenset[type] = frozenset()
 
     def made(self, without: frozenset[type] = frozenset()) -> tuple[Probe, ...]:
         """The probes that read anything where these tools are not there: what they cannot do without is gone too."""
@@ -38,12 +40,21 @@ class Plan:
 
     @property
     def again(self) -> tuple[Probe, ...]:
-        """What reads over a window: the sampled facts, and what their probes need of what moves.
+        """What reads over a window: the sampled facts, and what their probes need of what moves."""
+        return self._moving(self.sampled)
 
-        A later reading made with the clock or the client count of the first would be of no moment at all. Files do
-        not move.
+    @property
+    def ending(self) -> tuple[Probe, ...]:
+        """What reads at the window's end: the same, then what is judged beside it."""
+        again = self.again
+        return (*again, *(one for one in self._moving(self.sampled | self.closing) if one not in again))
+
+    def _moving(self, facts: frozenset[type]) -> tuple[Probe, ...]:
+        """A later reading made with the clock or the client count of the first would be of no moment at all.
+
+        Files do not move.
         """
-        wanted, chosen = set(self.sampled), []
+        wanted, chosen = set(facts), []
         for probe in reversed(self.probes):
             if probe.fact in self.sampled or (probe.fact in wanted and probe.lane is not Lane.FILES):
                 wanted |= {need.kind for need in probe.needs}
@@ -71,7 +82,9 @@ def plan(checks: Iterable[Check], probes: Sequence[Probe], also: Iterable[type] 
     for kind in also:
         add(kind)
     sampled = frozenset(need.kind for check in chosen for need in check.needs if need.span in SAMPLED)
-    return Plan(chosen, tuple(ordered.values()), sampled)
+    beside = (need for check in chosen if check.lasts for need in check.needs if need.span is Span.ONCE)
+    closing = frozenset(need.kind for need in beside if need.kind in by_fact)
+    return Plan(chosen, tuple(ordered.values()), sampled, closing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,9 @@ def _made_with(kinds: set[type], probes: Sequence[Probe]) -> frozenset[type]:
 
 def still(plan: Plan, window_s: float) -> Plan:
     """What is read once for all of them: neither of one Redis nor over a window."""
-    moving = {one.fact for one in plan.again} if window_s else set()
+    moving = {one.fact for one in plan.ending} if window_s else set()
     apart = moving | _made_with({Redis, Doorstep, *LIVE_GIVEN, *moving}, plan.probes)
-    return replace(plan, probes=tuple(one for one in plan.probes if one.fact not in apart), sampled=frozenset())
+    return Plan(plan.checks, tuple(one for one in plan.probes if one.fact not in apart))
 
 
 def _judgeable(snapshot: Snapshot) -> Snapshot:

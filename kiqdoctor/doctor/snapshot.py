@@ -111,6 +111,11 @@ class Snapshot:
         reading = self.readings.get(kind)
         return Refused(f"{kind.__name__} was not read", "") if reading is None else reading.value
 
+    def lately(self, kind: type[Fact]) -> Fact | Refused | Absent:
+        """The fact as it was read last, or why that failed."""
+        later = self.later.get(kind)
+        return later[-1].value if later else self.get(kind)
+
     def series(self, kind: type[Fact]) -> Series[Fact] | Refused | Absent:
         """Every reading of the fact; it is missing where the examination's own first reading is."""
         first = self.get(kind)

@@ -20,9 +20,10 @@ from kiqdoctor.doctor.report import Outcome, Report
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.errors import AskedError
-from kiqdoctor.examining.examination import examined, resolved
+from kiqdoctor.examining.examination import resolved
 from kiqdoctor.examining.remedies import BY_NAME, CHECKS, steps
 from kiqdoctor.examining.remedies.leftovers import idle
+from kiqdoctor.examining.reporting import examined
 from kiqdoctor.probes.door import Door
 from kiqdoctor.reading import whole
 from kiqdoctor.records import dataclass

@@ -25,9 +25,10 @@ from kiqdoctor.doctor.snapshot import Reading, Refused, Snapshot
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.embedded import addressed
 from kiqdoctor.examining.errors import AskedError
-from kiqdoctor.examining.examination import Prepared, examined, judged, prepared, resolved
+from kiqdoctor.examining.examination import Prepared, judged, prepared, resolved
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.examining.recordings import save
+from kiqdoctor.examining.reporting import examined
 from kiqdoctor.probes.door import Door
 from kiqdoctor.probes.live import jobs
 from kiqdoctor.probes.live.follower import Follower, rhythms

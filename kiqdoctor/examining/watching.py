@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination, prepared
+from kiqdoctor.examining.examination import prepared
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.render.formats import json, prometheus
 from kiqdoctor.serve import Views, Watch
 

@@ -16,7 +16,7 @@ from sound import INFO, JOB, WORK
 
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.replies import fits
 from kiqdoctor.resp import MOST_BYTES, MOST_MEMBERS, Guard, OversizeError
 

@@ -18,7 +18,7 @@ from kiqdoctor.cli.streams import Stream
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.errors import AskedError
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.render.formats import NAMES
 from kiqdoctor.text import disarmed
 

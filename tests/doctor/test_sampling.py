@@ -1,6 +1,6 @@
 """What is wanted over time is read again and again, in a rhythm that spares the server; what fails is missed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -8,12 +8,14 @@ import pytest
 from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.carry_out import carry_out, rounds
 from kiqdoctor.doctor.check import Check, Need, Span
+from kiqdoctor.doctor.examine import judge
 from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.probe import Lane, Probe, RefusalError, probe
+from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.series import Series, Twice
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.doctor.tools import Settings
-from kiqdoctor.doctor.verdict import Severity
+from kiqdoctor.doctor.verdict import Evidence, Severity, Verdict
 
 BEGAN = 1_795_500_000.0
 
@@ -84,6 +86,72 @@ def series(snapshot: Snapshot) -> Series[Depth]:
     found = snapshot.series(Depth)
     assert isinstance(found, Series)
     return found
+
+
+def boats(lane: Lane, hands: Hands) -> Probe:
+    """A probe of what is judged beside the depth."""
+
+    @probe(lane=lane)
+    def boat(settings: Settings) -> Tide:
+        return Tide(int(hands.passed))
+
+    return boat
+
+
+DEPTHS = Need("depth", Depth, span=Span.SERIES)
+
+
+@pytest.mark.parametrize("lane", [Lane.REDIS, Lane.HOST])
+def test_what_is_judged_beside_a_series_is_read_once_more_at_its_end(hands: Hands, lane: Lane) -> None:
+    told: list[object] = []
+
+    def judged(depth: Series[Depth], tide: Tide) -> Iterator[Verdict]:
+        told.append((depth.last, tide))
+        yield Evidence("seen", "both")
+
+    wanting = Check("TST001", "some", "test", Severity.LOW, judged, (DEPTHS, Need("tide", Tide)), "")
+    probes = (depths(lambda _: Depth(int(hands.passed))), boats(lane, hands))
+    snapshot = carry_out(plan([wanting], probes), {Settings: Settings()}, {}, 20.0, hands.clock)
+    judge(wanting, snapshot, hands.clock)
+
+    assert len(snapshot.later[Tide]) == 1
+    assert told == [(snapshot.later[Depth][-1].value, snapshot.later[Tide][-1].value)]
+
+
+def test_a_file_does_not_move(hands: Hands) -> None:
+    wanting = Check("TST001", "some", "test", Severity.LOW, lambda: (), (DEPTHS, Need("tide", Tide)), "")
+
+    snapshot = carry_out(
+        plan([wanting], (depths(Depth), boats(Lane.FILES, hands))), {Settings: Settings()}, {}, 20.0, hands.clock
+    )
+
+    assert Tide not in snapshot.later
+
+
+def test_who_judges_no_series_has_the_beginning_whoever_samples_the_same(hands: Hands) -> None:
+    """Of one moment with what else it judges."""
+    told: list[Depth] = []
+
+    def judged(depth: Depth) -> Iterator[Verdict]:
+        told.append(depth)
+        yield Evidence("depth", "")
+
+    plainly = Check("TST002", "other", "test", Severity.LOW, judged, (Need("depth", Depth),), "")
+    wanting = Check("TST001", "some", "test", Severity.LOW, lambda: (), (DEPTHS,), "")
+    snapshot = carry_out(plan([wanting, plainly], (depths(Depth),)), {Settings: Settings()}, {}, 20.0, hands.clock)
+    judge(plainly, snapshot, hands.clock)
+
+    assert told == [Depth(1)]
+
+
+def test_a_last_reading_that_failed_is_no_older_one(hands: Hands) -> None:
+    """Else a check would pass on what was so when the window began."""
+    gone = Snapshot.of(Depth(1)).over(5, Tide(1), Refused("it went away", "come again"))
+    wanting = Check("TST001", "some", "test", Severity.LOW, lambda: (), (DEPTHS, Need("tide", Tide)), "")
+
+    found = judge(wanting, gone, hands.clock)
+
+    assert (found.outcome, found.reason) == (Outcome.UNKNOWN, "it went away (to settle it: come again)")
 
 
 def test_a_window_is_read_at_both_ends_and_in_ten_steps(hands: Hands) -> None:

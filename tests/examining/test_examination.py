@@ -16,8 +16,9 @@ from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.configuration import Configuration
 from kiqdoctor.examining.decisions import decided
 from kiqdoctor.examining.errors import AskedError
-from kiqdoctor.examining.examination import examination, prepared
+from kiqdoctor.examining.examination import prepared
 from kiqdoctor.examining.living import recorded as played
+from kiqdoctor.examining.reporting import examination
 
 
 @contextmanager

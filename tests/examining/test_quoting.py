@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.render.formats.text import render
 
 HEAD = "import dramatiq, os\n@dramatiq.actor\ndef go(i):\n"

@@ -9,7 +9,7 @@ from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 
 IN_PYTHON = "from kiqdoctor import job, Job\n"
 IN_RUBY = "class J\n  include Sidekiq::Job\n  def perform(x)\n{body}  end\nend\n"

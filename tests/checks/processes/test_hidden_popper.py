@@ -39,6 +39,13 @@ def test_more_at_both_ends_of_a_window_is_critical() -> None:
     assert diagnose("PRO004", BASE.over(10, waiting(8), waiting(8))).findings[0].severity == "critical"
 
 
+def test_who_waits_at_one_end_only_is_less_sure() -> None:
+    [later] = diagnose("PRO004", BASE.over(10, waiting(0), waiting(8))).findings
+
+    assert later.severity == "high"
+    assert diagnose("PRO004", BASE.over(10, waiting(8), waiting(0))).outcome is Outcome.PASS
+
+
 def test_what_is_no_blocked_pop_here_does_not_count() -> None:
     for clients in (
         waiting(8, flags="N"),

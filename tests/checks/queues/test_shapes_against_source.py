@@ -13,7 +13,7 @@ from kiqdoctor.doctor.facts.queues import Place, Sample
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import examination
+from kiqdoctor.examining.reporting import examination
 from kiqdoctor.probes.queues.payloads import sample
 
 IN_RUBY = "class SendMail\n  include Sidekiq::Job\n  def perform{}\n    puts 1\n  end\nend\n"
