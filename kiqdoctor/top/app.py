@@ -242,7 +242,9 @@ class Top(App[int]):
         self.pane.enter()
 
     def open(self, page: Opened) -> None:
-        """A page over the tabs."""
+        """A page over the tabs; one that comes late does not cover what was asked for meanwhile."""
+        if len(self.screen_stack) > 1:
+            return
         verbs = page.verbs if self.changing.able else frozenset()
         dialog = Dialog(page.title, page.lines, id_here=page.id_here, verbs=verbs)
         self.push_screen(dialog, self._left)

@@ -16,7 +16,8 @@ FIRST = Capsule("default", 5)
 APP = """
 @job(name="capsules.nap", queue="slow")
 def nap(name):
-    time.sleep(2)
+    while not os.path.exists("rested"):
+        time.sleep(0.01)
     note("nap", name)
 
 @job(name="capsules.note")
@@ -66,7 +67,8 @@ def test_each_runs_its_own_queues_on_its_own_threads(tmp_path: Path, redis: Any,
         _push(redis, "capsules.note", "default", "quick")
 
         eventually(lambda: ledger.exists() and "quick" in ledger.read_text(), worker.log())
-        assert "nap2" not in ledger.read_text()
+        assert "nap" not in ledger.read_text()
+        (worker.folder / "rested").touch()
         eventually(lambda: "nap2" in ledger.read_text(), worker.log())
         assert worker.stop() == 0
 

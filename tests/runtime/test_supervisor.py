@@ -13,7 +13,7 @@ import pytest
 from faults import Proxy
 from ledger import Ledger, preamble
 from servers import RedisServer, eventually
-from workers import Worker, children
+from workers import Worker, children, ended
 
 import kiqdoctor
 from kiqdoctor.wire.payload import read
@@ -263,7 +263,7 @@ def test_a_parent_that_dies_leaves_children_that_end_their_jobs(
         eventually(lambda: Ledger.read(ledger).executions == 1)
         child = worker.pid
         os.kill(parent(worker), signal.SIGKILL)
-        eventually(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
+        eventually(lambda: ended(child))
         assert "our parent is gone" in worker.log()
     assert Ledger.read(ledger).ends.total() == 1
     assert not redis.keys("kiq:taken:*")

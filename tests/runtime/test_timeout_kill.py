@@ -23,6 +23,16 @@ def sleep(seconds):
     with noted():
         time.sleep(seconds)
 
+@job(name="kill.rest", queue="kill", timeout=60, timeout_kill=True)
+def rest(seconds):
+    with noted():
+        time.sleep(seconds)
+
+@job(name="kill.later", queue="kill", timeout=5, timeout_kill=True, retry_in=lambda count, error: 3_600)
+def later():
+    with noted():
+        time.sleep(300)
+
 @job(name="kill.hold", queue="kill", timeout=1, timeout_kill=True)
 def hold():
     with noted():
@@ -87,7 +97,7 @@ def test_its_process_is_dumped_and_killed_it_fails_once_and_the_others_run_again
 def test_the_healthy_twin_ends_in_time(worker: Worker, redis: Any, tmp_path: Path) -> None:
     before = worker.pids
     for number in range(20):
-        push(redis, "kill.sleep", 0.2, jid=f"quick{number}")
+        push(redis, "kill.rest", 0.2, jid=f"quick{number}")
     eventually(lambda: len(Ledger.read(tmp_path / "ledger").ended) == 20)
 
     assert worker.pids == before
@@ -117,7 +127,7 @@ def test_while_redis_does_not_answer_nobody_is_killed(
     worker: Worker, redis: Any, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     """Else whoever recovers would take the job for one whose process died of it, and run it again."""
-    push(redis, "kill.sleep", 60, jid="late")
+    push(redis, "kill.later", jid="late")
     eventually(lambda: Ledger.read(tmp_path / "ledger").executions == 1)
     assert redis_server.process is not None
     redis_server.process.send_signal(signal.SIGSTOP)

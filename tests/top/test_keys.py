@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from screens import BLIND, NOW, SICK, THREADS, Scripted, Standing, Willing, look, perform, report, screen, until
 from textual.app import App, ComposeResult
 from textual.binding import Binding
+from textual.command import Command, CommandList
 from textual.pilot import Pilot
 
 from kiqdoctor.actions import Verb
-from kiqdoctor.doctor.facts.live import SlowLog
+from kiqdoctor.doctor.facts.live import JobRow, SlowLog
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.top import keys
@@ -83,12 +85,17 @@ async def _filter(pilot: Pilot[int], app: Top, source: Any) -> None:
     assert "filter: WEB-2" in screen(app)
 
 
+def _commands(offered: CommandList) -> list[Command]:
+    return [one for one in offered.options if isinstance(one, Command)]
+
+
 @key(":")
 async def _palette(pilot: Pilot[int], app: Top, source: Any) -> None:
     await pilot.press("colon")
     await until(pilot, lambda: len(app.screen_stack) > 1)
     await pilot.press(*"tab Doctor")
-    await pilot.pause(0.5)
+    offered = app.screen.query_one(CommandList)
+    await until(pilot, lambda: any(one.hit.text == "tab Doctor" for one in _commands(offered)[:1]))
     await pilot.press("enter")
     await until(pilot, lambda: len(app.screen_stack) == 1 and app.label == "Doctor")
 
@@ -403,13 +410,44 @@ def test_the_detail_of_a_job_offers_what_can_be_done_with_it() -> None:
         await pilot.press("5")
         await until(pilot, lambda: app.pane.id_here)
         await pilot.press("enter")
-        await until(pilot, lambda: "R retry" in screen(app))
+        await until(pilot, lambda: len(app.screen_stack) > 1 and "R retry" in screen(app))
         await pilot.press("R")
         await until(pilot, lambda: "Retry 1 job of retry?" in screen(app))
         await pilot.press("y")
         await until(pilot, lambda: bool(actions.carried))
 
     perform(steps, actions=actions)
+
+
+class Late(Scripted):
+    """Tells the whole job when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.telling = threading.current_thread()
+
+    def whole(self, found: JobRow) -> JobRow:
+        self.telling = threading.current_thread()
+        self.go.wait(60)
+        return super().whole(found)
+
+
+def test_a_page_that_comes_late_does_not_cover_a_question() -> None:
+    source, actions = Late(), Willing()
+
+    async def steps(pilot: Pilot[int], app: Top) -> None:
+        await pilot.press("5")
+        await until(pilot, lambda: app.pane.id_here)
+        await pilot.press("enter", "R")
+        await until(pilot, lambda: "Retry 1 job of retry?" in screen(app))
+        await until(pilot, lambda: source.telling is not threading.current_thread())
+        source.go.set()
+        await until(pilot, lambda: not source.telling.is_alive())
+        await pilot.press("y")
+        await until(pilot, lambda: bool(actions.carried))
+
+    perform(steps, source, actions=actions)
 
 
 def test_the_mouse_goes_to_tabs_rows_and_headings() -> None:

@@ -65,6 +65,11 @@ def of(found: Dump, thread: threading.Thread) -> ThreadDump:
     return one
 
 
+def stands_at(thread: threading.Thread, source: str) -> None:
+    """Wait until it does; what it said before that says only that it is on its way."""
+    eventually(lambda: source in [frame.source for frame in of(seen(), thread).frames], f"a thread at {source}")
+
+
 @contextmanager
 def running(*bodies: Callable[[], None], release: Callable[[], None]) -> Iterator[list[threading.Thread]]:
     """Threads that hang until ``release``."""
@@ -394,21 +399,19 @@ def test_no_code_of_the_user_s_is_run() -> None:
     with running(body, release=stop.set) as [thread]:
         reached.wait()
         assert watched.asked == ["lock", "eq", "made_up"]
-        found = seen()
+        stands_at(thread, "stop.wait()")
 
-        assert "stop.wait()" in [frame.source for frame in of(found, thread).frames]
         assert watched.asked == ["lock", "eq", "made_up"]
 
 
 def test_jobs_come_first_with_class_jid_queue_and_time() -> None:
-    stop, reached = threading.Event(), threading.Event()
+    stop = threading.Event()
 
     def body() -> None:
-        reached.set()
         stop.wait()
 
     with running(body, release=stop.set) as [thread]:
-        reached.wait()
+        stands_at(thread, "stop.wait()")
         found = seen({thread.ident or 0: JobNow("app.Send", "ab12", "mail", 12.3456)})
 
         assert found.threads[0].job == JobNow("app.Send", "ab12", "mail", 12.346)

@@ -57,7 +57,7 @@ def test_a_child_pushes_by_connections_of_its_own(lab: Any, note: Job[..., None]
     assert len(said.split(",")) == 3
     assert lab.redis.llen("queue:default") == 5
     assert lab.redis.info("stats")["total_connections_received"] > seen
-    eventually(lambda: lab.redis.info("clients")["connected_clients"] == before)
+    eventually(lambda: lab.redis.info("clients")["connected_clients"] <= before)
 
 
 def test_a_grandchild_does_too(lab: Any, note: Job[..., None]) -> None:

