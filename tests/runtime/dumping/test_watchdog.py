@@ -186,7 +186,7 @@ class Timer:
 
 
 @contextmanager
-def watched(timer: Timer, write: Callable[[str], object], monkeypatch: pytest.MonkeyPatch) -> Iterator[Watchdog]:
+def watched(timer: Timer, write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Watchdog]:
     """This process, at a time that stands."""
     monkeypatch.setattr(watchdog, "faulthandler", timer)
     clock = Clock(monotonic=lambda: 0.0)
