@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,17 @@ from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.hanging import diagnosed
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.examining.looking import Asking, Looked, merged, unable
-from kiqdoctor.examining.rubies import of_ruby
+from kiqdoctor.examining.rubies import Jobs, of_ruby
 from kiqdoctor.examining.threads import named_as_in_redis, told
+from kiqdoctor.probes.host.files import read
+from kiqdoctor.probes.threads.attach import fields
 from kiqdoctor.probes.threads.held import BOOT, started_at
 from kiqdoctor.probes.threads.looks import PAUSED, looks
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import state
-from kiqdoctor.wire.heartbeat import INFO, RUNTIME, split_identity
+from kiqdoctor.text import decode
+from kiqdoctor.wire.heartbeat import BEAT, INFO, RUNTIME, WorkEntry, read_work, split_identity
+from kiqdoctor.wire.stamps import plain
 
 if TYPE_CHECKING:
     from kiqdoctor.probes.host.recognise import Title
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from kiqdoctor.wire.heartbeat import Info
 
 PROC = Path("/proc")
+BOOTING = 600.0  # seconds within which a process that began has told when
+MOST_JOBS = 10_000
+MOST_BYTES = 16 * 1024 * 1024
 OURS = "kiqdoctor"
 
 
@@ -63,7 +71,7 @@ def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -
     title = _title(pid)
     kind = title.kind if title is not None else ""
     if kind == "sidekiq":
-        return of_ruby(pid, PROC)
+        return of_ruby(pid, PROC, lambda: _jobs(pid, settings, identity))
     paused = state(pid, PROC) in PAUSED
     asking = None if paused else Asking(lambda: _told(settings, timeout, pid, identity))
     outside = looks(pid, PROC)
@@ -101,7 +109,6 @@ def _is(identity: str, pid: int, settings: "Settings") -> bool:
 
 
 def _title(pid: int) -> "Title | None":
-    from kiqdoctor.probes.host.files import read
     from kiqdoctor.probes.host.recognise import recognise
 
     folder = PROC / str(pid)
@@ -177,6 +184,60 @@ def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", 
         raise UnansweredError(f"the answer cannot be read: {error}") from None
     finally:
         client.close()
+
+
+def _jobs(pid: int, settings: "Settings", identity: str) -> Jobs:
+    """What the worker with this pid told Redis that its threads run."""
+    import redis
+
+    from kiqdoctor.runtime.config import connect
+
+    client = connect(settings, 1)
+    try:
+        chosen = identity or _registered(pid, _processes(client, settings), settings)
+        return _told_jobs(client, settings, chosen)
+    except redis.RedisError as error:
+        return Jobs({}, why=f"Redis at {_address(settings)} could not be asked: {' '.join(str(error).split())}")
+    except UnansweredError as error:
+        return Jobs({}, why=str(error))
+    finally:
+        client.close()
+
+
+def _registered(pid: int, processes: "dict[str, Info | None]", settings: "Settings") -> str:
+    """Of those that bear its number, in whatever namespace it has that, the one that began when it did."""
+    folder = PROC / str(pid)
+    numbers = {str(pid), *fields(folder / "status").get("NSpid", "").split()}
+    began = started_at(folder)
+    fits = [
+        name
+        for name, info in processes.items()
+        if info is not None and info.started_at is not None and str(split_identity(name)[1]) in numbers
+        and 0 <= info.started_at + BOOT - began < BOOTING
+    ]  # fmt: skip
+    named = _names() | {decode(read(folder / "root" / "etc" / "hostname") or b"").strip()}
+    fits = [name for name in fits if split_identity(name)[0] in named] if len(fits) > 1 else fits
+    if len(fits) != 1:
+        raise UnansweredError(
+            f"{len(fits) or 'no'} workers that beat in Redis at {_address(settings)} can be process {pid};"
+            " --redis and --namespace say which one it uses"
+        )
+    return fits[0]
+
+
+def _told_jobs(client: Any, settings: "Settings", identity: str) -> Jobs:
+    """Its hash of jobs, under the name of its version, where it is no larger than an honest one."""
+    keys = settings.keys
+    beat = plain(client.hget(keys.process(identity), BEAT))
+    found: dict[str, WorkEntry] = {}
+    for key in (keys.work(identity), keys.workers(identity)):
+        if client.hlen(key) > MOST_JOBS or (client.memory_usage(key, samples=0) or 0) > MOST_BYTES:
+            return Jobs({}, beat, f"{key} is larger than any worker's")
+        for thread, raw in client.hgetall(key).items():
+            with suppress(ValueError):
+                name = thread.decode("utf-8", "backslashreplace")
+                found[name] = read_work(name, raw)
+    return Jobs(found, beat)
 
 
 def _processes(client: Any, settings: "Settings") -> "dict[str, Info | None]":

@@ -327,7 +327,7 @@ PILED = """
 class Piled
   include Sidekiq::Job
   LOCK = Mutex.new
-  def perform = LOCK.synchronize { sleep 60 }
+  def perform(_) = LOCK.synchronize { sleep 60 }
 end
 """
 
@@ -335,10 +335,8 @@ end
 @pytest.mark.ruby
 def test_ruby_is_asked_by_ttin_and_its_log_read(redis_server: RedisServer, sidekiq: Sidekiq) -> None:
     with sidekiq.start(PILED, redis_server.url) as worker, redis_server.client() as redis:
-        sidekiq.run(PILED + "4.times { Piled.perform_async }", redis_server.url)
-        eventually(
-            lambda: redis.hlen(worker.identity + sidekiq.work) == 4 or redis.hget(worker.identity, "busy") == b"4"
-        )
+        jids = sidekiq.run(PILED + "4.times { puts Piled.perform_async('a-secret') }", redis_server.url)
+        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 4, seconds=30)
         found = dumped(worker.identity, redis=redis_server.url)
         another = dumped(f"{worker.identity[:-2]}zz", redis=redis_server.url)
         worker.signal(signal.SIGSTOP)
@@ -349,4 +347,9 @@ def test_ruby_is_asked_by_ttin_and_its_log_read(redis_server: RedisServer, sidek
     assert found["source"] == "ttin"
     assert [one["kind"] for one in found["diagnosis"]] == ["pile-up"]
     assert "3 of 4" in found["diagnosis"][0]["title"]
+    jobs = [one["job"] for one in found["threads"] if one["job"]]
+    assert {(one["class"], one["queue"]) for one in jobs} == {("Piled", "default")}
+    assert {one["jid"] for one in jobs} == set(jids.split())
+    assert all(0 <= one["since_s"] < 60 for one in jobs)
+    assert "a-secret" not in json.dumps(found)
     assert ([one["kind"] for one in stopped["diagnosis"]], stopped["status"]) == (["stopped"], 3)
