@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stuck-after", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Kill a process silent so long."
 )
+@click.option("--preload", is_flag=True, help="Import the modules once, and fork the processes from there (Linux).")
 @click.option("--reload", is_flag=True, help="Development: start again when a source file changes.")
 @words.configuration
 @click.option("--tag", default="", help="Shown in the process list; default: the directory's name.")
@@ -69,6 +70,7 @@ def command(
     max_jobs: int,
     max_rss: int,
     stuck_after: float,
+    preload: bool,
     reload: bool,
     tag: str,
     configuration: Configuration,
@@ -85,6 +87,8 @@ def command(
         raise click.UsageError("Missing argument 'MODULE...'.")
     if embedded and redis:
         raise click.UsageError("--embedded and --redis exclude each other")
+    if preload and reload:
+        raise click.UsageError("--preload and --reload exclude each other")
     if environment:
         os.environ["APP_ENV"] = environment
     born = birth()
@@ -101,11 +105,15 @@ def command(
             raise click.UsageError(str(error)) from None
         log.use(log_format)
         if born is None:
-            limits = Limits(processes * len(chosen), timeout, stuck_after, max_jobs, max_rss, log_format)
+            limits = Limits(processes * len(chosen), timeout, stuck_after, max_jobs, max_rss, log_format, preload)
             return _supervise(limits, url if embedded else None)
         _leave_stacks()
         began = time.time_ns()
         _import(modules)
+        if born.template:
+            from kiqdoctor.runtime.preloaded import forked
+
+            born = forked(born)
         records.adopt()
         config.override(redis=url, namespace=namespace)
         from kiqdoctor.runtime.options import WorkerOptions
@@ -135,6 +143,7 @@ class Limits:
     max_jobs: int
     max_rss_mib: int
     log_format: str
+    preload: bool
 
 
 def _supervise(limits: Limits, embedded: str | None) -> int:

@@ -68,13 +68,16 @@ class Worker:
         return children(self.process.pid) or self._pids
 
     def up(self) -> None:
+        self.begin()
+        eventually(self._seen, "the worker's first beat")
+
+    def begin(self) -> None:
         (self.folder / "app.py").write_text(self.app)
         command = [sys.executable, "-m", "kiqdoctor", "work", "app", "--redis", self.url, *self.words]
         if self.namespace:
             command += ["--namespace", self.namespace]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=dict(os.environ))
-        eventually(self._seen, "the worker's first beat")
 
     def _seen(self) -> bool:
         assert self.process is not None
@@ -84,7 +87,8 @@ class Worker:
         with redis_py.Redis.from_url(self.url, decode_responses=True) as client:
             members = client.smembers(f"{prefix}processes")
         self._pids = pids
-        return bool(pids) and all(any(f":{pid}:" in name for name in members) for pid in pids)
+        enough = any if "--preload" in self.words else all  # one of them forks, and runs no job
+        return bool(pids) and enough(any(f":{pid}:" in name for name in members) for pid in pids)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """The exit status after a signal."""

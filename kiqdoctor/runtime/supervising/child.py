@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ def spawn(words: Sequence[str], birth: Birth, environ: Mapping[str, str] = os.en
     ours, theirs = socket.socketpair()
     number = theirs.fileno()
     os.set_inheritable(number, True)
-    told = Birth(number, birth.number, birth.siblings, birth.again, birth.quiet, birth.redis)
+    told = replace(birth, fd=number)
     kept = {name: value for name, value in environ.items() if name not in SYSTEMDS}
     try:
         pid = os.posix_spawn(sys.executable, list(words), {**kept, VARIABLE: told.encode()})

@@ -20,6 +20,8 @@ PULSE: Final = "pulse"  # it is awake: jobs that ended, and why it should not li
 BEGAN: Final = "began"  # a job runs, for which it is to be killed after some time
 OVER: Final = "over"  # it does not any more
 CHANGED: Final = "changed"  # a source file of this name: it wants to be replaced
+OPENED: Final = "opened"  # it cannot be forked: it has these threads and connections
+BORN: Final = "born"  # the pid of whom it forked
 # A parent says:
 RENEWED: Final = "renewed"  # the child's lease, by a request of that time of the boot clock
 DO: Final = "do"  # one of the words below
@@ -41,6 +43,7 @@ class Birth:
     again: bool = False
     quiet: bool = False
     redis: str | None = None
+    template: bool = False  # it runs no job, and forks those that do
 
     def encode(self) -> str:
         """For the environment."""
@@ -75,6 +78,23 @@ class Link:
         except OSError:
             return False
         return True
+
+    def hand(self, number: int, **message: Any) -> bool:
+        """Say it, and hand over a descriptor; whether it could be told."""
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        try:
+            socket.send_fds(self._end, [line], [number], socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        return True
+
+    def taken(self) -> tuple[Message, int] | None:
+        """What was said with a descriptor, waiting for it; None at the end."""
+        try:
+            data, numbers, *_ = socket.recv_fds(self._end, CHUNK, 1)
+        except OSError:
+            return None
+        return (_read(data), numbers[0]) if data and numbers else None
 
     def hear(self) -> list[Message] | None:
         """What was said, waiting for some; None at the end."""

@@ -17,6 +17,7 @@ class Orders:
     max_rss_mib: int = 0
     log_format: str = "text"
     redis: str | None = None
+    preload: bool = False
 
     def encode(self) -> str:
         """As one word of a command line."""

@@ -18,6 +18,7 @@ from kiqdoctor.runtime.supervising.link import Birth, Message
 from kiqdoctor.runtime.supervising.orders import Orders
 from kiqdoctor.runtime.supervising.overrun import DUMP, GRACE, Overrun, Watched
 from kiqdoctor.runtime.supervising.renewal import Renewal
+from kiqdoctor.runtime.supervising.template import Template
 from kiqdoctor.runtime.systemd import Notifier
 from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
@@ -62,6 +63,7 @@ class Supervisor:
         self.places = [Place(number) for number in range(self.orders.processes)]
         self._selector = selectors.DefaultSelector()
         self._renewal = Renewal(self._renewed)
+        self._template: Template | None = None
         self._systemd = Notifier(os.environ, os.getpid())
         self._fed = 0.0
 
@@ -75,22 +77,28 @@ class Supervisor:
         for number in TAKEN:
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        self._selector.register(read, selectors.EVENT_READ)
+        self._selector.register(read, selectors.EVENT_READ, lambda: self._signals(os.read(read, 4096)))
         self._renewal.thread.start()
         log.use(self.orders.log_format)
+        if self.orders.preload:
+            self._template = Template(self.orders.words, self.orders.redis, self._selector)
         self._tend()
         while self._children() or any(place.start_at is not None for place in self.places):
             for key, _ in self._selector.select(LOOK):
-                if key.data is None:
-                    self._signals(os.read(read, 4096))
-                else:
-                    self._hear(key.data)
+                key.data()
             self._reap()
             self._tend()
         self._renewal.stop()
+        if self._template is not None:
+            self._template.close()
         if self.ever_ready:
             log.info("Bye!")
         return self.status
+
+    @property
+    def _importing(self) -> bool:
+        """Whether nobody can be forked yet."""
+        return self._template is not None and not self._template.ready
 
     def _children(self) -> list[Child]:
         there = [one for place in self.places for one in (place.child, place.successor) if one is not None]
@@ -98,8 +106,11 @@ class Supervisor:
 
     def _tend(self) -> None:
         now = time.monotonic()
+        if self._template is not None and not self.stopping:
+            self._template.start()
         for place in self.places if self.ever_ready else self.places[:1]:  # what is wrong with all is said once
-            if place.start_at is not None and now >= place.start_at and place.child is None and not self.stopping:
+            due = place.start_at is not None and now >= place.start_at and place.child is None
+            if due and not self.stopping and not self._importing:
                 place.start_at = None
                 place.child = self._start(place, again=place.failures > 0 or self.restarts > 0)
         for child in self._children():
@@ -124,6 +135,8 @@ class Supervisor:
                         child.send(signal.SIGTTIN)
             elif number == signal.SIGUSR2 and not self.stopping and not self.rolling:
                 log.info("rolling: new processes first, then the old ones stop")
+                if self._template is not None:
+                    self._template.renew()
                 self.rolling.extend(place for place in self.places if place.child is not None)
 
     def _stop(self) -> None:
@@ -151,8 +164,9 @@ class Supervisor:
 
     def _start(self, place: Place, *, again: bool) -> Child:
         birth = Birth(0, place.number, self.orders.processes, again, self.quiet, self.orders.redis)
-        child = spawn(self.orders.words, birth)
-        self._selector.register(child.link, selectors.EVENT_READ, child)
+        forked = self._template.fork(birth) if self._template is not None else None
+        child = forked or spawn(self.orders.words, birth)
+        self._selector.register(child.link, selectors.EVENT_READ, lambda: self._hear(child))
         return child
 
     def _hear(self, child: Child) -> None:
@@ -281,7 +295,7 @@ class Supervisor:
 
     def _roll(self) -> None:
         """One place after the other."""
-        if not self.rolling or any(place.successor is not None for place in self.places):
+        if not self.rolling or self._importing or any(place.successor is not None for place in self.places):
             return
         place = self.rolling.popleft()
         if place.child is not None:
@@ -297,6 +311,11 @@ class Supervisor:
                 child = next((one for one in self._children() if one.pid == pid), None)
                 if child is not None:
                     self._ended(child, End(status))
+                elif self._template is not None and self._template.pid == pid:
+                    failed = self._template.ended(End(status))
+                    if failed and not self.ever_ready:  # what is wrong with the application is said once
+                        self.status = failed
+                        self._stop()
 
     def _hang_up(self, child: Child) -> None:
         with suppress(KeyError, ValueError):
