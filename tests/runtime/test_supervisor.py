@@ -176,7 +176,7 @@ def test_a_crash_says_what_became_of_its_core_and_starts_are_put_off(
 
 def test_signals_go_on_to_the_children(ledger: Path, redis: Any, redis_server: RedisServer) -> None:
     with workers(ledger, redis_server.url, "--processes", "2") as worker:
-        eventually(lambda: worker.log().count(" runs ") == 2)
+        eventually(lambda: all(told(redis, pid) for pid in worker.pids) and len(worker.pids) == 2, "both are ready")
         os.kill(parent(worker), signal.SIGTTIN)
         eventually(lambda: worker.log().count("thread dump") >= 2 or worker.log().count("TTIN") >= 2, worker.log())
         os.kill(parent(worker), signal.SIGTSTP)
