@@ -23,6 +23,7 @@ SCHEMA: Final = "kiqdoctor.why/1"
 @click.option("--redis", metavar="URL", help="redis://, rediss:// or unix:// address to look at.")
 @click.option("--namespace", metavar="NAME", help="Look at the keys under NAME: instead of the unprefixed ones.")
 @click.option("--timeout", type=click.FloatRange(1.0), default=60.0, show_default=True, help="Seconds for all of it.")
+@click.option("--deep", is_flag=True, help="Ask the worker that runs it where its thread stands (our runtime).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
     *,
@@ -33,6 +34,7 @@ def command(
     redis: str | None,
     namespace: str | None,
     timeout: float,
+    deep: bool,
     form: str,
 ) -> int:
     """Say where a job is, why it has not run, and when it will.
@@ -51,7 +53,8 @@ def command(
     sought = Sought(jid, job_class, queue, text)
     if sought == Sought():
         raise click.UsageError("name a JID, or --class, --queue or --args-like")
-    asked = Asked(redis=redis, namespace=(namespace or "").rstrip(":") or None, live=True, timeout_s=timeout)
+    prefix = (namespace or "").rstrip(":") or None
+    asked = Asked(redis=redis, namespace=prefix, live=True, timeout_s=timeout, deep=deep)
     found = why(sought, asked)
     click.echo(json.dumps(_document(found), indent=2) if form == "json" else "\n".join(lines(found)))
     return status(found)

@@ -8,8 +8,8 @@ import msgspec
 
 from kiqdoctor.doctor.facts import tracing as places
 from kiqdoctor.doctor.facts.beside import Batches, Locks
-from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process
-from kiqdoctor.doctor.facts.queues import Queues
+from kiqdoctor.doctor.facts.fleet import Fleet, LongJobs, PrivateLists, Process
+from kiqdoctor.doctor.facts.queues import Durations, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.facts.tracing import Hit, Pace, Sought, Trace
 from kiqdoctor.doctor.report import Result
@@ -30,6 +30,7 @@ YEAR: Final = 365.25 * 24 * 3600.0  # seconds
 FAR: Final = 10 * YEAR  # as QUE009 has it
 POLL: Final = 5.0  # seconds between two looks at schedule and retry, on average, of the whole fleet
 LATEST_POLL: Final = 30.0  # seconds: of many processes one looks sooner
+RUNNING_SHOWN: Final = 10  # jobs in flight of which it is told how unusual they are
 FIRST_LOOK: Final = 2.0  # seconds that an idle thread may wait in its pop
 
 
@@ -84,6 +85,9 @@ class Known(msgspec.Struct, frozen=True):
     batches: Batches
     now: float
     gaps: tuple[str, ...] = ()
+    durations: Durations | None = None
+    unrecorded: str = ""  # why the durations were not read
+    long: LongJobs = LongJobs()
 
 
 def known(snapshot: Snapshot, local_now: float) -> Known:
@@ -91,7 +95,7 @@ def known(snapshot: Snapshot, local_now: float) -> Known:
     empty = {Trace: Trace(), Fleet: Fleet(), Queues: Queues(), PrivateLists: PrivateLists(), Locks: Locks()}
     empty |= {Batches: Batches(), ServerTime: ServerTime(local_now, local_now)}
     gaps = [(kind, value) for kind in empty if isinstance(value := snapshot.get(kind), Refused)]
-    said = dict.fromkeys(f"{one.reason}{f' (to settle it: {one.unlock})' if one.unlock else ''}" for _, one in gaps)
+    said, durations = dict.fromkeys(_gap(one) for _, one in gaps), snapshot.get(Durations)
 
     def read(kind: type[Fact]) -> Fact:
         value = snapshot.get(kind)
@@ -106,7 +110,14 @@ def known(snapshot: Snapshot, local_now: float) -> Known:
         batches=read(Batches),
         now=read(ServerTime).now,
         gaps=tuple(said),
+        durations=durations if isinstance(durations, Durations) else None,
+        unrecorded=_gap(durations) if isinstance(durations, Refused) else "",
+        long=long if isinstance(long := snapshot.get(LongJobs), LongJobs) else LongJobs(),
     )
+
+
+def _gap(refused: Refused) -> str:
+    return f"{refused.reason}{f' (to settle it: {refused.unlock})' if refused.unlock else ''}"
 
 
 def answer(sought: Sought, facts: Known, results: Sequence[Result]) -> Answer:
@@ -286,9 +297,28 @@ def _no_single(hits: Sequence[Hit]) -> str:
     return "it lies in several places" if hits else "it was not found"
 
 
+def _unusual(hit: Hit, facts: Known) -> str:
+    """How long it runs beside how long jobs of its class take."""
+    name = hit.job_class or "its class"
+    if hit.since is None:
+        return f"how unusual it is, is not known: {hit.process} does not say since when it runs"
+    running = max(0.0, facts.now - hit.since)
+    long, mean = facts.long.of(hit.jid), facts.durations.of(hit.job_class) if facts.durations else None
+    if long is not None and long.usual_s is not None:
+        runs = f"{long.runs} {'run' if long.runs == 1 else 'runs'} of the last two hours"
+        return f"it runs for {running:.0f} s, and 95 of 100 of {name} take {long.usual_s:g} s at most ({runs})"
+    if facts.durations and mean:
+        count = facts.durations.runs.get(hit.job_class, 0)
+        runs = f"{count} {'run' if count == 1 else 'runs'} of the last hour"
+        return f"it runs for {running:.0f} s, {running / mean:.1f} times the mean of {name} ({mean:.3g} s, {runs})"
+    why = facts.unrecorded or f"nobody recorded how long {name} takes; Sidekiq 7 or later counts it"
+    return f"how unusual it is that it runs for {running:.0f} s is not known: {why}"
+
+
 def _told(sought: Sought, facts: Known) -> Iterator[str]:
     """What stands elsewhere about a job by its jid; where it is nowhere, what that can mean."""
     jid, trace = sought.jid, facts.trace
+    yield from (_unusual(one, facts) for one in trace.hits[:RUNNING_SHOWN] if one.place == places.IN_FLIGHT)
     if jid:
         yield from (f"it holds the unique lock {one.key}" for one in facts.locks.all if one.jid == jid)
         yield from (f"the batch {one.key} waits for it" for one in facts.batches.all if jid in one.remaining)

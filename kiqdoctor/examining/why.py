@@ -1,38 +1,84 @@
 """Composes the answer about one job: what is looked for, the reading, the checks that may explain it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
+
+import msgspec
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.causes import link
 from kiqdoctor.doctor.examine import examine
 from kiqdoctor.doctor.facts.beside import Batches, Locks
-from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists
-from kiqdoctor.doctor.facts.queues import Queues
+from kiqdoctor.doctor.facts.fleet import Fleet, LongJobs, PrivateLists
+from kiqdoctor.doctor.facts.queues import Durations, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
-from kiqdoctor.doctor.facts.tracing import Hit, Sought, Trace
+from kiqdoctor.doctor.facts.tracing import IN_FLIGHT, Hit, Sought, Trace
 from kiqdoctor.doctor.plan import plan
 from kiqdoctor.doctor.why import CHECKS, Answer, answer, known
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.examination import looked
+from kiqdoctor.examining.examination import looked, resolved
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.text import clean
 
-ALSO: Final = (Trace, Fleet, Queues, PrivateLists, Locks, Batches, ServerTime)
+ALSO: Final = (Trace, Fleet, Queues, PrivateLists, Locks, Batches, ServerTime, Durations, LongJobs)
 LOOKED_SHOWN: Final = 8  # places
 EVIDENCE_SHOWN: Final = 5
+FRAMES_SHOWN: Final = 8
+ANSWER: Final = 15.0  # seconds that a worker has for its dump, as `kiqdoctor dump` has it
 MOST_BYTES: Final = 1536 * 1024 * 1024  # that Redis may send: a million jobs, read once
 
 
 def why(sought: Sought, asked: Asked, clock: Clock = SYSTEM) -> Answer:
-    """Where it is, why it has not run, when it will; the address and the namespace are those asked for."""
+    """Where it is, why it has not run, when it will; the address and the namespace are those asked for.
+
+    ``deep``: a worker of our runtime is asked for the stack of the thread that runs it.
+    """
     checks = [one for one in every_check(()) if one.id in CHECKS and not one.origin]
     chosen = plan(checks, every_probe(), ALSO)
     with ExitStack() as stack:
         seen = stack.enter_context(looked(asked, chosen, clock, {Sought: sought}, MOST_BYTES))
     snapshot = seen.recording.snapshot
-    return answer(sought, known(snapshot, clock.now()), link(examine(checks, snapshot, clock)))
+    found = answer(sought, known(snapshot, clock.now()), link(examine(checks, snapshot, clock)))
+    running = [hit for hit in found.hits if hit.place == IN_FLIGHT and not (hit.namespace or hit.database)]
+    fleet = snapshot.get(Fleet)
+    if len(running) != 1 or not isinstance(fleet, Fleet):
+        return found
+    return msgspec.structs.replace(found, told=(*found.told, *_stack(running[0], fleet, asked)))
+
+
+def _stack(hit: Hit, fleet: Fleet, asked: Asked) -> Iterator[str]:
+    """Where its thread stands, as `dump` tells it; else how it can be told."""
+    process = next((one for one in fleet.live if one.identity == hit.process), None)
+    if process is None:
+        return
+    if not process.runtime:
+        yield f"where its thread stands is told on {process.hostname}: kiqdoctor dump {process.pid}"
+    elif not asked.deep:
+        yield f"where its thread stands: --deep, or kiqdoctor dump {hit.process}"
+    else:
+        yield from _asked_for(hit, asked)
+
+
+def _asked_for(hit: Hit, asked: Asked) -> Iterator[str]:
+    from kiqdoctor.examining.dumps import UnansweredError, of_identity
+    from kiqdoctor.runtime import config
+
+    config.configure(redis=resolved(asked.redis, os.environ, None).url, namespace=asked.namespace)
+    try:
+        threads = of_identity(hit.process, config.current(), min(ANSWER, asked.timeout_s)).threads.threads
+    except UnansweredError as error:
+        yield f"where its thread stands is not known: {error}"
+        return
+    own = next((one for one in threads if one.jid == hit.jid), None)
+    if own is None:
+        yield f"where its thread stands is not known: no thread of {hit.process} runs it any more"
+        return
+    for frame in own.frames[:FRAMES_SHOWN]:
+        yield f"its thread stands in {frame.function}, {frame.file}:{frame.line}"
+    if own.waits:
+        yield f"its thread waits for {own.waits}"
 
 
 def lines(found: Answer) -> Iterator[str]:

@@ -29,7 +29,7 @@ def watch(
     number = 0
     while count is None or number < count:
         if number:
-            clock.sleep(interval)
+            clock.sleep(max(interval, before.took_ms / 1000 if before is not None else 0.0))
         number += 1
         try:
             look = source.look(frozenset())

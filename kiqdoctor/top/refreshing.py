@@ -21,10 +21,13 @@ class Refreshing:
         self._looking = self._examining = False
 
     def tick(self, also: frozenset[type]) -> None:
-        """Look, and examine where that is due."""
+        """Look and examine where that is due; what is shown gets older meanwhile."""
         if self._state.examination_due():
             self.examine()
-        self.look(also)
+        if self._state.look_due():
+            self.look(also)
+        else:
+            self._draw()
 
     def look(self, also: frozenset[type]) -> None:
         """Now, with these facts."""

@@ -45,6 +45,11 @@ class ViewState:
             self.durations.observe(workers)
         return told
 
+    def look_due(self) -> bool:
+        """Whether it is time for the next: a Redis that is slow rests for as long as the last look took."""
+        looks = self.history.looks
+        return not looks or self._clock.now() - self._read_at >= looks[-1].took_ms / 1000
+
     def lost(self, trouble: str) -> str:
         """Redis is away; what is to be told of it, once."""
         first, self.trouble = not self.trouble, trouble

@@ -204,6 +204,9 @@ def test_beside_our_own_runtime(redis: "redis_py.Redis", redis_server: RedisServ
         status, found = why(redis_server, "1" * 24)
         assert status == 0
         assert set(places(found)) == {"in-flight", "private-list"}
+        assert "nobody recorded how long Slow takes" in str(found["told"])
+        assert "--deep, or kiqdoctor dump" in str(found["told"])
+        assert "its thread stands in slow, " in str(why(redis_server, "1" * 24, "--deep")[1]["told"])
         worker.kill()
         redis.delete(*redis.keys("kiq:lease:*"), *redis.smembers("processes"))  # as if a minute had passed
         status, found = why(redis_server, "1" * 24)

@@ -10,8 +10,8 @@ from healthy.fleet import WORKER
 from healthy.moment import NOW
 
 from kiqdoctor.doctor.facts.beside import Batches, Locks
-from kiqdoctor.doctor.facts.fleet import Fleet, PrivateList, PrivateLists, Process
-from kiqdoctor.doctor.facts.queues import Queue, Queues
+from kiqdoctor.doctor.facts.fleet import Fleet, LongJob, LongJobs, PrivateList, PrivateLists, Process
+from kiqdoctor.doctor.facts.queues import Durations, Queue, Queues
 from kiqdoctor.doctor.facts.tracing import Hit, Pace, Sought, Trace
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.doctor.report import Outcome, Reported, Result
@@ -177,3 +177,37 @@ def test_a_fact_that_was_refused_is_a_gap_and_no_reason() -> None:
 
 def test_of_many_no_time_is_told() -> None:
     assert asked(WAITS, DUE).basis == "it lies in several places"
+
+
+RUNS = Hit("in-flight", JID, "SendMail", "default", process=WORKER.identity, thread="t1", since=NOW - 30)
+
+
+def told(hit: Hit, **changes: Any) -> str:
+    known_ = msgspec.structs.replace(facts(hit), **changes)
+    return "; ".join(answer(Sought(jid=JID), known_, ()).told)
+
+
+def test_how_unusual_it_is_that_it_runs_so_long() -> None:
+    mean = Durations({"SendMail": 1.5}, {"SendMail": 40})
+    long = LongJobs((LongJob(JID, 2.5, 1),))
+
+    assert (
+        told(RUNS, durations=mean)
+        == "it runs for 30 s, 20.0 times the mean of SendMail (1.5 s, 40 runs of the last hour)"
+    )
+    assert "95 of 100 of SendMail take 2.5 s at most (1 run of the last two hours)" in told(
+        RUNS, durations=mean, long=long
+    )
+
+
+@pytest.mark.parametrize("durations", [None, Durations({}), Durations({"Other": 1.0}, {"Other": 9})])
+def test_what_nobody_recorded_is_not_known(durations: Durations | None) -> None:
+    assert "is not known: nobody recorded how long SendMail takes" in told(RUNS, durations=durations)
+    assert "does not say since when" in told(msgspec.structs.replace(RUNS, since=None), durations=durations)
+    assert told(WAITS, durations=durations) == ""
+
+
+def test_what_was_not_read_is_no_lack_of_records() -> None:
+    found = known(HEALTHY.without(Durations, Refused("it may not call HLEN", "+hlen")), NOW)
+
+    assert "is not known: it may not call HLEN (to settle it: +hlen)" in told(RUNS, unrecorded=found.unrecorded)

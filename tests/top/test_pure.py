@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from healthy import HEALTHY
-from screens import BLIND, NOW, SICK, TARGET, Standing, look, process, report
+from screens import BLIND, NOW, SICK, TARGET, Scripted, Standing, look, process, report
 
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -210,6 +210,24 @@ def test_plain_text_tells_all_first_and_then_what_changed() -> None:
     assert "queue mail: gone" in told
     assert "process web-0:4710:000000000000: 1 of 10 busy, was 5 of 10 busy" in told
     assert list(plain.changes(before, before)) == []
+
+
+@pytest.mark.parametrize(("took_s", "rest_s"), [(0.004, 1.0), (3.0, 3.0)])
+def test_a_slow_redis_rests_for_as_long_as_it_was_asked(took_s: float, rest_s: float) -> None:
+    turned, slept = Standing(), list[float]()
+    slow = replace(look(), took_ms=took_s * 1000)
+    state = ViewState(TARGET, turned.clock, interval=1.0, examine_every=15.0, rhythms={})
+    assert state.look_due()
+    state.found(slow)
+
+    turned.now += took_s / 2
+    assert not state.look_due()
+    turned.now += took_s / 2 + 0.001
+    assert state.look_due()
+
+    clock = replace(turned.clock, sleep=slept.append)
+    plain.watch(Scripted(slow), lambda _: None, interval=1.0, examine_every=15.0, count=3, clock=clock)
+    assert slept == [rest_s, rest_s]
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 100, 120, 250])

@@ -35,10 +35,12 @@ class Follower:
         """What moves, and of the costlier facts those that are due: nearly all at first, then those in ``also``."""
         due = [reader for reader in self._readers if self._due(reader, also)]
         asked = [reader.asks() for reader in due]
+        began = self._clock.monotonic()
         time, *replies = self._redis.ask_all([("TIME",), *(command for commands in asked for command in commands)])
+        trip = self._clock.monotonic() - began
         now, left = _time(time, self._clock), iter(replies)
         for reader, commands in zip(due, asked, strict=True):
-            self._kept[reader.fact] = self._reading(reader, list(islice(left, len(commands))), now)
+            self._kept[reader.fact] = self._reading(reader, list(islice(left, len(commands))), now, trip)
         return Snapshot(dict(self._kept))
 
     def _due(self, reader: LiveReader, also: frozenset[type]) -> bool:
@@ -53,8 +55,11 @@ class Follower:
         """Seconds until it may be read again; longer where Redis is slow, or there is much to read."""
         return max(reader.every, SHARE * self._kept[reader.fact].took_ms / 1000)
 
-    def _reading(self, reader: LiveReader, replies: Sequence[Any], now: float) -> Reading:
-        """The fact, or why it could not be read: what fails takes no other fact down."""
+    def _reading(self, reader: LiveReader, replies: Sequence[Any], now: float, trip: float) -> Reading:
+        """The fact, or why it could not be read: what fails takes no other fact down.
+
+        The round trip that all share, in seconds, was its own too: of a slow Redis it is all that there is.
+        """
         began, at = self._clock.monotonic(), self._clock.now()
         value: object
         try:
@@ -63,7 +68,7 @@ class Follower:
             value = error.refused
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             value = Refused(f"{reader.fact.__name__} could not be read: {type(error).__name__}: {error}")
-        return Reading(value, "follower", at, (self._clock.monotonic() - began) * 1000)
+        return Reading(value, "follower", at, (trip + self._clock.monotonic() - began) * 1000)
 
 
 def _time(reply: Any, clock: Clock) -> float:

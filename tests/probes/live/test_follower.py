@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import pytest
+
 from kiqdoctor.clock import Clock
 from kiqdoctor.connection import Command
 from kiqdoctor.doctor.facts.live import Counters, Depths, Metrics, SlowLog, Workers
@@ -79,6 +81,18 @@ def answering(**replies: Any) -> Redis:
     return Redis({"TIME": TIME, "GET": b"1", "EXISTS": 1, "PING": b"PONG"} | replies)
 
 
+@dataclass
+class Slow(Redis):
+    """Takes its time for each round trip."""
+
+    turned: Turned = field(default_factory=Turned)
+    takes: float = 0.0
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        self.turned.now += self.takes
+        return super().ask_all(commands)
+
+
 READERS = (OftenReader, SeldomReader)
 ALSO: frozenset[type] = frozenset({Seldom})
 
@@ -117,6 +131,24 @@ def test_what_costs_more_is_read_at_first_and_then_by_its_rhythm_while_somebody_
     assert not read_again(29, ALSO)
     assert read_again(1, ALSO)
     assert isinstance(follower.look().get(Seldom), Seldom)  # what was read is kept
+
+
+@pytest.mark.parametrize(("trip", "pause"), [(0.1, 30.0), (4.0, 80.0)])
+def test_what_is_read_seldom_is_read_less_often_where_redis_is_slow(trip: float, pause: float) -> None:
+    turned = Turned()
+    redis = Slow(answering().replies, turned=turned, takes=trip)
+    follower = Follower(redis, turned.clock, READERS)
+    follower.look()
+    began = turned.now - trip
+
+    turned.now = began + pause - 1
+    follower.look(ALSO)
+    early = redis.asked[-1]
+    turned.now = began + pause
+    follower.look(ALSO)
+
+    assert "PING" not in early
+    assert "PING" in redis.asked[-1]
 
 
 def test_a_reading_keeps_the_time_at_which_it_was_read() -> None:
