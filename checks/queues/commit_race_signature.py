@@ -83,13 +83,15 @@ def commit_race_signature(
         yield Unknown(f"what fails in retry is not known: {place.unread or 'no entry was read'}")
         return
     groups: dict[str, list[Sample]] = {}
-    for one in (*place.sample, *samples.place("dead").sample):
+    dead = samples.place("dead")
+    for one in (*place.sample, *dead.sample):
         if MISSING_RECORD.fullmatch(one.error_class):
             groups.setdefault(one.job_class, []).append(one)
     for name, found in sorted(groups.items()):
         sites = _sites(name, code, enqueues, transactions)
         yield from _judged(name, found, place, thresholds, sites)
-    yield Evidence("jobs that miss a record", str(sum(map(len, groups.values()))), samples.text)
+    read = f"{len(place.sample)} of {place.size} in retry, {len(dead.sample)} of {dead.size} in dead"
+    yield Evidence("jobs that miss a record", str(sum(map(len, groups.values()))), read)
 
 
 def _judged(

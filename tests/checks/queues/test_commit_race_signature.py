@@ -83,3 +83,10 @@ def test_on_a_real_redis(redis: "redis_py.Redis", redis_server: RedisServer, uni
         redis.zadd("retry", {payload(jid=f"{number:024x}", created_at=stamp(40), **fields): time.time() + 20})
 
     assert check(redis_server.url, "--select", "QUE005").severities("QUE005") == ["medium"]
+
+
+def test_where_nothing_failed_nothing_raced() -> None:
+    found = diagnose("QUE005", retrying())
+
+    assert found.outcome is Outcome.PASS
+    assert [one.source for one in found.evidence if one.value == "0"] == ["0 of 0 in retry, 0 of 0 in dead"]
