@@ -38,8 +38,9 @@ Practices; kombu 5.7, its JSON (measured).
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Location, Severity, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Verdict, check, covers
 from kiqdoctor.doctor.facts.code import Code, Encoding, Enqueue, Enqueues, Given, Value
+from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.rules import settled
 
 DATA = {Value.DATE, Value.DECIMAL, Value.UUID, Value.BYTES}
@@ -73,22 +74,25 @@ INSTEAD = {
 
 
 @check("COD006", severity=Severity.HIGH)
-def non_json_argument(code: Code, enqueues: Enqueues) -> Iterator[Verdict]:
+def non_json_argument(code: Code, enqueues: Enqueues, packages: Packages | Missing) -> Iterator[Verdict]:
     told = False
+    version = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
+    lenient = covers("<7", version) is True
     for enqueue in enqueues.sites:
         wrong = [one for one in enqueue.given if one.what not in CARRIES[enqueue.encoding]]
         if wrong:
             told = True
-            yield _finding(code, enqueue, wrong)
+            yield _finding(code, enqueue, wrong, lenient=lenient)
     yield from settled(code, enqueues, found=told)
     yield Evidence("enqueues", str(len(enqueues.sites)), "source code")
 
 
-def _finding(code: Code, enqueue: Enqueue, wrong: list[Given]) -> Finding:
+def _finding(code: Code, enqueue: Enqueue, wrong: list[Given], *, lenient: bool) -> Finding:
     place = code.place(enqueue)
     where = code.functions[enqueue.function].name
     job = enqueue.job or "A job"
     what = wrong[0].what
+    plain = lenient and code.language(enqueue) == "ruby" and all(one.what is Value.SYMBOL for one in wrong)
     silent = code.language(enqueue) == "python" and all(one.what is Value.OTHER_KEYS for one in wrong)
     return Finding(
         f"code:{where}",
@@ -98,7 +102,7 @@ def _finding(code: Code, enqueue: Enqueue, wrong: list[Given]) -> Finding:
             *(Evidence("handed", f"{one.what}: {one.text}" if one.text else one.what, "source code") for one in wrong),
             Evidence("enqueue", f"{job}.{enqueue.verb}".rstrip("."), f"{place.path}:{place.line}"),
         ),
-        Severity.MEDIUM if silent else Severity.HIGH,
+        Severity.LOW if plain else Severity.MEDIUM if silent else Severity.HIGH,
         location=Location(place.path, place.line, place.column),
         key=f"{enqueue.job}:{what.name}",
     )

@@ -9,7 +9,8 @@ In the log: 304, or nothing.
 ## How it is found
 Formula: fails if a cache's key, an ETag or Last-Modified is made of whole seconds of a record's updated_at (`int(ts)`,
 `.to_i`, `%s`, `last_modified:` alone, `cache_timestamp_format = :number`), or of a column without fractions
-(`precision: 0`, MySQL's DATETIME without fsp), and a job writes records of that name
+(`precision: 0`, MySQL's DATETIME without fsp), and a job writes records of that name:
+medium where it writes what they have come to (status, progress, finished_at), which it does more than once, else low
 
 Names are compared (`report.updated_at`, a job that saves a Report): whose record it is at run time is not known.
 
@@ -63,6 +64,7 @@ def _finding(code: Code, one: WholeSecond) -> Finding:
         f"code:{where}",
         f"What a job updates is told by {one.how}: {one.name}",
         REMEDIES[one.how],
+        severity=Severity.MEDIUM if one.stages else Severity.LOW,
         location=Location(place.path, place.line, place.column),
         key=f"{one.how.name}:{one.name}",
     )

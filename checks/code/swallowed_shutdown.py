@@ -10,7 +10,8 @@ In the log: `Shutdown` as an ordinary error of a job; "Terminating" and then not
 ## How it is found
 Formula: fails if a job leads to `except:`, `except BaseException`, `rescue Exception`, `rescue Sidekiq::Shutdown` (also
 by a constant or in a list) that does not raise again on every path, or to `finally` or `ensure` that leaves by return,
-break or continue
+break or continue; low where all that the clause guards is over in a moment: a text that is taken apart, one thing that
+is deleted or closed
 
 A clause that ends the process raises too. Not told: a clause after one that raises the end again, and one around
 nothing but Python's own quick functions or an import.
@@ -71,4 +72,5 @@ def _finding(code: Code, clause: Handler) -> Finding:
         how = "raises it on some paths only" if clause.ending is Ending.SOMETIMES else "never raises it again"
         title = f"A clause catches {caught}, the end of the process too, and {how}"
         remedy = f"Write {NARROWER[language]}, or raise on every path."
-    return told(code, clause, Severity.HIGH, title, remedy, key="final" if clause.final else caught)
+    severity = Severity.LOW if clause.brief and not clause.final else Severity.HIGH
+    return told(code, clause, severity, title, remedy, key="final" if clause.final else caught)

@@ -17,7 +17,8 @@ rises; a server that restarted may have lost it otherwise.
 
 ## When it is wrong
 Servers that test suites flush, which is what a loopback address with a port or database of its own is taken for. A
-flush of another database of the same server counts too.
+flush of another database of the same server counts too. A script whose name says that it is for trials (`review`,
+`staging`, `dev`) is info.
 
 ## Confirm by hand
 `redis-cli info commandstats | grep flush`, `redis-cli get stat:processed`.
@@ -59,7 +60,9 @@ from kiqdoctor.doctor.facts.queues import JobCounts
 from kiqdoctor.doctor.facts.redis import Connection, Server
 
 COMMANDS = ("flushall", "flushdb")
-TRIAL = re.compile(r"(?<![a-z])(?:tests?|testing|pytest|dev|development|local|debug|ci)(?![a-z])")
+TRIAL = re.compile(
+    r"(?<![a-z])(?:tests?|testing|pytest|dev|development|local|debug|ci|review|sandbox|staging)(?![a-z])"
+)
 PLACES = {
     "deploy": (Severity.HIGH, "which deploys run"),
     "seed": (Severity.HIGH, "which seeds the database"),
@@ -125,6 +128,8 @@ def _keeps_out(guard: str) -> bool:
 
 def _line(one: ScriptLine) -> Finding:
     severity, where = PLACES[one.place]
+    if TRIAL.search(one.path.rpartition("/")[2].lower().replace("_", " ")):
+        severity, where = Severity.INFO, "which is for trials by its name"
     return Finding(
         f"file:{one.path}",
         f"{one.path}, {where}, calls {one.word.upper()}: it deletes every job of whatever Redis it is pointed at",

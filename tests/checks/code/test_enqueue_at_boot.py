@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from judging import IN_PYTHON, accused, judged, performing
+from judging import IN_PYTHON, accused, judged, performing, read
 from rewriting import crossed, python
 
 WARM = IN_PYTHON + "@job\ndef warm(): pass\n"
@@ -93,7 +93,7 @@ def test_nothing_tells_how_it_is_served(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "severities"),
-    [("shop__feature_DOT_py", ["medium"]), ("scripts__fill_DOT_py", [])],
+    [("shop__feature_DOT_py", ["low"]), ("scripts__fill_DOT_py", [])],
     ids=["unloaded", "by hand"],
 )
 def test_files_that_nobody_loads(tmp_path: Path, path: str, severities: list[str]) -> None:
@@ -109,3 +109,29 @@ def test_where_it_begins_is_told(tmp_path: Path) -> None:
     [one] = judged("COD011", tmp_path, urls_DOT_py="import views\n", shop_DOT_py=WARM, **files, **GUNICORN).findings
 
     assert [two.value for two in one.finding.evidence][:2] == ["views", "helper.helper_size"]
+
+
+LOCK = "GEM\n  remote: https://rubygems.org/\n  specs:\n    sidekiq (7.2.0)\n    {gem}\n"
+
+
+@pytest.mark.parametrize(
+    ("gem", "line", "severity"),
+    [
+        ("redis-client (0.22.0)", 'Sidekiq::Queue["q"].limit = 4\n', "low"),
+        ("redis-client (0.14.1)", 'Sidekiq::Queue["q"].limit = 4\n', "high"),
+        ("redis-client (0.22.0)", "WarmJob.perform_async\n", "high"),
+        ("redis (5.1.0)", "STORE = Redis.new\nSTORE.get('x')\n", "low"),
+        ("redis (4.8.1)", "STORE = Redis.new\nSTORE.get('x')\n", "high"),
+    ],
+    ids=["a client that notices", "one before that", "a job is enqueued all the same", "redis-rb 5", "redis-rb 4"],
+)
+def test_a_client_that_leaves_what_it_inherits_alone(tmp_path: Path, gem: str, line: str, severity: str) -> None:
+    files = {
+        "config/initializers/x.rb": line,
+        "app/jobs/j.rb": performing("x"),
+        "config/puma.rb": "workers 4\npreload_app!\n",
+        "Gemfile": "gem 'sidekiq'\n",
+        "Gemfile.lock": LOCK.format(gem=gem),
+    }
+
+    assert [one.severity for one in read("COD011", tmp_path, files).findings] == [severity]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from healthy import HEALTHY
 from healthy.code import CODE
-from judging import accused, in_python, in_ruby, performing
+from judging import accused, in_python, in_ruby, performing, read
 from rewriting import crossed, python, ruby
 
 from kiqdoctor.doctor.diagnose import diagnose
@@ -139,3 +139,22 @@ def test_on_plain_facts() -> None:
 
 def test_a_file_that_could_not_be_parsed_limits_silence(tmp_path: Path) -> None:
     assert in_python("COD006", tmp_path, HEAD, broken_DOT_py="def f(:\n").outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("version", "line", "severity"),
+    [
+        ("6.5.12", "K.perform_async(:x)", "low"),
+        ("7.3.2", "K.perform_async(:x)", "high"),
+        ("6.5.12", "K.perform_async(Date.today)", "high"),
+    ],
+    ids=["it arrives as text", "it is refused", "it arrives as something else"],
+)
+def test_a_symbol_is_a_text_to_older_sidekiqs(tmp_path: Path, version: str, line: str, severity: str) -> None:
+    files = {
+        "app/jobs/j.rb": performing(line, head=OTHER),
+        "Gemfile": "gem 'sidekiq'\n",
+        "Gemfile.lock": f"GEM\n  remote: https://rubygems.org/\n  specs:\n    sidekiq ({version})\n",
+    }
+
+    assert [one.severity for one in read("COD006", tmp_path, files).findings] == [severity]

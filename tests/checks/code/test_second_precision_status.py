@@ -116,3 +116,22 @@ def test_a_column_of_the_schema(tmp_path: Path, digits: int, ill: bool) -> None:
     page = SHOW.format("fresh_when(@report)")
 
     assert accused(judged("COD013", tmp_path, **RUBY, db__schema_DOT_rb=schema, app__c_DOT_rb=page)) is ill
+
+
+@pytest.mark.parametrize(
+    ("written", "severity"),
+    [("r.update!(status: 'done')", "medium"), ("r.update!(name: 'x')", "low"), ("r.touch(:finished_at)", "medium")],
+)
+def test_what_a_record_has_come_to_is_written_more_than_once(tmp_path: Path, written: str, severity: str) -> None:
+    job = RUBY["app__jobs__build_DOT_rb"].replace("r.update!(status: 'done')", written)
+    page = SHOW.format("stale?(last_modified: @report.updated_at)")
+    [one] = judged("COD013", tmp_path, app__jobs__build_DOT_rb=job, app__c_DOT_rb=page).findings
+
+    assert one.severity == severity
+
+
+def test_a_name_that_says_nothing_proves_no_stages(tmp_path: Path) -> None:
+    page = SHOW.format('Rails.cache.fetch("r/#{model.updated_at.to_i}") { 1 }')
+    [one] = judged("COD013", tmp_path, **RUBY, app__c_DOT_rb=page).findings
+
+    assert one.severity == "low"

@@ -78,3 +78,23 @@ def test_ruby_s_faults(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", RUBY_TWINS.values(), ids=RUBY_TWINS)
 def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
     assert not accused(in_ruby("COD009", tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("body", "severity"),
+    [
+        ("store.delete(path)", "low"),
+        ("data = json.loads(xs)", "low"),
+        ("store.upload(path)", "high"),
+        ("while True: store.delete(path)", "high"),
+        ("delete()", "high"),
+    ],
+    ids=["clearing away", "taking apart", "work", "for ever", "a function of its own"],
+)
+def test_what_is_over_in_a_moment(tmp_path: Path, body: str, severity: str) -> None:
+    head = "import json\nfrom shelf import store\ndef delete(): work()\n"
+    [one] = in_python(
+        "COD009", tmp_path, head + job(f"try: {body}\nexcept: pass".replace("try: while", "try:\n  while"))
+    ).findings
+
+    assert one.severity == severity

@@ -81,9 +81,13 @@ class Precision(StrEnum):
 
 
 class WholeSecond(Named, frozen=True, omit_defaults=True, gc=False):
-    """A stamp of whole seconds by which a cache or a client tells that nothing changed; ``name``: its text."""
+    """A stamp of whole seconds by which a cache or a client tells that nothing changed; ``name``: its text.
+
+    ``stages``: a job writes what such a record has come to (a status, its progress), not only its data.
+    """
 
     how: Precision = Precision.KEY
+    stages: bool = False
 
 
 class WholeSeconds(Sites[WholeSecond]):

@@ -260,12 +260,14 @@ class Handler(Site, frozen=True, omit_defaults=True, gc=False):
 
     ``final``: a finally or ensure clause that leaves by return, break or continue, and so swallows what was raised.
     ``spares``: the end of the process never comes there: an earlier clause raises it again, or no work is done inside.
+    ``brief``: what it guards only clears away, or reads what lies at hand: it is over in a moment.
     """
 
     catches: tuple[str, ...]
     ending: Ending
     final: bool = False
     spares: bool = False
+    brief: bool = False
 
 
 class Handlers(Sites[Handler]):

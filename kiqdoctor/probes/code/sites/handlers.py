@@ -27,6 +27,9 @@ QUICK: Final = frozenset(
 )
 """Python's own functions that are done at once."""
 
+AT_HAND: Final = ("json.", "os.path.", "re.", "datetime.", "decimal.", "base64.", "ast.literal_eval", "urllib.parse.")
+GIVES_UP: Final = frozenset({"delete", "remove", "unlink", "rmtree", "rmdir", "close", "cleanup"})
+
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
 def handlers(tree: Tree) -> Handlers:
@@ -45,11 +48,13 @@ def _python(index: "Index", function: "Function") -> Iterator[Handler]:
     from kiqdoctor.probes.code.python.flow import ways
 
     for node in function.tries:
-        spared = _is_narrow(function, node.body)
+        calls = _calls(node.body)
+        spared = calls is not None and all(function.module.dotted(one.func, function) in QUICK for one in calls)
+        brief = bool(calls) and calls is not None and all(_is_brief(index, function, one) for one in calls)
         for clause in node.handlers:
             names = tuple(_names(index, function, clause.type))
             ending = _ending(ways(clause.body))
-            yield Handler(function.number, *function.at(clause), names, ending, spares=spared)
+            yield Handler(function.number, *function.at(clause), names, ending, spares=spared, brief=brief)
             spared = spared or (ending is Ending.RAISES and (not names or not ENDS.isdisjoint(names)))
         if node.finalbody and "leave" in ways(node.finalbody):
             yield Handler(function.number, *function.at(node.finalbody[0]), (), Ending.SWALLOWS, final=True)
@@ -64,13 +69,20 @@ def _names(index: "Index", function: "Function", caught: ast.expr | None) -> Ite
         yield index.names.spelt(one, where if isinstance(whole, ast.Tuple) else function) or "?"
 
 
-def _is_narrow(function: "Function", body: Sequence[ast.stmt]) -> bool:
-    """Whether it calls nothing but Python's own functions: no job's work is done there."""
+def _calls(body: Sequence[ast.stmt]) -> list[ast.Call] | None:
+    """The calls in a body; None where it waits for something else than what it calls."""
     inside = [one for statement in body for one in ast.walk(statement)]
-    if any(isinstance(one, ast.Await | ast.Yield | ast.YieldFrom) for one in inside):
-        return False
-    calls = [one for one in inside if isinstance(one, ast.Call)]
-    return all(function.module.dotted(one.func, function) in QUICK for one in calls)
+    if any(isinstance(one, ast.Await | ast.Yield | ast.YieldFrom | ast.While) for one in inside):
+        return None
+    return [one for one in inside if isinstance(one, ast.Call)]
+
+
+def _is_brief(index: "Index", function: "Function", call: ast.Call) -> bool:
+    """A text is taken apart, a file is looked at, or something that is no longer needed is given up."""
+    name = index.names.spelt(call.func, function)
+    if name in QUICK or name.startswith(AT_HAND):
+        return True
+    return isinstance(call.func, ast.Attribute) and call.func.attr in GIVES_UP and not index.names.targets(name)
 
 
 def _ruby(_: "Index", method: "Method") -> Iterator[Handler]:

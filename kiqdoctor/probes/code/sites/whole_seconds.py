@@ -27,7 +27,7 @@ _SECONDS: Final = (
     r"|replace\(microsecond=0\)|(?:utc)?timetuple\(\)"
 )
 WHOLE: Final = re.compile(
-    rf"(?:int|round|floor)\(\s{{0,20}}(?:[\w.]{{0,200}}\.)?{_AT}(?:\.timestamp\(\))?\s{{0,20}}\)"
+    rf"(?:int|round|floor)\(\s{{0,20}}(?:[\w.]{{0,200}}\.)??{_AT}(?:\.timestamp\(\))?\s{{0,20}}\)"
     rf"|{_AT.replace('?P<of>', '?P<of2>')}\.(?:{_SECONDS})"
     rf"|{_AT.replace('?P<of>', '?P<of3>')}:%s\b"
 )
@@ -51,6 +51,13 @@ WRITES: Final = re.compile(
     r"|create!?|upsert\w*)(?!\w)"
     r"|\.(?:status|state|progress|\w+_at) = "
 )
+STAGES: Final = re.compile(
+    r"(?:status|state|stage|phase|progress|percent)[\"']?\s{0,3}(?:=>|=(?!=)|:(?!:))"
+    r"|(?:queued|started|finished|completed|processed|failed|done)at\b|\.(?:start|finish|complete|process|fail|done)\w{0,4}!"
+)
+"""Of a text in small letters without underscores: what a record has come to is written."""
+ALL: Final = "*"
+"""In place of a record's name: whatever jobs write."""
 CONDITIONS: Final = frozenset({"django.views.decorators.http.condition", "django.views.decorators.http.last_modified"})
 DATETIMES: Final = frozenset({"DATETIME", "TIMESTAMP"})
 ANYBODY: Final = frozenset({"self", "obj", "object", "record", "instance", "row", "item", "model", "this", "resource"})
@@ -78,11 +85,15 @@ class _Written:
     def __init__(self) -> None:
         self._texts: list[str] | None = None
 
-    def __call__(self, index: "Index", what: str) -> bool:
-        """Whether a job leads to a write of a record of this name; of any, where the name says nothing."""
+    def __call__(self, index: "Index", what: str) -> Iterator[bool]:
+        """Nothing unless a job leads to a write of a record of this name (of any, where the name says nothing).
+
+        True where one of them writes what that has come to.
+        """
         plain = what.lower().replace("_", "").strip("@")
         vague = plain in ANYBODY or len(plain) <= SHORT
-        return any(vague or plain in one or plain.removesuffix("s") in one for one in self._of(index))
+        texts = [one for one in self._of(index) if vague or plain in one or plain.removesuffix("s") in one]
+        yield from [(not vague or what == ALL) and any(map(STAGES.search, texts))] if texts else []
 
     def _of(self, index: "Index") -> list[str]:
         """Functions of jobs that write records, without what tells one spelling from another."""
@@ -108,13 +119,15 @@ def _of(found: "re.Match[str]") -> str:
 def _python(index: "Index", function: Function, written: _Written) -> Iterator[WholeSecond]:
     for node, words in _keys(function):
         found = WHOLE.search(words)
-        if found is not None and not OTHERWISE.search(words) and written(index, _called(function, _of(found))):
-            yield WholeSecond(function.number, *Function.at(node), found[0][:80], Precision.KEY)
+        if found is not None and not OTHERWISE.search(words):
+            for stages in written(index, _called(function, _of(found))):
+                yield WholeSecond(function.number, *Function.at(node), found[0][:80], Precision.KEY, stages)
     yield from _conditioned(index, function, written)
     for binding in function.bindings if not function.name else ():
         found_name = _column(index, function, binding)
-        if found_name and binding.value is not None and written(index, binding.owner.rpartition(".")[2]):
-            yield WholeSecond(function.number, *Function.at(binding.value), found_name, Precision.COLUMN)
+        if found_name and binding.value is not None:
+            for stages in written(index, binding.owner.rpartition(".")[2]):
+                yield WholeSecond(function.number, *Function.at(binding.value), found_name, Precision.COLUMN, stages)
 
 
 def _called(function: Function, name: str) -> str:
@@ -185,14 +198,14 @@ def _conditioned(index: "Index", function: Function, written: _Written) -> Itera
             said = ast.unparse(target.node)
         found = re.search(rf"\.(?:{CHANGED})\b|['\"](?:{CHANGED})['\"]", said)
         model = re.search(r"\b([A-Z]\w+)\.objects\b", said)
-        if found is not None and written(index, model[1] if model else "self"):
-            yield WholeSecond(function.number, *Function.at(one), said[:80], Precision.VALIDATOR)
+        for stages in written(index, model[1] if model else "self") if found is not None else ():
+            yield WholeSecond(function.number, *Function.at(one), said[:80], Precision.VALIDATOR, stages)
     for value in _headed(function, "last-modified"):
         said = ast.unparse(value)
         found = PLAIN.search(said)
         alone = "etag" not in ast.unparse(function.node).lower()
-        if found and alone and written(index, _called(function, _of(found))):
-            yield WholeSecond(function.number, *Function.at(value), said[:80], Precision.VALIDATOR)
+        for stages in written(index, _called(function, _of(found))) if found and alone else ():
+            yield WholeSecond(function.number, *Function.at(value), said[:80], Precision.VALIDATOR, stages)
 
 
 def _none(node: ast.expr) -> bool:
@@ -225,8 +238,9 @@ def _ruby(index: "Index", method: "Method", written: _Written) -> Iterator[Whole
         yield from _format(index, method, node, written)
     for node, words in _ruby_keys(method):
         found = IN_RUBY.search(words)
-        if found is not None and not OTHERWISE.search(words) and written(index, _model(method, _of(found))):
-            yield WholeSecond(method.number, *method.at(node), found[0][:80], Precision.KEY)
+        if found is not None and not OTHERWISE.search(words):
+            for stages in written(index, _model(method, _of(found))):
+                yield WholeSecond(method.number, *method.at(node), found[0][:80], Precision.KEY, stages)
     for sent in method.calls:
         if sent.name.rpartition(".")[2] in {"stale?", "fresh_when"}:
             yield from _validator(index, method, sent.node, written)
@@ -246,8 +260,9 @@ def _format(index: "Index", method: "Method", node: "Node", written: _Written) -
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if left is not None and text(left)[-80:].endswith("cache_timestamp_format"):
         said = string(right)
-        if said and said not in FORMATS and written(index, "self"):
-            yield WholeSecond(method.number, *method.at(node), f"cache_timestamp_format = :{said}", Precision.SETTING)
+        for stages in written(index, ALL) if said and said not in FORMATS else ():
+            name = f"cache_timestamp_format = :{said}"
+            yield WholeSecond(method.number, *method.at(node), name, Precision.SETTING, stages)
 
 
 def _ruby_keys(method: "Method") -> "Iterator[tuple[Node, str]]":
@@ -272,8 +287,8 @@ def _validator(index: "Index", method: "Method", node: "Node", written: _Written
     said = text(pairs.get("last_modified"))
     found = PLAIN.search(said)
     alone = len(pairs) == len(given) and not pairs.keys() & {"etag", "strong_etag", "weak_etag"}
-    if found is not None and alone and written(index, _model(method, _of(found))):
-        yield WholeSecond(method.number, *method.at(node), said[:80], Precision.VALIDATOR)
+    for stages in written(index, _model(method, _of(found))) if found is not None and alone else ():
+        yield WholeSecond(method.number, *method.at(node), said[:80], Precision.VALIDATOR, stages)
 
 
 def _table(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[WholeSecond]:
@@ -284,8 +299,8 @@ def _table(index: "Index", method: "Method", node: "Node", written: _Written) ->
         words = text(one) if one.type == "call" and one.end_byte - one.start_byte < LONGEST_COLUMN else ""
         column = re.match(r"\w+\.(?:datetime|timestamp)\s*\(?\s*[:\"']updated_at\b.*precision: 0\b", words)
         if column or re.match(r"\w+\.timestamps\b.*precision: 0\b", words):
-            if table and _by_record(index) and written(index, table.removesuffix("s")):
-                yield WholeSecond(method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN)
+            for stages in written(index, table.removesuffix("s")) if table and _by_record(index) else ():
+                yield WholeSecond(method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN, stages)
             return
 
 
