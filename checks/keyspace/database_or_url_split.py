@@ -55,6 +55,8 @@ def database_or_url_split(keyspace: Keyspace, databases: Databases) -> Iterator[
         yield Unknown(f"database {number} was not looked at: {reason}")
     if not keyspace.complete:
         yield Unknown(f"{keyspace.scanned} of {keyspace.total} keys were looked at", "a smaller database")
+    if not everything:
+        yield Evidence("databases that hold Sidekiq's data", "none", "SCAN, INFO keyspace")
     for one in everything:
         yield Evidence(_place(one), f"{one.waiting} waiting, {one.live} live processes", "LLEN, processes")
 

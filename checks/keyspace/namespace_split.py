@@ -79,6 +79,8 @@ def _living(keyspace: Keyspace) -> Iterator[Verdict]:
                 yield _stranded(stranded, max(others, key=lambda one: len(_shared(stranded, one))))
     if not keyspace.complete:
         yield Unknown(f"{keyspace.scanned} of {keyspace.total} keys were looked at", "a smaller database")
+    if not keyspace.installations:
+        yield Evidence("prefixes that hold Sidekiq's data", "none", f"SCAN of {keyspace.scanned} keys")
     for one in keyspace.installations:
         counts = f"{one.waiting} waiting, {one.live} live processes"
         yield Evidence(f"prefix {_name(one)}", counts, f"SCAN of database {one.database}")

@@ -1,9 +1,9 @@
 """Whether a process of this host works for the Redis that is examined: by its sockets, else by its environment."""
 
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
-from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.facts.redis import Client, Clients, Connection
 from kiqdoctor.doctor.snapshot import Missing
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
@@ -14,19 +14,49 @@ def works_for(
     worker: LocalProcess, connection: Connection, clients: Clients | Missing, local: LocalProcesses
 ) -> bool | None:
     """True and False are proven; None: it has no connection yet, or may not be looked into, and names no Redis."""
-    own = {address for address, _ in worker.sockets}
-    if isinstance(clients, Clients) and any(one.address in own for one in clients.all):
+    if isinstance(clients, Clients) and any(_is_of(one, worker) for one in clients.all):
         return True
     target = _place(connection.url, local)
     if target is None:
-        return None
+        return _by_path(worker, connection, clients)
     remotes = {_remote(remote, local) for _, remote in worker.sockets}
     if target in remotes:
         return True
     named = {place for entry in worker.redis if (place := _place(entry.partition("=")[2], local)) is not None}
     if named:
         return target in named and _database(connection.url) in {_database(entry) for entry in worker.redis}
-    return False if remotes and target[0] == "here" else None
+    return False if remotes and target[0] == "here" and not any(map(_socket, worker.redis)) else None
+
+
+def _is_of(client: Client, worker: LocalProcess) -> bool:
+    """One local port serves connections to several servers, so over loopback both ends must fit."""
+    ports = {remote.rpartition(":")[2] for mine, remote in worker.sockets if mine == client.address}
+    looped = client.address.startswith(("127.", "[::1]", "::1"))
+    return bool(ports) and (not looped or not client.server or client.server.rpartition(":")[2] in ports)
+
+
+def _by_path(worker: LocalProcess, connection: Connection, clients: Clients | Missing) -> bool | None:
+    """Where a unix socket is examined: by the socket that the worker names, else by connections that lead elsewhere."""
+    if named := {socket for entry in worker.redis if (socket := _socket(entry))}:
+        return _socket(connection.url) in named
+    return False if worker.redis and worker.sockets and isinstance(clients, Clients) else None
+
+
+def _socket(entry: str) -> tuple[str, str] | None:
+    """The path and the database of a unix socket's address; None for another address."""
+    try:
+        parts = urlsplit(_url(entry))
+    except ValueError:
+        return None
+    if parts.scheme != "unix":
+        return None
+    path = parts.path.removeprefix("/var") if parts.path.startswith("/var/run/") else parts.path
+    return path, parse_qs(parts.query).get("db", ["0"])[0]
+
+
+def _url(entry: str) -> str:
+    """Without the name of the variable or option that holds it."""
+    return entry.partition("=")[2] if "=" in entry.partition("://")[0] else entry
 
 
 def _place(url: str, local: LocalProcesses) -> tuple[str, int] | None:
@@ -51,7 +81,7 @@ def _host(host: str, local: LocalProcesses) -> str:
 
 def _database(url: str) -> str:
     try:
-        return urlsplit(url.partition("=")[2] if "=" in url.partition("://")[0] else url).path.strip("/") or "0"
+        return urlsplit(_url(url)).path.strip("/") or "0"
     except ValueError:
         return ""
 
@@ -60,7 +90,7 @@ def redis_sockets(
     worker: LocalProcess, connection: Connection | Missing, clients: Clients | Missing, local: LocalProcesses
 ) -> tuple[str, ...]:
     """Local addresses of a worker's connections to the examined Redis."""
-    known = {one.address for one in clients.all} if isinstance(clients, Clients) else set()
+    known = {one.address for one in clients.all if _is_of(one, worker)} if isinstance(clients, Clients) else set()
     target = _place(connection.url, local) if isinstance(connection, Connection) else None
     return tuple(
         mine for mine, remote in worker.sockets if mine in known or (target and _remote(remote, local) == target)

@@ -101,6 +101,7 @@ class Client:
     command: str = ""
     user: str = ""
     library: str = ""
+    server: str = ""  # the server's own end of it (laddr)
 
     @property
     def blocked(self) -> bool:

@@ -98,6 +98,7 @@ def _client(line: str) -> Client:
         command=words.get("cmd", ""),
         user=words.get("user", ""),
         library=words.get("lib-name", ""),
+        server=words.get("laddr", ""),
     )
 
 
