@@ -8,7 +8,7 @@ from kiqdoctor.doctor.ownership import redis_sockets, works_for
 from kiqdoctor.doctor.snapshot import Refused
 
 MINE, REDIS, OTHER = "127.0.0.1:40000", "127.0.0.1:6379", "127.0.0.1:7000"
-HERE = LocalProcesses(hostname="web-1", addresses=frozenset({"10.0.0.5"}))
+HERE = LocalProcesses(hostname="web-1", addresses=("10.0.0.5",))
 SOCKET = "unix:///run/redis/redis.sock?db=0"
 
 
