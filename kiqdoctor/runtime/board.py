@@ -42,6 +42,7 @@ class Board:
     seats: list[Seat] = field(default_factory=list)
     offset: float = 0.0  # epoch seconds of the boot clock's zero
     told: tuple[int, int] = (0, 0)
+    overran: int = 0  # jobs of killed processes that we failed for having run too long: those told of them no more
     lock: threading.Lock = field(default_factory=threading.Lock)
     marks: Marks = field(default_factory=Marks)
 
@@ -87,7 +88,8 @@ class Board:
 
     def totals(self) -> tuple[int, int]:
         """Processed and failed since the start; a failure counts as processed too, as in Sidekiq."""
-        return sum(seat.processed for seat in self.seats), sum(seat.failed for seat in self.seats)
+        processed, failed = (sum(seat.processed for seat in self.seats), sum(seat.failed for seat in self.seats))
+        return processed + self.overran, failed + self.overran
 
     def untold(self) -> tuple[int, int]:
         """What happened since ``told``."""

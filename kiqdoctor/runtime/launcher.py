@@ -201,7 +201,9 @@ class Launcher:
         if PERIODIC:
             threads.append(Clockwork(self._client, self._keys, self._quiet, self._clock).thread)
         if self.reliable:
-            self._recovery = Recovery(self._client, self._settings, lambda: self.lease, self._quiet, self._clock)
+            self._recovery = Recovery(
+                self._client, self._settings, lambda: self.lease, self._quiet, self.board, self._clock
+            )
             threads += [self._recovery.thread, self._thread(partial(self.tenure.keep, self._reliable), "kiq.lease")]
         return threads
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import endings, log, lua
+from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError, bury
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.endings import End, Step, ending
@@ -70,8 +71,9 @@ class Recovery:
     """One thread of each process looks for the dead of its host, and one process of the fleet for the others."""
 
     def __init__(self, client: "Redis", settings: Settings, lease: Callable[[], Lease], stop: threading.Event,
-                 clock: Clock = SYSTEM) -> None:  # fmt: skip
+                 board: Board, clock: Clock = SYSTEM) -> None:  # fmt: skip
         self._client, self._settings, self._lease, self._stop, self._clock = client, settings, lease, stop, clock
+        self._board = board
         self._keys = settings.keys
         self._leaving = Leaving(client)
         self._forget = client.register_script(lua.source("forget"))
@@ -261,6 +263,7 @@ class Recovery:
         moved = self._moved(identity, job, end.steps)
         if moved == 1:
             found.back.append(payload.fields)
+            self._board.overran += 1
         return moved >= 0
 
     def _buried(self, identity: str, job: Stranded, payload: Payload, error: Exception, found: Recovered) -> bool:

@@ -11,6 +11,7 @@ from servers import RedisServer
 from workers import Worker
 
 from kiqdoctor.clock import SYSTEM
+from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
 from kiqdoctor.runtime.config import Settings
@@ -99,7 +100,7 @@ def test_the_index_of_a_large_fleet_is_read_by_few(redis: Any) -> None:
     lease = Lease(redis, Keys(), "here:1:aa", NAMES)
     lease.acquire()
     lease._steady_since -= 60
-    ones = [Recovery(redis, Settings("redis://unused"), lambda: lease, threading.Event()) for _ in range(20)]
+    ones = [Recovery(redis, Settings("redis://unused"), lambda: lease, threading.Event(), Board()) for _ in range(20)]
     for one in ones:
         one._here = Whereabouts("machine 3", "pid:[1]", 1, "1")
     redis.delete(Keys().lease("host:7:aa"))
@@ -118,7 +119,7 @@ def test_the_index_of_a_large_fleet_is_read_by_few(redis: Any) -> None:
 def test_a_turn_of_the_wrong_type_is_no_reason_never_to_look(redis: Any) -> None:
     lease = Lease(redis, Keys(), "here:1:aa", NAMES)
     lease.acquire()
-    one = Recovery(redis, Settings("redis://unused"), lambda: lease, threading.Event())
+    one = Recovery(redis, Settings("redis://unused"), lambda: lease, threading.Event(), Board())
     redis.lpush(Keys().recovering_here(one._here.boot), "no string")
 
     assert not one._due()

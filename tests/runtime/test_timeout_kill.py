@@ -89,6 +89,7 @@ def test_its_process_is_dumped_and_killed_it_fails_once_and_the_others_run_again
     eventually(lambda: len(set(worker.pids) - set(before)) == 1, "another in its place")
     ledger = Ledger.read(tmp_path / "ledger")
     assert [pids for (jid, _), pids in ledger.begun.items() if jid == "late"] == [[*ledger.begun["late", "1"][:1]]]
+    eventually(lambda: redis.get("stat:failed") == b"1", "it is counted, by whoever failed it")
     assert "kill.sleep late ran longer than 1 s" in worker.log()
     assert "time.sleep(seconds)" in worker.log()
     eventually(lambda: not redis.keys("kiq:taken:*"), "nothing is held")

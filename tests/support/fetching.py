@@ -14,6 +14,7 @@ from typing import Any, Final
 import redis as redis_py
 
 from kiqdoctor.clock import Clock, boottime
+from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
 from kiqdoctor.runtime.config import Settings, connect
@@ -114,7 +115,10 @@ class Process:
 
     def recovery(self, settings: Settings | None = None) -> Recovery:
         """One that has renewed for long enough to judge others."""
-        made = Recovery(self.client, settings or Settings("redis://unused"), lambda: self.lease, Never(), self.clock)  # type: ignore[arg-type]
+        stop: Any = Never()
+        made = Recovery(
+            self.client, settings or Settings("redis://unused"), lambda: self.lease, stop, Board(), self.clock
+        )
         self.lease._steady_since = self.clock.boottime() - 16
         return made
 

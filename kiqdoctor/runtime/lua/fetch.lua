@@ -13,15 +13,19 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {'FENCED'}
 end
-local number = tonumber(ARGV[1])
-if number <= tonumber(redis.call('GET', KEYS[2]) or 0) then
+local acknowledged, errors = 0, {}
+local last = redis.pcall('GET', KEYS[2])
+if type(last) == 'table' then -- somebody wrote another type there: it is ours, and is written anew below
+  errors[1] = KEYS[2] .. ': ' .. last.err
+  last = nil
+end
+if tonumber(ARGV[1]) <= (tonumber(last or 0) or 0) then
   return {'REPEATED'}
 end
 local exits = ARGV[7] ~= '' and cmsgpack.unpack(ARGV[7]) or {}
 redis.call('PERSIST', KEYS[2]) -- says nothing, and is refused where a later command would be, before anything was done
 redis.call('SET', KEYS[2], ARGV[1]) -- before the jobs move: a request that was applied in part would be applied again
 local wanted, room, count, ours = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local acknowledged, errors = 0, {}
 -- Removing first makes room: with memory full the jobs that came could not be stored, and those that ended would stay.
 local at = 8
 for _ = 1, tonumber(ARGV[6]) do

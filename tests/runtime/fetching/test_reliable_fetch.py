@@ -678,6 +678,24 @@ def test_a_wrong_type_on_one_of_several_queues_strands_nothing_of_another(redis:
     assert process.held(redis) == Counter()
 
 
+@pytest.mark.parametrize("kind", ["hash", "no number"])
+def test_a_sequence_of_the_wrong_type_is_written_anew(redis: Any, start: Start, kind: str) -> None:
+    process, pushed = start(), jobs(2)
+    push(redis, pushed[0])
+    first = process.take()
+    for key in redis.keys("kiq:sequence:*"):
+        redis.delete(key)
+        redis.hset(key, "a", "b") if kind == "hash" else redis.set(key, "b")
+    push(redis, pushed[1])
+
+    second = process.take()
+    told(process)
+
+    assert first is not None
+    assert second is not None
+    assert [first.payload, second.payload] == pushed
+
+
 def test_beside_a_queue_of_the_wrong_type_waits_go_on(redis: Any, start: Start) -> None:
     process = start(queues=(("broken", 0), ("default", 0)))
     redis.set("queue:broken", "no list")
