@@ -45,7 +45,9 @@ from kiqdoctor.doctor.facts.host import Libraries, LocalProcesses, Mapped
 from kiqdoctor.doctor.facts.redis import Clients, Connection
 from kiqdoctor.doctor.workers_here import ROOT, Here, present
 
-LIBRARY = re.compile(r"(?P<stem>lib[^/]+?)(?P<hash>-[0-9a-f]{8})?(?P<version>[-.]\d[\d.]*)?\.so(?P<major>\.\d+)?[\d.]*")
+LIBRARY = re.compile(
+    r"(?P<stem>lib[^/]{1,255}?)(?P<hash>-[0-9a-f]{8})?(?P<version>[-.]\d[\d.]{0,40})?\.so(?P<major>\.\d{1,9})?[\d.]{0,40}"
+)
 OPENMP = frozenset({"libgomp", "libomp", "libiomp5"})
 SHOWN = 6
 REMEDY = "Let one package bring it: build the other from source, or take wheels that match."

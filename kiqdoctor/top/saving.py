@@ -10,7 +10,7 @@ from kiqdoctor.top import words
 from kiqdoctor.top.feed import Look, WholeExamination
 from kiqdoctor.top.view import View
 
-FONTS: Final = re.compile(r"@font-face\s*\{[^}]*\}")
+FONTS: Final = re.compile(r"@font-face\s*+\{[^}]{0,2000}\}")
 """A picture must not ask anybody for a font."""
 ELSEWHERE: Final = "nothing is saved from a browser"
 

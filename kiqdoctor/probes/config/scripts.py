@@ -41,9 +41,9 @@ SHELLS: Final = (
 MOST: Final = 2_000
 _CTL: Final = re.compile(r"(?<![\w/.-])(?:[\w./-]*/)?sidekiqctl\b(?=\s+(?:quiet|stop|start|status)|['\"]|\s*$)")
 _SIGNAL: Final = re.compile(
-    r"\bkill\s+(?:-s\s+(?:SIG)?|-(?:SIG)?)(USR1|INFO)\b|Process\.kill\W+['\":]*(?:SIG)?(USR1|INFO)\b"
+    r"\bkill\s++(?:-s\s++(?:SIG)?|-(?:SIG)?)(USR1|INFO)\b|Process\.kill\W++(?:SIG)?(USR1|INFO)\b"
 )
-_FLUSH: Final = re.compile(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]*\b(flushall|flushdb)\b", re.IGNORECASE)
+_FLUSH: Final = re.compile(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]{0,300}\b(flushall|flushdb)\b", re.IGNORECASE)
 _CALLED: Final = frozenset({"flushall", "flushdb"})
 _BLOCKING: Final = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "blmpop"})
 _REDIS: Final = re.compile(r"redis|sidekiq|conn|client|cache|\br\b|\bc\b", re.IGNORECASE)

@@ -235,7 +235,7 @@ def _truth(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str
         return bool(node.value), ""
     text = ast.unparse(node)
     found = re.search(
-        r"""(?:environ(?:\.get)?|getenv|env(?:\.\w+)?|config|get_bool|\w*env\w*)\s*[(\[]\s*['"](\w+)['"](.*)""", text
+        r"""(?:environ(?:\.get)?|env(?:\.\w{1,60})?|config|get_bool|env\w{0,60})\s*+[(\[]\s*['"](\w+)['"](.*)""", text
     )
     if found is None:
         return None, short(text)
@@ -250,7 +250,7 @@ def _truth(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str
 
 def _holds(value: str, text: str) -> bool:
     """A comparison with a text, or the truth of a word."""
-    compared = re.search(r"""(==|!=|in)\s*[\[({]?\s*((?:['"][^'"]*['"]\s*,?\s*)+)""", text)
+    compared = re.search(r"""(==|!=|in)\s*+(?:[\[({]\s*+)?((?:['"][^'"]*['"]\s*+(?:,\s*+)?)+)""", text)
     if compared is None:
         return value.lower() not in OFF
     words = re.findall(r"""['"]([^'"]*)['"]""", compared[2])

@@ -39,9 +39,7 @@ BEFORE: Final = (  # anything is loaded
     "set python print-stack none",
     f"set backtrace limit {CALLS}",
 )
-_GDB: Final = re.compile(
-    r"#\d+\s+(?:0x(?P<at>[0-9a-f]+) in )?(?P<name>.+?) \((?:\.\.\.|[^()]*=\.\.\.[^()]*|)\)(?: at .*| from .*)?"
-)
+_GDB: Final = re.compile(r"#\d+\s++(?:0x(?P<at>[0-9a-f]+) in )?(?P<name>.+?) \([^()]*+\)(?: at .*| from .*)?")
 _HANDLER: Final = re.compile(r"#\d+\s+<signal handler called>")
 _STACK: Final = re.compile(r"#\d+\s+0x(?P<at>[0-9a-f]+)(?: (?P<name>.+?))?(?: - \d+)?")
 

@@ -23,7 +23,7 @@ RAILS: Final = ("config/database.yml", "config/database.yml.erb")
 SIZES: Final = ("pool", "max_connections")  # Rails 8.1 calls it by the second name
 THREADED: Final = frozenset({"threads", "gevent", "eventlet"})
 CONFS: Final = ("**/postgresql.conf", "**/my.cnf", "**/mysqld.cnf", "**/postgres*.conf", "**/*.cnf")
-_SAID: Final = re.compile(r"max_connections\s*[=:\s]\s*[\"']?(\d{1,6})\b")
+_SAID: Final = re.compile(r"max_connections(?:\s*+[=:]\s*+|\s++)[\"']?(\d{1,6})\b")
 _SERVER: Final = re.compile(r"(?:^|/)(?:postgres|postgis|mysql|mariadb|percona|timescaledb)")
 _POOLER: Final = re.compile(r"pgbouncer|pgcat|odyssey|proxysql|supavisor|pgpool", re.IGNORECASE)
 DRAMATIQ: Final = frozenset({"dramatiq", "rundramatiq"})

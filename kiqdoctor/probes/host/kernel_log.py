@@ -27,7 +27,9 @@ _PATTERNS: Final = (
     ("trap", re.compile(rf"traps: {_NAME} .{{1,40}} ip:")),
     ("oom-kill", re.compile(r"[Oo]ut of memory:? Killed process (?P<pid>\d{1,10}) \((?P<name>[^)]{1,16})\)")),
 )
-_GROUP: Final = re.compile(r"oom-kill:.*task_memcg=(?P<group>[^,]{1,300}),task=[^,]*,pid=(?P<pid>\d{1,10})")
+_GROUP: Final = re.compile(
+    r"oom-kill:.{0,600}?task_memcg=(?P<group>[^,]{1,300}),task=[^,]{0,100},pid=(?P<pid>\d{1,10})"
+)
 
 
 @probe(Read("/dev/kmsg", "kernel.dmesg_restrict=0 or CAP_SYSLOG", "the kernel's buffer"), lane=Lane.HOST)

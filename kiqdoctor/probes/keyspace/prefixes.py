@@ -23,9 +23,9 @@ _ID: Final = re.compile(  # a word that tells one key from the next: digits, or 
 _OWN: Final = re.compile(
     r"(?:.+?:)?(?:queues|processes|schedule|retry|dead|paused|super_processes|process_cleanup|dear-leader"
     r"|queue:.+|stat:.+|kiq:.+|it-.+|[jh]\|.+|b-.+|[0-9]{8}-marks|working:queue:.+|reliable-fetcher.*"
-    r"|[\w:.#]+-[0-9]{2}-[0-9]{2}:[0-9]{1,2}"  # Class-DD-HH:M, durations of Sidekiq 7: one a class and minute
     r"|batches|profiles|deploylock-.+|periodic|cron|loop-.+"
-    r"|[^:]+:[0-9]+:[0-9a-f]{12}(?::work|:workers|:super_queues|-signals)?)",
+    r"|[^:]+:[0-9]+:[0-9a-f]{12}(?::work|:workers|:super_queues|-signals)?)"
+    r"|.*[\w:.#]-[0-9]{2}-[0-9]{2}:[0-9]{1,2}",  # Class-DD-HH:M, durations of Sidekiq 7: one a class and minute
     re.DOTALL,
 )
 _PLUG_IN: Final = re.compile(

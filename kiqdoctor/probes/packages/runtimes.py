@@ -18,7 +18,7 @@ FILES: Final = (".ruby-version", ".python-version", "runtime.txt", ".tool-versio
 _VERSION: Final = re.compile(r"(\d{1,2}(?:\.\d{1,3}){1,2})")
 _LINE: Final = re.compile(r"(?P<language>ruby|python)?[-\s]*v?(?P<version>\d{1,2}(?:\.\d{1,3}){0,2})", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"(?:^|/)(ruby|python):v?(\d{1,2}(?:\.\d{1,3}){0,2})")
-_GEMFILE: Final = re.compile(r"""^\s*ruby\s*\(?\s*["'](?:~>|=)?\s*(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?)["']""")
+_GEMFILE: Final = re.compile(r"""^\s*+ruby\s*+(?:\(\s*+)?["'](?:~>|=)?\s*+(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?)["']""")
 _REQUIRES: Final = re.compile(r"(?:==|~=)\s*(\d\.\d{1,2})(?:\.\d{1,3}|\.\*)?")
 
 

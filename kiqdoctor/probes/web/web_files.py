@@ -42,7 +42,7 @@ _SESSION: Final = re.compile(
 _NO_SESSION: Final = re.compile(r"config\.api_only\s*=\s*true")
 _PRODUCTION: Final = re.compile(r"if Rails\.env\.production\?|unless Rails\.env\.(?:development|test|local)\?")
 _SENDFILE: Final = re.compile(r"x_sendfile_header\s*=\s*[\"']X-Sendfile[\"']")
-_EXTENSION: Final = re.compile(r"^\s*location\s+~\*?\s+.*\\\.\(?[^)]*\b(?:css|js)\b")
+_EXTENSION: Final = re.compile(r"^\s*+location\s++~\*?\s.{0,300}\\\.\(?[^)]{0,200}\b(?:css|js)\b")
 NGINX: Final = (
     "**/nginx*.conf",
     "**/nginx/**/*.conf",

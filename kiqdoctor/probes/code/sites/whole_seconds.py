@@ -297,7 +297,7 @@ def _table(index: "Index", method: "Method", node: "Node", written: _Written) ->
     table = string(given[0]) if given else None
     for one in walk(node) if table and "precision: 0" in text(node) else ():
         words = text(one) if one.type == "call" and one.end_byte - one.start_byte < LONGEST_COLUMN else ""
-        column = re.match(r"\w+\.(?:datetime|timestamp)\s*\(?\s*[:\"']updated_at\b.*precision: 0\b", words)
+        column = re.match(r"\w+\.(?:datetime|timestamp)\s*+(?:\(\s*+)?[:\"']updated_at\b.*precision: 0\b", words)
         if column or re.match(r"\w+\.timestamps\b.*precision: 0\b", words):
             for stages in written(index, table.removesuffix("s")) if table and _by_record(index) else ():
                 yield WholeSecond(method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN, stages)
