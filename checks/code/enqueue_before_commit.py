@@ -60,6 +60,8 @@ from kiqdoctor.doctor.rules import settled
 PUSHES = "Sidekiq.transactional_push!"
 BULK = {"perform_bulk", "push_bulk"}  # which it leaves alone
 WAITS = "enqueue_after_transaction_commit"
+BY_ACTIVE_JOB = {"perform_later", "deliver_later"}
+NEVER, ALWAYS = {"false", ":never"}, {"true", ":always"}
 AFTERWARDS = ("post_save", "pre_save", ".save", ".delete")
 """Hooks that Django calls outside a transaction of its own: there is one only where the caller has opened it."""
 
@@ -75,15 +77,17 @@ def enqueue_before_commit(
 ) -> Iterator[Verdict]:
     known = packages.all if isinstance(packages, Packages) else ()
     pushes = any(call.name == PUSHES for call in calls.sites)
-    waiting = any(write.name.endswith(f".{WAITS}") for write in writes.sites)
+    said = {write.made_by for write in writes.sites if write.name.endswith(f".{WAITS}")}
     newer = any(one.name == "activejob" and covers(">=7.2", one.version) for one in known)
+    perhaps = (bool(said) or newer) and not (said and said <= NEVER)
     told: set[int] = set()
     for inside in sorted(transactions.inside, key=partial(_plainest, transactions)):
         enqueue = enqueues.sites[inside.enqueue]
         waits = pushes and code.language(enqueue) == "ruby" and enqueue.verb not in BULK
+        waits |= bool(said) and said <= ALWAYS and enqueue.verb in BY_ACTIVE_JOB
         if not waits and inside.enqueue not in told:
             told.add(inside.enqueue)
-            asked = enqueue.verb == "perform_later" and (waiting or newer)
+            asked = enqueue.verb in BY_ACTIVE_JOB and perhaps
             yield _finding(code, inside, enqueue, transactions.sites[inside.transaction], perhaps=asked)
     yield from settled(code, enqueues, transactions, found=bool(told))
     yield Evidence("enqueues", str(len(enqueues.sites)), f"{len(transactions.sites)} transactions and hooks")

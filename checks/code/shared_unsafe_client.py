@@ -11,7 +11,7 @@ Formula: fails if a job leads to a use, under no lock, of an object that a modul
 a builder whose project says it is not for several threads, and the job's process runs several jobs at a time; one
 severity down where nothing tells how jobs run; an asynchronous client fails where `asyncio.run` uses it in the job
 
-`requests.Session` and boto3's resources and sessions are medium: what breaks there is rare. In Ruby: `PG`, `Mysql2`,
+`requests.Session` is medium: what breaks there is rare. In Ruby: `PG`, `Mysql2`,
 `Net::HTTP` and `RedisClient` objects in a constant, a global, a class variable or a variable of a class. redis-rb's
 `Redis` is medium: it has a lock of its own, so that all threads wait for one connection, also while one of them blocks;
 that is told once, at the first use.
@@ -49,9 +49,19 @@ from kiqdoctor.doctor.rules import apart, how_it_runs, led_to, settled, sharing,
 
 UNSAFE = {
     **dict.fromkeys(("requests.Session", "requests.session"), Severity.MEDIUM),
-    **dict.fromkeys(("boto3.resource", "boto3.Session", "boto3.session.Session"), Severity.MEDIUM),
     **dict.fromkeys(
         (
+            "boto3.resource",
+            "boto3.Session",
+            "boto3.session.Session",
+            "psycopg.connect",
+            "psycopg.Connection.connect",
+            "pyodbc.connect",
+            "oracledb.connect",
+            "cx_Oracle.connect",
+            "clickhouse_driver.Client",
+            "playwright.sync_api.sync_playwright().start",
+            "playwright.sync_api.sync_playwright().start().chromium.launch",
             "psycopg2.connect",
             "psycopg2.connect().cursor",
             "sqlite3.connect",

@@ -62,9 +62,12 @@ def legacy_flags_or_signals(
         if command.program.startswith("sidekiq"):
             yield from _flags(command, version)
             yield from _queues(command)
+    read = {command.path for command in commands}
     for line in scripts.all:
         if line.word in FIXES:
             yield from _line(line.path, line.line, line.word, version)
+        elif line.word in GONE and line.path not in read:
+            yield from _flag(line.path, line.line, line.word, version)
     yield Evidence("commands that start workers", str(len(commands)))
     yield Evidence("scripts looked at", str(scripts.files))
 
@@ -75,13 +78,16 @@ def _version(packages: Packages | Missing) -> Version | None:
 
 def _flags(command: WorkerCommand, version: Version | None) -> Iterator[Verdict]:
     for word in dict.fromkeys(word.partition("=")[0] for word in command.words):
-        if word not in GONE:
-            continue
-        if version is None:
-            yield Unknown(f"{command.path} starts Sidekiq with {word}, which 6.0 took out; its version is not known")
-        elif version >= Version("6"):
-            title = f"{command.path} starts Sidekiq {version} with {word}: {GONE[word]} was taken out in 6.0"
-            yield _finding(command.path, command.line, title, f"Take {word} out; a supervisor does that.", word)
+        if word in GONE:
+            yield from _flag(command.path, command.line, word, version)
+
+
+def _flag(path: str, line: int, word: str, version: Version | None) -> Iterator[Verdict]:
+    if version is None:
+        yield Unknown(f"{path} starts Sidekiq with {word}, which 6.0 took out; its version is not known")
+    elif version >= Version("6"):
+        title = f"{path} starts Sidekiq {version} with {word}: {GONE[word]} was taken out in 6.0"
+        yield _finding(path, line, title, f"Take {word} out; a supervisor does that.", word)
 
 
 def _queues(command: WorkerCommand) -> Iterator[Verdict]:

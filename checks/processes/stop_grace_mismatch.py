@@ -12,8 +12,8 @@ is the first process
 
 `timeout` is what the worker was told (`-t`, `:timeout:`), else its default: 8 s up to Sidekiq 5, 25 s from 6 on and in
 kiqdoctor's runtime. `grace` is what the platform gives from TERM to KILL, and its default where no file says it:
-compose 10 s, Kubernetes 30 s, systemd 90 s, Heroku 30 s, Fly 5 s, Render 30 s. `before` is what a preStop
-hook sleeps first. A signal that gives no jobs back, systemd's `KillMode=none`, and `KillMode=process` where the process
+compose 10 s, Kubernetes, Heroku, Render and ECS 30 s, systemd 90 s, Fly 5 s. `before` is what a preStop hook sleeps
+first. A signal that gives no jobs back, systemd's `KillMode=none`, and `KillMode=process` where the process
 is a shell, are told too.
 
 ## When it is wrong
@@ -37,7 +37,6 @@ Sidekiq's changes at 6.0 (25 s within 30 s); docs.docker.com (10 s), kubernetes.
 systemd.kill, devcenter.heroku.com (30 s), fly.io/docs (5 s), render.com/docs (30 s).
 
 - USUAL: seconds that most platforms give; a worker that waits longer may be killed on any of them.
-- USUAL: seconds that most platforms give; a worker that waits longer may be killed on any of them.
 - DAY: seconds, from which on a grace is no limit.
 - BACK: seconds that a worker takes to give its jobs back and to end.
 - ROOM: seconds that the remedy leaves.
@@ -56,13 +55,15 @@ BACK = 3.0
 ROOM = 5.0
 USUAL = 30.0
 DAY = 86_400.0
-DEFAULTS = {"compose": 10.0, "kubernetes": 30.0, "systemd": 90.0, "heroku": 30.0, "fly": 5.0, "render": 30.0}
+DEFAULTS = {
+    "compose": 10.0, "kubernetes": 30.0, "systemd": 90.0, "heroku": 30.0, "fly": 5.0, "render": 30.0, "ecs": 30.0,
+}  # fmt: skip
 NAMES = {
     "compose": "stop_grace_period", "kubernetes": "terminationGracePeriodSeconds", "systemd": "TimeoutStopSec",
-    "fly": "kill_timeout", "render": "maxShutdownDelaySeconds",
+    "fly": "kill_timeout", "ecs": "stopTimeout", "render": "maxShutdownDelaySeconds",
 }  # fmt: skip
 GRACEFUL = {"", "TERM", "INT", "SIGTERM", "SIGINT", "15", "2"}
-CONTAINERS = {"compose", "docker", "kubernetes"}
+CONTAINERS = {"compose", "docker", "kubernetes", "ecs"}
 
 
 @check("PRO010", severity=Severity.HIGH)

@@ -38,6 +38,60 @@ services:
     extends: {file: common.yml, service: base}
     command: bundle exec sidekiq
 """
+ECS = """--- ecs/task.json
+{"family": "w", "containerDefinitions": [
+  {"name": "w", "command": ["bundle", "exec", "sidekiq", "-t", "60"], "stopTimeout": %s}
+]}
+"""
+REDIS = """--- config/initializers/sidekiq.rb
+def redis_opts = { url: ENV['A'] }
+Sidekiq.configure_server { |c| c.redis = ONE }
+Sidekiq.configure_client { |c| c.redis = OTHER }
+"""
+RECORD = """--- app/models/user.rb
+class User < ApplicationRecord
+  def go
+    transaction { %s }
+  end
+end
+"""
+WAITING = """--- app/jobs/mail_job.rb
+class MailJob < ActiveJob::Base
+  self.enqueue_after_transaction_commit = WAITS
+  def perform(id); end
+end
+"""
+CELERY = """--- requirements.txt
+celery==5.4
+Django==5.0
+--- tasks.py
+from celery import shared_task
+@shared_task
+def greet(pk): pass
+"""
+MIXIN = """--- models.py
+from django.db import models
+from tasks import greet
+class Greeting:
+    def save(self):
+        super().save()
+        greet.delay(self.pk)
+class User(Greeting, BASE): pass
+"""
+PREVIEW = {"COD001"}
+
+
+def in_job(head: str, decorator: str, lock: str, tail: str = "") -> tuple[str, str]:
+    """A job that asks a server, without a time-out and with one."""
+    text = f"--- requirements.txt\n{lock}\n--- a.py\nimport requests\n{head}\n{decorator}def work(u): CALL\n{tail}"
+    return text.replace("CALL", "requests.get(u)"), text.replace("CALL", "requests.get(u, timeout=3)")
+
+
+def in_class(head: str, mixes: str, does: str = "OVER") -> tuple[str, str]:
+    """A job's class that interrupts itself, and one that does not."""
+    text = f"{RUBY}--- a.rb\n{head}class J\n  {mixes}\n  def perform(i)\n    {does}\n  end\nend\n"
+    return text.replace("OVER", "Timeout.timeout(3) { i }"), text.replace("OVER", "[3].each { i }")
+
 
 PAIRS = {
     "seeds leave in production": (
@@ -138,6 +192,91 @@ PAIRS = {
         NETCDF + "--- services/worker/requirements.txt\ndramatiq==1.17\nnetCDF4==1.6.1\n",
         NETCDF + "--- services/worker/requirements.txt\ndramatiq==1.17\nnetCDF4==1.6.0\n",
     ),
+    "a condition that only names a device": (
+        "NSP006",
+        "medium",
+        RUBY + "--- bin/wipe\nx=$(ls 2>/dev/null) || exit 1\nif ls 2>/dev/null; then\n  redis-cli flushdb\nfi\n",
+        RUBY + '--- bin/wipe\nif [ "$RAILS_ENV" != production ]; then\n  redis-cli flushdb\nfi\n',
+    ),
+    "a flag in a script": (
+        "CFG002",
+        "medium",
+        RUBY + "--- bin/start\nbundle exec sidekiq -e production -d\n",
+        RUBY + "--- bin/start\nbundle exec sidekiq -e production\n",
+    ),
+    "Capistrano's symbols": (
+        "CFG002",
+        "medium",
+        RUBY + "--- config/deploy.rb\ntask(:quiet) { execute :bundle, :exec, :sidekiqctl, 'quiet' }\n",
+        RUBY + "--- config/deploy.rb\ntask(:quiet) { execute :systemctl, 'reload', 'sidekiq' }\n",
+    ),
+    "a task of ECS": (
+        "PRO010",
+        "high",
+        RUBY + ECS % 30,
+        RUBY + ECS % 90,
+    ),
+    "options of an endless method": (
+        "NSP001",
+        "critical",
+        RUBY + REDIS.replace("ONE", "redis_opts").replace("OTHER", "{ url: ENV['A'], db: 1 }"),
+        RUBY + REDIS.replace("ONE", "redis_opts").replace("OTHER", "redis_opts"),
+    ),
+    "a resource of boto3": (
+        "COD005",
+        "high",
+        DRAMATIQ
+        + "--- a.py\nimport boto3, dramatiq\nS3 = boto3.resource('s3')\n@dramatiq.actor\ndef work(a): S3.Bucket(a)\n",
+        DRAMATIQ
+        + "--- a.py\nimport boto3, dramatiq\nS3 = boto3.client('s3')\n@dramatiq.actor\ndef work(a): S3.get(a)\n",
+    ),
+    "Django's tasks": ("COD010", "medium", *in_job("from django.tasks import task", "@task()\n", "Django==6.0")),
+    "arq's settings": (
+        "COD010",
+        "medium",
+        *in_job("", "", "arq==0.26", "class WorkerSettings:\n    functions = [work]\n"),
+    ),
+    "an actor of the same name": (
+        "COD010",
+        "medium",
+        *in_job("import dramatiq", "", "dramatiq==1.17", "work = dramatiq.actor(work)\n"),
+    ),
+    "what is prepended": (
+        "COD004",
+        "high",
+        *in_class("module A\n  def perform(i)\n    OVER\n  end\nend\n", "include Sidekiq::Job; prepend A", "i"),
+    ),
+    "a delay of nothing": (
+        "COD001",
+        "high",
+        RUBY + RECORD % "Greet.perform_in(0, id)",
+        RUBY + RECORD % "after_commit { Greet.perform_in(0, id) }",
+    ),
+    "mail in a transaction": (
+        "COD001",
+        "high",
+        RUBY + RECORD % "HelloMailer.hi(self).deliver_later",
+        RUBY + RECORD % "HelloMailer.hi(self).deliver_now",
+    ),
+    "jobs that wait for the commit": (
+        "COD001",
+        "high",
+        RUBY + WAITING.replace("WAITS", "false") + RECORD % "MailJob.perform_later(id)",
+        RUBY + WAITING.replace("WAITS", "true") + RECORD % "MailJob.perform_later(id)",
+    ),
+    "what models mix in": (
+        "COD001",
+        "low",
+        CELERY + MIXIN.replace("BASE", "models.Model"),
+        CELERY + MIXIN.replace("BASE", "object"),
+    ),
+    "what a module's hook includes": (
+        "COD004",
+        "high",
+        *in_class(
+            "module Jobby\n  def self.included(base)\n    base.include Sidekiq::Job\n  end\nend\n", "include Jobby"
+        ),
+    ),
     "packages of developers": (
         "PKG001",
         "critical",
@@ -164,5 +303,5 @@ def test_a_fault_is_told_and_its_twin_is_not(tmp_path: Path, pair: tuple[str, st
     status, outcome, severities = examined(tmp_path / "fault", fault, rule)
 
     assert (outcome, severity in severities) == ("fail", True)
-    assert status == (severity in {"critical", "high"})
+    assert status == (severity in {"critical", "high"} and rule not in PREVIEW)
     assert examined(tmp_path / "twin", twin, rule) == (0, "pass", [])

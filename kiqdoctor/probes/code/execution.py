@@ -41,6 +41,11 @@ KINDS: Final = {
         "solo": Model.SOLO,
     },
     "huey": {"thread": Model.THREADS, "process": Model.PREFORK, "greenlet": Model.GREENLETS, "gevent": Model.GREENLETS},
+    "django_tasks": {
+        "kiqdoctor.integrations.django.tasks.Backend": Model.THREADS,
+        "django_tasks.backends.database.DatabaseBackend": Model.SOLO,
+        "django_tasks.backends.rq.RQBackend": Model.FORK_PER_JOB,
+    },
     "rq": {"Worker": Model.FORK_PER_JOB, "SpawnWorker": Model.FORK_PER_JOB, "SimpleWorker": Model.SOLO},
 }
 """What the words of commands and settings mean."""

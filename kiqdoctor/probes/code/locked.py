@@ -10,6 +10,7 @@ PYTHON: Final = {
     **dict.fromkeys(("django-rq", "flask-rq2", "rq-scheduler"), "rq"),
     **dict.fromkeys(("django-q", "django-q2"), "django_q"),
     "django-dramatiq": "dramatiq",
+    "django-tasks": "django_tasks",
     "django-huey": "huey",
     "litestar-saq": "saq",
     "kiqdoctor": "kiqdoctor",

@@ -39,7 +39,11 @@ SHELLS: Final = (
     "**/*.init",
 )
 MOST: Final = 2_000
-_CTL: Final = re.compile(r"(?<![\w/.-])(?:[\w./-]*/)?sidekiqctl\b(?=\s+(?:quiet|stop|start|status)|['\"]|\s*$)")
+_CTL: Final = re.compile(r"(?<![\w/.-])(?:[\w./-]*/)?sidekiqctl\b(?=\s+(?:quiet|stop|start|status)|['\",]|\s*$)")
+_FLAG: Final = re.compile(
+    r"(?:^|\b(?:exec|nohup|env|bin/)|[\"'&]|bundle exec)\s*sidekiq\s[^|;&#]*?(?<=\s)"
+    r"(-d|--daemon|-L|--logfile|-P|--pidfile)(?=[\s='\"]|$)"
+)
 _SIGNAL: Final = re.compile(
     r"\bkill\s++(?:-s\s++(?:SIG)?|-(?:SIG)?)(USR1|INFO)\b|Process\.kill\W++(?:SIG)?(USR1|INFO)\b"
 )
@@ -52,7 +56,7 @@ _IF: Final = re.compile(r"^\s*(el)?if\s+(\S.{0,300}?)\s*;?\s*(?:then)?\s*$")
 _ELSE: Final = re.compile(r"^\s*else\b")
 _FI: Final = re.compile(r"^\s*fi\b")
 _LEAVES: Final = re.compile(r"^\s*(?:exit|return)\b")
-_UNLESS: Final = re.compile(r"^\s*(\S.{0,300}?)\s*(&&|\|\|)\s*(?:exit|return|die)\b")
+_UNLESS: Final = re.compile(r"^\s*((?:\[|test\s).{0,300}?)\s*(&&|\|\|)\s*(?:exit|return|die)\b")
 _COMMENT: Final = re.compile(r"^\s*(?:#|//|;)")
 
 
@@ -82,7 +86,7 @@ def _lines(file: "File") -> Iterator[ScriptLine]:
     content = file.content()
     plain = content.lower()
     speaks = b"sidekiq" in plain or b"sidekiq" in file.path.lower().encode()
-    if speaks and (b"sidekiqctl" in plain or b"kill" in plain):
+    if speaks and (b"sidekiqctl" in plain or b"kill" in plain or _FLAG.search(file.text())):
         yield from _of_the_past(file)
     if file.path.endswith(".rb") and b".call" in plain and (b"pop" in plain or b"blmove" in plain):
         yield from _raw_pops(file)
@@ -104,7 +108,7 @@ def _in_shell(file: "File") -> Iterator[ScriptLine]:
     for number, line in _written(file):
         if found := _FLUSH.search(line):
             here = [line[: found.start()]] if "&&" in line[: found.start()] else []
-            guards = tuple(short(one) for one in (*here, *reversed(open_), *left))
+            guards = tuple(short(one.replace("/dev/null", "")) for one in (*here, *reversed(open_), *left))
             yield ScriptLine(file.path, number, found[1].lower(), place(file.path), guards[:20])
         if asked := _IF.match(line):
             if asked[1] and open_:
@@ -144,6 +148,8 @@ def _of_the_past(file: "File") -> Iterator[ScriptLine]:
     for number, line in _written(file):
         if _CTL.search(line):
             yield ScriptLine(file.path, number, "sidekiqctl", place(file.path))
+        if flag := _FLAG.search(line):
+            yield ScriptLine(file.path, number, flag[1], place(file.path))
         signal = _SIGNAL.search(line)
         if signal is not None and (named or "sidekiq" in line.lower()):
             yield ScriptLine(file.path, number, signal[1] or signal[2], place(file.path))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tree_sitter import Language, Node
 
 PARSE_SECONDS: Final = 5.0  # of a thread's own time; a file of the largest size takes two
+BODIES: Final = frozenset({"body_statement", "block_body"})
 LONGEST_NAME: Final = 1000  # bytes
 RESPELT: Final = (
     (re.compile(rb"(?<=, )&(?=[ \t]*$)", re.MULTILINE), b"0"),  # render X.new, &
@@ -111,7 +112,9 @@ def block(node: "Node | None") -> "Node | None":
 def body(node: "Node | None") -> list["Node"]:
     """The statements of a block or a method."""
     inner = node.child_by_field_name("body") if node is not None else None
-    return named(inner) if inner is not None else []
+    if inner is None:
+        return []
+    return named(inner) if inner.type in BODIES else [inner]  # of `def name = value` the value itself
 
 
 def first(nodes: list["Node"]) -> "Node | None":

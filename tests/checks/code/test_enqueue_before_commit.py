@@ -175,9 +175,14 @@ def test_active_job_may_wait_by_itself(tmp_path: Path, version: str) -> None:
 
 
 def test_active_job_that_is_told_to_wait(tmp_path: Path) -> None:
-    told = {"config__application_DOT_rb": "config.active_job.enqueue_after_transaction_commit = :always\n"}
+    told = {"config__application_DOT_rb": "config.active_job.enqueue_after_transaction_commit = %s\n"}
+    severities = {
+        value: [one.severity for one in ruby(tmp_path, BLOCK.format("perform_later(1)"), **given).findings]
+        for value in (":always", "false", "wait?")
+        for given in [{name: text % value for name, text in told.items()}]
+    }
 
-    assert [one.severity for one in ruby(tmp_path, BLOCK.format("perform_later(1)"), **told).findings] == ["info"]
+    assert severities == {":always": [], "false": ["high"], "wait?": ["info"]}
 
 
 def test_a_delay_is_no_guarantee(tmp_path: Path) -> None:

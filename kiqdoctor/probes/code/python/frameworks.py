@@ -14,6 +14,7 @@ FRAMEWORKS: Final = {
     "django_huey": "huey",
     "litestar_saq": "saq",
     "taskiq_redis": "taskiq",
+    "django_tasks": "django_tasks",
     "taskiq_aio_pika": "taskiq",
 }
 """Packages that know jobs, and the library that runs them."""
@@ -65,4 +66,6 @@ def library_of(name: str) -> str:
     root = name.partition(".")[0].removesuffix("()")
     if root == "huey" or ".djhuey" in name:
         return "huey"
+    if name.startswith("django.tasks."):
+        return "django_tasks"
     return FRAMEWORKS.get(root, "")

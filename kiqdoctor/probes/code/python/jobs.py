@@ -28,6 +28,7 @@ from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.python.registering import handed
 from kiqdoctor.records import dataclass
 
+ARQ: Final = "WorkerSettings"  # a plain class, which need not import arq
 ROUNDS: Final = 4  # functions that hand on to functions that hand on to a queue
 LONGEST: Final = 200  # functions in one list
 
@@ -154,7 +155,7 @@ def _given(names: Names, unit: Function, node: ast.expr | None, library: str) ->
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         found = names.targets(node.value) if "." in node.value else ()
     elif isinstance(node, ast.Name | ast.Attribute):
-        found = names.targets(unit.module.dotted(node, unit))
+        found = names.targets(unit.module.dotted(node, unit)) or _of_same_name(names, unit, node)
     elif isinstance(node, ast.Call) and (made := names.spelt(node.func, unit)) in names.classes:
         found = names.targets(f"{made}().__call__")
         yield from (Registered(made, function, library) for function in found)
@@ -164,6 +165,12 @@ def _given(names: Names, unit: Function, node: ast.expr | None, library: str) ->
     for function in found:
         yield Registered(function.full, function, library)
         yield from _heirs(names, function, library)
+
+
+def _of_same_name(names: Names, unit: Function, node: ast.expr) -> tuple[Function, ...]:
+    """``work`` of ``work = dramatiq.actor(work)``, which the assignment hides."""
+    own = names.functions.get(unit.module.full(node.id)) if isinstance(node, ast.Name) else None
+    return () if own is None else (own,)
 
 
 def _heirs(names: Names, function: Function, library: str) -> Iterator[Registered]:
@@ -317,7 +324,7 @@ def _listed(names: Names) -> Iterator[Registered]:
         for binding in unit.bindings:
             name = getattr(binding.target, "id", "")
             if binding.owner and name in LISTS:
-                yield from _of_list(names, unit, name, binding.value)
+                yield from _of_list(names, unit, name, binding.value, binding.owner)
         for value in _dicts(unit) if not unit.module.packages.isdisjoint(("saq",)) else ():
             for key, node in zip(value.keys, value.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value in LISTS:
@@ -331,8 +338,10 @@ def _listed(names: Names) -> Iterator[Registered]:
 _LISTING: Final = frozenset({"arq", "saq", "litestar_saq"})
 
 
-def _of_list(names: Names, unit: Function, name: str, node: ast.expr | None) -> Iterator[Registered]:
+def _of_list(names: Names, unit: Function, name: str, node: ast.expr | None, owner: str = "") -> Iterator[Registered]:
     libraries = [one for one in LISTS[name] if names.imports(one, f"litestar_{one}")]
+    if not libraries and owner == ARQ:
+        libraries = ["arq"]
     if libraries and isinstance(node, ast.List | ast.Tuple):
         for one in node.elts[:LONGEST]:
             called = _first(one) if isinstance(one, ast.Call) else one

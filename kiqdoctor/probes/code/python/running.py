@@ -1,6 +1,7 @@
 """What Python source says about how its jobs run: settings of workers, and workers that it starts itself."""
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,6 +19,8 @@ SETTINGS: Final = {
     "RQ_WORKER_CLASS": ("rq", "kind"),
 }
 """Names of settings, by the library that asks for them and our name of the option."""
+BACKEND: Final = "BACKEND"  # of Django's TASKS
+TASKS: Final = re.compile(r"(?:^|[._])tasks\.")
 STARTERS: Final = {"worker_main": "celery"}
 """Methods that take a worker's command line."""
 STARTING: Final = (*STARTERS, "Worker")
@@ -63,6 +66,8 @@ def _of(names: Names, function: Function) -> Iterator[Said]:
 
 
 def _set(function: Function, name: str, value: ast.expr) -> Iterator[Said]:
+    if name == BACKEND and (given := text_of(value)) is not None and TASKS.search(given):
+        yield Said("django_tasks", "kind", given, Place(function.module.path, *function.at(value)))
     if name in SETTINGS:
         yield Said(*SETTINGS[name], text_of(value), Place(function.module.path, *function.at(value)))
 

@@ -9,6 +9,7 @@ from kiqdoctor.probes.code.python.module import Function, Module
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.spans import WHOLE
 
+MODEL: Final = "django.db.models.Model"
 ATOMIC: Final = "ATOMIC_REQUESTS"
 ROUTES: Final = frozenset({"path", "re_path", "url"})
 VERBS: Final = (
@@ -136,7 +137,9 @@ def _flat(given: list[ast.expr]) -> Iterator[ast.expr]:
 
 
 def _is_model(names: Names, function: Function) -> bool:
-    return "django.db.models.Model" in names.above(function.module.full(function.owner))
+    """Whether its class is a model, or one that models mix in."""
+    own = function.module.full(function.owner)
+    return any(MODEL in names.above(one) for one in (own, *names.below(own)))
 
 
 def _connected(names: Names, function: Function) -> Iterator[Opened]:

@@ -141,6 +141,8 @@ class Filler:
             scope.owner.body.append((node, scope.method))
             declared(scope.owner, node, name)
         given = node.child_by_field_name("arguments")
+        if name in MIXES and scope.owner is not None and scope.method.name == f"{scope.owner.name}.included":
+            scope.owner.above += map(text, named(given))
         if given is not None:
             yield given, scope
         if block is not None and receiver is None and (inside := self._apart(node, block, name, scope)) is not None:

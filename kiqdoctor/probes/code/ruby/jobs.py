@@ -72,7 +72,8 @@ def _surround(classes: Classes, cls: Class, run: Method, around: list[Method]) -
     hooks = [hook for one in line for hook in one.hooks]
     named_ones = [one for name in BESIDE if (one := classes.method(cls, name, singleton=False)) is not None]
     told = [one for each in line for node, _ in each.body for one in _told(classes, cls, node)]
-    for to in dict.fromkeys((*hooks, *named_ones, *told, *around)):
+    before = [one for each in line for node, _ in each.body for one in _prepended(classes, cls, node, run.short)]
+    for to in dict.fromkeys((*hooks, *named_ones, *told, *around, *before)):
         if to is not run:
             run.edges.append(Edge(to, run.at(run.node), called=True))
 
@@ -86,6 +87,15 @@ def _told(classes: Classes, cls: Class, node: "Node") -> Iterator[Method]:
             method = classes.method(cls, name, singleton=False) if name else None
             if method is not None:
                 yield method
+
+
+def _prepended(classes: Classes, cls: Class, node: "Node", name: str) -> Iterator[Method]:
+    """``prepend Counting``: its method of that name runs first."""
+    if text(node.child_by_field_name("method")) == "prepend":
+        for one in named(node.child_by_field_name("arguments")):
+            module = classes.find(text(one), cls.name)
+            if module is not None and name in module.methods:
+                yield module.methods[name]
 
 
 def _middleware(classes: Classes) -> Iterator[Method]:

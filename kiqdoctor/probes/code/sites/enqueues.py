@@ -31,6 +31,8 @@ VERBS: Final = {
     "send": When.NOW,
     "send_with_options": When.NOW,
     "kiq": When.NOW,
+    "enqueue": When.NOW,
+    "aenqueue": When.NOW,
     "schedule": When.LATER,
     "delay_on_commit": When.NOW,
     "apply_async_on_commit": When.NOW,
@@ -45,6 +47,8 @@ RUBY: Final = {
     "push_bulk": When.BULK,
 }
 """Words that nothing else in Ruby has."""
+DELIVER: Final = "deliver_later"  # of Action Mailer, by Active Job
+WAITS: Final = frozenset({"wait", "wait_until"})
 DELAYS: Final = frozenset({"countdown", "eta", "delay"})
 CANVAS: Final = frozenset(f"celery.{room}{name}" for room in ("", "canvas.") for name in ("chain", "group", "chord"))
 NAMED: Final = frozenset({"send_task", "enqueue_job"})
@@ -164,17 +168,19 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
     for sent in method.calls:
         node = sent.node
         head, _, verb = sent.name.rpartition(".")
-        if verb in RUBY:
+        if verb in RUBY or (verb == DELIVER and _is_mailer(index, method, head.partition(".")[0])):
             job = head.partition(".")[0]
         elif head == "Sidekiq::Client" and verb == "push":
             job = ""
         else:
             continue
-        later = head.endswith(".set") and _has_delay(node)
+        later = (head.endswith(".set") and _has_delay(node)) or any(one.name in WAITS for one in sent.arguments)
         when = When.LATER if later else RUBY.get(verb, When.NOW)
+        if verb == "perform_in" and [one.text for one in sent.arguments][:1] == ["0"]:
+            when = When.NOW
         after = any(within(method.at(node), span) for span in method.committed)
         own, values = _named(index, method, job), given(index.classes, method, node, verb)
-        encoding = Encoding.ACTIVE_JOB if verb == "perform_later" else _written(index, own)
+        encoding = Encoding.ACTIVE_JOB if verb in {"perform_later", DELIVER} else _written(index, own)
         yield Enqueue(method.number, *method.at(node), own, verb, when, sent.arguments, after, values, encoding)
 
 
@@ -182,7 +188,14 @@ def _has_delay(node: "Node") -> bool:
     from kiqdoctor.probes.code.ruby.arguments import arguments
 
     receiver = node.child_by_field_name("receiver")
-    return receiver is not None and any(one.name in {"wait", "wait_until"} for one in arguments(receiver))
+    return receiver is not None and any(one.name in WAITS for one in arguments(receiver))
+
+
+def _is_mailer(index: "Index", method: "Method", name: str) -> bool:
+    """Whether a class sends mail; one that nobody defines is believed by its name."""
+    cls = index.classes.find(name, method.owner.name if method.owner is not None else "")
+    above = index.classes.ancestors(cls) if cls is not None else (name,)
+    return any(str(getattr(one, "name", one)).endswith(("Mailer", "ActionMailer::Base")) for one in above)
 
 
 def _named(index: "Index", method: "Method", job: str) -> str:

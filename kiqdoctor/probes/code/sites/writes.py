@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CHANGES: Final = frozenset({"update", "append", "setdefault", "clear", "pop", "extend", "add", "mount"})
 ITEM: Final = "[]"
 VARYING: Final = frozenset({"identifier", "instance_variable", "class_variable", "global_variable", "self"})
+WAITS: Final = "enqueue_after_transaction_commit"
 RESOURCE: Final = "ActiveResource::Base"
 
 
@@ -76,7 +77,7 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Write]:
         left = node.child_by_field_name("left")
         for target in named(left) if left is not None and left.type == "left_assignment_list" else [left]:
             if target is not None and (name := _target(target, method)):
-                made_by = _resource(index, method, name)
+                made_by = _resource(index, method, name) or _said(name, node)
                 fixed = _same(node.child_by_field_name("right"))
                 yield Write(method.number, *method.at(target), name, made_by, fixed=fixed)
 
@@ -104,6 +105,13 @@ def _resource(index: "Index", method: "Method", name: str) -> str:
     inside = method.owner.name if method.owner is not None else ""
     cls = index.classes.find(name.rpartition(".")[0], inside)
     return RESOURCE if cls is not None and RESOURCE in index.classes.ancestors(cls) else ""
+
+
+def _said(name: str, node: "Node") -> str:
+    """What Active Job is told about commits, where that is a literal."""
+    right = node.child_by_field_name("right")
+    literal = right is not None and right.type in {"true", "false", "simple_symbol"}
+    return text(right) if literal and name.endswith(f".{WAITS}") else ""
 
 
 def _target(target: "Node", method: "Method") -> str:
