@@ -11,8 +11,9 @@ from kiqdoctor.runtime.beside import beside
 from kiqdoctor.runtime.sending import SLICE, Push
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.batch import CREATED_AT, FAILURES, OPEN, PENDING, TOTAL, Event, Progress, read
-from kiqdoctor.wire.fields import ENQUEUED_AT, EXPIRES_IN, EXPIRY, QUEUE
+from kiqdoctor.wire.fields import ENQUEUED_AT, EXPIRES_IN, EXPIRY
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
+from kiqdoctor.wire.payload import Payload
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -145,7 +146,7 @@ class Batch:
         fields: dict[Any, Any] = {CREATED_AT: repr(SYSTEM.now()), TOTAL: len(jids)}
         for event, callback in self._callbacks.items():
             if callback is not None and (payload := self._payload(*callback)) is not None:
-                fields[f"{event}_queue"], fields[event] = payload.fields[QUEUE], payload.encode()
+                fields[f"{event}_queue"], fields[event] = payload.queue, payload.encode()
                 if (seconds := payload.fields.get(EXPIRES_IN)) is not None:
                     fields[f"{event}_expires"] = int(seconds * 1000)
         with config.client().pipeline(transaction=True) as pipe:
@@ -167,15 +168,13 @@ class Batch:
                 pipe.sadd(keys.batch(self.id, part), *jids[start : start + SLICE])
             pipe.expire(keys.batch(self.id, part), KEEP)
 
-    def _payload(self, job: "Job[..., Any]", args: tuple[Any, ...]) -> Push | None:
+    def _payload(self, job: "Job[..., Any]", args: tuple[Any, ...]) -> Payload | None:
         """batch.lua ends its bytes with the time of the push, and of its expiry; None where a middleware dropped it."""
         prepared = client.prepare(job.name, [[self.id, *args]], job.options)
         if not prepared:
             return None
         [push] = prepared
-        for name in (ENQUEUED_AT, EXPIRY):
-            push.fields.pop(name, None)
-        return push
+        return Payload({name: value for name, value in push.fields.items() if name not in {ENQUEUED_AT, EXPIRY}})
 
     def _seal(self, keys: Keys, dropped: Sequence[str]) -> None:
         sets = [keys.batch(self.id, OPEN), keys.batch(self.id, PENDING)]

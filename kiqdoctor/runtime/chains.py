@@ -6,6 +6,7 @@ from typing import Any
 from kiqdoctor.runtime import client
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.sending import Push
+from kiqdoctor.wire import codec
 from kiqdoctor.wire.fields import ENQUEUED_AT, EXPIRY, NEXT
 
 
@@ -26,7 +27,7 @@ def chain(*links: "Job[..., Any] | tuple[Any, ...]") -> list[str]:
         return []
     first, *rest = pushes
     if rest:
-        first.fields[NEXT], first.plain = [_bare(push) for push in rest], False
+        first.raw = codec.encode_payload({**first.fields, NEXT: [_bare(push) for push in rest]})
     [jid] = client.deliver([first])
     return [jid, *(push.jid for push in rest)]
 

@@ -27,7 +27,7 @@ from kiqdoctor.wire.fields import (
     QUEUE,
     UNIQUE_FOR,
 )
-from kiqdoctor.wire.payload import Payload
+from kiqdoctor.wire.payload import Frame, Payload
 from kiqdoctor.wire.stamps import stamp
 
 if TYPE_CHECKING:
@@ -159,35 +159,40 @@ def _drafts(
     if options.expires_in is not None:
         shared[EXPIRES_IN] = options.expires_in
         shared[EXPIRY] = stamp((later or now) + options.expires_in)
-    spelt = bool(keywords) and _laid(shared, keywords, job_class)
+    if keywords:
+        shared[KEYWORDS] = _named(keywords, job_class)
     created, middleware = stamp(now), config.current().client_middleware
+    stamps = {CREATED_AT: created} if later is not None else {CREATED_AT: created, ENQUEUED_AT: created}
     drawn = new_jids(len(batch)) if jids is None else jids
+    one_by_one = bool(middleware) or options.unique_for is not None
+    queue, told, frame = shared[QUEUE], options.status, Frame(shared, job_class, stamps)
     pushes: list[Push | None] = []
-    unique_for, told = options.unique_for, options.status
     for jid, args in zip(drawn, batch, strict=True):
         try:
             listed, odd = _checked(args)
         except codec.ArgumentError as error:
             raise codec.ArgumentError(_which(error, len(pushes), len(batch), job_class)) from None
-        fields = {**shared, CLASS: job_class, ARGS: listed, JID: jid, CREATED_AT: created}
-        if later is None:
-            fields[ENQUEUED_AT] = created
-        if middleware and not _through(middleware, fields):
-            pushes.append(None)
-        elif unique_for is None:
-            pushes.append(Push(fields, later, plain=not (odd or spelt or middleware), told=told))
-        else:
-            pushes.append(_unique(fields, later, unique_for, told=told))
+        if not one_by_one:
+            pushes.append(Push(frame.payload(listed, jid, odd=odd), jid, queue, later, told))
+            continue
+        fields = {**shared, CLASS: job_class, ARGS: listed, JID: jid, **stamps}
+        passed = not middleware or _through(middleware, fields)
+        pushes.append(_push(fields, later, options) if passed else None)
     return pushes
 
 
-def _laid(shared: dict[str, Any], keywords: Mapping[str, Any], job_class: str) -> bool:
-    """Put them into what payloads share; whether they hold a float that must be spelt."""
-    shared[KEYWORDS] = dict(keywords)
+def _push(fields: dict[str, Any], at: float | None, options: PushOptions) -> Push:
+    if options.unique_for is not None:
+        return _unique(fields, at, options.unique_for, told=options.status)
+    return Push(codec.encode_payload(fields), str(fields[JID]), fields[QUEUE], at, options.status)
+
+
+def _named(keywords: Mapping[str, Any], job_class: str) -> dict[str, Any]:
     try:
-        return codec.strict(shared[KEYWORDS], "keywords")
+        codec.strict(found := dict(keywords), "keywords")
     except codec.ArgumentError as error:
         raise codec.ArgumentError(f"{job_class}: {error}") from None
+    return found
 
 
 def _which(error: codec.ArgumentError, number: int, count: int, job_class: str) -> str:
@@ -206,7 +211,7 @@ def _unique(fields: dict[str, Any], at: float | None, unique_for: float, *, told
     lock = context.fingerprint(fields[CLASS], fields[QUEUE], fields[ARGS], fields.get(KEYWORDS))
     fields[UNIQUE_FOR], fields[LOCK] = unique_for, lock
     delay = max(0.0, at - SYSTEM.now()) if at is not None else 0.0
-    return Push(fields, at, lock, unique_for + delay, told=told)
+    return Push(codec.encode_payload(fields), str(fields[JID]), fields[QUEUE], at, told, lock, unique_for + delay)
 
 
 _LISTS: Final = frozenset({list, tuple})
@@ -283,8 +288,6 @@ async def adeliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str
     """The same; where Redis is asked, beside the event loop."""
     if not pushes or instead.current is not None or (_collecting.get() is not None and not at_once):
         return deliver(pushes, at_once=at_once)
-    for push in pushes:
-        push.settle()  # as it is now: whoever awaits this may change its arguments elsewhere
     return await beside(deliver, pushes, at_once=at_once)
 
 
@@ -294,13 +297,11 @@ def deliver(pushes: Sequence[Push], *, at_once: bool = False) -> list[str]:
         return []
     gathering = _collecting.get()
     if gathering is not None and not at_once:
-        for push in pushes:
-            push.settle()
         gathering.extend(pushes)
         return [one.jid for one in pushes]
     if (taker := instead.current) is not None:
         for push in pushes:
-            taker.push(Payload(push.fields, push.encode()), push.at)
+            taker.push(Payload(push.fields, push.raw), push.at)
         return [one.jid for one in pushes]
     out = sender()
     jids: list[str] = []

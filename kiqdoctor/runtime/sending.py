@@ -13,8 +13,8 @@ from kiqdoctor.runtime import config, forking, status
 from kiqdoctor.runtime.channel import Channel, Script, command
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.connections import PUSHING
-from kiqdoctor.wire.fields import BATCH, JID, QUEUE
 from kiqdoctor.wire.keys import STATUS_TTL, Keys
+from kiqdoctor.wire.payload import joined
 from kiqdoctor.wire.status import QUEUED, SCHEDULED, change
 
 if TYPE_CHECKING:
@@ -62,37 +62,29 @@ def _some(jids: Sequence[str]) -> str:
     return ", ".join(jids[:SHOWN]) + more
 
 
-class Push(msgspec.Struct, eq=False):
+class Push(msgspec.Struct, eq=False, gc=False):
     """A job on its way in: ``at`` in epoch seconds for later; ``lock`` and ``lock_for`` where it must be unique.
 
-    ``told``: its state is written too.
+    ``told``: its state is written too. Its payload is made at once: whoever pushed may change its arguments thereafter.
     """
 
-    fields: dict[str, Any]
+    raw: bytes
+    jid: str
+    queue: str
     at: float | None = None
+    told: bool = False
     lock: str = ""
     lock_for: float = 0.0
-    plain: bool = False
-    told: bool = False
-    raw: bytes = b""
 
-    def encode(self) -> bytes:
-        """Its payload; ``plain`` where it is known to hold no float that must be spelt."""
-        return self.raw or (codec.encode(self.fields) if self.plain else codec.encode_payload(self.fields))
-
-    def settle(self) -> None:
-        """As it is now: whoever pushed it may change what it was made of before it is sent."""
-        self.raw = self.encode()
-        self.fields = codec.decode(self.raw)
+    @property
+    def fields(self) -> dict[str, Any]:
+        """A copy of what it holds."""
+        found: dict[str, Any] = codec.decode(self.raw)
+        return found
 
     def join(self, batch: str) -> None:
         """Belong to a batch."""
-        self.fields[BATCH], self.raw = batch, b""
-
-    @property
-    def jid(self) -> str:
-        """Its jid."""
-        return str(self.fields[JID])
+        self.raw = joined(self.raw, batch)
 
 
 class Sender:
@@ -181,13 +173,12 @@ def _packed(keys: Keys, unique: Script, pushes: Sequence[Push]) -> tuple[bytes, 
     for push in pushes:
         if push.lock:
             continue
-        raw = push.encode()
         if push.told:  # before the job, which may run at once
             parts += [command(*words) for words in status.commands(keys, push.jid, *_state(push))]
         if push.at is None:
-            now.setdefault(push.fields[QUEUE], []).append(raw)
+            now.setdefault(push.queue, []).append(push.raw)
         else:
-            later += [repr(push.at), raw]
+            later += [repr(push.at), push.raw]
     if now:
         parts.append(command("SADD", keys.queues, *now))
     first = len(parts)
@@ -209,12 +200,12 @@ def _unique_request(keys: Keys, unique: Script, push: Push) -> bytes:
 
 def script_words(keys: Keys, push: Push) -> tuple[list[str], list[Any]]:
     """Keys and arguments of push.lua."""
-    queue, jid = push.fields[QUEUE], push.jid
+    queue, jid = push.queue, push.jid
     target = keys.queue(queue) if push.at is None else keys.schedule
     lasts = max(1, int(push.lock_for * 1000)) if push.lock else 0
     told = (STATUS_TTL, *change(*_state(push))) if push.told else ()
     names = [keys.unique(push.lock), keys.queues, target, keys.status(jid)]
-    return names, [jid, lasts, queue, push.encode(), "" if push.at is None else repr(push.at), *told]
+    return names, [jid, lasts, queue, push.raw, "" if push.at is None else repr(push.at), *told]
 
 
 def _state(push: Push) -> tuple[str, float]:

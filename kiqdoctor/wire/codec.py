@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 _ENCODER: Final = msgspec.json.Encoder()
+encode: Final = _ENCODER.encode
+"""Compact UTF-8 JSON."""
 _DECODER: Final = msgspec.json.Decoder()
 ODD_BELOW: Final = 1e-4
 ODD_FROM: Final = 1e15
@@ -30,13 +32,8 @@ class NotJsonError(ValueError):
     """Bytes that are not JSON."""
 
 
-def encode(value: Any) -> bytes:
-    """Compact UTF-8 JSON."""
-    return _ENCODER.encode(value)
-
-
-def encode_payload(fields: dict[str, Any]) -> bytes:
-    """Compact JSON that Ruby would write in the same bytes: its web UI finds a job by writing it again.
+def encode_payload(fields: dict[str, Any] | list[Any]) -> bytes:
+    """Compact JSON, of a payload or a part of one, as Ruby would write it: its web UI finds a job by writing it again.
 
     Numbers apart both write alike; a float that one of them writes with an exponent is spelt as Ruby's json does.
     """

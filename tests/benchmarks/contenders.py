@@ -6,14 +6,20 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+import roots
+from roots import HERE, SID, Place, Root, Suite
+
 THREADS: Final = "10"
 RUBY: Final = Path(__file__).parent / "peers" / "sidekiq.rb"
+SHARED: Final = Path("/dev/shm")  # a file on disk is written back now and then
+# What is shared is seen under the other root too, until the process is gone: its mounts are its own.
+SHARING: Final = (*roots.PRIVATE, "sh", "-c", f'mount --bind {SHARED} "$1{SHARED}" && shift && exec "$@"', "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +38,26 @@ class Contender:
     bulk: bool = False
     every_workload: bool = False
     own_client: bool = True  # False where another of our contenders enqueues in just the same way
+    suite: Suite | None = None  # of Debian, whose programs it is made of; None: this host's
 
     @property
     def ruby(self) -> bool:
         return self.client[0] == "ruby"
 
+    @property
+    def place(self) -> Place:
+        """Where its programs run."""
+        return HERE if self.suite is None else Root(self.suite.path)
+
+    def command(self, words: Sequence[str], folder: Path) -> list[str]:
+        """What starts a program of its own in this folder of its place; it sees what is shared."""
+        told = self.place.command(words, folder)
+        return told if self.suite is None else [*SHARING, str(self.suite.path), *told]
+
     def versions(self) -> dict[str, str] | None:
-        """What is installed, by name; None when something is not."""
+        """What is installed, by name; None when something is not. Another root is built where it is missing."""
         if self.ruby:
-            return _ruby(self.environment.get("RUBYOPT", ""))
+            return _ruby(self.suite, self.environment.get("RUBYOPT", ""))
         try:
             return {name: version(name) for name in self.packages}
         except PackageNotFoundError:
@@ -50,18 +67,22 @@ class Contender:
     def advice(self) -> str:
         """How to get it."""
         requirements = os.path.relpath(Path(__file__).parent / "requirements.txt")
+        if self.suite is not None:
+            return roots.missing(self.suite)
         return "apt install ruby-sidekiq" if self.ruby else f"pip install -r {requirements}"
 
 
 @functools.cache
-def _ruby(options: str) -> dict[str, str] | None:
+def _ruby(suite: Suite | None, options: str) -> dict[str, str] | None:
     """Versions of Sidekiq and Ruby, where both run with these options."""
-    if shutil.which("sidekiq") is None or shutil.which("ruby") is None:
+    if roots.missing(suite) if suite is not None else not (shutil.which("sidekiq") and shutil.which("ruby")):
         return None
+    place = HERE if suite is None else Root(suite.path)
     environment = {**os.environ, "RUBYOPT": options}
     said = []
     for command in (["sidekiq", "--version"], ["ruby", "-v"]):
-        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        words = place.command(command, Path("/") if suite is None else suite.path / "tmp")
+        ran = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
         found = re.search(r"\d+\.\d+\.\d+(?:p\d+)?", ran.stdout)
         if ran.returncode or found is None:
             return None
@@ -109,17 +130,18 @@ def _taskiq(name: str, stream: str, killed: str) -> Contender:
     )
 
 
-def _sidekiq(name: str, options: str) -> Contender:
+def _sidekiq(name: str, options: str, suite: Suite | None = None) -> Contender:
     return Contender(
         name=name,
-        worker=("sidekiq", "-r", str(RUBY), "-c", THREADS),
-        client=("ruby", str(RUBY)),
+        worker=("sidekiq", "-r", f"./{RUBY.name}", "-c", THREADS),
+        client=("ruby", f"./{RUBY.name}"),
         queue="queue:default",
         guess=8_000,
         killed="lost",
         environment={"RUBYOPT": options},
         bulk=True,
         every_workload=True,
+        suite=suite,
     )
 
 
@@ -151,6 +173,7 @@ OURS: Final = Contender(
 )
 FLOOR: Final = _floor("floor")
 SIDEKIQ: Final = (_sidekiq("sidekiq", ""), _sidekiq("sidekiq-yjit", "--yjit"))
+NEWEST: Final = _sidekiq("sidekiq-8-yjit", "--yjit", SID)
 PYTHON: Final = (
     Contender(
         name="dramatiq",
@@ -176,4 +199,4 @@ PYTHON: Final = (
     _celery("celery", "0", "lost"),
     _celery("celery-late", "1", "kept, 1 h"),
 )
-ALL: Final = (OURS, FLOOR, _floor("floor-simple", "simple"), *SIDEKIQ, *PYTHON)
+ALL: Final = (OURS, FLOOR, _floor("floor-simple", "simple"), *SIDEKIQ, NEWEST, *PYTHON)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import redis
-from benchmarks.contenders import Contender
+from benchmarks.contenders import RUBY, SHARED, Contender
 from benchmarks.peers.tally import STARTED, Tally
 from servers import RedisServer
 
@@ -77,6 +78,18 @@ class Worker:
         self.process.wait()
 
 
+@contextmanager
+def _folder(contender: Contender) -> Iterator[Path]:
+    """Where its programs run, with what they need there."""
+    folder = contender.place.folder("bench-")
+    try:
+        if contender.ruby:
+            shutil.copy(RUBY, folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @dataclass
 class Stage:
     """A fresh Redis, empty cells, and a contender that has not been started."""
@@ -93,10 +106,9 @@ class Stage:
     @contextmanager
     def open(cls, contender: Contender, settings: Mapping[str, str]) -> "Iterator[Stage]":
         """Everything is gone at the end."""
-        shared = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a file on disk is written back now and then
         with (
-            tempfile.TemporaryDirectory(prefix="bench-") as folder,
-            tempfile.NamedTemporaryFile(prefix="bench-", dir=shared) as cells,
+            _folder(contender) as folder,
+            tempfile.NamedTemporaryFile(prefix="bench-", dir=SHARED if SHARED.is_dir() else None) as cells,
             RedisServer.start(settings) as server,
             server.client() as client,
         ):
@@ -108,13 +120,19 @@ class Stage:
                 "BENCH_TALLY": cells.name,
                 **contender.environment,
             }
-            yield cls(contender, server, client, Tally.create(Path(cells.name)), Path(folder), environment)
+            yield cls(contender, server, client, Tally.create(Path(cells.name)), folder, environment)
 
     def produce(self, *words: object) -> str:
         """What the contender's producer printed."""
         command = [*self.contender.client, *map(str, words)]
         ran = subprocess.run(
-            command, capture_output=True, text=True, env=self.environment, cwd=self.folder, check=False, timeout=600
+            self.contender.command(command, self.folder),
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            check=False,
+            timeout=600,
         )
         if ran.returncode:
             said = ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"]
@@ -128,7 +146,7 @@ class Stage:
         with (self.folder / "log").open("ab") as log:
             spawned = time.monotonic_ns()
             process = subprocess.Popen(
-                command,
+                self.contender.command(command, self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -312,10 +330,18 @@ def _spread(waits: Sequence[int]) -> Figures:
 def enqueue(contender: Contender, verb: str, seconds: float, settings: Mapping[str, str]) -> Figures:
     """One thread, ``enqueue``: a job a call, or ``bulk``: a thousand."""
     with Stage.open(contender, settings) as stage:
-        told = json.loads(stage.produce(verb, seconds))
+        told = json.loads(stage.produce(verb, seconds).splitlines()[-1])  # Sidekiq's client says first where it goes
         if stage.waiting != told["jobs"] + told["warm"]:
             raise NoResultError(f"{stage.waiting:,} jobs wait after {told['jobs'] + told['warm']:,} were enqueued")
-        return {"jobs": told["jobs"], "seconds": told["seconds"], "rate": told["jobs"] / told["seconds"]}
+        served = stage.redis.info("cpu")
+        sent = told["jobs"] + told["warm"]
+        return {
+            "jobs": told["jobs"],
+            "seconds": told["seconds"],
+            "rate": told["jobs"] / told["seconds"],
+            "client_cpu_us": told["cpu"] / told["jobs"] * 1e6,
+            "redis_cpu_us": (served["used_cpu_user"] + served["used_cpu_sys"]) / sent * 1e6,
+        }
 
 
 def pings(count: int = 2_000) -> float:

@@ -57,7 +57,13 @@ class Column:
 
 
 _WAITS: Final = tuple(Column(f"{name}_ms", name, ",.2f", spread=name != "max") for name in ("p50", "p99", "max"))
-_ENQUEUED: Final = (Column("rate", "jobs/s", spread=True), Column("jobs", "jobs"), Column("seconds", "s", ".1f"))
+_ENQUEUED: Final = (
+    Column("rate", "jobs/s", spread=True),
+    Column("client_cpu_us", "µs CPU", ",.2f"),
+    Column("redis_cpu_us", "Redis µs", ",.2f"),
+    Column("jobs", "jobs"),
+    Column("seconds", "s", ".1f"),
+)
 _DRAINED: Final = (
     Column("rate", "jobs/s", spread=True),
     Column("commands", "cmds/job", ".2f"),

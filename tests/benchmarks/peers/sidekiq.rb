@@ -145,15 +145,19 @@ module Producer
     end
   end
 
+  def self.cpu
+    Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID)
+  end
+
   def self.timed(jobs, seconds)
     WARM.times { yield }
-    began = Tally.now
+    began, spent = Tally.now, cpu
     calls = 0
     while Tally.now < began + seconds * 1e9
       yield
       calls += 1
     end
-    puts JSON.generate(jobs: calls * jobs, seconds: (Tally.now - began) / 1e9, warm: WARM * jobs)
+    puts JSON.generate(jobs: calls * jobs, seconds: (Tally.now - began) / 1e9, cpu: cpu - spent, warm: WARM * jobs)
   end
 
   def self.main(verb, *words)
