@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,17 +11,28 @@ from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.marks import Mark, Marks
+from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.wire.heartbeat import WorkEntry
+from kiqdoctor.wire.payload import Payload
+
+if TYPE_CHECKING:
+    from kiqdoctor.runtime.job import Job
 
 
 class Slot(msgspec.Struct, eq=False, gc=False):
-    """One thread's job: since when (boot clock), its cleaned words, and the right to say in the log that it began."""
+    """One thread's job: since when (boot clock), its cleaned words, and the right to say in the log that it began.
+
+    ``payload``: where something goes around it or with its end; a plain one needs none.
+    """
 
     work: Work
     began: float
     shown: str
     jid: str
     first: list[bool]
+    job: "Job[Any, Any]"
+    running: Running
+    payload: Payload | None = None
 
 
 @dataclass(slots=True)

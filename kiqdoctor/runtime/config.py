@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 READ_TIMEOUT: Final = 10.0  # seconds; longer than any blocking command that we send
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 
+_keys: Final = cache(Keys)
 Recovered = Callable[[str, Sequence[dict[str, Any]]], Any]
 
 
@@ -46,7 +48,7 @@ class Settings:
     @property
     def keys(self) -> Keys:
         """Key names under the namespace."""
-        return Keys(self.namespace)
+        return _keys(self.namespace)
 
     @property
     def where(self) -> str:

@@ -82,6 +82,7 @@ class Job(Generic[P, R]):
         self.surrounded = bool(options.timeout or options.status or self.iterable or self.asynchronous)
         asks = options.limit or options.rate or options.at_most_once
         self.special = bool(asks or options.timeout or options.status or self.iterable)  # before it, or with its end
+        self.coroutine = self.asynchronous and not self.special
         self.calls: Calls = calls(function, iterable=self.iterable)
         update_wrapper(self, function)
 

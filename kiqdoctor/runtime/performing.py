@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,7 @@ from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.hearing import mourn
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import room
+from kiqdoctor.runtime.loops import Begun
 from kiqdoctor.runtime.middleware import DeadlineExceededError, Running, around
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import (
@@ -29,17 +30,13 @@ from kiqdoctor.wire.fields import (
     JID,
     KEYWORDS,
     QUEUE,
-    RECOVERED,
-    RECOVERED_AT,
     RETRY,
-    STARTED,
 )
-from kiqdoctor.wire.payload import Payload, PayloadError, read
+from kiqdoctor.wire.payload import TRACES, Payload, PayloadError, read
 from kiqdoctor.wire.status import DONE, NOTHING, TOTAL, More, Outcome
 
 PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_AT})
 """The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
-TRACES: Final = frozenset({RECOVERED, RECOVERED_AT, STARTED})
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
 
 
@@ -75,6 +72,13 @@ class Performer:
                 copy_context().run(function, *args)
             return
         copy_context().run(self._equipped, job, running)
+
+    def begun(self, job: Job[Any, Any], running: Running, outside: Context) -> Begun:
+        """A plain coroutine's body, where nothing goes around it, and its own context; nothing of it runs yet."""
+        running.stopping = self.stopping
+        inside = outside.copy()
+        inside.run(context.running.set, running)
+        return job.function(*running.args), inside
 
     def _equipped(self, job: Job[Any, Any], running: Running) -> None:
         if CONTEXT in running.fields:

@@ -6,16 +6,18 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, Final, NoReturn
 from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock, boottime
-from kiqdoctor.runtime import forking, log
+from kiqdoctor.runtime import forking, log, loops
 from kiqdoctor.runtime.board import Board, Slot
 from kiqdoctor.runtime.endings import End, Ending
 from kiqdoctor.runtime.fetching.work import SHORT, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
+from kiqdoctor.runtime.loops import Begun
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.runtime.performing import PLAIN, SUSPECT, Performer, described, named, unknown
 from kiqdoctor.runtime.tracing import traced
@@ -108,9 +110,18 @@ class Processor:
         if job is None or not is_plain(fields) or job.special or type(args) is not list or type(jid) is not str:
             self._special(work, Payload(fields), job, began)
             return
-        self._run(work, fields, job, args, jid, began)
+        slot = self._begin(work, fields, job, args, jid, began)
+        if job.coroutine and not self._performer.chain:
+            self._take_turn(slot)
+            return
+        try:
+            self._performer.run(job, slot.running)
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
+            self._raised(slot, error)
+        else:
+            self._ended(slot)
 
-    def _run(
+    def _begin(
         self,
         work: Work,
         fields: dict[str, Any],
@@ -119,36 +130,37 @@ class Processor:
         jid: str,
         began: float,
         payload: Payload | None = None,
-    ) -> None:
+    ) -> Slot:
         """``payload``: where something goes around it or with its end; a plain one needs none."""
-        seat = self._seat
         words = job.shown if payload is None else self._shown(job, payload)
         told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
-        first = [True]
-        seat.slot = Slot(work, began, words, told, first)
         since = began + self._board.offset
-        seat.mark.put(work.payload, since)
         running = Running(job.name, jid, work.home.queue, args, fields, since, work=work)
-        try:
-            self._performer.run(job, running)
-        except Interruption:
-            self._end(seat, failed=False)
-            log.info("interrupted: it goes on where it was", {"class": words, "jid": told})
-            self._let_go(work, self._performer.given_back(job, payload or Payload(fields), work))
-            return
-        except FencedError:
-            self._end(seat, failed=False)
-            log.warn("fenced: our lease ran out, and another process runs it by now", {"class": words, "jid": told})
+        seat = self._seat
+        slot = seat.slot = Slot(work, began, words, told, [True], job, running, payload)
+        seat.mark.put(work.payload, since)
+        return slot
+
+    def _raised(self, slot: Slot, error: BaseException) -> None:
+        work, words = slot.work, {"class": slot.shown, "jid": slot.jid}
+        if isinstance(error, Interruption):
+            self._leave_seat(failed=False)
+            log.info("interrupted: it goes on where it was", words)
+            payload = slot.payload or Payload(slot.running.fields)
+            self._let_go(work, self._performer.given_back(slot.job, payload, work))
+        elif isinstance(error, FencedError):
+            self._leave_seat(failed=False)
+            log.warn("fenced: our lease ran out, and another process runs it by now", words)
             self._fetch.put_back(work)  # where it is in our list after all it is found there
-            return
-        except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
-            if forking.generation != self._generation:
-                _end_child(error)
-            self._failed(work, payload or Payload(fields), job, error, began)
-            return
-        ended = boottime()
+        elif forking.generation != self._generation:
+            _end_child(error)
+        else:
+            self._failed(work, slot.payload or Payload(slot.running.fields), slot.job, error, slot.began, words)
+
+    def _ended(self, slot: Slot) -> None:
+        ended, began, job, seat = boottime(), slot.began, slot.job, self._seat
         try:
-            first.pop()
+            slot.first.pop()
         except IndexError:
             announced = True
         else:
@@ -160,15 +172,53 @@ class Processor:
         job.pace += (took - job.pace) * PACE if job.pace else took
         if job.pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
             self._fetch.slowest = job.pace
-        log.job_done((began, ended, seat.name, words, told, announced))
+        log.job_done((began, ended, seat.name, slot.shown, slot.jid, announced))
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
+        payload = slot.payload
         if payload is None:
-            self._fetch.done(work)
+            self._fetch.done(slot.work)
         else:
-            self._let_go(
-                work, self._performer.done(job, payload, running.outcome), soon=self._short(job, payload, took)
-            )
+            ending = self._performer.done(job, payload, slot.running.outcome)
+            self._let_go(slot.work, ending, soon=self._short(job, payload, took))
+
+    def _take_turn(self, slot: Slot) -> None:
+        """Coroutines one after another on the event loop, as long as such jobs are at hand."""
+        rest: list[Work] = []
+        ended = False
+
+        def following() -> Begun | None:
+            nonlocal slot, ended
+            self._ended(slot)
+            ended = True
+            if (found := self._next_coroutine(rest)) is None:
+                return None
+            slot, ended = found, False
+            return self._performer.begun(slot.job, slot.running, outside)
+
+        outside = copy_context()
+        try:
+            loops.turn(self._performer.begun(slot.job, slot.running, outside), following)
+        except BaseException as error:
+            if ended:
+                raise
+            self._raised(slot, error)
+        for work in rest:
+            self.process(work)
+
+    def _next_coroutine(self, rest: list[Work]) -> Slot | None:
+        """The job that is next at hand has begun; what is none of those goes to the rest, for the thread."""
+        if self._stopping() or self.abandoned or (work := self._fetch.next_at_hand(self._number)) is None:
+            return None
+        began = boottime()
+        if began < self._fetch.lease.good_until:
+            with suppress(NotJsonError, KeyError, TypeError):
+                fields = decode(work.payload)
+                job, args, jid = self._performer.registry.get(fields[CLASS]), fields[ARGS], fields[JID]
+                if job is not None and job.coroutine and is_plain(fields) and type(args) is list and type(jid) is str:
+                    return self._begin(work, fields, job, args, jid, began)
+        rest.append(work)
+        return None
 
     @staticmethod
     def _short(job: Job[Any, Any] | None, payload: Payload, took: float) -> bool:
@@ -186,20 +236,26 @@ class Processor:
         known = payload.shown_class
         return job.shown if known == job.name else clean(known)
 
-    @staticmethod
-    def _end(seat: Any, *, failed: bool) -> None:
+    def _leave_seat(self, *, failed: bool) -> None:
+        seat = self._seat
         seat.slot = None
         seat.mark.clear()
         seat.processed += 1
         seat.failed += failed
 
     def _failed(
-        self, work: Work, payload: Payload, job: Job[Any, Any] | None, error: BaseException, began: float
+        self,
+        work: Work,
+        payload: Payload,
+        job: Job[Any, Any] | None,
+        error: BaseException,
+        began: float,
+        words: dict[str, str],
     ) -> None:
-        self._end(self._seat, failed=True)
+        self._leave_seat(failed=True)
         took = boottime() - began
         told = traced(error)
-        words = {**named(payload), "elapsed": f"{took:.3f}"}
+        words["elapsed"] = f"{took:.3f}"
         log.failed("fail: " + (told if job is not None else told.rpartition("\n")[2]), words)
         if not self.abandoned:
             soon = self._short(job, payload, took)
@@ -232,10 +288,17 @@ class Processor:
             self._let_go(work, refused)
         elif job is None:
             name = payload.fields.get(CLASS)
-            self._failed(work, payload, None, unknown(clean(str(name)), self._performer.registry), began)
+            error = unknown(clean(str(name)), self._performer.registry)
+            self._failed(work, payload, None, error, began, named(payload))
         elif not payload.at_most_once or self._begun(work, payload, job):
             jid = payload.fields.get(JID)
-            self._run(work, payload.fields, job, payload.args, str(jid or ""), began, payload)
+            slot = self._begin(work, payload.fields, job, payload.args, str(jid or ""), began, payload)
+            try:
+                self._performer.run(job, slot.running)
+            except BaseException as error:  # noqa: BLE001 - as above
+                self._raised(slot, error)
+            else:
+                self._ended(slot)
 
     def _begun(self, work: Work, payload: Payload, job: Job[Any, Any]) -> bool:
         """Whether a job that may begin once begins now; what somebody began goes to the dead."""

@@ -2,9 +2,10 @@
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
+
+import msgspec
 
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.endings import End
@@ -19,8 +20,7 @@ LONGEST_RETRY_IN: Final = 1_000_000_000  # seconds; a score beyond it is nobody'
 _HARMLESS: Final = str.maketrans("<>&", "()+")
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True):
     """Where a job goes that failed: to ``retry`` or ``dead``, with score and new payload, or nowhere."""
 
     end: Literal[End.RETRY, End.DEAD, End.DROPPED] = End.DROPPED
@@ -50,13 +50,13 @@ def after_failure(
         mourn(handlers, payload.fields, error)
         return Destination()
     counted = _counted(payload, queue, error, now)
-    chosen = _chosen(job, counted.retry_count or 0, error)
+    count = counted.retry_count or 0
+    chosen = _chosen(job, count, error)
     if chosen == "discard":
         mourn(handlers, counted.fields, error)
         return Destination()
     if chosen == "kill" or _spent(counted, limit, now):
         return _exhausted(counted, job, error, now, handlers)
-    count = counted.retry_count or 0
     delay = chosen + backoff.jitter(count, fraction) if isinstance(chosen, int) else backoff.delay(count, fraction)
     return Destination(End.RETRY, now + delay, counted.encode())
 
@@ -64,9 +64,10 @@ def after_failure(
 def _spent(counted: Payload, limit: int, now: float) -> bool:
     """``retry_for`` replaces the count, as from Sidekiq 8.1 on."""
     window = counted.fields.get(RETRY_FOR)
-    since = counted.at(FAILED_AT)
-    if isinstance(window, int | float) and not isinstance(window, bool) and since is not None:
-        return since + window < now
+    if isinstance(window, int | float) and not isinstance(window, bool):
+        since = counted.at(FAILED_AT)
+        if since is not None:
+            return since + window < now
     return (counted.retry_count or 0) >= limit
 
 

@@ -11,7 +11,9 @@ from kiqdoctor.text import LONG, clean
 SHOWN: Final = 50  # lines of a failure's traceback
 KNOWN: Final = 2_000  # places in code whose lines are kept
 HEAD: Final = "Traceback (most recent call last):\n"
-_places: dict[tuple[CodeType, int], str] = {}
+_TELLING_MORE: Final = (BaseExceptionGroup, SyntaxError, NameError, AttributeError, ImportError)
+_places: dict[tuple[int, int], tuple[CodeType, str]] = {}
+"""By the identity of the code, which is kept with it: its own hash is reckoned anew each time, from all it holds."""
 
 
 def traced(error: BaseException) -> str:
@@ -25,7 +27,8 @@ def traced(error: BaseException) -> str:
         text = f"{HEAD}{''.join(_frames(error.__traceback__)[-SHOWN:])}{words}"
     else:
         text = clean("".join(traceback.format_exception(error)), LONG, lines=True)
-    return "\n".join(text.rstrip().split("\n")[-SHOWN:])
+    text = text.rstrip()
+    return text if text.count("\n") < SHOWN else "\n".join(text.split("\n")[-SHOWN:])
 
 
 @lru_cache(maxsize=256)
@@ -39,7 +42,7 @@ def _plain(error: BaseException) -> bool:
         error.__cause__ is None
         and (error.__context__ is None or error.__suppress_context__)
         and not getattr(error, "__notes__", None)
-        and not isinstance(error, BaseExceptionGroup | SyntaxError | NameError | AttributeError | ImportError)
+        and not isinstance(error, _TELLING_MORE)
     )
 
 
@@ -53,12 +56,13 @@ def _name(error: BaseException) -> str:
 def _frames(trace: TracebackType | None) -> list[str]:
     found: list[str] = []
     while trace is not None:
-        place = (trace.tb_frame.f_code, trace.tb_lasti)
-        lines = _places.get(place)
-        if lines is None:
+        code = trace.tb_frame.f_code
+        place = (id(code), trace.tb_lasti)
+        known = _places.get(place)
+        if known is None:
             if len(_places) >= KNOWN:
                 _places.clear()
-            lines = _places[place] = clean("".join(traceback.format_tb(trace, 1)), LONG, lines=True)
-        found.append(lines)
+            known = _places[place] = (code, clean("".join(traceback.format_tb(trace, 1)), LONG, lines=True))
+        found.append(known[1])
         trace = trace.tb_next
     return found

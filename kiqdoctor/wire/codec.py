@@ -38,7 +38,23 @@ def encode_payload(fields: dict[str, Any] | list[Any]) -> bytes:
     Numbers apart both write alike; a float that one of them writes with an exponent is spelt as Ruby's json does.
     """
     raw = _ENCODER.encode(fields)
-    return _ENCODER.encode(_ruby(fields)) if _ODD.search(raw) else raw
+    values = fields.values() if type(fields) is dict else fields
+    return _ENCODER.encode(_ruby(fields)) if _doubtful(values) and _ODD.search(raw) else raw
+
+
+def _doubtful(values: Iterable[Any]) -> bool:
+    """Whether a float that must be spelt may be among them: searching the text takes longer than writing it."""
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if odd(value):
+                return True
+        elif kind is list:
+            if not simple(value):
+                return True
+        elif kind is not str and kind is not int and value is not None and kind is not bool:
+            return True
+    return False
 
 
 def odd(value: float) -> bool:

@@ -23,6 +23,7 @@ from kiqdoctor.runtime.config import Settings, connect
 from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.runtime.heartbeat import Heartbeat, Member
 from kiqdoctor.runtime.job import REGISTRY
+from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.runtime.periodic import PERIODIC, Clockwork
 from kiqdoctor.runtime.sending import NotReplicatedError
 from kiqdoctor.runtime.supervising.renewal import connected
@@ -150,7 +151,9 @@ def test_beats_tell_a_payload_once(redis: Any) -> None:
     who = Member("host:1:aa", Capsule("default", 1, (("default", 0),)), 0.0)
 
     def run(payload: bytes) -> None:
-        seat.slot = Slot(Work(payload, Home("default")), time.clock_gettime(time.CLOCK_BOOTTIME), "Job", "a", [])
+        work, since = Work(payload, Home("default")), time.clock_gettime(time.CLOCK_BOOTTIME)
+        job = kiqdoctor.job(name="Job")(beat)
+        seat.slot = Slot(work, since, "Job", "a", [], job, Running("Job", "a", "default", [], {}, since))
 
     def beat() -> int:
         before = int(redis.info("stats")["total_net_input_bytes"])

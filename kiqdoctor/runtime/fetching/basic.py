@@ -57,6 +57,10 @@ class BasicFetch:
             log.warn(f"while stopping: {type(error).__name__}: {error}")
             return False
 
+    def next_at_hand(self, number: int) -> Work | None:  # noqa: ARG002 - as above
+        """Nothing is fetched ahead."""
+        return None
+
     def put_back(self, work: Work) -> None:
         """Into its queue."""
         self.give_back([work])

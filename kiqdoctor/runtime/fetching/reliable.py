@@ -134,6 +134,16 @@ class ReliableFetch:
             self._beds.rouse()
         return work
 
+    def next_at_hand(self, number: int) -> Work | None:
+        """None, too, where it is time to ask for more, and this thread's lane is free for that."""
+        low = len(self.local) <= self.pace.low and not self.holdings.lanes[number & 1].lock.locked()
+        if low or self._solo.who is not None:
+            return None
+        try:
+            return self.local.popleft()
+        except IndexError:
+            return None
+
     def _wait(self, number: int) -> Work | None:
         """Nothing is at hand: ask Redis and wait there, as one thread of all does, or sleep.
 

@@ -78,6 +78,9 @@ class Fetch(Protocol):
     def take(self, number: int) -> Work | None:
         """The next job for thread ``number``, or None when there is none for now."""
 
+    def next_at_hand(self, number: int) -> Work | None:
+        """The same without asking Redis: None also where thread ``number`` had better do so."""
+
     def put_back(self, work: Work) -> None:
         """Taken and not to be started now."""
 
