@@ -169,9 +169,7 @@ class Processor:
         seat.mark.clear()
         seat.processed += 1
         took = ended - began
-        job.pace += (took - job.pace) * PACE if job.pace else took
-        if job.pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
-            self._fetch.slowest = job.pace
+        self._ran(job, took)
         log.job_done((began, ended, seat.name, slot.shown, slot.jid, announced))
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
@@ -181,6 +179,12 @@ class Processor:
         else:
             ending = self._performer.done(job, payload, slot.running.outcome)
             self._let_go(slot.work, ending, soon=self._short(job, payload, took))
+
+    def _ran(self, job: Job[Any, Any], took: float) -> None:
+        """Its class's pace; without it jobs would be fetched one by one, and a thread roused for each."""
+        job.pace += (took - job.pace) * PACE if job.pace else took
+        if job.pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
+            self._fetch.slowest = job.pace
 
     def _take_turn(self, slot: Slot) -> None:
         """Coroutines one after another on the event loop, as long as such jobs are at hand."""
@@ -254,6 +258,8 @@ class Processor:
     ) -> None:
         self._leave_seat(failed=True)
         took = boottime() - began
+        if job is not None:
+            self._ran(job, took)
         told = traced(error)
         words["elapsed"] = f"{took:.3f}"
         log.failed("fail: " + (told if job is not None else told.rpartition("\n")[2]), words)
