@@ -294,8 +294,8 @@ class Processor:
             self._let_go(work, refused)
         elif job is None:
             name = payload.fields.get(CLASS)
-            error = unknown(clean(str(name)), self._performer.registry)
-            self._failed(work, payload, None, error, began, named(payload))
+            nobodys = unknown(clean(str(name)), self._performer.registry)
+            self._failed(work, payload, None, nobodys, began, named(payload))
         elif not payload.at_most_once or self._begun(work, payload, job):
             jid = payload.fields.get(JID)
             slot = self._begin(work, payload.fields, job, payload.args, str(jid or ""), began, payload)

@@ -81,14 +81,18 @@ def _steps(work: Work) -> Sequence[Step]:
 
 
 def _spelt(step: Step) -> Step | tuple[str, str, list[Any]]:
-    if bytes not in map(type, step.words):
-        return step
-    return step.name, step.key, [_text(word) if type(word) is bytes else word for word in step.words]
+    for word in step.words:
+        if type(word) is bytes:
+            return step.name, step.key, [_text(one) if type(one) is bytes else one for one in step.words]
+    return step
 
 
-def _text(raw: bytes) -> msgspec.Raw:
+def _text(raw: bytes) -> str | msgspec.Raw:
     """As what MessagePack calls a string: Redis reads none of its binaries."""
-    return msgspec.Raw(b"\xdb%b%b" % (len(raw).to_bytes(4, "big"), raw))
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return msgspec.Raw(b"\xdb%b%b" % (len(raw).to_bytes(4, "big"), raw))
 
 
 def lanes(client: "Redis", keys: Keys, names: Sequence[str], lease: Lease, script: Script) -> list[Lane]:
