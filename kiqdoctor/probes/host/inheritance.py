@@ -19,6 +19,7 @@ MOST_TRIED: Final = 16  # descriptors of one process, to see whether they may be
 STACK: Final = 25  # the cell after the name, in /proc/PID/stat, of where the stack begins: exec draws another
 CODE: Final = 23
 BORN: Final = 19
+ENDED: Final = frozenset("ZX")
 
 
 class Life(NamedTuple):
@@ -45,7 +46,7 @@ def inheritance(host: Host, local: LocalProcesses) -> Inheritance:
     return Inheritance(
         sockets=tuple(_shared(proc, holders)),
         children=tuple(_children(proc, {one.pid for one in local.all}, lives, now)),
-        hidden=tuple(sorted(pid for pid in kin if not _open(proc / str(pid) / "fd"))),
+        hidden=tuple(sorted(pid for pid in kin if not _open(proc / str(pid) / "fd") and _runs(proc / str(pid)))),
         partial=partial,
     )
 
@@ -104,6 +105,12 @@ def _open(descriptors: Path) -> bool:
     """Whether it may be seen what they are: their numbers may be listed by who may not follow them."""
     names = listed(descriptors)
     return any(link(descriptors / name) is not None for name in names[:MOST_TRIED])
+
+
+def _runs(folder: Path) -> bool:
+    """Who has ended meanwhile, or waits for its parent to reap it, has nothing open."""
+    words = (read(folder / "stat") or b"").rpartition(b")")[2].decode("ascii", "replace").split()
+    return bool(words) and words[0] not in ENDED
 
 
 def _shared(proc: Path, holders: dict[str, list[Holder]]) -> Iterator[SharedSocket]:
