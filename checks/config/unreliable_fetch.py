@@ -12,7 +12,8 @@ files start workers that do and a job has the tag `critical`; info if they only 
 
 Files that merely start Sidekiq as it is are no finding: what they show is listed.
 
-A process that keeps what it took in a private list says so: our runtime by a label, Sidekiq Pro by a set of its own.
+A process that keeps what it took in a private list says so: our runtime by a label, Sidekiq Pro by a set of its own,
+gitlab-sidekiq-fetcher and sidekiq-unique-jobs 9 by keys of the same host and pid.
 Kills are read of the worker's own cgroup, crashes of its log and cores, as PRO009 and NAT004 do.
 
 ## When it is wrong
@@ -29,8 +30,8 @@ Risk: a job that killed its process runs again, and may kill the next one (QUE01
 Undo: take the fetcher out again, when nothing runs.
 
 ## Unknown when
-The lock file has Sidekiq Pro or gitlab-sidekiq-fetcher, and whether they are turned on is not to
-be seen; nothing was found and files could not be parsed.
+The lock file has Sidekiq Pro or gitlab-sidekiq-fetcher, and whether they are turned on is not to be seen; the keys
+could not be gone through, and so not who keeps a private list; nothing was found and files could not be parsed.
 
 ## Source
 lib/sidekiq/fetch.rb; Sidekiq's wiki, Reliability.
@@ -42,7 +43,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Severity
 from kiqdoctor.doctor.facts.code import Code, Place
 from kiqdoctor.doctor.facts.code.habits import Fetching
 from kiqdoctor.doctor.facts.config import WorkerCommand, WorkerSettings
-from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses, MemoryGroups
 from kiqdoctor.doctor.facts.native import Crashes
 from kiqdoctor.doctor.facts.packages import Packages
@@ -68,12 +69,13 @@ def unreliable_fetch(
     code: Code | Missing,
     fetching: Fetching | Missing,
     workers: WorkerSettings | Missing,
+    private: PrivateLists | Missing,
 ) -> Iterator[Verdict]:
     judged = isinstance(code, Code) and isinstance(fetching, Fetching)
     if isinstance(code, Code) and isinstance(fetching, Fetching):
         yield from beside(_in_source(code, fetching, workers, packages), fleet)
     if isinstance(fleet, Fleet):
-        yield from _live(fleet, packages, local, groups, crashes, connection, clients)
+        yield from _live(fleet, private, packages, local, groups, crashes, connection, clients)
     else:
         yield from unseen(fleet, judged=judged)
 
@@ -118,6 +120,7 @@ def _started(critical: Sequence[Place], basic: Evidence) -> Finding:
 
 def _live(
     fleet: Fleet,
+    private: PrivateLists | Missing,
     packages: Packages | Missing,
     local: LocalProcesses | Missing,
     groups: MemoryGroups | Missing,
@@ -125,7 +128,8 @@ def _live(
     connection: Connection | Missing,
     clients: Clients | Missing,
 ) -> Iterator[Verdict]:
-    basic = [one for one in fleet.live if not one.reliable]
+    known = private if isinstance(private, PrivateLists) else PrivateLists()
+    basic = [one for one in fleet.live if not one.reliable and not known.keeps(one)]
     if not fleet.live:
         yield NotApplicable("no process is alive")
     hidden = [name for name in FETCHERS if isinstance(packages, Packages) and packages.find("ruby", name)]
@@ -133,11 +137,20 @@ def _live(
     if basic and hidden:
         why = f"{hidden[0]} is in the lock file, and whether it is turned on is not to be seen"
         yield Unknown(f"{basic[0].identity} keeps no private list; {why}", "the initializer")
+    elif basic and (unread := _unread(private)) is not None:
+        yield unread
     elif basic:
         yield _finding(basic, len(fleet.live), ends)
     yield Evidence(
         "processes that keep a private list", f"{len(fleet.live) - len(basic)} of {len(fleet.live)}", "Redis"
     )
+
+
+def _unread(private: PrivateLists | Missing) -> Unknown | None:
+    """Why it is not known which processes a gem makes reliable."""
+    if isinstance(private, PrivateLists):
+        return Unknown(private.partial, "a smaller database") if private.partial else None
+    return Unknown(private.reason, getattr(private, "unlock", ""))
 
 
 def _ends(

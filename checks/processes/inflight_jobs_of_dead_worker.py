@@ -47,7 +47,7 @@ from datetime import UTC, datetime
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
-from kiqdoctor.doctor.facts.fleet import Fleet, Process, Recoveries
+from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.wire import recovery
 from kiqdoctor.wire.keys import Keys
@@ -82,12 +82,16 @@ REMEDY = (
 
 @check("PRO008", severity=Severity.CRITICAL, caused_by=("PRO009", "NAT004"), thresholds=(STALE_BEATS, SETTLED))
 def inflight_jobs_of_dead_worker(
-    fleet: Fleet, local: LocalProcesses | Missing, recoveries: Recoveries | Missing, thresholds: Thresholds
+    fleet: Fleet,
+    local: LocalProcesses | Missing,
+    recoveries: Recoveries | Missing,
+    private: PrivateLists | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     holding = [one for one in fleet.processes if one.in_flight]
     proofs = proofs_of_death(holding, fleet, local)
     for process in holding:
-        if process.reliable:
+        if process.reliable or (isinstance(private, PrivateLists) and private.keeps(process)):
             continue
         proof = proofs.get(process.identity)
         if proof and not _ending(process, thresholds.of(SETTLED, tag=process.tag)):

@@ -336,5 +336,5 @@ def _told(sought: Sought, facts: Known) -> Iterator[str]:
     )
     if trace.processed is not None:
         yield f"{trace.processed} jobs have ended here so far (stat:processed)"
-    if any(not one.reliable for one in facts.fleet.live):
+    if any(not one.reliable and not facts.private.keeps(one) for one in facts.fleet.live):
         yield "a process shows what it took with its next beat, within 10 s: look again to be sure that it does not run"

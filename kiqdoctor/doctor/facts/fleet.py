@@ -161,11 +161,19 @@ class PrivateList(msgspec.Struct, frozen=True):
 
 
 class PrivateLists(msgspec.Struct, frozen=True):
-    """Every private list that holds jobs; ``keepers``: how many live processes there are of each kind of owner."""
+    """Every private list that holds jobs; ``keepers``: how many live processes there are of each kind of owner.
+
+    ``seats``: ``host:pid`` of processes that gems make reliable, who sign by a nonce of their own and not Sidekiq's.
+    """
 
     all: tuple[PrivateList, ...] = ()
     keepers: tuple[tuple[str, int], ...] = ()
     partial: str = ""  # why not all were found
+    seats: tuple[str, ...] = ()
+
+    def keeps(self, process: "Process") -> bool:
+        """Whether a gem of this process keeps what it takes in a private list."""
+        return f"{process.hostname}:{process.pid}" in self.seats
 
     def kept_by(self, kind: str) -> int:
         """How many live processes there are that keep such lists, and take back those of the dead."""

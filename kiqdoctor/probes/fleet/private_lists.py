@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from kiqdoctor.doctor.facts.fleet import PrivateList, PrivateLists
@@ -25,6 +26,7 @@ PRO: Final = "Sidekiq Pro super_fetch"
 GITLAB: Final = "gitlab-sidekiq-fetcher"
 UNIQUE_JOBS: Final = "sidekiq-unique-jobs"
 EXQ: Final = "Exq"
+_SEAT: Final = re.compile(r"(?P<host>.+)[:-](?P<pid>\d{1,10})(?:[:-][0-9a-f]+)?")
 GITLAB_SIGNS: Final = "reliable-fetcher-heartbeat-"
 
 
@@ -84,7 +86,16 @@ def private_lists(redis: Redis) -> PrivateLists:
     ]
     keepers = tuple((layout.kind, _keepers(redis, keys, names, layout)) for layout in LAYOUTS if lists)
     cut = f"more than {MOST_LISTS} private lists" if len(found) == MOST_LISTS else ""
-    return PrivateLists(tuple(_looked_into(redis, keys, lists)), keepers, names.shortfall or cut)
+    seats = tuple(sorted(_seats(keys, names, found)))
+    return PrivateLists(tuple(_looked_into(redis, keys, lists)), keepers, names.shortfall or cut, seats)
+
+
+def _seats(keys: Keys, names: Names, found: Sequence[PrivateList]) -> set[str]:
+    """Who signs as a gem's processes do, and who has a list as they have."""
+    gems = [layout for layout in LAYOUTS if layout.kind in {GITLAB, UNIQUE_JOBS} and layout.signs]
+    signs = [one for layout in gems for one in islice(names.under(keys.name(layout.signs)), MOST_SIGNS)]
+    owners = [one.owner for one in found if one.kind in {GITLAB, UNIQUE_JOBS}]
+    return {f"{match['host']}:{match['pid']}" for one in (*signs, *owners) if (match := _SEAT.fullmatch(clean(one)))}
 
 
 def listed(redis: Redis, names: Names) -> list[PrivateList]:

@@ -9,11 +9,12 @@ from healthy.moment import NOW
 from msgspec.structs import replace as changed
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists
 from kiqdoctor.doctor.facts.host import MemoryGroups
 from kiqdoctor.doctor.facts.native import Crash, Crashes
 from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Refused
 
 BASIC = HEALTHY.with_(Fleet((replace(WORKER, reliable=False),), 1))
 KILLED = MemoryGroups((changed(GROUP, oom_kills=1),))
@@ -37,3 +38,17 @@ def test_a_fetcher_that_may_be_on_is_unknown() -> None:
 
     assert diagnose("CFG003", BASIC.with_(locked)).outcome is Outcome.UNKNOWN
     assert diagnose("CFG003", BASIC.with_(Fleet())).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_gem_of_another_nonce_keeps_what_it_takes() -> None:
+    seat = PrivateLists(seats=(f"{WORKER.hostname}:{WORKER.pid}",))
+
+    assert diagnose("CFG003", BASIC.with_(seat, KILLED)).outcome is Outcome.PASS
+    assert diagnose("CFG003", BASIC.with_(PrivateLists(seats=("web-2:1",)))).outcome is Outcome.FAIL
+
+
+def test_who_keeps_lists_must_have_been_looked_at() -> None:
+    unread = BASIC.without(PrivateLists, Refused("it may not call SCAN", "+scan"))
+
+    assert diagnose("CFG003", unread).outcome is Outcome.UNKNOWN
+    assert diagnose("CFG003", BASIC.with_(PrivateLists(partial="half of the keys"))).outcome is Outcome.UNKNOWN

@@ -8,7 +8,7 @@ from healthy.host import LOCAL
 from healthy.moment import NOW
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Recoveries
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, PrivateLists, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
@@ -33,6 +33,12 @@ def test_its_pid_is_gone() -> None:
     assert finding.severity == "critical"
     assert "died with 1 job in flight; 50 s are left" in finding.finding.title
     assert "no process with pid 4711 lives" in finding.finding.evidence[0].value
+
+
+def test_a_gem_s_private_list_has_them() -> None:
+    """gitlab-sidekiq-fetcher signs with a nonce of its own, by which no identity is found."""
+    assert diagnose("PRO008", gone().with_(PrivateLists(seats=("web-1:4711",)))).outcome is Outcome.PASS
+    assert diagnose("PRO008", gone().with_(PrivateLists(seats=("web-1:4712",)))).outcome is Outcome.FAIL
 
 
 def test_its_pid_belongs_to_somebody_else_now() -> None:

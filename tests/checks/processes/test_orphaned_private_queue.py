@@ -98,6 +98,19 @@ def test_every_layout_on_a_real_redis(layout: str, redis: "redis_py.Redis", redi
     assert check(redis_server.url, "--select", "PRO014").outcome("PRO014") == "pass"
 
 
+@pytest.mark.parametrize("layout", ["gitlab", "gitlab, long ago", "unique-jobs 9"])
+def test_a_gem_s_process_is_known_by_host_and_pid(
+    layout: str, redis: "redis_py.Redis", redis_server: RedisServer
+) -> None:
+    """Its nonce is not Sidekiq's."""
+    _, sign = LISTS[layout]
+    beat(redis, "web-9:12:ffffffffffff")
+
+    assert check(redis_server.url, "--select", "CFG003").outcome("CFG003") == "fail"
+    redis.set(sign, 1)
+    assert check(redis_server.url, "--select", "CFG003").outcome("CFG003") == "pass"
+
+
 def test_a_registered_queue_of_an_odd_name_is_no_private_list(
     redis: "redis_py.Redis", redis_server: RedisServer
 ) -> None:
