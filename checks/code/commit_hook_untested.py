@@ -41,6 +41,7 @@ release notes.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check, covers
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code, Enqueue, Enqueues
 from kiqdoctor.doctor.facts.code.hook_tests import HookTest, HookTests, Runs
 from kiqdoctor.doctor.facts.packages import Packages
@@ -57,7 +58,7 @@ def commit_hook_untested(
     found = [verdict for one in waiting.values() for verdict in _judged(code, one, tests, packages)]
     yield from found
     yield from settled(code, enqueues, found=any(isinstance(one, Finding) for one in found))
-    yield Evidence("commit hooks", f"{len(waiting)} enqueue jobs", f"{tests.files} files of tests")
+    yield Evidence("commit hooks", f"{len(waiting)} enqueue jobs", f"{counted(tests.files, 'file')} of tests")
 
 
 def _judged(code: Code, enqueue: Enqueue, tests: HookTests, packages: Packages | Missing) -> Iterator[Verdict]:

@@ -40,6 +40,7 @@ lib/sidekiq/fetch.rb; Sidekiq's wiki, Reliability.
 from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code, Place
 from kiqdoctor.doctor.facts.code.habits import Fetching
 from kiqdoctor.doctor.facts.config import WorkerCommand, WorkerSettings
@@ -90,7 +91,7 @@ def _in_source(
     told = [one for one in _commands(workers) if ("fetch", "basic") in one.options]
     basic = Evidence("told to fetch", "basic", f"{told[0].path}:{told[0].line}") if told else None
     if libraries and locked and not reliable:
-        basic = Evidence("nothing turns another fetch on", "super_fetch!, config[:fetch]", f"{code.files} files")
+        basic = Evidence("nothing turns another fetch on", "super_fetch!, config[:fetch]", counted(code.files, "file"))
     for one in reliable[:1]:
         place = code.place(one)
         yield Evidence("keeps what it takes", "turned on", f"{place.path}:{place.line}")

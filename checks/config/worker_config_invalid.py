@@ -47,6 +47,7 @@ from difflib import get_close_matches
 from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, NotApplicable, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.config import QueueLine, Setting, WorkerCommand, WorkerFile, WorkerSettings
 from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
 from kiqdoctor.doctor.facts.packages import Packages
@@ -100,7 +101,7 @@ def worker_config_invalid(
     if isinstance(deployment, Deployment) and isinstance(settings, RedisSettings):
         yield from _pools(deployment, settings, version)
     for file in workers.files:
-        yield Evidence(file.path, f"{len(file.settings)} keys, {len(file.queues)} queues", "YAML")
+        yield Evidence(file.path, f"{counted(len(file.settings), 'key')}, {counted(len(file.queues), 'queue')}", "YAML")
     yield Evidence("commands that start workers", str(len(workers.commands)), "the deployment's files")
 
 
@@ -226,7 +227,7 @@ def _too_many(one: WorkerCommand, threads: int) -> Iterator[Verdict]:
     most = MOST if one.cores is None else max(each, int(each * one.cores))
     if threads > most:
         limit = "" if one.cores is None else f" on {one.cores:g} cores"
-        title = f"{one.path} starts {one.program} with {threads} threads{limit}"
+        title = f"{one.path} starts {one.program} with {counted(threads, 'thread')}{limit}"
         fix = f"At most {most}; more processes instead."
         yield _finding(one.path, one.line, title, fix, "threads", Severity.LOW)
 
@@ -253,7 +254,7 @@ def _pool(worker: WorkerConfig, setting: RedisSetting, version: Version | None) 
         yield _finding(
             setting.path,
             setting.line,
-            f"A pool of {size} connections serves {most} threads: Sidekiq {version} does not start",
+            f"A pool of {size} connections serves {counted(most, 'thread')}: Sidekiq {version} does not start",
             f"Leave `size` out, or set it to {need} or more.",
             "size",
         )

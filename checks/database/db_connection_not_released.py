@@ -45,6 +45,7 @@ import re
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution, Model
 from kiqdoctor.doctor.facts.code.habits import Releases
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -140,11 +141,13 @@ def _judged(one: Here) -> Iterator[Verdict]:
     for remote, count in one.connections(PORTS).most_common():
         name = PORTS[remote.rpartition(":")[2]]
         if one.threads is None:
-            yield Unknown(f"{one.named} has {count} connections to {remote}; how many threads it has is not known")
+            yield Unknown(
+                f"{one.named} has {counted(count, 'connection')} to {remote}; how many threads it has is not known"
+            )
         elif count > one.threads + SPARE:
             yield Finding(
                 one.subject,
-                f"{one.named} holds {count} connections to {name} at {remote}, for {one.threads} threads",
+                f"{one.named} holds {counted(count, 'connection')} to {name} at {remote}, for {one.threads} threads",
                 "Release the connection at the end of each job.",
                 (Evidence("connections", f"{count} to {remote}", source), Evidence("threads", str(one.threads))),
                 Severity.MEDIUM.milder,

@@ -46,6 +46,7 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Call, Calls, Code
 from kiqdoctor.doctor.facts.database import Pool, Pools
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
@@ -152,7 +153,7 @@ def _small(one: Pool, size: int, threads: int) -> Finding:
     said = " by default" if one.default else ""
     return Finding(
         f"file:{one.path}",
-        f"{threads} threads of a worker share {size} database connections{said}",
+        f"{counted(threads, 'thread')} of a worker share {size} database connections{said}",
         f"Set the pool to {threads} or more, or the worker's threads to {size}.",
         (
             Evidence("pool", f"{size}{said}", f"{one.path}:{one.line}"),
@@ -181,7 +182,7 @@ def _together(used: list[Pool], pools: Pools, packages: Packages | Missing, safe
     if total > safe * limit.number:
         yield Finding(
             "database",
-            f"The database takes {limit.number} connections; these processes can open {total}",
+            f"The database takes {counted(limit.number, 'connection')}; these processes can open {total}",
             f"Run fewer processes or threads, so that they stay within {int(safe * limit.number)}, or use a pooler.",
             tuple(evidence),
             key="limit",

@@ -39,6 +39,7 @@ PyMongo's FAQ; the Ruby driver's pool; kiqstand's README.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Twice, Unknown, Verdict, check, covers
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code, Execution, Model
 from kiqdoctor.doctor.facts.code.habits import MongoClients
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -115,7 +116,9 @@ def _live(
         before = _before(one, twice)
         for remote, count in one.connections(PORTS).most_common():
             if one.threads is None:
-                yield Unknown(f"{one.named} has {count} connections to {remote}; how many threads it has is not known")
+                yield Unknown(
+                    f"{one.named} has {counted(count, 'connection')} to {remote}; how many threads it has is not known"
+                )
             elif count > one.threads + MONITORS:
                 grown = count - before.connections(PORTS)[remote]
                 yield _finding(one, remote, count, grown)
@@ -135,7 +138,7 @@ def _finding(one: Here, remote: str, count: int, grown: int) -> Finding:
     more = f", {grown} more than when it was first looked at" if grown > 0 else ""
     return Finding(
         one.subject,
-        f"{one.named} has {count} connections to MongoDB at {remote} for {one.threads} threads{more}",
+        f"{one.named} has {counted(count, 'connection')} to MongoDB at {remote} for {one.threads} threads{more}",
         "Make one client for each process, after the fork, and share it among the threads.",
         (
             Evidence("connections", f"{count} to {remote}", f"/proc/{one.worker.pid}/net/tcp"),

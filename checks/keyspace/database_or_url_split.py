@@ -39,6 +39,7 @@ Sidekiq 7's upgrade notes (numbered databases in place of namespaces); SELECT is
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
 
 REMEDY = "Give clients and workers one URL from one variable, restart the side that was wrong, then move the jobs."
@@ -58,7 +59,11 @@ def database_or_url_split(keyspace: Keyspace, databases: Databases) -> Iterator[
     if not everything:
         yield Evidence("databases that hold Sidekiq's data", "none", "SCAN, INFO keyspace")
     for one in everything:
-        yield Evidence(_place(one), f"{one.waiting} waiting, {one.live} live processes", "LLEN, processes")
+        yield Evidence(
+            _place(one),
+            f"{one.waiting} waiting, {counted(one.live, 'live process', 'live processes')}",
+            "LLEN, processes",
+        )
 
 
 def _shared(stranded: Installation, other: Installation) -> list[str]:
@@ -87,11 +92,16 @@ def _finding(stranded: Installation, other: Installation) -> Finding:
     shared = ", ".join(_shared(stranded, other))
     return Finding(
         "redis",
-        f"{stranded.waiting} jobs wait in {_place(stranded)}, and the {other.live} live workers read {_place(other)}",
+        f"{counted(stranded.waiting, 'job waits', 'jobs wait')} in {_place(stranded)}, and"
+        f" the {counted(other.live, 'live worker reads', 'live workers read')} {_place(other)}",
         REMEDY,
         (
             Evidence(_place(stranded), f"{stranded.waiting} waiting, no live process", "LLEN, processes"),
-            Evidence(_place(other), f"{other.live} live processes take {shared}, which is empty there", "info, LLEN"),
+            Evidence(
+                _place(other),
+                f"{counted(other.live, 'live process takes', 'live processes take')} {shared}, which is empty there",
+                "info, LLEN",
+            ),
             Evidence("classes that wait", ", ".join(stranded.job_classes) or "?", "LINDEX"),
             Evidence("a worker ever worked there", "no" if sure else "yes", "stat:processed"),
         ),

@@ -55,6 +55,7 @@ from kiqdoctor.doctor import (
     Verdict,
     check,
 )
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.config import ScriptLine, Scripts
 from kiqdoctor.doctor.facts.queues import JobCounts
 from kiqdoctor.doctor.facts.redis import Connection, Server
@@ -102,7 +103,7 @@ def flush_evidence(
         return
     seen = tuple(_seen(server, calls))
     if flushed := {name: count for name, count in calls.items() if count}:
-        named = " and ".join(f"{name.upper()} {count} times" for name, count in flushed.items())
+        named = " and ".join(f"{name.upper()} {counted(count, 'time')}" for name, count in flushed.items())
         title = f"Since this Redis started somebody called {named}"
         severity = Severity.INFO if _dedicated(connection) else Severity.HIGH.milder
         yield Finding("redis", title, REMEDY, seen, severity, key="calls")
@@ -116,7 +117,7 @@ def _in_files(scripts: Scripts) -> Iterator[Verdict]:
             yield Evidence(one.word.upper(), f"only under: {guard}", f"{one.path}:{one.line}")
         elif one.place in PLACES:
             yield _line(one)
-    yield Evidence("scripts that flush", str(len(flushes)), f"{scripts.files} files")
+    yield Evidence("scripts that flush", str(len(flushes)), counted(scripts.files, "file"))
 
 
 def _keeps_out(guard: str) -> bool:
@@ -171,7 +172,7 @@ def _dedicated(connection: Connection | Missing) -> bool:
 
 def _seen(server: Server, calls: dict[str, int]) -> Iterator[Evidence]:
     for name, count in calls.items():
-        yield Evidence(name.upper(), f"{count} calls", "INFO commandstats")
+        yield Evidence(name.upper(), counted(count, "call"), "INFO commandstats")
     since = server.info.get("uptime_in_seconds", "?")
     reset = server.calls("config|resetstat")
     yield Evidence("counted for", f"{since} s{', or less: the counts were reset' if reset else ''}", "INFO server")

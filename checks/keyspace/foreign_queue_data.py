@@ -40,6 +40,7 @@ Resque's data_store.rb, Sidekiq's wiki (Problems and Troubleshooting), and runs 
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 
@@ -83,11 +84,12 @@ def _foreign(foreign: Foreign) -> Finding:
         evidence.append(Evidence("classes", ", ".join(foreign.job_classes)))
     evidence.append(Evidence("alive", foreign.live or "nothing proves it"))
     if foreign.live:
-        title = f"{foreign.owner} works in the same database{where}: {foreign.key_count} keys{waiting}"
+        title = f"{foreign.owner} works in the same database{where}: {counted(foreign.key_count, 'key')}{waiting}"
         remedy = "Give each system a Redis or at least a database of its own."
     else:
         title = (
-            f"{foreign.owner} left {foreign.key_count} keys{where} behind{waiting}; nothing shows that it still runs"
+            f"{foreign.owner} left {counted(foreign.key_count, 'key')}{where}"
+            f" behind{waiting}; nothing shows that it still runs"
         )
         remedy = _removal(foreign)
     severity = Severity.INFO if foreign.live else Severity.MEDIUM.milder

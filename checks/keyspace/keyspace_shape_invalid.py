@@ -38,6 +38,7 @@ lib/sidekiq/client.rb, atomic_push: SADD queues, LPUSH queue:NAME; WRONGTYPE see
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.keyspace import Keyspace, ReservedKeys, Stray
 from kiqdoctor.doctor.facts.queues import Queues
 
@@ -89,7 +90,8 @@ def _odd(name: str, found: str, wanted: str) -> Finding:
 def _stray(stray: Stray) -> Finding:
     return Finding(
         f"queue:{stray.queue}",
-        f"{stray.size} jobs lie in {stray.queue}, which is not registered: no page and no metric shows it",
+        f"{counted(stray.size, 'job lies', 'jobs lie')} in {stray.queue},"
+        " which is not registered: no page and no metric shows it",
         f"Push by a client, which registers the queue; until then `SADD queues {stray.queue}`.",
         (Evidence("jobs", str(stray.size), "LLEN"), Evidence("registered", "no", "SSCAN queues")),
         Severity.CRITICAL.milder,

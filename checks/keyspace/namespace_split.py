@@ -52,6 +52,7 @@ from kiqdoctor.doctor import (
     Verdict,
     check,
 )
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.keyspace import Installation, Keyspace
 from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 
@@ -82,7 +83,7 @@ def _living(keyspace: Keyspace) -> Iterator[Verdict]:
     if not keyspace.installations:
         yield Evidence("prefixes that hold Sidekiq's data", "none", f"SCAN of {keyspace.scanned} keys")
     for one in keyspace.installations:
-        counts = f"{one.waiting} waiting, {one.live} live processes"
+        counts = f"{one.waiting} waiting, {counted(one.live, 'live process', 'live processes')}"
         yield Evidence(f"prefix {_name(one)}", counts, f"SCAN of database {one.database}")
 
 
@@ -99,15 +100,25 @@ def _stranded(stranded: Installation, other: Installation) -> Finding:
     else:
         severity = Severity.CRITICAL
     evidence = (
-        Evidence(f"under {_name(stranded)}", f"{stranded.waiting} jobs wait, no live process", "LLEN, processes"),
-        Evidence(f"under {_name(other)}", f"{other.live} live processes, {other.waiting} jobs wait", "processes"),
+        Evidence(
+            f"under {_name(stranded)}",
+            f"{counted(stranded.waiting, 'job waits', 'jobs wait')}, no live process",
+            "LLEN, processes",
+        ),
+        Evidence(
+            f"under {_name(other)}",
+            f"{counted(other.live, 'live process', 'live processes')},"
+            f" {counted(other.waiting, 'job waits', 'jobs wait')}",
+            "processes",
+        ),
         Evidence("queues that those processes take", ", ".join(other.process_queues) or "?", "info"),
         Evidence("queues of the same name", ", ".join(shared) or "none"),
         Evidence("classes that wait", ", ".join(stranded.job_classes) or "?", "LINDEX"),
     )
     return Finding(
         "redis",
-        f"{stranded.waiting} jobs wait under {_name(stranded)}, where no worker looks; {other.live} live workers read"
+        f"{counted(stranded.waiting, 'job waits', 'jobs wait')} under {_name(stranded)}, where"
+        f" no worker looks; {counted(other.live, 'live worker reads', 'live workers read')}"
         f" {_name(other)}",
         REMEDY,
         evidence,

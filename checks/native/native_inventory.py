@@ -41,6 +41,7 @@ ELF and the dynamic loader's rules; the wheel format; netCDF4's and PyMuPDF's no
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.native import Extension, NativeCode, NativePackage
 
 UNSAFE_WITHOUT_GIL = {"netcdf4", "pymupdf"}
@@ -67,7 +68,10 @@ def native_inventory(native: NativeCode) -> Iterator[Verdict]:
     for path, reason in native.unreadable[:SHOWN]:
         yield Unknown(f"{path}: {reason}", "a readable environment")
     if len(native.unreadable) > SHOWN:
-        yield Unknown(f"{len(native.unreadable) - SHOWN} further files were not read", "a readable environment")
+        yield Unknown(
+            f"{counted(len(native.unreadable) - SHOWN, 'further file was', 'further files were')} not read",
+            "a readable environment",
+        )
     yield from _inventory(native)
 
 
@@ -91,8 +95,8 @@ def _told(package: NativePackage, files: list[Extension]) -> str:
     names = {name for one in files for name in one.needed if not name.startswith(("libc.", "ld-"))}
     if unread:
         known = f"{', '.join(sorted(names))} and what else is unknown" if names else "what is unknown"
-        return f"{count} files{built}, {unread} of them not read; links {known}"
-    return f"{count} files{built}; links {', '.join(sorted(names)) or 'nothing more'}"
+        return f"{counted(count, 'file')}{built}, {unread} of them not read; links {known}"
+    return f"{counted(count, 'file')}{built}; links {', '.join(sorted(names)) or 'nothing more'}"
 
 
 def _broken(extension: Extension, what: str) -> Finding:

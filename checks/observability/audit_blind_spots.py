@@ -34,6 +34,7 @@ The engine's own record of what was refused.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Severity, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Coverage
 
 
@@ -46,7 +47,7 @@ def audit_blind_spots(coverage: Coverage) -> Iterator[Verdict]:
     evidence += [Evidence("left out", text) for text in coverage.partial]
     unlocks = list(dict.fromkeys(gap.unlock for gap in coverage.gaps if gap.unlock))
     blind = sorted({one for gap in coverage.gaps for one in gap.checks})
-    title = f"{len(coverage.gaps)} facts could not be read, and {len(coverage.partial)} only in part"
+    title = f"{counted(len(coverage.gaps), 'fact')} could not be read, and {len(coverage.partial)} only in part"
     yield Finding(
         "audit",
         f"{title}; checks concerned: {', '.join(blind)}" if blind else title,

@@ -41,6 +41,7 @@ The configuration, the comments of the application, and what the engine saw of e
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Ignores
 from kiqdoctor.doctor.facts.engine import Fate, Suppressed, Suppressions, Threshold, Thresholds
 
@@ -87,7 +88,7 @@ def _said(one: Suppressed, soon: float) -> tuple[Severity, str, str] | None:
     match one.fate:
         case Fate.EXPIRED:
             again = {0: "it would silence nothing now", 1: "its finding counts again"}
-            counts = again.get(one.matched, f"{one.matched} findings count again")
+            counts = again.get(one.matched, f"{counted(one.matched, 'finding counts', 'findings count')} again")
             return Severity.MEDIUM, f"expired on {one.expires}; {counts}", _ended(one)
         case Fate.REFUTED:
             return Severity.MEDIUM, f"rests on `{one.condition}`, which no longer holds: {one.told}", _ended(one)

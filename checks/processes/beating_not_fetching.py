@@ -43,6 +43,7 @@ sidekiq#3690, celery#10302; idle connections of a real Sidekiq 6.4.1 show `flags
 from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import Clients, ServerTime
@@ -111,9 +112,14 @@ def _judged(
         pops = sum(one.blocked and one.command in POPS for one in clients.all)
         idle = sum(_spare(one) for one in fleet.live if not (one.reliable or one.runtime == RUNTIME))
         if idle - pops >= min(one.concurrency or 0 for one in pool):
-            yield _finding(queue, pool, f"{pops} clients wait in a pop, {idle} threads are idle")
+            yield _finding(
+                queue, pool, f"{counted(pops, 'client waits', 'clients wait')} in a pop, {idle} threads are idle"
+            )
         else:
-            why = f"{pops} clients wait in a pop as idle threads do: a limit, or another namespace's"
+            why = (
+                f"{counted(pops, 'client waits', 'clients wait')} in a"
+                " pop as idle threads do: a limit, or another namespace's"
+            )
             yield Unknown(
                 f"the oldest job of {queue.name} is not taken, and {why}", "a look at what those pops wait for"
             )
@@ -121,7 +127,7 @@ def _judged(
 
 def _finding(queue: Queue, pool: list[Process], why: str) -> Finding:
     [first, *others] = pool
-    who = f"{len(pool)} processes beat" if others else f"{first.identity} beats"
+    who = counted(len(pool), "process beats", "processes beat") if others else f"{first.identity} beats"
     return Finding(
         queue.subject if others else first.subject,
         f"{who} with threads to spare, and nobody takes the oldest of {queue.size} jobs of {queue.name}",

@@ -54,6 +54,7 @@ from kiqdoctor.doctor import (
     Verdict,
     check,
 )
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses, Unit, Units
@@ -153,7 +154,7 @@ def _finding(host: str, tag: str, lives: list[tuple[float, float, Process]], win
     longest = max(life for _, life, _ in lives)
     return Finding(
         subject,
-        f"{len(lives)} processes of {host} started and ended within {longest:.0f} s each",
+        f"{counted(len(lives), 'process', 'processes')} of {host} started and ended within {longest:.0f} s each",
         "Read the end of the last one's log; see NAT004, PRO009 and CFG001 for what ends a process early.",
         (Evidence("watched for", f"{window_s:.0f} s", "processes"), *rows),
         lasting=subject,

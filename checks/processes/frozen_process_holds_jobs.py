@@ -43,6 +43,7 @@ A real Sidekiq 6.4.1 that was stopped: two jobs were delivered into its socket, 
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
@@ -128,8 +129,8 @@ def _state(worker: LocalProcess, moment: LocalProcesses) -> str:
 
 def _finding(one: Here, why: str, unread: list[tuple[str, int]], jobs: list[InFlight], lasting: bool) -> Finding:
     total = sum(count for _, count in unread)
-    holds = [f"{len(jobs)} jobs in flight"] if jobs else []
-    holds += [f"{total} bytes from Redis that nobody has read"] if total else []
+    holds = [f"{counted(len(jobs), 'job')} in flight"] if jobs else []
+    holds += [f"{counted(total, 'byte')} from Redis that nobody has read"] if total else []
     pid = one.worker.pid
     return Finding(
         one.subject,
@@ -138,7 +139,7 @@ def _finding(one: Here, why: str, unread: list[tuple[str, int]], jobs: list[InFl
         (
             Evidence("process", f"pid {pid}: {why}", f"/proc/{pid}/stat"),
             *(
-                Evidence("unread", f"{count} bytes on {address}", f"/proc/{pid}/net/tcp")
+                Evidence("unread", f"{counted(count, 'byte')} on {address}", f"/proc/{pid}/net/tcp")
                 for address, count in unread[:SHOWN]
             ),
             *(Evidence("job in flight", f"{job.job_class or '?'} {job.jid} from {job.queue}") for job in jobs[:SHOWN]),

@@ -41,6 +41,7 @@ Measured with a link cut: the dead client won the pop, and its entry stood for o
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.host import LocalProcesses, SendQueues, Unsent
 from kiqdoctor.doctor.facts.redis import Client, Clients
 
@@ -66,7 +67,10 @@ def half_open_client_wins_pops(
         return
     far = [one for address, one in popping.items() if address not in _own(local)]
     if far:
-        why = f"{len(far)} clients wait for jobs that are no workers of this host, {far[0].host} among them"
+        why = (
+            f"{counted(len(far), 'client waits', 'clients wait')} for jobs"
+            f" that are no workers of this host, {far[0].host} among them"
+        )
         yield Unknown(f"{why}; {queues.reason}", getattr(queues, "unlock", ""))
     yield Evidence("clients that pop", f"{len(popping)}, all of them workers of this host", "CLIENT LIST, /proc")
 
@@ -85,14 +89,18 @@ def _judged(unsent: Unsent, client: Client, now: SendQueues, twice: Twice[SendQu
     elif unsent.retries >= RETRIES:
         yield _finding(unsent, client, now, Severity.CRITICAL.milder)
     elif not before or not long_enough:
-        told = f"{unsent.waiting_bytes} bytes to {unsent.client}, which waits for jobs, are not acknowledged"
+        told = f"{counted(unsent.waiting_bytes, 'byte')} to {unsent.client}, which waits for jobs, are not acknowledged"
         yield Unknown(told, f"--for {APART_S:g}")
 
 
 def _finding(unsent: Unsent, client: Client, queues: SendQueues, severity: Severity) -> Finding:
     silent = client.host.strip("[]") in queues.silent
     evidence = [
-        Evidence("unacknowledged", f"{unsent.waiting_bytes} bytes, sent again {unsent.retries} times", "/proc/net/tcp"),
+        Evidence(
+            "unacknowledged",
+            f"{counted(unsent.waiting_bytes, 'byte')}, sent again {counted(unsent.retries, 'time')}",
+            "/proc/net/tcp",
+        ),
         Evidence(
             "client", f"id {client.id}, {client.command}, flags {client.flags}, {client.age_s} s old", "CLIENT LIST"
         ),
@@ -100,7 +108,8 @@ def _finding(unsent: Unsent, client: Client, queues: SendQueues, severity: Sever
     ]
     return Finding(
         f"client:{client.address}",
-        f"{client.address} is gone and still takes jobs: {unsent.waiting_bytes} bytes to it are not acknowledged",
+        f"{client.address} is gone and still takes jobs:"
+        f" {counted(unsent.waiting_bytes, 'byte')} to it are not acknowledged",
         f"CLIENT KILL ID {client.id}, and set tcp-keepalive to 60.",
         tuple(evidence),
         severity,

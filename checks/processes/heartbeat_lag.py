@@ -43,6 +43,7 @@ BEAT_PAUSE of Sidekiq's launcher: 5 seconds up to 6.5, 10 from 7.0 on; docs/inte
 from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -95,7 +96,9 @@ def heartbeat_lag(
         if not alive:
             yield Unknown(f"{process.identity} beat {_age(process):.0f} s ago; dead or late cannot be told", "--for 30")
         elif paused:
-            yield Unknown(f"all {len(worst)} processes beat late: Redis may have paused", "--for 30")
+            yield Unknown(
+                f"all {counted(len(worst), 'process beats', 'processes beat')} late: Redis may have paused", "--for 30"
+            )
         elif (
             len(late) == len(worst)
             or _age(process) > (crowd or _usual([one for one in worst if one != process])) + interval

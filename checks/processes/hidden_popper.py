@@ -40,6 +40,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
@@ -91,13 +92,17 @@ def hidden_popper(
     if reason and popping:
         yield Unknown(reason, "a database of their own for Sidekiq's keys")
     elif len(popping) > most:
-        title = f"{len(popping)} clients wait for jobs, but the live processes have {threads} threads"
+        title = (
+            f"{counted(len(popping), 'client waits', 'clients wait')} for"
+            f" jobs, but the live processes have {counted(threads, 'thread')}"
+        )
         yield Finding("redis", title, REMEDY, tuple(_rows(popping)), severity, key="more-than-threads")
     elif strangers:
         title = f"Clients on {len(strangers)} more hosts than have live processes wait for jobs"
         yield Finding("redis", title, REMEDY, tuple(_rows(popping)), Severity.CRITICAL.milder, key="more-hosts")
     elif young and young + len(popping) > most:
-        title = f"{young} clients that wait for jobs are younger than a beat; with them there are more than threads"
+        them = counted(young, "client that waits for jobs is", "clients that wait for jobs are")
+        title = f"{them} younger than a beat; with them there are more than threads"
         yield Unknown(title, f"look again in {booting_s:.0f} s")
     elif isinstance(local, LocalProcesses) and local.partial:
         yield Unknown(local.partial, "root, or a /proc mounted without hidepid")

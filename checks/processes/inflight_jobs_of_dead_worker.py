@@ -45,6 +45,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process, Recoveries
@@ -113,7 +114,7 @@ def _recovered(found: Recoveries) -> Iterator[Evidence]:
         yield Evidence("jobs taken back from dead processes, ever", str(found.jobs), f"GET {KEYS.recovered}")
     for one in found.last[:SHOWN]:
         when = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.at is not None else "?"
-        said = f"{one.jobs} jobs of {one.identity} by {one.by}, {one.buried} of them buried"
+        said = f"{counted(one.jobs, 'job')} of {one.identity} by {one.by}, {one.buried} of them buried"
         yield Evidence(f"recovered at {when}", said, f"LRANGE {KEYS.recoveries} 0 {recovery.REMEMBERED - 1}")
 
 

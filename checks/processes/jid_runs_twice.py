@@ -40,6 +40,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.beats import slowest
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 
@@ -64,7 +65,7 @@ def jid_runs_twice(fleet: Series[Fleet], thresholds: Thresholds) -> Iterator[Ver
     lacks = fleet.lacks(2, apart_s)
     for jid, held in list(double.items())[:SHOWN]:
         if lacks:
-            yield Unknown(f"{jid} is in flight {len(held)} times; {lacks.reason}", lacks.unlock)
+            yield Unknown(f"{jid} is in flight {counted(len(held), 'time')}; {lacks.reason}", lacks.unlock)
         elif len(still := _held_on(fleet, jid, held, apart_s)) > 1:
             yield _finding(jid, still)
     if unread := [one.identity for one in fleet.last.processes if any(not job.jid for job in one.in_flight)]:
@@ -112,7 +113,7 @@ def _finding(jid: str, held: list[tuple[Process, InFlight]]) -> Finding:
     )
     return Finding(
         f"job:{job.job_class or jid}",
-        f"{job.job_class or 'A job'} {jid} runs {len(held)} times at once",
+        f"{job.job_class or 'A job'} {jid} runs {counted(len(held), 'time')} at once",
         "Make the job idempotent, and find what delivered it twice: a lost reply, a time-out shorter than the job, two"
         " schedulers, or a push by hand.",
         evidence,

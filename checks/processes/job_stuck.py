@@ -39,6 +39,7 @@ Sidekiq's work hash (lib/sidekiq/processor.rb, launcher.rb) and histograms (lib/
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, LongJob, LongJobs, Process
 from kiqdoctor.doctor.facts.redis import ServerTime
@@ -75,7 +76,14 @@ def job_stuck(
     running = [(process, job) for process in fleet.processes for job in process.in_flight]
     silent = [job for _, job in running if job.run_at is None]
     if silent:
-        yield Unknown(f"{len(silent)} jobs in flight do not say since when they run", "readable in-flight records")
+        yield Unknown(
+            counted(
+                len(silent),
+                "job in flight does not say since when it runs",
+                "jobs in flight do not say since when they run",
+            ),
+            "readable in-flight records",
+        )
     for process, job in running:
         if job.run_at is not None:
             yield from _judged(process, job, clock.now - job.run_at, long, thresholds)

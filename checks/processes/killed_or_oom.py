@@ -44,6 +44,7 @@ memory.events and memory.oom_control of the kernel's cgroups (Documentation/admi
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import KernelEvent, KernelLog, LocalProcesses, MemoryGroup, MemoryGroups, Unit, Units
@@ -170,7 +171,11 @@ def _counted(one: Here, group: MemoryGroup, log: KernelLog | Missing) -> Iterato
         limit = f"{_mib(group.limit_bytes)} MiB" if group.limit_bytes else "none of its own"
         yield Finding(
             one.subject,
-            f"{group.oom_kills} processes of the cgroup of {one.named} were killed for want of memory",
+            counted(
+                group.oom_kills,
+                f"process of the cgroup of {one.named} was killed for want of memory",
+                f"processes of the cgroup of {one.named} were killed for want of memory",
+            ),
             REMEDY,
             (
                 Evidence("oom_kill", str(group.oom_kills), group.name),

@@ -40,6 +40,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Leader
 
@@ -113,4 +114,10 @@ def _changing(leader: Series[Leader], fleet: Series[Fleet]) -> Iterator[Finding]
         return  # too few, or a deploy
     if all(one != other for one, other in pairwise(names)):
         evidence = tuple(Evidence("leader", one, SOURCE) for one in names[:10])
-        yield Finding("redis", f"{len(names)} readings named another leader each", REMEDY, evidence, key="changing")
+        yield Finding(
+            "redis",
+            f"{counted(len(names), 'reading named', 'readings named')} another leader each",
+            REMEDY,
+            evidence,
+            key="changing",
+        )

@@ -37,6 +37,7 @@ Sidekiq's launcher gives each record 60 seconds (lib/sidekiq/launcher.rb).
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -103,7 +104,7 @@ def _youngest(
 
 def _finding(fleet: Fleet, queues: Queues) -> Finding:
     overdue = {one.name: one.overdue for one in queues.sets if one.overdue}
-    waiting = [f"{queues.waiting} jobs wait in queues"] if queues.waiting else []
+    waiting = [f"{counted(queues.waiting, 'job waits', 'jobs wait')} in queues"] if queues.waiting else []
     waiting += [f"{count} are overdue in {name}" for name, count in overdue.items()]
     evidence = [Evidence("members of processes", str(fleet.members), "SCARD processes")]
     evidence += [Evidence(f"queue {one.name}", str(one.size), "LLEN") for one in queues.all if one.size][:10]

@@ -47,6 +47,7 @@ fetch/reliable.rb; our runtime's recover.py. Sidekiq Pro's layout is its users' 
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateList, PrivateLists
 from kiqdoctor.doctor.facts.redis import ServerTime
@@ -81,10 +82,15 @@ def orphaned_private_queue(
         if not keepers:
             yield _finding(one, clock, "no live process could take them back")
         elif _stayed(lists, one, period_s):
-            yield _finding(one, clock, f"{keepers} live processes left them there for {period_s:g} s")
+            yield _finding(
+                one,
+                clock,
+                f"{counted(keepers, 'live process left', 'live processes left')} them there for {period_s:g} s",
+            )
         else:
             yield Unknown(
-                f"{one.key} holds {one.size} jobs of {one.owner}, which is gone; {keepers} live processes may take"
+                f"{one.key} holds {counted(one.size, 'job')} of {one.owner}, which is"
+                f" gone; {counted(keepers, 'live process may', 'live processes may')} take"
                 f" them back within {period_s:g} s",
                 _later(one.kind, period_s),
             )
@@ -127,7 +133,7 @@ def _finding(one: PrivateList, clock: ServerTime, why: str) -> Finding:
         )
     return Finding(
         f"queue:{one.queue}" if one.queue else f"process:{one.owner}",
-        f"{one.size} jobs lie in a private list of {one.owner}, which is gone: {why}",
+        f"{counted(one.size, 'job lies', 'jobs lie')} in a private list of {one.owner}, which is gone: {why}",
         f"Start a process of the same kind ({one.kind}), which takes them back; else export {one.key} and move its jobs"
         " back to their queue, the oldest first.",
         tuple(evidence),

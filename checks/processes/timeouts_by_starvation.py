@@ -44,6 +44,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
@@ -120,7 +121,10 @@ def _judged(
     if not isinstance(pings, Pings) or not pings.round_trips_ms or not isinstance(log, SlowCommands):
         lacking = pings if not isinstance(pings, Pings) else log
         why = getattr(lacking, "reason", "no PING was answered")
-        yield Unknown(f"{len(found)} jobs timed out; whether Redis is slow is not known: {why}", "+ping +slowlog|get")
+        yield Unknown(
+            f"{counted(len(found), 'job timed out', 'jobs timed out')}; whether Redis is slow is not known: {why}",
+            "+ping +slowlog|get",
+        )
         return
     took = max(0.0, median(pings.round_trips_ms) - (median(pings.own_ms) if pings.own_ms else 0.0))
     slow = [one for one in log.calls if clock.now - one.at < HOUR_S and one.took_us >= SLOW_US]
@@ -131,7 +135,8 @@ def _judged(
     classes = Counter(one.error_class for one in found).most_common(SHOWN)
     yield Finding(
         "set:retry",
-        f"{len(found)} jobs timed out on Redis or a pool within the hour, and Redis answers in {took:.1f} ms",
+        f"{counted(len(found), 'job timed out', 'jobs timed out')} on Redis"
+        f" or a pool within the hour, and Redis answers in {took:.1f} ms",
         "Lower the concurrency or raise the workers' CPU; leave the time-out.",
         (seen, *(Evidence(name, str(count), "error_class") for name, count in classes), *starved),
     )
@@ -148,7 +153,7 @@ def _starved(
         return
     for one in present(fleet, local, connection, clients).here[:SHOWN]:
         threads = one.process.concurrency if one.process else one.worker.concurrency
-        yield Evidence(one.named, f"{threads} threads for jobs on {local.cores} cores", "heartbeat, /proc")
+        yield Evidence(one.named, f"{threads} threads for jobs on {counted(local.cores, 'core')}", "heartbeat, /proc")
         if one.worker.throttled:
             yield Evidence("throttled by its quota", "in {} of {} periods".format(*one.worker.throttled), "cpu.stat")
         if one.worker.waited_s is not None:

@@ -43,6 +43,7 @@ Each beat writes `busy` and `concurrency` (lib/sidekiq/launcher.rb).
 from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
@@ -104,9 +105,11 @@ def _verdict(
     if short := moments.lacks(READINGS, APART_S):
         return Unknown(f"all who take {queue.name} are busy now: {short.reason}", short.unlock)
     busy = sum(one.busy or 0 for one in pool)
-    others = f" and {len(waiting) - 1} more queues" if len(waiting) > 1 else ""
+    others = f" and {counted(len(waiting) - 1, 'more queue')}" if len(waiting) > 1 else ""
     evidence = [
-        Evidence("busy", f"{busy} of {busy} threads in {len(moments.moments)} readings", "busy, concurrency"),
+        Evidence(
+            "busy", f"{busy} of {busy} threads in {counted(len(moments.moments), 'reading')}", "busy, concurrency"
+        ),
         Evidence("oldest job waits for", f"{waited:.0f} s", f"LINDEX queue:{queue.name} -1, enqueued_at"),
         *(Evidence(one.identity, f"{one.busy} of {one.concurrency}", "heartbeat") for one in pool[:SHOWN]),
         *(Evidence("longest job", text, "run_at") for text in _longest(pool)),

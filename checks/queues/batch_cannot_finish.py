@@ -41,6 +41,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.beats import slowest
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.beside import Batch, Batches, Sightings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -92,9 +93,12 @@ def _judged(batch: Batch, age_s: float, seen: Series[Sightings], apart_s: float)
     dead = [jid for jid in batch.remaining if jid in seen.last.only_dead]
     gone = [jid for jid in batch.remaining if jid in seen.last.nowhere]
     if (dead or gone) and seen.last.partial:
-        yield Unknown(f"{len(dead) + len(gone)} jobs of {batch.key} were not found, and {seen.last.partial}")
+        yield Unknown(
+            f"{counted(len(dead) + len(gone), f'job of {batch.key} was', f'jobs of {batch.key} were')}"
+            f" not found, and {seen.last.partial}"
+        )
     elif dead:
-        yield _finding(batch, age_s, f"{len(dead)} of its jobs are dead", dead)
+        yield _finding(batch, age_s, counted(len(dead), "of its jobs is dead", "of its jobs are dead"), dead)
     elif gone:
         yield from _gone(batch, age_s, gone, seen, apart_s)
 
@@ -108,7 +112,7 @@ def _gone(batch: Batch, age_s: float, gone: list[str], seen: Series[Sightings], 
     if still and before.partial:
         yield Unknown(before.partial, "a smaller database")
     elif still:
-        yield _finding(batch, age_s, f"{len(still)} of its jobs are nowhere", still)
+        yield _finding(batch, age_s, counted(len(still), "of its jobs is nowhere", "of its jobs are nowhere"), still)
 
 
 def _finding(batch: Batch, age_s: float, why: str, jids: tuple[str, ...] | list[str]) -> Finding:

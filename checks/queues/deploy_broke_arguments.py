@@ -45,6 +45,7 @@ import re
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code, Signature, Signatures
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import Marks, Sample, Samples
@@ -107,7 +108,8 @@ def _waiting(samples: Samples, code: Code, signatures: Signatures) -> Iterator[V
         where = ", ".join(dict.fromkeys(place for place, _ in found))
         yield Finding(
             f"job:{name}",
-            f"{len(found)} sampled jobs of {name} that wait do not fit the source: {why}",
+            f"{counted(len(found), f'sampled job of {name} that waits does', f'sampled jobs of {name} that wait do')}"
+            f" not fit the source: {why}",
             f"Let {name} take what waits, too (defaults for new arguments), until such jobs are gone.",
             (
                 Evidence("waiting", f"{len(found)} sampled", f"{where}: {', '.join(o.jid for _, o in found[:SHOWN])}"),

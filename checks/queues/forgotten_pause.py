@@ -41,6 +41,7 @@ Sidekiq's launcher writes `quiet` with each beat (lib/sidekiq/launcher.rb); ther
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
@@ -104,7 +105,8 @@ def _paused(queue: Queue, clock: ServerTime, thresholds: Thresholds) -> Iterator
     if age > thresholds.of(WAITING, queue=queue.name):
         yield Finding(
             queue.subject,
-            f"{queue.name} is paused, and {queue.size} jobs wait, the oldest for {age / 60:.0f} min",
+            f"{queue.name} is paused, and {counted(queue.size, 'job waits', 'jobs wait')},"
+            f" the oldest for {age / 60:.0f} min",
             "Unpause it, or say in the configuration that it is paused on purpose.",
             (Evidence("waiting", str(queue.size), f"LLEN {queue.subject}"), _waits(age)),
             _severity(age, queue, thresholds),
@@ -147,7 +149,9 @@ def _succeeded(process: Process, queue: Queue, fleet: Fleet) -> bool:
 def _forgotten(process: Process, queue: Queue, age: float, severity: Severity) -> Finding:
     return Finding(
         process.subject,
-        f"{process.identity} is quiet, and {queue.size} jobs of {queue.name} wait, the oldest for {age / 60:.0f} min",
+        f"{process.identity} is quiet, and"
+        f" {counted(queue.size, f'job of {queue.name} waits', f'jobs of {queue.name} wait')},"
+        f" the oldest for {age / 60:.0f} min",
         RESTART,
         (Evidence("quiet", "true", "its record"), Evidence("waiting", str(queue.size), queue.subject), _waits(age)),
         severity,
@@ -167,11 +171,14 @@ def _all_quiet(
         names = ", ".join(one.identity for one in quiet[:SHOWN])
         yield Finding(
             "redis",
-            f"Every live process is quiet: {waiting} jobs wait, and nobody takes any",
+            f"Every live process is quiet: {counted(waiting, 'job waits', 'jobs wait')}, and nobody takes any",
             RESTART,
             (Evidence("quiet", names, "processes"), _waits(age)),
             key="quiet",
         )
     else:
         wait = f"look again in {max(thresholds[QUIETED] - age, 1):.0f} s"
-        yield Unknown(f"every live process is quiet, and {waiting} jobs wait for the next one to start", wait)
+        yield Unknown(
+            f"every live process is quiet, and {counted(waiting, 'job waits', 'jobs wait')} for the next one to start",
+            wait,
+        )

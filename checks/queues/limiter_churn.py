@@ -40,6 +40,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.queues import Durations, JobCounts, Place, Sample, Samples
 
@@ -96,8 +97,13 @@ def _round(first: Place, last: Place) -> list[Sample]:
 
 def _counted(name: str, found: list[tuple[Place, Sample]], samples: Samples, durations: Durations | Missing) -> Finding:
     worst = max(one.overrated for _, one in found)
-    evidence = [Evidence(one.jid, f"sent back {one.overrated} times", place.subject) for place, one in found[:SHOWN]]
-    title = f"{len(found)} sampled jobs of {name} were sent back by a limit, one of them {worst} times"
+    evidence = [
+        Evidence(one.jid, f"sent back {counted(one.overrated, 'time')}", place.subject) for place, one in found[:SHOWN]
+    ]
+    title = (
+        f"{counted(len(found), f'sampled job of {name} was', f'sampled jobs of {name} were')}"
+        f" sent back by a limit, one of them {counted(worst, 'time')}"
+    )
     return _told(name, title, evidence, samples, durations)
 
 
@@ -109,7 +115,7 @@ def _going(
         Evidence("went round", ", ".join(one.jid for one in found[:SHOWN]), f"within {samples.window_s:.0f} s"),
         Evidence("jobs that ended meanwhile", f"{ended:.0f}", "stat:processed"),
     ]
-    title = f"{len(found)} sampled jobs of {queue} went round, most of {name}, while {ended:.0f} ended"
+    title = f"{counted(len(found), 'sampled job')} of {queue} went round, most of {name}, while {ended:.0f} ended"
     return _told(name, title, evidence, samples.last, durations)
 
 

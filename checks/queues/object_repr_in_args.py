@@ -38,6 +38,7 @@ Sidekiq wiki, Best Practices 1; Sidekiq 7.0 (strict arguments).
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.queues import Argument, Samples, Trait
 
 LEAST = 2
@@ -71,8 +72,12 @@ def object_repr_in_args(samples: Samples) -> Iterator[Verdict]:
 def _finding(name: str, arguments: dict[Argument, set[str]], jobs: int) -> Finding:
     ordered = sorted(arguments.items(), key=lambda one: -len(one[1]))
     evidence = tuple(
-        Evidence(argument.path, argument.form, f"{len(jids)} jobs, {min(jids)}") for argument, jids in ordered[:SHOWN]
+        Evidence(argument.path, argument.form, f"{counted(len(jids), 'job')}, {min(jids)}")
+        for argument, jids in ordered[:SHOWN]
     )
     form = ordered[0][0].form
-    title = f"{jobs} sampled jobs of {name} have a {form} as text in their arguments"
+    title = (
+        f"{counted(jobs, f'sampled job of {name} has', f'sampled jobs of {name} have')}"
+        f" a {form} as text in the arguments"
+    )
     return Finding(f"job:{name}", title, "Pass ids and plain JSON.", evidence)

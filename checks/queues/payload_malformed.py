@@ -44,6 +44,7 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Place, Sample, Samples, Stamps
@@ -88,10 +89,11 @@ def _finding(place: Place, broken: list[Sample]) -> Finding:
     flaw, _ = kinds.most_common(1)[0]
     evidence = [Evidence("broken", place.share(len(broken)).text, place.subject)]
     evidence += [Evidence(_where(one), one.outline, "; ".join(one.flaws)) for one in broken[:SHOWN]]
-    dead = place.name == "dead"
+    dead, where = place.name == "dead", place.queue or place.name
     return Finding(
         place.subject,
-        f"{len(broken)} sampled payloads of {place.queue or place.name} are broken, most by this: {flaw}",
+        f"{counted(len(broken), f'sampled payload of {where} is', f'sampled payloads of {where} are')}"
+        f" broken, most by this: {flaw}",
         "Look at the dead ones, then delete them." if dead else "Mend whoever pushes them, and move these to the dead.",
         tuple(evidence),
         Severity.HIGH.milder if dead else None,

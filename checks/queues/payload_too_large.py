@@ -39,6 +39,7 @@ Sidekiq wiki, Best Practices 1 (small and simple parameters).
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.queues import Place, Queues, Samples
 
@@ -112,7 +113,9 @@ def _finding(place: Place, largest: float, p95: float, average: float | None, se
         ),
     ]
     if average is not None:
-        evidence.append(Evidence("in Redis", _size(average * place.size), f"MEMORY USAGE, {place.size} payloads"))
+        evidence.append(
+            Evidence("in Redis", _size(average * place.size), f"MEMORY USAGE, {counted(place.size, 'payload')}")
+        )
     if traces:
         evidence.append(Evidence("backtraces of these", _size(traces), "error_backtrace"))
     title = f"Payloads of {place.queue or place.name} hold up to {_size(largest)}"

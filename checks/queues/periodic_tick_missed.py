@@ -43,6 +43,7 @@ scheduler.rb; our runtime's periodic.py.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.beside import PeriodicJob, PeriodicJobs
 from kiqdoctor.doctor.facts.deployment import Schedules
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
@@ -119,7 +120,7 @@ def _unregistered(schedules: Schedules, periodic: PeriodicJobs, fleet: Fleet) ->
         if file.entries and fleet.live and file.kind not in there:
             yield Finding(
                 f"file:{file.path}",
-                f"{file.path} schedules {len(file.entries)} jobs, and none of them is registered in Redis",
+                f"{file.path} schedules {counted(len(file.entries), 'job')}, and none of them is registered in Redis",
                 f"Load it where the workers start ({file.kind}), into the Redis that was examined.",
                 (
                     Evidence("entries", ", ".join(file.entries[:10]), file.path),

@@ -41,6 +41,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process, Recoveries
 from kiqdoctor.doctor.facts.queues import Sample, Samples
@@ -81,8 +82,13 @@ def poison_pill(
 
 def _counted(name: str, found: list[Sample]) -> Finding:
     worst = max(one.deaths for one in found)
-    evidence = tuple(Evidence(one.jid, f"{one.deaths} deaths", "recovered") for one in found[:SHOWN])
-    return Finding(f"job:{name}", f"A job of {name} was in flight when {worst} processes died", REMEDY, evidence)
+    evidence = tuple(Evidence(one.jid, counted(one.deaths, "death"), "recovered") for one in found[:SHOWN])
+    return Finding(
+        f"job:{name}",
+        f"A job of {name} was in flight when {counted(worst, 'process died', 'processes died')}",
+        REMEDY,
+        evidence,
+    )
 
 
 def _deaths(fleet: Series[Fleet]) -> list[Process]:
@@ -100,8 +106,13 @@ def _seen(deaths: list[Process], fleet: Series[Fleet], thresholds: Thresholds) -
     for (jid, name), count in jids.items():
         if count >= FATAL:
             evidence = tuple(Evidence(one.identity, "died", "processes") for one in deaths[:SHOWN])
-            evidence = (Evidence("jid", jid, f"in flight at {count} deaths"), *evidence)
-            yield Finding(f"job:{name}", f"A job of {name} was in flight when {count} processes died", REMEDY, evidence)
+            evidence = (Evidence("jid", jid, f"in flight at {counted(count, 'death')}"), *evidence)
+            yield Finding(
+                f"job:{name}",
+                f"A job of {name} was in flight when {counted(count, 'process died', 'processes died')}",
+                REMEDY,
+                evidence,
+            )
     last = deaths[-LAST:]
     classes = Counter(name for one in last for name in {job.job_class for job in one.in_flight if job.job_class})
     for name, count in classes.items():
@@ -110,11 +121,13 @@ def _seen(deaths: list[Process], fleet: Series[Fleet], thresholds: Thresholds) -
         if count >= OFTEN and not repeated and count / len(last) > thresholds[LIFT] * expected:
             evidence = (
                 Evidence(
-                    "in flight at", f"{count} of the last {len(last)} deaths", ", ".join(o.identity for o in last)
+                    "in flight at",
+                    f"{count} of the last {counted(len(last), 'death')}",
+                    ", ".join(o.identity for o in last),
                 ),
                 Evidence("expected by its share of work", f"{expected:.0%}", "jobs in flight of the living"),
             )
-            title = f"Jobs of {name} were in flight at {count} of the last {len(last)} deaths"
+            title = f"Jobs of {name} were in flight at {count} of the last {counted(len(last), 'death')}"
             yield Finding(f"job:{name}", title, REMEDY, evidence, Severity.HIGH.milder)
 
 

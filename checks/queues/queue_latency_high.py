@@ -42,6 +42,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import Queue, Queues
@@ -115,7 +116,7 @@ def queue_latency_high(
 
 
 def _late(queues: Series[Queues], queue: Queue, age: float, fleet: Fleet, thresholds: Thresholds) -> Iterator[Verdict]:
-    said = f"the oldest of {queue.size} jobs of {queue.name} waits for {age:.0f} s"
+    said = f"the oldest of {counted(queue.size, 'job')} of {queue.name} waits for {age:.0f} s"
     if (lacks := queues.lacks()) is not None:
         yield Unknown(f"{said}; whether it becomes better: {lacks.reason}", lacks.unlock)
         return

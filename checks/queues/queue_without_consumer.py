@@ -41,6 +41,7 @@ Each process writes the queues that it takes with every beat (lib/sidekiq/launch
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
@@ -118,7 +119,7 @@ def _finding(queue: Queue, age: float, live: tuple[Process, ...], taken: set[str
     rename = f"push to {near}, or " if near else ""
     return Finding(
         queue.subject,
-        f"{queue.size} jobs wait in {queue.name}, which no live process takes{slip}",
+        f"{counted(queue.size, 'job waits', 'jobs wait')} in {queue.name}, which no live process takes{slip}",
         f"If the name is right, add {queue.name} to a worker's queues; else {rename}mend it where jobs are pushed.",
         tuple(evidence),
     )

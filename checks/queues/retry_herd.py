@@ -40,6 +40,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import Durations, Place, Samples
@@ -79,12 +80,18 @@ def retry_herd(
         yield Evidence("most frequent of them", f"{' '.join(group)}: {count} of {len(place.soon)}", "a sample")
         return
     if fleet.partial or not fleet.live:
-        yield Unknown(f"{peak} retries are due in one minute; {fleet.partial or 'no process is alive (PRO001)'}")
+        yield Unknown(
+            f"{counted(peak, 'retry is due', 'retries are due')} in one"
+            f" minute; {fleet.partial or 'no process is alive (PRO001)'}"
+        )
         return
     mean_s = durations.of(group[0]) if isinstance(durations, Durations) else None
     if mean_s is None:
         why = durations.reason if isinstance(durations, Refused) else "nobody counted it within the last hour"
-        yield Unknown(f"{peak} retries are due in one minute, most of {group[0]}; how long one takes: {why}")
+        yield Unknown(
+            f"{counted(peak, 'retry is due', 'retries are due')} in one"
+            f" minute, most of {group[0]}; how long one takes: {why}"
+        )
         return
     free = sum(max((one.concurrency or 0) - (one.busy or 0), 0) for one in fleet.live if not one.quiet)
     load = peak * mean_s / MINUTE
@@ -101,6 +108,9 @@ def _finding(
         Evidence("fullest minute", f"{peak} x {mean_s:.2f} s / 60 s = {load:.1f} threads", f"{free} are free"),
         Evidence(f"{group[0]} {group[1]}", f"{count} of {len(place.soon)} sampled", "due within ten minutes"),
     )
-    title = f"{peak} retries are due in one minute, most of {group[0]}: work for {load:.0f} threads, {free} are free"
+    title = (
+        f"{counted(peak, 'retry is due', 'retries are due')} in one minute,"
+        f" most of {group[0]}: work for {load:.0f} threads, {free} are free"
+    )
     remedy = f"Mend {group[1] or 'the error'} first, then spread them, or cap {group[0]}."
     return Finding("set:retry", title, remedy, evidence, key=group[0])

@@ -45,6 +45,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.queues import Place, Queues, Sample, Samples
 
@@ -110,9 +111,18 @@ def retry_set_surge(samples: Samples, queues: Series[Queues], thresholds: Thresh
     elif size > thresholds[LARGE] or growth >= thresholds[GROWTH]:
         grown = f", {growth:.0%} more within {min(queues.window_s, WINDOW):.0f} s" if growth else ""
         severity = Severity.INFO if steady else Severity.HIGH.milder
-        yield Finding("set:retry", f"{size} jobs wait to be tried again{grown}", "Mend what fails.", shown, severity)
+        yield Finding(
+            "set:retry",
+            f"{counted(size, 'job waits', 'jobs wait')} to be tried again{grown}",
+            "Mend what fails.",
+            shown,
+            severity,
+        )
     elif size > thresholds[DOMINANT] and (lacks := queues.lacks()) is not None:
-        yield Unknown(f"{size} jobs wait to be tried again; whether they become more: {lacks.reason}", lacks.unlock)
+        yield Unknown(
+            f"{counted(size, 'job waits', 'jobs wait')} to be tried again; whether they become more: {lacks.reason}",
+            lacks.unlock,
+        )
     yield Evidence("retry", str(size), "ZCARD retry")
     yield from shown
 
@@ -143,7 +153,11 @@ def _shown(place: Place, groups: Counter[tuple[str, str]], readable: list[Sample
     near = [one for one in readable if _dies_soon(one)]
     if near:
         jids = ", ".join(one.jid for one in near[:SHOWN])
-        yield Evidence(f"within {NEAR} tries of death", f"{place.share(len(near)).text}: {jids}", "retry_count, retry")
+        yield Evidence(
+            f"within {counted(NEAR, 'try', 'tries')} of death",
+            f"{place.share(len(near)).text}: {jids}",
+            "retry_count, retry",
+        )
     if any(place.due):
         yield Evidence("due by minute, the next ten", ", ".join(map(str, place.due)), "ZCOUNT retry")
 

@@ -39,6 +39,7 @@ Sidekiq's client writes the due time as float seconds, in 8 as well (lib/sidekiq
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.queues import JobSet, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
 
@@ -62,13 +63,15 @@ def schedule_score_unit_error(queues: Queues, clock: ServerTime) -> Iterator[Ver
             scores = [score for score in one.strange_scores if score < SINCE_2001]
             yield _finding(one, one.early, "before September 2001", scores, clock.now)
         yield Evidence(
-            f"{one.name}: strange scores", str(one.far + one.early), f"ZCOUNT {one.name}, {one.size} entries"
+            f"{one.name}: strange scores",
+            str(one.far + one.early),
+            f"ZCOUNT {one.name}, {counted(one.size, 'entry', 'entries')}",
         )
 
 
 def _finding(one: JobSet, count: int, where: str, scores: list[float], now: float) -> Finding:
     evidence = [Evidence("score", f"{score:.15g}", _read_as(score, now)) for score in scores[:SHOWN]]
-    entries = f"{count} entries" if count > 1 else "One entry"
+    entries = counted(count, "entry", "entries") if count > 1 else "One entry"
     return Finding(
         one.subject,
         f"{entries} of {one.name} {'are' if count > 1 else 'is'} due {where}",

@@ -41,6 +41,7 @@ Sidekiq's poller (lib/sidekiq/scheduled.rb): each process sleeps about interval 
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.config import WorkerSettings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -92,7 +93,7 @@ def scheduler_stalled(
             yield from _late(queues, last, now - last.lowest_score, clock.last, fleet, thresholds, limit)
         else:
             yield Evidence(f"{name}: overdue by a minute", str(last.overdue), f"ZCOUNT {name}")
-    yield Evidence("a due job may wait for", f"{limit:.0f} s", f"{fleet.members} members of processes")
+    yield Evidence("a due job may wait for", f"{limit:.0f} s", f"{counted(fleet.members, 'member')} of processes")
 
 
 def _average(settings: WorkerSettings | Missing, fleet: Fleet, thresholds: Thresholds) -> float:
@@ -113,7 +114,10 @@ def _late(
     thresholds: Thresholds,
     limit: float,
 ) -> Iterator[Verdict]:
-    said = f"{last.overdue} entries of {last.name} are overdue, the oldest by {late_s:.0f} s"
+    said = (
+        f"{counted(last.overdue, f'entry of {last.name} is', f'entries of {last.name} are')}"
+        f" overdue, the oldest by {late_s:.0f} s"
+    )
     if (lacks := queues.lacks()) is not None:
         yield Unknown(f"{said}; whether they move: {lacks.reason}", lacks.unlock)
     elif _moves(queues.first.set(last.name), last):
@@ -154,5 +158,8 @@ def _finding(queues: Series[Queues], last: JobSet, late_s: float, fleet: Fleet, 
         Evidence("left within", f"none in {queues.window_s:.0f} s", f"ZRANGE, ZCOUNT {last.name}"),
         Evidence("processes that poll", f"{polling} of {fleet.members} members{ghosts}", "processes"),
     )
-    title = f"{last.overdue} jobs of {last.name} are overdue, the oldest by {late_s:.0f} s, and none is moved"
+    title = (
+        f"{counted(last.overdue, f'job of {last.name} is', f'jobs of {last.name} are')}"
+        f" overdue, the oldest by {late_s:.0f} s, and none is moved"
+    )
     return Finding(last.subject, title, "Start a worker anew, and look for errors of its scheduler.", evidence)

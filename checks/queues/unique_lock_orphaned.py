@@ -46,6 +46,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.beats import slowest
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.beside import Lock, Locks, Sightings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
@@ -73,7 +74,9 @@ def unique_lock_orphaned(
         why = f"{odd.key} ends in {odd.ttl_s} s and may be meant to outlive its job {odd.jid}, which is nowhere"
         yield Unknown(why, "the gem's lock_info, which tells its type")
     if told and seen.last.partial:
-        yield Unknown(f"the jobs of {len(told)} locks were not found, and {seen.last.partial}", "a smaller database")
+        yield Unknown(
+            f"the jobs of {counted(len(told), 'lock')} were not found, and {seen.last.partial}", "a smaller database"
+        )
     elif told:
         yield from _judged(told, seen, thresholds[BEATS] * slowest(fleet))
     if locks.partial:

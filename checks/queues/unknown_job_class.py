@@ -46,6 +46,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.queues import Sample, Samples
@@ -134,9 +135,9 @@ def _judged(name: str, found: list[Sample], failed: int, code: Code) -> Iterator
     evidence = (
         Evidence("payloads", f"{len(found)} sampled{since}", ", ".join(one.jid for one in found[:3])),
         Evidence("failed for want of it", str(failed), "error_class, error_message"),
-        Evidence("jobs in the source", str(len(code.jobs)), f"{code.files} files"),
+        Evidence("jobs in the source", str(len(code.jobs)), counted(code.files, "file")),
     )
-    title = f"{len(found)} sampled jobs name {name}, which the source does not have"
+    title = f"{counted(len(found), 'sampled job names', 'sampled jobs name')} {name}, which the source does not have"
     remedy = f"Deploy what defines {name} to the workers, or keep a class of that name until its jobs are gone."
     yield Finding(f"job:{name}", title, remedy, evidence, Severity.HIGH if failed else Severity.HIGH.milder)
 
@@ -149,7 +150,7 @@ def _incomplete(name: str, code: Code) -> str:
     language = "ruby" if ruby else "python"
     suffix = ".rb" if ruby else ".py"
     if broken := [path for path, _ in code.unparsed if path.endswith(suffix)]:
-        return f"{len(broken)} files could not be parsed, the first {broken[0]}"
+        return f"{counted(len(broken), 'file could', 'files could')} not be parsed, the first {broken[0]}"
     spoken = {code.functions[job.function].language for job in code.jobs}
     if "python" in spoken and ruby:
         return "jobs of Python may bear any name on the wire"

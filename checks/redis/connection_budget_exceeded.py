@@ -49,6 +49,7 @@ from math import ceil, floor
 from packaging.version import Version
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
@@ -111,7 +112,7 @@ def connection_budget_exceeded(
     others = _others(deployment, server, running)
     evidence = (*_shown(workers, surge, total), *_shown_others(others))
     if not isinstance(limit, ClientLimit):
-        reason = f"the workers can open {total} connections, but the limit is not known"
+        reason = f"the workers can open {counted(total, 'connection')}, but the limit is not known"
         yield Unknown(reason, getattr(limit, "unlock", "") or "--redis-limit N")
         return
     need = total + (others[0] if others else 0)
@@ -265,7 +266,7 @@ def _finding(
 ) -> Finding:
     over = need > limit.limit
     raise_to = ceil(need / safe)
-    title = f"Redis accepts {limit.limit} clients; this fleet can open {need}"
+    title = f"Redis accepts {counted(limit.limit, 'client')}; this fleet can open {need}"
     return Finding(
         "redis",
         title if over else f"{title}, which leaves less than {1 - safe:.0%}",

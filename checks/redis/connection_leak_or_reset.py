@@ -47,6 +47,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Configuration
@@ -122,7 +123,7 @@ def _beyond_their_pools(
         if most is not None and count > most:
             yield Finding(
                 process.subject,
-                f"{process.identity} has {count} connections, and its pools open {most} at most",
+                f"{process.identity} has {counted(count, 'connection')}, and its pools open {most} at most",
                 ONE_POOL,
                 (Evidence("connections", str(count), "/proc, CLIENT LIST"), Evidence("pools", str(most), "RED003")),
                 WARN,
@@ -160,7 +161,10 @@ def _cut(configuration: Configuration, clients: Clients, fleet: Fleet | Missing)
     hosts = {one.hostname for one in fleet.live} if isinstance(fleet, Fleet) else set()
     addresses = {one.host for one in clients.all if one.blocked}
     if alive == 0 and len(hosts) > len(addresses) == 1:
-        title = f"{len(hosts)} hosts come from one address, and tcp-keepalive is 0: what is in between forgets them"
+        title = (
+            f"{counted(len(hosts), 'host comes', 'hosts come')} from one"
+            " address, and tcp-keepalive is 0: what is in between forgets them"
+        )
         yield Finding("redis", title, "`CONFIG SET tcp-keepalive 60`.", (seen,), WARN, key="keepalive")
     if timeout is None or alive is None:
         yield Unknown("the server does not tell timeout and tcp-keepalive", "a server that does")

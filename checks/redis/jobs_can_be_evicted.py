@@ -43,6 +43,7 @@ Sidekiq warns of it at boot (lib/sidekiq/cli.rb); Sidekiq's wiki, Using Redis; R
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.keyspace import Keyspace, Prefix
 from kiqdoctor.doctor.facts.redis import Configuration, Server
@@ -116,7 +117,7 @@ def _shared(keyspace: Keyspace, least: float, seen: tuple[Evidence, ...], *, wit
         "redis",
         f"{keys} of {keyspace.scanned} keys are a cache's, in the same database as the jobs",
         "Give the cache a Redis of its own: it shares the memory and the eviction policy.",
-        (*(Evidence(f"{one.name}*", f"{one.keys} keys with a TTL", "SCAN, PTTL") for one in largest), *seen),
+        (*(Evidence(f"{one.name}*", f"{counted(one.keys, 'key')} with a TTL", "SCAN, PTTL") for one in largest), *seen),
         severity.milder if without_limit else severity,
         key="cache",
     )

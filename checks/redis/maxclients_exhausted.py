@@ -42,6 +42,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.redis import ClientLimit, Clients, Connection, Server
 
@@ -86,7 +87,7 @@ def maxclients_exhausted(
     elif not isinstance(limit, ClientLimit) or used is None:
         yield Unknown("the client limit is hidden, and nobody was refused while we looked", _unlock(limit))
     elif rejected and rise is None:
-        title = f"Redis refused {rejected} clients at some time since it started"
+        title = f"Redis refused {counted(rejected, 'client')} at some time since it started"
         yield Finding("redis", title, "Run again with --for 10 to see whether it still does.", seen, Severity.INFO,
                       key="history")  # fmt: skip
     elif rejected:

@@ -49,6 +49,7 @@ Redis: server.c refuses what `denyoom` marks once used memory is above `maxmemor
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Refused, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.redis import LargestKeys, MemoryCeiling, Server
 from kiqdoctor.wire.numbers import whole
@@ -169,7 +170,7 @@ def _seen(servers: Series[Server], used: int, limit: int, keys: LargestKeys | Mi
         yield Evidence("growth", f"{growth * 60 / MIB:+.1f} MiB a minute{until}", f"over {servers.window_s:.0f} s")
     if isinstance(keys, LargestKeys):
         for one in keys.all[:SHOWN]:
-            yield Evidence(one.name, f"{_size(one.size_bytes)}, {one.members} members", "MEMORY USAGE")
+            yield Evidence(one.name, f"{_size(one.size_bytes)}, {counted(one.members, 'member')}", "MEMORY USAGE")
 
 
 def _size(count: int) -> str:

@@ -40,6 +40,7 @@ Sidekiq's processor retries each second (lib/sidekiq/processor.rb); INFO persist
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.redis import Connection, Server
 
@@ -73,7 +74,7 @@ def redis_unreachable(connection: Connection, server: Server | Missing, threshol
         yield Unknown(f"no Redis at {connection.url}, and none was named: {connection.error}", "--redis URL")
     elif step:
         evidence = (address, Evidence("failed step", step), Evidence("error", connection.error))
-        tries = f" ({connection.tries} tries)" if connection.tries > 1 else ""
+        tries = f" ({counted(connection.tries, 'try', 'tries')})" if connection.tries > 1 else ""
         yield Finding(
             "redis",
             f"Redis cannot be reached: {step} failed{tries}: {connection.error}",

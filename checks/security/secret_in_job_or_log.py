@@ -41,6 +41,7 @@ Sidekiq Enterprise's encryption of the last argument; Sidekiq 7.3.10 (a password
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code
 from kiqdoctor.doctor.facts.code.habits import Leak, Leaking, Leaks
 from kiqdoctor.doctor.facts.queues import Argument, Samples, Trait
@@ -104,7 +105,8 @@ def _finding(name: str, arguments: dict[Argument, set[str]]) -> Finding:
     known = first.trait is Trait.SECRET
     what = f"a {first.form}" if known else "what its name calls a secret"
     evidence = tuple(
-        Evidence(one.path, one.form or "by its name", f"{len(jids)} sampled jobs") for one, jids in ordered[:SHOWN]
+        Evidence(one.path, one.form or "by its name", counted(len(jids), "sampled job"))
+        for one, jids in ordered[:SHOWN]
     )
     return Finding(
         f"job:{name}",

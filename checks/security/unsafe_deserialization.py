@@ -39,6 +39,7 @@ Python, "pickle: Warning"; PyYAML, "Loading YAML"; Ruby, "Marshal: security cons
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Refused, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Calls, Code, Deserialization, Deserializations, Origin
 from kiqdoctor.doctor.facts.packages import Packages, Runtimes
 from kiqdoctor.doctor.facts.queues import Argument, Samples
@@ -143,7 +144,7 @@ def _waiting(samples: Samples) -> Iterator[Verdict]:
             f"job:{name}",
             f"Jobs of {name} carry a {first.form} in {first.path}: who loads it runs what it says",
             "Make a job of each thing that is delayed." if extension else "Pass ids and plain JSON.",
-            tuple(Evidence(one.path, one.form, f"{len(jids)} sampled jobs") for one, jids in arguments.items()),
+            tuple(Evidence(one.path, one.form, counted(len(jids), "sampled job")) for one, jids in arguments.items()),
         )
     if samples.unread:
         yield Unknown(f"not every payload was looked at: {samples.unread}", "a budget that reaches all queues")

@@ -43,6 +43,7 @@ celery#1564.
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import Holder, Inheritance, LocalProcesses, SharedSocket
 from kiqdoctor.doctor.facts.redis import Clients, Connection
@@ -105,10 +106,10 @@ def _finding(service: str, sockets: list[SharedSocket], workers: dict[int, Here]
     old = sockets[0].holders
     owner = next((workers[one.pid] for one in old if one.pid in workers), None)
     pids = ", ".join(str(one.pid) for one in old[:SHOWN])
-    what = "the same connection" if len(sockets) == 1 else f"the same {len(sockets)} connections"
+    what = "the same connection" if len(sockets) == 1 else f"the same {counted(len(sockets), 'connection')}"
     return Finding(
         owner.subject if owner else f"process:{old[0].program.rpartition('/')[2] or old[0].pid}",
-        f"{len(old)} processes have {what} to {service} open: pid {pids}",
+        f"{counted(len(old), 'process has', 'processes have')} {what} to {service} open: pid {pids}",
         "Connect after the fork, or close what was inherited in the child before anything uses it.",
         (
             *(Evidence(f"pid {one.pid}", _told(one), f"/proc/{one.pid}/fd/{one.descriptor}") for one in old[:SHOWN]),

@@ -37,6 +37,7 @@ Three samples tell what stands from what passes (py-spy's documentation; Sidekiq
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
@@ -76,7 +77,8 @@ def pileup_or_deadlock(
             yield Unknown(f"{one.named} was seen once only, or stands still as a whole", "run it again")
         elif not wrong and len(waiting := in_doubt(looked.looks)) > 1:  # one alone waits for a thread that gets on
             yield Unknown(
-                f"{len(waiting)} threads of {one.named} waited for locks in every look, and who holds them is not told:"
+                f"{counted(len(waiting), 'thread')} of {one.named} waited"
+                " for locks in every look, and who holds them is not told:"
                 f" {'; '.join(waiting[:SHOWN])}",
                 f"kiqdoctor dump {one.worker.pid} in a minute: threads that stand there still are deadlocked",
             )

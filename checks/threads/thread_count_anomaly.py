@@ -47,6 +47,7 @@ Sidekiq's changes, 8.1.6 (#7006); lib/sidekiq/manager.rb replaces a processor th
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Moment, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
@@ -152,7 +153,7 @@ def _surplus(one: Here, local: Series[LocalProcesses]) -> Iterator[Verdict]:
     if total is None:
         return
     if total > own + SURPLUS:
-        yield _finding(one, f"{total} threads, where {own} are enough", Severity.MEDIUM, "surplus")
+        yield _finding(one, f"{counted(total, 'thread')}, where {own} are enough", Severity.MEDIUM, "surplus")
     elif total > own + SURPLUS / 2 or _watched(local):
         yield from _growth(one, total, own, local)
 
@@ -169,9 +170,11 @@ def _growth(one: Here, total: int, own: int, local: Series[LocalProcesses]) -> I
 
     moments = tuple(each for each in local.moments if count(each.fact) is not None)
     if moments[-1].at - moments[0].at < GROWTH_S:
-        yield Unknown(f"{one.named} has {total} threads, {own} are enough; whether it grows", f"--for {GROWTH_S:.0f}")
+        yield Unknown(
+            f"{one.named} has {counted(total, 'thread')}, {own} are enough; whether it grows", f"--for {GROWTH_S:.0f}"
+        )
     elif Series(moments).grows(count) and (Series(moments).rate(count) or 0.0) >= RATE:
-        yield _finding(one, f"{total} threads, and more with each reading", Severity.MEDIUM, "growth")
+        yield _finding(one, f"{counted(total, 'thread')}, and more with each reading", Severity.MEDIUM, "growth")
 
 
 def _unpooled(worker: LocalProcess) -> int | None:

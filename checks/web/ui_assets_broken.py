@@ -53,6 +53,7 @@ from kiqdoctor.doctor import (
     Verdict,
     check,
 )
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.web import WebAsset, WebAssets, WebFiles, WebLine
 from kiqdoctor.doctor.halves import either
 
@@ -115,7 +116,7 @@ def _fetched(assets: WebAssets) -> Iterator[Verdict]:
     if broken:
         yield _finding(assets, broken)
     elif asked:
-        reason = f"{len(asked)} files of the page ask for credentials, first {asked[0].path}"
+        reason = f"{counted(len(asked), 'file')} of the page ask for credentials, first {asked[0].path}"
         yield Unknown(reason, "--web-user NAME:PASSWORD")
     elif not assets.files and not assets.elsewhere:
         yield Unknown("the page names no file", "the UI's own root: --web URL")
