@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts import tracing as places
 from kiqdoctor.doctor.facts.beside import Batches, Locks
 from kiqdoctor.doctor.facts.fleet import Fleet, LongJobs, PrivateLists, Process
@@ -305,11 +306,11 @@ def _unusual(hit: Hit, facts: Known) -> str:
     running = max(0.0, facts.now - hit.since)
     long, mean = facts.long.of(hit.jid), facts.durations.of(hit.job_class) if facts.durations else None
     if long is not None and long.usual_s is not None:
-        runs = f"{long.runs} {'run' if long.runs == 1 else 'runs'} of the last two hours"
+        runs = f"{counted(long.runs, 'run')} of the last two hours"
         return f"it runs for {running:.0f} s, and 95 of 100 of {name} take {long.usual_s:g} s at most ({runs})"
     if facts.durations and mean:
         count = facts.durations.runs.get(hit.job_class, 0)
-        runs = f"{count} {'run' if count == 1 else 'runs'} of the last hour"
+        runs = f"{counted(count, 'run')} of the last hour"
         return f"it runs for {running:.0f} s, {running / mean:.1f} times the mean of {name} ({mean:.3g} s, {runs})"
     why = facts.unrecorded or f"nobody recorded how long {name} takes; Sidekiq 7 or later counts it"
     return f"how unusual it is that it runs for {running:.0f} s is not known: {why}"
@@ -325,7 +326,10 @@ def _told(sought: Sought, facts: Known) -> Iterator[str]:
     if trace.status:
         when = "" if trace.status_at is None else f", {facts.now - trace.status_at:.0f} s ago"
         yield f"our runtime tells its status: {trace.status}{when}"
-    yield from (f"its class is limited: {count} jobs hold a place ({key})" for key, count in trace.limits)
+    yield from (
+        f"its class is limited: {counted(count, 'job holds', 'jobs hold')} a place ({key})"
+        for key, count in trace.limits
+    )
     if trace.hits or not jid or trace.unknown or facts.gaps:
         return
     looked = sum(count for _, count in trace.looked_at)
@@ -335,6 +339,6 @@ def _told(sought: Sought, facts: Known) -> Iterator[str]:
         " with a process that was killed while it ran it under basic fetch"
     )
     if trace.processed is not None:
-        yield f"{trace.processed} jobs have ended here so far (stat:processed)"
+        yield f"{counted(trace.processed, 'job has', 'jobs have')} ended here so far (stat:processed)"
     if any(not one.reliable and not facts.private.keeps(one) for one in facts.fleet.live):
         yield "a process shows what it took with its next beat, within 10 s: look again to be sure that it does not run"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.examining.dumped import SCHEMA
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
@@ -35,7 +36,7 @@ def lines(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -
     stood = [name for name in both if before[name]["frames"] == after[name]["frames"]]
     moved = [name for name in both if name not in stood]
     came, went = [one for one in after if one not in before], [one for one in before if one not in after]
-    yield f"{len(stood)} threads stood still, {len(moved)} moved, {len(came)} came, {len(went)} went"
+    yield f"{counted(len(stood), 'thread')} stood still, {len(moved)} moved, {len(came)} came, {len(went)} went"
     for title, names, where in (
         ("stood still", stood, after), ("moved", moved, after), ("came", came, after), ("went", went, before)
     ):  # fmt: skip

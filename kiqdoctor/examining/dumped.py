@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.threads import Thread
 from kiqdoctor.doctor.hanging import Diagnosis
 from kiqdoctor.examining import folded
@@ -64,12 +65,13 @@ def lines(target: str, looked: Looked) -> list[str]:
     running = f", {jobs} running jobs" if jobs else ""
     state = f" ({found.state})" if found.state else ""
     head = f"process {clean(found.identity or target)}{state}, by {clean(found.source)}"
-    told = [f"{head}: {len(found.threads)} threads{left_out}{running}"]
+    told = [f"{head}: {counted(len(found.threads), 'thread')}{left_out}{running}"]
     told += [line for one in looked.diagnosis for line in wrong(one)]
     if not looked.diagnosis and found.threads:
         waiting = [one.name or one.id for one in found.threads if one.waits]
         told.append(
-            f"no cause was seen; {len(waiting)} threads wait for a lock: {folded.some(waiting)}"
+            f"no cause was seen; {counted(len(waiting), 'thread waits', 'threads wait')} for a lock:"
+            f" {folded.some(waiting)}"
             if waiting
             else "nothing wrong was seen: no thread waits for another, for the GIL, or without an end"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from kiqdoctor.clock import SYSTEM
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.hanging import diagnosed
 from kiqdoctor.doctor.probe import RefusalError
@@ -70,5 +71,5 @@ def _note(threads: Sequence[Thread], jobs: Jobs, now: float) -> str:
         return f"which jobs they run is not known: {jobs.why}"
     age = f", {max(0.0, now - jobs.beat):.0f} s before" if jobs.beat is not None else ""
     new = sum(not one.more_frames and not one.jid and _runs_one(one) for one in threads)
-    later = f"; {new} threads run a job that it did not know then" if new else ""
+    later = f"; {counted(new, 'thread runs', 'threads run')} a job that it did not know then" if new else ""
     return f"jobs as its last beat told them{age}{later}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.hanging import Diagnosis, place, standing
 from kiqdoctor.examining import dumped
@@ -164,7 +165,7 @@ def lines(target: str, sample: Sample) -> Iterator[str]:
         yield from dumped.lines(target, sample.looked)
         return
     yield (
-        f"sample {sample.number} after {sample.after_s:.1f} s: {len(sample.looked.threads.threads)} threads,"
+        f"sample {sample.number} after {sample.after_s:.1f} s: {counted(len(sample.looked.threads.threads), 'thread')},"
         f" {len(sample.stands)} stand where they stood, {len(sample.again)} ran and are there again,"
         f" {len(sample.moved)} moved, {len(sample.new)} new,"
         f" {len(sample.ended)} ended"

@@ -98,7 +98,7 @@ def test_the_healthy_twin(tmp_path: Path) -> None:
 
     assert [one.missing for one in native.extensions] == [()]
     assert native.unreadable == ()
-    assert "1 files; links libm.so.6" in said(native)
+    assert "1 file; links libm.so.6" in said(native)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_more_than_any_linker_writes_is_unknown_and_named(tmp_path: Path, conten
 
     assert [name for name, _ in native.unreadable] == ["pack/x.so"]
     assert diagnose("NAT001", HEALTHY.with_(native)).outcome is Outcome.UNKNOWN
-    assert "1 files, 1 of them not read; links what is unknown" in said(native)
+    assert "1 file, 1 of them not read; links what is unknown" in said(native)
 
 
 def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_limit_a_lock_and_a_batch_that_name_it(redis: "redis_py.Redis", redis_
 
     told = why(redis_server, JID)[1]["told"]
     assert "it holds the unique lock kiq:unique:0011" in told
-    assert "its class is limited: 1 jobs hold a place (kiq:slots:SendMail)" in told
+    assert "its class is limited: 1 job holds a place (kiq:slots:SendMail)" in told
 
 
 def test_nowhere(redis: "redis_py.Redis", redis_server: RedisServer) -> None:

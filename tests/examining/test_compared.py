@@ -22,7 +22,7 @@ def test_what_stood_still_moved_came_and_went(tmp_path: Path) -> None:
     ran = kiqdoctor("dump", "--compare", str(one), str(other))
 
     assert ran.status == 0
-    assert ran.out.splitlines()[:2] == ["1 threads stood still, 1 moved, 1 came, 1 went", "stood still: still"]
+    assert ran.out.splitlines()[:2] == ["1 thread stood still, 1 moved, 1 came, 1 went", "stood still: still"]
     assert "\x1b" not in ran.out
     assert [line.split(":")[0] for line in ran.out.splitlines() if line[0] != " "][1:] == [
         "stood still", "moved", "came", "went",

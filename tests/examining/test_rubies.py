@@ -44,5 +44,5 @@ def test_what_is_not_known_is_said() -> None:
     later = with_jobs(look("process"), Jobs({}, beat=98.0))
     never = with_jobs(look("process"), Jobs({}, why="Redis is away"))
 
-    assert later.note.endswith("; 1 threads run a job that it did not know then")
+    assert later.note.endswith("; 1 thread runs a job that it did not know then")
     assert never.note == "from its log; which jobs they run is not known: Redis is away"

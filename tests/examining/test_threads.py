@@ -217,7 +217,7 @@ def test_dump_of_any_python_process(redis_server: RedisServer, redis: Any) -> No
 
     assert (text.status, plain.status, text.err, plain.err) == (0, 0, "", "")
     head, wrong, note, thread, frame = text.out.splitlines()
-    assert head == f"process {pid} (sleeping), by py-spy dump --nonblocking --pid {pid}: 1 threads"
+    assert head == f"process {pid} (sleeping), by py-spy dump --nonblocking --pid {pid}: 1 thread"
     assert wrong.startswith("nothing wrong was seen")
     assert note.startswith(f"note: no worker of this host with pid {pid} beats in Redis")
     assert thread.startswith("Thread 0x")

@@ -176,7 +176,7 @@ def test_a_sidekiq_whose_cgroup_counts_a_kill(redis: Any, redis_server: RedisSer
             worker.up()
             (group / "cgroup.procs").write_text(str(worker.pid))
             found = judged(redis_server).result("PRO009")
-            assert "were killed for want of memory" in str(found["findings"])
+            assert "killed for want of memory" in str(found["findings"])
     finally:
         eventually(lambda: not (group / "cgroup.procs").read_text().strip())
         group.rmdir()

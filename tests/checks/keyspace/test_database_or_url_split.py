@@ -23,7 +23,7 @@ def test_jobs_here_and_workers_there() -> None:
     [finding] = diagnose("NSP002", state(STRANDED, IDLE)).findings
 
     assert finding.severity == "critical"
-    assert finding.finding.title == "7 jobs wait in database 0, and the 1 live workers read database 1"
+    assert finding.finding.title == "7 jobs wait in database 0, and the 1 live worker reads database 1"
 
 
 def test_workers_here_and_jobs_there() -> None:

@@ -29,7 +29,7 @@ def test_jobs_wait_under_a_prefix_that_no_worker_ever_read() -> None:
 
     assert finding.severity == "critical"
     assert "12 jobs wait under the namespace shop:" in finding.finding.title
-    assert "1 live workers read the unprefixed keys" in finding.finding.title
+    assert "1 live worker reads the unprefixed keys" in finding.finding.title
 
 
 def test_a_prefix_with_processes_of_its_own_is_healthy() -> None:

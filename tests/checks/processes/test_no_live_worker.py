@@ -27,7 +27,7 @@ def test_jobs_wait_and_nobody_lives() -> None:
     [finding] = diagnose("PRO001", ALONE.with_(Fleet())).findings
 
     assert finding.severity == "critical"
-    assert "1 jobs wait" in finding.finding.title
+    assert "1 job waits" in finding.finding.title
 
 
 def test_a_beat_of_a_minute_ago_is_none() -> None:

@@ -113,7 +113,7 @@ def test_a_server_that_does_not_say_it_is_unknown(lacking: str) -> None:
 
 
 def test_it_does_without_the_largest_keys() -> None:
-    assert shown(HEALTHY)["queue:default"] == "4 KiB, 1 members"
+    assert shown(HEALTHY)["queue:default"] == "4 KiB, 1 member"
     assert diagnose("RED005", HEALTHY.without(LargestKeys, Refused("NOPERM", "+memory|usage"))).outcome is Outcome.PASS
 
 

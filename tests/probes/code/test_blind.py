@@ -69,6 +69,6 @@ def test_a_pass_says_what_was_looked_at() -> None:
     seen = Code(files=3, lines=90, jobs=(Job("f", 0, "rq"), Job("g", 0, "rq")), unparsed=(("a.py", "x"),), unfollowed=2)
     told = [one.value for one in judge(passes, Snapshot.of(seen), SYSTEM).evidence]
 
-    assert told == ["3 source files, 90 lines, 2 jobs (2 rq), 1 files not parsed, 2 calls of jobs not followed"]
+    assert told == ["3 source files, 90 lines, 2 jobs (2 rq), 1 file not parsed, 2 calls of jobs not followed"]
     execution = Execution((Way("rq", Model.FORK_PER_JOB, "itself"),))
     assert Snapshot.of(seen, execution).seen == (told[0], "rq: a fork for each job (itself)")

@@ -4,6 +4,7 @@ from collections import Counter
 
 import msgspec
 
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.records import dataclass
 
 
@@ -85,13 +86,13 @@ class Code:
         libraries = Counter(one.library or "of an unknown library" for one in self.jobs)
         named = ", ".join(f"{count} {name}" for name, count in libraries.most_common())
         parts = [
-            f"{self.files} source files",
-            f"{self.lines} lines",
-            f"{len(self.jobs)} jobs" + (f" ({named})" if named else ""),
+            counted(self.files, "source file"),
+            counted(self.lines, "line"),
+            counted(len(self.jobs), "job") + (f" ({named})" if named else ""),
         ]
-        parts += [f"{len(self.unparsed)} files not parsed"] if self.unparsed else []
+        parts += [f"{counted(len(self.unparsed), 'file')} not parsed"] if self.unparsed else []
         left = self.unfollowed + self.beyond
-        parts += [f"{left} calls of jobs not followed"] if left else []
+        parts += [counted(left, "call of jobs not followed", "calls of jobs not followed")] if left else []
         return ", ".join(parts)
 
     def chain(self, site: Site) -> tuple[str, ...]:
