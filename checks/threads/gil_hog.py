@@ -27,7 +27,7 @@ Risk: none: the advice changes code.
 Undo: take the change back.
 
 ## Unknown when
-a process may not be read.
+a process may not be read; who has the GIL in each look got no core meanwhile, for the host is busy.
 
 ## Source
 py-spy's documentation on the GIL; measured on CPython 3.11 to 3.14.
@@ -40,7 +40,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
 from kiqdoctor.doctor.facts.threads import ThreadLooks
-from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed
+from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed, held_up
 from kiqdoctor.doctor.workers_here import Here, present
 
 
@@ -66,6 +66,8 @@ def gil_hog(
             yield Unknown(f"who has the GIL of {one.named} was not seen: {why or 'one look only'}", unlock)
         elif hogs := [found for found in diagnosed(looked.looks) if found.kind is Kind.GIL_HOG]:
             yield _finding(one, hogs[0])
+        elif owner := held_up(looked.looks):
+            yield Unknown(f"{owner} of {one.named} had the GIL, and this host no core for it", "a calmer host")
         else:
             yield Evidence(one.named, "no thread kept the GIL from another", looked.looks[-1].source)
 

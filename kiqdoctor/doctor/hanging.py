@@ -18,7 +18,8 @@ TOP: Final = 3  # innermost frames that make two stacks the same
 MANY: Final = 3  # threads from which on it is a pile
 RESTING: Final = 0.1  # of one core: a thread that used less stood still
 SHOWN: Final = 10
-WAYS: Final = 5.0  # a second, that even a native call may wait for something
+WAYS: Final = 5.0  # a second of its own time, that even a native call may wait for something
+ENOUGH: Final = 0.05  # seconds on a core, in which whoever is asked for the GIL gives it up ten times
 NEVER_SEEN: Final = 1e-9  # seconds between looks whose times are the same
 
 _LIBRARY: Final = re.compile(
@@ -175,16 +176,15 @@ def _deadlocks(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
 
 def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
     """One thread has Python's lock in every look, and another waits for it in every look without getting on."""
-    owners = [{one.id: one for one in look.threads if one.owns_gil} for look in looks]
-    always = set.intersection(*(set(one) for one in owners))
-    if len(looks) == 1 or len(always) != 1:
+    seen = _owner(looks)
+    if not seen or held_up(looks):
         return
-    name = always.pop()
-    owner, first = owners[-1][name], owners[0][name]
+    owner, first = seen[-1], seen[0]
     starved = _starved(looks, RESTING if owner.yields is not None else RESTING * RESTING)
     seconds = max(looks[-1].at - looks[0].at, NEVER_SEEN)
-    share = _used(first, owner) / seconds
-    if share >= RESTING and _gave_way(first, owner) > WAYS * seconds:
+    used = _used(first, owner)
+    share = used / seconds
+    if (share >= RESTING or _runs(seen)) and _gave_way(first, owner) > WAYS * used:
         return  # whoever is asked for it gives it up, as Python code does
     asleep = owner.state == "sleeping" and _top(first) == _top(owner) and not (owner.call and owner.call.gil)
     if not starved and not (asleep and share < RESTING):
@@ -201,6 +201,28 @@ def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
             *(f"in the native library {library}" for library in _foreign(owner)[:1]),
         ),
     )
+
+
+def _owner(looks: Sequence[Threads]) -> Sequence[Thread]:
+    """The one thread that had the GIL in every look, as it was in each; nothing where it changed hands."""
+    owners = [{one.id: one for one in look.threads if one.owns_gil} for look in looks]
+    always = set.intersection(*(set(one) for one in owners)) if owners else set()
+    if len(looks) == 1 or len(always) != 1:
+        return ()
+    [name] = always
+    return [look[name] for look in owners]
+
+
+def _runs(seen: Sequence[Thread]) -> bool:
+    return any(one.state == "running" for one in seen)
+
+
+def held_up(looks: Sequence[Threads]) -> str:
+    """Who had the GIL in every look and would have run, had the machine had a core for it: that tells nothing of it."""
+    seen = _owner(looks)
+    if not seen or not _runs(seen) or _used(seen[0], seen[-1]) >= ENOUGH or _gave_way(seen[0], seen[-1]):
+        return ""
+    return _name(seen[-1])
 
 
 def _gave_way(before: Thread, after: Thread) -> int:

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,14 @@ def test_the_healthy_twin_has_a_replica(redis_server: RedisServer) -> None:
         eventually(lambda: there.info("replication")["master_link_status"] == "up")
         kiqdoctor.configure(redis=redis_server.url, wait_replicas=1)
         note = kiqdoctor.job(name="Note")(lambda: None)
-        assert note.perform_async()
-        assert there.llen("queue:default") == 1
+
+        def confirmed() -> str:
+            with suppress(NotReplicatedError):  # a replica has a second, and a busy machine may not
+                return note.perform_async()
+            return ""
+
+        jid = eventually(confirmed)
+        assert jid in {json.loads(raw)["jid"] for raw in there.lrange("queue:default", 0, -1)}
 
 
 # -- whose time ------------------------------------------------------------------------------------------------------
@@ -126,10 +133,14 @@ def test_a_host_that_is_a_day_ahead_pushes_nothing_early(redis: Any) -> None:
 
 def test_a_tick_that_a_wrong_clock_left_ahead_holds_up_nobody(redis: Any) -> None:
     kiqdoctor.periodic("* * * * *")(kiqdoctor.job(name="Tick")(lambda: None))
-    redis.hset("kiq:periodic", PERIODIC[-1].name, repr(time.time() + DAY))
 
-    assert clockwork(redis).look() == 1
-    assert clockwork(redis).look() == 0
+    def pushed() -> tuple[int, int] | None:
+        redis.hset("kiq:periodic", PERIODIC[-1].name, repr(time.time() + DAY))
+        minute = redis.time()[0] // 60
+        found = clockwork(redis).look(), clockwork(redis).look()
+        return found if redis.time()[0] // 60 == minute else None  # else the second pushed the next
+
+    assert eventually(pushed) == (1, 0)
 
 
 def test_a_tick_beyond_redis_time_is_refused(redis: Any) -> None:

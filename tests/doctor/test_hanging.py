@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kiqdoctor.doctor.facts.threads import Call, Frame, Pool, Thread, Threads
-from kiqdoctor.doctor.hanging import Kind, diagnosed
+from kiqdoctor.doctor.hanging import Kind, diagnosed, held_up
 
 RUN = Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982)
 FUTEX, GIL = Call("futex", endless=True), Call("futex", gil=True)
@@ -80,6 +80,23 @@ def test_one_thread_has_the_gil_and_another_starves() -> None:
 
 def test_threads_that_share_the_gil_are_no_hogs() -> None:
     assert kinds(gil(thread("job"), thread("other"), used=0.25, gained=0.24)) == []
+
+
+@pytest.mark.parametrize(("used", "told"), [(0.01, ""), (0.03, "gil-hog")], ids=["no core", "a core now and then"])
+def test_on_a_busy_host_a_thread_is_a_hog_once_it_has_run(used: float, told: str) -> None:
+    """Three slices in a second are enough to see that nobody else gets any."""
+    seen = gil(thread("job", state="running", yields=7), thread("beat"), used=used)
+
+    assert kinds(seen) == [told] * bool(told)
+    assert held_up(seen) == ("" if told else "job")
+
+
+def test_on_a_busy_host_threads_that_take_turns_are_no_hogs() -> None:
+    """Whoever had the GIL in each look gave it up as often as it was asked for it, in the little time that it had."""
+    first, *_, last = gil(thread("job", state="running", yields=7), thread("other"), used=0.05)
+    turned = [replace(one, yields=10) if one.id == "job" else one for one in last.threads]
+
+    assert kinds([first, replace(last, threads=tuple(turned))]) == []
 
 
 def test_the_gil_is_held_asleep() -> None:

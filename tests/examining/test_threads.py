@@ -102,7 +102,7 @@ def read(ask: Callable[[], Threads | Refused]) -> Threads:
 
 
 def test_our_worker_tells_its_own_threads_from_anywhere(ask: Ask, identity: str) -> None:
-    found = ask(here=False, timeout=20.0)
+    found = ask(here=False, timeout=60.0)
 
     assert isinstance(found, Threads), found
     assert (found.identity, found.source, found.note) == (identity, ITS_OWN, "")
@@ -115,7 +115,7 @@ def test_our_worker_tells_its_own_threads_from_anywhere(ask: Ask, identity: str)
 
 
 def test_without_the_permission_to_ask_its_stacks_are_read_by_the_ids_of_its_jobs(ask: Ask, asker: str) -> None:
-    own, outside = ask(timeout=20.0), read(lambda: ask(asker))
+    own, outside = ask(timeout=60.0), read(lambda: ask(asker))
 
     assert outside.source.startswith("py-spy dump")
     assert "could not be asked" in outside.note
@@ -135,7 +135,7 @@ def test_the_permission_that_is_named_is_the_one_that_opens_it(ask: Ask, asker: 
         # Of what the user had, only connecting is left.
         client.execute_command("ACL", "SETUSER", ASKER, "resetkeys", "-@all", "+ping", "+select")
         client.execute_command(*rules.split())
-    assert isinstance(ask(asker, here=False, timeout=20.0), Threads)
+    assert isinstance(ask(asker, here=False, timeout=60.0), Threads)
 
 
 @pytest.mark.parametrize("runtime", [RUNTIME, ""])

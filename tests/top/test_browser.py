@@ -10,7 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -19,6 +19,7 @@ from doctoring import SECRETS
 from servers import RedisServer, eventually, free_port
 from workers import Worker
 
+BLANK: Final = 20  # different rows of pixels; a blank page and a splash have fewer
 CHROMIUM = shutil.which("chromium")
 APP = "from kiqdoctor import job\n\n@job\ndef nothing(): pass\n"
 FLAGS = (
@@ -77,7 +78,7 @@ def test_the_screen_is_drawn_in_a_browser_and_can_change_nothing(
         rows = asyncio.run(visit(f"http://{address}/", tmp_path, worker))
         eventually(lambda: viewers(redis) == 0, "the screen's end, with its browser")
 
-    assert min(rows) > 20  # a blank page and a splash have fewer
+    assert min(rows) > BLANK
     assert redis.zcard("retry") == 1
 
 
@@ -85,15 +86,14 @@ async def visit(url: str, folder: Path, worker: Worker) -> list[int]:
     """Look at the page and press keys on it, before a worker is killed and after; different rows of each picture."""
     async with browser(folder) as page:
         await page.send("Page.navigate", url=url)
-        await asyncio.sleep(4)
+        await page.drawn()
         found = []
         for keys in ("5Dy2", "8"):
             for key in keys:
                 await page.send("Input.dispatchKeyEvent", type="keyDown", text=key)
                 await page.send("Input.dispatchKeyEvent", type="keyUp", text=key)
                 await asyncio.sleep(0.7)
-            shot = await page.send("Page.captureScreenshot", format="png")
-            found.append(different(base64.b64decode(shot["data"])))
+            found.append(await page.drawn())
             worker.kill()
         return found
 
@@ -122,9 +122,19 @@ class Page:
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": params})
         while True:
-            told = await self._socket.receive_json(timeout=30)
+            told = await self._socket.receive_json(timeout=120)
             if told.get("id") == self._number:
                 return told.get("result", {})
+
+    async def drawn(self) -> int:
+        """Different rows of its picture, once they are more than of a splash; at last however many there are."""
+        for _ in range(120):
+            shot = await self.send("Page.captureScreenshot", format="png")
+            found = different(base64.b64decode(shot["data"])) if "data" in shot else 0  # none while it is navigating
+            if found > BLANK:
+                break
+            await asyncio.sleep(0.5)
+        return found
 
 
 @asynccontextmanager
@@ -139,7 +149,7 @@ async def browser(folder: Path) -> AsyncIterator[Page]:
     )
     try:
         async with aiohttp.ClientSession() as session:
-            for _ in range(200):
+            for _ in range(1_200):
                 try:
                     async with session.get(f"http://127.0.0.1:{port}/json") as reply:
                         pages = [one for one in await reply.json() if one["type"] == "page"]

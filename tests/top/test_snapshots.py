@@ -1,6 +1,7 @@
 """How every tab looks at two sizes, line by line. After a wanted change: KIQDOCTOR_SNAPSHOTS=write pytest this file."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def seen(tab: str, *pressed: str, size: tuple[int, int], picture: Path | None = 
         await until(pilot, lambda: not hasattr(app.pane, "pages") or app.pane.pages)
         app.draw()
         await pilot.press(*pressed)
+        await until(pilot, lambda: not any(one.name == "kiq.top" for one in threading.enumerate()))
         await pilot.pause(0.1)
         found.append("\n".join(line.rstrip() for line in screen(app).splitlines()) + "\n")
         drawn.append(app.export_screenshot())

@@ -207,7 +207,7 @@ def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", 
         now = time.time()
         job = {
             "class": "app.nap",
-            "args": [60],
+            "args": [600],
             "queue": "default",
             "jid": "f" * 24,
             "created_at": now,
@@ -225,15 +225,24 @@ def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", 
             tmux("send-keys", "4")
             eventually(lambda: "app.nap" in tmux("capture-pane", "-p"), "its job")
             tmux("send-keys", "t")
-            eventually(lambda: "time.sleep(seconds)" in tmux("capture-pane", "-p"), "its own dump")
+
+            def dumped() -> bool:
+                shown = tmux("capture-pane", "-p")
+                if "did not answer" in shown:
+                    tmux("send-keys", "r")
+                return "time.sleep(seconds)" in shown
+
+            eventually(dumped, "its own dump", seconds=120)
             worker.kill()
+            for key in redis.keys("*:*:*"):
+                redis.persist(key)  # its record is gone a minute later, and looking may take as long
             tmux("send-keys", "8")
 
             def told() -> bool:
                 tmux("send-keys", "r")  # on a machine that is slow an examination comes by itself but once a minute
                 return "PRO008" in tmux("capture-pane", "-p")
 
-            eventually(told, "its death, told by the doctor", seconds=40)
+            eventually(told, "its death, told by the doctor", seconds=120)
             tmux("send-keys", "2")
             eventually(lambda: " dead " in tmux("capture-pane", "-p"), "its mark")
             tmux("send-keys", "8")

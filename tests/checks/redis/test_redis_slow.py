@@ -3,6 +3,7 @@
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import redis as redis_py
@@ -86,18 +87,23 @@ def test_a_real_redis_that_a_script_keeps_busy(redis: "redis_py.Redis", redis_se
                 with suppress(redis_py.ResponseError):
                     client.eval("local t = 0; for i = 1, 15000000 do t = t + i end; return t", 0)
 
+    def told() -> dict[str, Any] | None:
+        one = check(redis_server.url, "--select", "RED009").result("RED009")
+        return one if one["findings"] or "held the doctor up" in (one.get("reason") or "") else None
+
     loads = [threading.Thread(target=load) for _ in range(2)]
     for one in loads:
         one.start()
     try:
-        found = eventually(
-            lambda: (one := check(redis_server.url, "--select", "RED009").result("RED009"))["findings"] and one
-        )
+        found = eventually(told)
     finally:
         done.set()
         for one in loads:
             one.join()
 
+    if not found["findings"]:  # this machine is busy beside, and whose fault it is cannot be told
+        assert found["outcome"] == "unknown"
+        return
     [finding] = found["findings"]
     assert finding["severity"] in {"high", "medium"}
     assert any(one["label"].startswith("EVAL") and "local t" not in one["label"] for one in finding["evidence"])
