@@ -218,11 +218,11 @@ def _runs(seen: Sequence[Thread]) -> bool:
 
 
 def held_up(looks: Sequence[Threads]) -> str:
-    """Who had the GIL in every look and would have run, had the machine had a core for it: that tells nothing of it."""
+    """Who kept others from the GIL in every look, and would have run, had the machine had a core for it."""
     seen = _owner(looks)
     if not seen or not _runs(seen) or _used(seen[0], seen[-1]) >= ENOUGH or _gave_way(seen[0], seen[-1]):
         return ""
-    return _name(seen[-1])
+    return _name(seen[-1]) if _starved(looks, RESTING) else ""
 
 
 def _gave_way(before: Thread, after: Thread) -> int:
