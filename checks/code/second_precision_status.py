@@ -37,7 +37,7 @@ Sidekiq wiki, Problems and Troubleshooting (cache_key); RFC 9110, 8.8.2: HTTP da
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Finding, Location, Severity, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Severity, Verdict, check
 from kiqdoctor.doctor.facts.code import Code
 from kiqdoctor.doctor.facts.code.habits import Precision, WholeSecond, WholeSeconds
 from kiqdoctor.doctor.rules import settled
@@ -60,10 +60,12 @@ def second_precision_status(code: Code, whole: WholeSeconds) -> Iterator[Verdict
 def _finding(code: Code, one: WholeSecond) -> Finding:
     place = code.place(one)
     where = code.functions[one.function].name
+    writer = code.functions[one.writer]
     return Finding(
         f"code:{where}",
         f"What a job updates is told by {one.how}: {one.name}",
         REMEDIES[one.how],
+        (Evidence("a job writes it in", writer.name, f"{writer.place.path}:{writer.place.line}"),),
         severity=Severity.MEDIUM if one.stages else Severity.LOW,
         location=Location(place.path, place.line, place.column),
         key=f"{one.how.name}:{one.name}",

@@ -8,11 +8,11 @@ In the log: nothing, or another customer's data.
 
 ## How it is found
 Formula: fails if a job leads to a change, under no lock, of a global, a class attribute, a class variable, a variable
-of a class, or a mutable default argument, and its process runs several jobs at a time; low where a value is made only
-where it is not there yet; one severity down where nothing tells how jobs run
+of a class, what a constant holds (Ruby), or a mutable default argument, and its process runs several jobs at a time;
+low where a value is made only where it is not there yet; one severity down where nothing tells how jobs run
 
 Preview: on eight applications it had one finding above low, and that was false (a value made where it is not there
-yet, in another method than the one that asks); 13 were low. Changes of constants by method (Ruby) are not seen.
+yet, in another method than the one that asks); 13 were low. Since then Ruby's constants are followed too.
 
 ## When it is wrong
 A value that is the same each time, or that one job alone writes; a lock that the caller holds.

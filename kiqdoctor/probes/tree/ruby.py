@@ -18,9 +18,18 @@ RESPELT: Final = (
     (re.compile(rb"(?<=, )&(?=[ \t]*$)", re.MULTILINE), b"0"),  # render X.new, &
     (re.compile(rb"^([ \t]*[a-z_]\w*) (\[[^]\n]*\])(?=[ \t]*=[^=~])", re.MULTILINE), rb"\1\2 "),  # options [:x] = 1
     (
-        re.compile(rb"^([ \t]*def [\w.]+[?!]?(?:\([^)\n]*\))?) = ([a-z_]\w*[?!]?) ([^\n({=][^\n]*)$", re.MULTILINE),
-        rb"\1= \2(\3)",  # def log(text) = puts "at #{now} #{text}"
+        re.compile(
+            rb"^([ \t]*def [\w.]+[?!]?(?:\([^)\n]*\))? =) ([a-z_]\w*[?!]?)"
+            rb" (?!(?:if|unless|and|or|rescue|while|until|in|do)\b)([\w\"':@][^\n]*?)"
+            rb"((?:[ \t]{1,8}#[ \t][^\n\"']{0,90})?)$",
+            re.MULTILINE,
+        ),
+        rb"\1\2(\3)\4",  # def log(text) = puts "at #{now} #{text}"
     ),
+)
+INTERPOLATED: Final = re.compile(rb"^[ \t]*#\{[ \t]*\n(?:(?![ \t]*\}[ \t]*$)[^\n]*\n)*", re.MULTILINE)
+HEREDOC: Final = re.compile(
+    rb"(<<[~-](\w{2,40}))([^\n]{0,200}\n)((?:[^\n]{0,500}\n){0,40}?[ \t]{0,99}\2)(?=[ \t]{0,9}$)", re.MULTILINE
 )
 SHORT: Final = 4 * 1024  # bytes; what takes 32 kB five seconds takes this a twentieth of one
 PIECE: Final = 64 * 1024  # bytes that the parser is handed at once
@@ -51,7 +60,12 @@ def parse(source: bytes, seconds: float = PARSE_SECONDS) -> "Node":
 def _respelt(source: bytes) -> bytes:
     for old, new in RESPELT:
         source = old.sub(new, source)
-    return source
+    return INTERPOLATED.sub(lambda found: HEREDOC.sub(_blank, found[0]), source)
+
+
+def _blank(found: re.Match[bytes]) -> bytes:
+    """A heredoc within another's interpolation, as an empty text of the same length."""
+    return b'"' + b" " * (len(found[1]) - 2) + b'"' + found[3] + re.sub(rb"[^\n]", b" ", found[4])
 
 
 def _parsed(source: bytes, seconds: float) -> "Node":

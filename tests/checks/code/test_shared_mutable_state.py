@@ -35,6 +35,10 @@ RUBY_TWINS = crossed(
     {
         "N2": performing("MUTEX.synchronize { @@n += 1 }"),
         "N3": performing("CACHE.compute_if_absent(x) { 1 }", head="CACHE = Concurrent::Map.new\n"),
+        "N3, an item": performing("CACHE[x] = 1", head="CACHE = Concurrent::Map.new\n"),
+        "a constant under a lock": performing("M.synchronize { SEEN << x }", head="SEEN = []\nM = Mutex.new\n"),
+        "a copy": performing("list = SEEN.dup", "list << x", head="SEEN = []\n"),
+        "a record": performing("K.update(x)", "K.delete(x)", head="class K < ApplicationRecord\nend\n"),
         "N1": performing("@client ||= Foo.new"),
     },
     ruby,
@@ -44,6 +48,9 @@ RUBY_FAULTS = crossed(
         "counted": performing("@@n += 1"),
         "P3": performing("Shop.client", head="class Shop\n  def self.client = @client ||= Foo.new\nend\n"),
         "P2": performing("@@seen << x"),
+        "a constant": performing("SEEN << x", head="SEEN = []\n"),
+        "a constant's item": performing("SEEN[x] = 1", head="SEEN = Hash.new(0)\n"),
+        "a constant's method": performing("K::SEEN.add(x)", head="class K\n  SEEN = Set.new\nend\n"),
         "P1": (
             "class J\n  include Sidekiq::Job\n  class << self; attr_accessor :cur; end\n"
             "  def perform(i)\n    self.class.cur = i\n  end\nend\n"

@@ -85,11 +85,12 @@ def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
     [
         ("store.delete(path)", "low"),
         ("data = json.loads(xs)", "low"),
+        ("text = xs.decode('utf-8')", "low"),
         ("store.upload(path)", "high"),
         ("while True: store.delete(path)", "high"),
         ("delete()", "high"),
     ],
-    ids=["clearing away", "taking apart", "work", "for ever", "a function of its own"],
+    ids=["clearing away", "taking apart", "a text", "work", "for ever", "a function of its own"],
 )
 def test_what_is_over_in_a_moment(tmp_path: Path, body: str, severity: str) -> None:
     head = "import json\nfrom shelf import store\ndef delete(): work()\n"

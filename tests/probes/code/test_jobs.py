@@ -129,6 +129,7 @@ def task(**k):
   return deco
 """,
     "with options": "def task(**k): return H.task(retries=3, **k)\n",
+    "with whatever it is given": "def any_(*a, **k): return H.task(*a, **k)\ndef task(): return any_(retries=3)\n",
     "a partial": "from functools import partial\ntask = partial(H.task, retries=3)\n",
     "another name": "task = H.task\n",
     "around one's own": """

@@ -34,6 +34,8 @@ def test_ruby_that_takes_minutes_is_given_up() -> None:
         b"def show\n  render Dialog.new(**options), &\nend",
         b"opts [:approved] = false",
         b'def log(text) = puts "at #{text}"',
+        b"x <<~MD\n  a\n  #{\n    f('t', <<~MD)\n      b: 1\n    MD\n  }\nMD",
+        b'def to_param = raise "use #{self} # not this"  # nobody does\ndef is? = a != :b',
     ],
 )
 def test_ruby_that_its_grammar_does_not_know(line: bytes) -> None:

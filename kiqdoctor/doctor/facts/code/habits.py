@@ -83,11 +83,13 @@ class Precision(StrEnum):
 class WholeSecond(Named, frozen=True, omit_defaults=True, gc=False):
     """A stamp of whole seconds by which a cache or a client tells that nothing changed; ``name``: its text.
 
-    ``stages``: a job writes what such a record has come to (a status, its progress), not only its data.
+    ``stages``: a job writes what such a record has come to (a status, its progress), not only its data; ``writer``:
+    the function that does, or that writes it at all, as an index.
     """
 
     how: Precision = Precision.KEY
     stages: bool = False
+    writer: int = 0
 
 
 class WholeSeconds(Sites[WholeSecond]):

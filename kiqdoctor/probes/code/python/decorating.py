@@ -121,7 +121,7 @@ class Decorators:
                 if found is not None:
                     return found
         for value in function.returns:
-            if isinstance(value, ast.Call) and not value.args:
+            if isinstance(value, ast.Call) and all(isinstance(one, ast.Starred) for one in value.args):
                 found = self.library(value, function, depth)
                 if found is not None:
                     return found

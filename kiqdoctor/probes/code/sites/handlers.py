@@ -28,7 +28,11 @@ QUICK: Final = frozenset(
 """Python's own functions that are done at once."""
 
 AT_HAND: Final = ("json.", "os.path.", "re.", "datetime.", "decimal.", "base64.", "ast.literal_eval", "urllib.parse.")
-GIVES_UP: Final = frozenset({"delete", "remove", "unlink", "rmtree", "rmdir", "close", "cleanup"})
+QUICKLY: Final = frozenset(
+    {"delete", "remove", "unlink", "rmtree", "rmdir", "close", "cleanup"}
+    | {"decode", "encode", "split", "rsplit", "strip", "lower", "upper", "partition", "index", "format", "isoformat"}
+)
+"""Methods that give something up, or are a text's."""
 
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
@@ -82,7 +86,7 @@ def _is_brief(index: "Index", function: "Function", call: ast.Call) -> bool:
     name = index.names.spelt(call.func, function)
     if name in QUICK or name.startswith(AT_HAND):
         return True
-    return isinstance(call.func, ast.Attribute) and call.func.attr in GIVES_UP and not index.names.targets(name)
+    return isinstance(call.func, ast.Attribute) and call.func.attr in QUICKLY and not index.names.targets(name)
 
 
 def _ruby(_: "Index", method: "Method") -> Iterator[Handler]:

@@ -65,8 +65,9 @@ def _python(index: "Index", function: "Function") -> Iterator[Leak]:
     logging = [call for call, dotted in function.calls if _logs(dotted, call)]
     given = function.node.args
     job = bool(logging) and _is_job(index, function)
-    spread = {one.arg for one in (given.vararg, given.kwarg) if one is not None} if job else set()
     own = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+    rest = (given.vararg, given.kwarg if own <= {"self"} else None)  # beside names ``**kwargs`` are what nobody expects
+    spread = {one.arg for one in rest if one is not None} if job else set()
     for call in logging:
         names = {
             part.id

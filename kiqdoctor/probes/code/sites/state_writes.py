@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kiqdoctor.doctor.facts.code.state import Change, StateWrite, StateWrites
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
 from kiqdoctor.probes.code.spans import within
 from kiqdoctor.probes.tree.ruby import block, named, text, walk
 from kiqdoctor.probes.tree.tree import Tree
@@ -24,6 +25,11 @@ FILLS: Final = frozenset(
 )
 CONTAINERS: Final = frozenset({"list()", "dict()", "set()", "collections.defaultdict()", "collections.deque()"})
 LITERALS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+RUBY_FILLS: Final = frozenset(
+    {"push", "append", "unshift", "prepend", "concat", "add", "add?", "store", "merge!", "update", "replace", "delete"}
+    | {"delete_if", "reject!", "select!", "keep_if", "pop", "shift", "clear", "insert"}
+)
+MAKERS: Final = frozenset({"Hash.new", "Array.new", "Set.new", "Set[]"})
 GLOBALS: Final = frozenset(
     {"$stdout", "$stderr", "$stdin", "$VERBOSE", "$DEBUG", "$PROGRAM_NAME", "$0", "$,", "$;", "$/"}
 )
@@ -32,7 +38,8 @@ GLOBALS: Final = frozenset(
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
 def state_writes(tree: Tree) -> StateWrites:
     """All but those under a lock, and those of what is built for one thread each."""
-    return StateWrites(*sites(tree, _python, _ruby))
+    constants = _Constants()
+    return StateWrites(*sites(tree, _python, lambda index, method: _ruby(index, method, constants)))
 
 
 def _python(index: "Index", function: "Function") -> Iterator[StateWrite]:
@@ -157,12 +164,43 @@ def _own(index: "Index", name: str, key: str) -> bool:
     )
 
 
-def _ruby(_: "Index", method: "Method") -> Iterator[StateWrite]:
+class _Constants:
+    """Which constants hold what can be filled: told once, by their own names."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] | None = None
+
+    def filled(self, index: "Index", node: "Node") -> str:
+        """The name of a constant that is a list, a mapping or a set wherever it is set; "" for any other."""
+        if self._known is None:
+            self._known = {}
+            bodies = (unit for unit in index.classes.units if unit.body)
+            for one in (one for unit in bodies for one in unit.assignments):
+                left, right = one.child_by_field_name("left"), one.child_by_field_name("right")
+                if left is not None and left.type == "constant":
+                    name = text(left)
+                    self._known[name] = self._known.get(name, True) and _is_fillable(right)
+        name = text(node) if node.type in CONSTANTS else ""
+        return name if self._known.get(name.rpartition("::")[2], False) else ""
+
+
+def _is_fillable(node: "Node | None") -> bool:
+    if node is None or node.type in {"array", "hash"}:
+        return node is not None
+    return node.type == "call" and name_of(node).removeprefix("::") in MAKERS
+
+
+def _ruby(index: "Index", method: "Method", constants: _Constants) -> Iterator[StateWrite]:
     if method.body:
         return
     found = [(target, node) for node in method.assignments for target in _targets(node)]
     found += [(left, node) for left, node in _pushed(method)]
     held = [(one, name, holder, node) for one, node in found for name, holder in _shared(method, one)]
+    held += [
+        (target, name, "a constant", node)
+        for target, changed, node in _changed(method)
+        if (name := constants.filled(index, changed))
+    ]
     if not held:
         return
     spans = [method.span(one.node) for one in method.calls if one.name.endswith("synchronize") and block(one.node)]
@@ -178,6 +216,23 @@ def _pushed(method: "Method") -> Iterator[tuple["Node", "Node"]]:
         left = node.child_by_field_name("left") if node.type == "binary" else None
         if left is not None and text(node.child_by_field_name("operator")) == "<<":
             yield left, node
+
+
+def _changed(method: "Method") -> Iterator[tuple["Node", "Node", "Node"]]:
+    """``SEEN[id] = 1``, ``SEEN << id``, ``SEEN.add(id)``: where, of what, and by what."""
+    for node in method.assignments:
+        for target in _targets(node):
+            changed = target.child_by_field_name("object") if target.type == "element_reference" else None
+            if changed is not None:
+                yield target, changed, node
+    for sent in method.calls:
+        receiver = sent.node.child_by_field_name("receiver")
+        if receiver is not None and sent.name.rpartition(".")[2] in RUBY_FILLS:
+            yield sent.node, receiver, sent.node
+    for node in walk(method.node) if method.constants and b"<<" in (method.node.text or b"") else ():
+        left = node.child_by_field_name("left") if node.type == "binary" else None
+        if left is not None and text(node.child_by_field_name("operator")) == "<<":
+            yield left, left, node
 
 
 def _targets(node: "Node") -> Iterator["Node"]:
@@ -196,8 +251,8 @@ def _change(node: "Node", name: str, asked: set[str]) -> Change:
     if node.type == "operator_assignment":
         lazily = text(node.child_by_field_name("operator")) == "||="
         return Change.ONCE if lazily else Change.COUNTED
-    if node.type == "binary":
-        return Change.FILLED
+    if node.type in {"binary", "call"} or name[-1:] == "]":
+        return Change.FILLED if name not in asked else Change.ONCE
     return Change.ONCE if name in asked else Change.SET
 
 

@@ -48,7 +48,7 @@ OTHERWISE: Final = re.compile(
 """What makes a key of its own, or lets it live for no longer than the second that it loses."""
 WRITES: Final = re.compile(
     r"\.(?:save!?|update!?|update_columns?|update_attributes?!?|touch|bulk_update|commit|merge|increment!|toggle!"
-    r"|create!?|upsert\w*)(?!\w)"
+    r"|upsert\w*)(?!\w)"
     r"|\.(?:status|state|progress|\w+_at) = "
 )
 STAGES: Final = re.compile(
@@ -64,6 +64,7 @@ ANYBODY: Final = frozenset({"self", "obj", "object", "record", "instance", "row"
 SHORT: Final = 3  # letters of a variable that says nothing of what it holds
 FORMATS: Final = frozenset({"nsec", "usec", "inspect"})
 LONGEST_COLUMN: Final = 200  # bytes of its line in a schema
+NEAR: Final = 400  # characters
 MOST: Final = 3_000  # functions of jobs that are looked through
 
 
@@ -83,24 +84,37 @@ class _Written:
     """Which records jobs write; what they say is read once."""
 
     def __init__(self) -> None:
-        self._texts: list[str] | None = None
+        self._texts: list[tuple[int, str]] | None = None
 
-    def __call__(self, index: "Index", what: str) -> Iterator[bool]:
-        """Nothing unless a job leads to a write of a record of this name (of any, where the name says nothing).
+    def __call__(self, index: "Index", what: str) -> Iterator[tuple[int, bool]]:
+        """Which function of a job writes a record of this name (any, where the name says nothing): one, or none.
 
-        True where one of them writes what that has come to.
+        True where it writes what that has come to.
         """
         plain = what.lower().replace("_", "").strip("@")
         vague = plain in ANYBODY or len(plain) <= SHORT
-        texts = [one for one in self._of(index) if vague or plain in one or plain.removesuffix("s") in one]
-        yield from [(not vague or what == ALL) and any(map(STAGES.search, texts))] if texts else []
+        texts = [(number, one) for number, one in self._of(index) if vague or plain in one or plain.rstrip("s") in one]
+        telling = (
+            [number for number, one in texts if _tells(one, plain, vague=vague)] if not vague or what == ALL else []
+        )
+        yield from [(number, bool(telling)) for number in (telling or [number for number, _ in texts])[:1]]
 
-    def _of(self, index: "Index") -> list[str]:
+    def _of(self, index: "Index") -> list[tuple[int, str]]:
         """Functions of jobs that write records, without what tells one spelling from another."""
         if self._texts is None:
-            texts = (_source(unit) for unit in index.units[: min(index.code.reached, MOST)])
-            self._texts = [one.lower().replace("_", "") for one in texts if WRITES.search(one)]
+            texts = ((unit.number, _source(unit)) for unit in index.units[: min(index.code.reached, MOST)])
+            self._texts = [(number, one.lower().replace("_", "")) for number, one in texts if WRITES.search(one)]
         return self._texts
+
+
+def _tells(words: str, name: str, *, vague: bool) -> bool:
+    """Whether what something has come to is written close behind its name."""
+    begin = words.find(name) if not vague else 0
+    while begin >= 0:
+        if STAGES.search(words[begin : begin + NEAR] if not vague else words):
+            return True
+        begin = words.find(name, begin + NEAR) if not vague else -1
+    return False
 
 
 def _source(unit: "Unit") -> str:
@@ -120,14 +134,16 @@ def _python(index: "Index", function: Function, written: _Written) -> Iterator[W
     for node, words in _keys(function):
         found = WHOLE.search(words)
         if found is not None and not OTHERWISE.search(words):
-            for stages in written(index, _called(function, _of(found))):
-                yield WholeSecond(function.number, *Function.at(node), found[0][:80], Precision.KEY, stages)
+            for writer, stages in written(index, _called(function, _of(found))):
+                yield WholeSecond(function.number, *Function.at(node), found[0][:80], Precision.KEY, stages, writer)
     yield from _conditioned(index, function, written)
     for binding in function.bindings if not function.name else ():
         found_name = _column(index, function, binding)
         if found_name and binding.value is not None:
-            for stages in written(index, binding.owner.rpartition(".")[2]):
-                yield WholeSecond(function.number, *Function.at(binding.value), found_name, Precision.COLUMN, stages)
+            for writer, stages in written(index, binding.owner.rpartition(".")[2]):
+                yield WholeSecond(
+                    function.number, *Function.at(binding.value), found_name, Precision.COLUMN, stages, writer
+                )
 
 
 def _called(function: Function, name: str) -> str:
@@ -198,14 +214,14 @@ def _conditioned(index: "Index", function: Function, written: _Written) -> Itera
             said = ast.unparse(target.node)
         found = re.search(rf"\.(?:{CHANGED})\b|['\"](?:{CHANGED})['\"]", said)
         model = re.search(r"\b([A-Z]\w+)\.objects\b", said)
-        for stages in written(index, model[1] if model else "self") if found is not None else ():
-            yield WholeSecond(function.number, *Function.at(one), said[:80], Precision.VALIDATOR, stages)
+        for writer, stages in written(index, model[1] if model else "self") if found is not None else ():
+            yield WholeSecond(function.number, *Function.at(one), said[:80], Precision.VALIDATOR, stages, writer)
     for value in _headed(function, "last-modified"):
         said = ast.unparse(value)
         found = PLAIN.search(said)
         alone = "etag" not in ast.unparse(function.node).lower()
-        for stages in written(index, _called(function, _of(found))) if found and alone else ():
-            yield WholeSecond(function.number, *Function.at(value), said[:80], Precision.VALIDATOR, stages)
+        for writer, stages in written(index, _called(function, _of(found))) if found and alone else ():
+            yield WholeSecond(function.number, *Function.at(value), said[:80], Precision.VALIDATOR, stages, writer)
 
 
 def _none(node: ast.expr) -> bool:
@@ -239,8 +255,8 @@ def _ruby(index: "Index", method: "Method", written: _Written) -> Iterator[Whole
     for node, words in _ruby_keys(method):
         found = IN_RUBY.search(words)
         if found is not None and not OTHERWISE.search(words):
-            for stages in written(index, _model(method, _of(found))):
-                yield WholeSecond(method.number, *method.at(node), found[0][:80], Precision.KEY, stages)
+            for writer, stages in written(index, _model(method, _of(found))):
+                yield WholeSecond(method.number, *method.at(node), found[0][:80], Precision.KEY, stages, writer)
     for sent in method.calls:
         if sent.name.rpartition(".")[2] in {"stale?", "fresh_when"}:
             yield from _validator(index, method, sent.node, written)
@@ -260,9 +276,9 @@ def _format(index: "Index", method: "Method", node: "Node", written: _Written) -
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if left is not None and text(left)[-80:].endswith("cache_timestamp_format"):
         said = string(right)
-        for stages in written(index, ALL) if said and said not in FORMATS else ():
+        for writer, stages in written(index, ALL) if said and said not in FORMATS else ():
             name = f"cache_timestamp_format = :{said}"
-            yield WholeSecond(method.number, *method.at(node), name, Precision.SETTING, stages)
+            yield WholeSecond(method.number, *method.at(node), name, Precision.SETTING, stages, writer)
 
 
 def _ruby_keys(method: "Method") -> "Iterator[tuple[Node, str]]":
@@ -287,8 +303,8 @@ def _validator(index: "Index", method: "Method", node: "Node", written: _Written
     said = text(pairs.get("last_modified"))
     found = PLAIN.search(said)
     alone = len(pairs) == len(given) and not pairs.keys() & {"etag", "strong_etag", "weak_etag"}
-    for stages in written(index, _model(method, _of(found))) if found is not None and alone else ():
-        yield WholeSecond(method.number, *method.at(node), said[:80], Precision.VALIDATOR, stages)
+    for writer, stages in written(index, _model(method, _of(found))) if found is not None and alone else ():
+        yield WholeSecond(method.number, *method.at(node), said[:80], Precision.VALIDATOR, stages, writer)
 
 
 def _table(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[WholeSecond]:
@@ -299,8 +315,10 @@ def _table(index: "Index", method: "Method", node: "Node", written: _Written) ->
         words = text(one) if one.type == "call" and one.end_byte - one.start_byte < LONGEST_COLUMN else ""
         column = re.match(r"\w+\.(?:datetime|timestamp)\s*+(?:\(\s*+)?[:\"']updated_at\b.*precision: 0\b", words)
         if column or re.match(r"\w+\.timestamps\b.*precision: 0\b", words):
-            for stages in written(index, table.removesuffix("s")) if table and _by_record(index) else ():
-                yield WholeSecond(method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN, stages)
+            for writer, stages in written(index, table.removesuffix("s")) if table and _by_record(index) else ():
+                yield WholeSecond(
+                    method.number, *method.at(one), f"{table}.updated_at", Precision.COLUMN, stages, writer
+                )
             return
 
 
