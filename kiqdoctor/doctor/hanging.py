@@ -89,6 +89,21 @@ def diagnosed(looks: Sequence[Threads]) -> tuple[Diagnosis, ...]:
     return tuple(found)
 
 
+def computing(looks: Sequence[Threads]) -> tuple[str, ...]:
+    """Threads that ran at one line in every look, as far as they got a core: a long call, or one without an end."""
+    if len(looks) < 2:  # noqa: PLR2004
+        return ()
+    seconds = max(looks[-1].at - looks[0].at, NEVER_SEEN)
+    before = [{one.id: one for one in look.threads} for look in looks[:-1]]
+    return tuple(
+        f"{_said(one)} stood there in {len(looks)} looks and used {min(share, 1):.0%} of a core"
+        for one in looks[-1].threads
+        if all(one.id in look and _top(look[one.id]) == _top(one) for look in before)
+        and all(some.state == "running" for some in (one, *(look[one.id] for look in before)))
+        and (share := _used(before[0][one.id], one) / seconds) >= RESTING
+    )
+
+
 def in_doubt(looks: Sequence[Threads]) -> tuple[str, ...]:
     """Working threads that waited for a lock in every look, where nobody tells who holds which (Ruby), a line each."""
     if len(looks) < 2 or any(one.state or one.waits or one.holds for look in looks for one in look.threads):  # noqa: PLR2004

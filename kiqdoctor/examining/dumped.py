@@ -35,7 +35,7 @@ def document(target: str, looked: Looked) -> dict[str, Any]:
             }
             for one in looked.diagnosis
         ],
-        "threads": [_thread(one) for one in found.threads],
+        "threads": [_thread(one) for one in folded.without_guesses(found.threads)],
         "more_threads": found.more_threads,
         "pools": [{"name": clean(one.name), "in_use": one.in_use, "size": one.size} for one in found.pools],
     }
@@ -78,7 +78,7 @@ def lines(target: str, looked: Looked) -> list[str]:
     told += [f"pool {clean(one.name)}: {one.in_use} of {one.size} connections in use" for one in found.pools]
     if found.note:
         told.append(f"note: {clean(found.note, NOTE)}")
-    return [*told, *folded.lines(found.threads)]
+    return [*told, *folded.lines(folded.without_guesses(found.threads))]
 
 
 def wrong(one: Diagnosis, since: float | None = None) -> Iterator[str]:

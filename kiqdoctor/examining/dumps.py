@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiqdoctor.doctor.facts.threads import Threads
-from kiqdoctor.doctor.hanging import diagnosed
+from kiqdoctor.doctor.hanging import computing, diagnosed
 from kiqdoctor.doctor.snapshot import Refused
+from kiqdoctor.examining.folded import some
 from kiqdoctor.examining.looking import Asking, Looked, merged, unable
 from kiqdoctor.examining.rubies import Jobs, of_ruby
 from kiqdoctor.examining.threads import named_as_in_redis, told
@@ -126,10 +127,23 @@ def _answered(own: Threads, outside: tuple[Threads, ...]) -> Looked:
 
 def _seen(pid: int, ours: bool, outside: tuple[Threads, ...], why: str = "") -> Looked:
     """From outside only: a worker of ours that cannot answer is named as it is in Redis."""
-    last = replace(outside[-1], identity=str(pid))
-    if why and not ours:
-        last = replace(last, note=f"{why}; {last.note}")
-    return Looked(last, diagnosed(outside))
+    last = outside[-1]
+    words = ("" if ours else why, _about_children(pid), *computing(outside), last.note)
+    note = "; ".join(filter(None, words))
+    return Looked(replace(last, identity=str(pid), note=note), diagnosed(outside))
+
+
+def _about_children(pid: int) -> str:
+    """Who pre-forks waits for its children, and what hangs is one of them."""
+    raw = read(PROC / str(pid) / "task" / str(pid) / "children") or b""
+    found = [child for child in decode(raw).split() if _same_program(pid, child)]
+    return f"what hangs may be a child of it, dump each: {some(found)}" if found else ""
+
+
+def _same_program(pid: int, child: str) -> bool:
+    """Whether it was forked and does not run another program."""
+    mine, theirs = (read(PROC / name / "cmdline") for name in (str(pid), child))
+    return bool(mine) and mine == theirs
 
 
 def _only_asked(pid: int, kind: str, asking: Asking | None, stacks: Refused) -> Looked:

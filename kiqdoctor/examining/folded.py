@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Final
 
 from kiqdoctor.doctor.facts.threads import Frame, Thread
@@ -15,6 +15,7 @@ FEW: Final = 5  # names at a call of the tree
 STACKS: Final = 40  # beyond which they are told as a tree
 BRANCHES: Final = 8  # of one call
 DEEP: Final = 20  # branches below each other
+SEEMS: Final = "probably "
 TREE: Final = 300  # lines
 
 
@@ -30,6 +31,18 @@ def lines(threads: Sequence[Thread]) -> Iterator[str]:
         return
     for group in stacks.values():
         yield from _folded(group) if len(group) >= ALIKE else (line for one in group for line in _alone(one))
+
+
+def without_guesses(threads: Sequence[Thread]) -> list[Thread]:
+    """The same without the locks that they only seem to hold and nobody waits for: of source, any ``with`` is one."""
+    wanted = {_lock(one.waits) for one in threads if one.waits}
+    return [replace(one, holds=tuple(held for held in one.holds if not held.startswith(SEEMS)
+                                     or _lock(held.removeprefix(SEEMS)) in wanted)) for one in threads]  # fmt: skip
+
+
+def _lock(words: str) -> str:
+    """The lock of "LOCK at FILE:LINE, ..." or of "LOCK, taken at ..."."""
+    return words.partition(", taken at ")[0].partition(" at ")[0]
 
 
 def some(names: Iterable[str], most: int = SHOWN) -> str:

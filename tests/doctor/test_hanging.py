@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kiqdoctor.doctor.facts.threads import Call, Frame, Pool, Thread, Threads
-from kiqdoctor.doctor.hanging import Kind, diagnosed, held_up
+from kiqdoctor.doctor.hanging import Kind, computing, diagnosed, held_up
 
 RUN = Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982)
 FUTEX, GIL = Call("futex", endless=True), Call("futex", gil=True)
@@ -199,3 +199,15 @@ def test_one_look_tells_only_what_cannot_pass() -> None:
 
     assert kinds(looks(*piled, count=1)) == []
     assert kinds(looks(*piled, count=1, deadlocks=(("w1", "w2"),))) == ["deadlock"]
+
+
+def test_a_thread_that_computes_at_one_line_is_told_and_not_accused() -> None:
+    def seen(**known: object) -> list[Threads]:
+        return [Threads("1", 100 + at, "x", (replace(thread("a", cpu_s=float(at)), **known),)) for at in range(3)]  # type: ignore[arg-type]
+
+    spinning = seen(state="running")
+    elsewhere = [spinning[0], *(replace(one, threads=(thread("a", 9, state="running"),)) for one in spinning[1:])]
+
+    assert computing(spinning) == ("a: /srv/app/jobs.py:7 in work_a stood there in 3 looks and used 100% of a core",)
+    assert kinds(spinning) == []
+    assert computing(elsewhere) == computing(seen(state="sleeping")) == computing(spinning[:1]) == ()

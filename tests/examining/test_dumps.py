@@ -337,6 +337,33 @@ def test_a_watch_that_makes_no_sense_is_refused(words: tuple[str, ...]) -> None:
     assert kiqdoctor("dump", *words).status == 2
 
 
+PREFORKING = """
+import os
+for number in range(3):
+    if not os.fork():
+        if number == 1:
+            A.acquire()
+            with A:
+                pass
+        if number == 2:
+            re.match(r"(a+)+$", "a" * 40 + "b")
+        beat()
+"""
+
+
+def test_the_children_of_one_that_pre_forks_are_named_and_each_tells_what_is_wrong(tmp_path: Path) -> None:
+    with written(PREFORKING, tmp_path) as pid:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        parent, well, hung, busy = (dumped(target) for target in (pid, *children))
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+
+    assert f"dump each: {', '.join(children)}" in parent["note"]
+    assert (parent["diagnosis"], well["diagnosis"], busy["diagnosis"]) == ([], [], [])
+    assert [one["kind"] for one in hung["diagnosis"]] == ["deadlock"]
+    assert "of a core" in busy["note"]
+
+
 PILED = """
 class Piled
   include Sidekiq::Job

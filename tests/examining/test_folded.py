@@ -1,7 +1,7 @@
 """Many threads in words that can be read: one stack once, very many stacks as a tree, in bounded lines."""
 
 from kiqdoctor.doctor.facts.threads import Frame, Thread
-from kiqdoctor.examining.folded import BRANCHES, STACKS, TREE, lines
+from kiqdoctor.examining.folded import BRANCHES, STACKS, TREE, lines, without_guesses
 
 RUN = Frame("run", "threading.py", 982)
 
@@ -64,3 +64,10 @@ def test_whatever_the_stacks_are_the_lines_are_bounded() -> None:
 
     assert len(told) <= TREE + 2
     assert "\x1b" not in "\n".join(told)
+
+
+def test_what_only_seems_to_be_held_is_told_where_somebody_waits_for_it() -> None:
+    holds = ("probably ctx, taken at a.py:1", "probably A, taken at a.py:2", "B, taken at a.py:3")
+    held, _ = without_guesses([thread(0, at(7), holds=holds), thread(1, at(8), waits="A at a.py:8, held by t0")])
+
+    assert held.holds == holds[1:]
