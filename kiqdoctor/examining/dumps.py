@@ -20,6 +20,7 @@ from kiqdoctor.probes.threads.attach import fields
 from kiqdoctor.probes.threads.held import BOOT, started_at
 from kiqdoctor.probes.threads.looks import PAUSED, looks
 from kiqdoctor.probes.threads.signals import catches
+from kiqdoctor.probes.threads.stacks import absent
 from kiqdoctor.probes.threads.tasks import state
 from kiqdoctor.text import decode
 from kiqdoctor.wire.heartbeat import BEAT, INFO, RUNTIME, WorkEntry, read_work, split_identity
@@ -67,8 +68,10 @@ def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -
         UnansweredError: neither way.
     """
     if not PROC.joinpath(str(pid), "cmdline").exists():
-        missing = f"no process {pid} on this host" if PROC.joinpath("self").exists() else "no /proc on this host"
-        raise GoneError(f"{missing}; a worker elsewhere is asked by its identity HOST:PID:NONCE")
+        missing = absent(pid, PROC).refused
+        if not missing.unlock:
+            raise GoneError(f"{missing.reason}; a worker elsewhere is asked by its identity HOST:PID:NONCE")
+        return _only_asked(pid, "", Asking(lambda: _told(settings, timeout, pid, identity)), missing)
     title = _title(pid)
     kind = title.kind if title is not None else ""
     if kind == "sidekiq":
@@ -78,6 +81,11 @@ def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -
     outside = looks(pid, PROC)
     if isinstance(outside, Refused):
         return _only_asked(pid, kind, asking, outside)
+    return _both(pid, kind, asking, outside)
+
+
+def _both(pid: int, kind: str, asking: Asking | None, outside: tuple[Threads, ...]) -> Looked:
+    """What was seen of it, with its own words where it can answer."""
     named = tuple(named_as_in_redis(replace(one, identity=f":{pid}:"), "") for one in outside)
     if asking is None or unable(named):
         return _seen(pid, kind == OURS, named if kind == OURS else outside)
@@ -159,8 +167,8 @@ def _only_asked(pid: int, kind: str, asking: Asking | None, stacks: Refused) -> 
         raise UnansweredError(f"{why}; {stacks.reason}{unlock}; {_signalled(pid)}")
     whose = f"a worker of {kind}" if kind else "not known as a worker"
     raise UnansweredError(
-        f"process {pid} is {whose}, and only kiqdoctor's own runtime answers ({why});"
-        f" py-spy dump --pid {pid}: {stacks.reason}{unlock}"
+        f"{stacks.reason}{unlock}; nor can it be asked: process {pid} is {whose}, and only kiqdoctor's own runtime"
+        f" answers ({why})"
     )
 
 

@@ -354,7 +354,7 @@ for number in range(3):
 def test_the_children_of_one_that_pre_forks_are_named_and_each_tells_what_is_wrong(tmp_path: Path) -> None:
     with written(PREFORKING, tmp_path) as pid:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        parent, well, hung, busy = (dumped(target) for target in (pid, *children))
+        parent, well, hung, busy = (dumped(str(target)) for target in (pid, *children))
         for child in children:
             os.kill(int(child), signal.SIGKILL)
 

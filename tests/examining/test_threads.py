@@ -181,7 +181,7 @@ def test_a_worker_that_is_silent_and_gone(redis_server: RedisServer, redis: Any)
 
     assert isinstance(found, Refused)
     assert "did not answer within 0.2 s" in found.reason
-    assert f"no process {gone.pid} on this host" in found.reason
+    assert f"no process {gone.pid} " in found.reason
     assert not redis.keys("*")
 
 
@@ -246,3 +246,33 @@ def test_dump_by_identity_says_where_stacks_can_be_read(redis_server: RedisServe
     found = kiqdoctor("dump", "web-1:4711:ab12", "--redis", redis_server.url)
 
     assert "on its host, kiqdoctor dump 4711" in found.err
+
+
+BECOME_NOBODY = "import os, sys, encodings.idna, redis, kiqdoctor.cli.dump, kiqdoctor.examining.dumps\n"
+BECOME_NOBODY += (
+    "import kiqdoctor.examining.dumped, kiqdoctor.runtime.dumping.watchdog\nfrom kiqdoctor.cli import run\n"
+)
+BECOME_NOBODY += "os.setgroups([]); os.setgid(65534); os.setuid(65534); sys.exit(run(sys.argv[1:]))"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a /proc with hidepid and become somebody else")
+def test_a_process_that_proc_hides_is_told_from_none() -> None:
+    proc = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
+    private = ["unshare", "--mount", "--propagation", "private", "sh", "-c", proc, "sh"]
+
+    def dumped(pid: int) -> "subprocess.CompletedProcess[str]":
+        words = ["dump", str(pid), "--redis", f"redis://127.0.0.1:{free_port()}/0"]
+        return subprocess.run(
+            [*private, sys.executable, "-c", BECOME_NOBODY, *words], capture_output=True, text=True, check=False
+        )
+
+    with stranger() as pid:
+        there = dumped(pid)
+    gone = dumped(pid)
+
+    assert (there.returncode, gone.returncode) == (3, 3)
+    assert (
+        f"process {pid} is hidden from uid 65534: /proc is mounted with hidepid; what helps: run as root"
+        in there.stderr
+    )
+    assert f"no process {pid} " in gone.stderr

@@ -15,8 +15,11 @@ from kiqdoctor.text import clean, decode
 
 CAP_SYS_PTRACE: Final = 19  # bit of a capability mask
 GRANT: Final = "--cap-add SYS_PTRACE / securityContext.capabilities.add: [SYS_PTRACE]"
+OF_A_POD: Final = "securityContext: {capabilities: {add: [SYS_PTRACE]}} at this container in the pod's manifest"
+OF_A_CONTAINER: Final = "cap_add: [SYS_PTRACE] at this service in compose.yaml, or {program} run --cap-add SYS_PTRACE"
 LOOSEN: Final = "sysctl kernel.yama.ptrace_scope=0"
 NOBODY: Final = 3  # ptrace_scope that no privilege overrides
+FIRST_PID_SPACE: Final = 0xEFFFFFFC  # the kernel's own inode for the host's
 RESTRICTED: Final = 1  # ptrace_scope from which the same user is not enough
 
 Status = Mapping[str, str]
@@ -39,10 +42,28 @@ def refusal(pid: int, proc: Path) -> RefusalError:
         )
     if _has(ours, "CapEff"):
         return _despite_the_capability(pid, proc, ours)
-    return _by_user(pid, ours, theirs) or _as_the_same_user(pid, proc, ours, theirs, scope)
+    return _by_user(pid, proc, ours, theirs) or _as_the_same_user(pid, proc, ours, theirs, scope)
 
 
-def _by_user(pid: int, ours: Status, theirs: Status) -> RefusalError | None:
+def grant(proc: Path) -> str:
+    """The line that gives the capability where this process runs, by what its container shows of itself."""
+    if b"KUBERNETES_SERVICE_HOST=" in (read(proc / "self" / "environ") or b""):
+        return OF_A_POD
+    for mark, program in ((".dockerenv", "docker"), ("run/.containerenv", "podman")):
+        if (proc.parent / mark).exists():
+            return OF_A_CONTAINER.format(program=program)
+    return GRANT
+
+
+def outside_of(pid: int, proc: Path) -> str:
+    """Why a process may be none here that is there for others: pids are numbered anew in each PID namespace."""
+    space = link(proc / "self" / "ns" / "pid")
+    if space is None or space == f"pid:[{FIRST_PID_SPACE}]":
+        return f"no process {pid} on this host"
+    return f"no process {pid} in this PID namespace, where the pids of the host and of other containers are not known"
+
+
+def _by_user(pid: int, proc: Path, ours: Status, theirs: Status) -> RefusalError | None:
     """Every user and group id of the process must be ours."""
     mine, my_group = _ids(ours, "Uid")[0], _ids(ours, "Gid")[0]
     users, groups = _ids(theirs, "Uid")[:3], _ids(theirs, "Gid")[:3]
@@ -50,13 +71,15 @@ def _by_user(pid: int, ours: Status, theirs: Status) -> RefusalError | None:
         return None
     if len({*users}) > 1 or len({*groups}) > 1:
         changed = f"uid {', '.join(users)}; gid {', '.join(groups)}: real, effective, saved"
-        return RefusalError(f"process {pid} has changed its user ({changed}): no user may read it", _privilege(ours))
+        return RefusalError(
+            f"process {pid} has changed its user ({changed}): no user may read it", _privilege(ours, proc)
+        )
     them = f"uid {users[0]}" if users[0] == groups[0] else f"uid {users[0]} gid {groups[0]}"
     us = f"uid {mine}" if users[0] != mine else f"uid {mine} gid {my_group}"
     reason = f"process {pid} runs as {them}, and this one as {us} without CAP_SYS_PTRACE"
     if mine == "0":
-        return RefusalError(reason, f"{GRANT}, or run as {them}")
-    root = "root" if _has(ours, "CapBnd") else f"as root with {GRANT}"
+        return RefusalError(reason, f"{grant(proc)}, or run as {them}")
+    root = "root" if _has(ours, "CapBnd") else f"as root with {grant(proc)}"
     return RefusalError(reason, f"run as {them} or {root}")
 
 
@@ -65,16 +88,16 @@ def _as_the_same_user(pid: int, proc: Path, ours: Status, theirs: Status, scope:
         who = "only the process's ancestors" if scope == RESTRICTED else "only CAP_SYS_PTRACE"
         return RefusalError(
             f"kernel.yama.ptrace_scope is {scope}: {who} may read process {pid}, not every process of its user",
-            f"{LOOSEN}, or {_privilege(ours)}",
+            f"{LOOSEN}, or {_privilege(ours, proc)}",
         )
     if _mask(theirs, "CapPrm") & ~_mask(ours, "CapPrm"):
-        return RefusalError(f"process {pid} has capabilities that this one has not", _privilege(ours))
+        return RefusalError(f"process {pid} has capabilities that this one has not", _privilege(ours, proc))
     space, other = link(proc / "self" / "ns" / "user"), link(proc / str(pid) / "ns" / "user")
     if other is not None and space != other:
         return RefusalError(f"process {pid} is of another user namespace", "run it where that namespace was made")
     return RefusalError(
         f"process {pid} forbids it for its own user: it is not dumpable (setuid, or prctl PR_SET_DUMPABLE 0)",
-        _privilege(ours),
+        _privilege(ours, proc),
     )
 
 
@@ -99,9 +122,9 @@ def _despite_the_capability(pid: int, proc: Path, ours: Status) -> RefusalError:
     )
 
 
-def _privilege(ours: Status) -> str:
+def _privilege(ours: Status, proc: Path) -> str:
     """Being root, where root has the capability."""
-    return "run as root" if _ids(ours, "Uid")[0] != "0" and _has(ours, "CapBnd") else GRANT
+    return "run as root" if _ids(ours, "Uid")[0] != "0" and _has(ours, "CapBnd") else grant(proc)
 
 
 def _scope(proc: Path) -> int:

@@ -19,7 +19,7 @@ from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.probes.host.files import listed, read
 from kiqdoctor.probes.host.recognise import recognise
-from kiqdoctor.probes.threads.attach import fields, refusal
+from kiqdoctor.probes.threads.attach import fields, outside_of, refusal
 from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred, started_at
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import Task, state, tasks
@@ -133,20 +133,23 @@ class _Moment:
 def _moment(pid: int, proc: Path) -> _Moment:
     cells = decode(read(proc / str(pid) / "stat") or b"").rpartition(")")[2].split()
     if len(cells) < 20:  # noqa: PLR2004 - the start time is the twentieth after the name
-        raise _absent(pid, proc)
+        raise absent(pid, proc)
     if cells[0] in {"Z", "X"}:
         raise RefusalError(f"process {pid} has ended: a zombie, which its parent, process {cells[1]}, does not reap")
     return _Moment(cells[0], int(cells[11]) + int(cells[12]), cells[19])
 
 
-def _absent(pid: int, proc: Path) -> RefusalError:
-    """Gone, or hidden from us: the kernel tells the group of processes that /proc does not show."""
+def absent(pid: int, proc: Path) -> RefusalError:
+    """Gone, or hidden from us: the kernel tells the group of processes that /proc does not show.
+
+    Of one that is hidden ``unlock`` is told; there is none for one that is gone.
+    """
     if not (proc / "self").exists():
         return RefusalError(f"{proc} cannot be read", "a Linux host with /proc mounted")
     try:
         os.getpgid(pid)
     except (OSError, OverflowError):
-        return RefusalError(f"no process {pid} on this host")
+        return RefusalError(outside_of(pid, proc))
     return RefusalError(f"process {pid} is hidden from uid {os.geteuid()}: /proc is mounted with hidepid",
                         "run as root or as its user")  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Final
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.probes.threads.attach import fields, refusal
 from kiqdoctor.probes.threads.looks import PAUSED
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import state
@@ -70,11 +71,9 @@ def dumps(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...]:
         if log is not None:
             os.close(log)
     if not found:
-        where = _where(folder)
-        raise (RefusalError if log is None else SilentError)(
-            f"sent TTIN to process {pid}: the dump is in its own log ({where})" if log is None else
-            f"process {pid} catches TTIN and wrote no dump within {PATIENCE:g} s", "read its log" if log is None else ""
-        )  # fmt: skip
+        if log is not None:
+            raise SilentError(f"process {pid} catches TTIN and wrote no dump within {PATIENCE:g} s")
+        raise _elsewhere(pid, proc)
     return tuple(found)
 
 
@@ -95,7 +94,10 @@ def _dumped(pid: int, log: int | None, clock: Clock) -> str:
     try:
         os.kill(pid, signal.SIGTTIN)
     except OSError as error:
-        raise RefusalError(f"TTIN could not be sent to process {pid}: {error.strerror}", "its user, or root") from None
+        whose = fields(Path(f"/proc/{pid}/status")).get("Uid", "").split()
+        them = f"uid {whose[0]}" if whose else "its user"
+        raise RefusalError(f"TTIN could not be sent to process {pid}: {error.strerror}",
+                           f"run as {them}, or with CAP_KILL as root") from None  # fmt: skip
     if log is None:
         return _journal(pid, began, clock)
     text, ends, quiet = b"", clock.monotonic() + PATIENCE, 0.0
@@ -124,16 +126,23 @@ def _journal(pid: int, began: float, clock: Clock) -> str:
     return decode(done.stdout[:MOST])
 
 
-def _where(folder: Path) -> str:
-    """Where its standard output goes, in words."""
-    with suppress(OSError):
-        target = str((folder / "fd" / "1").readlink())
-        if target.startswith("pipe:"):
-            return "its output is a pipe: docker logs, kubectl logs, or who started it"
-        if target.startswith("socket:"):
-            return f"its output is a socket: journalctl _PID={folder.name}"
-        return f"its output is {clean(target)}"
-    return "whose place may not be read"
+def _elsewhere(pid: int, proc: Path) -> RefusalError:
+    """Where its dump is, or the permission to know that."""
+    sent = f"sent TTIN to process {pid}: the dump is in its own log"
+    try:
+        target = str((proc / str(pid) / "fd" / "1").readlink())
+    except PermissionError:
+        why = refusal(pid, proc).refused
+        return RefusalError(
+            f"{sent}, and where that is may not be read: {why.reason}", f"{why.unlock}; or read its log"
+        )
+    except OSError:
+        return RefusalError(sent, "read its log")
+    if target.startswith("pipe:"):
+        return RefusalError(f"{sent} (its output is a pipe)", "docker logs, kubectl logs, or who started it")
+    if target.startswith("socket:"):
+        return RefusalError(f"{sent} (its output is a socket)", f"journalctl _PID={pid}")
+    return RefusalError(f"{sent} (its output is {clean(target)})", "read its log")
 
 
 def _threads(text: str) -> Iterator[Thread]:

@@ -20,7 +20,7 @@ from servers import eventually
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
-from kiqdoctor.probes.threads.attach import GRANT, LOOSEN, refusal
+from kiqdoctor.probes.threads.attach import GRANT, LOOSEN, OF_A_CONTAINER, OF_A_POD, grant, outside_of, refusal
 from kiqdoctor.probes.threads.stacks import FRAMES, NOTE, OUTPUT, THREADS, stacks
 
 NOBODY = 65534
@@ -149,7 +149,7 @@ def test_who_is_gone_and_who_is_dead() -> None:
     assert f"a zombie, which its parent, process {os.getpid()}, does not reap" in refused(process.pid).reason
     process.wait()
 
-    assert refused(process.pid) == Refused(f"no process {process.pid} on this host")
+    assert refused(process.pid) == Refused(outside_of(process.pid, Path("/proc")))
     assert refused(10**12).reason.startswith("no process 1000000000000")
 
 
@@ -250,7 +250,7 @@ def test_root_of_a_container_is_told_the_capability() -> None:
         threads = as_read_by(0, process.pid, *WITHOUT_THE_CAPABILITY)
 
     assert reason == f"process {pid} has capabilities that this one has not"
-    assert unlock == GRANT
+    assert unlock == grant(Path("/proc"))
     assert threads == ["2"]
 
 
@@ -344,6 +344,24 @@ def test_root_without_the_capability(proc: Proc) -> None:
     proc.side("self", "0 0 0 0", "0 0 0 0")
 
     assert proc.why().unlock == f"{GRANT}, or run as uid 7"
+
+
+def test_the_line_is_the_one_of_this_container(proc: Proc) -> None:
+    proc.root = proc.root / "proc"
+    (proc.root / "self").mkdir(parents=True)
+    assert grant(proc.root) == GRANT
+    (proc.root.parent / ".dockerenv").touch()
+    assert grant(proc.root) == OF_A_CONTAINER.format(program="docker")
+    (proc.root / "self" / "environ").write_bytes(b"A=1\0KUBERNETES_SERVICE_HOST=10.0.0.1\0")
+    assert grant(proc.root) == OF_A_POD
+
+
+def test_a_pid_is_looked_for_in_the_namespace_that_is_told(proc: Proc) -> None:
+    (proc.root / "self" / "ns" / "pid").symlink_to("pid:[4026531836]")
+    assert outside_of(42, proc.root) == "no process 42 on this host"
+    (proc.root / "self" / "ns" / "pid").unlink()
+    (proc.root / "self" / "ns" / "pid").symlink_to("pid:[4026532201]")
+    assert outside_of(42, proc.root).startswith("no process 42 in this PID namespace")
 
 
 def test_the_capability_of_another_user_namespace(proc: Proc) -> None:
