@@ -87,10 +87,17 @@ def in_job(head: str, decorator: str, lock: str, tail: str = "") -> tuple[str, s
     return text.replace("CALL", "requests.get(u)"), text.replace("CALL", "requests.get(u, timeout=3)")
 
 
+def in_actor(head: str, fault: str, twin: str) -> tuple[str, str]:
+    """An actor that does one or the other; where the twin does the same, its time-out is the fact."""
+    text = f"{DRAMATIQ}--- a.py\nimport dramatiq\n{head}\n@dramatiq.actor\ndef work(a):\n    "
+    return text.replace("TIME", "timeout=None") + fault, text.replace("TIME", "timeout=3") + (twin or fault)
+
+
 def in_class(head: str, mixes: str, does: str = "OVER") -> tuple[str, str]:
     """A job's class that interrupts itself, and one that does not."""
     text = f"{RUBY}--- a.rb\n{head}class J\n  {mixes}\n  def perform(i)\n    {does}\n  end\nend\n"
-    return text.replace("OVER", "Timeout.timeout(3) { i }"), text.replace("OVER", "[3].each { i }")
+    fault = text.replace("OVER", "Timeout.timeout(3) { i }").replace("LISTED", "Exception")
+    return fault, text.replace("OVER", "[3].each { i }").replace("LISTED", "ArgumentError")
 
 
 PAIRS = {
@@ -229,6 +236,61 @@ PAIRS = {
         + "--- a.py\nimport boto3, dramatiq\nS3 = boto3.resource('s3')\n@dramatiq.actor\ndef work(a): S3.Bucket(a)\n",
         DRAMATIQ
         + "--- a.py\nimport boto3, dramatiq\nS3 = boto3.client('s3')\n@dramatiq.actor\ndef work(a): S3.get(a)\n",
+    ),
+    "what a context suppresses": (
+        "COD009",
+        "high",
+        *in_actor(
+            "from contextlib import suppress", "with suppress(BaseException): a()", "with suppress(OSError): a()"
+        ),
+    ),
+    "a constant that is rescued": (
+        "COD009",
+        "high",
+        *in_class("ALL = [LISTED, IOError].freeze\n", "include Sidekiq::Job", "begin; i.call; rescue *ALL; nil; end"),
+    ),
+    "a partial of a request": (
+        "COD010",
+        "medium",
+        *in_actor("import requests\nfrom functools import partial\nask = partial(requests.get, TIME)", "ask(a)", ""),
+    ),
+    "a client that waits for ever": (
+        "COD010",
+        "medium",
+        *in_actor("import redis\nR = redis.Redis(socket_TIME)", "R.get(a)", ""),
+    ),
+    "a pool of Redis": (
+        "COD012",
+        "high",
+        *in_actor(
+            "import redis\nP = redis.ConnectionPool()", "P.disconnect()", "redis.Redis(connection_pool=P).get(a)"
+        ),
+    ),
+    "eager where nothing is debugged": (
+        "CFG004",
+        "critical",
+        CELERY + "--- settings.py\nDEBUG = False\nCELERY_TASK_ALWAYS_EAGER = not DEBUG\n",
+        CELERY + "--- settings.py\nDEBUG = False\nCELERY_TASK_ALWAYS_EAGER = DEBUG\n",
+    ),
+    "a pool that the address asks for": (
+        "DBC001",
+        "high",
+        RUBY + "--- config/sidekiq.yml\n:concurrency: 10\n"
+        "--- config/database.yml\nproduction:\n  url: postgres://h/x?pool=5\n",
+        RUBY + "--- config/sidekiq.yml\n:concurrency: 10\n"
+        "--- config/database.yml\nproduction:\n  url: postgres://h/x?pool=15\n",
+    ),
+    "the Ruby of a lock": (
+        "PKG003",
+        "medium",
+        RUBY + "--- gems.locked\nGEM\n  specs:\n\nRUBY VERSION\n   ruby 2.6.10p210\n",
+        RUBY + "--- gems.locked\nGEM\n  specs:\n\nRUBY VERSION\n   ruby 3.4.2p100\n",
+    ),
+    "a list of what a gem requires": (
+        "CFG004",
+        "critical",
+        RUBY + "--- Gemfile\ngem 'a', require: ['sidekiq/testing']\n",
+        RUBY + "--- Gemfile\ngem 'a', require: ['sidekiq/testing'], group: :test\n",
     ),
     "Django's tasks": ("COD010", "medium", *in_job("from django.tasks import task", "@task()\n", "Django==6.0")),
     "arq's settings": (

@@ -116,7 +116,16 @@ def _in_ruby(file: "File", environ: Mapping[str, str]) -> Iterator[Switch]:
             adapter = string(node.child_by_field_name("right"))
             what = f"queue_adapter = :{adapter}" if adapter else ""
         if what:
-            yield _ruby_switch(file, node, around, what, environ)
+            yield _ruby_switch(file, node, around, what, environ, tuple(_groups(method, arguments)))
+
+
+def _groups(method: str, arguments: "list[Node]") -> Iterator[str]:
+    """``gem "x", group: :test`` stands in a group as much as in a block of it."""
+    from kiqdoctor.probes.tree.ruby import string, text
+
+    for one in arguments if method == "gem" else ():
+        if one.type == "pair" and string(one.child_by_field_name("key")) in {"group", "groups"}:
+            yield short(f"group {text(one.child_by_field_name('value')).strip('[]')}")
 
 
 def _required(arguments: "list[Node]") -> str:
@@ -125,13 +134,22 @@ def _required(arguments: "list[Node]") -> str:
 
     for one in arguments:
         if one.type == "pair" and string(one.child_by_field_name("key")) == "require":
-            asked = string(one.child_by_field_name("value"))
-            return f'require: "{asked}"' if asked in RUBY_REQUIRES else ""
+            value = one.child_by_field_name("value")
+            items = value.named_children if value is not None and value.type == "array" else [value]
+            asked = next((asked for item in items if (asked := string(item)) in RUBY_REQUIRES), None)
+            return f'require: "{asked}"' if asked else ""
     return ""
 
 
-def _ruby_switch(file: "File", node: "Node", around: "Around | None", what: str, environ: Mapping[str, str]) -> Switch:
-    guards = tuple(around.told()) if around is not None else ()
+def _ruby_switch(
+    file: "File",
+    node: "Node",
+    around: "Around | None",
+    what: str,
+    environ: Mapping[str, str],
+    own: tuple[str, ...] = (),
+) -> Switch:
+    guards = (*own, *(around.told() if around is not None else ()))
     on, by = _decided(guards, environ)
     if what.startswith("queue_adapter") and what.rpartition(":")[2] not in ADAPTERS:
         on = False
@@ -233,6 +251,8 @@ def _truth(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str
     """Whether a setting is on in production; with it what decides, where that is a variable."""
     if isinstance(node, ast.Constant):
         return bool(node.value), ""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return _opposite(node.operand, environ)
     text = ast.unparse(node)
     found = re.search(
         r"""(?:environ(?:\.get)?|env(?:\.\w{1,60})?|config|get_bool|env\w{0,60})\s*+[(\[]\s*['"](\w+)['"](.*)""", text
@@ -246,6 +266,13 @@ def _truth(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str
     if default is None:
         return None, f"{name}, which no file sets"
     return _holds(default[1].strip("'\""), text), f"{name}, by its default"
+
+
+def _opposite(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str]:
+    if ast.unparse(node).rpartition(".")[2] == "DEBUG":
+        return True, "DEBUG is off in production"
+    on, by = _truth(node, environ)
+    return (None if on is None else not on), by
 
 
 def _holds(value: str, text: str) -> bool:

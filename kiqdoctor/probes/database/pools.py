@@ -24,6 +24,7 @@ SIZES: Final = ("pool", "max_connections")  # Rails 8.1 calls it by the second n
 THREADED: Final = frozenset({"threads", "gevent", "eventlet"})
 CONFS: Final = ("**/postgresql.conf", "**/my.cnf", "**/mysqld.cnf", "**/postgres*.conf", "**/*.cnf")
 _SAID: Final = re.compile(r"max_connections(?:\s*+[=:]\s*+|\s++)[\"']?(\d{1,6})\b")
+_ASKED: Final = re.compile(r"[?&](?:pool|max_connections)=(\d{1,5})(?!\d)")
 _SERVER: Final = re.compile(r"(?:^|/)(?:postgres|postgis|mysql|mariadb|percona|timescaledb)")
 _POOLER: Final = re.compile(r"pgbouncer|pgcat|odyssey|proxysql|supavisor|pgpool", re.IGNORECASE)
 DRAMATIQ: Final = frozenset({"dramatiq", "rundramatiq"})
@@ -115,8 +116,11 @@ def _production(sections: "Table") -> "Table | None":
 
 
 def _amount(section: "Table") -> "tuple[Amount | None, str]":
-    from kiqdoctor.probes.deployment.amounts import of_value
+    """What the section says, and under which name; what its address says wins, as in Rails."""
+    from kiqdoctor.probes.deployment.amounts import Amount, of_value
 
+    if asked := _ASKED.search(section.text("url")):
+        return Amount(int(asked[1])), "url"
     name = next((one for one in SIZES if one in section), "")
     return (of_value(section.get(name)) if name else None), name
 

@@ -38,9 +38,17 @@ def runtimes(tree: Tree) -> Runtimes:
             found += _pins(file)
         except (UnreadableError, UnparsedError):
             continue
-    if not found:
+    if not found and not any(map(_says_ruby, tree.named("Gemfile.lock", "gems.locked"))):
         raise AbsenceError("no file of the application pins a version of Ruby or Python")
     return Runtimes(tuple(found), SYSTEM.now())
+
+
+def _says_ruby(lock: "File") -> bool:
+    """Whether a lock names a Ruby, which is read with its gems."""
+    try:
+        return b"RUBY VERSION" in lock.content()
+    except UnreadableError:
+        return False
 
 
 def _pins(file: "File") -> Iterator[Pin]:

@@ -11,6 +11,14 @@ from kiqdoctor.probes.code.python.names import Names
 
 ADAPTED: Final = ("requests.Session()", "requests.session()")
 """Objects for which adapters may say it."""
+PARTIAL: Final = "functools.partial()"
+REDIS: Final = tuple(
+    f"redis.{maker}().{verb}"
+    for maker in ("Redis", "StrictRedis", "from_url", "Redis.from_url")
+    for verb in ("get", "set", "delete", "exists", "expire", "incr", "decr", "mget", "hget", "hset", "hgetall",
+                 "lpush", "rpush", "llen", "lrange", "sadd", "srem", "smembers", "zadd", "zrange", "publish", "ping")
+)  # fmt: skip
+"""Commands that block nobody."""
 DSN: Final = frozenset({"psycopg.connect", "psycopg2.connect"})
 """Calls whose first argument may hold the limit within its text."""
 PYTHON: Final[dict[str, Library]] = {
@@ -34,6 +42,7 @@ PYTHON: Final[dict[str, Library]] = {
     "redis.Redis": Library(("socket_timeout",), default=Timeout.DEFAULT),
     "redis.from_url": Library(("socket_timeout",), default=Timeout.DEFAULT),
     "redis.Redis.from_url": Library(("socket_timeout",), default=Timeout.DEFAULT),
+    **{name: Library(("socket_timeout",), default=Timeout.DEFAULT) for name in REDIS},
     "psycopg.connect": Library(("connect_timeout",)),
     "psycopg2.connect": Library(("connect_timeout",)),
 }
@@ -51,15 +60,28 @@ class Reader:
 
     def calls(self, function: Function) -> Iterator[NetworkCall]:
         """Those of one function."""
-        for call, dotted in function.calls:
-            name = self._names.resolved(dotted)
+        for asked, dotted in function.calls:
+            name, call = self._whole(function, asked, self._names.resolved(dotted))
             library = PYTHON.get(name)
-            if library is not None:
+            if library is not None and not (name in REDIS and self._told_where_made(function, call)):
                 timeout, seconds = self._limit(function, call, library)
                 adapted = (function.module, name.rpartition(".")[0]) in self._adapted
                 if timeout is Timeout.NONE and (adapted or (name in DSN and self._may_say(function, call))):
                     timeout = Timeout.UNKNOWN
                 yield NetworkCall(function.number, *function.at(call), name, timeout, seconds)
+
+    def _whole(self, function: Function, call: ast.Call, name: str) -> tuple[str, ast.Call]:
+        """What is called; of ``functools.partial(requests.get, timeout=3)`` with what that gave already."""
+        made, where = self._names.valued(function, call.func) if name == PARTIAL else (None, function)
+        if not isinstance(made, ast.Call) or not made.args:
+            return name, call
+        whole = ast.Call(made.args[0], [*made.args[1:], *call.args], [*call.keywords, *made.keywords])
+        return self._names.spelt(made.args[0], where), ast.copy_location(whole, call)
+
+    def _told_where_made(self, function: Function, call: ast.Call) -> bool:
+        """Whether the client is made by what runs, which is a call of its own; no module's."""
+        where = self._names.valued(function, call.func.value)[1] if isinstance(call.func, ast.Attribute) else function
+        return bool(where.name)
 
     def _limit(self, function: Function, call: ast.Call, library: Library) -> Limit:
         """What the call says, else what the object was made with, else what the library does."""

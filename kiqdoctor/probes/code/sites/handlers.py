@@ -1,7 +1,8 @@
 """Clauses that catch what was raised: what they catch, and whether they raise again."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Ending, Handler, Handlers
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kiqdoctor.probes.code.python.module import Function
     from kiqdoctor.probes.code.ruby.classes import Method
 
+SUPPRESS: Final = "contextlib.suppress"
 STANDARD: Final = ("StandardError",)
 """What Ruby's ``rescue`` catches where it names nothing."""
 ENDS: Final = frozenset({"SystemExit", "BaseException"})
@@ -38,7 +40,7 @@ QUICKLY: Final = frozenset(
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
 def handlers(tree: Tree) -> Handlers:
     """Every except and rescue clause, and every finally and ensure clause that leaves."""
-    return Handlers(*sites(tree, _python, _ruby))
+    return Handlers(*sites(tree, _python, partial(_ruby, tree.once(_Lists))))
 
 
 def _ending(found: frozenset[str]) -> Ending:
@@ -51,10 +53,9 @@ def _ending(found: frozenset[str]) -> Ending:
 def _python(index: "Index", function: "Function") -> Iterator[Handler]:
     from kiqdoctor.probes.code.python.flow import ways
 
+    yield from _suppressed(index, function)
     for node in function.tries:
-        calls = _calls(node.body)
-        spared = calls is not None and all(function.module.dotted(one.func, function) in QUICK for one in calls)
-        brief = bool(calls) and calls is not None and all(_is_brief(index, function, one) for one in calls)
+        spared, brief = _harmless(index, function, node.body)
         for clause in node.handlers:
             names = tuple(_names(index, function, clause.type))
             ending = _ending(ways(clause.body))
@@ -62,6 +63,27 @@ def _python(index: "Index", function: "Function") -> Iterator[Handler]:
             spared = spared or (ending is Ending.RAISES and (not names or not ENDS.isdisjoint(names)))
         if node.finalbody and "leave" in ways(node.finalbody):
             yield Handler(function.number, *function.at(node.finalbody[0]), (), Ending.SWALLOWS, final=True)
+
+
+def _harmless(index: "Index", function: "Function", body: Sequence[ast.stmt]) -> tuple[bool, bool]:
+    """Whether nothing in a body takes time, and whether all that it calls is done soon."""
+    calls = _calls(body)
+    if calls is None:
+        return False, False
+    spared = all(function.module.dotted(one.func, function) in QUICK for one in calls)
+    return spared, bool(calls) and all(_is_brief(index, function, one) for one in calls)
+
+
+def _suppressed(index: "Index", function: "Function") -> Iterator[Handler]:
+    """``with contextlib.suppress(BaseException):``."""
+    for block in function.withs:
+        for item in block.items:
+            call = item.context_expr
+            if isinstance(call, ast.Call) and index.names.spelt(call.func, function) == SUPPRESS:
+                names = tuple(name for one in call.args for name in _names(index, function, one))
+                spared, brief = _harmless(index, function, block.body)
+                where = function.at(block)
+                yield Handler(function.number, *where, names or ("?",), Ending.SWALLOWS, spares=spared, brief=brief)
 
 
 def _names(index: "Index", function: "Function", caught: ast.expr | None) -> Iterator[str]:
@@ -89,7 +111,7 @@ def _is_brief(index: "Index", function: "Function", call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr in QUICKLY and not index.names.targets(name)
 
 
-def _ruby(_: "Index", method: "Method") -> Iterator[Handler]:
+def _ruby(lists: "_Lists", index: "Index", method: "Method") -> Iterator[Handler]:
     from kiqdoctor.probes.code.ruby.flow import ways
 
     raised: set[int] = set()  # statements of which an earlier clause raises the end of the process again
@@ -102,7 +124,7 @@ def _ruby(_: "Index", method: "Method") -> Iterator[Handler]:
             how = _ending(ways([handler] if handler is not None else []))
             yield Handler(method.number, *method.at(node), STANDARD, how)
         else:
-            names = tuple(_caught(node)) or STANDARD
+            names = tuple(_caught(node, lists.of(index))) or STANDARD
             ending = _ending(ways(named(node.child_by_field_name("body"))))
             whole = node.parent.id if node.parent is not None else 0
             yield Handler(method.number, *method.at(node), names, ending, spares=whole in raised)
@@ -110,9 +132,38 @@ def _ruby(_: "Index", method: "Method") -> Iterator[Handler]:
                 raised.add(whole)
 
 
-def _caught(clause: "Node") -> Iterator[str]:
-    """The constants that a clause names, in an array that is spread too."""
+def _caught(clause: "Node", lists: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """The constants that a clause names, in an array that is spread too, and in one that a constant holds."""
     todo: Sequence[Node] = named(clause.child_by_field_name("exceptions"))
+    spread = False
     while todo:
-        yield from (text(one).lstrip(":") for one in todo if one.type in {"constant", "scope_resolution"})
+        for one in todo:
+            if one.type in {"constant", "scope_resolution"}:
+                name = text(one).lstrip(":")
+                yield from lists.get(name, (name,)) if spread else (name,)
+        spread = any(one.type == "splat_argument" for one in todo)
         todo = [inner for one in todo if one.type in {"splat_argument", "array"} for inner in named(one)]
+
+
+class _Lists:
+    """The constants that hold arrays of constants, asked once of an application."""
+
+    def __init__(self, _: Tree) -> None:
+        self.known: dict[str, tuple[str, ...]] | None = None
+
+    def of(self, index: "Index") -> dict[str, tuple[str, ...]]:
+        if self.known is None:
+            self.known = _lists(index)
+        return self.known
+
+
+def _lists(index: "Index") -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for unit in index.classes.units:
+        for node in unit.assignments:
+            left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+            if right is not None and right.type == "call":  # [A, B].freeze
+                right = right.child_by_field_name("receiver")
+            if left is not None and left.type == "constant" and right is not None and right.type == "array":
+                found[text(left)] = tuple(text(one).lstrip(":") for one in named(right))
+    return found
