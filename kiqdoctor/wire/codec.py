@@ -47,7 +47,7 @@ def _doubtful(values: Iterable[Any]) -> bool:
     for value in values:
         kind = type(value)
         if kind is float:
-            if odd(value):
+            if not ODD_BELOW <= value < ODD_FROM:
                 return True
         elif kind is list:
             if not simple(value):

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,7 @@ class Contender:
     bulk: bool = False
     every_workload: bool = False
     own_client: bool = True  # False where another of our contenders enqueues in just the same way
+    job: str = ""  # the one kind of jobs that it is asked for, which must have been told too
     suite: Suite | None = None  # of Debian, whose programs it is made of; None: this host's
 
     @property
@@ -171,6 +172,21 @@ OURS: Final = Contender(
     bulk=True,
     every_workload=True,
 )
+SPECIAL: Final = "kind:"  # before the name of one of our kinds of jobs
+KINDS: Final = tuple(
+    replace(
+        OURS,
+        name=f"{SPECIAL}{kind}",
+        worker=tuple(word.replace(_module("kiqdoctor"), _module("kinds")) for word in OURS.worker),
+        client=_client("kinds"),
+        guess=10_000,
+        every_workload=False,
+        job=kind,
+    )
+    for kind in (
+        *("plain", "expiring", "unique", "batch", "iterable", "status", "rate", "limited", "failing", "async"),
+    )
+)
 FLOOR: Final = _floor("floor")
 SIDEKIQ: Final = (_sidekiq("sidekiq", ""), _sidekiq("sidekiq-yjit", "--yjit"))
 NEWEST: Final = _sidekiq("sidekiq-8-yjit", "--yjit", SID)
@@ -199,4 +215,4 @@ PYTHON: Final = (
     _celery("celery", "0", "lost"),
     _celery("celery-late", "1", "kept, 1 h"),
 )
-ALL: Final = (OURS, FLOOR, _floor("floor-simple", "simple"), *SIDEKIQ, NEWEST, *PYTHON)
+ALL: Final = (OURS, FLOOR, _floor("floor-simple", "simple"), *SIDEKIQ, NEWEST, *PYTHON, *KINDS)

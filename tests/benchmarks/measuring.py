@@ -181,6 +181,20 @@ class Stage:
             time.sleep(POLL)
         return time.monotonic_ns()
 
+    def await_told(self) -> int:
+        """When no private list of ours held a job any more, in ns."""
+        until = time.monotonic() + STALLED
+        while self._held():
+            if time.monotonic() > until:
+                raise NoResultError("the ends of jobs were not told")
+            time.sleep(POLL)
+        return time.monotonic_ns()
+
+    def _held(self) -> bool:
+        self.asked += 1
+        keys = self.redis.keys("kiq:taken:*")  # few keys are there; a SCAN may take several rounds
+        return bool(keys)
+
     def check(self, count: int) -> None:
         """Each job once: a rate with a wrong count is no result."""
         time.sleep(SETTLE)
@@ -255,6 +269,8 @@ def drain(contender: Contender, job: str, count: int, settings: Mapping[str, str
         stage.asked, watch = 0, Watch()
         with stage.worker() as worker:
             ended = stage.await_(worker, count, watch=watch)
+            if contender.job:
+                ended = stage.await_told()
             cost = _cost(stage, count)
             spent = watch.began.until(Meter.read(stage, worker), count) if watch.began is not None else {}
             rss = worker.rss

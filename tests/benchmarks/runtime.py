@@ -5,7 +5,8 @@ Every contender that is installed drains the same jobs with ten threads in one p
 Rounds are interleaved; figures are medians with the least and the greatest. A wrong count is no result, and the exit
 status is 1 where there was one. At the end, the goals.
 
-Peers: ``pip install -r tests/benchmarks/requirements.txt``; Sidekiq: ``apt install ruby-sidekiq``. What every contender
+Peers: ``pip install -r tests/benchmarks/requirements.txt``; Sidekiq: ``apt install ruby-sidekiq``; the newest, with
+YJIT, runs in a root of Debian's sid, which is built at the first use (root's rights, debootstrap). What every contender
 is started with is in contenders.py and peers/: their authors' corrections are welcome.
 """
 
@@ -23,13 +24,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as conftest.py d
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from benchmarks import measuring
-from benchmarks.contenders import ALL, FLOOR, OURS, PYTHON, SIDEKIQ, Contender
+from benchmarks.contenders import ALL, FLOOR, KINDS, NEWEST, OURS, PYTHON, SIDEKIQ, SPECIAL, Contender
 from benchmarks.measuring import Figures, NoResultError
 
 SHORT: Final = 0.3  # seconds: a trial that was shorter says too little of the rate
 DRIFT: Final = 0.10  # of the control over a round, from which on the machine was not steady
 FOREIGN: Final = 0.25  # cores busy with something else, from which on a figure is marked
-DRAINS: Final = {"noop": "Noop", "sleep1": "Sleep1", "sleep10": "Sleep10", "cpu": "Cpu", "payload": "Payload"}
+DRAINS: Final = {
+    "noop": "Noop",
+    "kinds": "",
+    "sleep1": "Sleep1",
+    "sleep10": "Sleep10",
+    "cpu": "Cpu",
+    "payload": "Payload",
+}
 IDEALS: Final = {"sleep1": 10_000, "sleep10": 1_000, "cpu": 10_000}  # jobs/s that ten threads could do at most
 WORKLOADS: Final = {
     "noop": "drain of no-op jobs",
@@ -37,11 +45,13 @@ WORKLOADS: Final = {
     "sleep10": "drain of jobs that sleep 10 ms (ideal: 1,000/s)",
     "cpu": "drain of jobs that take 100 µs of CPU (ideal: 10,000/s)",
     "payload": "drain of no-op jobs with 1 KB of arguments",
+    "kinds": "drain of our own jobs that are not plain, until their ends were told",
     "latency": "cold start, memory at rest, wait from enqueue to start (ms) at 100 and 1,000 jobs/s",
     "mixed": "300 jobs/s in bursts of 30, one of a hundred sleeps 1 s: how long the others wait (ms)",
     "enqueue": "enqueue, one job a call, one thread",
     "bulk": "enqueue, 1,000 jobs a call, one thread",
 }
+PLAIN: Final = f"{SPECIAL}plain"
 ENQUEUED: Final = {"enqueue", "bulk"}
 FOR_ALL: Final = {"noop", "latency"}
 
@@ -141,14 +151,14 @@ class Bench:
         if known not in self._rates:
             self._rates[known] = self._trial(workload, contender)
         count = math.ceil(self._rates[known] * self.seconds * 1.1)
-        figures = measuring.drain(contender, DRAINS[workload], count, self.settings)
+        figures = measuring.drain(contender, contender.job or DRAINS[workload], count, self.settings)
         self._rates[known] = figures["rate"]
         return figures
 
     def _trial(self, workload: str, contender: Contender) -> float:
         count = math.ceil(min(contender.guess, IDEALS.get(workload, contender.guess)) * SHORT)
         while True:
-            figures = measuring.drain(contender, DRAINS[workload], count, self.settings)
+            figures = measuring.drain(contender, contender.job or DRAINS[workload], count, self.settings)
             if figures["seconds"] >= SHORT:
                 return figures["rate"]
             count = math.ceil(count * min(10.0, 2 * SHORT / figures["seconds"]))
@@ -169,6 +179,8 @@ class Bench:
 
 def takes_part(contender: Contender, workload: str) -> bool:
     """Whether a contender is asked for a workload."""
+    if contender.job or workload == "kinds":
+        return bool(contender.job) and workload == "kinds"
     if workload in ENQUEUED:
         return contender.own_client and (contender.bulk or workload != "bulk")
     return contender.every_workload or workload in FOR_ALL
@@ -215,7 +227,8 @@ def table(bench: Bench, workload: str) -> Iterator[str]:
         return
     yield f"\n{WORKLOADS[workload]}"
     rated = COLUMNS[workload][0].figure == "rate"
-    head = ["", *(column.title for column in COLUMNS[workload]), *(["ours is"] if rated else [])]
+    beside = "of plain" if workload == "kinds" else "ours is"
+    head = ["", *(column.title for column in COLUMNS[workload]), *([beside] if rated else [])]
     rows = [_row(bench, workload, contender, rated=rated) for contender in contenders]
     if workload not in ENQUEUED:
         head.append("running at kill -9")
@@ -231,7 +244,8 @@ def _row(bench: Bench, workload: str, contender: Contender, *, rated: bool) -> l
     cells = [contender.name]
     cells += [_cell(bench.series(workload, contender.name, column.figure), column) for column in COLUMNS[workload]]
     if rated:
-        ratio = _ratio(bench.median(workload, OURS.name, "rate"), bench.median(workload, contender.name, "rate"))
+        of, by = (contender.name, PLAIN) if workload == "kinds" else (OURS.name, contender.name)
+        ratio = _ratio(bench.median(workload, of, "rate"), bench.median(workload, by, "rate"))
         cells.append("-" if ratio is None else f"{ratio:.2f} x")
     return cells
 
@@ -254,11 +268,17 @@ def goals(bench: Bench) -> Iterator[str]:
     noop = _among(bench, "noop", "rate", max)
     single = _among(bench, "enqueue", "rate", max)
     rate, floor = noop([OURS]), noop([FLOOR])
-    yield _goal("drain: ours / Sidekiq", _ratio(rate, noop(SIDEKIQ)), 10, "x")
+    yield _goal("drain: ours / Debian's Sidekiq", _ratio(rate, noop(SIDEKIQ[:1])), 15, "x")
+    yield _goal("drain: ours / Sidekiq 8 with YJIT", _ratio(rate, noop([NEWEST])), 18, "x")
     yield _goal("drain: ours / fastest Python peer", _ratio(rate, noop(PYTHON)), 25, "x")
-    yield _goal("drain: ours / floor", _ratio(rate, floor), 0.4, "x")
+    yield _goal("drain: ours / floor", _ratio(rate, floor), 0.7, "x")
     yield _goal("enqueue, one a call: ours / Sidekiq's client", _ratio(single([OURS]), single(SIDEKIQ)), 1, "x")
-    yield _goal("enqueue, 1,000 a call: ours", bench.median("bulk", OURS.name, "rate"), 200_000, "jobs/s")
+    bulk = _among(bench, "bulk", "rate", max)
+    yield _goal("enqueue, 1,000 a call: ours / Sidekiq 8's", _ratio(bulk([OURS]), bulk([NEWEST])), 1.2, "x")
+    for kind in KINDS:
+        if kind.name != PLAIN:
+            ratio = _ratio(bench.median("kinds", kind.name, "rate"), bench.median("kinds", PLAIN, "rate"))
+            yield _goal(f"drain: {kind.job} / plain", ratio, 0.3, "x")
     for paced in measuring.RATES:
         wait = _among(bench, "latency", f"p50_ms_{paced}", min)
         yield _goal(f"p50 at {paced:,}/s: Sidekiq's / ours", _ratio(wait(SIDEKIQ), wait([OURS])), 1, "x")
@@ -318,8 +338,9 @@ def main() -> int:
             versions = contender.versions()
             if versions is None:
                 print(f"{contender.name:<14} not installed: {contender.advice}")
-            else:
-                present[contender.name] = versions
+                continue
+            present[contender.name] = versions
+            if not contender.job:
                 print(f"{contender.name:<14} {', '.join(f'{name} {version}' for name, version in versions.items())}")
     lines = options.json.open("a", encoding="utf-8") if options.json else None
     try:

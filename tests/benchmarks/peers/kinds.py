@@ -62,4 +62,4 @@ def fill(kind: str, count: int) -> None:
 
 if __name__ == "__main__":
     kiqdoctor.configure(redis=URL)
-    fill(sys.argv[1], int(sys.argv[2]))
+    fill(sys.argv[2], int(sys.argv[3]))  # after the word that every producer takes
