@@ -35,6 +35,7 @@ from workers import children
 import kiqdoctor
 
 APP: Final = """
+import asyncio
 @job(queue="quick")
 def nothing():
     with noted():
@@ -44,6 +45,12 @@ def nothing():
 def wait(seconds):
     with noted():
         time.sleep(seconds)
+
+@job(queue="quick")
+async def take_turns(seconds):
+    with noted():
+        if seconds:
+            await asyncio.sleep(seconds)
 
 @job(queue="slow")
 def wait_long(seconds):
@@ -182,6 +189,10 @@ def _state(pid: int) -> str:
 def nothing() -> None: ...
 
 
+@kiqdoctor.job(name="chaos_app.take_turns", queue="quick")
+async def take_turns(seconds: float) -> None: ...
+
+
 @kiqdoctor.job(name="chaos_app.wait", queue="quick")
 def wait(seconds: float) -> None: ...
 
@@ -226,14 +237,16 @@ class Producer:
 
     def _one(self, drawn: float) -> list[str]:
         ways: tuple[tuple[float, Callable[[], list[str]]], ...] = (
-            (0.50, lambda: [nothing.perform_async()]),
+            (0.35, lambda: [nothing.perform_async()]),
+            (0.50, lambda: [take_turns.perform_async(self.rng.choice((0, 0.002)))]),
             (0.82, lambda: [wait.perform_async(0.005)]),
             (0.88, lambda: [wait_long.perform_async(0.1)]),
             (0.885, lambda: [wait_long.perform_async(1.0)]),
             (0.94, lambda: [flaky.perform_async(1)]),
             (0.97, lambda: [nothing.perform_in(self.rng.uniform(0.1, 3.0))]),
             (0.98, self._batch),
-            (1.0, lambda: nothing.perform_bulk([[] for _ in range(self.rng.randrange(2, 300))])),
+            (0.99, lambda: nothing.perform_bulk([[] for _ in range(self.rng.randrange(2, 300))])),
+            (1.0, lambda: take_turns.perform_bulk([[0] for _ in range(self.rng.randrange(2, 300))])),
         )
         return next(way for share, way in ways if drawn < share)()
 

@@ -34,6 +34,25 @@ def test_a_payload_keeps_every_field(fields: dict[str, object]) -> None:
     assert json.loads(again.raw) == fields
 
 
+@given(st.dictionaries(TEXT, JSON, max_size=4))
+@example({"at": 1e-5}).via("a float that Ruby spells otherwise")
+@example({"at": 0.0, "args": [1.5, {"deep": [1e22]}]}).via("one below")
+def test_floats_are_spelt_wherever_they_stand(fields: dict[str, object]) -> None:
+    assert codec.encode_payload({"in": [fields]}) == b'{"in":[%b]}' % codec.encode_payload(fields)
+
+
+@given(st.dictionaries(TEXT, JSON, max_size=4), st.lists(JSON, max_size=4), TEXT, TEXT)
+def test_what_is_encoded_once_for_many_has_the_bytes_of_each(
+    shared: dict[str, object], args: list[object], jid: str, batch: str
+) -> None:
+    shared = {name: value for name, value in shared.items() if name not in {"class", "args", "jid", "created_at"}}
+    whole = {**shared, "class": "Job", "args": args, "jid": jid, "created_at": 1795784813.511}
+    raw = payload.Frame(shared, "Job", {"created_at": 1795784813.511}).payload(args, jid, odd=codec.strict(args, ""))
+
+    assert raw == codec.encode_payload(whole)
+    assert payload.joined(payload.joined(raw, "first"), batch) == codec.encode_payload({**whole, "kiq_batch": batch})
+
+
 @given(st.lists(JSON, max_size=4))
 def test_arguments_that_are_allowed_come_back(args: list[object]) -> None:
     codec.strict(args, "args")

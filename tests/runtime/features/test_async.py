@@ -1,4 +1,5 @@
 import asyncio
+import json
 import threading
 from contextvars import ContextVar
 from typing import Any
@@ -25,6 +26,54 @@ def test_they_run_at_once_on_one_loop(lab: Any) -> None:
     assert sorted(n for n, *_ in lab.seen) == [0, 1, 2, 3]
     assert len({loop for _, loop, _ in lab.seen}) == 1
     assert {name for *_, name in lab.seen} == {"kiq.loop"}
+
+
+def test_plain_ones_follow_each_other_on_the_loop_each_for_itself(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    mood: ContextVar[str] = ContextVar("mood", default="none")
+    turns: list[Any] = []
+    take = loops.turn
+
+    def counted(begun: loops.Begun, following: Any) -> None:
+        turns.append(begun)
+        take(begun, following)
+
+    monkeypatch.setattr(loops, "turn", counted)
+
+    @kiqdoctor.job(name="Follows")
+    async def follows(n: int) -> None:
+        lab.note((n, kiqdoctor.current().args, mood.get(), asyncio.current_task()))
+        mood.set("left behind")
+
+    follows.perform_bulk([[n] for n in range(400)])
+    lab.work()
+
+    assert [(n, args, left) for n, args, left, _ in lab.seen] == [(n, [n], "none") for n in range(400)]
+    assert len({id(task) for *_, task in lab.seen}) == 400
+    assert len(turns) < 200
+
+
+def test_what_comes_between_them_ends_as_ever(lab: Any) -> None:
+    @kiqdoctor.job(name="Odd")
+    async def odd(n: int) -> None:
+        await asyncio.sleep(0)
+        lab.note(n)
+        if n % 50 == 1:
+            raise LookupError(str(n))
+
+    @kiqdoctor.job(name="Even")
+    def even(n: int) -> None:
+        lab.note(n)
+
+    with kiqdoctor.pipelined():
+        for n in range(200):
+            (odd if n % 2 else even).perform_async(n)
+    lab.redis.lpush("queue:default", "no payload", json.dumps({"class": "Odd", "args": [], "jid": "short"}))
+    lab.work()
+
+    assert sorted(lab.seen) == list(range(200))
+    failed = sorted((job["error_class"], job["args"]) for job in lab.jobs("retry"))
+    assert failed == [*(("LookupError", [n]) for n in (1, 51, 101, 151)), ("TypeError", [])]
+    assert lab.redis.zrange("dead", 0, -1) == [b"no payload"]
 
 
 def test_an_exception_is_the_job_s_failure(lab: Any) -> None:

@@ -232,3 +232,16 @@ def test_an_odd_payload_that_fails_is_kept_and_costs_no_thread(lab: Any, odd: by
     kept = lab.jobs("retry") + lab.jobs("dead")
     assert [job["jid"] for job in kept] == ["odd"]
     assert len(lab.seen) == 2
+
+
+def test_many_that_fail_are_fetched_and_told_together(lab: Any) -> None:
+    @kiqdoctor.job(name="Fails")
+    def fails(n: int) -> None:
+        raise LookupError(n)
+
+    fails.perform_bulk([[n] for n in range(400)])
+    lab.redis.config_resetstat()
+    lab.work()
+
+    assert lab.redis.zcard("retry") == 400
+    assert lab.redis.info("commandstats")["cmdstat_evalsha"]["calls"] < 200
