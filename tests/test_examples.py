@@ -144,6 +144,6 @@ def test_the_sound_application_takes_an_order_and_a_worker_sends_its_invoice(
             eventually(lambda: shop.execute(sent).fetchone() == (1,), (tmp_path / "log").read_text())
     finally:
         worker.terminate()
-        worker.wait(30)
+        worker.wait(120)
     assert worker.returncode == 0, (tmp_path / "log").read_text()
     assert int(redis.get("stat:failed") or 0) == 0

@@ -181,7 +181,7 @@ def test_an_examination_that_hangs_is_what_a_restart_helps() -> None:
         return well()
 
     with watching(hanging, turned) as httpd:
-        assert began.wait(20)
+        assert began.wait(60)
         turned.now += LONGEST_LOOK + 1
         live = ask(httpd.address, "/livez")
         go_on.set()

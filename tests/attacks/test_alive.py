@@ -214,7 +214,7 @@ def test_whoever_was_given_back_is_no_suspect_any_more(redis: Any, configured: N
 
     push(redis, payload("Long", "long", recovered=1))
     with embed(concurrency=1, timeout=20):
-        assert began.wait(20)
+        assert began.wait(60)
     [raw] = queued(redis)
     assert "recovered" not in json.loads(raw)
 
@@ -240,7 +240,7 @@ def test_a_suspect_that_may_not_begin_holds_up_nobody_behind_it(redis: Any, conf
 
     @kiqdoctor.job(name="Held")
     def held() -> None:
-        gate.wait(20)
+        gate.wait(60)
 
     @kiqdoctor.job(name="Plain")
     def plain() -> None:
@@ -248,7 +248,7 @@ def test_a_suspect_that_may_not_begin_holds_up_nobody_behind_it(redis: Any, conf
 
     push(redis, *[payload("Held", f"s{n}", recovered=2) for n in range(6)], payload("Plain", "plain"))
     with embed(concurrency=3):
-        assert done.wait(20), "the plain job behind six suspects"
+        assert done.wait(60), "the plain job behind six suspects"
         gate.set()
 
 
@@ -340,7 +340,7 @@ def test_an_iterable_job_stops_at_the_step_after_its_process_lost_it(redis: Any,
         [key] = [key for key in redis.keys("kiq:taken:*") if redis.llen(key)]
         redis.lpop(key)  # as a recovery does it
         worker.lease.good_until = 0.0  # a process that wakes after 21 s
-        assert ended.wait(20)
+        assert ended.wait(60)
         eventually(lambda: worker.board.busy == 0)
     assert not redis.exists("retry", "dead", "queue:default")
     assert worker.board.totals() == (1, 0)

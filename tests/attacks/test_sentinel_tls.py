@@ -70,7 +70,7 @@ def sentinel(folder: Path, port: int, of: int, program: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_a_worker_runs_and_its_parent_renews_by_tls_users_and_ipv6(folder: Path, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def worker(site: Path, environ: dict[str, str], redis: Any) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 @pytest.mark.usefixtures("worker")

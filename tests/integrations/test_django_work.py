@@ -46,7 +46,7 @@ def test_it_works_from_another_folder_with_the_options_of_work(
     try:
         eventually(lambda: redis.lrange("sold", 0, -1) == [b"tea"], "the job")
         worker.terminate()
-        assert worker.wait(30) == 0, (tmp_path / "log").read_text()
+        assert worker.wait(120) == 0, (tmp_path / "log").read_text()
     finally:
         if worker.poll() is None:
             worker.kill()

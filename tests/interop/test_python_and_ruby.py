@@ -108,7 +108,7 @@ def test_a_signal_from_ruby_s_web_ui_stops_our_process(redis: Any, redis_server:
     with Worker.start(PYTHON.replace("{url}", redis_server.url), redis_server.url) as worker:
         sidekiq.run("require 'sidekiq/api'; Sidekiq::ProcessSet.new.each(&:stop!)", redis_server.url)
         assert worker.process is not None
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(120) == 0
 
 
 def test_the_doctor_on_a_ruby_fleet_healthy_and_killed(redis: Any, redis_server: RedisServer, sidekiq: Sidekiq) -> None:

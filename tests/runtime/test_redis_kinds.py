@@ -329,7 +329,7 @@ def test_least_permissions_are_enough_for_every_feature(tmp_path: Path) -> None:
             with kiqdoctor.Batch(on_success=called, on_complete=called):
                 jids.add(note_it.perform_async())
             buried = never.perform_async()
-            state = kiqdoctor.Status(asked).wait(timeout=20)
+            state = kiqdoctor.Status(asked).wait(timeout=60)
             assert state is not None
             assert state.state == "done"
             eventually(lambda: Ledger.read(path).ended >= jids, worker.log(), seconds=40)

@@ -194,7 +194,7 @@ def test_a_terminal_that_tells_all_of_them_makes_nobody_hurry(
         for pid in (worker.pid, parent(worker)):
             os.kill(pid, signal.SIGINT)
         assert worker.process is not None
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(120) == 0
         assert "gave" not in worker.log()
     assert Ledger.read(ledger).ends.total() == 1
 
@@ -248,7 +248,7 @@ def test_stop_in_the_web_ui_ends_one_process_and_the_last_ends_the_parent(
         [identity] = redis.smembers("processes")
         redis.lpush(identity.decode() + "-signals", "TERM")
         assert worker.process is not None
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(120) == 0
         assert "was told to stop, and is not replaced" in worker.log()
 
 

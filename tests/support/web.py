@@ -64,7 +64,7 @@ def puma(sidekiq: Sidekiq, url: str, *, whole: bool = True, **settings: str) -> 
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -151,5 +151,5 @@ def nginx(locations: str) -> Iterator[Proxy]:
         yield Proxy(f"http://127.0.0.1:{port}", folder)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)

@@ -94,7 +94,7 @@ class Worker:
         """The exit status after a signal."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
     def kill(self) -> None:
         """As the kernel does, parent and children together."""

@@ -43,7 +43,7 @@ def served(url: str, *words: str) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 async def status(url: str, **headers: str) -> int:

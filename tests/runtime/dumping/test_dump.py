@@ -81,7 +81,7 @@ def running(*bodies: Callable[[], None], release: Callable[[], None]) -> Iterato
     finally:
         release()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
 
 
 def unlocked(*locks: Any) -> Callable[[], None]:

@@ -88,7 +88,7 @@ class Program:
     def end(self) -> int:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 @contextmanager
@@ -235,7 +235,7 @@ asyncio.run(main())
             eventually(lambda count=count: running.dumps() == count)
         running.process.send_signal(signal.SIGUSR1)
 
-        assert running.process.wait(30) == 0, running.log
+        assert running.process.wait(120) == 0, running.log
         assert "loop heard" in running.log
         assert running.dumps() == 2
 

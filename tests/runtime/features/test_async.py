@@ -144,7 +144,7 @@ def test_a_job_that_others_wait_for_is_not_lost_when_one_ends_the_loop(lab: Any)
 
     waits.perform_async()
     with kiqdoctor.embed(concurrency=2):
-        assert waiting.wait(20)
+        assert waiting.wait(60)
         ends.perform_async()
         lab.idle()
 

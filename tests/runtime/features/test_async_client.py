@@ -112,7 +112,7 @@ def test_a_status_is_awaited(lab: Any) -> None:
     async def ask() -> Any:
         status = kiqdoctor.Status(await answers.aperform_async())
         before = await status.aread()
-        return before, await status.await_(timeout=20)
+        return before, await status.await_(timeout=60)
 
     with kiqdoctor.embed(concurrency=1):
         before, after = asyncio.run(ask())

@@ -190,7 +190,7 @@ def test_callbacks_run_once_however_many_end_at_once(lab: Any, told: Job[..., No
 
     @kiqdoctor.job(name="Together")
     def together(n: int) -> None:
-        gate.wait(20)
+        gate.wait(60)
 
     for _ in range(5):
         with batch_of(told):

@@ -212,7 +212,7 @@ def test_interrupted(lab: Any, scene: Callable[[Row], Scene]) -> None:
 
     found = scene(Row(BACK, endless))
     with kiqdoctor.embed(concurrency=1):
-        assert begun.wait(20)
+        assert begun.wait(60)
 
     assert found.after() == BACK
 
@@ -330,14 +330,14 @@ def test_whoever_waits_for_a_job_that_recovery_buries_is_told(
     found.change(kiq_started="here:1:a")
     dead, survivor = Process(redis_server.url), Process(redis_server.url)
     heard: list[Any] = []
-    waiting = threading.Thread(target=lambda: heard.append(kiqdoctor.Status(found.jid).wait(timeout=20)))
+    waiting = threading.Thread(target=lambda: heard.append(kiqdoctor.Status(found.jid).wait(timeout=60)))
     waiting.start()
     try:
         dead.need()
         dead.die()
         redis.delete(KEYS.lease(dead.identity), KEYS.recovering)
         survivor.recovery(current()).scan()
-        waiting.join(20)
+        waiting.join(60)
     finally:
         survivor.leave()
 

@@ -102,11 +102,11 @@ def test_an_embedded_worker_names_what_it_leaves_running(lab: Any, capsys: pytes
     @kiqdoctor.job(name="Left")
     def left() -> None:
         began.set()
-        go.wait(20)
+        go.wait(60)
 
     jid = left.perform_async()
     with kiqdoctor.embed(concurrency=1, timeout=0.05):
-        assert began.wait(20)
+        assert began.wait(60)
     said = capsys.readouterr().err
     go.set()
 

@@ -66,7 +66,7 @@ def test_a_worker_that_stops_saves_it_and_another_goes_on(lab: Any, redis: Any, 
         first.process.terminate()
         eventually(lambda: any(redis.hget(one, "quiet") == b"true" for one in redis.smembers("processes")))
         redis.delete("hold")
-        assert first.process.wait(30) == 0
+        assert first.process.wait(120) == 0
         assert "interrupted" in first.log()
 
     assert redis.hget(f"it-{jid}", "c") == b"4"

@@ -125,14 +125,14 @@ def test_how_far_it_is(lab: Any) -> None:
     @kiqdoctor.job(name="Far", status=True)
     def far() -> None:
         kiqdoctor.current().at(3, 10)
-        go.wait(20)
+        go.wait(60)
 
     jid = far.perform_async()
     with kiqdoctor.embed(concurrency=1):
         found = eventually(lambda: (now := kiqdoctor.Status(jid).read()) and now.done and now)
         assert (found.state, found.done, found.total) == ("running", 3, 10)
         go.set()
-        ended = kiqdoctor.Status(jid).wait(timeout=20)
+        ended = kiqdoctor.Status(jid).wait(timeout=60)
 
     assert ended is not None
     assert (ended.state, ended.done, ended.total) == ("done", 3, 10)
