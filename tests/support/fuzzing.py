@@ -21,39 +21,83 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final
 
 from healthy import HEALTHY
 from hiredis import hiredis
-from sound import CONFIGURATION, CORE, EXPORT, FILES, INFO, JOB, LOGS, PAGES, REPLIES, REPORT, WORK
+from sound import (
+    ADDRESSES,
+    CLIENTS,
+    CONFIGURATION,
+    CORE,
+    COREDUMPS,
+    CRON,
+    DUMPS,
+    EXPORT,
+    FILES,
+    INFO,
+    JOB,
+    KERNEL,
+    LOGS,
+    PAGES,
+    PROCESSES,
+    REPLIES,
+    REPORT,
+    SERVER,
+    UNITS,
+    WORK,
+)  # fmt: skip
 
+from kiqdoctor import cron
 from kiqdoctor.actions import exact
 from kiqdoctor.cli.diff import _side
 from kiqdoctor.cli.why import _document
 from kiqdoctor.cli.words import configured, file
 from kiqdoctor.clock import SYSTEM
-from kiqdoctor.doctor import difference
+from kiqdoctor.connection import UrlError, resolve_url
+from kiqdoctor.cron import CronError
+from kiqdoctor.doctor import difference, ticks
+from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.native import Crashes
+from kiqdoctor.doctor.facts.redis import Clients
 from kiqdoctor.doctor.facts.tracing import Sought
 from kiqdoctor.doctor.recording import Recording, RecordingError, dump, load
 from kiqdoctor.doctor.report import Cost, Outcome, Result, Target
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
+from kiqdoctor.doctor.ticks import UntoldError
+from kiqdoctor.doctor.tools import Host
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.examining.examination import Prepared, judged, looked, prepared
 from kiqdoctor.examining.parts import every_probe
 from kiqdoctor.examining.why import lines, why
+from kiqdoctor.probes.beside import periodic
+from kiqdoctor.probes.cores import backtrace
 from kiqdoctor.probes.cores.files import files, linked
 from kiqdoctor.probes.cores.jobs import jobs
 from kiqdoctor.probes.cores.reports import reported
+from kiqdoctor.probes.host.kernel_log import read_log
+from kiqdoctor.probes.host.local_processes import local_processes
+from kiqdoctor.probes.host.units import read_units
 from kiqdoctor.probes.native import core_file, elf
+from kiqdoctor.probes.native.crashes import listed, reports
+from kiqdoctor.probes.redis.server import _client, read_info
+from kiqdoctor.probes.threads import ttin
 from kiqdoctor.render import diff
 from kiqdoctor.resp import StepError
 from kiqdoctor.resp import Wire as RespWire
+from kiqdoctor.runtime import sentinels
+from kiqdoctor.text import SHORT, clean, decode, disarmed, redact
+from kiqdoctor.wire import heartbeat
+from kiqdoctor.wire.payload import read as read_payload
 
 LONGEST: Final = 1 << 18  # bytes of one input
 PATIENCE: Final = 20.0  # seconds of computing that one input may take
 HANGING: Final = 150.0  # seconds after which it hangs, however busy the machine is: an examination has 60
-TELLING: Final = 500  # inputs, after which it says how far it is
+HALF: Final = 0.5
+MANY: Final = 20  # inputs at a turn
+TELLING: Final = 2_000  # inputs, after which it says how far it is
 
 WORDS: Final = (
     b"\0", b"\xff\xfe", b"\r\n", b"\n", b"\t", b'"', b"'", b"{", b"}", b"[", b"]", b"(", b")", b":", b"- ", b"#",
@@ -61,6 +105,7 @@ WORDS: Final = (
     b"!!python/object", b"=", b"==", b"f'{", b"lambda: ", b"\xe2\x80\xae", b"\x1b[2J", "²".encode(), "٣".encode(),
     b"-1", b"0", b"9" * 400,
     b"1e999", b"NaN", b"Infinity", b"-0.0", b"null", b"true", b"\\u0000", b"\\ud800", b"redis://u:p@h:99999/x",
+    b"0001-01-01T00:00:00", b"9999-12-31 23:59:59",
     b"*9999\r\n", b"$-1\r\n", b"$9000000000\r\n", b"*2000000000\r\n", b"+OK\r\n", b"-ERR x\r\n", b":1\r\n", b"_\r\n",
 )  # fmt: skip
 
@@ -106,6 +151,7 @@ class Fuzzed:
 
     seeds: tuple[bytes, ...]
     feed: Callable[[bytes], None]
+    times: int = 1  # inputs at a turn: readers that take a millisecond have more than whole examinations
 
 
 @contextmanager
@@ -139,6 +185,19 @@ def _static() -> tuple[Path, Asked, Prepared]:
     return root, asked, prepared(asked)
 
 
+@cache
+def _both() -> Prepared:
+    """Every check, live ones too; nothing is connected to by preparing."""
+    return prepared(Asked(path=_static()[0], redis="redis://127.0.0.1:1/0"))
+
+
+def _judged(snapshot: Snapshot) -> None:
+    """No check crashes over these facts."""
+    for result in judged(_both(), snapshot, SYSTEM):
+        if (result.reason or "").startswith("crashed"):
+            raise BrokenPromiseError(f"{result.check.id} {result.reason}")
+
+
 def application(name: str) -> Callable[[bytes], None]:
     """One file of an application is anything, the others are sound."""
 
@@ -161,11 +220,7 @@ def recording(data: bytes) -> None:
     """A file for --replay: judged, or refused in its own words."""
     kinds = [probe.fact for probe in every_probe()]
     with ending(), suppress(RecordingError):
-        again = load(data, kinds)
-        results = judged(_static()[2], again.snapshot, SYSTEM)
-        for result in results:
-            if (result.reason or "").startswith("crashed"):
-                raise BrokenPromiseError(f"{result.check.id} {result.reason}")
+        _judged(load(data, kinds).snapshot)
 
 
 def configuration(data: bytes) -> None:
@@ -226,6 +281,93 @@ def report(data: bytes) -> None:
         found = _side(at, Asked())
         for shown in (diff.text, diff.document):
             shown(difference.compare(found, found), ("a", "b"), 0)
+
+
+def clients(data: bytes) -> None:
+    """What CLIENT LIST answers."""
+    with ending():
+        _judged(HEALTHY.with_(Clients(tuple(map(_client, decode(data).splitlines())))))
+
+
+def info(data: bytes) -> None:
+    """What INFO answers."""
+    with ending():
+        _judged(HEALTHY.with_(read_info(decode(data))))
+
+
+def kernel(data: bytes) -> None:
+    """What the kernel logs of a process with any name, in a group with any name."""
+    with ending():
+        _judged(HEALTHY.with_(read_log(data.split(b"\n\n"), 1.7e9)))
+
+
+def crashed(data: bytes) -> None:
+    """What a worker's log says before it ends, and what coredumpctl lists."""
+    with ending():
+        _judged(HEALTHY.with_(Crashes((*reports(data, 1.7e9, "log"), *listed(data)))))
+
+
+def units(data: bytes) -> None:
+    """What systemctl shows."""
+    with ending():
+        _judged(HEALTHY.with_(read_units(decode(data), LocalProcesses("h"))))
+
+
+def dump_of_threads(data: bytes) -> None:
+    """What a Sidekiq writes on TTIN, and what a debugger says of a core."""
+    with ending():
+        list(ttin._threads(decode(data)))
+        lines_of_it = decode(data).splitlines()
+        list(backtrace._gdb(lines_of_it))
+        list(backtrace._stack(lines_of_it, 7))
+
+
+def cron_line(data: bytes) -> None:
+    """A schedule, its zone, and when it ticked last."""
+    line, zone = periodic.split(decode(data)[:1_000])
+    with ending(), suppress(CronError, UntoldError):
+        periodic.moment(line)
+        cron.before(line, ticks._zone(zone) if zone else None, 1.7e9)
+
+
+def address(data: bytes) -> None:
+    """The URL of a Redis or of Sentinels."""
+    text = decode(data)[:5_000]
+    with ending():
+        with suppress(UrlError):
+            resolve_url(text, {})
+        with suppress(sentinels.SentinelError):
+            sentinels.read(text)
+
+
+def shown(data: bytes) -> None:
+    """Whatever is shown: what is cut is short, what is redacted is redacted, no line commands a CI system."""
+    text = decode(data)
+    with ending():
+        once = redact(text)
+        if redact(once) != once or len(clean(text)) > 8 * SHORT or disarmed(disarmed(text)) != disarmed(text):
+            raise BrokenPromiseError("what is shown is not what was promised")
+
+
+def beat(data: bytes) -> None:
+    """A process' record, its jobs in flight, a job."""
+    for read in (heartbeat.read_info, lambda raw: heartbeat.read_work("t1", raw), read_payload):
+        with ending(), suppress(ValueError):
+            read(data)
+
+
+def process(data: bytes) -> None:
+    """A process of this host that anybody may have started: its words, its environment, its name, its group."""
+    root = _static()[0].parent / f"kiqdoctor-fuzz-proc-{threading.get_ident()}"
+    folder = root / "7"
+    (folder / "task" / "7").mkdir(parents=True, exist_ok=True)
+    (root / "stat").write_bytes(b"btime 1700000000\n")
+    stat = b"7 (" + data[:15] + b") S 1" + b" 1" * 30
+    told = {"cmdline": data, "environ": data, "comm": data[:15], "cgroup": data, "task/7/comm": data[:15], "stat": stat}
+    for name, raw in told.items():
+        (folder / name).write_bytes(raw)
+    with ending():
+        _judged(HEALTHY.with_(local_processes.read(Host(root))))
 
 
 def page(data: bytes) -> None:
@@ -347,6 +489,17 @@ def targets() -> Mapping[str, Fuzzed]:
         "export": Fuzzed((EXPORT,), export),
         "report": Fuzzed((REPORT,), report),
         "page": Fuzzed(PAGES, page),
+        "clients": Fuzzed(CLIENTS, clients, MANY),
+        "info": Fuzzed(SERVER, info, MANY),
+        "kernel": Fuzzed(KERNEL, kernel, MANY),
+        "crashed": Fuzzed((*LOGS, *COREDUMPS), crashed, MANY),
+        "units": Fuzzed(UNITS, units, MANY),
+        "dump": Fuzzed(DUMPS, dump_of_threads, MANY),
+        "cron": Fuzzed(CRON, cron_line, MANY),
+        "address": Fuzzed(ADDRESSES, address, MANY),
+        "shown": Fuzzed((*ADDRESSES, *LOGS, INFO, JOB), shown, MANY),
+        "beat": Fuzzed((INFO, JOB, WORK), beat, MANY),
+        "process": Fuzzed(PROCESSES, process, MANY),
     }
     return single | {name: Fuzzed((sound,), application(name)) for name, sound in FILES.items()}
 
@@ -380,36 +533,65 @@ def _ends(threads: int, computed: float) -> bool:
     return threading.active_count() <= threads and time.process_time() - computed <= PATIENCE
 
 
-def _forever(chosen: Mapping[str, Fuzzed], seconds: float, seed: int) -> int:
-    began, runs, broken, busy = time.monotonic(), dict.fromkeys(chosen, 0), 0, 0
-    others = [one for some in targets().values() for one in some.seeds] + [INFO, JOB, WORK]
-    rng = random.Random(seed)
-    while time.monotonic() < began + seconds:
-        name = rng.choice(list(chosen))
-        data = mutated(rng.choice(chosen[name].seeds), others, rng)
+@dataclass
+class Course:
+    """How far it is: inputs of each target, promises that were broken, examinations that were only late."""
+
+    runs: dict[str, int]
+    broken: int = 0
+    late: int = 0
+
+    def fed(self, name: str, target: Fuzzed, data: bytes) -> bool:
+        """Whether it can go on after this input."""
         threads, computed = threading.active_count(), time.process_time()
+        self.runs[name] += 1
         try:
             try:
-                chosen[name].feed(data)
+                target.feed(data)
             except UnfinishedError:
                 if not _ends(threads, computed):
                     raise
-                busy += 1
+                self.late += 1
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the next one tried
-            broken += 1
-            at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{name.replace('/', '-')}-{broken}.bin"
+            self.broken += 1
+            at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{name.replace('/', '-')}-{self.broken}.bin"
             at.write_bytes(data)
             print(f"{name}: {type(error).__name__}: {error} ({at})", flush=True)
-            if isinstance(error, UnfinishedError):
-                break  # it goes on in its thread, and every later input would meet it
-        runs[name] += 1
-        if sum(runs.values()) % TELLING == 0:
-            print(
-                f"{time.monotonic() - began:.0f} s: {sum(runs.values())} inputs, {broken} broke a promise", flush=True
-            )
-    total = f"{sum(runs.values())} inputs, {broken} broke a promise, {busy} were only late on a busy machine"
-    print(json.dumps(runs), total)
-    return 1 if broken else 0
+            return not isinstance(error, UnfinishedError)  # it goes on in its thread, and every later one would meet it
+        return True
+
+    def __str__(self) -> str:
+        late = f", {self.late} were only late on a busy machine" if self.late else ""
+        return f"{sum(self.runs.values())} inputs, {self.broken} broke a promise{late}"
+
+
+def _forever(chosen: Mapping[str, Fuzzed], seconds: float, seed: int) -> int:
+    """Until the time is up; half of the turns are the world's, where it is there."""
+    began, course, told = time.monotonic(), Course(dict.fromkeys(chosen, 0)), 0
+    others = [one for some in targets().values() for one in some.seeds] + [INFO, JOB, WORK]
+    rng, names = random.Random(seed), [name for name in chosen if name != "world"]
+    going = True
+    while going and time.monotonic() < began + seconds:
+        name = "world" if "world" in chosen and (not names or rng.random() < HALF) else rng.choice(names)
+        for _ in range(chosen[name].times):
+            going = going and course.fed(name, chosen[name], mutated(rng.choice(chosen[name].seeds), others, rng))
+        if (count := sum(course.runs.values()) // TELLING) > told:
+            told = count
+            print(f"{time.monotonic() - began:.0f} s: {course}", flush=True)
+    for name, count in sorted(course.runs.items()):
+        print(f"{count:8} {name}")
+    print(f"{time.monotonic() - began:.0f} s, seed {seed}: {course}")
+    return 1 if course.broken else 0
+
+
+def _instrumented(atheris: Any) -> None:
+    """Our functions alone, in place: all that is loaded takes minutes."""
+    modules = [module for name, module in [*sys.modules.items()] if name.startswith("kiqdoctor")]
+    holders = [*modules, *(one for module in modules for one in vars(module).values() if isinstance(one, type))]
+    found = {id(one): one for holder in holders for one in vars(holder).values() if isinstance(one, FunctionType)}
+    for function in found.values():
+        if (function.__module__ or "").startswith("kiqdoctor"):
+            atheris.instrument_func(function)
 
 
 def main() -> int:
@@ -423,16 +605,22 @@ def main() -> int:
     if asked.atheris:
         atheris = import_module("atheris")
 
-        atheris.instrument_all()
-        atheris.Setup(["fuzz", f"-max_total_time={asked.seconds:.0f}"], targets()[asked.atheris].feed)
-        atheris.Fuzz()
+        target = targets()[asked.atheris]
+        beginning(target, 1)  # so that what is imported on first use is there to be instrumented
+        _instrumented(atheris)
+        with tempfile.TemporaryDirectory() as corpus:
+            for number, seed in enumerate(target.seeds):
+                (Path(corpus) / str(number)).write_bytes(seed)
+            atheris.Setup(["fuzz", corpus, f"-max_total_time={asked.seconds:.0f}", "-timeout=60"], target.feed)
+            atheris.Fuzz()
         return 0
+    if unknown := {*asked.targets} - {*targets(), "world"}:
+        words.error(f"no such target: {', '.join(sorted(unknown))}")
     chosen = {name: one for name, one in targets().items() if not asked.targets or name in asked.targets}
     if asked.targets and "world" not in asked.targets:
         return _forever(chosen, asked.seconds, asked.seed)
     with world() as one:
-        weight = {f"world {number}": Fuzzed((INFO, JOB, WORK), one.feed) for number in range(len(chosen) or 1)}
-        return _forever({**chosen, **weight}, asked.seconds, asked.seed)
+        return _forever({**chosen, "world": Fuzzed((INFO, JOB, WORK), one.feed)}, asked.seconds, asked.seed)
 
 
 if __name__ == "__main__":

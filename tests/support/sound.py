@@ -164,3 +164,67 @@ PAGES: Final = (
     b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"sidekiq":{"processed":1,"failed":0},"redis":{}}',
     b"HTTP/1.1 302 Found\r\nLocation: /login\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 )
+CLIENTS: Final = (
+    (
+        b"id=7 addr=10.0.0.1:5000 laddr=10.0.0.9:6379 fd=8 name=Sidekiq-server-PID-7 age=100 idle=0 flags=b db=0 sub=0"
+        b" psub=0 multi=-1 qbuf=0 omem=0 events=r cmd=brpop user=default lib-name=redis-client lib-ver=0.22 resp=2\n"
+        b"id=8 addr=/tmp/r.sock:0 name= age=1 idle=1 flags=N db=1 cmd=client|list user=worker\n"
+    ),
+)
+SERVER: Final = (
+    (
+        b"# Server\r\nredis_version:7.2.4\r\nredis_mode:standalone\r\nos:Linux\r\nuptime_in_seconds:100\r\n"
+        b"# Clients\r\nconnected_clients:5\r\nmaxclients:100\r\nblocked_clients:1\r\n"
+        b"# Memory\r\nused_memory:1000000\r\nmaxmemory:0\r\n"
+        b"maxmemory_policy:noeviction\r\nused_memory_rss:2000000\r\n# Persistence\r\nloading:0\r\naof_enabled:0\r\n"
+        b"rdb_last_bgsave_status:ok\r\nrdb_last_save_time:1700000000\r\n# Stats\r\nrejected_connections:0\r\n"
+        b"evicted_keys:0\r\nexpired_keys:1\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"
+        b"errorstat_OOM:count=1\r\n# Keyspace\r\ndb0:keys=10,expires=1,avg_ttl=0\r\n"
+    ),
+)
+KERNEL: Final = (
+    (
+        b"6,1,2500000,-;ruby[7]: segfault at 0 ip 00 sp 00 error 4 in libfoo.so.1[7f+2] on CPU 0\n SUBSYSTEM=x\n\n"
+        b"4,2,3,-;traps: python3[9] trap invalid opcode ip:7 sp:7 error:0 in m.so[7+1]\n\n"
+        b"4,3,4,-;oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a,task_memcg=/a/b,task=ruby,pid=44,uid=0\n\n"
+        b"3,4,5,-;Memory cgroup out of memory: Killed process 44 (ruby) total-vm:1kB, UID:0\n\n"
+    ),
+)
+COREDUMPS: Final = (
+    b'[{"time":1700000000000000,"pid":7,"uid":0,"sig":11,"corefile":"present","exe":"/usr/bin/ruby","size":1}]',
+    b"2026-01-02T03:04:05.123Z pid=7 tid=x ERROR: 9\n2026-01-02 03:04:05 [BUG] Segmentation fault at 0x10\n",
+)
+UNITS: Final = (
+    (
+        b"Id=sidekiq.service\nMainPID=7\nExecMainPID=7\nNRestarts=3\nResult=success\nExecMainStatus=0\n"
+        b"ExecMainStartTimestamp=Fri 2026-11-27 00:56:37 UTC\nTimeoutStopUSec=1min 30s\nKillMode=mixed\nKillSignal=15\n"
+        b"LimitCORESoft=infinity\nExecStart={ path=/usr/bin/bundle ; argv[]=bundle exec sidekiq ; }\n\nId=b.service\n"
+    ),
+)
+DUMPS: Final = (
+    (
+        b"2026-01-02T03:04:05.123Z pid=7 tid=x WARN: Thread TID-abc default/processor\n"
+        b"2026-01-02T03:04:05.123Z pid=7 tid=x WARN: /a/b.rb:3:in `sleep'\n/a/b.rb:9:in 'SendMail#perform'\n"
+        b'{"ts":"x","lvl":"WARN","msg":"Thread TID-abd scheduler\\n/a/c.rb:1:in `wait\'"}\n'
+    ),
+    (
+        b"#0  0x01 in raise () from /lib/libc.so.6\n#0  0x0000000000000010 in f (x=...) at a.c:3\n"
+        b"#1  <signal handler called>\n#2  0x0000000000000020 in std::function<int (int)>::g(char) () from /lib/x.so\n"
+        b"TID 7:\n#0  0x10 raise - 1\n"
+    ),
+)
+CRON: Final = (
+    b"*/5 0-3,9 * 1,JAN mon#2", b"0 3 * * * Europe/Berlin", b"@daily", b"2026-01-02 03:04:05 +0100", b"0 0 29 2 * UTC",
+)  # fmt: skip
+ADDRESSES: Final = (
+    b"rediss://u:pa%2Fss@[::1]:6379/1?ssl_ca_certs=/a&db=2",
+    b"unix:///run/r.sock?db=3",
+    b"rediss+sentinel://us%40er:p%2Fw@one:1,[::1]:2/main/3?sentinel_username=s&sentinel_password=q",
+    b"SECRET_TOKEN=abc password: x --api-key y ##vso[task.complete] ::error::x section_start:1:a",
+)
+PROCESSES: Final = (
+    b"sidekiq 7.3.2 shop [3 of 5 busy] stopping",
+    b"ruby\0/usr/bin/sidekiq\0-c\05\0REDIS_URL=redis://:secret@h:6379/1\0REDIS_PROVIDER=X_URL\0X_URL=redis://h\0",
+    b"python3\0-m\0kiqdoctor\0work\0-c\05\0--redis\0redis://h:6379/0\0",
+    b"0::/system.slice/sidekiq.service\n",
+)

@@ -24,7 +24,7 @@ _NAME: Final = r"(?P<name>[^\[\]]{1,16})\[(?P<pid>\d{1,10})\]"
 _LIBRARY: Final = re.compile(r" in ([^\[\]\s]{1,200})\[")
 _PATTERNS: Final = (
     ("segfault", re.compile(rf"{_NAME}: segfault at ")),
-    ("trap", re.compile(rf"traps: {_NAME} .{{1,40}} ip:")),
+    ("trap", re.compile(rf"traps: {_NAME} [a-z0-9 -]{{1,40}} ip:[0-9a-f]{{1,16}} sp:")),  # too long for a name to feign
     ("oom-kill", re.compile(r"[Oo]ut of memory:? Killed process (?P<pid>\d{1,10}) \((?P<name>[^)]{1,16})\)")),
 )
 _GROUP: Final = re.compile(

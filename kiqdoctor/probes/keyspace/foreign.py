@@ -20,6 +20,7 @@ from kiqdoctor.wire.numbers import real
 MARKS_NEEDED: Final = 2
 LOOKED_AT: Final = 50  # keys of one mark whose type is asked
 SHOWN: Final = 12  # keys of one owner that are named
+MOST_BEATS: Final = 5_000  # of Resque's workers, in one reading
 RESQUE_LIVE_FOR: Final = 300.0  # seconds; Resque's own prune interval
 DRAMATIQ_LIVE_FOR: Final = 60.0  # seconds
 
@@ -255,11 +256,11 @@ def _live(redis: Redis, owner: str, prefix: str, found: Found, clients: Clients 
 
 
 def _resque_live(redis: Redis, prefix: str, now: float) -> str:
-    pruning, beats = redis.ask_all(
-        [("TYPE", f"{prefix}pruning_dead_workers_in_progress"), ("HGETALL", f"{prefix}workers:heartbeat")]
-    )
+    key = f"{prefix}workers:heartbeat"
+    pruning, count = redis.ask_all([("TYPE", f"{prefix}pruning_dead_workers_in_progress"), ("HLEN", key)])
     if word(pruning) == "string":
         return f"{prefix}pruning_dead_workers_in_progress: a worker started in the last minute"
+    beats = redis.ask_all([("HGETALL", key)])[0] if 0 < number(count) <= MOST_BEATS else None
     pairs = zip(beats[::2], beats[1::2], strict=True) if isinstance(beats, list) else ()
     fresh = [decode(worker) for worker, beat in pairs if _age(beat, now) < RESQUE_LIVE_FOR]
     return f"{fresh[0]} beat less than {RESQUE_LIVE_FOR:.0f} s ago" if fresh else ""

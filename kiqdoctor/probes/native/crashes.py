@@ -18,6 +18,7 @@ from kiqdoctor.doctor.tools import Application, Host
 from kiqdoctor.probes.native.core_file import BrokenError, NoCoreError, opened
 from kiqdoctor.probes.native.own import own
 from kiqdoctor.text import clean
+from kiqdoctor.wire.numbers import whole
 
 TAIL: Final = 512 * 1024  # bytes at the end of one log
 BEFORE: Final = 16 * 1024  # bytes before a report in which its time and pid are looked for
@@ -129,11 +130,10 @@ def reports(raw: bytes, written_at: float, name: str) -> Iterator[Crash]:
 def _time(found: re.Match[bytes]) -> float | None:
     """Epoch seconds; a stamp without a zone is this host's."""
     zone = (found[2] or b"").decode()
-    try:
-        told = datetime.fromisoformat(found[1].decode().replace(" ", "T") + zone.replace("Z", "+00:00"))
-    except ValueError:
+    try:  # a log's first and last years are no time here, once the zone is taken off
+        return datetime.fromisoformat(found[1].decode().replace(" ", "T") + zone.replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return told.timestamp()
 
 
 def _foreign(frames: Iterable[bytes]) -> str:
@@ -213,8 +213,10 @@ def listed(raw: bytes) -> Iterator[Crash]:
     except (ValueError, RecursionError):
         return
     for one in entries if isinstance(entries, list) else ():
-        number = one.get("sig") if isinstance(one, dict) else None
-        if number in CRASHES and isinstance(one.get("time"), int):
-            program = clean(str(one.get("exe", "")))
-            pid = one.get("pid") if isinstance(one.get("pid"), int) else None
-            yield Crash("coredumpctl", Signals(number).name, one["time"] / 1e6, pid=pid, program=program)
+        fields = one if isinstance(one, dict) else {}
+        number, micros = whole(fields.get("sig")), whole(fields.get("time"))
+        if number in CRASHES and micros is not None:
+            program = clean(str(fields.get("exe", "")))
+            yield Crash(
+                "coredumpctl", Signals(number).name, micros / 1e6, pid=whole(fields.get("pid")), program=program
+            )

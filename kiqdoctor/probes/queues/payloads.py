@@ -196,7 +196,7 @@ def _values(args: list[Any]) -> set[str]:
 def _blames(message: str, job_class: str) -> bool:
     """Whether an error's message names the job's own class, or what it lies in."""
     parts = [part for part in re.split(r"::|\.", job_class) if part]
-    if not parts:
+    if not parts or len(job_class) > MASKED_IN:  # what the message has of it at most
         return False
     words = set(re.findall(r"[\w:.]+", message[:MASKED_IN]))
     names = {job_class, "::".join(parts), ".".join(parts), parts[-1]}
