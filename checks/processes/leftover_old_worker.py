@@ -50,6 +50,7 @@ from kiqdoctor.doctor.facts.queues import Marks
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.ownership import works_for
 from kiqdoctor.doctor.versions import version_of
+from kiqdoctor.doctor.workers_here import Here, registered
 
 WINDOW = Threshold(
     name="window-s",
@@ -76,7 +77,7 @@ def leftover_old_worker(
     if isinstance(connection, Connection):
         workers = [one for one in workers if works_for(one, connection, clients, local) is not False]
     for worker in workers:
-        yield from _judged(worker, workers, fleet)
+        yield from _judged(worker, workers, fleet, registered(worker, fleet, local))
     unseen = [one for one in workers if one.cwd is None]
     if unseen:
         yield Unknown(
@@ -92,17 +93,21 @@ def leftover_old_worker(
     yield Evidence("workers on this host", str(len(workers)), "/proc")
 
 
-def _judged(worker: LocalProcess, workers: list[LocalProcess], fleet: Fleet) -> Iterator[Finding]:
+def _judged(
+    worker: LocalProcess, workers: list[LocalProcess], fleet: Fleet, process: Process | None
+) -> Iterator[Finding]:
     signs = list(_signs(worker, workers))
     if signs:
         draining = worker.stopping or _quiet(worker, fleet)
         sure = Severity.CRITICAL if len(signs) > 1 else Severity.CRITICAL.milder
-        yield _finding(worker, signs, Severity.INFO if draining else sure)
+        yield _finding(Here(worker, process), signs, Severity.INFO if draining else sure)
     elif worker.exe_deleted or worker.deleted_libraries:
         gone = [worker.exe or "its executable"] if worker.exe_deleted else list(worker.deleted_libraries)
         evidence = tuple(Evidence("deleted", path, f"/proc/{worker.pid}") for path in gone[:5])
         title = f"{_named(worker)} runs with files that an upgrade has replaced"
-        yield Finding(_subject(worker), title, "Restart it when it suits.", evidence, Severity.LOW, key="upgraded")
+        one = Here(worker, process)
+        remedy = "Restart it when it suits."
+        yield Finding(one.subject, title, remedy, evidence, Severity.LOW, key="upgraded", lasting=one.lasting)
 
 
 def _signs(worker: LocalProcess, workers: list[LocalProcess]) -> Iterator[Evidence]:
@@ -143,16 +148,13 @@ def _named(worker: LocalProcess) -> str:
     return f"The worker with pid {worker.pid}" + (f" ({worker.tag})" if worker.tag else "")
 
 
-def _subject(worker: LocalProcess) -> str:
-    return f"process:{worker.tag or worker.kind}"
-
-
-def _finding(worker: LocalProcess, signs: list[Evidence], severity: Severity) -> Finding:
-    draining = severity is Severity.INFO
+def _finding(one: Here, signs: list[Evidence], severity: Severity) -> Finding:
+    worker, draining = one.worker, severity is Severity.INFO
     title = f"{_named(worker)} runs an old deploy's code" + (" and drains" if draining else "")
     evidence = (*signs, Evidence("title", worker.title, f"/proc/{worker.pid}/cmdline"))
     key = worker.release.rpartition("/")[2] or "old"
-    return Finding(_subject(worker), title, "" if draining else REMEDY, evidence, severity, key=key)
+    remedy = "" if draining else REMEDY
+    return Finding(one.subject, title, remedy, evidence, severity, key=key, lasting=one.lasting)
 
 
 def _minorities(

@@ -23,7 +23,7 @@ ENOUGH: Final = 0.05  # seconds on a core, in which whoever is asked for the GIL
 NEVER_SEEN: Final = 1e-9  # seconds between looks whose times are the same
 
 _LIBRARY: Final = re.compile(
-    r"/lib(?:64)?/python3[^/]*/|/(?:site|dist)-packages/|^<(?!string>|stdin>)|/kiqdoctor/(?:runtime|cli|examining)/|/bin/[^/]+$"
+    r"/lib(?:64)?/python3[^/]*/|/(?:site|dist)-packages/|^<(?!string>|stdin>)|/kiqdoctor/(?:(?:runtime|cli|examining)/|__main__\.py$)|/bin/[^/]+$"
     r"|/gems/|/lib/ruby/|/vendor_ruby/|/rubygems/"
 )
 _PYTHON_S: Final = re.compile(

@@ -29,6 +29,15 @@ def test_another_release_than_current() -> None:
     assert "runs an old deploy's code" in finding.finding.title
 
 
+def test_a_registered_worker_is_named_as_it_registered() -> None:
+    [finding] = diagnose("PRO003", here(OLD).with_(Fleet((WORKER,), 1))).findings
+    assert finding.finding.subject == WORKER.subject
+    assert "4711" not in finding.fingerprint
+
+    [finding] = diagnose("PRO003", here(OLD).with_(Fleet())).findings
+    assert finding.finding.subject == f"process:{OLD.tag}"
+
+
 def test_a_deleted_directory_and_a_newer_worker_are_two_signs() -> None:
     gone = replace(OLD, cwd_deleted=True, release="", current_release="")
     newer = replace(LOCAL, pid=5000, namespace_pids=(5000,), started_at=LOCAL.started_at + 60)
