@@ -8,7 +8,7 @@ In the log: `Job arguments to X must be native JSON types`, `Object of type User
 
 ## How it is found
 Formula: fails if an enqueue hands on a value that the queue's own encoding has no word for, by itself or within a list
-or mapping; medium where keys that are no text come back as text without a word
+or mapping, or takes without a word and gives back as another (keys that are no text)
 
 What a value is follows from what it was built by: `User.objects.get`, `User.find`, `datetime.now`, a lambda, a
 literal. JSON (kiqdoctor, Sidekiq, Dramatiq, SAQ) has none of these; kombu's, which Celery uses, also has dates,
@@ -93,7 +93,6 @@ def _finding(code: Code, enqueue: Enqueue, wrong: list[Given], *, lenient: bool)
     job = enqueue.job or "A job"
     what = wrong[0].what
     plain = lenient and code.language(enqueue) == "ruby" and all(one.what is Value.SYMBOL for one in wrong)
-    silent = code.language(enqueue) == "python" and all(one.what is Value.OTHER_KEYS for one in wrong)
     return Finding(
         f"code:{where}",
         f"{job} is handed {what}, which {enqueue.encoding} cannot carry",
@@ -102,7 +101,7 @@ def _finding(code: Code, enqueue: Enqueue, wrong: list[Given], *, lenient: bool)
             *(Evidence("handed", f"{one.what}: {one.text}" if one.text else one.what, "source code") for one in wrong),
             Evidence("enqueue", f"{job}.{enqueue.verb}".rstrip("."), f"{place.path}:{place.line}"),
         ),
-        Severity.LOW if plain else Severity.MEDIUM if silent else Severity.HIGH,
+        Severity.LOW if plain else Severity.HIGH,
         location=Location(place.path, place.line, place.column),
         key=f"{enqueue.job}:{what.name}",
     )

@@ -74,7 +74,7 @@ RUBY_TWINS = crossed(
 def test_python_s_faults(tmp_path: Path, text: str) -> None:
     [one] = in_python("COD006", tmp_path, text).findings
 
-    assert one.severity == ("medium" if "{1:" in text else "high")
+    assert one.severity == "high"
 
 
 @pytest.mark.parametrize("text", TWINS.values(), ids=TWINS)
