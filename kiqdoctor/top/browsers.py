@@ -41,13 +41,20 @@ def _own_pages_only(names: frozenset[str]) -> Any:
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        asked = urlsplit(f"//{request.host}").hostname or ""
-        if (names and asked not in names) or (origin is not None and urlsplit(origin).netloc != request.host):
+        if not _ours(request.host, request.headers.get("Origin"), names):
             raise web.HTTPForbidden(text="another origin\n")
         return await handler(request)
 
     return refuse
+
+
+def _ours(host: str, origin: str | None, names: frozenset[str]) -> bool:
+    """Whether what was asked for, and the page that asks, are ours; what is no address is neither."""
+    try:
+        asked, came = urlsplit(f"//{host}").hostname or "", urlsplit(origin or "").netloc
+    except ValueError:
+        return False
+    return (not names or asked in names) and (origin is None or came == host)
 
 
 def _so_many(most: int) -> Any:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from servers import RedisServer
 
 from kiqdoctor.clock import SYSTEM
@@ -87,6 +90,24 @@ async def _asked(most: int) -> tuple[list[int], int]:
         await again.read()
     await runner.cleanup()
     return statuses, again.status
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "ours"),
+    [
+        ("127.0.0.1:1", None, True), ("localhost:1", "http://localhost:1", True), ("[::1]:1", "http://[::1]:1", True),
+        ("evil.example", None, False), ("127.0.0.1:1", "http://evil.example", False), ("127.0.0.1:1", "null", False),
+        ("127.0.0.1:1", "http://127.0.0.1:2", False), ("127.0.0.1:1", "", False), ("[::1", None, False),
+        ("127.0.0.1:1", "http://[::1", False), ("127.0.0.1:1@evil", None, False), ("", None, False),
+    ],
+)  # fmt: skip
+def test_only_our_own_pages_ask(host: str, origin: str | None, ours: bool) -> None:
+    assert browsers._ours(host, origin, browsers.LOCAL) is ours
+
+
+@given(st.text(max_size=30), st.none() | st.text(max_size=30))
+def test_what_is_no_address_is_not_ours(host: str, origin: str | None) -> None:
+    assert browsers._ours(host, origin, browsers.LOCAL) in {True, False}
 
 
 def test_only_so_many_sessions_at_once() -> None:
