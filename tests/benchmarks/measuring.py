@@ -184,16 +184,17 @@ class Stage:
     def await_told(self) -> int:
         """When no private list of ours held a job any more, in ns."""
         until = time.monotonic() + STALLED
-        while self._held():
+        while held := self._held():
             if time.monotonic() > until:
-                raise NoResultError("the ends of jobs were not told")
+                jobs = sum(self.redis.llen(key) for key in held)
+                raise NoResultError(f"the ends of {jobs:,} jobs were not told; {self._last_words()}")
             time.sleep(POLL)
         return time.monotonic_ns()
 
-    def _held(self) -> bool:
+    def _held(self) -> list[Any]:
+        """Private lists that hold jobs."""
         self.asked += 1
-        keys = self.redis.keys("kiq:taken:*")  # few keys are there; a SCAN may take several rounds
-        return bool(keys)
+        return list(self.redis.keys("kiq:taken:*"))  # few keys are there; a SCAN may take several rounds
 
     def check(self, count: int) -> None:
         """Each job once: a rate with a wrong count is no result."""
