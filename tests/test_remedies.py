@@ -298,6 +298,10 @@ def in_flight(redis: Redis, number: int = 1, ttl_ms: int = 600_000) -> None:
     redis.pexpire(f"{DEAD}:work", ttl_ms)
 
 
+def private(redis: Redis) -> None:
+    redis.rpush(f"queue:sq|{DEAD}|mail", *(job(number) for number in range(3)))
+
+
 @pytest.mark.parametrize(
     "place", ["queue:mail", "queue:unregistered", "retry", "schedule", "dead", "queue:sq|x:1:aa|mail"]
 )
@@ -332,7 +336,8 @@ def test_a_record_that_has_ended_takes_no_job_back(redis: Redis, redis_server: R
 
 # -- killed at each command --------------------------------------------------------------------------------------------
 
-KILLED: Final = {"QUE017", "QUE014 sidekiq-unique-jobs", "QUE015 nowhere", "QUE013", "NSP004 Resque"}
+JOBS_OF_THE_DEAD: Final = {"PRO008": ("PRO008", in_flight), "PRO014": ("PRO014", private)}
+KILLED: Final = {*JOBS_OF_THE_DEAD, "QUE017", "QUE014 sidekiq-unique-jobs", "QUE015 nowhere", "QUE013", "NSP004 Resque"}
 HURRIED: Final = (
     "import sys; sys.path[:0] = {paths!r}; from test_remedies import hurried; hurried({url!r}, {check!r}, {file!r})"
 )
@@ -359,7 +364,7 @@ def jobs_of(redis: Redis) -> Counter[str]:
 def test_killed_after_each_command_it_loses_nothing_and_a_second_run_completes(
     fault: str, redis: Redis, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    check, make = FAULTS[fault]
+    check, make = {**FAULTS, **JOBS_OF_THE_DEAD}[fault]
     paths = [str(Path(__file__).parent), str(Path(__file__).parent / "support")]
     for number in itertools.count():
         redis.flushall()
@@ -379,8 +384,10 @@ def test_killed_after_each_command_it_loses_nothing_and_a_second_run_completes(
             over = running.poll() is not None
             running.kill()
             _, said = running.communicate()
-            if not over and check not in {"NSP004", "QUE015"}:
+            if not over and check not in {"NSP004", "QUE015", "PRO008"}:
                 assert jobs_of(redis) == jobs
+            if check == "PRO008":
+                assert jobs_of(redis)[jid(1)] == (0 if redis.exists(f"{DEAD}:work") else 1)
             assert run(redis_server, check, tmp_path / f"{number}-again").status == 0
             again = tmp_path / f"{number}-again"
             if again.exists():

@@ -1,6 +1,9 @@
 """Remedies on what the real Sidekiqs write and do: jobs of a killed worker, a herd of its retries."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +12,7 @@ from servers import RedisServer, eventually
 from test_remedies import contents, jid, run, same
 
 from kiqdoctor.examining.asked import Asked
-from kiqdoctor.examining.fixing import undo
+from kiqdoctor.examining.fixing import fix, undo
 
 APP: Final = """
 class Call
@@ -74,3 +77,38 @@ def test_a_herd_of_its_own_retries(sidekiq: Sidekiq, redis: Any, redis_server: R
 def _counted(worker: RubySidekiq, sidekiq: Sidekiq, redis: Any) -> None:
     if sidekiq.major >= 7:
         eventually(lambda: redis.keys("j|*"), f"durations of {worker.identity}", seconds=90)
+
+
+def test_a_leftover_of_an_old_release_is_ended_and_each_job_runs_once(
+    sidekiq: Sidekiq, redis: Any, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    folder = sidekiq.place.folder("test-releases-")
+    for name in ("1", "2"):
+        (folder / "releases" / name).mkdir(parents=True)
+    (folder / "current").symlink_to("releases/2")
+    asked = Asked(redis=redis_server.url, live=True, select=("PRO003",))
+    words = ["fix", "PRO003", "--apply", "--redis", redis_server.url, "--export", str(tmp_path / "e")]
+    try:
+        with (
+            sidekiq.start(APP, redis_server.url, folder=folder / "releases" / "1") as old,
+            sidekiq.start(APP, redis_server.url, folder=folder / "releases" / "2") as new,
+        ):
+            push(redis, "Nap", 4, numbers=range(20))
+            plan = fix(asked, apply=False, export=Path())
+            assert [one.step.leaving.pid for one in plan.steps if one.step.leaving] == [old.pid], plan
+            first = subprocess.Popen([sys.executable, "-m", "kiqdoctor", *words], stdout=subprocess.DEVNULL)
+            eventually(lambda: "TSTP" in old.log(), "it was told to be quiet")
+            first.kill()
+            first.wait()
+            assert old.process is not None
+            assert old.process.poll() is None
+
+            again = fix(asked, apply=True, export=tmp_path / "f")
+            assert (again.status, [one.state for one in again.steps]) == (0, ["done"]), again
+            assert old.process.wait(5) == 0
+            assert new.process is not None
+            assert new.process.poll() is None
+            eventually(lambda: redis.get("stat:processed") == b"20", "every job ran", seconds=60)
+            assert (redis.get("stat:failed") or b"0", redis.llen("queue:default")) == (b"0", 0)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,7 @@
 """`fix PRO003`: a leftover worker of this host is quieted, and ended once it is idle; that process and no other."""
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.fixing import Fixed, fix, undo
 
 APP = """
+import time
 from kiqdoctor import job
 @job(queue="mail")
 def nap(seconds): time.sleep(seconds)
@@ -75,6 +78,31 @@ def test_it_ends_when_its_jobs_have(
     assert run(redis_server).status == 0
     assert undo(tmp_path / "e", Asked(redis=redis_server.url)).status == 1
     assert redis.scard("processes") == 1
+
+
+def test_killed_once_the_worker_is_quiet_a_second_run_ends_it_and_each_job_runs_once(
+    old: Worker, new: Worker, redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path
+) -> None:
+    went = old.pid
+    for number in range(20):
+        fields = {"class": "app.nap", "args": [2], "queue": "mail", "jid": f"{number:024x}", "retry": False}
+        redis.lpush("queue:mail", json.dumps({**fields, "created_at": 1.5}))
+    names = map(os.fsdecode, redis.smembers("processes"))
+    [mine] = [one for one in names if f":{went}:" in one]
+    eventually(lambda: redis.hlen(f"{mine}:work"), "it runs a job")
+    words = ["fix", "PRO003", "--apply", "--redis", redis_server.url, "--export", str(tmp_path / "e")]
+    first = subprocess.Popen([sys.executable, "-m", "kiqdoctor", *words], stdout=subprocess.DEVNULL)
+    eventually(lambda: redis.hget(mine, "quiet") == b"true", "it was told to be quiet")
+    first.kill()
+    first.wait()
+    assert Path(f"/proc/{went}/cwd").exists()
+
+    again = run(redis_server, tmp_path / "f")
+    assert (again.status, [one.state for one in again.steps]) == (0, ["done"]), again
+    assert not Path(f"/proc/{went}/cwd").exists()
+    assert Path(f"/proc/{new.pid}/cwd").exists()
+    eventually(lambda: redis.get("stat:processed") == b"20", "every job ran")
+    assert (redis.get("stat:failed"), redis.llen("queue:mail")) == (b"0", 0)
 
 
 def test_who_alone_takes_a_queue_is_left_to_people(old: Worker, redis_server: RedisServer, tmp_path: Path) -> None:
