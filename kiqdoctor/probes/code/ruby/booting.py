@@ -47,7 +47,7 @@ def begins(classes: Classes) -> Iterator[tuple[Method, list[Span], bool]]:
 def _spared(method: Method) -> Iterator[Span]:
     for sent in method.calls:
         inside = block(sent.node)
-        if inside is not None and sent.name.rpartition(".")[2] not in AT_ONCE and sent.name != BLOCK:
+        if inside is not None and sent.last not in AT_ONCE and sent.name != BLOCK:
             yield method.span(inside)
     for node in walk(method.node):
         if node.type in CONDITIONS:

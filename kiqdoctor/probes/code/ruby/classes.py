@@ -18,11 +18,12 @@ MOST_ABOVE: Final = 100  # classes and modules that one descends from; Rails has
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call with its name (``calls.name_of``), and whether it stands in a block."""
+    """A call with its name (``calls.name_of``) and the last part of that, and whether it stands in a block."""
 
     node: "Node"
     name: str
     in_block: bool
+    last: str
 
     @property
     def arguments(self) -> tuple[Argument, ...]:

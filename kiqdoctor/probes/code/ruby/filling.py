@@ -131,10 +131,10 @@ class Filler:
 
     def _call(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
         full = intern(name_of(node))  # there are far more calls than names
-        scope.method.calls.append(Sent(node, full, scope.block))
+        name = intern(full.rpartition(".")[2])
+        scope.method.calls.append(Sent(node, full, scope.block, name))
         receiver = node.child_by_field_name("receiver")
         block = node.child_by_field_name("block")
-        name = full.rpartition(".")[2]
         if receiver is not None:
             yield receiver, scope
         elif scope.owner is not None and scope.method.body:

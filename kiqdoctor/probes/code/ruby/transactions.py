@@ -23,7 +23,7 @@ BLOCKS: Final = frozenset({"transaction", "with_lock"})
 def blocks(method: Method) -> Iterator[Opened]:
     """Those that a method opens for a block."""
     for sent in method.calls:
-        block = sent.node.child_by_field_name("block") if sent.name.rpartition(".")[2] in BLOCKS else None
+        block = sent.node.child_by_field_name("block") if sent.last in BLOCKS else None
         if block is not None:
             yield Opened(method, method.at(sent.node), sent.name, method.span(block))
 

@@ -40,7 +40,7 @@ def _python(_: "Index", function: "Function") -> Iterator[Named]:
 
 def _ruby(_: "Index", method: "Method") -> Iterator[Named]:
     for sent in method.calls:
-        last = sent.name.rpartition(".")[2]
+        last = sent.last
         if last in KEEPS:
             yield Named(method.number, *method.at(sent.node), "reliable")
         elif last in OPTIONS and any(map(_tags, named(sent.node.child_by_field_name("arguments")))):

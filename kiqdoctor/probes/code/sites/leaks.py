@@ -129,7 +129,7 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Leak]:
 
 
 def _said(sent: "Sent") -> bool:
-    last = sent.name.rpartition(".")[2]
+    last = sent.last
     if last not in LEVELS and last not in PRINTS:
         return False
     owner = text(sent.node.child_by_field_name("receiver"))[:SHOWN]

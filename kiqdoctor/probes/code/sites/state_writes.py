@@ -226,8 +226,8 @@ def _changed(method: "Method") -> Iterator[tuple["Node", "Node", "Node"]]:
             if changed is not None:
                 yield target, changed, node
     for sent in method.calls:
-        receiver = sent.node.child_by_field_name("receiver")
-        if receiver is not None and sent.name.rpartition(".")[2] in RUBY_FILLS:
+        receiver = sent.node.child_by_field_name("receiver") if sent.last in RUBY_FILLS else None
+        if receiver is not None:
             yield sent.node, receiver, sent.node
     for node in walk(method.node) if method.constants and b"<<" in (method.node.text or b"") else ():
         left = node.child_by_field_name("left") if node.type == "binary" else None

@@ -258,7 +258,7 @@ def _ruby(index: "Index", method: "Method", written: _Written) -> Iterator[Whole
             for writer, stages in written(index, _model(method, _of(found))):
                 yield WholeSecond(method.number, *method.at(node), found[0][:80], Precision.KEY, stages, writer)
     for sent in method.calls:
-        if sent.name.rpartition(".")[2] in {"stale?", "fresh_when"}:
+        if sent.last in {"stale?", "fresh_when"}:
             yield from _validator(index, method, sent.node, written)
         elif sent.name == "create_table" or sent.name.endswith(".create_table"):
             yield from _table(index, method, sent.node, written)
@@ -325,7 +325,7 @@ def _table(index: "Index", method: "Method", node: "Node", written: _Written) ->
 def _by_record(index: "Index") -> bool:
     """Whether something in Ruby caches by records: a view's ``cache`` is not read, so a call of it is enough."""
     return any(
-        sent.name.rpartition(".")[2] in {"stale?", "fresh_when", "cache", "cache_key", "cache_key_with_version"}
+        sent.last in {"stale?", "fresh_when", "cache", "cache_key", "cache_key_with_version"}
         or sent.name.startswith("Rails.cache.")
         for unit in index.classes.units
         for sent in unit.calls
