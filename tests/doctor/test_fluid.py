@@ -2,6 +2,7 @@
 
 import heapq
 import random
+from statistics import mean
 
 import pytest
 from hypothesis import given, settings
@@ -48,20 +49,19 @@ pool = st.builds(Pool, st.integers(1, 8), strict | weighted)
     st.fixed_dictionaries(dict.fromkeys(NAMES, st.sampled_from([0, 200, 700]))),
     st.fixed_dictionaries(dict.fromkeys(NAMES, st.sampled_from([0.1, 0.25, 1.0]))),
     st.lists(pool, min_size=1, max_size=3),
-    st.integers(0, 9),
 )
-def test_as_jobs_taken_one_by_one(
-    waiting: dict[str, int], job_s: dict[str, float], pools: list[Pool], seed: int
-) -> None:
+def test_as_jobs_taken_one_by_one(waiting: dict[str, int], job_s: dict[str, float], pools: list[Pool]) -> None:
+    """On the average of several draws: one alone is a matter of luck, which many examples find."""
     streams = {name: Stream(waiting[name], 0.0, job_s[name]) for name in NAMES}
 
     found = run(streams, pools)
 
     assert found.settled
-    expected = one_by_one(waiting, job_s, pools, seed)
-    assert found.empty_s.keys() == expected.keys()
-    for name, at in expected.items():
-        assert found.empty_s[name] == pytest.approx(at, rel=0.2, abs=3 * max(job_s.values()))
+    drawn = [one_by_one(waiting, job_s, pools, seed) for seed in range(8)]
+    assert found.empty_s.keys() == drawn[0].keys()
+    for name, at in found.empty_s.items():
+        expected = mean(each[name] for each in drawn)
+        assert at == pytest.approx(expected, rel=0.2, abs=3 * max(job_s.values()))
 
 
 @pytest.mark.parametrize(
