@@ -47,7 +47,9 @@ def test_plain_ones_follow_each_other_on_the_loop_each_for_itself(lab: Any, monk
     follows.perform_bulk([[n] for n in range(400)])
     lab.work()
 
-    assert [(n, args, left) for n, args, left, _ in lab.seen] == [(n, [n], "none") for n in range(400)]
+    # What did not move for long went back, and came again after others.
+    found = sorted((n, args, left) for n, args, left, _ in lab.seen)
+    assert found == [(n, [n], "none") for n in range(400)]
     assert len({id(task) for *_, task in lab.seen}) == 400
     assert len(turns) < 200
 
