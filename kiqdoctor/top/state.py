@@ -34,11 +34,12 @@ class ViewState:
         self.playing = False
         self._diagnoses: list[Diagnosis] = []
         self._lost_at = self._read_at = self._began_at = 0.0  # local time
+        self._looked_at = 0.0  # monotonic
 
     def found(self, look: Look) -> str:
         """Another reading; what is to be told of it."""
         told = f"Redis is back after {words.age(self._clock.now() - self._lost_at)}" if self.trouble else ""
-        self.trouble, self._read_at = "", self._clock.now()
+        self.trouble, self._read_at, self._looked_at = "", self._clock.now(), self._clock.monotonic()
         self.history.add(look)
         workers = read(look.snapshot, Workers)
         if isinstance(workers, Workers):
@@ -46,9 +47,9 @@ class ViewState:
         return told
 
     def look_due(self) -> bool:
-        """Whether it is time for the next: a Redis that is slow rests for as long as the last look took."""
-        looks = self.history.looks
-        return not looks or self._clock.now() - self._read_at >= looks[-1].took_ms / 1000
+        """Whether it is time for the next: a Redis whose look took longer than the interval rests for as long."""
+        took_s = self.history.looks[-1].took_ms / 1000 if self.history.looks else 0.0
+        return took_s <= self._interval or self._clock.monotonic() - self._looked_at >= took_s
 
     def lost(self, trouble: str) -> str:
         """Redis is away; what is to be told of it, once."""
