@@ -37,6 +37,7 @@ Sidekiq wiki, Problems and Troubleshooting ("Cannot find X with ID"); Sidekiq 6.
 
 - LEAST: failures of a class that make a signature; the catalogue's.
 - LEAST_SHARE: or this share of the sample; the catalogue's.
+- APART: what the clocks of two hosts, or stamps in whole milliseconds, may make of "at once"; ours.
 """
 
 import re
@@ -67,6 +68,7 @@ MISSING_RECORD = re.compile(
 )
 LEAST = 3
 LEAST_SHARE = 0.01
+APART = 1.0  # seconds
 SHOWN = 5
 
 
@@ -99,7 +101,7 @@ def _judged(
 ) -> Iterator[Verdict]:
     first = [one for one in found if one.retry_count == 0]
     waits = {one.jid: one.failed_at - one.enqueued_at for one in first if one.failed_at and one.enqueued_at}
-    fast = [one for one in first if 0 <= waits.get(one.jid, -1.0) < thresholds[WITHIN]]
+    fast = [one for one in first if -APART < waits.get(one.jid, -APART) < thresholds[WITHIN]]
     least = min(LEAST, max(1, round(LEAST_SHARE * len(place.sample)))) if place.size > LEAST / LEAST_SHARE else LEAST
     again = len(found) - len(first)
     if len(first) >= least and not waits:
@@ -107,7 +109,7 @@ def _judged(
     if len(fast) < least or again > thresholds[SECOND] * len(fast):
         return
     spread = ", ".join(
-        f"{waits[one.jid] * 1000:.0f} ms" for one in sorted(fast, key=lambda one: waits[one.jid])[:SHOWN]
+        f"{max(0.0, waits[one.jid]) * 1000:.0f} ms" for one in sorted(fast, key=lambda one: waits[one.jid])[:SHOWN]
     )
     evidence = (
         Evidence("failed at once", place.share(len(fast)).text, ", ".join(one.jid for one in fast[:SHOWN])),

@@ -12,8 +12,8 @@ from kiqdoctor.probes.code.reading import DEADLINE, SOURCE
 from kiqdoctor.probes.tree.tree import Tree
 
 NOTHING: Final = Absent("nothing is locked")
-OWN: Final = "kiqdoctor"
-"""It is locked by those, too, who only want to be examined."""
+SILENT: Final = frozenset({"kiqdoctor", "django_tasks"})
+"""Locked by those, too, who only want to be examined, or whose content system brings it along."""
 
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
@@ -29,6 +29,6 @@ def code(tree: Tree, packages: Packages | Missing = NOTHING) -> Code:
 def _blind(code: Code, packages: Packages) -> str:
     """Which libraries are locked in whose language there is no job."""
     spoken = {code.functions[job.function].language for job in code.jobs}
-    idle = [library for language, library in libraries(packages) if language not in spoken and library != OWN]
+    idle = [library for language, library in libraries(packages) if language not in spoken and library not in SILENT]
     names = ", ".join(dict.fromkeys(idle))
     return f"{names} {'are' if ',' in names else 'is'} locked, and no job was recognised" if names else ""

@@ -52,7 +52,7 @@ _CALLED: Final = frozenset({"flushall", "flushdb"})
 _BLOCKING: Final = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "blmpop"})
 _REDIS: Final = re.compile(r"redis|sidekiq|conn|client|cache|\br\b|\bc\b", re.IGNORECASE)
 _ENDING: Final = frozenset({"exit", "quit", "sys.exit", "os._exit"})
-_IF: Final = re.compile(r"^\s*(el)?if\s+(\S.{0,300}?)\s*;?\s*(?:then)?\s*$")
+_IF: Final = re.compile(r"\s*+(el)?if\s++(.{1,300})")
 _ELSE: Final = re.compile(r"^\s*else\b")
 _FI: Final = re.compile(r"^\s*fi\b")
 _LEAVES: Final = re.compile(r"^\s*(?:exit|return)\b")
@@ -113,7 +113,7 @@ def _in_shell(file: "File") -> Iterator[ScriptLine]:
         if asked := _IF.match(line):
             if asked[1] and open_:
                 open_.pop()
-            open_.append(asked[2])
+            open_.append(asked[2].rstrip().removesuffix("then").rstrip(" ;\t"))
         elif open_ and _ELSE.match(line):
             open_[-1] = f"not {open_[-1]}"
         elif open_ and _FI.match(line):

@@ -113,7 +113,9 @@ def _of_nginx(file: "File", paths: tuple[str, ...]) -> Iterator[WebLine]:
                 yield WebLine(file.path, number, "by-extension")
 
 
-_PREFIX: Final = re.compile(r"^\s*location\s+\^~\s+(\S+)[^{}]*\{[^{}]*proxy_pass", re.MULTILINE)
+_PREFIX: Final = re.compile(
+    r"^[ \t]*+location[ \t]++\^~[ \t]++([^\s{}]{1,500})\s{0,100}\{[^{}]{0,9000}proxy_pass", re.MULTILINE
+)
 _PLACE: Final = re.compile(r"""["']/?([\w./-]*)["']""")
 _BLOCK: Final = 15  # lines of a location that are looked at
 

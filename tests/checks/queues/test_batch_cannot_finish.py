@@ -29,8 +29,8 @@ def judged(*seen: Sightings, apart_s: float = 20.0, **changes: Any) -> Result:
 
 
 @pytest.mark.parametrize(("seen", "said"), [
-    ((NOWHERE, NOWHERE), "1 of its jobs are nowhere"),
-    ((DEAD,), "1 of its jobs are dead"),
+    ((NOWHERE, NOWHERE), "1 of its jobs is nowhere"),
+    ((DEAD,), "1 of its jobs is dead"),
 ])  # fmt: skip
 def test_what_it_waits_for_cannot_come(seen: tuple[Sightings, ...], said: str) -> None:
     [found] = judged(*seen).findings

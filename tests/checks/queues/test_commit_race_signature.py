@@ -42,6 +42,12 @@ def test_at_once_and_at_the_first_try_only(error: str) -> None:
     assert (found.severity, found.fingerprint) == ("medium", "QUE005:job:SendMail")
 
 
+def test_a_stamp_of_whole_milliseconds_may_lie_before_the_enqueue() -> None:
+    at = NOW - 60.0004
+
+    assert diagnose("QUE005", retrying(*missed(enqueued_at=at, failed_at=at - 0.0009))).findings
+
+
 @pytest.mark.parametrize(
     "jobs",
     [
