@@ -44,6 +44,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknow
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.host import LocalProcesses, SendQueues, Unsent
 from kiqdoctor.doctor.facts.redis import Client, Clients
+from kiqdoctor.doctor.ownership import is_of
 
 POPS = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "blmpop", "bzpopmin"})
 RETRIES = 3
@@ -65,7 +66,8 @@ def half_open_client_wins_pops(
         yield Evidence("clients that pop", str(len(popping)), "CLIENT LIST")
         yield Evidence("of them with unacknowledged bytes", str(len(waiting)), "/proc/net/tcp of the server")
         return
-    far = [one for address, one in popping.items() if address not in _own(local)]
+    workers = local.all if isinstance(local, LocalProcesses) else ()
+    far = [one for one in popping.values() if not any(is_of(one, worker) for worker in workers)]
     if far:
         why = (
             f"{counted(len(far), 'client waits', 'clients wait')} for jobs"
@@ -73,11 +75,6 @@ def half_open_client_wins_pops(
         )
         yield Unknown(f"{why}; {queues.reason}", getattr(queues, "unlock", ""))
     yield Evidence("clients that pop", f"{len(popping)}, all of them workers of this host", "CLIENT LIST, /proc")
-
-
-def _own(local: LocalProcesses | Missing) -> set[str]:
-    """Addresses of living workers' connections."""
-    return {mine for one in local.all for mine, _ in one.sockets} if isinstance(local, LocalProcesses) else set()
 
 
 def _judged(unsent: Unsent, client: Client, now: SendQueues, twice: Twice[SendQueues] | Missing) -> Iterator[Verdict]:

@@ -46,6 +46,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.keyspace import Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
+from kiqdoctor.doctor.ownership import is_of
 
 POPS = {"brpop", "blpop", "blmove", "brpoplpush", "blmpop"}
 SLACK = Threshold(
@@ -165,8 +166,7 @@ def _sits(worker: LocalProcess, hostname: str, host: str, pid: str = "") -> bool
 
 
 def _of(worker: LocalProcess, popping: Sequence[Client]) -> list[Client]:
-    own = {local for local, _ in worker.sockets}
-    return [client for client in popping if client.address in own]
+    return [client for client in popping if is_of(client, worker)]
 
 
 def _proven(worker: LocalProcess, client: Client, count: int) -> Finding:

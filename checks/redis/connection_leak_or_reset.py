@@ -52,6 +52,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Configuration
 from kiqdoctor.doctor.facts.settings import RedisSettings
+from kiqdoctor.doctor.ownership import is_of
 from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.wire.connections import of_sidekiq
 
@@ -114,11 +115,10 @@ def _beyond_their_pools(
     clients: Clients, fleet: Fleet | Missing, local: LocalProcesses | Missing, settings: RedisSettings | Missing
 ) -> Iterator[Finding]:
     """A worker of this host whose own sockets are more than its pools may open."""
-    known = {one.address for one in clients.all}
     live = fleet.live if isinstance(fleet, Fleet) else ()
     for process in live:
         own = _own(process, local)
-        count = len({address for address, _ in own.sockets} & known) if own else 0
+        count = sum(is_of(client, own) for client in clients.all) if own else 0
         most = _most(process, settings)
         if most is not None and count > most:
             yield Finding(

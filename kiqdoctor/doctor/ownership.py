@@ -14,7 +14,7 @@ def works_for(
     worker: LocalProcess, connection: Connection, clients: Clients | Missing, local: LocalProcesses
 ) -> bool | None:
     """True and False are proven; None: it has no connection yet, or may not be looked into, and names no Redis."""
-    if isinstance(clients, Clients) and any(_is_of(one, worker) for one in clients.all):
+    if isinstance(clients, Clients) and any(is_of(one, worker) for one in clients.all):
         return True
     target = _place(connection.url, local)
     if target is None:
@@ -28,7 +28,7 @@ def works_for(
     return False if remotes and target[0] == "here" and not any(map(_socket, worker.redis)) else None
 
 
-def _is_of(client: Client, worker: LocalProcess) -> bool:
+def is_of(client: Client, worker: LocalProcess) -> bool:
     """One local port serves connections to several servers, so over loopback both ends must fit."""
     ports = {remote.rpartition(":")[2] for mine, remote in worker.sockets if mine == client.address}
     looped = client.address.startswith(("127.", "[::1]", "::1"))
@@ -90,7 +90,7 @@ def redis_sockets(
     worker: LocalProcess, connection: Connection | Missing, clients: Clients | Missing, local: LocalProcesses
 ) -> tuple[str, ...]:
     """Local addresses of a worker's connections to the examined Redis."""
-    known = {one.address for one in clients.all if _is_of(one, worker)} if isinstance(clients, Clients) else set()
+    known = {one.address for one in clients.all if is_of(one, worker)} if isinstance(clients, Clients) else set()
     target = _place(connection.url, local) if isinstance(connection, Connection) else None
     return tuple(
         mine for mine, remote in worker.sockets if mine in known or (target and _remote(remote, local) == target)

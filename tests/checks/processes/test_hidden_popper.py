@@ -73,6 +73,15 @@ def test_a_worker_of_this_host_that_is_registered_nowhere() -> None:
     assert diagnose("PRO004", snapshot.with_(LocalProcesses("web-1", (registered,)))).outcome is Outcome.PASS
 
 
+def test_a_worker_of_another_redis_may_have_the_same_local_port() -> None:
+    elsewhere = replace(LOCAL, pid=99, namespace_pids=(99,), sockets=(("127.0.0.1:4000", "127.0.0.1:6380"),))
+    seen = waiting(1, "127.0.0.1", server="127.0.0.1:6379")
+
+    assert diagnose("PRO004", BASE.with_(seen, LocalProcesses("web-1", (elsewhere,)))).outcome is Outcome.PASS
+    here = replace(elsewhere, sockets=(("127.0.0.1:4000", "127.0.0.1:6379"),))
+    assert diagnose("PRO004", BASE.with_(seen, LocalProcesses("web-1", (here,)))).findings
+
+
 def test_other_software_that_pops_settles_nothing() -> None:
     huey = Keyspace((KNOWN,), (Foreign("Huey", "", ("a", "b")),), 9, 9)
 
