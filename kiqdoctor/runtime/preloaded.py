@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import socket
+import stat
 import sys
 import threading
 from contextlib import suppress
@@ -52,13 +53,11 @@ def opened(ours: int) -> list[str]:
 
 def _peer(number: int) -> str:
     """Whom a connection leads to; "" for what is none."""
-    try:
-        kept = socket.socket(fileno=os.dup(number))
-    except OSError:
-        return ""
-    with kept, suppress(OSError):
-        if kept.family in PEERED:
-            return f"a connection to {kept.getpeername() or 'a socket without a name'}"
+    with suppress(OSError):  # the folder's own descriptor is closed by now
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            with socket.socket(fileno=os.dup(number)) as kept:
+                if kept.family in PEERED:
+                    return f"a connection to {kept.getpeername() or 'a socket without a name'}"
     return ""
 
 
