@@ -16,6 +16,7 @@ from states import JID, beat, payload, push
 from kiqdoctor.doctor.acl import rule
 from kiqdoctor.doctor.probe import Lane, Probe, Read
 from kiqdoctor.wire.heartbeat import RUNTIME, THREADS
+from kiqdoctor.wire.keys import Keys
 
 IDENTITY: Final = "other-host:71:0123456789ab"
 FREE: Final = {"client|id", "client|setname"}  # tried when connecting; what is read does not depend on them
@@ -103,7 +104,7 @@ def filled(client: redis_py.Redis) -> None:
     client.sadd("super_processes", IDENTITY)
     client.hset(f"kiq:about:{IDENTITY}", THREADS, "[]")
     client.hset(f"it-{JID}", "c", "1")
-    client.hset(f"j|{before:%y%m%d}|{before.hour}:{before.minute}", "SendMail|p", 1)
+    client.hset(Keys().metrics(now - 120)[1], "SendMail|p", 1)
     client.set(f"h|SendMail-{before.day}-{before.hour}:{before.minute}", bytes(52))
     client.hset(f"b-{'a' * 14}", mapping={"pending": 1, "total": 1, "created_at": now - 9000})
     client.sadd(f"b-{'a' * 14}-jids", JID)
