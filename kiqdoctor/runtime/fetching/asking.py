@@ -20,8 +20,7 @@ class Asking:
 
     def ask(self, lane: Lane, wanted: int) -> int:
         """How many jobs came."""
-        waiting = self._holdings.ended
-        ended = [waiting.popleft() for _ in range(len(waiting))]
+        ended = self._holdings.take_ended()
         if any(work.home.lane.retired for work in ended):
             ended = self._end_retired(ended)
         if not wanted and not ended:

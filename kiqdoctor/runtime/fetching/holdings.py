@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Any, Final, NoReturn
 
@@ -67,6 +68,14 @@ class Holdings:
                 found.append(self.local.pop())
         except IndexError:
             return found
+
+    def take_ended(self) -> list[Work]:
+        """What nobody tells yet, oldest first; another lane may take some once they are counted."""
+        found: list[Work] = []
+        with suppress(IndexError):
+            for _ in range(len(self.ended)):
+                found.append(self.ended.popleft())  # noqa: PERF401 - what was taken before the error is ours to tell
+        return found
 
     def running(self) -> list[Work]:
         """What was taken, is not at hand and has not ended."""

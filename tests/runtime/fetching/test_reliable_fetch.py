@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -1278,6 +1278,23 @@ def test_what_ended_and_is_not_told_yet_does_not_count_as_running(redis: Any, pr
     tick(process)
 
     assert process.fetch.running() == [second]
+
+
+class CountedBefore(deque[Work]):
+    """As a lane sees what ended where another one takes some of it after it was counted."""
+
+    def __len__(self) -> int:
+        return super().__len__() + 1
+
+
+def test_what_ended_is_told_though_another_lane_took_some_of_it(redis: Any, start: Start) -> None:
+    process = start()
+    push(redis, *jobs(2))
+    process.fetch.holdings.ended = CountedBefore(all_again(process))
+
+    process.fetch.tick()
+
+    assert process.held(redis) == Counter()
 
 
 # -- alone ---------------------------------------------------------------------------------------------------------
