@@ -689,7 +689,7 @@ def test_a_ruby_worker_runs_what_we_retry_and_stops_when_we_say_so(
         eventually(lambda: redis.lrange("noted", 0, -1) == [b"hello"], worker.log())
         undone = actions.undo(done)
         actions.carry_out(propose(Verb.QUIET, processes=[worker.identity]))
-        eventually(lambda: redis.hget(worker.identity, "quiet") == b"true", worker.log(), seconds=40)
+        eventually(lambda: redis.hget(worker.identity, "quiet") == b"true", worker.log())
         actions.carry_out(propose(Verb.STOP, processes=[worker.identity]))
 
         assert (undone.changed, undone.gone) == (0, 1)

@@ -17,7 +17,7 @@ import os, sys, time
 from kiqdoctor.embedded import start
 with start() as server:
     print(server.pid, server.url, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -41,7 +41,7 @@ def test_jobs_of_a_killed_worker_run_again(
 ) -> None:
     with sidekiq.start(APP, redis_server.url) as worker:
         push(redis, "Nap", 600, numbers=range(3))
-        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 3, "its beat tells of three", seconds=30)
+        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 3, "its beat tells of three")
     assert redis.llen("queue:default") == 0
     before = contents(redis)
 
@@ -54,14 +54,14 @@ def test_jobs_of_a_killed_worker_run_again(
     assert run(redis_server, "PRO008", tmp_path / "f").status == 0
     redis.delete("processes")
     with sidekiq.start(APP.replace("sleep(seconds)", "nil"), redis_server.url):
-        eventually(lambda: not redis.llen("queue:default"), "another runs them", seconds=30)
+        eventually(lambda: not redis.llen("queue:default"), "another runs them")
 
 
 def test_a_herd_of_its_own_retries(sidekiq: Sidekiq, redis: Any, redis_server: RedisServer, tmp_path: Path) -> None:
     with sidekiq.start(APP, redis_server.url, concurrency=1) as worker:
         push(redis, "Call", True, numbers=range(1))
         push(redis, "Call", False, numbers=range(1, 151))
-        eventually(lambda: redis.zcard("retry") == 150, "all failed", seconds=60)
+        eventually(lambda: redis.zcard("retry") == 150, "all failed")
         _counted(worker, sidekiq, redis)
         members = redis.zrange("retry", 0, -1)
         plan = run(redis_server, "QUE017")
@@ -76,7 +76,7 @@ def test_a_herd_of_its_own_retries(sidekiq: Sidekiq, redis: Any, redis_server: R
 
 def _counted(worker: RubySidekiq, sidekiq: Sidekiq, redis: Any) -> None:
     if sidekiq.major >= 7:
-        eventually(lambda: redis.keys("j|*"), f"durations of {worker.identity}", seconds=90)
+        eventually(lambda: redis.keys("j|*"), f"durations of {worker.identity}")
 
 
 def test_a_leftover_of_an_old_release_is_ended_and_each_job_runs_once(
@@ -105,10 +105,10 @@ def test_a_leftover_of_an_old_release_is_ended_and_each_job_runs_once(
 
             again = fix(asked, apply=True, export=tmp_path / "f")
             assert (again.status, [one.state for one in again.steps]) == (0, ["done"]), again
-            assert old.process.wait(5) == 0
+            assert old.process.wait(60) == 0
             assert new.process is not None
             assert new.process.poll() is None
-            eventually(lambda: redis.get("stat:processed") == b"20", "every job ran", seconds=60)
+            eventually(lambda: redis.get("stat:processed") == b"20", "every job ran")
             assert (redis.get("stat:failed") or b"0", redis.llen("queue:default")) == (b"0", 0)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -113,7 +113,7 @@ def test_who_alone_takes_a_queue_is_left_to_people(old: Worker, redis_server: Re
 
 def sleeper(handled: str) -> "subprocess.Popen[bytes]":
     setting = f"for one in ({handled}): signal.signal(one, lambda *_: None)"
-    code = f"import signal, time\n{setting}\nprint(flush=True); time.sleep(60)"
+    code = f"import signal, time\n{setting}\nprint(flush=True); time.sleep(600)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

@@ -231,7 +231,7 @@ def test_suspects_do_not_starve_the_others(redis: Any, configured: None) -> None
     push(redis, *[payload("Noted", f"s{n}", f"s{n}", 8.0, recovered=2) for n in range(6)])
     push(redis, *[payload("Noted", f"n{n}", f"n{n}", 0.01) for n in range(100)])
     with embed(concurrency=10):
-        eventually(lambda: len(done) == 106, "six suspects of 8 s and 100 others", seconds=120)
+        eventually(lambda: len(done) == 106, "six suspects of 8 s and 100 others")
     assert done[0].startswith("n")
 
 

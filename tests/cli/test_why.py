@@ -161,7 +161,7 @@ APP = """\
 class Slow
   include Sidekiq::Worker
   def perform
-    sleep 60
+    sleep 600
   end
 end
 """
@@ -177,7 +177,7 @@ def test_beside_the_real_sidekiq(redis: "redis_py.Redis", redis_server: RedisSer
     with sidekiq.start(APP, url, concurrency=1) as worker:
         jobs = [PUSH.format(more="")] * 3 + [PUSH.format(more=", 'at' => Time.now.to_f + 600")]
         first, _, last, later = sidekiq.run(f"puts [{', '.join(jobs)}].join(' ')", url).split()
-        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 1, worker.log(), seconds=20)
+        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 1, worker.log())
         runs, waits, scheduled = (why(redis_server, jid) for jid in (first, last, later))
 
     assert (runs[0], places(runs[1]), runs[1]["found"][0]["process"]) == (0, ["in-flight"], worker.identity)
@@ -192,15 +192,15 @@ from kiqdoctor import job
 
 @job(name="Slow")
 def slow(number: int) -> None:
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
 def test_beside_our_own_runtime(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     with Worker.start(OURS, redis_server.url, "-c", "1") as worker:
         redis.lpush("queue:default", payload("Slow", jid="1" * 24))
-        eventually(lambda: redis.llen("queue:default") == 0, "the first job is taken", seconds=10)
-        eventually(lambda: bool([*redis.scan_iter("*:work")]), "its beat", seconds=10)
+        eventually(lambda: redis.llen("queue:default") == 0, "the first job is taken")
+        eventually(lambda: bool([*redis.scan_iter("*:work")]), "its beat")
         status, found = why(redis_server, "1" * 24)
         assert status == 0
         assert set(places(found)) == {"in-flight", "private-list"}

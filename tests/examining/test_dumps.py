@@ -183,7 +183,7 @@ def told(pid: int, *kinds: str) -> dict[str, Any]:
         one = dumped(pid)
         return one if [each["kind"] for each in one.get("diagnosis", ())] == [*kinds] else None
 
-    result: dict[str, Any] = eventually(found, f"a dump that tells of {kinds}", seconds=120)
+    result: dict[str, Any] = eventually(found, f"a dump that tells of {kinds}")
     return result
 
 
@@ -290,7 +290,7 @@ def test_a_thousand_threads_are_told_in_lines_that_can_be_read() -> None:
         return lines if there else []
 
     with running(THOUSAND) as pid:
-        lines = eventually(found, "a thousand threads that wait", seconds=120)
+        lines = eventually(found, "a thousand threads that wait")
 
     assert " threads wait at <string>:" in lines[1]
     assert any(line.startswith("900 threads with one stack (sleeping, futex): wait0, wait1, ") for line in lines)
@@ -368,7 +368,7 @@ PILED = """
 class Piled
   include Sidekiq::Job
   LOCK = Mutex.new
-  def perform(_) = LOCK.synchronize { sleep 60 }
+  def perform(_) = LOCK.synchronize { sleep 600 }
 end
 """
 
@@ -377,7 +377,7 @@ end
 def test_ruby_is_asked_by_ttin_and_its_log_read(redis_server: RedisServer, sidekiq: Sidekiq) -> None:
     with sidekiq.start(PILED, redis_server.url) as worker, redis_server.client() as redis:
         jids = sidekiq.run(PILED + "4.times { puts Piled.perform_async('a-secret') }", redis_server.url)
-        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 4, seconds=30)
+        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 4)
         found = dumped(worker.identity, redis=redis_server.url)
         another = dumped(f"{worker.identity[:-2]}zz", redis=redis_server.url)
         worker.signal(signal.SIGSTOP)
@@ -391,6 +391,6 @@ def test_ruby_is_asked_by_ttin_and_its_log_read(redis_server: RedisServer, sidek
     jobs = [one["job"] for one in found["threads"] if one["job"]]
     assert {(one["class"], one["queue"]) for one in jobs} == {("Piled", "default")}
     assert {one["jid"] for one in jobs} == set(jids.split())
-    assert all(0 <= one["since_s"] < 60 for one in jobs)
+    assert all(0 <= one["since_s"] < 600 for one in jobs)
     assert "a-secret" not in json.dumps(found)
     assert ([one["kind"] for one in stopped["diagnosis"]], stopped["status"]) == (["stopped"], 3)

@@ -319,7 +319,15 @@ def test_every_field_of_ruby_s_survives_our_retry(python: Site) -> None:
         "[job.display_class, job.tags, job.queue, job['error_class'], job['bid'], job.created_at.year, job.error?]",
         jid=jid,
     )
-    assert seen == ["Shown <As>", ["a", "ü"], "py", "app.Refused", "b-1", datetime.now(UTC).year, True]
+    assert seen == [
+        "Shown <As>",
+        ["a", "ü"],
+        "py",
+        "app.Refused",
+        "b-1",
+        datetime.fromtimestamp(payload.at("created_at") or 0, UTC).year,
+        True,
+    ]
 
 
 def test_stamps_of_sidekiq_8_survive_our_retry(python: Site) -> None:
@@ -391,9 +399,10 @@ def test_a_failure_that_ruby_s_api_retries_is_the_first_retry_again(python: Site
 
 
 def test_ruby_s_api_retries_what_died_with_us(python: Site) -> None:
+    pushed_at = time.time()
     jid = python.push(**{"class": "FeatFail", "args": ["undead"], "queue": "py", "retry": 0})
     _, score = python.entry("dead", jid)
-    assert abs(score - time.time()) < 20
+    assert pushed_at - 1 <= score <= time.time() + 1
     python.ruby.ask("Sidekiq::DeadSet.new.find_job(jid).retry", jid=jid)
     eventually(lambda: python.redis.llen("tried:undead") == 2)
     assert python.rest("undead", jid) == {"dead"}
@@ -418,14 +427,13 @@ def test_our_poller_pushes_what_ruby_scheduled_and_what_failed(python: Site) -> 
     entry, _ = python.entry("retry", failed)
     python.due("retry", entry)
 
-    pushed_at = time.time()
-    eventually(lambda: python.redis.llen("queue:due") == 4, seconds=40)
+    eventually(lambda: python.redis.llen("queue:due") == 4)
     assert python.redis.sismember("queues", "due")
     found = {read(raw).jid: read(raw) for raw in python.redis.lrange("queue:due", 0, -1)}
     assert found.keys() == {scheduled, *bulk, failed}
     for payload in found.values():
         assert "at" not in payload.fields
-        assert abs(payload.fields["enqueued_at"] - pushed_at) < 40
+        assert past <= payload.fields["enqueued_at"] <= time.time() + 1
     wanted = {"class": "FeatNote", "args": ["at", *ARGS["floats"]], **extras}
     assert exact({name: found[scheduled].fields[name] for name in wanted}) == exact(wanted)
     assert found[failed].fields == {**entry.fields, "enqueued_at": found[failed].fields["enqueued_at"]}
@@ -464,7 +472,7 @@ def test_an_activejob_is_tried_again_with_all_its_fields_and_left_alone(
     assert seen == ["MailJob", data["arguments"] if sidekiq.major < 7 else plain]
     with sidekiq.start(RUBY, python.url, queues=("rb_aj",)):
         python.ruby.ask("Sidekiq::RetrySet.new.find_job(jid).retry", jid=jid)
-        ran = eventually(lambda: python.redis.lpop("wrapped"), seconds=40)
+        ran = eventually(lambda: python.redis.lpop("wrapped"))
     assert exact(json.loads(ran)) == exact(data)
 
 
@@ -681,7 +689,7 @@ def test_python_reads_ruby_s_failure(ruby: Site, wanted: bool | int, lines: int 
     failed_at = payload.at("failed_at")
     assert failed_at is not None
     assert before - 1 <= failed_at <= time.time() + 1
-    assert 15 <= score - failed_at < 26
+    assert 15 <= score - failed_at < 60  # by the clock at the end of its work on the failure, up to 24 s ahead
     trace = backtrace(payload.fields.get("error_backtrace"))
     assert len(trace) == lines if lines is not None else len(trace) > 2
     assert all("app.rb" in line and "refuse" in line for line in trace[:1])

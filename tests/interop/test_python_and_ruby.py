@@ -53,7 +53,7 @@ def test_ruby_enqueues_and_python_runs(redis: Any, redis_server: RedisServer, si
             "Sidekiq::Client.push('class' => 'PyNote', 'args' => ['later'], 'at' => Time.now.to_f + 1)",
             redis_server.url,
         )
-        eventually(lambda: redis.lrange("noted", 0, -1) == [b"from ruby", b"later"], seconds=40)
+        eventually(lambda: redis.lrange("noted", 0, -1) == [b"from ruby", b"later"])
 
 
 def test_python_enqueues_and_ruby_runs(redis: Any, redis_server: RedisServer, sidekiq: Sidekiq) -> None:
@@ -63,7 +63,7 @@ def test_python_enqueues_and_ruby_runs(redis: Any, redis_server: RedisServer, si
         note.perform_async("from python")
         note.perform_bulk([["one"], ["two"]])
         note.perform_in(1, "later")
-        eventually(lambda: set(redis.lrange("noted", 0, -1)) == {b"from python", b"one", b"two", b"later"}, seconds=60)
+        eventually(lambda: set(redis.lrange("noted", 0, -1)) == {b"from python", b"one", b"two", b"later"})
 
 
 def test_a_failure_of_python_s_is_tried_again_by_ruby(redis: Any, redis_server: RedisServer, sidekiq: Sidekiq) -> None:
@@ -119,7 +119,7 @@ def test_the_doctor_on_a_ruby_fleet_healthy_and_killed(redis: Any, redis_server:
         assert (counts["critical"], counts["high"]) == (0, 0)
 
         sidekiq.run("3.times { Sidekiq::Client.push('class' => 'Sleeper', 'args' => [100]) }", redis_server.url)
-        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 3, seconds=30)
+        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 3)
         assert check(redis_server.url).outcome("PRO008") == "pass"
         worker.kill()
 

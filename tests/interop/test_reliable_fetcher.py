@@ -13,7 +13,7 @@ Sidekiq.configure_server { |config| Sidekiq::ReliableFetch.setup_reliable_fetch!
 class Slow
   include Sidekiq::Worker
   def perform
-    sleep 60
+    sleep 600
   end
 end
 """
@@ -34,7 +34,7 @@ def test_a_killed_process_of_gitlab_s_fetcher(redis: "redis_py.Redis", redis_ser
         roots.absent("gitlab-sidekiq-fetcher is not installed (Debian: ruby-gitlab-sidekiq-fetcher)")
     with sidekiq.start(APP, redis_server.url, concurrency=2) as worker:
         sidekiq.run("Sidekiq::Client.push('class' => 'Slow', 'args' => [])", redis_server.url)
-        eventually(lambda: redis.hlen(f"{worker.identity}:workers") == 1, "its beat tells the job", seconds=20)
+        eventually(lambda: redis.hlen(f"{worker.identity}:workers") == 1, "its beat tells the job")
         alive = judged(redis_server.url)
         worker.kill()
         killed = judged(redis_server.url)

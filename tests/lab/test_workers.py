@@ -65,7 +65,7 @@ def test_connections_that_nobody_explains(redis: Any, redis_server: RedisServer)
     redis.set("stat:processed", 1)
     threads = popping(redis_server, 3, stop)
     try:
-        found = eventually(lambda: (one := check(redis_server.url)).severities("PRO004") and one, seconds=60)
+        found = eventually(lambda: (one := check(redis_server.url)).severities("PRO004") and one)
     finally:
         stop.set()
         for thread in threads:
@@ -84,7 +84,7 @@ def test_a_worker_that_was_forgotten_by_redis_is_proven(
         return [int(one["age"]) for one in redis.client_list() if one["cmd"] == "brpop"]
 
     with sidekiq.start(APP, redis_server.url, concurrency=2) as worker:
-        eventually(lambda: len(ages()) == 2 and min(ages()) >= 15, seconds=60)
+        eventually(lambda: len(ages()) == 2 and min(ages()) >= 15)
         assert check(redis_server.url).outcome("PRO004") == "pass"
         redis.sadd("queues", "default")
         redis.set("stat:processed", 1)

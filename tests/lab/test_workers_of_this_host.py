@@ -25,7 +25,7 @@ APP = """\
 class Forks
   include Sidekiq::Worker
   def perform(how)
-    Process.detach(how == 'fork' ? fork { sleep 60 } : Process.spawn('sleep 60'))
+    Process.detach(how == 'fork' ? fork { sleep 600 } : Process.spawn('sleep 600'))
   end
 end
 class Grows
@@ -51,7 +51,7 @@ from kiqdoctor import job
 @job(name="Forks")
 def forks(how):
     if os.fork() == 0:
-        time.sleep(60)
+        time.sleep(600)
         os._exit(0)
 """
 FREEZER = Path("/sys/fs/cgroup/freezer")
@@ -113,7 +113,7 @@ def older_than(worker: RubySidekiq | Worker, seconds: float) -> None:
         cells = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
         return bool(pids) and all(up - int(one[19]) / hertz > seconds for one in cells)
 
-    eventually(old, f"a child that is older than {seconds} s", seconds=30)
+    eventually(old, f"a child that is older than {seconds} s")
 
 
 @pytest.mark.ruby

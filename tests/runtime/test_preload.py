@@ -73,14 +73,14 @@ def test_the_application_is_imported_once_and_each_process_is_the_parents(
         assert len(importers(imports)) == 1
 
         os.kill(parent(worker), signal.SIGUSR2)
-        eventually(lambda: len(members(redis)) == 2 and not members(redis) & first, "rolled", seconds=60)
+        eventually(lambda: len(members(redis)) == 2 and not members(redis) & first, "rolled")
         assert len(importers(imports)) == 2
 
         os.kill(importers(imports)[1], signal.SIGKILL)
         eventually(lambda: "from here each process imports for itself" in worker.log(), "its end is told")
         before = members(redis)
         os.kill(min(before), signal.SIGKILL)
-        eventually(lambda: len(members(redis) - before) == 1, "it is replaced all the same", seconds=60)
+        eventually(lambda: len(members(redis) - before) == 1, "it is replaced all the same")
         assert len(importers(imports)) == 3
         assert worker.stop() == 0
 
@@ -99,7 +99,7 @@ def test_what_was_opened_before_the_fork_is_named_and_nothing_is_forked(
     imports: Path, redis: Any, redis_server: RedisServer, more: str, told: str
 ) -> None:
     with Worker.start(app(imports, more), redis_server.url, "--processes", "2", "--preload") as worker:
-        eventually(lambda: len(members(redis)) == 2, worker.log(), seconds=60)
+        eventually(lambda: len(members(redis)) == 2, worker.log())
 
         assert "--preload: opened before the fork: " in worker.log()
         assert told in worker.log()

@@ -156,7 +156,7 @@ def test_records_of_the_dead_do_not_slow_down_what_is_due(ledger: Path, redis: A
         eventually(lambda: begun(ledger) == 1, worker.log())
 
         note_it.perform_in(0.01)
-        eventually(lambda: begun(ledger) == 2, "the scheduler waits for processes that are gone", seconds=120)
+        eventually(lambda: begun(ledger) == 2, "the scheduler waits for processes that are gone")
 
 
 def test_a_killed_worker_leaves_the_list_of_processes(ledger: Path, redis: Any, redis_server: RedisServer) -> None:

@@ -326,13 +326,14 @@ def test_least_permissions_are_enough_for_every_feature(tmp_path: Path) -> None:
         with Said.start(preamble(path) + APP + FEATURES, kind.url, *WORDS) as worker:
             jids = {limited.perform_async() for _ in range(5)} | {steps.perform_async()}
             asked = told.perform_async()
+            jids.add(asked)
             with kiqdoctor.Batch(on_success=called, on_complete=called):
                 jids.add(note_it.perform_async())
             buried = never.perform_async()
             state = kiqdoctor.Status(asked).wait(timeout=60)
             assert state is not None
             assert state.state == "done"
-            eventually(lambda: Ledger.read(path).ended >= jids, worker.log(), seconds=40)
+            eventually(lambda: Ledger.read(path).ended >= jids, worker.log())
             eventually(lambda: len(Ledger.read(path).ended - jids) >= 3, "callbacks and the periodic job")
             assert Ledger.read(path).failures[buried] == 1
             assert dump(kind, worker.pid)
@@ -386,7 +387,7 @@ def test_a_failover_by_sentinel_under_load_needs_no_restart(tmp_path: Path) -> N
         RedisServer.start({"replicaof": f"127.0.0.1 {primary.port}"}) as replica,
         sentinel(primary, tmp_path) as port,
     ):
-        eventually(lambda: watched(port), "the sentinel sees the replica", seconds=60)
+        eventually(lambda: watched(port), "the sentinel sees the replica")
         url = f"redis+sentinel://127.0.0.1:{port}/main/0"
         kiqdoctor.configure(redis=url)
         with Said.start(preamble(path) + APP, url, *WORDS) as worker:
@@ -394,12 +395,12 @@ def test_a_failover_by_sentinel_under_load_needs_no_restart(tmp_path: Path) -> N
             eventually(lambda: Ledger.read(path).ended >= set(before), "all before the failover")
             with loaded() as sure:
                 primary.down(signal.SIGKILL)
-                eventually(lambda: role(replica) == "master", "promoted", seconds=60)
-                after = eventually(pushed, "a push that the new primary takes", seconds=60)
-                eventually(lambda: after in Ledger.read(path).ended, worker.log(), seconds=60)
+                eventually(lambda: role(replica) == "master", "promoted")
+                after = eventually(pushed, "a push that the new primary takes")
+                eventually(lambda: after in Ledger.read(path).ended, worker.log())
             eventually(lambda: len(set(sure[-20:]) - Ledger.read(path).ended) == 0, "the latest jobs")
             with replica.client() as promoted:
-                eventually(lambda: not promoted.keys("kiq:taken:*"), "nothing stays in private lists", seconds=40)
+                eventually(lambda: not promoted.keys("kiq:taken:*"), "nothing stays in private lists")
             print(f"of {len(sure)} pushed around the failover {len(set(sure) - Ledger.read(path).ended)} were lost")
             assert worker.stop() == 0
 

@@ -161,7 +161,7 @@ def test_a_crash_says_what_became_of_its_core_and_starts_are_put_off(
     with workers(ledger, redis_server.url, "-c", "1") as worker:
         crash.perform_async()
         try:
-            eventually(lambda: redis.zcard("dead") == 1, seconds=40)
+            eventually(lambda: redis.zcard("dead") == 1)
         finally:
             log = worker.log()
             print(log)
@@ -280,11 +280,11 @@ def test_who_stands_still_keeps_its_jobs(ledger: Path, redis: Any, redis_server:
         else:
             naps.add(hog.perform_async(25))
         with workers(ledger, redis_server.url) as neighbour:  # who would take them, were they anybody's
-            eventually(lambda: "has been silent" in worker.log(), seconds=30)
+            eventually(lambda: "has been silent" in worker.log())
             time.sleep(11)
             if how == "SIGSTOP":
                 os.kill(worker.pid, signal.SIGCONT)
-            eventually(lambda: Ledger.read(ledger).ended == naps, worker.log(), seconds=40)
+            eventually(lambda: Ledger.read(ledger).ended == naps, worker.log())
             eventually(lambda: "is awake again" in worker.log())
             assert neighbour.stop() == 0
         assert worker.stop() == 0
@@ -302,7 +302,7 @@ def test_who_is_stuck_for_too_long_is_killed_where_that_was_said(
         before = worker.pids
         jid = hog.perform_async(60)
         eventually(lambda: Ledger.read(ledger).executions == 1)
-        eventually(lambda: another(worker, before), worker.log(), seconds=40)
+        eventually(lambda: another(worker, before), worker.log())
         eventually(lambda: len(Ledger.read(ledger).begun[jid, "1"]) == 2, worker.log())
         assert "--stuck-after 12" in worker.log()
         [raw] = [raw for key in redis.keys("kiq:taken:*") for raw in redis.lrange(key, 0, -1)]
@@ -319,7 +319,7 @@ def test_one_connection_into_a_black_hole_costs_no_job_a_second_run(
         holes = [proxy.hold_request(b"EXPIRE") for _ in range(2)]  # never let go: the renewing connection hears nothing
         holes[0].wait()
         with workers(ledger, redis_server.url):
-            eventually(lambda: Ledger.read(ledger).ends.total() == 1, worker.log(), seconds=40)
+            eventually(lambda: Ledger.read(ledger).ends.total() == 1, worker.log())
         assert not redis.exists("kiq:recovered")
         for hole in holes:
             hole.go_on.set()

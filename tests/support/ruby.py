@@ -193,7 +193,7 @@ class RubySidekiq:
                 cwd=self.folder,
                 env=_environment(self.url, self.namespace, self.env),
             )
-        self.identity = eventually(self._seen, "Sidekiq's first heartbeat", seconds=60)
+        self.identity = eventually(self._seen, "Sidekiq's first heartbeat")
 
     def stop(self) -> int:
         """TERM, and the exit status."""

@@ -333,7 +333,7 @@ def perform(
     return app
 
 
-async def until(pilot: Pilot[int], holds: Callable[[], Any], seconds: float = 60.0) -> None:
+async def until(pilot: Pilot[int], holds: Callable[[], Any], seconds: float = 120.0) -> None:
     """Let the view go on until it is so. A pause may take a second where the machine is busy, so none are counted."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -20,7 +20,7 @@ from roots import HERE, SID, Place
 
 from kiqdoctor import embedded
 
-DEADLINE: Final = 60.0  # seconds for a server to come up, and for eventually()
+DEADLINE: Final = 120.0  # seconds for a server to come up, and for eventually()
 
 
 def free_port() -> int:

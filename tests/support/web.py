@@ -59,7 +59,7 @@ def puma(sidekiq: Sidekiq, url: str, *, whole: bool = True, **settings: str) -> 
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder, env=_environment(url, None, variables),
         )  # fmt: skip
     try:
-        eventually(lambda: _answers(process, port, folder / "log"), "puma", seconds=60)
+        eventually(lambda: _answers(process, port, folder / "log"), "puma")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)

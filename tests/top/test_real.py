@@ -83,13 +83,13 @@ def test_a_million_jobs_are_paged_and_searched(redis: "redis_py.Redis", redis_se
         await pilot.press("O")
         await until(pilot, lambda: pane.here is not None and pane.here.jid == str(MANY))
         await pilot.press("slash", *'"999999"', "enter")
-        await until(pilot, lambda: pane.found is not None and pane.found.done, seconds=60)
+        await until(pilot, lambda: pane.found is not None and pane.found.done)
         assert [row.jid for row in pane.held] == ["999999"]
         await pilot.press("f")
         await until(pilot, lambda: "1,000,000 failed jobs in 7 groups; 4,000 looked at (0.4%)" in app.pane.head.text)
         before = pane.found
         await pilot.press("enter")
-        await until(pilot, lambda: _ended(pane, before), seconds=60)
+        await until(pilot, lambda: _ended(pane, before))
         assert len(pane.held) == 10_000
         assert len({row.job_class for row in pane.held}) == 1
         await pilot.press("3", "enter", "G")

@@ -232,7 +232,7 @@ def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", 
                     tmux("send-keys", "r")
                 return "time.sleep(seconds)" in shown
 
-            eventually(dumped, "its own dump", seconds=120)
+            eventually(dumped, "its own dump")
             worker.kill()
             for key in redis.keys("*:*:*"):
                 redis.persist(key)  # its record is gone a minute later, and looking may take as long
@@ -242,7 +242,7 @@ def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", 
                 tmux("send-keys", "r")  # on a machine that is slow an examination comes by itself but once a minute
                 return "PRO008" in tmux("capture-pane", "-p")
 
-            eventually(told, "its death, told by the doctor", seconds=120)
+            eventually(told, "its death, told by the doctor")
             tmux("send-keys", "2")
             eventually(lambda: " dead " in tmux("capture-pane", "-p"), "its mark")
             tmux("send-keys", "8")

@@ -76,8 +76,10 @@ def test_the_place_in_the_source_is_shown() -> None:
 
 @pytest.mark.parametrize("unit", [1.0, 1000])
 def test_on_a_real_redis(redis: "redis_py.Redis", redis_server: RedisServer, unit: float) -> None:
+    now = time.time()
+
     def stamp(age: float) -> float:
-        return type(unit)((time.time() - age) * unit)
+        return type(unit)((now - age) * unit)
 
     for number in range(3):
         fields: dict[str, Any] = {
@@ -86,7 +88,7 @@ def test_on_a_real_redis(redis: "redis_py.Redis", redis_server: RedisServer, uni
             "enqueued_at": stamp(40),
             "failed_at": stamp(39.7),
         }
-        redis.zadd("retry", {payload(jid=f"{number:024x}", created_at=stamp(40), **fields): time.time() + 20})
+        redis.zadd("retry", {payload(jid=f"{number:024x}", created_at=stamp(40), **fields): now + 20})
 
     assert check(redis_server.url, "--select", "QUE005").severities("QUE005") == ["medium"]
 

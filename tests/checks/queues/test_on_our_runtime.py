@@ -109,7 +109,7 @@ def test_a_poison_pill(tree: Path) -> None:
     with RedisServer.start() as server, server.client() as client:
         with Worker.start(APP, server.url, "--processes", "2"):
             push(client, "app.deadly", 1, args=[])
-            eventually(lambda: client.zcard("dead") == 1, "it was buried", seconds=90)
+            eventually(lambda: client.zcard("dead") == 1, "it was buried")
         found = check(server, tree)
 
     assert found.severities("QUE013") == ["high"]

@@ -112,7 +112,7 @@ def test_no_value_is_told(broken: Examination) -> None:
 def test_a_quiet_worker_moves_nothing(installation: Installation, broken: Examination) -> None:
     assert broken.outcome("QUE003") == broken.outcome("QUE008") == "pass"
     installation.worker.signal(signal.SIGTSTP)
-    eventually(lambda: installation.client.hget(installation.worker.identity, "quiet") == b"true", "quiet", seconds=30)
+    eventually(lambda: installation.client.hget(installation.worker.identity, "quiet") == b"true", "quiet")
     past = "Sidekiq::Client.push('class' => 'FineJob', 'args' => [], 'at' => Time.now.to_f - 300)"
     installation.version.run(past, installation.server.url)
     old = installation.client.lindex("queue:bulk", -1)

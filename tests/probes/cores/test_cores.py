@@ -135,7 +135,7 @@ def test_a_signal_that_was_sent_blames_nobody(tmp_path: Path) -> None:
     words = [
         sys.executable,
         "-c",
-        "import faulthandler, time; faulthandler.enable(); print(flush=True); time.sleep(60)",
+        "import faulthandler, time; faulthandler.enable(); print(flush=True); time.sleep(600)",
     ]
     for number in (1, 2):  # with faulthandler, and without
         folder = tmp_path / str(number)

@@ -154,7 +154,7 @@ def test_who_is_gone_and_who_is_dead() -> None:
 
 
 def test_what_is_no_python_is_named() -> None:
-    with subprocess.Popen(["sleep", "60"]) as process:
+    with subprocess.Popen(["sleep", "600"]) as process:
         try:
             found = eventually(lambda: [one for one in [refused(process.pid)] if "sleep" in one.reason])
         finally:
@@ -410,7 +410,7 @@ def test_busy_is_told_from_unreadable(instead: Any) -> None:
             busy = refused(real.pid)
         finally:
             real.kill()
-    with subprocess.Popen(["sleep", "60"]) as still:
+    with subprocess.Popen(["sleep", "600"]) as still:
         try:
             idle = refused(still.pid)
         finally:
@@ -422,8 +422,8 @@ def test_busy_is_told_from_unreadable(instead: Any) -> None:
 
 
 def test_py_spy_that_hangs_is_left(instead: Any) -> None:
-    instead("exec sleep 60")
-    with subprocess.Popen(["sleep", "60"]) as still:
+    instead("exec sleep 600")
+    with subprocess.Popen(["sleep", "600"]) as still:
         try:
             found = refused(still.pid, within_s=0.3)
         finally:

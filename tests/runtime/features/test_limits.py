@@ -280,7 +280,7 @@ def test_of_short_jobs_too_no_more_run_at_once_and_each_place_is_given_up(lab: A
 
     few.perform_bulk([[n] for n in range(1_500)])
     with kiqdoctor.embed(concurrency=10):
-        eventually(lambda: len(levels) == 1_500 and not lab.redis.keys("kiq:taken:*"), "all of them", seconds=60)
+        eventually(lambda: len(levels) == 1_500 and not lab.redis.keys("kiq:taken:*"), "all of them")
 
     assert max(levels) <= 3
     assert not slots(lab)
