@@ -10,13 +10,14 @@ from kiqdoctor import actions
 from kiqdoctor.actions import JobEntry, Proposal, Verb
 from kiqdoctor.doctor.facts.live import Depths, JobPage, JobRow, Search, Sought
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
-from kiqdoctor.text import SHORT, clean
+from kiqdoctor.text import clean
 from kiqdoctor.top import words
 from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.paint import Line, Piece
+from kiqdoctor.top.panes import job
 from kiqdoctor.top.panes.pane import Pane, explained
 from kiqdoctor.top.scene import Scene
-from kiqdoctor.top.table import Column, Rows, Table
+from kiqdoctor.top.table import Rows, Table
 from kiqdoctor.top.view import Opened, View
 from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, RETRY, SCHEDULE
 
@@ -47,7 +48,7 @@ class Jobs(Pane):
 
     def __init__(self, view: View) -> None:
         super().__init__(view)
-        self.table = Table(self._columns(), order=0)
+        self.table = Table(job.columns(self.place), order=0)
         self.table.backwards = self.newest_first
         self.reset()
 
@@ -74,23 +75,6 @@ class Jobs(Pane):
     def verbs(self) -> frozenset[Verb]:
         """What may be done to its jobs."""
         return VERBS.get(self.place, OF_QUEUES)
-
-    def _columns(self) -> tuple[Column, ...]:
-        queue = self.place.startswith(QUEUE_PREFIX)
-        failing = self.place in {RETRY, DEAD}
-        return (
-            Column({DEAD: "Died", RETRY: "Next try"}.get(self.place, "Due"), 13, lambda one: one.score)
-            if not queue
-            else Column("Enqueued", 13, lambda one: one.enqueued_at),
-            Column("Job", 20, lambda one: one.job_class, grow=2),
-            Column("Queue", 10, lambda one: one.queue, grow=1, rank=1 if not queue else 3),
-            Column(
-                "Tries" if failing else "Args", 5, lambda one: one.retry_count if failing else one.arity, right=True
-            ),
-            Column("Error" if failing else "Arguments", 20, lambda one: one.error_class, grow=3),
-            Column("Jid", 24, lambda one: one.jid, rank=2),
-            Column("Created", 9, lambda one: one.created_at, right=True, rank=3),
-        )
 
     def body(self) -> ComposeResult:
         """The table."""
@@ -167,7 +151,7 @@ class Jobs(Pane):
 
         def cells(index: int) -> Sequence[Piece] | None:
             one = row(index)
-            return self.cells(one, shown) if one is not None else None
+            return job.cells(self.place, one, shown) if one is not None else None
 
         def key(index: int) -> Hashable:
             one = row(index)
@@ -186,34 +170,6 @@ class Jobs(Pane):
         at = self.table.cursor
         around = sorted(range(at - PAGE, at + PAGE), key=lambda index: abs(index - at))
         return [index for index in around if 0 <= index < self.total]
-
-    def cells(self, row: JobRow, shown: Scene) -> Sequence[Piece]:
-        """A job in a row."""
-        queue = self.place.startswith(QUEUE_PREFIX)
-        at = row.enqueued_at if queue else row.score
-        if row.error:
-            return (
-                ("", words.when(at, shown.now)),
-                ("bad", "(no payload)"),
-                *[("", "")] * 2,
-                ("bad", row.error),
-                ("", ""),
-                ("", ""),
-            )
-        failing = self.place in {RETRY, DEAD}
-        args = row.args if row.args is not None else "masked: --show-args"
-        last = f"{row.error_class}: {row.error_message}" if failing and row.error_class else "" if failing else args
-        late = self.place in {RETRY, SCHEDULE} and at is not None and shown.now - at > 60  # noqa: PLR2004 - a minute
-        tries = row.retry_count if row.retry_count is not None else 0
-        return (
-            ("warn" if late else "", words.when(at, shown.now) + ("!" if late else "")),
-            ("strong", row.job_class),
-            ("", row.queue),
-            ("", str(tries if failing else row.arity)),
-            ("bad" if failing and last else "dim", clean(last, SHORT)),
-            ("dim", row.jid),
-            ("dim", words.age(shown.now - row.created_at) if row.created_at else words.NOTHING),
-        )
 
     def take(self, number: int, page: JobPage | Refused) -> None:
         """A page that was asked for."""
@@ -333,7 +289,7 @@ def _told_of(sought: Sought, found: int) -> str:
 def _opened(source: Feed, row: JobRow, verbs: frozenset[Verb]) -> Opened:
     whole = source.whole(row)
     more = (lambda: explained(source, whole.jid)) if whole.jid else None
-    return Opened(whole.job_class or "job", details(whole), whole.jid, verbs, more)
+    return Opened(whole.job_class or "job", job.details(whole), whole.jid, verbs, more)
 
 
 def keys_of(place: str) -> tuple[tuple[str, str], ...]:
@@ -384,37 +340,3 @@ class QueueJobs(Jobs):
         self.place = QUEUE_PREFIX + queue
         self.title_here = f"Queue {clean(queue)}"
         self.reset()
-
-
-def details(row: JobRow) -> list[Line]:
-    """All that is known of a job."""
-    args = (
-        row.args if row.args is not None else f"{words.plural(row.arity, 'argument')}, masked: --show-args shows them"
-    )
-    rows = (
-        ("class", row.job_class),
-        ("jid", row.jid),
-        ("queue", row.queue),
-        ("arguments", args),
-        ({DEAD: "died", RETRY: "next try"}.get(row.place, "due"), words.moment(row.score) if row.score else ""),
-        ("created", words.moment(row.created_at) if row.created_at else ""),
-        ("enqueued", words.moment(row.enqueued_at) if row.enqueued_at else ""),
-        ("failed first", words.moment(row.failed_at) if row.failed_at else ""),
-        ("failed last", words.moment(row.retried_at) if row.retried_at else ""),
-        ("retries so far", str(row.retry_count) if row.retry_count is not None else ""),
-        ("tags", ", ".join(row.tags)),
-        ("size", words.size(len(row.member))),
-        ("trouble", row.error),
-    )
-    lines: list[Line] = [[("dim", f"{label:<16}"), ("", text)] for label, text in rows if text]
-    if row.error_class or row.error_message:
-        lines += [[], [("bad", row.error_class)], *([("", line)] for line in row.error_message.splitlines())]
-    if row.backtrace:
-        lines += [[], [("strong", "backtrace")], *([("dim", f"  {line}")] for line in row.backtrace)]
-    if row.others:
-        lines += [
-            [],
-            [("strong", "further fields")],
-            *([("dim", f"  {key:<20} "), ("", text)] for key, text in row.others),
-        ]
-    return lines
