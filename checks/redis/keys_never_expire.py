@@ -63,7 +63,7 @@ def keys_never_expire(
     keyspace: Keyspace, before: Earlier[Keyspace] | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     if not isinstance(before, Earlier):
-        yield Unknown(before.reason, getattr(before, "unlock", "") or "--baseline-run FILE")
+        yield Unknown(before.reason, getattr(before, "unlock", ""))
         return
     then = {one.name: one for one in before.fact.prefixes}
     for one in keyspace.prefixes:

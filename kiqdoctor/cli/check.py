@@ -1,5 +1,6 @@
 """``kiqdoctor check``: examine a Redis, this host's workers and the application, print the report."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.cli.words.formats import COMMANDING, DEFAULT
 from kiqdoctor.cli.words.output import colour, further, rendered, width, write
 from kiqdoctor.doctor.plan import Plan
+from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.examination import prepared, reads_redis, smallest, withheld
 from kiqdoctor.examining.parts import every_check
@@ -59,21 +61,15 @@ def command(
 
 
 CONNECTING = (
-    ("PING, SELECT of its database", "connecting", "+ping", "O(1)"),
-    ("CLIENT SETNAME, CLIENT ID", "connecting", "-", "O(1); it goes on where they are refused"),
+    "connecting",
+    "  PING, SELECT of its database: +ping; O(1)",
+    "  CLIENT SETNAME, CLIENT ID: O(1); it goes on where they are refused",
 )
 
 
 def spelt(plan: Plan, asked: Asked) -> str:
-    """Every read of a plan: what, by which probe, its permission and cost; then the smallest ACL rule for it."""
-    probes = plan.made(withheld(asked))
-    rows = [(read.what, one.name, read.permission or "-", read.cost or "-") for one in probes for read in one.reads]
-    rows = [*(CONNECTING if reads_redis(asked, plan) else ()), *rows]
-    widths = [max(len(row[column]) for row in [("read", "probe", "permission", "cost"), *rows]) for column in range(4)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [("read", "probe", "permission", "cost"), *rows]
-    ]
+    """Every read of a plan, with its permission and cost, below who reads it; then the smallest ACL rule for it."""
+    lines = [*(CONNECTING if reads_redis(asked, plan) else ()), *_reads(plan.made(withheld(asked)))]
     checks = f"{len(plan.checks)} checks: {', '.join(check.id for check in plan.checks)}"
     rules = dict.fromkeys(smallest(plan, replace(asked, redis=one)) for one in (asked.redis, *asked.shards))
     acl = "\n".join(f"smallest ACL: {rule}" for rule in rules)
@@ -82,3 +78,15 @@ def spelt(plan: Plan, asked: Asked) -> str:
     again += [f"once more at its end: {more}"] if more else []
     over = again if asked.window_s and plan.again else ()
     return "\n".join([*lines, "", checks, *over, acl, "Nothing was read.", ""])
+
+
+def _reads(probes: Iterable[Probe]) -> Iterator[str]:
+    """Probes that read the very same are one paragraph."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for one in probes:
+        reads = tuple(f"{read.what}: {'; '.join(filter(None, (read.permission, read.cost)))}" for read in one.reads)
+        if reads:
+            alike.setdefault(reads, []).append(one.name)
+    for reads, names in alike.items():
+        yield ", ".join(names)
+        yield from (f"  {read}" for read in reads)

@@ -121,7 +121,7 @@ def test_nowhere(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     status, found = why(redis_server, JID)
 
     assert (status, found["found"], found["starts_in_s"]) == (0, [], None)
-    assert any("it is in none of" in one for one in found["told"])
+    assert any("it is nowhere in" in one for one in found["told"])
 
 
 def test_what_may_not_be_looked_at_is_said(redis: "redis_py.Redis", redis_server: RedisServer) -> None:

@@ -153,7 +153,7 @@ def test_nowhere_is_an_answer_where_all_was_looked_at() -> None:
     found = asked(processed=17)
 
     assert status(found) == 0
-    assert "it is in none of 1 places with 50 jobs" in found.told[0]
+    assert "it is nowhere in 1 place with 50 jobs" in found.told[0]
     assert "17 jobs have ended here so far (stat:processed)" in found.told
 
 
