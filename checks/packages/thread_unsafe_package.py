@@ -66,6 +66,7 @@ from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packa
 from kiqdoctor.doctor.facts.settings import RedisSettings
 
 SHOWN = 5
+SURE = {"h": "high", "m": "medium", "l": "low"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,11 @@ def _finding(advisory: Advisory, match: Match, witnesses: list[Witness], *, deci
     evidence += [_shown(one) for one in reached[:SHOWN]]
     evidence += [Evidence("runs in", one.proof, one.source) for one in reached[:1] if one.proof]
     evidence.append(
-        Evidence("advisory", f"{advisory.id}, confidence {advisory.confidence}", "; ".join(advisory.evidence))
+        Evidence(
+            "advisory",
+            f"{advisory.id}, {SURE.get(advisory.confidence, 'unknown')} confidence",
+            "; ".join(advisory.evidence),
+        )
     )
     where = reached[0].place if reached else None
     return Finding(

@@ -15,7 +15,7 @@ from kiqdoctor.top import words
 from kiqdoctor.top.feed import Feed
 from kiqdoctor.top.paint import Line, Piece
 from kiqdoctor.top.panes import job
-from kiqdoctor.top.panes.pane import Pane, explained
+from kiqdoctor.top.panes.pane import Pane, explained, said
 from kiqdoctor.top.scene import Scene
 from kiqdoctor.top.table import Rows, Table
 from kiqdoctor.top.view import Opened, View
@@ -175,7 +175,7 @@ class Jobs(Pane):
         """A page that was asked for."""
         self.asked.discard(number)
         if isinstance(page, Refused):
-            self.refusal = f"{page.reason}; to settle it: {page.unlock}" if page.unlock else page.reason
+            self.refusal = said(page)
         elif page.place == self.place:
             self.refusal = page.note
             self.pages[number] = page
@@ -194,7 +194,7 @@ class Jobs(Pane):
     def hold(self, search: Search | Refused) -> None:
         """What a search has found so far."""
         if isinstance(search, Refused):
-            self.refusal = f"{search.reason}; to settle it: {search.unlock}" if search.unlock else search.reason
+            self.refusal = said(search)
         elif search.place == self.place:
             self.found, self.refusal = search, ""
             self.known |= {row.member: row for row in search.rows}

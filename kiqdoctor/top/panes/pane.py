@@ -32,6 +32,11 @@ def unread(of: str, value: object) -> Iterator[tuple[str, str]]:
         yield of, f"not known: {clean(value.reason, 400)}"
 
 
+def said(refused: Refused) -> str:
+    """Why it is not known, and what would settle it."""
+    return f"{refused.reason}; to settle it: {refused.unlock}" if refused.unlock else refused.reason
+
+
 class MissingFactError(Exception):
     """A fact that a pane needs is not there; one line."""
 
@@ -127,7 +132,7 @@ class Pane(Vertical):
             raise MissingFactError(reason)
         value = reading.value
         if isinstance(value, Refused):
-            raise MissingFactError(f"{value.reason}; to settle it: {value.unlock}" if value.unlock else value.reason)
+            raise MissingFactError(said(value))
         if isinstance(value, Absent):
             raise MissingFactError(value.reason)
         found: Fact = value
