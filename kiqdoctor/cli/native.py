@@ -49,7 +49,7 @@ def _files(native: "NativeCode") -> "dict[tuple[str, str], list[Extension]]":
 
 
 def _not_examined(native: "NativeCode", why: str) -> list[str]:
-    named = [f"{one}: named by a file alone" for one in native.lock_only]
+    named = [f"{one}: known from a lock file alone" for one in native.lock_only]
     unread = [f"{path}: {reason}" for path, reason in native.unreadable]
     return [*dict.fromkeys(clean(one) for one in ([why] if why else []) + named + unread)]
 

@@ -333,8 +333,8 @@ def _told(sought: Sought, facts: Known) -> Iterator[str]:
     if trace.hits or not jid or trace.unknown or facts.gaps:
         return
     looked = sum(count for _, count in trace.looked_at)
-    places, jobs = counted(len(trace.looked_at), "place", "places"), counted(looked, "job", "jobs")
-    yield f"it is nowhere in {places} with {jobs}: no worker will run it from there"
+    where, jobs = counted(len(trace.looked_at), "place"), counted(looked, "job")
+    yield f"it is nowhere in {where} with {jobs}: no worker will run it from there"
     yield (
         "so it ended (done jobs leave nothing behind), expired, was dead longer than the dead set is kept, or was lost"
         " with a process that was killed while it ran it under basic fetch"

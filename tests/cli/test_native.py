@@ -51,7 +51,7 @@ def test_a_lock_file_alone_tells_no_linkage(doctor: Doctor) -> None:
 
     ran = doctor("native", "--format", "json")
     assert ran.status == 0
-    assert "only a lock file" in json.loads(ran.out)["not_examined"][0]
+    assert "a lock file alone" in json.loads(ran.out)["not_examined"][0]
 
 
 def test_nothing_at_all(doctor: Doctor) -> None:
