@@ -13,11 +13,13 @@ of its live processes; P > SLACK * T fails, and so do hosts of P > hosts of live
 CLIENT LIST shows who waits in a blocking pop right now (flag `b`). Too many: more of them than the threads of all
 live processes in this database, and 5 % more. Unexplained: they come from more hosts than have live processes.
 Proven: the connection belongs to a worker of this host that is registered nowhere. One sample makes it high; two
-(--for), or the proof, make it critical.
+(--for), or the proof, make it critical. Any other process of this host that is registered nowhere is high where its
+command is exactly as long as a pop of the known queues (argv-mem); who pops shorter or longer names is not counted.
 
 ## When it is wrong
-Other software that pops from lists in the same database: where its keys are found, nothing is concluded. A worker
-that started less than 15 seconds ago has not beaten yet. Behind NAT or a proxy all clients share an address.
+Other software that pops from lists in the same database: where its keys are found, nothing is concluded; a list whose
+name is as long as a queue's cannot be told from it. A worker that started less than 15 seconds ago has not beaten yet.
+Behind NAT or a proxy all clients share an address.
 
 ## Confirm by hand
 `redis-cli client list | grep flags=b`, then look for the address and port on that host with `ss -tnp`.
@@ -37,18 +39,19 @@ Sidekiq's issue 3202; a real Sidekiq 6.4.1 shows one blocked connection a thread
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Twice, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
-from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.host import Inheritance, LocalProcess, LocalProcesses, Owner
 from kiqdoctor.doctor.facts.keyspace import Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.ownership import is_of
+from kiqdoctor.doctor.popping import POPS, fits, too_short
+from kiqdoctor.wire.keys import Keys
 
-POPS = {"brpop", "blpop", "blmove", "brpoplpush", "blmpop"}
 SLACK = Threshold(
     name="slack",
     default=1.05,
@@ -64,6 +67,8 @@ BOOTING = Threshold(
     meaning="A client that connected within this time may be a worker that has not beaten yet.",
     source="a worker's first beat comes within one interval of 5 or 10 seconds after its start",
 )
+MOST_QUEUES = 1_000
+SHOWN = 10
 LOOPBACK = {"127.0.0.1", "::1", "[::1]", "localhost", ""}
 REMEDY = "Find the process behind the address, stop it, or give it the right Redis, database and namespace."
 
@@ -74,22 +79,27 @@ def hidden_popper(
     clients: Clients,
     keyspace: Keyspace,
     local: LocalProcesses | Missing,
+    inheritance: Inheritance | Missing,
     twice: Twice[Clients] | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     booting_s = thresholds[BOOTING]
-    popping = _popping(clients, keyspace.database, booting_s)
-    young = len(_popping(clients, keyspace.database, 0)) - len(popping)
-    proven = [(worker, client) for worker in _unregistered(local, keyspace) for client in _of(worker, popping)]
+    waiting = _popping(clients, keyspace)
+    old = [one for one in waiting if one.age_s >= booting_s]
+    popping = _taking(old, keyspace)
+    young = len(_taking(waiting, keyspace)) - len(popping)
+    proven = [(worker, client) for worker in _unregistered(local, keyspace) for client in _of(worker, old)]
     if proven:
         yield _proven(*proven[0], len(proven))
         return
     reason = _unclear(fleet, keyspace, popping)
     threads = sum(one.threads for one in keyspace.installations)
     most = threads * thresholds[SLACK]
-    sure = isinstance(twice, Twice) and len(_popping(twice.first, keyspace.database, booting_s)) > most
+    before = _popping(twice.first, keyspace) if isinstance(twice, Twice) else []
+    sure = len(_taking([one for one in before if one.age_s >= booting_s], keyspace)) > most
     severity = Severity.CRITICAL if sure else Severity.CRITICAL.milder
     strangers = _strangers(popping, keyspace, local)
+    tied = _tied(popping, keyspace, local, inheritance)
     if reason and popping:
         yield Unknown(reason, "a database of their own for Sidekiq's keys")
     elif len(popping) > most:
@@ -97,27 +107,79 @@ def hidden_popper(
             f"{counted(len(popping), 'client waits', 'clients wait')} for"
             f" jobs, but the live processes have {counted(threads, 'thread')}"
         )
-        yield Finding("redis", title, REMEDY, tuple(_rows(popping)), severity, key="more-than-threads")
+        rows = (*_owners(tied), *_rows(popping))
+        yield Finding("redis", title, REMEDY, rows, severity, key="more-than-threads")
     elif strangers:
         title = f"Clients on {len(strangers)} more hosts than have live processes wait for jobs"
         yield Finding("redis", title, REMEDY, tuple(_rows(popping)), Severity.CRITICAL.milder, key="more-hosts")
+    elif alone := [one for one in tied if fits(one[1], _queues(keyspace))]:
+        yield _stranger(alone)
     elif young and young + len(popping) > most:
         them = counted(young, "client that waits for jobs is", "clients that wait for jobs are")
         title = f"{them} younger than a beat; with them there are more than threads"
         yield Unknown(title, f"look again in {booting_s:.0f} s")
+    elif len(old) > most:
+        them = counted(len(old) - len(popping), "client waits", "clients wait")
+        yield Unknown(
+            f"{them} for lists that may be queues nobody registered: none of the known ones has names so long",
+            "CLIENT LIST's argv-mem beside the code of who waits",
+        )
     elif isinstance(local, LocalProcesses) and local.partial:
         yield Unknown(local.partial, "root, or a /proc mounted without hidepid")
     else:
         yield Evidence("clients that wait for jobs", f"{len(popping)}, for {threads} threads", "CLIENT LIST")
+        if others := len(old) - len(popping):
+            yield Evidence("clients that wait for other lists", str(others), "CLIENT LIST, argv-mem")
 
 
-def _popping(clients: Clients, database: int, booting_s: float) -> list[Client]:
-    """Blocked in a pop of this database right now; a worker that has just started is given time to beat."""
+def _popping(clients: Clients, keyspace: Keyspace) -> list[Client]:
+    """Blocked in a pop of this database right now, that may be of one of its queues."""
+    keys = _queues(keyspace)
     return [
         one
         for one in clients.all
-        if one.blocked and one.command in POPS and one.database == database and one.age_s >= booting_s
+        if one.blocked and one.command in POPS and one.database == keyspace.database and not too_short(one, keys)
     ]
+
+
+def _taking(popping: Sequence[Client], keyspace: Keyspace) -> list[Client]:
+    """Those whose command is as long as one that pops these queues, or does not tell how long it is."""
+    keys = _queues(keyspace)
+    told = {(one.command, one.argument_bytes): one for one in popping}
+    fitting = {kind for kind, one in told.items() if fits(one, keys) is not False}
+    return [one for one in popping if (one.command, one.argument_bytes) in fitting]
+
+
+def _queues(keyspace: Keyspace) -> Collection[str]:
+    """The lists that hold jobs here; none where there may be more than were read."""
+    found = {
+        Keys(one.prefix).queue(name)
+        for one in keyspace.installations
+        for name in (*(queue for queue, _ in one.queues), *one.process_queues)
+    }
+    return found if len(found) < MOST_QUEUES and keyspace.complete else ()
+
+
+def _tied(
+    popping: Sequence[Client],
+    keyspace: Keyspace,
+    local: LocalProcesses | Missing,
+    inheritance: Inheritance | Missing,
+) -> list[tuple[Owner, Client]]:
+    """Those whose connection only processes of this host hold that no live record names, nor one of their parents."""
+    if not isinstance(local, LocalProcesses) or not isinstance(inheritance, Inheritance):
+        return []
+    seats = {tuple(identity.rsplit(":", 2)[:2]) for one in keyspace.installations for identity in one.identities}
+    clients = {one.address: one for one in popping}
+    known = {one.pid for one in local.all if any(_sits(one, local.hostname, *seat) for seat in seats)}
+    known |= {int(pid) for host, pid in seats if host == local.hostname and pid.isascii() and pid.isdigit()}
+    mine = [one for one in inheritance.owners if one.address in clients]
+    explained = {
+        one.address
+        for one in mine
+        if {one.pids[0], one.parent} & known or {(str(pid)) for pid in one.pids[1:]} & {pid for _, pid in seats}
+    }
+    return [(one, clients[one.address]) for one in mine if one.address not in explained]
 
 
 def _unclear(fleet: Fleet, keyspace: Keyspace, popping: Sequence[Client]) -> str:
@@ -181,8 +243,25 @@ def _proven(worker: LocalProcess, client: Client, count: int) -> Finding:
     )
 
 
+def _stranger(tied: Sequence[tuple[Owner, Client]]) -> Finding:
+    owner = tied[0][0]
+    count = len({client.address for _, client in tied})
+    title = (
+        f"pid {owner.pids[0]} of this host is registered nowhere and waits on"
+        f" {counted(count, 'connection')} in a pop as long as one of these queues"
+    )
+    remedy = f"Look what pid {owner.pids[0]} pops; stop it, or give it a database of its own."
+    return Finding("redis", title, remedy, tuple(_owners(tied)), Severity.CRITICAL.milder, key="stranger")
+
+
+def _owners(tied: Sequence[tuple[Owner, Client]]) -> Iterator[Evidence]:
+    for owner, client in tied[:SHOWN]:
+        told = f"{client.address} is of pid {owner.pids[0]} ({owner.program or '?'}), which is registered nowhere"
+        yield Evidence("connection", f"{told}; client id {client.id}, {client.command}", "CLIENT LIST, /proc/PID/fd")
+
+
 def _rows(popping: Sequence[Client]) -> Iterator[Evidence]:
     counts = Counter((one.host, one.name, one.library) for one in popping)
-    for (host, name, library), count in counts.most_common(10):
+    for (host, name, library), count in counts.most_common(SHOWN):
         described = " ".join(word for word in (name, library) if word)
         yield Evidence(host or "a unix socket", f"{count} waiting {described}".strip(), "CLIENT LIST")

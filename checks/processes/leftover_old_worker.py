@@ -50,7 +50,7 @@ from kiqdoctor.doctor.facts.queues import Marks
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.ownership import works_for
 from kiqdoctor.doctor.versions import version_of
-from kiqdoctor.doctor.workers_here import Here, registered
+from kiqdoctor.doctor.workers_here import ROOT, Here, registered
 
 WINDOW = Threshold(
     name="window-s",
@@ -73,24 +73,36 @@ def leftover_old_worker(
     marks: Marks | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
-    workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor", "sidekiq-embedded"}]
-    if isinstance(connection, Connection):
-        workers = [one for one in workers if works_for(one, connection, clients, local) is not False]
-    for worker in workers:
-        yield from _judged(worker, workers, fleet, registered(worker, fleet, local))
-    unseen = [one for one in workers if one.cwd is None]
+    workers = []
+    for worker in (one for one in local.all if one.kind in {"sidekiq", "kiqdoctor", "sidekiq-embedded"}):
+        own = works_for(worker, connection, clients, local) if isinstance(connection, Connection) else None
+        process = registered(worker, fleet, local) if own is not False else None
+        if own or process is not None:
+            workers.append((worker, process))
+        elif own is None and (worker.sockets or worker.cwd is None):
+            yield from _doubtful(worker, [one for one, _ in workers])
+    for worker, process in workers:
+        yield from _judged(worker, [one for one, _ in workers], fleet, process)
+    unseen = [one for one, _ in workers if one.cwd is None]
     if unseen:
-        yield Unknown(
-            f"pid {unseen[0].pid} belongs to another user; its directory may not be read", "the same user, or root"
-        )
+        yield Unknown(f"pid {unseen[0].pid} belongs to another user; its directory may not be read", ROOT)
     if local.partial:
         yield Unknown(local.partial, "root, or a /proc mounted without hidepid")
-    here = {one.pid for one in workers}
+    here = {one.pid for one, _ in workers}
     elsewhere = [one for one in fleet.live if one.pid not in here or one.hostname != local.hostname]
     yield from _minorities(elsewhere, fleet, clock, thresholds)
     if isinstance(marks, Marks) and marks.all and isinstance(clock, ServerTime):
         yield from _before_mark(elsewhere, fleet, clock, marks, thresholds)
     yield Evidence("workers on this host", str(len(workers)), "/proc")
+
+
+def _doubtful(worker: LocalProcess, workers: list[LocalProcess]) -> Iterator[Unknown]:
+    """One that has connections, of which none can be told to be to this Redis."""
+    if worker.cwd is None:
+        yield Unknown(f"pid {worker.pid} belongs to another user; whose worker it is may not be read", ROOT)
+    elif signs := list(_signs(worker, workers)):
+        why = f"pid {worker.pid} runs an old deploy's code ({signs[0].value}); which Redis it works for cannot be told"
+        yield Unknown(why, "+client|list, or its Redis in its environment")
 
 
 def _judged(

@@ -13,19 +13,24 @@ _DEFAULT_PORT = 6379
 def works_for(
     worker: LocalProcess, connection: Connection, clients: Clients | Missing, local: LocalProcesses
 ) -> bool | None:
-    """True and False are proven; None: it has no connection yet, or may not be looked into, and names no Redis."""
-    if isinstance(clients, Clients) and any(is_of(one, worker) for one in clients.all):
-        return True
+    """True and False are proven; None: it has no connection yet, or may not be looked into, and names no Redis.
+
+    Nobody is known by a title and an environment alone: whoever may be looked into must hold a connection.
+    """
+    wanted = _database(connection.url)
+    if isinstance(clients, Clients) and (own := {one.database for one in clients.all if is_of(one, worker)}):
+        return wanted in map(str, own)
     target = _place(connection.url, local)
     if target is None:
         return _by_path(worker, connection, clients)
     remotes = {_remote(remote, local) for _, remote in worker.sockets}
+    named = {(place, _database(entry)) for entry in worker.redis if (place := _place(_url(entry), local)) is not None}
     if target in remotes:
-        return True
-    named = {place for entry in worker.redis if (place := _place(entry.partition("=")[2], local)) is not None}
-    if named:
-        return target in named and _database(connection.url) in {_database(entry) for entry in worker.redis}
-    return False if remotes and target[0] == "here" and not any(map(_socket, worker.redis)) else None
+        databases = {database for place, database in named if place == target}
+        return not databases or wanted in databases
+    if named and (target, wanted) in named:
+        return True if remotes or worker.settings is None else None
+    return False if named or (remotes and target[0] == "here" and not any(map(_socket, worker.redis))) else None
 
 
 def is_of(client: Client, worker: LocalProcess) -> bool:

@@ -1,15 +1,46 @@
 """Left-over workers and hidden poppers, with real processes: the real Sidekiq, and connections that really block."""
 
 import shutil
+import subprocess
+import sys
 import threading
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from doctoring import check
 from ruby import Sidekiq
 from servers import RedisServer, eventually
+from workers import Worker
 
 APP = "class Note\n  include Sidekiq::Worker\n  def perform(text)\n  end\nend\n"
+
+
+OURS: Final = "from kiqdoctor import job\n@job\ndef note(text): pass\n"
+POPPER: Final = """\
+import sys, redis
+with redis.Redis.from_url(sys.argv[1], socket_timeout=None) as client:
+    while True:
+        client.brpop([sys.argv[2]], timeout=30)
+"""
+
+
+@contextmanager
+def stranger(server: RedisServer, name: str) -> Iterator[int]:
+    """The pid of a process that takes from this list, once Redis has known it for longer than a worker boots."""
+
+    def ages() -> list[int]:
+        with server.client() as client:
+            return [int(one["age"]) for one in client.client_list() if one["cmd"] == "brpop"]
+
+    with subprocess.Popen([sys.executable, "-c", POPPER, server.url, name]) as process:
+        try:
+            eventually(lambda: ages() and min(ages()) >= 15, "it is no booting worker")
+            yield process.pid
+        finally:
+            process.kill()
 
 
 def popping(
@@ -100,3 +131,37 @@ def test_a_worker_that_was_forgotten_by_redis_is_proven(
 
     assert found.severities("PRO004") == ["critical"]
     assert f"pid {worker.pid}" in str(found.report)
+
+
+@pytest.mark.long
+def test_a_process_that_takes_jobs_beside_a_worker_is_named_by_its_connection(
+    redis: Any, redis_server: RedisServer
+) -> None:
+    with Worker.start(OURS, redis_server.url, "-c", "5"):
+        redis.sadd("queues", "default")
+        with stranger(redis_server, "events"):
+            assert check(redis_server.url).outcome("PRO004") == "pass"
+        with stranger(redis_server, "queue:default") as pid:
+            found = check(redis_server.url)
+
+    assert found.severities("PRO004") == ["high"]
+    assert f"pid {pid} of this host is registered nowhere" in str(found.report)
+
+
+def test_a_program_that_only_bears_a_worker_s_name_is_none(
+    redis: Any, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with Worker.start(OURS, redis_server.url), subprocess.Popen(
+        ["sidekiq 6.4.1 shop [0 of 5 busy]", "-c", "print(flush=True)\nimport time\ntime.sleep(600)"],
+        executable=sys.executable, cwd=folder, env={"REDIS_URL": redis_server.url}, stdout=subprocess.PIPE,
+    ) as named:  # fmt: skip
+        assert named.stdout is not None
+        named.stdout.readline()
+        folder.rmdir()
+        found = check(redis_server.url)
+        named.kill()
+
+    assert found.outcome("PRO003") == "pass"
+    assert str(named.pid) not in str(found.report)

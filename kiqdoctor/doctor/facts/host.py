@@ -152,6 +152,16 @@ class SharedSocket(msgspec.Struct, frozen=True):
     holders: tuple[Holder, ...]
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """The process of this host at the other end of a connection that waits in Redis; ``pids``: outermost first."""
+
+    address: str  # of its own end
+    pids: tuple[int, ...]
+    parent: int
+    program: str
+    age_s: float
+
+
 class ForkedChild(msgspec.Struct, frozen=True):
     """A child of a worker that runs the worker's own image: it was forked, and has not executed anything since.
 
@@ -168,6 +178,7 @@ class Inheritance(msgspec.Struct, frozen=True):
     """What processes of this host have from others by fork; ``hidden``: kin of workers that may not be looked into."""
 
     sockets: tuple[SharedSocket, ...] = ()
+    owners: tuple[Owner, ...] = ()  # of the clients that are blocked
     children: tuple[ForkedChild, ...] = ()
     hidden: tuple[int, ...] = ()
     partial: str = ""

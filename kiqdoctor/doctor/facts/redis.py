@@ -102,6 +102,7 @@ class Client:
     user: str = ""
     library: str = ""
     server: str = ""  # the server's own end of it (laddr)
+    argument_bytes: int = 0  # of its command's words together, while that waits; 0 where the server does not tell
 
     @property
     def blocked(self) -> bool:

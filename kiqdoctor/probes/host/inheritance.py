@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from kiqdoctor.doctor.facts.host import ForkedChild, Holder, Inheritance, LocalProcesses, SharedSocket
+from kiqdoctor.doctor.facts.host import ForkedChild, Holder, Inheritance, LocalProcesses, Owner, SharedSocket
+from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.probe import Lane, Read, probe
+from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.files import link, listed, read, undeleted
 from kiqdoctor.probes.host.sockets import Row, established, held, listening
@@ -36,15 +38,18 @@ class Life(NamedTuple):
     Read("/proc/PID/net/tcp, tcp6", "same user or root", "once a network namespace"),
     lane=Lane.HOST,
 )
-def inheritance(host: Host, local: LocalProcesses) -> Inheritance:
-    """Accepted connections, those of listening ports, are left out: a server may hand them on."""
+def inheritance(host: Host, local: LocalProcesses, clients: Clients | Missing) -> Inheritance:
+    """Accepted connections, those of listening ports, are left out of what is shared: a server may hand them on."""
     proc = host.proc
     lives = dict(_lives(proc))
     now = _ticks(proc)
     holders, partial = _holders(proc, lives, now)
+    waiting = {one.address: one for one in clients.all if one.blocked} if isinstance(clients, Clients) else {}
+    spaces = Spaces(proc)
     kin = _kin({one.pid for one in local.all}, lives)
     return Inheritance(
-        sockets=tuple(_shared(proc, holders)),
+        sockets=tuple(_shared(spaces, {inode: each for inode, each in holders.items() if len(each) > 1})),
+        owners=tuple(_owners(spaces, holders, waiting)) if waiting else (),
         children=tuple(_children(proc, {one.pid for one in local.all}, lives, now)),
         hidden=tuple(sorted(pid for pid in kin if not _open(proc / str(pid) / "fd") and _runs(proc / str(pid)))),
         partial=partial,
@@ -84,7 +89,7 @@ def _kin(workers: set[int], lives: dict[int, Life]) -> set[int]:
 
 
 def _holders(proc: Path, lives: dict[int, Life], now: float) -> tuple[dict[str, list[Holder]], str]:
-    """Who has each socket open, by inode; only those that several have."""
+    """Who has each socket open, by inode."""
     found: dict[str, list[Holder]] = defaultdict(list)
     count, partial = 0, ""
     for pid, life in lives.items():
@@ -98,7 +103,7 @@ def _holders(proc: Path, lives: dict[int, Life], now: float) -> tuple[dict[str, 
             program = undeleted(link(folder / "exe"))[0] or ""
             for inode, descriptor in own.items():
                 found[inode].append(Holder(pid, descriptor, life.parent, program, _age(life, now)))
-    return {inode: each for inode, each in found.items() if len(each) > 1}, partial
+    return found, partial
 
 
 def _open(descriptors: Path) -> bool:
@@ -113,18 +118,55 @@ def _runs(folder: Path) -> bool:
     return bool(words) and words[0] not in ENDED
 
 
-def _shared(proc: Path, holders: dict[str, list[Holder]]) -> Iterator[SharedSocket]:
-    spaces: dict[str, tuple[dict[str, Row], frozenset[str]]] = {}
-    for inode, each in holders.items():
-        folder = proc / str(each[0].pid)
-        space = link(folder / "ns/net") or ""
-        if space not in spaces:
+class Spaces:
+    """The tables of connections of each network namespace, read once each."""
+
+    def __init__(self, proc: Path) -> None:
+        """Of this host's processes."""
+        self._proc = proc
+        self._of: dict[int, str] = {}
+        self._tables: dict[str, tuple[dict[str, Row], frozenset[str]]] = {}
+
+    def table(self, pid: int) -> tuple[dict[str, Row], frozenset[str]]:
+        """Connections by inode, and the ports that somebody listens on, where this process runs."""
+        folder = self._proc / str(pid)
+        if pid not in self._of:
+            self._of[pid] = link(folder / "ns/net") or ""
+        space = self._of[pid]
+        if space not in self._tables:
             rows = {one.inode: one for one in established(folder / "net")}
-            spaces[space] = (rows, listening(folder / "net"))
-        rows, ports = spaces[space]
+            self._tables[space] = (rows, listening(folder / "net"))
+        return self._tables[space]
+
+    def pids(self, pid: int) -> tuple[int, ...]:
+        """As which it is known in each pid namespace that it is in, outermost first."""
+        for line in (read(self._proc / str(pid) / "status") or b"").decode("ascii", "replace").splitlines():
+            if line.startswith("NSpid:"):
+                return tuple(int(word) for word in line.split()[1:])
+        return (pid,)
+
+
+def _shared(spaces: Spaces, holders: dict[str, list[Holder]]) -> Iterator[SharedSocket]:
+    for inode, each in holders.items():
+        rows, ports = spaces.table(each[0].pid)
         row = rows.get(inode)
         if row is not None and row.local.rpartition(":")[2] not in ports:
             yield SharedSocket(row.local, row.remote, tuple(sorted(each, key=lambda one: -one.age_s)))
+
+
+def _owners(spaces: Spaces, holders: dict[str, list[Holder]], waiting: dict[str, Client]) -> Iterator[Owner]:
+    """One local port serves connections to several servers, so the port at the other end must fit too."""
+    for inode, each in holders.items():
+        for one in each:
+            row = spaces.table(one.pid)[0].get(inode)
+            client = waiting.get(row.local) if row is not None else None
+            if row is not None and client is not None and _leads(row, client):
+                yield Owner(row.local, spaces.pids(one.pid), one.parent, one.program, one.age_s)
+
+
+def _leads(row: Row, client: Client) -> bool:
+    port = client.server.rpartition(":")[2]
+    return not port or row.remote.rpartition(":")[2] == port
 
 
 def _children(proc: Path, workers: set[int], lives: dict[int, Life], now: float) -> Iterator[ForkedChild]:

@@ -99,6 +99,7 @@ def _client(line: str) -> Client:
         user=words.get("user", ""),
         library=words.get("lib-name", ""),
         server=words.get("laddr", ""),
+        argument_bytes=_number(words.get("argv-mem")),
     )
 
 

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from healthy import HEALTHY
 from healthy.host import LOCAL
 from healthy.keyspace import INSTALLATION
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.host import Inheritance, LocalProcesses, Owner
 from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.report import Outcome
@@ -104,3 +105,51 @@ def test_a_host_that_shows_only_our_own_processes_proves_nothing() -> None:
     veiled = LocalProcesses("web-1", (), partial="hidepid")
 
     assert diagnose("PRO004", HEALTHY.with_(veiled)).outcome is Outcome.UNKNOWN
+
+
+KNOWN_QUEUES = replace(KNOWN, queues=(("default", 0), ("low", 0)))
+QUEUES = BASE.with_(Keyspace((KNOWN_QUEUES,), scanned=9, total=9))
+POPS_DEFAULT = len("brpopqueue:default2")
+
+
+def owner(pid: int, number: int = 0, parent: int = 1) -> Owner:
+    return Owner(f"10.0.0.9:{4000 + number}", (pid,), parent, "/usr/bin/python3", 600.0)
+
+
+@pytest.mark.parametrize(("words", "outcome"), [
+    (POPS_DEFAULT, Outcome.FAIL),
+    (len("brpop" "queue:low" "queue:default" "30"), Outcome.FAIL),
+    (len("brpop" "events" "0"), Outcome.PASS),
+    (len("brpop" "a_list_of_the_application" "0"), Outcome.UNKNOWN),
+])  # fmt: skip
+def test_a_pop_of_other_lists_is_told_by_its_length(words: int, outcome: Outcome) -> None:
+    assert diagnose("PRO004", QUEUES.with_(waiting(8, argument_bytes=words))).outcome is outcome
+
+
+def test_a_process_of_this_host_that_is_registered_nowhere_is_named() -> None:
+    seen = QUEUES.with_(
+        waiting(1, argument_bytes=POPS_DEFAULT), LocalProcesses("web-1"), Inheritance(owners=(owner(99),))
+    )
+
+    [finding] = diagnose("PRO004", seen).findings
+    assert (finding.severity, finding.finding.key) == ("high", "stranger")
+    assert "pid 99" in finding.finding.title
+
+
+@pytest.mark.parametrize("twin", [
+    Inheritance(owners=(owner(4711),)),
+    Inheritance(owners=(owner(99, parent=4711),)),
+    Inheritance(owners=(owner(99), owner(4711))),
+    Inheritance(owners=(Owner("10.0.0.9:4000", (99, 4711), 1, "", 600.0),)),
+    Inheritance(),
+])  # fmt: skip
+def test_its_twin_is_registered_or_of_one_that_is(twin: Inheritance) -> None:
+    seen = QUEUES.with_(waiting(1, argument_bytes=POPS_DEFAULT), LocalProcesses("web-1"), twin)
+
+    assert diagnose("PRO004", seen).outcome is Outcome.PASS
+
+
+def test_where_the_server_does_not_tell_how_long_it_is_a_single_one_is_not_accused() -> None:
+    seen = QUEUES.with_(waiting(1), LocalProcesses("web-1"), Inheritance(owners=(owner(99),)))
+
+    assert diagnose("PRO004", seen).outcome is Outcome.PASS

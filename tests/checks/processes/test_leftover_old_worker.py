@@ -12,6 +12,7 @@ from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.queues import Marks
+from kiqdoctor.doctor.facts.redis import Client, Clients, Connection
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -119,3 +120,40 @@ def test_one_elsewhere_was_started_before_the_last_deploy() -> None:
 )
 def test_its_twins_are_newer_or_not_of_that_deploy(twin: Snapshot) -> None:
     assert not diagnose("PRO003", twin).findings
+
+
+GONE = replace(OLD, pid=9, namespace_pids=(9,), cwd_deleted=True, settings=())
+ELSEWHERE = (("10.0.0.1:5000", "10.0.0.77:6379"),)
+
+
+@pytest.mark.parametrize(
+    ("worker", "outcome"),
+    [
+        (GONE, Outcome.FAIL),
+        (replace(GONE, sockets=()), Outcome.PASS),
+        (replace(GONE, sockets=(), redis=("REDIS_URL=redis://10.0.0.2:6379/0",)), Outcome.PASS),
+        (replace(GONE, redis=("REDIS_URL=redis://10.0.0.2:6379/3",)), Outcome.PASS),
+        (replace(GONE, sockets=ELSEWHERE), Outcome.UNKNOWN),
+        (replace(LOCAL, pid=9, namespace_pids=(9,), sockets=ELSEWHERE), Outcome.PASS),
+    ],
+    ids=[
+        "connected",
+        "no connection",
+        "only its environment",
+        "another database",
+        "to somebody else",
+        "of this release",
+    ],
+)
+def test_nobody_is_accused_by_a_title_alone(worker: LocalProcess, outcome: Outcome) -> None:
+    there = Connection("redis://10.0.0.2:6379/0")
+
+    assert diagnose("PRO003", here(worker).with_(there, Clients())).outcome is outcome
+
+
+def test_who_works_in_another_database_is_another_application_s() -> None:
+    client = Client(1, "10.0.0.1:5000", database=3)
+    seen = here(GONE).with_(Connection("redis://10.0.0.2:6379/0"), Clients((client,)))
+
+    assert diagnose("PRO003", seen).outcome is Outcome.PASS
+    assert diagnose("PRO003", seen.with_(Clients((replace(client, database=0),)))).outcome is Outcome.FAIL

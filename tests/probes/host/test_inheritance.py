@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.redis import Clients
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host import inheritance as probed
 
@@ -17,7 +18,7 @@ def test_a_child_that_ended_and_was_not_reaped_hides_nothing() -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
-    found = probed.inheritance.read(Host(), LocalProcesses("web-1", (LocalProcess(os.getpid(), "sidekiq"),)))
+    found = probed.inheritance.read(Host(), LocalProcesses("web-1", (LocalProcess(os.getpid(), "sidekiq"),)), Clients())
 
     assert child.pid not in found.hidden
     child.wait()
