@@ -10,8 +10,8 @@ In the log: of a process its last line, in the middle of a job; of kiqdoctor's r
 Formula: high if one jid was in flight at two or more deaths; medium if one class was at three or more of the last five,
 and that is more than lift times as often as its share of all jobs in flight explains
 
-Deaths are those that kiqdoctor's runtime counts in the payload (`recovered`), and those of processes that were seen
-with jobs in flight and whose record then vanished while nobody took them out of `processes`.
+Deaths are those that kiqdoctor's runtime counts in the payload (`recovered`) of what waits or runs, and those of
+processes that were seen with jobs in flight and whose record then vanished while nobody took them out of `processes`.
 
 ## When it is wrong
 A class whose jobs run long is in flight at most deaths: that is what the lift allows for.
@@ -38,12 +38,12 @@ Sidekiq Pro's reliability server (poison pills); kiqdoctor's runtime buries a jo
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
-from kiqdoctor.doctor.facts.fleet import Fleet, Process, Recoveries
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process, Recoveries
 from kiqdoctor.doctor.facts.queues import Sample, Samples
 
 LIFT = Threshold(
@@ -65,7 +65,8 @@ REMEDY = "Give it a queue and a process of its own, and look for what crashed."
 def poison_pill(
     samples: Samples, fleet: Series[Fleet], recoveries: Recoveries, thresholds: Thresholds
 ) -> Iterator[Verdict]:
-    suspects = [one for _, one in samples.all if one.deaths >= FATAL]
+    running = [job for one in fleet.last.processes for job in one.in_flight if job.deaths >= FATAL]
+    suspects = [*(one for _, one in samples.all if one.deaths >= FATAL), *running]
     for name in sorted({one.job_class for one in suspects}):
         yield _counted(name, [one for one in suspects if one.job_class == name])
     deaths = _deaths(fleet)
@@ -80,7 +81,7 @@ def poison_pill(
     yield Evidence("jobs that count two deaths or more", str(len(suspects)), samples.text)
 
 
-def _counted(name: str, found: list[Sample]) -> Finding:
+def _counted(name: str, found: Sequence[Sample | InFlight]) -> Finding:
     worst = max(one.deaths for one in found)
     evidence = tuple(Evidence(one.jid, counted(one.deaths, "death"), "recovered") for one in found[:SHOWN])
     return Finding(

@@ -18,6 +18,7 @@ class InFlight:
     jid: str
     job_class: str
     run_at: float | None  # epoch seconds
+    deaths: int = 0  # of processes that had it in flight, as our runtime counts them in the payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ def _in_flight(thread: str, raw: bytes) -> InFlight:
         work = heartbeat.read_work(thread, raw)
     except ValueError:
         return InFlight(thread, "", "", "", None)
-    return InFlight(thread, work.queue, work.job.jid, work.job.shown_class, work.run_at)
+    return InFlight(thread, work.queue, work.job.jid, work.job.shown_class, work.run_at, work.job.deaths(0.0))
 
 
 def _with_processors(redis: Redis, keys: Keys, processes: list[Process]) -> list[Process]:

@@ -33,6 +33,15 @@ def test_the_payload_counts_its_deaths() -> None:
     assert not diagnose("QUE013", sampled(Place("queue:a", 1, (job(1, deaths=1),)))).findings
 
 
+def test_what_runs_counts_its_deaths_too() -> None:
+    def seen(count: int) -> Snapshot:
+        held = replace(running(1, "a"), in_flight=(replace(running(1, "a").in_flight[0], deaths=count),))
+        return HEALTHY.with_(Fleet((held,), 1))
+
+    assert [one.severity for one in diagnose("QUE013", seen(2)).findings] == ["high"]
+    assert not diagnose("QUE013", seen(1)).findings
+
+
 def test_one_jid_at_two_deaths() -> None:
     [found] = diagnose("QUE013", deaths(running(1, "a"), running(2, "a"))).findings
 
