@@ -66,7 +66,7 @@ def poison_pill(
     samples: Samples, fleet: Series[Fleet], recoveries: Recoveries, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     running = [job for one in fleet.last.processes for job in one.in_flight if job.deaths >= FATAL]
-    suspects = [*(one for _, one in samples.all if one.deaths >= FATAL), *running]
+    suspects: list[Sample | InFlight] = [*(one for _, one in samples.all if one.deaths >= FATAL), *running]
     for name in sorted({one.job_class for one in suspects}):
         yield _counted(name, [one for one in suspects if one.job_class == name])
     deaths = _deaths(fleet)
