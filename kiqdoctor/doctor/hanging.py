@@ -20,6 +20,7 @@ RESTING: Final = 0.1  # of one core: a thread that used less stood still
 SHOWN: Final = 10
 WAYS: Final = 5.0  # a second of its own time, that even a native call may wait for something
 ENOUGH: Final = 0.05  # seconds on a core, in which whoever is asked for the GIL gives it up ten times
+ASKS: Final = 10  # times that who waits for the GIL must have asked: on a host without a core for it, it cannot
 NEVER_SEEN: Final = 1e-9  # seconds between looks whose times are the same
 
 _LIBRARY: Final = re.compile(
@@ -201,8 +202,8 @@ def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
     share = used / seconds
     if (share >= RESTING or _runs(seen)) and _gave_way(first, owner) > WAYS * used:
         return  # whoever is asked for it gives it up, as Python code does
-    asleep = owner.state == "sleeping" and _top(first) == _top(owner) and not (owner.call and owner.call.gil)
-    if not starved and not (asleep and share < RESTING):
+    asleep = share < RESTING and all(_sleeps(one) and _top(one) == _top(first) for one in seen)
+    if not asleep and (not starved or (share < RESTING and not _runs(seen))):
         return
     how = "while it sleeps in native code" if share < RESTING else f"and uses {min(share, 1):.0%} of a core"
     yield Diagnosis(
@@ -228,6 +229,11 @@ def _owner(looks: Sequence[Threads]) -> Sequence[Thread]:
     return [look[name] for look in owners]
 
 
+def _sleeps(one: Thread) -> bool:
+    """Asleep in another way than who waits for the GIL, which it then has no more."""
+    return one.state == "sleeping" and not (one.call and one.call.gil)
+
+
 def _runs(seen: Sequence[Thread]) -> bool:
     return any(one.state == "running" for one in seen)
 
@@ -235,9 +241,17 @@ def _runs(seen: Sequence[Thread]) -> bool:
 def held_up(looks: Sequence[Threads]) -> str:
     """Who kept others from the GIL in every look, and would have run, had the machine had a core for it."""
     seen = _owner(looks)
-    if not seen or not _runs(seen) or _used(seen[0], seen[-1]) >= ENOUGH or _gave_way(seen[0], seen[-1]):
+    if not seen or not _runs(seen) or _gave_way(seen[0], seen[-1]) or not (starved := _starved(looks, RESTING)):
         return ""
-    return _name(seen[-1]) if _starved(looks, RESTING) else ""
+    scarce = _used(seen[0], seen[-1]) < ENOUGH or not any(_asked(looks, name) for name in starved)
+    return _name(seen[-1]) if scarce else ""
+
+
+def _asked(looks: Sequence[Threads], name: str) -> bool:
+    """Whether the thread of this name had a core often enough to ask for the GIL."""
+    first, last = ([one for one in look.threads if _name(one) == name] for look in (looks[0], looks[-1]))
+    told = [(one.yields, other.yields) for one, other in zip(first, last, strict=False)]
+    return any(one is None or other is None or other - one >= ASKS for one, other in told)
 
 
 def _gave_way(before: Thread, after: Thread) -> int:

@@ -99,6 +99,25 @@ def test_on_a_busy_host_threads_that_take_turns_are_no_hogs() -> None:
     assert kinds([first, replace(last, threads=tuple(turned))]) == []
 
 
+@pytest.mark.parametrize(("asked", "told"), [(9, "job"), (10, "")])
+def test_on_a_busy_host_who_waits_must_have_asked_for_it(asked: int, told: str) -> None:
+    first, middle, last = gil(thread("job", state="running", yields=7), thread("other", yields=0), used=0.2)
+    turned = [replace(one, yields=asked) if one.id == "other" else one for one in last.threads]
+    seen = [first, middle, replace(last, threads=tuple(turned))]
+
+    assert held_up(seen) == told
+    assert kinds(seen) == ([] if told else ["gil-hog"])
+
+
+def test_who_waits_for_it_at_some_moment_does_not_hold_it_asleep() -> None:
+    held = thread("held", owns_gil=True, call=Call("clock_nanosleep"))
+    first, *others = looks(held, thread("beat", call=GIL))
+    waits = replace(first, threads=(replace(held, call=GIL), *first.threads[1:]))
+
+    assert kinds([first, *others]) == ["gil-hog"]
+    assert kinds([waits, *others]) == []
+
+
 def test_the_gil_is_held_asleep() -> None:
     held = thread("held", owns_gil=True, call=Call("clock_nanosleep"), libraries=("/app/_ext.so",))
 
