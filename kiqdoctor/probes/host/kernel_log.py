@@ -14,11 +14,13 @@ from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.files import read
 from kiqdoctor.text import clean
+from kiqdoctor.wire.numbers import whole
 
 DEVICE: Final = Path("/dev/kmsg")
 MOST: Final = 50_000  # records
 RECORD: Final = 8_192  # bytes, as the kernel's own limit
 ENOUGH: Final = 2.0  # seconds
+MICROS: Final = 10**15  # since a boot: 31 years
 MOST_EVENTS: Final = 500  # the last ones
 _NAME: Final = r"(?P<name>[^\[\]]{1,16})\[(?P<pid>\d{1,10})\]"
 _LIBRARY: Final = re.compile(r" in ([^\[\]\s]{1,200})\[")
@@ -74,9 +76,10 @@ def read_log(records: Iterable[bytes], booted: float) -> KernelLog:
     for record in records:
         head, _, text = record.partition(b";")
         cells = head.split(b",")
-        if len(cells) < 3 or not cells[2].isdigit():  # noqa: PLR2004 - the stamp is the third
+        micros = whole(cells[2], most=MICROS) if len(cells) > 2 else None  # noqa: PLR2004 - the stamp is the third
+        if micros is None:
             continue
-        at = booted + int(cells[2]) / 1e6
+        at = booted + micros / 1e6
         since = at if since is None else since
         line = text.partition(b"\n")[0].decode("utf-8", "backslashreplace")[:1_000]
         if found := _GROUP.search(line):

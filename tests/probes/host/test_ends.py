@@ -109,7 +109,7 @@ def test_the_kernel_names_the_group_before_the_kill() -> None:
     group = b"4,1,1,-;oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a,task_memcg=/a/b,task=ruby,pid=44,uid=0"
     kill = b"3,2,2,-;Memory cgroup out of memory: Killed process 44 (ruby) total-vm:1kB"
 
-    log = read_log([group, kill, b"6,3,3,-;nothing of interest", b"no record"], 7.0)
+    log = read_log([group, kill, b"6,3,3,-;nothing of interest", b"no record", b"6,4," + b"9" * 400 + b",-;x"], 7.0)
 
     assert [one.group for one in log.events] == ["/a/b"]
     assert log.since == pytest.approx(7.000001)
