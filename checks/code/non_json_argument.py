@@ -13,7 +13,8 @@ or mapping, or takes without a word and gives back as another (keys that are no 
 What a value is follows from what it was built by: `User.objects.get`, `User.find`, `datetime.now`, a lambda, a
 literal. JSON (kiqdoctor, Sidekiq, Dramatiq, SAQ) has none of these; kombu's, which Celery uses, also has dates,
 Decimal, UUID and bytes; RQ, Huey and arq pickle, which only lambdas, iterators and open files fail; of Active Job
-only lambdas are told. Where the application has told its library another serializer, nothing is said.
+only lambdas are told. Sidekiq before 7 takes symbols, also for keys, and gives texts back: low. Where the application
+has told its library another serializer, nothing is said.
 
 ## When it is wrong
 A serializer that is registered where the source does not tell.
@@ -52,6 +53,8 @@ CARRIES = {
     Encoding.UNKNOWN: frozenset(Value),
 }
 """What each has a word for beyond plain JSON."""
+TEXTS = {Value.SYMBOL, Value.SYMBOL_KEYS}
+"""What Sidekiq before 7 takes, and gives back as texts."""
 INSTEAD = {
     Value.RECORD: "its id, and read it in the job",
     Value.RECORDS: "list(....values_list('id', flat=True))",
@@ -92,7 +95,7 @@ def _finding(code: Code, enqueue: Enqueue, wrong: list[Given], *, lenient: bool)
     where = code.functions[enqueue.function].name
     job = enqueue.job or "A job"
     what = wrong[0].what
-    plain = lenient and code.language(enqueue) == "ruby" and all(one.what is Value.SYMBOL for one in wrong)
+    plain = lenient and code.language(enqueue) == "ruby" and all(one.what in TEXTS for one in wrong)
     return Finding(
         f"code:{where}",
         f"{job} is handed {what}, which {enqueue.encoding} cannot carry",

@@ -61,7 +61,7 @@ CALLS = {
     "time.tzset": "zoneinfo.ZoneInfo",
     "contextlib.redirect_stdout": "stdout= or file= of what writes",
     "contextlib.redirect_stderr": "stderr= or file= of what writes",
-    "Dir.chdir": "chdir: of what is started",
+    **dict.fromkeys(("Dir.chdir", "FileUtils.cd", "FileUtils.chdir"), "chdir: of what is started"),
     "File.umask": "File.chmod of the file",
     "ENV.update": "the environment as the first argument of what is started",
     "ENV.store": "the environment as the first argument of what is started",

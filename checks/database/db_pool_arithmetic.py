@@ -13,7 +13,7 @@ Formula: fails if pool < threads of one worker, or sum over processes of min(poo
 Active Record's `pool` of production is read from config/database.yml with the worker's own variables; 5 where nobody
 says it. SQLAlchemy's is pool_size + max_overflow (5 + 10), Django's the pool of its options; without one each thread
 has a connection. The limit is --db-limit, max_connections of compose, postgresql.conf, my.cnf or a ConfigMap, or the
-plan that app.json orders.
+plan that app.json orders. A pool that is too small where somebody develops, with the source mounted, is low.
 
 ## When it is wrong
 Most threads run jobs that never touch the database.
@@ -151,6 +151,7 @@ def _within(one: Pool, packages: Packages | Missing) -> Iterator[Verdict]:
 
 def _small(one: Pool, size: int, threads: int) -> Finding:
     said = " by default" if one.default else ""
+    trial = (Evidence("how somebody develops", one.trial, one.worker),) if one.trial else ()
     return Finding(
         f"file:{one.path}",
         f"{counted(threads, 'thread')} of a worker share {size} database connections{said}",
@@ -158,7 +159,9 @@ def _small(one: Pool, size: int, threads: int) -> Finding:
         (
             Evidence("pool", f"{size}{said}", f"{one.path}:{one.line}"),
             Evidence("threads", str(threads), f"{one.worker}:{one.worker_line}"),
+            *trial,
         ),
+        Severity.LOW if trial else None,
         location=Location(one.path, one.line),
         key=f"{one.library}:{one.worker}",
     )

@@ -17,7 +17,8 @@ no worker ever counted a job under the waiting prefix and the live processes tak
 
 ## When it is wrong
 Several applications may share a database, each prefix with its own processes: that is healthy. Values through one
-constant, one method or one environment variable are equal.
+constant, one method or one environment variable are equal. Of a repository that holds several applications, each with
+both roles, each is compared with itself.
 
 ## Confirm by hand
 `redis-cli --scan --pattern '*:queues'` and `'*:processes'`; compare both configure blocks.
@@ -135,9 +136,28 @@ def _configured(settings: RedisSettings) -> Iterator[Verdict]:
     for path, reason in settings.unreadable:
         yield Unknown(f"{path}: {reason}", "a file that can be parsed")
     for language in dict.fromkeys(one.language for one in settings.all):
-        servers = [one for one in settings.all if one.language == language and one.role == "server"]
-        clients = [one for one in settings.all if one.language == language and one.role == "client"]
-        yield from _compared(servers, clients)
+        for group in _together([one for one in settings.all if one.language == language]):
+            servers = [one for one in group if one.role == "server"]
+            clients = [one for one in group if one.role == "client"]
+            yield from _compared(servers, clients)
+
+
+def _together(settings: list[RedisSetting]) -> Iterator[list[RedisSetting]]:
+    """What is of one application: a repository may hold several, each of which configures both roles."""
+    apart: dict[str, list[RedisSetting]] = {}
+    for one in settings:
+        apart.setdefault(_application(one.path), []).append(one)
+    whole = [group for group in apart.values() if {"server", "client"} <= {one.role for one in group}]
+    if len(whole) > 1:
+        yield from whole
+    else:
+        yield settings
+
+
+def _application(path: str) -> str:
+    """The folder above ``config/``; "" where that is the repository's own, or there is none."""
+    above, config, _ = path.partition("/config/")
+    return above if config else ""
 
 
 def _compared(servers: list[RedisSetting], clients: list[RedisSetting]) -> Iterator[Verdict]:

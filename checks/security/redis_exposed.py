@@ -20,7 +20,8 @@ before Redis 7.0 it does nothing where `bind` names an address.
 Of files read are compose files (a published port without an address is open on all of them, and the official image
 turns protected mode off), Kubernetes services of type LoadBalancer and NodePort, redis.conf, and addresses in env
 files, units and settings. A published port with a password is no finding. What serves development only, by its path,
-its mounts or its environment, is low; a compose file with nothing of the application in it is medium.
+its mounts, its environment or a command that reloads what is edited, is low; a compose file with nothing of the
+application in it is medium.
 
 ## When it is wrong
 A firewall, a VPC or a network policy that nothing here tells of: suppress it there, with that reason. A user without a

@@ -21,6 +21,7 @@ class Pool(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     default: bool = False  # nobody says it, and the library's own size counts
     web: bool = False
     capsules: tuple[int, ...] = ()  # threads beside `threads`; 0 where the default counts
+    trial: str = ""  # why it is how somebody develops, and no production
 
 
 class Ceiling(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

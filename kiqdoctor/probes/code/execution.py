@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kiqdoctor.probes.deployment.chosen import Running
 
 DEFAULTS: Final = {
-    **dict.fromkeys(("sidekiq", "kiqdoctor", "dramatiq", "huey"), Model.THREADS),
+    **dict.fromkeys(("sidekiq", "kiqdoctor", "dramatiq", "huey", "apscheduler"), Model.THREADS),
     **dict.fromkeys(("good_job", "solid_queue", "que", "shoryuken", "sneakers", "sucker_punch"), Model.THREADS),
     **dict.fromkeys(("celery", "django_q"), Model.PREFORK),
     **dict.fromkeys(("rq", "resque"), Model.FORK_PER_JOB),

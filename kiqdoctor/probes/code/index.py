@@ -9,6 +9,7 @@ from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.facts.code import Code, Job
 from kiqdoctor.doctor.probe import AbsenceError, RefusalError
 from kiqdoctor.probes.code.graph import Unit, numbered
+from kiqdoctor.probes.code.python import booting
 from kiqdoctor.probes.code.python import jobs as in_python
 from kiqdoctor.probes.code.python.calls import edges as python_edges
 from kiqdoctor.probes.code.python.names import Names, beginnings
@@ -89,6 +90,7 @@ class _Making:
 
 def _index(tree: Tree) -> Index:
     names, unparsed = names_of(tree)
+    booting.part(names)
     classes, broken = classes_of(tree)
     symbols = {one.symbol: one for one in in_python.jobs(names)}
     performed = [*in_ruby.jobs(classes)]

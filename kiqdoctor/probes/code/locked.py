@@ -14,6 +14,7 @@ PYTHON: Final = {
     "django-huey": "huey",
     "litestar-saq": "saq",
     "kiqdoctor": "kiqdoctor",
+    "apscheduler": "apscheduler",
 }
 RUBY: Final = {
     **{name: name for name in ("sidekiq", "resque", "good_job", "solid_queue", "que", "shoryuken", "sneakers")},

@@ -87,7 +87,7 @@ def _of_rails(rails: "tuple[str, Table]", found: "Derived") -> Iterator[Pool]:
             yield Pool(
                 path, line, "activerecord", one.started.path, one.started.line, size,
                 config.concurrency, config.processes, why, _is_default(sections),
-                capsules=tuple(threads for _, threads in config.capsules),
+                capsules=tuple(threads for _, threads in config.capsules), trial=one.started.trial,
             )  # fmt: skip
         elif one.command.program in {"puma", "unicorn"} & set(SERVERS) and found.found is not None:
             web = server(one, found.found).web()

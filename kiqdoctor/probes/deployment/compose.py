@@ -11,6 +11,8 @@ from kiqdoctor.probes.deployment.shell import words
 from kiqdoctor.probes.tree.documents import Table, Value
 from kiqdoctor.probes.tree.file import File
 
+SOURCES = frozenset({".", "./", "..", "../", "$PWD", "${PWD}"})
+RELOADS = frozenset({"--reload", "--autoreload", "watchmedo", "watchfiles", "nodemon"})
 STAGES = ("RAILS_ENV", "RACK_ENV", "APP_ENV", "NODE_ENV")
 NAMES = ("**/docker-compose*.yml", "**/docker-compose*.yaml", "**/compose*.yml", "**/compose*.yaml")
 
@@ -65,11 +67,15 @@ def _ending(service: Table, path: str, line: int) -> Ending:
 
 
 def trial(service: Table) -> str:
-    """Why a service is how somebody develops, "" where nothing says so: whoever mounts the source does."""
+    """Why a service is how somebody develops, "" where nothing says so: who mounts the source, or reloads it, does."""
+    context = service.text("build") or service.table("build").text("context")
     for volume in service.items_of("volumes"):
         source = volume.text("source") if isinstance(volume, Table) else str(volume).partition(":")[0]
-        if source in {".", "./", "..", "../", "$PWD", "${PWD}"}:
+        if source in SOURCES or (context and normpath(source) == normpath(context)):
             return f"it mounts its source ({source})"
+    reloads = RELOADS.intersection(words(service.get("entrypoint")) + words(service.get("command")))
+    if reloads:
+        return f"it reloads what is edited ({min(reloads)})"
     known = dict(environment(service.get("environment")))
     stages = [known.get(name, "") for name in STAGES]
     return next((f"its environment is {one}" for one in stages if one in TRIALS), "")

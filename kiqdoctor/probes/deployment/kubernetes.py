@@ -16,7 +16,7 @@ _SLEEP: Final = re.compile(r"\bsleep (\d{1,6})")
 NO_SURGE: Final = (None, 0, "0", "0%")
 
 
-@deploys("**/*.yml", "**/*.yaml", rank=Rank.ORCHESTRATED, common=True)
+@deploys("**/*.yml", "**/*.yaml", "**/*.tmpl", rank=Rank.ORCHESTRATED, common=True)
 def kubernetes(file: File) -> Iterator[Started]:
     content = file.content()
     if b"kind:" not in content or not any(kind.encode() in content for kind in KINDS):

@@ -28,6 +28,8 @@ ENVIRONMENT: Final = "pyvenv.cfg"
 """Lies on top of every virtual environment, whatever the folder is called."""
 TEMPLATE: Final = "{{"
 """`{{cookiecutter.project}}/` holds what another application will be made of."""
+GENERATORS: Final = ("/generators/", "/templates/")
+"""Below a generator's `templates/` lies what it writes out elsewhere, with ERB in it."""
 CUCUMBER: Final = ("features", "step_definitions")
 """`features/` with step definitions in it is Cucumber's; without them it is an application's own word."""
 
@@ -35,6 +37,12 @@ CUCUMBER: Final = ("features", "step_definitions")
 def is_production(file: str) -> bool:
     """Whether a file of this name is part of what runs, in a folder that is."""
     return not any(fnmatchcase(file, pattern) for pattern in TEST_FILES)
+
+
+def is_template(path: str) -> bool:
+    """Whether a generator of Rails' writes this file out, and the application itself never loads it."""
+    outer, inner = GENERATORS
+    return inner in f"/{path}".partition(outer)[2]
 
 
 def is_test(path: str) -> bool:

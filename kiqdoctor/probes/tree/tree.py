@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from kiqdoctor.probes.tree.disk import FOLDER, Disk, Entry, UnreadableError
 from kiqdoctor.probes.tree.file import File, Means, Source
-from kiqdoctor.probes.tree.production import is_foreign, is_production, is_skipped, is_test
+from kiqdoctor.probes.tree.production import is_foreign, is_production, is_skipped, is_template, is_test
 from kiqdoctor.text import decode
 
 MOST_FILES: Final = 20_000  # of one kind that are handed out
@@ -37,7 +37,7 @@ class _Listing:
 
     def takes(self, path: str) -> bool:
         """Whether a file is one of these."""
-        return is_test(path) if self.tests else is_production(path.rpartition("/")[2])
+        return is_test(path) if self.tests else is_production(path.rpartition("/")[2]) and not is_template(path)
 
     def fitting(self, glob: str) -> list[str]:
         """Names that a glob fits: what is plain text at either end of it is compared first."""

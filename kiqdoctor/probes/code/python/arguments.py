@@ -17,8 +17,13 @@ SHAPES: Final[dict[type[ast.expr], Shape]] = {
 LARGEST: Final = 10**18  # a longer number is no setting, and costs to be written
 
 
-def arguments(call: ast.Call, spelt: Callable[[ast.expr], str]) -> tuple[Argument, ...]:
-    """All of them, in order; a list that is spread stands for what is in it. ``spelt``: what a node is called."""
+def arguments(
+    call: ast.Call, spelt: Callable[[ast.expr], str], spread: Callable[[ast.expr], list[ast.keyword]]
+) -> tuple[Argument, ...]:
+    """All of them, in order; a list or mapping that is spread stands for what is in it.
+
+    ``spelt``: what a node is called; ``spread``: what a mapping names, nothing where that is not told.
+    """
     found: list[Argument] = []
     for node in call.args:
         inner = node.value if isinstance(node, ast.Starred) else None
@@ -26,7 +31,9 @@ def arguments(call: ast.Call, spelt: Callable[[ast.expr], str]) -> tuple[Argumen
             found += [_argument("", one, spelt) for one in inner.elts]
         else:
             found.append(_argument("", node, spelt) if inner is None else _argument("*", inner, spelt))
-    found += [_argument(one.arg or "**", one.value, spelt) for one in call.keywords]
+    for one in call.keywords:
+        told = [] if one.arg else spread(one.value)
+        found += [_argument(each.arg or "**", each.value, spelt) for each in told or [one]]
     return tuple(found)
 
 

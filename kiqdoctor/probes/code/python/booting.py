@@ -1,6 +1,7 @@
 """What runs when Python's modules are loaded, what of it asks a server, and what runs after a fork instead."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
@@ -10,6 +11,8 @@ from kiqdoctor.probes.code.python.names import Names, beginnings
 from kiqdoctor.probes.code.spans import Position, Span
 
 READY: Final = "ready"
+CHOOSES: Final = re.compile(r"__name__|worker|celery|testing|pytest|argv|run_main|migrat", re.IGNORECASE)
+"""What a condition asks to tell one process from another."""
 CONFIGS: Final = frozenset({"django.apps.AppConfig", "django.apps.config.AppConfig"})
 BY_HAND: Final = frozenset(
     {"scripts", "script", "bin", "management", "migrations", "versions", "alembic", "tools", "benchmarks", "samples"}
@@ -61,21 +64,32 @@ MOST_STEPS: Final = 12  # names and links that lead to a client
 
 def begins(names: Names) -> Iterator[tuple[Function, list[Span], bool]]:
     """Each module's body and each ``AppConfig.ready``, what of it does not run then, and whether it is loaded."""
-    imported = {
+    imported = _imported(names)
+    for module in names.modules:
+        loaded = module.name in imported or _by_convention(module)
+        if loaded or not _by_hand(module):
+            yield module.body, [*_spared(module)], loaded
+    for cls in names.classes:
+        ready = names.functions.get(f"{cls}.{READY}")
+        if ready is not None and not CONFIGS.isdisjoint(names.above(cls)):
+            yield ready, [], True
+
+
+def part(names: Names) -> None:
+    """Tell scripts that somebody runs by hand from what the application loads."""
+    imported = _imported(names)
+    for module in names.modules:
+        module.loaded = module.name in imported or not _by_hand(module)
+
+
+def _imported(names: Names) -> set[str]:
+    return {
         one
         for unit in names.units
         for alias in (*unit.aliases.values(), *unit.module.stars)
         for one in beginnings(alias)
         if not alias.startswith(f"{unit.module.name}.")
     }
-    for module in names.modules:
-        loaded = module.name in imported or _by_convention(module)
-        if loaded or not _by_hand(module):
-            yield module.body, [*_main(module)], loaded
-    for cls in names.classes:
-        ready = names.functions.get(f"{cls}.{READY}")
-        if ready is not None and not CONFIGS.isdisjoint(names.above(cls)):
-            yield ready, [], True
 
 
 def _by_convention(module: Module) -> bool:
@@ -88,13 +102,10 @@ def _by_hand(module: Module) -> bool:
     return not BY_HAND.isdisjoint(path.parts[:-1]) or path.stem in STARTED
 
 
-def _main(module: Module) -> Iterator[Span]:
-    """``if __name__ == "__main__":``, whatever else it asks."""
-    node = module.body.node
-    for one in node.body:
-        if isinstance(one, ast.If) and any(
-            isinstance(name, ast.Name) and name.id == "__name__" for name in ast.walk(one.test)
-        ):
+def _spared(module: Module) -> Iterator[Span]:
+    """``if __name__ == "__main__":``, whatever else it asks, and what else chooses a process."""
+    for one in module.body.node.body:
+        if isinstance(one, ast.If) and CHOOSES.search(ast.unparse(one.test)):
             yield Function.span(one)
 
 

@@ -8,6 +8,7 @@ from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
 
 SUPER = "super()."
+ENTERED = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
 def edges(names: Names, function: Function) -> Iterator[Edge]:
@@ -22,6 +23,7 @@ def edges(names: Names, function: Function) -> Iterator[Edge]:
             yield from (Edge(to, at, called=True) for to in names.over(function, dotted.removeprefix(SUPER)))
         elif dotted == "getattr" and (asked := _asked(function, call)):
             yield from (Edge(to, at, called=True) for to in names.targets(asked))
+    yield from _entered(names, function)
     elsewhere = {id(one) for call, dotted in function.calls for one in _of_process(call, dotted)}
     for load, dotted in function.loads:
         if id(load) not in elsewhere:
@@ -30,6 +32,17 @@ def edges(names: Names, function: Function) -> Iterator[Edge]:
         yield from (Edge(to, function.at(used), called=True) for to in names.read(dotted))
     for wrapper in names.wrappers(function) if function.decorators else ():
         yield Edge(wrapper, function.begin, called=True)
+
+
+def _entered(names: Names, function: Function) -> Iterator[Edge]:
+    """What a ``with`` statement calls of an object of the application's own classes."""
+    for block in function.withs if "__enter__" in names.methods or "__aenter__" in names.methods else ():
+        for item in block.items:
+            held = names.resolved(function.module.dotted(item.context_expr, function))
+            for word in ENTERED if held.endswith("()") and names.own(held) else ():
+                yield from (
+                    Edge(to, function.at(item.context_expr), called=True) for to in names.targets(f"{held}.{word}")
+                )
 
 
 def _of_process(call: ast.Call, dotted: str) -> Iterator[ast.expr]:

@@ -112,7 +112,7 @@ def _called(names: Names, decorators: Decorators) -> Iterator[Registered]:
             last = (dotted.removesuffix("()").rpartition(".")[2] or getattr(_callee(call), "attr", "")).removesuffix(
                 "()"
             )
-            library = HANDS.get(names.resolved(dotted)) if last in _HANDED else None
+            library = HANDS.get(names.resolved(dotted)) if last in _HANDED and _may_hand(unit, last) else None
             if library is None and last in DECORATORS and call.args:
                 library = decorators.library(call.func, unit)
             if library is not None:
@@ -126,6 +126,12 @@ def _called(names: Names, decorators: Decorators) -> Iterator[Registered]:
 
 
 _HANDED: Final = frozenset(name.rpartition(".")[2] for name in HANDS)
+_ALSO_LISTS: Final = {"append": "django_q"}
+"""Words that everybody uses, and the package without which they hand nobody a function."""
+
+
+def _may_hand(unit: Function, word: str) -> bool:
+    return word not in _ALSO_LISTS or _ALSO_LISTS[word] in unit.module.packages
 
 
 def _held(unit: Function, call: ast.Call) -> str:
@@ -201,7 +207,7 @@ def _enqueued(names: Names) -> Iterator[Registered]:
     """What RQ is handed: any function, by whatever function of the application's own hands it on."""
     if not names.imports(*QUEUES):
         return
-    handing: dict[Function, int] = {}
+    handing: dict[Function, tuple[int, str]] = {}
     todo = [*_asking(names, SCHEDULES.keys() | {"partial"})]
     for _ in range(ROUNDS):
         before = len(handing)
@@ -210,7 +216,7 @@ def _enqueued(names: Names) -> Iterator[Registered]:
             if isinstance(given, ast.Name) and unit.name and given.id in unit.locals:
                 place = _parameter(unit, given.id)
                 if place is not None:
-                    handing.setdefault(unit, place)
+                    handing.setdefault(unit, (place, given.id))
             yield from _given(names, unit, given, "rq")
             yield from _left_open(names, unit, given) if isinstance(given, ast.Attribute) else ()
         if len(handing) == before:
@@ -260,7 +266,7 @@ def _asking(names: Names, verbs: AbstractSet[str]) -> Iterator[tuple[Function, a
 
 
 def _handed_to_queue(
-    names: Names, where: Function, call: ast.Call, dotted: str, handing: dict[Function, int]
+    names: Names, where: Function, call: ast.Call, dotted: str, handing: dict[Function, tuple[int, str]]
 ) -> ast.expr | None:
     if dotted in PARTIALS and call.args and isinstance(verb := call.args[0], ast.Attribute):
         call = ast.copy_location(ast.Call(verb, call.args[1:], call.keywords), call)
@@ -269,9 +275,10 @@ def _handed_to_queue(
     if given is not None and _is_queue(names, dotted):
         return given
     for function in names.targets(dotted) if handing and dotted else ():
-        place = handing.get(function)
-        if place is not None and len(call.args) > place:
-            return call.args[place]
+        place, word = handing.get(function, (len(call.args), ""))
+        named = [one.value for one in call.keywords if word and one.arg == word]
+        if named or len(call.args) > place:
+            return named[0] if named else call.args[place]
     return None
 
 

@@ -62,7 +62,7 @@ class Function(Unit):
     def fact(self) -> code.Function:
         """Its row in the table of functions."""
         place = code.Place(self.module.path, *self.begin)
-        return code.Function(self.full, place, "python", self.caller, body=not self.name)
+        return code.Function(self.full, place, "python", self.caller, body=not self.name and self.module.loaded)
 
     @property
     def begin(self) -> Position:
@@ -99,7 +99,7 @@ class Function(Unit):
 class Module:
     """A parsed file. ``held``: global or class-level name -> what it holds; ``packages``: what it imports from.
 
-    ``stars``: modules all of whose names it takes.
+    ``stars``: modules all of whose names it takes. ``loaded``: no script that somebody runs by hand alone.
     """
 
     def __init__(self, name: str, path: str, tree: ast.Module) -> None:
@@ -110,6 +110,7 @@ class Module:
         self.held: dict[str, ast.expr] = {}
         self.packages: set[str] = set()
         self.stars: list[str] = []
+        self.loaded = True
         self.lines = tree.body[-1].end_lineno or 0 if tree.body else 0
         self.body = Function(self, "", tree)
         self.units = [self.body]

@@ -122,8 +122,18 @@ class Names:
         return "" if name in BUILTINS else name
 
     def arguments(self, function: Function, call: ast.Call) -> tuple[Argument, ...]:
-        """All of them, in order."""
-        return arguments(call, lambda node: self.spelt(node, function))
+        """All of them, in order; of ``**options`` what the mapping says that it names."""
+        return arguments(call, lambda node: self.spelt(node, function), lambda node: self._spread(function, node))
+
+    def _spread(self, function: Function, node: ast.expr) -> list[ast.keyword]:
+        """What a mapping hands on, where its own text says all of it; else nothing."""
+        value, _ = self.valued(function, node)
+        if isinstance(value, ast.Call) and function.module.dotted(value, function) == "dict()" and not value.args:
+            return value.keywords if all(one.arg for one in value.keywords) else []
+        pairs = zip(value.keys, value.values, strict=True) if isinstance(value, ast.Dict) else ()
+        found = [(key.value if isinstance(key, ast.Constant) else None, one) for key, one in pairs]
+        named = [ast.keyword(name, one) for name, one in found if isinstance(name, str)]
+        return named if len(named) == len(found) else []
 
     def valued(self, function: Function, node: ast.expr) -> tuple[ast.expr, Function]:
         """The expression that a name stands for, with where that stands; the node itself where nobody knows."""
@@ -345,7 +355,7 @@ class Names:
 
     def _made_by(self, name: str) -> str:
         key = self.held_as(name)
-        if not key or not self._everybodys(key):
+        if not key or not self.everybodys(key):
             return ""
         built = self.resolved(key).removesuffix("()")
         if "()" not in self.resolved(key) or not self.outside(built.replace("()", "")):
@@ -365,7 +375,7 @@ class Names:
         """Whether it is an object that nobody is known to share, or what that alone holds."""
         return "()" in dotted and not any(map(self.held_as, beginnings(dotted)))
 
-    def _everybodys(self, key: str) -> bool:
+    def everybodys(self, key: str) -> bool:
         """An attribute that a constructor sets is shared where the object is: in some module's globals."""
         owner, made, _ = key.partition("().")
         return not made or f"{owner}()" in self._instances

@@ -5,7 +5,7 @@ The repository's top is not always one: ``netbox/core/models.py`` is ``core.mode
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -15,6 +15,7 @@ _IMPORTS: Final = re.compile(
 USUAL: Final = frozenset({"src", "lib"})
 """Roots that need no import to prove it."""
 INIT: Final = "__init__"
+FEWEST: Final = 2  # packages that a package's own files import without its name, before it is a root
 MOST_ABOVE: Final = 12  # folders above a file that are tried
 
 
@@ -25,8 +26,11 @@ class Roots:
         self._modules = {path.removesuffix(".py") for path in sources}
         self._folders = {folder for path in sources for folder in _above(path)}
         self._votes: Counter[str] = Counter()
+        self._named: Counter[str] = Counter()  # first words of what is imported
+        self._within: dict[str, Counter[str]] = {}
         for path, content in sources.items():
             self._vote(path, content)
+        self._inner = frozenset(self._packages())
 
     def module_name(self, path: str) -> str:
         """What a file is imported as."""
@@ -36,17 +40,36 @@ class Roots:
         return ".".join(parts[:-1] if parts[-1] == INIT and len(parts) > 1 else parts)
 
     def _root(self, path: str) -> str:
-        """The folder above it from which most is imported, the innermost of equals."""
-        found = [folder for folder in _above(path) if self._votes[folder]]
+        """The folder above it from which most is imported, the innermost of equals; a package that is one itself."""
+        above = _above(path)
+        if packages := self._inner.intersection(above):
+            return max(packages, key=len)
+        found = [folder for folder in above if self._votes[folder]]
         return max(found, key=lambda one: (self._votes[one], len(one)), default="")
 
     def _vote(self, path: str, content: bytes) -> None:
-        roots = [folder for folder in _above(path) if f"{folder}/{INIT}".lstrip("/") not in self._modules]
+        above = _above(path)
+        roots = [folder for folder in above if f"{folder}/{INIT}".lstrip("/") not in self._modules]
         for name in _imported(content):
             file = name.replace(".", "/")
+            self._named[file.partition("/")[0]] += 1
             root = next((one for one in roots if self._holds(f"{one}/{file}".lstrip("/"))), None)
             if root is not None:
                 self._votes[root] += 1
+            else:
+                self._vote_within(above, file.partition("/")[0])
+
+    def _vote_within(self, above: list[str], top: str) -> None:
+        """A package may be a root too: where its files import each other's packages without its own name."""
+        inner = next((one for one in above if one and f"{one}/{top}" in self._folders), "")
+        if inner:
+            self._within.setdefault(inner, Counter())[top] += 1
+
+    def _packages(self) -> Iterator[str]:
+        """Packages from which more is imported than by their own name, and not one thing alone."""
+        for folder, tops in self._within.items():
+            if len(tops) >= FEWEST and tops.total() > self._named[folder.rpartition("/")[2]]:
+                yield folder
 
     def _holds(self, module: str) -> bool:
         return module in self._modules or module in self._folders

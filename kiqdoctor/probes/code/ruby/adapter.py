@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kiqdoctor.doctor.facts.code import Place
 from kiqdoctor.probes.code.ruby.classes import Classes, Method
+from kiqdoctor.probes.deployment.paths import stage
 from kiqdoctor.probes.tree.ruby import string, text
 from kiqdoctor.records import dataclass
 
@@ -19,9 +20,9 @@ class Adapter:
 
 
 def adapters(classes: Classes) -> list[Adapter]:
-    """All statements, those of the production environment last."""
-    found = [one for method in classes.units for one in _set(method)]
-    return sorted(found, key=lambda one: one.place.path.endswith("environments/production.rb"))
+    """All statements but those for trials, those of production last."""
+    found = [one for method in classes.units if stage(method.path) for one in _set(method)]
+    return sorted(found, key=lambda one: stage(one.place.path))
 
 
 def _set(method: Method) -> Iterator[Adapter]:

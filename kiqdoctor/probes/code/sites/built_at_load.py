@@ -24,10 +24,12 @@ def built_at_load(tree: Tree) -> BuiltAtLoad:
 
 
 def _python(index: "Index", function: "Function") -> Iterator[Named]:
-    if function.name:
+    if function.name or not function.module.loaded:
         return
     module = function.module
-    for value in module.held.values():
+    for name, value in module.held.items():
+        if name.endswith("()") or not index.names.everybodys(module.full(name)):
+            continue  # an object's own, or what a call returned first
         made_by = index.names.resolved(module.dotted(value)).removesuffix("()")
         if isinstance(value, ast.Call) and index.names.outside(made_by):
             yield Named(function.number, *function.at(value), made_by)

@@ -26,15 +26,19 @@ SHUTDOWNS: Final = frozenset({"Exception", "Sidekiq::Shutdown", "Interrupt", "Si
 """What the end of a process is raised as, in Python and in Ruby."""
 QUICK: Final = frozenset(
     {"int", "float", "str", "bool", "bytes", "len", "list", "tuple", "dict", "set", "getattr", "isinstance", "repr"}
+    | {"all", "any", "sum", "min", "max", "zip", "range", "enumerate", "round", "abs", "hasattr"}
 )
 """Python's own functions that are done at once."""
 
+APPLIES: Final = frozenset({"map", "filter", "sorted", "functools.reduce"})
+"""They call what they are handed first."""
 AT_HAND: Final = ("json.", "os.path.", "re.", "datetime.", "decimal.", "base64.", "ast.literal_eval", "urllib.parse.")
 QUICKLY: Final = frozenset(
     {"delete", "remove", "unlink", "rmtree", "rmdir", "close", "cleanup"}
     | {"decode", "encode", "split", "rsplit", "strip", "lower", "upper", "partition", "index", "format", "isoformat"}
 )
 """Methods that give something up, or are a text's."""
+BODY: Final = "json"  # of an answer that has come
 
 
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
@@ -108,7 +112,12 @@ def _is_brief(index: "Index", function: "Function", call: ast.Call) -> bool:
     name = index.names.spelt(call.func, function)
     if name in QUICK or name.startswith(AT_HAND):
         return True
-    return isinstance(call.func, ast.Attribute) and call.func.attr in QUICKLY and not index.names.targets(name)
+    if name in APPLIES and call.args:
+        applied = call.args[0]
+        return isinstance(applied, ast.Lambda) or index.names.spelt(applied, function) in QUICK
+    last = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    plain = last in QUICKLY or (last == BODY and not call.args and not call.keywords)
+    return plain and not index.names.targets(name)
 
 
 def _ruby(lists: "_Lists", index: "Index", method: "Method") -> Iterator[Handler]:

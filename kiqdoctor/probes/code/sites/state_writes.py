@@ -88,8 +88,11 @@ def _attribute(index: "Index", function: "Function", target: ast.expr) -> Iterat
         yield function.module.full(target.id), "a global"
     elif isinstance(target, ast.Attribute):
         base = _base(function, target.value)
+        name = f"{base}.{target.attr}"
         if base in index.names.classes and not _apart(index, base):
-            yield f"{base}.{target.attr}", "a class attribute"
+            yield name, "a class attribute"
+        elif base not in index.names.classes and "()" not in name and name in index.names.held:
+            yield name, "a global"  # of another module
 
 
 def _base(function: "Function", node: ast.expr) -> str:

@@ -46,11 +46,12 @@ OTHERWISE: Final = re.compile(
     r"version|digest|sha\d|md5|nsec|usec|microsecond(?!=0)|expires_in: (?:0\.\d+|1)\b|timeout=1\b", re.IGNORECASE
 )
 """What makes a key of its own, or lets it live for no longer than the second that it loses."""
-WRITES: Final = re.compile(
-    r"\.(?:save!?|update!?|update_columns?|update_attributes?!?|touch|bulk_update|commit|merge|increment!|toggle!"
-    r"|upsert\w*)(?!\w)"
+_WRITE: Final = (
+    r"\.(?:save!?|update!?|update_columns?|update_attributes?!?|touch|bulk_update|increment!|toggle!|upsert\w*{})(?!\w)"
     r"|\.(?:status|state|progress|\w+_at) = "
 )
+WRITES: Final = {"python": re.compile(_WRITE.format("|commit|merge")), "ruby": re.compile(_WRITE.format(""))}
+"""Ruby's ``merge`` is of hashes; SQLAlchemy's writes a record."""
 STAGES: Final = re.compile(
     r"(?:status|state|stage|phase|progress|percent)[\"']?\s{0,3}(?:=>|=(?!=)|:(?!:))"
     r"|(?:queued|started|finished|completed|processed|failed|done)at\b|\.(?:start|finish|complete|process|fail|done)\w{0,4}!"
@@ -102,8 +103,12 @@ class _Written:
     def _of(self, index: "Index") -> list[tuple[int, str]]:
         """Functions of jobs that write records, without what tells one spelling from another."""
         if self._texts is None:
-            texts = ((unit.number, _source(unit)) for unit in index.units[: min(index.code.reached, MOST)])
-            self._texts = [(number, one.lower().replace("_", "")) for number, one in texts if WRITES.search(one)]
+            texts = [(unit, _source(unit)) for unit in index.units[: min(index.code.reached, MOST)]]
+            self._texts = [
+                (unit.number, one.lower().replace("_", ""))
+                for unit, one in texts
+                if WRITES["python" if isinstance(unit, Function) else "ruby"].search(one)
+            ]
         return self._texts
 
 
