@@ -14,7 +14,8 @@ W is the peak, L the limit. `k` is what Sidekiq opens beside its threads: 5 up t
 pool takes it, and each capsule keeps one of its threads' number beside it.
 Processes are those that are alive now and those that the deployment's files ask for, whichever needs more. Web and
 others are what the files say, or else what is connected now beside the workers. A deploy that surges doubles the
-workers (surge = 2). Where no server says L, the Redis plan that app.json orders does.
+workers (surge = 2). Where no server says L, the Redis plan that app.json orders does, unless a file for production
+starts the workers elsewhere.
 
 ## When it is wrong
 Pools are lazy: W is the peak, not what is seen on a quiet day. Connections that jobs open by themselves are not in

@@ -116,6 +116,15 @@ def go(command):
     options = dict({})
     Popen(command, **options)
 """
+SENDS = """import dramatiq, requests
+@dramatiq.actor
+def go(u):
+    prepared = requests.Request('POST', u).prepare()
+    with requests.Session() as session:
+        session.send(prepared{})
+"""
+ORDERED = RAILS | {"app.json": '{"addons": [{"plan": "heroku-redis:mini"}]}'}
+SIDEKIQ = "services:\n  worker:\n    image: acme/shop\n    command: bundle exec sidekiq -c 40\n"
 SHELL = "class XJob\n  include Sidekiq::Job\n  def perform(id)\n    {}\n  end\nend\n"
 POLLED = "class ReportsController\n  def show\n    stale?(last_modified: report.updated_at)\n  end\nend\n"
 
@@ -139,6 +148,10 @@ def two(first: str, second: str) -> dict[str, str]:
     files = {f"services/{name}/Gemfile.lock": LOCK.format("6.5.12") for name in ("lms", "cms")}
     files["services/lms/config/initializers/sidekiq.rb"] = INITIALIZER.format("ONE", first)
     return files | {"services/cms/config/initializers/sidekiq.rb": INITIALIZER.format("TWO", second)}
+
+
+def sending(timeout: str) -> dict[str, str]:
+    return ACTORS | {"app/j.py": SENDS.format(timeout)}
 
 
 def counted(head: str) -> dict[str, str]:
@@ -183,6 +196,7 @@ PAIRS = {
         POOLS | {"kubernetes/deployment-production.tmpl": MANIFEST.format(5)},
         POOLS | {"kubernetes/deployment-production.tmpl": MANIFEST.format(10)},
     ),
+    "COD010, a request that was prepared": ("COD010", sending(""), sending(", timeout=5")),
     "COD002, another module's global": ("COD002", counted("if n:"), counted("with guard:")),
     "COD004, what a with statement enters": ("COD004", entered("signal.alarm(3)"), entered("print(3)")),
     "COD008, options that are spread": (
@@ -225,6 +239,7 @@ def compose(*lines: str) -> dict[str, str]:
     return RAILS | {"docker-compose.yml": "\n".join((*head, *(f"    {one}" for one in lines))) + "\n"}
 
 
+SERVERS = 'services:\n  redis:\n    image: redis:7\n    ports: ["6379:6379"]\n  other:\n    image: {}\n'
 SYMBOLS = "class Starts\n  def call\n    HardJob.perform_async({ id: 1 })\n  end\nend\n"
 TRIES = """import dramatiq
 from urllib.parse import urlparse
@@ -247,6 +262,11 @@ def trying(what: str) -> dict[str, str]:
 
 GRAVE_AND_LOW = {
     "SEC001, the source mounted": ("SEC001", compose("command: sidekiq"), compose('volumes: ["./app:/srv"]')),
+    "SEC001, servers alone": (
+        "SEC001",
+        RAILS | {"docker-compose.yml": SERVERS.format("acme/shop")},
+        RAILS | {"docker-compose.yml": SERVERS.format("postgres:16")},
+    ),
     "SEC001, reloading": ("SEC001", compose("command: sidekiq"), compose("command: uvicorn app:app --reload")),
     "DBC001, the source mounted": (
         "DBC001",
@@ -271,6 +291,13 @@ def test_what_makes_it_milder(tmp_path: Path, check: str, grave: dict[str, str],
 
     assert str(first.severity) == "high"
     assert second.severity.rank > first.severity.rank
+
+
+def test_a_plan_that_is_ordered_for_trials_limits_nobody(tmp_path: Path) -> None:
+    ordered = read("RED003", tmp_path / "ordered", ORDERED | {"docker-compose.yml": SIDEKIQ})
+    elsewhere = read("RED003", tmp_path / "elsewhere", ORDERED | {"docker-compose.production.yml": SIDEKIQ})
+
+    assert (ordered.outcome.value, elsewhere.outcome.value) == ("fail", "unknown")
 
 
 def test_the_adapter_of_tests_says_nothing_of_production(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def _compose(file: "File") -> Iterator[RedisService]:
                 continue
             line = service.lines.get("ports", services.lines.get(name, 1))
             published = tuple(clean(one) for port in service.items_of("ports") if (one := _published(port)))
-            alone = "" if own or len(services) > _FEW else "nothing of the application runs beside it"
+            alone = "nothing of the application runs beside it" if not own and _only_servers(services) else ""
             told = _VERSION.search(service.text("image"))
             version = told[1] if told else ""
             yield RedisService(
@@ -136,7 +136,15 @@ def _trial(service: "Table") -> str:
     return f"{clean(image)} runs beside it" if CATCHER.search(image) else trial(service)
 
 
-_FEW: Final = 1  # services: one alone is a server for somebody who develops, or for anybody
+SERVERS: Final = re.compile(
+    r"(?:^|/)(?:redis|valkey|postgres(?:ql)?|postgis|mysql|mariadb|mongo(?:db)?|rabbitmq|memcached|elasticsearch"
+    r"|opensearch|minio|adminer|pgadmin4?|mailhog|mailpit|mailcatcher)(?=[:@-]|$)"
+)
+"""Images that are nobody's application: alone together they serve somebody who develops, or anybody."""
+
+
+def _only_servers(services: "Table") -> bool:
+    return all(SERVERS.search(services.table(name).text("image")) for name in services)
 
 
 def _published(port: "Value") -> str:

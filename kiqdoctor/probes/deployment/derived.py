@@ -5,7 +5,7 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.deployment import Deployment, Start, Starts
 from kiqdoctor.probes.deployment.chosen import Running, chosen
-from kiqdoctor.probes.deployment.paths import stage
+from kiqdoctor.probes.deployment.paths import Stage, stage
 from kiqdoctor.probes.deployment.plans import clients
 from kiqdoctor.probes.deployment.programs import Role
 from kiqdoctor.probes.deployment.records import Ordered
@@ -36,7 +36,7 @@ def derived(tree: Tree) -> Derived:
     workers = tuple(one for command in running if (one := worker(command, found)) is not None)
     asked = [server(one, found) for one in running if one.command.program in SERVERS]
     servers = asked or unasked(found)
-    plan = _plan(found)
+    plan = None if _elsewhere(running) else _plan(found)
     surges = [one.started.surge for one in running if one.command.role is Role.WORKER and one.started.surge]
     return Derived(
         Deployment(
@@ -60,6 +60,12 @@ def _plan(found: Statements) -> tuple[int, str] | None:
     known = [(number, one) for one in ordered if (number := clients(one.plan)) is not None]
     told = [(count, f"{one.plan} in {one.path}, table of {as_of}") for (count, as_of), one in known]
     return min(told, default=None)
+
+
+def _elsewhere(running: list[Running]) -> bool:
+    """Whether a file for production starts the workers on no platform: what is ordered there is for trials."""
+    workers = (one.started.path for one in running if one.command.role is Role.WORKER)
+    return any(stage(path) is Stage.PRODUCTION for path in workers)
 
 
 def _celery(running: list[Running]) -> Iterator[Start]:

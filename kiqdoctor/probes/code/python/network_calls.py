@@ -23,6 +23,7 @@ DSN: Final = frozenset({"psycopg.connect", "psycopg2.connect"})
 """Calls whose first argument may hold the limit within its text."""
 PYTHON: Final[dict[str, Library]] = {
     **{f"{owner}.{verb}": Library() for owner in ("requests", *ADAPTED) for verb in HTTP},
+    **{f"{owner}.send": Library() for owner in ADAPTED},
     **{
         f"httpx{owner}.{verb}": Library(default=Timeout.DEFAULT)
         for owner in ("", ".Client()", ".AsyncClient()")
@@ -37,8 +38,12 @@ PYTHON: Final[dict[str, Library]] = {
     "smtplib.SMTP": Library(position=3),
     "smtplib.SMTP_SSL": Library(),
     "ftplib.FTP": Library(position=4),
+    "ftplib.FTP_TLS": Library(),
     "imaplib.IMAP4": Library(position=2),
+    "imaplib.IMAP4_SSL": Library(),
     "poplib.POP3": Library(position=2),
+    "poplib.POP3_SSL": Library(),
+    "paramiko.SSHClient().connect": Library(),
     "redis.Redis": Library(("socket_timeout",), default=Timeout.DEFAULT),
     "redis.from_url": Library(("socket_timeout",), default=Timeout.DEFAULT),
     "redis.Redis.from_url": Library(("socket_timeout",), default=Timeout.DEFAULT),
