@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from kiqdoctor.records import dataclass
 from kiqdoctor.replies import fits
-from kiqdoctor.text import MASK, redact
+from kiqdoctor.text import MASK, decode, redact
 from kiqdoctor.wire.numbers import whole
 
 DEFAULT_URL: Final = "redis://localhost:6379/0"
@@ -104,11 +104,15 @@ class UrlError(Exception):
 
 
 class ConnectError(Exception):
-    """``step`` failed: dns, tcp, tls, auth, ping, limit, loading, select, or size where a reply was too large."""
+    """``step`` failed: dns, tcp, tls, auth, ping, limit, loading, select, or size where a reply was too large.
 
-    def __init__(self, step: str, text: str) -> None:
+    ``loading_s``: for how long the server has been loading its data, where it is that.
+    """
+
+    def __init__(self, step: str, text: str, loading_s: int | None = None) -> None:
         super().__init__(text)
         self.step = step
+        self.loading_s = loading_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +290,9 @@ class ReadOnlyConnection:
         """
         [reply] = self._exchange([("PING",)], ["PING"], self._timeout)
         if isinstance(reply, Exception) and not _alive(reply) and not str(reply).startswith(_REFUSED):
-            raise _classified(self._unsaid(str(reply)), "ping")
+            error = _classified(self._unsaid(str(reply)), "ping")
+            error.loading_s = loading_s(self._try("INFO")) if error.step == "loading" else None
+            raise error
 
     def _unsaid(self, text: str) -> str:
         """What the server says without what we said: some echo the words of a command that they do not know."""
@@ -356,6 +362,14 @@ class ReadOnlyConnection:
 def _alive(reply: Any) -> bool:
     """Whether PING was answered, be it that the server cannot save."""
     return not isinstance(reply, Exception) or str(reply).startswith("MISCONF")
+
+
+def loading_s(info: Any) -> int | None:
+    """Seconds since loading began, by INFO, which answers meanwhile; a replica loads at each full resync."""
+    lines = decode(info).splitlines() if isinstance(info, bytes) else ()
+    told = {name: whole(value) for name, _, value in (line.partition(":") for line in lines)}
+    since, now_us = told.get("loading_start_time"), told.get("server_time_usec")
+    return told.get("uptime_in_seconds") if since is None or now_us is None else max(0, now_us // 1_000_000 - since)
 
 
 def _user(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Jobs wait in one database number, and the workers read another.
+"""Jobs are pushed into one database or server, and the workers read another.
 
 ## Why it hurts
 After a deploy with a changed URL the clients push into one database and the workers stand idle in another: no error
@@ -8,11 +8,14 @@ In the log: nothing on either side: pushes succeed, and workers that find empty 
 
 ## How it is found
 Formula: fails if database A has waiting > 0 and live = 0, and database B has live > 0 and takes a queue of A's that is
-empty in B
+empty in B; or if a web process of the application of a worker of this Redis has another address in its environment
 
 Every database that holds keys is looked at. One where jobs wait and no process lives, and another where live
 processes take queues of the same names, which are empty there, are two halves of one installation. It counts as
 certain where no worker ever counted a job in the waiting database.
+
+On this host web servers are looked at too: one that runs in the same application's folder as a worker of this Redis
+must find the same address in REDIS_URL, or in the variable that REDIS_PROVIDER names.
 
 ## When it is wrong
 Staging in another database, its workers switched off: then a worker once counted jobs there, and it is told one
@@ -30,7 +33,8 @@ Risk: jobs that are moved run late, and those that somebody enqueued again meanw
 Undo: the old URL; moved jobs that have run cannot be taken back, so move one first.
 
 ## Unknown when
-SELECT is refused, or a database has too many keys to look at them all.
+SELECT is refused, or a database has too many keys to look at them all; the environment of a web process may not be
+read, or has the worker's address in another variable, which the code may ask for.
 
 ## Source
 Sidekiq 7's upgrade notes (numbered databases in place of namespaces); SELECT is per connection in Redis.
@@ -38,15 +42,26 @@ Sidekiq 7's upgrade notes (numbered databases in place of namespaces); SELECT is
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses, WebProcess
 from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
+from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.ownership import same, works_for
 
 REMEDY = "Give clients and workers one URL from one variable, restart the side that was wrong, then move the jobs."
 
 
 @check("NSP002", severity=Severity.CRITICAL, caused_by=("NSP003",))
-def database_or_url_split(keyspace: Keyspace, databases: Databases) -> Iterator[Verdict]:
+def database_or_url_split(
+    keyspace: Keyspace,
+    databases: Databases,
+    local: LocalProcesses | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+) -> Iterator[Verdict]:
+    if isinstance(local, LocalProcesses) and isinstance(connection, Connection):
+        yield from _environments(local, connection, clients)
     everything = (*keyspace.installations, *databases.installations)
     for stranded in everything:
         served = [one for one in everything if _serves(one, stranded)]
@@ -64,6 +79,46 @@ def database_or_url_split(keyspace: Keyspace, databases: Databases) -> Iterator[
             f"{one.waiting} waiting, {counted(one.live, 'live process', 'live processes')}",
             "LLEN, processes",
         )
+
+
+def _environments(local: LocalProcesses, connection: Connection, clients: Clients | Missing) -> Iterator[Verdict]:
+    """What web processes of this host are told, against a worker of this Redis of the same application."""
+    workers = [one for one in local.all if one.home and works_for(one, connection, clients, local)]
+    homes = {one.home: one for one in workers if one.default_redis}
+    differing: dict[str, list[WebProcess]] = {}
+    hidden = [one for one in local.web if not one.home or (one.redis is None and one.home in homes)]
+    if workers and hidden:
+        yield Unknown(f"pid {hidden[0].pid}, a web server, may not be looked into", "the same user, or root")
+    for web in local.web:
+        worker = homes.get(web.home)
+        if worker is not None and web.default_redis and not same(web.default_redis, worker.default_redis, local):
+            differing.setdefault(web.home, []).append(web)
+    for home, found in differing.items():
+        yield _told_otherwise(homes[home], found, local)
+
+
+def _told_otherwise(worker: LocalProcess, found: list[WebProcess], local: LocalProcesses) -> Verdict:
+    first = found[0]
+    others = [_address(one) for one in first.redis or ()]
+    if any(same(one, _address(two), local) for one in others for two in worker.redis):
+        names = f"pid {first.pid}, a web server, and the worker with pid {worker.pid} share one address and differ in"
+        return Unknown(f"{names} {first.default_redis} and {worker.default_redis}", "PATH, with what configures Redis")
+    return Finding(
+        "redis",
+        f"The web process with pid {first.pid} pushes to {first.default_redis}, and its application's worker reads"
+        f" {worker.default_redis}",
+        REMEDY,
+        (
+            Evidence("web", f"{first.title}: {first.default_redis}", f"/proc/{first.pid}/environ"),
+            Evidence("worker", f"{worker.title}: {worker.default_redis}", f"/proc/{worker.pid}/environ"),
+            Evidence("web processes that are told so", str(len(found)), "/proc"),
+        ),
+        key="environment",
+    )
+
+
+def _address(entry: str) -> str:
+    return entry.partition("=")[2]
 
 
 def _shared(stranded: Installation, other: Installation) -> list[str]:

@@ -30,7 +30,8 @@ Risk: what is enqueued after the commit is lost if the process dies between the 
 Undo: the enqueue in its old place.
 
 ## Unknown when
-The retry set may not be read, or holds too few readable entries; the failures do not say when they were enqueued.
+The retry set may not be read, is empty, or holds no readable entry; the failures do not say when they were enqueued. An
+empty set proves nothing: a job that lost the race stays in it for half a minute at most.
 
 ## Source
 Sidekiq wiki, Problems and Troubleshooting ("Cannot find X with ID"); Sidekiq 6.5 (`transactional_push!`).
@@ -92,6 +93,9 @@ def commit_race_signature(
     for name, found in sorted(groups.items()):
         sites = _sites(name, code, enqueues, transactions)
         yield from _judged(name, found, place, thresholds, sites)
+    if not place.size and not any(groups.values()):
+        wait = "a look while jobs fail: --replay of a recording, or kiqdoctor serve"
+        yield Unknown("the retry set is empty: no job that failed is there to tell", wait)
     read = f"{len(place.sample)} of {place.size} in retry, {len(dead.sample)} of {dead.size} in dead"
     yield Evidence("jobs that miss a record", str(sum(map(len, groups.values()))), read)
 

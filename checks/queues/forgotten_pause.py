@@ -31,8 +31,9 @@ Risk: all that waited runs at once, in its old order.
 Undo: pause it again.
 
 ## Unknown when
-The set `paused`, the queues or the process records may not be read; a paused queue's oldest job does not say when it
-was enqueued; every process is quiet, and the jobs have not waited long enough for the next one to come.
+The set `paused`, the queues or the process records may not be read; the oldest job of a paused queue, or of a quiet
+process's, does not say when it was enqueued; every process is quiet, and the jobs have not waited long enough for the
+next one to come.
 
 ## Source
 Sidekiq's launcher writes `quiet` with each beat (lib/sidekiq/launcher.rb); there is no signal that ends it.
@@ -130,6 +131,10 @@ def _quiet(fleet: Fleet, holding: list[Queue], clock: ServerTime, thresholds: Th
         return
     for process in quiet:
         left = [one for one in holding if one.name in (process.queues or ()) and not _succeeded(process, one, fleet)]
+        if ageless := [one for one in left if one.name not in aged]:
+            why = ageless[0].unread or "its oldest job does not say when it was enqueued"
+            told = f"{process.identity} is quiet, and how long jobs of {ageless[0].name} wait is not known: {why}"
+            yield Unknown(told)
         late = [one for one in left if aged.get(one.name, 0.0) > thresholds.of(WAITING, queue=one.name)]
         if late:
             worst = max(late, key=lambda one: aged[one.name])

@@ -35,6 +35,7 @@ by more than skew-s (RED011); every process that could poll has only just starte
 ## Source
 Sidekiq's poller (lib/sidekiq/scheduled.rb): each process sleeps about interval x members of processes.
 
+- OLD_INTERVAL: seconds between two polls up to Sidekiq 5.0, whose records no later 5.x can be told from.
 - POLLS: of the poller's longest sleeps, after which it stands still; a choice.
 """
 
@@ -44,7 +45,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unkno
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.config import WorkerSettings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
-from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import JobSet, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
 
@@ -70,6 +71,7 @@ SKEW = Threshold(
     meaning="Clocks that differ by more make lateness a guess.",
     source="ours",
 )
+OLD_INTERVAL = 15.0
 POLLS = 3
 POLLED = ("schedule", "retry")
 CAUSES = ("PRO001", "PRO002", "QUE003", "RED001", "RED002", "RED005", "RED007", "RED011")
@@ -99,10 +101,17 @@ def scheduler_stalled(
 def _average(settings: WorkerSettings | Missing, fleet: Fleet, thresholds: Thresholds) -> float:
     """Seconds between two polls of one process: what the application's file says, if it is more than the default."""
     interval, fixed = thresholds[INTERVAL], 0.0
+    if interval == INTERVAL.default and any(_of_five(one) for one in fleet.live):
+        interval = OLD_INTERVAL
     if isinstance(settings, WorkerSettings):
         interval = max([interval, *(value for value, _ in settings.numbers("average_scheduled_poll_interval"))])
         fixed = max([fixed, *(value for value, _ in settings.numbers("poll_interval_average"))])
     return max(interval * max(fleet.members, 1), fixed)
+
+
+def _of_five(process: Process) -> bool:
+    """Whether it may be Sidekiq 5.0, which polls more seldom: up to 5.2 a process tells neither version nor memory."""
+    return not process.version and not process.runtime and process.rss_kb is None
 
 
 def _late(

@@ -7,12 +7,12 @@ early or late, and latencies, stuck jobs and the age of heartbeats are reckoned 
 In the log: nothing; `enqueued_at` lies after `start`, or a queue's latency is negative.
 
 ## How it is found
-Formula: |Redis' clock - ours| - RTT / 2 > FAR, or a host's beat is more than AHEAD after Redis' clock or more than FAR
-before its own record's last renewal, or a waiting job was enqueued more than FAR after Redis' clock (medium);
+Formula: |Redis' clock - ours| - RTT / 2 > FAR, or a host's beat is more than AHEAD after its own record's last
+renewal or more than FAR before it, or a waiting job was enqueued more than FAR after Redis' clock (medium);
 |Redis' clock - ours| - RTT / 2 > NEAR (low)
 
 TIME is read between two looks at our own clock. Each beat gives the record a TTL of 60 s: where 57 s are left, the beat
-is 3 s old, whatever it says itself.
+is 3 s old, whatever it says itself. Where the TTL does not tell, a beat that is yet to come does.
 
 ## When it is wrong
 A payload that somebody wrote by hand, with a stamp of tomorrow; more than a day ahead counts as such.
@@ -39,6 +39,7 @@ lib/sidekiq/scheduled.rb scores by the pusher's `Time.now` and compares with the
 - DAY: seconds; further ahead a stamp is no clock's.
 - LONG: seconds of a round trip, beyond which it hides what is measured.
 - TTL: seconds that a beat gives its record.
+- BEAT: seconds between two beats; a record that was renewed longer ago was not renewed by a beat.
 """
 
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ FAR = 30
 DAY = 86_400
 LONG = 1
 TTL = 60
+BEAT = 10
 SHOWN = 5
 REMEDY = "Run NTP or chrony there: schedules, latencies and stuck jobs are reckoned from these clocks."
 
@@ -120,11 +122,11 @@ def _hosts(live: list[Process]) -> Iterator[Verdict]:
 
 def _skew(process: Process) -> float:
     """How far its clock is ahead, as far as it is certain: a beat ahead of Redis, or long before its own renewal."""
-    age = process.beat_age_s or 0.0
-    if age < 0:
-        return -age
-    ttl = process.ttl_s
-    return min(0.0, (TTL - ttl) - age) if ttl is not None and 0 < ttl <= TTL else 0.0
+    age, ttl = process.beat_age_s or 0.0, process.ttl_s
+    if ttl is None or not 0 < ttl <= TTL:
+        return max(0.0, -age)
+    ahead = TTL - 1 - ttl - age if ttl >= TTL - BEAT else 0.0  # the TTL is told in whole seconds, rounded down
+    return max(ahead, -age) if max(ahead, -age) > 0 else min(0.0, TTL - ttl - age)
 
 
 def _renewed(process: Process) -> str:

@@ -8,7 +8,7 @@ In the log: `Error fetching job: Connection refused` from each worker, once, and
 
 ## How it is found
 Formula: fails if a step of dns, tcp, tls, auth, ping, select failed, or they took longer than 20 s (or --timeout);
-or if loading = 1 and uptime_in_seconds > SLOW_LOAD; or if role = replica and master_link_status = down
+or if loading = 1 for longer than SLOW_LOAD; or if role = replica and master_link_status = down
 
 The connection is made step by step: the name is resolved, the socket opened, TLS agreed, the user authenticated, PING
 answered, the database selected. Three tries, a second apart, where a restart would explain the failure. A server that
@@ -31,7 +31,7 @@ its data before it is started.
 Undo: put the old address, certificate or user back.
 
 ## Unknown when
-Nobody named a Redis, and none listens at the default address.
+Nobody named a Redis, and none listens at the default address; or the server loads its data, and began only just now.
 
 ## Source
 Sidekiq's processor retries each second (lib/sidekiq/processor.rb); INFO persistence and INFO replication of Redis.
@@ -72,6 +72,9 @@ def redis_unreachable(connection: Connection, server: Server | Missing, threshol
         yield Unknown("the server answers, but has no client slot left (RED002)", "a free client slot")
     elif step and not connection.named:
         yield Unknown(f"no Redis at {connection.url}, and none was named: {connection.error}", "--redis URL")
+    elif connection.loading_s is not None and connection.loading_s <= thresholds[SLOW_LOAD]:
+        told = f"the server has been loading its data for {connection.loading_s} s, as after each start"
+        yield Unknown(told, f"look again in {thresholds[SLOW_LOAD] - connection.loading_s:.0f} s")
     elif step:
         evidence = (address, Evidence("failed step", step), Evidence("error", connection.error))
         tries = f" ({counted(connection.tries, 'try', 'tries')})" if connection.tries > 1 else ""
@@ -111,5 +114,8 @@ def _unready(server: Server, slow_s: float) -> Iterator[Verdict]:
 
 
 def _loading_for(server: Server) -> int:
-    """Seconds since loading began, which is when it started."""
+    """Seconds since loading began: what the server says, else since it started; a replica loads at each full resync."""
+    since, now_us = server.number("loading_start_time"), server.number("server_time_usec")
+    if since is not None and now_us is not None:
+        return max(0, now_us // 1_000_000 - since)
     return server.number("uptime_in_seconds") or 0

@@ -40,6 +40,12 @@ def is_of(client: Client, worker: LocalProcess) -> bool:
     return bool(ports) and (not looped or not client.server or client.server.rpartition(":")[2] in ports)
 
 
+def same(one: str, other: str, local: LocalProcesses) -> bool:
+    """Whether two addresses that were shown lead to one database of one server."""
+    places = [_socket(url) or (_place(url, local), _database(url)) for url in (one, other)]
+    return places[0] == places[1]
+
+
 def _by_path(worker: LocalProcess, connection: Connection, clients: Clients | Missing) -> bool | None:
     """Where a unix socket is examined: by the socket that the worker names, else by connections that lead elsewhere."""
     if named := {socket for entry in worker.redis if (socket := _socket(entry))}:

@@ -271,7 +271,8 @@ def _tried(address: Address, clock: Clock, late: threading.Event) -> Connected:
             if error.step in TRANSIENT and number < TRIES and not late.is_set():
                 clock.sleep(BETWEEN_TRIES)
                 continue
-            return None, Connection(address.shown, error.step, str(error), number, address.named)
+            said = Connection(address.shown, error.step, str(error), number, address.named)
+            return None, replace(said, loading_s=error.loading_s)
         if late.is_set():
             connection.close()  # nobody waits for it any more
         return connection, Connection(address.shown, tries=number, named=address.named)

@@ -48,6 +48,18 @@ class LocalProcess:
     logs: tuple[str, ...] = ()  # files that it writes standard output and errors to, as it sees them
     frozen: bool = False  # by its cgroup's freezer, as a paused container
     throttled: tuple[int, int] | None = None  # periods in which its cgroup was throttled, of how many
+    home: str = ""  # the application's folder, by device and number; "" where it may not be seen
+    default_redis: str = ""  # the one of ``redis`` that its library takes where the code names none
+
+
+class WebProcess(msgspec.Struct, frozen=True):
+    """A process of this host that serves web requests, and may push jobs; ``redis`` None: this user may not see it."""
+
+    pid: int
+    title: str
+    home: str
+    redis: tuple[str, ...] | None = None
+    default_redis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class LocalProcesses:
     addresses: tuple[str, ...] = ()  # this host's own IP addresses
     partial: str = ""  # why others may run here that cannot be seen
     cores: int = 1  # that this host has
+    web: tuple[WebProcess, ...] = ()
 
 
 class MemoryGroup(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ class Connection:
     """How connecting went, never refused. ``failed_step``: "", dns, tcp, tls, auth, ping, limit, loading, select;
     connecting where the time for all of them was up.
 
-    ``broken``: it was there, and went away while it was read: why, and at which command.
+    ``broken``: it was there, and went away while it was read: why, and at which command. ``loading_s``: for how
+    long the server has been loading its data, where that is the step that failed.
     """
 
     url: str  # without user, password and query
@@ -23,6 +24,7 @@ class Connection:
     named: bool = True  # by option or environment; False for the default address
     broken: str = ""
     embedded: bool = False  # started for this examination, and gone after it
+    loading_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from kiqdoctor.connection import UrlError, shown_url
-from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses, WebProcess
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.cgroups import frozen, groups, mounted, throttled
 from kiqdoctor.probes.host.files import DELETED, link, listed, read, undeleted
-from kiqdoctor.probes.host.recognise import Title, recognise
+from kiqdoctor.probes.host.recognise import Title, recognise, serves
 from kiqdoctor.probes.host.sockets import connections, own_addresses
 from kiqdoctor.records import dataclass
 from kiqdoctor.wire.numbers import whole
@@ -26,6 +26,7 @@ MOST_TASKS: Final = 500  # threads of one process whose names are read
 CORE: Final = "Max core file size"  # the line of /proc/PID/limits
 TELLING: Final = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE", "MALLOC_ARENA_MAX", "LD_PRELOAD")
 """Variables of which it matters that they are set."""
+MOST_WEB: Final = 200  # web processes that are told
 MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
 
 
@@ -60,7 +61,7 @@ def local_processes(host: Host) -> LocalProcesses:
     pids = [int(name) for name in listed(proc) if name.isdigit()]
     stats = {pid: stat for pid in pids if (stat := _stat(proc / str(pid), booted)) is not None}
     mounts = mounted(proc)
-    workers, hidden = [], 0
+    workers, web, hidden = [], [], 0
     for pid, stat in stats.items():
         folder = proc / str(pid)
         cmdline = read(folder / "cmdline") or b""
@@ -69,6 +70,8 @@ def local_processes(host: Host) -> LocalProcesses:
             worker = _worker(pid, folder, title, stat, stats, mounts)
             hidden += worker.cwd is None
             workers.append(worker)
+        elif cmdline and serves(cmdline):
+            web.append(_web(pid, folder, cmdline))
     return LocalProcesses(
         hostname=(read(proc / "sys/kernel/hostname") or b"").decode("utf-8", "replace").strip(),
         all=tuple(workers),
@@ -79,6 +82,7 @@ def local_processes(host: Host) -> LocalProcesses:
         addresses=own_addresses(proc),
         partial="" if FIRST in stats else VEILED,
         cores=os.cpu_count() or 1,
+        web=tuple(web[:MOST_WEB]),
     )
 
 
@@ -151,7 +155,28 @@ def _worker(
         logs=_logs(folder),
         frozen=frozen(own),
         throttled=throttled(own),
+        home=_home(folder, cwd),
+        default_redis=_default(environ or b"", cmdline, ours=title.kind == "kiqdoctor"),
     )
+
+
+def _web(pid: int, folder: Path, cmdline: bytes) -> WebProcess:
+    environ = read(folder / "environ")
+    title = cmdline.replace(b"\0", b" ").decode("utf-8", "backslashreplace").strip()[:300]
+    home = _home(folder, undeleted(link(folder / "cwd"))[0])
+    if environ is None:
+        return WebProcess(pid, title, home)
+    return WebProcess(pid, title, home, _redis(environ), _default(environ, cmdline, ours=False))
+
+
+def _home(folder: Path, cwd: str | None) -> str:
+    """Its application's folder, the same for all releases; equal paths in two containers are not the same folder."""
+    app, found, _ = (cwd or "").rpartition(RELEASES)
+    try:
+        told = os.stat(folder / "root" / app.lstrip("/") if found else folder / "cwd")  # noqa: PTH116 - as /proc has it
+    except (OSError, ValueError):
+        return ""
+    return f"{told.st_dev}:{told.st_ino}"
 
 
 def _status(folder: Path) -> dict[str, str]:
@@ -237,6 +262,15 @@ def _told(cmdline: bytes) -> tuple[str, ...]:
     pairs = [(word, after) for word, after in pairwise([*words, ""]) if word == OPTION]
     pairs += [word.partition("=")[::2] for word in words if word.startswith(f"{OPTION}=")]
     return tuple(f"{OPTION}={shown}" for _, url in pairs if (shown := _shown(url)))
+
+
+def _default(raw: bytes, cmdline: bytes, *, ours: bool) -> str:
+    """Whom the library asks where nothing in the code says otherwise: REDIS_PROVIDER's variable, else REDIS_URL."""
+    pairs = (entry.decode("utf-8", "backslashreplace").partition("=")[::2] for entry in raw.split(b"\0"))
+    environ = dict(pairs)
+    told = [one.partition("=")[2] for one in _told(cmdline)] if ours else []
+    names = [*(["KIQDOCTOR_REDIS_URL"] if ours else []), environ.get("REDIS_PROVIDER") or "REDIS_URL"]
+    return next(iter([*told, *(shown for name in names if (shown := _shown(environ.get(name, ""))))]), "")
 
 
 def _redis(raw: bytes) -> tuple[str, ...]:

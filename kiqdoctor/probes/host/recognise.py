@@ -19,6 +19,8 @@ _SIDEKIQ: Final = re.compile(
 )
 _RESQUE: Final = re.compile(rf"(?:[^ ]* )?resque-{_VERSION}: (?P<tag>.*)")
 _THREADS: Final = frozenset({"heartbeat", "scheduler", "processor"})
+_WEB: Final = frozenset({"puma", "unicorn", "falcon", "thin", "gunicorn", "uvicorn", "uwsgi", "hypercorn", "daphne"})
+_WEB_TITLE: Final = re.compile(r"(?:puma|unicorn|gunicorn|uvicorn|uwsgi|passenger rubyapp)\b.*", re.IGNORECASE)
 _RUBY: Final = re.compile(r"ruby[\d.]*|puma|rails|unicorn|falcon|passenger.*")
 
 
@@ -32,6 +34,17 @@ class Title:
     busy: int | None = None
     concurrency: int | None = None
     stopping: bool = False
+
+
+def serves(cmdline: bytes) -> bool:
+    """Whether it is a web server of an application, by its title or its command."""
+    words = [word.decode("utf-8", "backslashreplace") for word in cmdline.rstrip(b"\0 ").split(b"\0")[:5]]
+    names = [PurePosixPath(word).name for word in words]
+    rest = names[1:] if _is_interpreter(names[0]) else names
+    rest = rest[1:] if rest[:1] == ["-m"] else rest[2:] if rest[:2] == ["bundle", "exec"] else rest
+    if rest[:1] == ["rails"]:
+        return rest[1:2] in (["server"], ["s"])
+    return rest[:1] != [] and (rest[0] in _WEB or bool(_WEB_TITLE.fullmatch(words[0][:TITLE])))
 
 
 def recognise(folder: Path, cmdline: bytes) -> Title | None:

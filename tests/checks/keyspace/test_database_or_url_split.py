@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
 from healthy import HEALTHY
+from healthy.host import LOCAL
 from healthy.keyspace import INSTALLATION
 
 from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.host import LocalProcesses, WebProcess
 from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
+from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -39,6 +43,41 @@ def test_staging_whose_worker_is_off_is_less_certain() -> None:
 def test_another_application_in_another_database_is_healthy() -> None:
     assert diagnose("NSP002", state(STRANDED, replace(IDLE, process_queues=("invoices",)))).outcome is Outcome.PASS
     assert diagnose("NSP002", state(INSTALLATION, IDLE)).outcome is Outcome.PASS
+
+
+HERE = "redis://db:6379/0"
+
+
+def told(worker: str, *web: WebProcess, **fields: object) -> Snapshot:
+    one = replace(LOCAL, home="8:1", redis=(f"REDIS_URL={worker}",), default_redis=worker, **fields)  # type: ignore[arg-type]
+    return HEALTHY.with_(replace(HEALTHY.get(LocalProcesses), all=(one,), web=web), Connection(HERE))
+
+
+def web(address: str, home: str = "8:1", **others: str) -> WebProcess:
+    found = {"REDIS_URL": address, **others}
+    return WebProcess(99, "puma", home, tuple(f"{name}={url}" for name, url in found.items()), address)
+
+
+def test_web_and_worker_of_one_application_are_told_otherwise() -> None:
+    [found] = diagnose("NSP002", told(HERE, web("redis://db:6379/1"))).findings
+
+    assert (found.severity, found.finding.subject) == ("critical", "redis")
+    assert "pushes to redis://db:6379/1" in found.finding.title
+
+
+@pytest.mark.parametrize(
+    "one",
+    [web(HERE), web("redis://db"), web("redis://db:6379/1", home="8:2"), WebProcess(99, "puma", "8:1", ())],
+)
+def test_its_twins_are_told_the_same_or_are_another_application(one: WebProcess) -> None:
+    assert diagnose("NSP002", told(HERE, one)).outcome is Outcome.PASS
+
+
+def test_what_may_not_be_seen_or_may_be_meant_so_is_unknown() -> None:
+    for one in (WebProcess(99, "puma", ""), WebProcess(99, "puma", "8:1")):
+        assert diagnose("NSP002", told(HERE, one)).outcome is Outcome.UNKNOWN
+    both = web("redis://cache:6379/1", SIDEKIQ_REDIS_URL=HERE)
+    assert diagnose("NSP002", told(HERE, both)).outcome is Outcome.UNKNOWN
 
 
 def test_a_database_that_was_not_looked_at_is_unknown() -> None:

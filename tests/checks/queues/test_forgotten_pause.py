@@ -63,6 +63,13 @@ def test_all_are_quiet() -> None:
     assert young.outcome is Outcome.UNKNOWN
 
 
+def test_nobody_says_how_long_the_jobs_of_a_quiet_process_wait() -> None:
+    ageless = queues(waiting(None))
+    beside = replace(WORKER, identity="web:2:bb", queues=("default",), started_at=NOW - 9_000)
+
+    assert diagnose("QUE003", HEALTHY.with_(ageless, Fleet((QUIET, beside), 2))).outcome is Outcome.UNKNOWN
+
+
 def test_one_is_quiet_and_nobody_followed_it() -> None:
     older = replace(OTHER, started_at=NOW - 7200)
     [found] = diagnose("QUE003", HEALTHY.with_(queues(waiting(601)), fleet(QUIET, older))).findings

@@ -57,6 +57,13 @@ def test_ghosts_stretch_the_polls() -> None:
     assert any("9 of them ghosts" in one.value for one in found.finding.evidence)
 
 
+def test_sidekiq_5_0_polls_every_fifteen_seconds() -> None:
+    five = Fleet(tuple(replace(WORKER, identity=f"web:{pid}:aa", version="", rss_kb=None) for pid in range(3)), 3)
+
+    assert diagnose("QUE008", over(late(134), late(134)).with_(five)).outcome is Outcome.PASS
+    assert diagnose("QUE008", over(late(136), late(136)).with_(five)).outcome is Outcome.FAIL
+
+
 def test_the_applications_own_interval() -> None:
     file = WorkerFile("config/sidekiq.yml", (Setting("average_scheduled_poll_interval", 4, "number", "60"),))
     slow = WorkerSettings((file,))

@@ -49,7 +49,15 @@ def test_a_beat_from_the_future() -> None:
 
     assert (found.severity, found.finding.subject) == ("medium", "host:web-1")
     assert "6 s ahead" in found.finding.title
-    assert diagnose("RED011", worker(-4)).outcome is Outcome.PASS
+    assert diagnose("RED011", worker(-4, 60)).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("age", "ttl", "ahead"), [(1, 52, 6), (-2, 53, 8), (2, 52, 0), (1, 40, 0)])
+def test_a_clock_that_is_ahead_is_told_whenever_it_beat(age: float, ttl: int, ahead: int) -> None:
+    found = diagnose("RED011", worker(age, ttl)).findings
+
+    assert [one.finding.title for one in found] == [f"The clock of web-1 is {ahead} s ahead of Redis'"][: len(found)]
+    assert bool(found) is bool(ahead)
 
 
 def test_a_clock_that_is_behind_is_told_by_the_record_s_ttl() -> None:

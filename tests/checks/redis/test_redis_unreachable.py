@@ -37,6 +37,23 @@ def test_a_replica_without_its_primary() -> None:
     assert diagnose("RED001", HEALTHY.with_(Server(replica | {"master_link_status": "up"}))).outcome is Outcome.PASS
 
 
+def test_a_server_that_refuses_while_it_loads() -> None:
+    def loading(seconds: int | None) -> Connection:
+        return Connection("redis://db:6379/0", "loading", "LOADING Redis is loading", 3, loading_s=seconds)
+
+    assert diagnose("RED001", HEALTHY.with_(loading(31))).outcome is Outcome.FAIL
+    assert diagnose("RED001", HEALTHY.with_(loading(None))).outcome is Outcome.FAIL
+    assert diagnose("RED001", HEALTHY.with_(loading(5))).outcome is Outcome.UNKNOWN
+
+
+def test_a_replica_loads_long_after_its_start() -> None:
+    synchronising = {"loading": "1", "uptime_in_seconds": "86400", "loading_start_time": "1000"}
+
+    for seconds, outcome in ((5, Outcome.PASS), (31, Outcome.FAIL)):
+        now = {"server_time_usec": str((1000 + seconds) * 1_000_000)}
+        assert diagnose("RED001", HEALTHY.with_(Server(synchronising | now))).outcome is outcome
+
+
 def test_loading_for_long() -> None:
     loading = {"loading": "1", "uptime_in_seconds": "31"}
 

@@ -195,3 +195,50 @@ def test_this_machine_can_be_read() -> None:
 
     assert os.getpid() in found.pids
     assert found.start_times[os.getpid()] > 1_000_000_000
+
+
+def served(proc: Proc, cmdline: bytes, environ: bytes, cwd: str) -> None:
+    folder = proc.add(43, cmdline, comm="puma", cwd=cwd)
+    (folder / "environ").write_bytes(environ)
+
+
+@pytest.mark.parametrize(
+    "cmdline",
+    [
+        b"puma 6.6.0 (tcp://0.0.0.0:3000) [shop]\0",
+        b"puma: cluster worker 0: 17 [shop]\0",
+        b"ruby\0/usr/bin/rails\0server\0",
+        b"ruby\0bin/bundle\0exec\0puma\0-C\0config/puma.rb\0",
+        b"/usr/bin/python3\0/usr/bin/gunicorn\0shop.wsgi\0",
+        b"python\0-m\0uvicorn\0shop:app\0",
+        b"gunicorn: worker [shop]\0",
+    ],
+)
+def test_a_web_server_is_told_with_the_redis_of_its_environment(proc: Proc, tmp_path: Path, cmdline: bytes) -> None:
+    told = b"REDIS_PROVIDER=QUEUE\0QUEUE=redis://u:pw@db:6379/1\0REDIS_URL=redis://db/0\0"
+    served(proc, cmdline, told, str(tmp_path))
+
+    [found] = proc.read().web
+
+    assert found.default_redis == "redis://db:6379/1"
+    assert found.redis == ("QUEUE=redis://db:6379/1", "REDIS_URL=redis://db/0")
+    assert found.home == f"{tmp_path.stat().st_dev}:{tmp_path.stat().st_ino}"
+
+
+@pytest.mark.parametrize(
+    "cmdline",
+    [b"ruby\0/usr/bin/rails\0console\0", b"vim\0puma.rb\0", b"tail\0-f\0log/puma.log\0", b"\0"],
+)
+def test_what_is_no_web_server(proc: Proc, tmp_path: Path, cmdline: bytes) -> None:
+    served(proc, cmdline, b"", str(tmp_path))
+
+    assert proc.read().web == ()
+
+
+def test_releases_of_one_application_are_one_home(proc: Proc, tmp_path: Path) -> None:
+    for pid, title in ((42, TITLE), (43, b"puma 6.6.0 [x]\0")):
+        (tmp_path / f"app/releases/{pid}").mkdir(parents=True)
+        folder = proc.add(pid, title, cwd=f"{tmp_path}/app/releases/{pid}")
+        (folder / "root").symlink_to("/")
+
+    assert proc.only().home == proc.read().web[0].home != ""
