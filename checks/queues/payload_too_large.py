@@ -10,7 +10,8 @@ In the log: nothing, until Redis says `OOM`.
 Formula: size = bytes of a payload without its error_backtrace; medium if one of a place is beyond huge-bytes; low if
 one is beyond large-bytes, or fewer than 95 % are within usual-bytes
 
-Where members are too large to be read, Redis' own estimate of their average size stands in.
+Where members are too large to be read, Redis' own estimate of their average size stands in; what has failed may bear a
+backtrace of that size, which is not counted.
 
 ## When it is wrong
 A queue of few jobs that carry documents on purpose: raise the numbers for it.
@@ -26,7 +27,8 @@ Risk: what the id names must still be there when the job runs.
 Undo: the argument in its old form, for as long as such jobs live.
 
 ## Unknown when
-Payloads may not be read, and their average size is not known.
+Payloads may not be read, and their average size is not known; members of retry or dead are too large to be read, so
+that their backtraces cannot be left out.
 
 ## Source
 Sidekiq wiki, Best Practices 1 (small and simple parameters).
@@ -71,6 +73,7 @@ HUGE = Threshold(
 MOST = 0.95
 OVERHEAD = 1.1  # what Redis' estimate may be above the bytes themselves
 SHOWN = 3
+FAILED = ("retry", "dead")
 
 
 @check("QUE011", severity=Severity.MEDIUM, thresholds=(USUAL, LARGE, HUGE))
@@ -95,6 +98,9 @@ def _judged(place: Place, average: float | None, thresholds: Thresholds) -> Iter
     p95 = sizes[int(MOST * (len(sizes) - 1))] if sizes else mean
     if largest > thresholds.of(HUGE, queue=place.queue):
         yield _finding(place, largest, p95, average, Severity.MEDIUM)
+    elif not sizes and place.name in FAILED and largest > thresholds.of(USUAL, queue=place.queue):
+        told = f"entries of {place.subject} hold {_size(mean)} on average; how much of that are backtraces is not known"
+        yield Unknown(told, "backtraces that are shorter, or left out")
     elif largest > thresholds.of(LARGE, queue=place.queue) or p95 > thresholds.of(USUAL, queue=place.queue):
         yield _finding(place, largest, p95, average, Severity.MEDIUM.milder)
     elif place.unread:

@@ -9,7 +9,7 @@ from servers import RedisServer
 from states import payload
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.queues import Place, Queue
+from kiqdoctor.doctor.facts.queues import JobSet, Place, Queue
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -45,6 +45,14 @@ def test_what_is_too_large_to_be_read_is_weighed() -> None:
 
     assert [one.severity for one in diagnose("QUE011", heavy).findings] == ["medium"]
     assert diagnose("QUE011", sampled(unread).with_(queues(QUEUE))).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["retry", "schedule"])
+def test_what_failed_may_be_large_by_its_backtrace(name: str) -> None:
+    unread = Place(name, 1, unread="its members hold 150000 bytes on average")
+    heavy = sampled(unread).with_(queues(sets={name: JobSet(name, 1, average_bytes=150_000.0)}))
+
+    assert diagnose("QUE011", heavy).outcome is (Outcome.UNKNOWN if name == "retry" else Outcome.FAIL)
 
 
 @pytest.mark.parametrize(("size", "severities"), [(9, []), (120, ["low"]), (1100, ["medium"]), (9000, ["medium"])])

@@ -45,7 +45,7 @@ def test_what_the_round_trip_hides_is_no_skew() -> None:
 
 
 def test_a_beat_from_the_future() -> None:
-    [found] = diagnose("RED011", worker(-6)).findings
+    [found] = diagnose("RED011", worker(-6, 60)).findings
 
     assert (found.severity, found.finding.subject) == ("medium", "host:web-1")
     assert "6 s ahead" in found.finding.title

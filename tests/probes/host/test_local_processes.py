@@ -221,7 +221,7 @@ def test_a_web_server_is_told_with_the_redis_of_its_environment(proc: Proc, tmp_
     [found] = proc.read().web
 
     assert found.default_redis == "redis://db:6379/1"
-    assert found.redis == ("QUEUE=redis://db:6379/1", "REDIS_URL=redis://db/0")
+    assert found.redis == ("QUEUE=redis://db:6379/1", "REDIS_URL=redis://db:6379/0")
     assert found.home == f"{tmp_path.stat().st_dev}:{tmp_path.stat().st_ino}"
 
 
