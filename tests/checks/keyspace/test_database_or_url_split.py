@@ -50,7 +50,7 @@ HERE = "redis://db:6379/0"
 
 def told(worker: str, *web: WebProcess, **fields: object) -> Snapshot:
     one = replace(LOCAL, home="8:1", redis=(f"REDIS_URL={worker}",), default_redis=worker, **fields)  # type: ignore[arg-type]
-    return HEALTHY.with_(replace(HEALTHY.get(LocalProcesses), all=(one,), web=web), Connection(HERE))
+    return HEALTHY.with_(LocalProcesses("web-1", (one,), web=web), Connection(HERE))
 
 
 def web(address: str, home: str = "8:1", **others: str) -> WebProcess:
