@@ -16,7 +16,8 @@ Redis counts the calls of each command since it started, or since `CONFIG RESETS
 rises; a server that restarted may have lost it otherwise.
 
 ## When it is wrong
-Servers that test suites flush, which is what a loopback address with a port or database of its own is taken for. A
+Somebody who set the counters back (`Sidekiq::Stats.new.reset`). Servers that test suites flush, which
+is what a loopback address with a port or database of its own is taken for. A
 flush of another database of the same server counts too. A script whose name says that it is for trials (`review`,
 `staging`, `dev`) is info.
 
@@ -157,7 +158,8 @@ def _fell(
     told = Evidence("stat:processed", f"{then} in the earlier recording, {now or 0} now", "GET")
     if (now or 0) >= then:
         return told
-    title = f"stat:processed fell from {then} to {now or 0}, and Redis did not restart: its data was deleted"
+    fell = f"stat:processed fell from {then} to {now or 0}, and Redis did not restart"
+    title = f"{fell}: its data was deleted, or the counter set back"
     return Finding("redis", title, REMEDY, (told,), key="counter")
 
 

@@ -1,11 +1,18 @@
 """NSP002: two halves of one installation in two databases."""
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from doctoring import check
 from healthy import HEALTHY
 from healthy.host import LOCAL
 from healthy.keyspace import INSTALLATION
+from servers import RedisServer, eventually
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.host import LocalProcesses, WebProcess
@@ -78,6 +85,32 @@ def test_what_may_not_be_seen_or_may_be_meant_so_is_unknown() -> None:
         assert diagnose("NSP002", told(HERE, one)).outcome is Outcome.UNKNOWN
     both = web("redis://cache:6379/1", SIDEKIQ_REDIS_URL=HERE)
     assert diagnose("NSP002", told(HERE, both)).outcome is Outcome.UNKNOWN
+
+
+@contextmanager
+def titled(title: str, url: str, folder: Path) -> Iterator[None]:
+    """A process that bears this title, and has this Redis in its environment."""
+    words = ["bash", "-c", 'exec -a "$0" sleep 60', title]
+    process = subprocess.Popen(words, cwd=folder, env={"PATH": os.environ["PATH"], "REDIS_URL": url})
+    try:
+        eventually(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(title.encode()))
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("database", "outcome"), [("1", "fail"), ("0", "pass")])
+def test_real_processes(redis_server: RedisServer, tmp_path: Path, database: str, outcome: str) -> None:
+    other = redis_server.url[:-1] + database
+    with (
+        titled("sidekiq 7.3.2 shop [0 of 5 busy]", redis_server.url, tmp_path),
+        titled("puma 6.6.0 (tcp://0.0.0.0:3000) [shop]", other, tmp_path),
+    ):
+        found = check(redis_server.url, "--select", "NSP002")
+
+    assert found.outcome("NSP002") == outcome
+    assert found.severities("NSP002") == ["critical"] * (outcome == "fail")
 
 
 def test_a_database_that_was_not_looked_at_is_unknown() -> None:
