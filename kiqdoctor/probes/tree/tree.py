@@ -30,6 +30,14 @@ class _Listing:
     ends: dict[str, str] = field(default_factory=dict)
     entries: int = 0
     tests: bool = False
+    _by_name: dict[str, list[str]] = field(default_factory=dict)
+    _by_top: dict[str, list[str]] = field(default_factory=dict)
+
+    def sort(self) -> None:
+        """Once all are listed: by their last part, and by the folder of the root that they lie in."""
+        for path in self.paths:
+            self._by_name.setdefault(path.rpartition("/")[2], []).append(path)
+            self._by_top.setdefault(path.partition("/")[0] if "/" in path else "", []).append(path)
 
     def skips(self, folder: str, holds: frozenset[str]) -> bool:
         """Whether a folder of this name that holds these names is left out."""
@@ -43,8 +51,19 @@ class _Listing:
         """Names that a glob fits: what is plain text at either end of it is compared first."""
         head, tail = glob.partition("*")[0], glob.rpartition("*")[2].lstrip("/")
         plain = not any(sign in head + tail for sign in "?[")
-        found = [path for path in self.paths if path.startswith(head) and path.endswith(tail)] if plain else self.paths
+        found = self._near(glob)
+        found = [path for path in found if path.startswith(head) and path.endswith(tail)] if plain else found
         return [path for path in found if _fits(path, glob)]
+
+    def _near(self, glob: str) -> list[str]:
+        """Those that a glob may fit, by the parts of it that stand for themselves alone: a hundred globs are asked."""
+        top, _, below = glob.partition("/")
+        if not below:
+            return self._by_top.get("", [])
+        if not any(sign in top for sign in "*?["):
+            return self._by_top.get(top, [])
+        name = glob.rpartition("/")[2]
+        return self.paths if any(sign in name for sign in "*?[") else self._by_name.get(name, [])
 
     def each_once(self, suffixes: tuple[str, ...]) -> list[str]:
         """Names that end so; of several that are one file its own, or else the first link."""
@@ -72,6 +91,7 @@ class Tree:
         self._more = 0
         self._sources: dict[str, Source] = {}
         self._ends: dict[str, str] = {}
+        self._asked: dict[tuple[str, ...], tuple[File, ...]] = {}
         self._making: dict[Callable[[Tree], Any], threading.Lock] = {}
         self._made: dict[Callable[[Tree], Any], Any] = {}
         self._listing: _Listing | None = None
@@ -94,10 +114,14 @@ class Tree:
 
         A link that leads outside and a FIFO are among them: who reads them is told why that is refused.
         """
-        found = self._listed().each_once(suffixes)
-        if len(found) > MOST_FILES:
-            self._refuse(".", f"{len(found)} files end in {', '.join(suffixes)}; the first {MOST_FILES} were looked at")
-        return tuple(self._file(path) for path in found[:MOST_FILES])
+        with self._lock:
+            if suffixes not in self._asked:
+                found = self._listed().each_once(suffixes)
+                if len(found) > MOST_FILES:
+                    what = f"{len(found)} files end in {', '.join(suffixes)}"
+                    self._refuse(".", f"{what}; the first {MOST_FILES} were looked at")
+                self._asked[suffixes] = tuple(self._file(path) for path in found[:MOST_FILES])
+            return self._asked[suffixes]
 
     def tests(self, *suffixes: str) -> tuple[File, ...]:
         """The files of the application's own tests whose names end so, in order; walked for who asks, at most once."""
@@ -143,6 +167,7 @@ class Tree:
             if self._listing is None:
                 self._listing = _Listing()
                 self._walk(self._listing)
+                self._listing.sort()
             return self._listing
 
     def _walk(self, listing: _Listing) -> None:
@@ -175,6 +200,7 @@ class Tree:
             return
         if one.regular:
             listing.paths.append(path)
+            self._ends[path] = path  # no link leads through the folders that are walked
             return
         try:
             end = self._end(path)

@@ -24,13 +24,24 @@ SHAPES: Final = {
     **dict.fromkeys(("identifier", "instance_variable", *CONSTANTS), Shape.NAME),
     "call": Shape.CALL,
 }
+SEVERAL: Final = frozenset({"pair", "splat_argument", "hash_splat_argument"})
+"""What is named, or stands for more than one."""
+PLAIN: Final = frozenset({Shape.NUMBER, Shape.FLAG, Shape.NONE, Shape.SYMBOL, Shape.NAME})
+"""Of these the text is told."""
 LONGEST: Final = 100  # characters of a number or a name
 
 
 def arguments(call: "Node") -> tuple[Argument, ...]:
     """All of them, in order; an array that is spread stands for what is in it."""
     given = call.child_by_field_name("arguments")
-    return tuple(one for node in named(given) for one in _arguments(node)) if given is not None else ()
+    found: list[Argument] = []
+    for node in given.named_children if given is not None else ():
+        type_of = node.type
+        if type_of in SEVERAL:
+            found += _arguments(node)
+        elif type_of != "comment":
+            found.append(_argument("", node))
+    return tuple(found)
 
 
 def _arguments(node: "Node") -> Iterator[Argument]:
@@ -55,5 +66,4 @@ def _argument(name: str, node: "Node") -> Argument:
         return Argument(name, shape, spoken(string(node) or ""))
     if shape is Shape.CALL:
         return Argument(name, shape, intern(name_of(node)[:LONGEST]))
-    plain = shape in {Shape.NUMBER, Shape.FLAG, Shape.NONE, Shape.SYMBOL, Shape.NAME}
-    return Argument(name, shape, intern(text(node)[:LONGEST].lstrip(":")) if plain else "")
+    return Argument(name, shape, intern(text(node)[:LONGEST].lstrip(":")) if shape in PLAIN else "")

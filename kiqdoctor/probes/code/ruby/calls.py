@@ -34,9 +34,10 @@ class Known:
 
 def edges(classes: Classes, method: Method) -> Iterator[Edge]:
     """The methods that a method runs."""
+    asked = classes.asked
     for sent in method.calls:
-        name = text(sent.node.child_by_field_name("method")) or "call"
-        if name not in classes.asked and name not in SENDS:
+        name = sent.last or "call"
+        if name not in asked and name not in SENDS:
             continue  # nobody defines it, whatever it is asked of
         receiver = sent.node.child_by_field_name("receiver")
         known = _own(method) if receiver is None else kind(classes, receiver, method)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import repeat
 from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method, Sent
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
+from kiqdoctor.probes.tree.ahead import ahead
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.ruby import named, string, text
 from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.records import dataclass
@@ -56,6 +59,7 @@ class Filler:
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
         self._readers: Final[dict[str, Callable[[Node, Scope], Iterable[tuple[Node, Scope]]]]] = {
+            **dict.fromkeys(LEAVES, _nothing),
             **dict.fromkeys(("class", "module"), self._class),
             "singleton_class": self._singleton,
             **dict.fromkeys(("method", "singleton_method"), self._method),
@@ -78,16 +82,16 @@ class Filler:
         self._fill([(root, Scope(body))])
 
     def _fill(self, stack: list[tuple["Node", Scope]]) -> None:
+        readers = self._readers
         while stack:
             node, scope = stack.pop()
-            type_of = node.type
-            if type_of in LEAVES:
-                continue
-            reader = self._readers.get(type_of)
+            reader = readers.get(node.type)
             if reader is None:
-                stack += [(child, scope) for child in reversed(node.named_children)]
-            else:
-                stack += reversed([*reader(node, scope)])
+                children = node.named_children
+                children.reverse()
+                stack += zip(children, repeat(scope))
+            elif reader is not _nothing:
+                stack += [*reader(node, scope)][::-1]
 
     def _class(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
         name = text(node.child_by_field_name("name")).lstrip(":")
@@ -130,27 +134,35 @@ class Filler:
                 yield value, Scope(method, owner)
 
     def _call(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
+        method, owner = scope.method, scope.owner
         full = intern(name_of(node))  # there are far more calls than names
         name = intern(full.rpartition(".")[2])
-        scope.method.calls.append(Sent(node, full, scope.block, name))
+        method.calls.append(Sent(node, full, scope.block, name))
         receiver = node.child_by_field_name("receiver")
-        block = node.child_by_field_name("block")
-        if receiver is not None:
-            yield receiver, scope
-        elif scope.owner is not None and scope.method.body:
-            scope.owner.body.append((node, scope.method))
-            declared(scope.owner, node, name)
         given = node.child_by_field_name("arguments")
-        if name in MIXES and scope.owner is not None and scope.method.name == f"{scope.owner.name}.included":
-            scope.owner.above += map(text, named(given))
+        block = node.child_by_field_name("block")
+        inside: list[tuple[Node, Scope]] = []
+        if receiver is not None:
+            inside.append((receiver, scope))
+        elif owner is not None and method.body:
+            owner.body.append((node, method))
+            declared(owner, node, name)
+        if name in MIXES and owner is not None and method.name == f"{owner.name}.included":
+            owner.above += map(text, named(given))
         if given is not None:
-            yield given, scope
-        if block is not None and receiver is None and (inside := self._apart(node, block, name, scope)) is not None:
-            yield block, inside
-            return
+            inside.append((given, scope))
         if block is not None:
-            self._block(scope.method, block, name, receiver)
-            yield block, replace(scope, block=True)
+            inside.append((block, self._inside(node, block, name, scope)))
+        return inside
+
+    def _inside(self, node: "Node", block: "Node", name: str, scope: Scope) -> Scope:
+        """Where a call's block stands."""
+        receiver = node.child_by_field_name("receiver")
+        apart = self._apart(node, block, name, scope) if receiver is None else None
+        if apart is not None:
+            return apart
+        self._block(scope.method, block, name, receiver)
+        return replace(scope, block=True)
 
     def _apart(self, node: "Node", block: "Node", name: str, scope: Scope) -> Scope | None:
         """Where a block of a class' body stands that is a method, runs with a job, or holds the class's own methods."""
@@ -182,7 +194,9 @@ class Filler:
             method.later.append(method.span(block))
 
     def _word(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
-        scope.method.words.setdefault(text(node), scope.method.at(node))
+        word = text(node)
+        if word not in scope.method.words:
+            scope.method.words[intern(word)] = scope.method.at(node)
         return ()
 
     def _constant(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
@@ -240,6 +254,10 @@ class Filler:
         return [(body, replace(scope, block=True))] if body is not None else []
 
 
+def _nothing(_: "Node", __: Scope) -> Iterable[tuple["Node", Scope]]:
+    return ()
+
+
 def declared(owner: Class, node: "Node", name: str) -> None:
     """What a call in a class' body says of it: what it mixes in, which names are others' or another's."""
     given = named(node.child_by_field_name("arguments"))
@@ -262,12 +280,12 @@ def classes_of(tree: Tree) -> tuple[Classes, list[tuple[str, str]]]:
     classes = Classes()
     unparsed: list[tuple[str, str]] = []
     filler = Filler(classes)
-    for file in tree.files(".rb", ".ru", ".rake"):
-        try:
-            root = file.ruby()
-        except (UnreadableError, UnparsedError) as error:
-            unparsed.append((file.path, str(error)))
+    for file, root in ahead(tree.files(".rb", ".ru", ".rake"), File.ruby):
+        if isinstance(root, UnreadableError | UnparsedError):
+            unparsed.append((file.path, str(root)))
             continue
+        if isinstance(root, Exception):
+            raise root
         if root.has_error:
             unparsed.append((file.path, "it has a syntax error; what could be parsed was read"))
         filler.file(file.path, root)

@@ -16,13 +16,14 @@ def name_of(node: "Node") -> str:
     parts: list[str] = []
     one: Node | None = node
     while one is not None and len(parts) < LONGEST:
-        if one.type == "call":
+        type_of = one.type
+        if type_of == "call":
             parts.append("." + text(one.child_by_field_name("method")))
             one = one.child_by_field_name("receiver")
-        elif one.type == "element_reference":
+        elif type_of == "element_reference":
             parts.append("[]")
             one = one.child_by_field_name("object")
         else:
-            parts.append(text(one).lstrip(":") if one.type in CONSTANTS else "self" if one.type == "self" else "?")
+            parts.append(text(one).lstrip(":") if type_of in CONSTANTS else "self" if type_of == "self" else "?")
             break
     return "".join(reversed(parts)).lstrip(".")
