@@ -1,7 +1,7 @@
 """A job closes or replaces the connections of all threads of its process.
 
 ## Why it hurts
-`connection_pool.disconnect!`, `engine.dispose()` and `establish_connection` act on the whole pool: the connection that
+`connection_pool.disconnect!`, `engine.dispose()`, `establish_connection` and `remove_connection` act on the whole pool: the connection that
 another thread is in the middle of is closed under it, and the pool is built again under load.
 
 In the log: `PG::UnableToSend: no connection to the server`, `ConnectionNotEstablished`, `Connection closed by server`,
@@ -46,6 +46,8 @@ ENDINGS = {
     "clear_all_connections!": "Write with_connection { }.",
     "clear_reloadable_connections!": "Write with_connection { }.",
     "connection_pool.disconnect!": "Write connection_pool.release_connection.",
+    "connection_pool.discard!": "Write connection_pool.release_connection.",
+    "remove_connection_pool": "Write connected_to(role:, shard:) { }.",
     "establish_connection": "Write connected_to(role:, shard:) { }.",
     "engine.dispose": "Write session.close(), and dispose(close=False) in a hook after the fork.",
     "create_engine().dispose": "Write session.close(), and dispose(close=False) in a hook after the fork.",
@@ -56,6 +58,8 @@ ENDINGS = {
     "ThreadedConnectionPool().closeall": "Write pool.putconn(connection).",
     "connection_pool.disconnect": "Delete it: the pool takes its connections back by itself.",
 }
+REMOVES = "remove_connection"
+RECORDS = frozenset({"ActiveRecord::Base", "ApplicationRecord"})
 OWN = "django.db.connections.close_all"
 
 
@@ -66,7 +70,7 @@ def pool_wide_call_in_job(code: Code, calls: Calls, execution: Execution) -> Ite
 
 
 def _judged(code: Code, call: Call, execution: Execution) -> Finding | None:
-    ending = next((one for one in ENDINGS if call.name == one or call.name.endswith(f".{one}")), "")
+    ending = REMOVES if _removes(call) else _ending(call.name)
     if not (ending or call.name == OWN) or _keeps(call):
         return None
     shared = sharing(code, execution, call)
@@ -77,7 +81,18 @@ def _judged(code: Code, call: Call, execution: Execution) -> Finding | None:
         return told(code, call, Severity.INFO, title, "Write close_old_connections().", how_it_runs(shared))
     severity = Severity.HIGH if shared.truth else Severity.MEDIUM
     title = f"A job calls {call.name}: the connections of all threads"
-    return told(code, call, severity, title, ENDINGS[ending], how_it_runs(shared), key=ending)
+    remedy = ENDINGS.get(ending, "Write connected_to(role:, shard:) { }.")
+    return told(code, call, severity, title, remedy, how_it_runs(shared), key=ending)
+
+
+def _ending(name: str) -> str:
+    return next((one for one in ENDINGS if name == one or name.endswith(f".{one}")), "")
+
+
+def _removes(call: Call) -> bool:
+    """Active Record's, which a class is asked; a hub of sockets is told which connection."""
+    owner, _, word = call.name.rpartition(".")
+    return word == REMOVES and (owner in RECORDS or (owner[:1].isupper() and not call.arguments))
 
 
 def _keeps(call: Call) -> bool:

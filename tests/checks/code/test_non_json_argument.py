@@ -127,6 +127,56 @@ def test_rq_pickles(tmp_path: Path, value: str, *, refused: bool) -> None:
     assert accused(in_python("COD006", tmp_path, text)) is refused
 
 
+RQ = """from rq import Queue
+from rq.serializers import JSONSerializer
+q = Queue("a", serializer=JSONSerializer)
+def mail(x): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "value", "refused"),
+    [
+        ({}, "{1, 2}", True),
+        ({}, "[1, 2]", False),
+        ({"serializer=JSONSerializer": "serializer='rq.serializers.JSONSerializer'"}, "{1, 2}", True),
+        ({", serializer=JSONSerializer": ""}, "{1, 2}", False),
+        ({"serializer=JSONSerializer": "serializer=Ours"}, "{1, 2}", False),
+        ({"serializer=JSONSerializer": "**options"}, "{1, 2}", False),
+    ],
+)
+def test_rq_s_queue_says_how_it_writes(tmp_path: Path, changed: dict[str, str], value: str, *, refused: bool) -> None:
+    text = f"{RQ}def w(): q.enqueue(mail, {value})\n"
+    for old, new in changed.items():
+        assert old in text
+        text = text.replace(old, new)
+
+    assert accused(in_python("COD006", tmp_path, text)) is refused
+
+
+@pytest.mark.parametrize(("queue", "refused"), [("q", True), ("p", False), ("Queue('x')", False)])
+def test_each_queue_of_rq_by_itself(tmp_path: Path, queue: str, *, refused: bool) -> None:
+    text = f"{RQ}p = Queue('b')\ndef w(): {queue}.enqueue(mail, {{1, 2}})\n"
+
+    assert accused(in_python("COD006", tmp_path, text)) is refused
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ("{'default': {'SERIALIZER': 'rq.serializers.JSONSerializer'}}", True),
+        ("{'default': {'SERIALIZER': 'rq.serializers.JSONSerializer'}, 'other': {'HOST': 'x'}}", False),
+        ("{'default': {'HOST': 'x'}}", False),
+    ],
+)
+def test_django_rq_is_told_by_its_settings(tmp_path: Path, settings: str, *, refused: bool) -> None:
+    text = "import django_rq\ndef mail(x): pass\ndef w(): django_rq.get_queue('default').enqueue(mail, {1, 2})\n"
+
+    result = in_python("COD006", tmp_path, text, settings_DOT_py=f"RQ_QUEUES = {settings}\n")
+
+    assert accused(result) is refused
+
+
 def test_on_plain_facts() -> None:
     site = Enqueue(
         1, 5, 5, "SendMail", "perform_async", given=(Given(Value.RECORD, "User.find"),), encoding=Encoding.JSON

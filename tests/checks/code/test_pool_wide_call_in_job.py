@@ -34,6 +34,10 @@ RUBY_FAULTS = crossed(
         "P1": performing("ActiveRecord::Base.verify_active_connections!"),
         "P2": performing("ActiveRecord::Base.connection_pool.disconnect!"),
         "P3": performing("ActiveRecord::Base.establish_connection(x)"),
+        "a pool removed": performing("ActiveRecord::Base.remove_connection"),
+        "a pool removed by its name": performing("ActiveRecord::Base.remove_connection(x)"),
+        "a class' own pool removed": performing("Shard.remove_connection"),
+        "of the handler": performing("ActiveRecord::Base.connection_handler.remove_connection_pool(x)"),
     },
     ruby,
 )
@@ -42,6 +46,8 @@ RUBY_TWINS = crossed(
         "N1": performing("ActiveRecord::Base.connection_pool.with_connection { }"),
         "N2": performing("x", head="before_fork do\n  ActiveRecord::Base.connection_pool.disconnect!\nend\n"),
         "N3": performing("ActiveRecord::Base.connected_to(role: :reading) { }"),
+        "a hub of sockets": performing("Hub.remove_connection(x)"),
+        "an object of any kind": performing("x.remove_connection"),
     },
     ruby,
 )

@@ -30,20 +30,67 @@ TELLS: Final = {
     "dramatiq.encoder.set_encoder": "dramatiq",
 }
 """Calls by which a library is told a way of the application's own."""
-OWN: Final = {"serializer": "rq", "dumps": "saq"}
+OWN: Final = {"dumps": "saq"}
 """Keywords of a queue by which another library is told."""
+SERIALIZER: Final = "serializer"
+RQ: Final = {
+    "rq.serializers.JSONSerializer": Encoding.JSON,
+    "rq.serializers.DefaultSerializer": Encoding.PICKLE,
+}
+BUILDS: Final = frozenset({"rq.Queue", "rq.queue.Queue"})
+RQ_SETTING: Final = "RQ_QUEUES"  # django-rq's
 
 
 def encodings(names: Names) -> dict[str, Encoding]:
     """By library."""
     told = {library for unit in names.units for library in _told(names, unit)}
-    return {**USUAL, **dict.fromkeys(told, Encoding.UNKNOWN)}
+    rq = {one for unit in names.units for one in _rq(names, unit)} or {USUAL["rq"]}
+    return {**USUAL, **dict.fromkeys(told, Encoding.UNKNOWN), "rq": rq.pop() if len(rq) == 1 else Encoding.UNKNOWN}
+
+
+def of_queue(names: Names, function: Function, queue: ast.expr) -> Encoding | None:
+    """How this RQ queue writes, where it is built in sight; None where it is not."""
+    made, where = names.valued(function, queue)
+    if isinstance(made, ast.Call) and names.spelt(made.func, where) in BUILDS:
+        return _of_call(names, where, made)
+    return None
+
+
+def _rq(names: Names, unit: Function) -> Iterator[Encoding]:
+    """What each of RQ's queues is told, or whatever else has such a keyword."""
+    for call, dotted in unit.calls:
+        if names.resolved(dotted) in BUILDS or any(one.arg == SERIALIZER for one in call.keywords):
+            yield _of_call(names, unit, call)
+    for binding in unit.bindings:
+        if getattr(binding.target, "id", "") == RQ_SETTING and isinstance(binding.value, ast.Dict):
+            yield from (_of_setting(names, unit, queue) for queue in binding.value.values)
+
+
+def _of_setting(names: Names, unit: Function, queue: ast.expr) -> Encoding:
+    """How a queue of django-rq's settings writes."""
+    if not isinstance(queue, ast.Dict) or None in queue.keys:
+        return Encoding.UNKNOWN
+    given = next((value for key, value in _items(queue) if key == SERIALIZER.upper()), None)
+    return USUAL["rq"] if given is None else _of_value(names, unit, given)
+
+
+def _of_call(names: Names, unit: Function, call: ast.Call) -> Encoding:
+    if any(one.arg is None for one in call.keywords):
+        return Encoding.UNKNOWN  # **options
+    given = next((one.value for one in call.keywords if one.arg == SERIALIZER), None)
+    return USUAL["rq"] if given is None else _of_value(names, unit, given)
+
+
+def _of_value(names: Names, unit: Function, value: ast.expr) -> Encoding:
+    if isinstance(value, ast.Constant):
+        return RQ.get(str(value.value), Encoding.UNKNOWN) if value.value is not None else USUAL["rq"]
+    return RQ.get(names.spelt(value, unit), Encoding.UNKNOWN)
 
 
 def _told(names: Names, unit: Function) -> Iterator[str]:
     for binding in unit.bindings:
         name = getattr(binding.target, "attr", getattr(binding.target, "id", ""))
-        if name in SETTINGS and name != "serializer" and not _is_json(binding.value):
+        if name in SETTINGS and name != SERIALIZER and not _is_json(binding.value):
             yield "celery"
         if isinstance(binding.value, ast.Dict):
             yield from ("celery" for key, value in _items(binding.value) if key in SETTINGS and not _is_json(value))

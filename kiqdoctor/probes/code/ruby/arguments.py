@@ -5,7 +5,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Argument, Shape
-from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, arguments_of, name_of
 from kiqdoctor.probes.code.words import spoken
 from kiqdoctor.probes.tree.ruby import named, string, text
 
@@ -33,13 +33,11 @@ LONGEST: Final = 100  # characters of a number or a name
 
 def arguments(call: "Node") -> tuple[Argument, ...]:
     """All of them, in order; an array that is spread stands for what is in it."""
-    given = call.child_by_field_name("arguments")
     found: list[Argument] = []
-    for node in given.named_children if given is not None else ():
-        type_of = node.type
-        if type_of in SEVERAL:
+    for node in arguments_of(call):
+        if node.type in SEVERAL:
             found += _arguments(node)
-        elif type_of != "comment":
+        else:
             found.append(_argument("", node))
     return tuple(found)
 

@@ -35,10 +35,11 @@ class Known:
 def edges(classes: Classes, method: Method) -> Iterator[Edge]:
     """The methods that a method runs."""
     asked = classes.asked
+    own = not asked.isdisjoint(SENDS)
     for sent in method.calls:
-        name = sent.last or "call"
-        if name not in asked and name not in SENDS:
+        if (sent.last or "call") not in asked and sent.last not in SENDS and not own:
             continue  # nobody defines it, whatever it is asked of
+        name = text(sent.node.child_by_field_name("method")) or "call"
         receiver = sent.node.child_by_field_name("receiver")
         known = _own(method) if receiver is None else kind(classes, receiver, method)
         at = method.at(sent.node)
@@ -50,10 +51,10 @@ def edges(classes: Classes, method: Method) -> Iterator[Edge]:
             literal = _literal(sent.node) if name in SENDS else None
             if literal:
                 yield from _edges(answers(classes, known, literal, bare=True), at)
-    own = _own(method)
-    for word, where in method.words.items() if own is not None else ():
-        if word not in method.locals and own is not None:
-            yield from _edges(answers(classes, own, word, bare=True), where)
+    mine = _own(method)
+    for word, where in method.words.items() if mine is not None else ():
+        if word not in method.locals and mine is not None:
+            yield from _edges(answers(classes, mine, word, bare=True), where)
     for node in method.supers:
         over = classes.over(method)
         yield from _edges([over] if over is not None else [], method.at(node))

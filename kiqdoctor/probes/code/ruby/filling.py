@@ -7,7 +7,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method, Sent
-from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, arguments_of, name_of
 from kiqdoctor.probes.tree.ahead import ahead
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
@@ -148,7 +148,7 @@ class Filler:
             owner.body.append((node, method))
             declared(owner, node, name)
         if name in MIXES and owner is not None and method.name == f"{owner.name}.included":
-            owner.above += map(text, named(given))
+            owner.above += map(text, arguments_of(node))
         if given is not None:
             inside.append((given, scope))
         if block is not None:
@@ -171,7 +171,7 @@ class Filler:
             return None
         if name == "class_methods":
             return replace(scope, singleton=True)
-        given = named(node.child_by_field_name("arguments"))
+        given = arguments_of(node)
         literal = string(given[0]) if given and name == "define_method" else None
         if literal is None and name not in HOOKS:
             return None
@@ -225,7 +225,7 @@ class Filler:
         around = scope.owner.name if scope.owner is not None else ""
         full = f"{around}::{text(left)}" if around and len(around) < LONGEST else text(left)
         one = self._classes.all.setdefault(full, Class(full))
-        given = named(right.child_by_field_name("arguments"))
+        given = arguments_of(right)
         one.above += [text(above) for above in given if above.type in CONSTANTS]
         return [(block, Scope(scope.method, one))]
 
@@ -260,7 +260,7 @@ def _nothing(_: "Node", __: Scope) -> Iterable[tuple["Node", Scope]]:
 
 def declared(owner: Class, node: "Node", name: str) -> None:
     """What a call in a class' body says of it: what it mixes in, which names are others' or another's."""
-    given = named(node.child_by_field_name("arguments"))
+    given = arguments_of(node)
     words = [word for one in given if (word := string(one)) is not None]
     if name in MIXES:
         owner.above += map(text, given)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.graph import Unit
 from kiqdoctor.probes.code.ruby.classes import Method
+from kiqdoctor.probes.code.ruby.naming import arguments_of
 from kiqdoctor.probes.tree.ruby import block, named, string, text
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _through(node: "Node") -> "Iterator[Node]":
     if receiver is not None:
         yield receiver
     if text(node.child_by_field_name("method")) in THROUGH:
-        yield from named(node.child_by_field_name("arguments"))
+        yield from arguments_of(node)
 
 
 def held(method: Method, names: frozenset[str]) -> frozenset[str]:
@@ -94,7 +95,7 @@ def passed(method: Method, names: frozenset[str]) -> Iterator[tuple[Unit, frozen
 
 
 def _got(node: "Node", into: list[str], names: frozenset[str]) -> Iterator[str]:
-    for place, given in enumerate(named(node.child_by_field_name("arguments"))):
+    for place, given in enumerate(arguments_of(node)):
         if given.type == "pair":
             key = string(given.child_by_field_name("key"))
             if holds(given.child_by_field_name("value"), names):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from kiqdoctor.doctor.facts.code import NetworkCall, Timeout
 from kiqdoctor.probes.code.limits import HTTP, Library
 from kiqdoctor.probes.code.ruby.classes import Method
-from kiqdoctor.probes.code.ruby.naming import name_of
+from kiqdoctor.probes.code.ruby.naming import arguments_of, name_of
 from kiqdoctor.probes.tree.ruby import named, string, text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def network_calls(method: Method) -> Iterator[NetworkCall]:
 
 def _told(node: "Node", keywords: tuple[str, ...]) -> tuple[Timeout | None, float | None] | None:
     """By a keyword of the call, or in a hash that it is given."""
-    todo = named(node.child_by_field_name("arguments"))
+    todo = arguments_of(node)
     while todo:
         one = todo.pop()
         key, value = one.child_by_field_name("key"), one.child_by_field_name("value")

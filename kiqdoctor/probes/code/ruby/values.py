@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Given, Value
 from kiqdoctor.probes.code.ruby.classes import Classes, Method
-from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, arguments_of, name_of
 from kiqdoctor.probes.tree.ruby import named, string, text
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ PLAIN: Final = frozenset({"Hash", "Array", "String", "Integer", "Float", "Struct
 
 def given(classes: Classes, method: Method, call: "Node", verb: str) -> tuple[Given, ...]:
     """All that this enqueue hands on and that is more than text, numbers, lists and hashes of them, each once."""
-    nodes = named(call.child_by_field_name("arguments"))
+    nodes = arguments_of(call)
     if verb in BULK:
         nodes = [one for one in nodes[:1] if one.type == "array"]
     elif verb in TIMED:
@@ -132,7 +132,7 @@ class _Reader:
             return None  # it looks through a list
         if last == "new":
             return Value.OBJECT if one is not None and self._is_class(text(one), one, last) else None
-        if last not in FINDS or (last in {"first", "last", "take"} and named(node.child_by_field_name("arguments"))):
+        if last not in FINDS or (last in {"first", "last", "take"} and arguments_of(node)):
             return None
         asked = last
         while one is not None and one.type == "call" and text(one.child_by_field_name("method")) in SCOPES:

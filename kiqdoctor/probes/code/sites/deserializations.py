@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from kiqdoctor.doctor.facts.code import Deserialization, Deserializations, Origin
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
-from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
-from kiqdoctor.probes.tree.ruby import named, string, text
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, arguments_of, name_of
+from kiqdoctor.probes.tree.ruby import string, text
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _ruby(index: "Index", method: "Method", handed: "Handed") -> Iterator[Deseri
         given = sent.arguments
         asked = sent.name == OJ and any(one.name == "mode" and one.text == "object" for one in given)
         if sent.name in RUBY or asked:
-            data = next(iter(named(sent.node.child_by_field_name("arguments"))), None)
+            data = next(iter(arguments_of(sent.node)), None)
             origin = _origin_in_ruby(method, data, handed.names(method))
             yield Deserialization(method.number, *method.at(sent.node), sent.name, given, origin=origin)
 
@@ -154,5 +154,5 @@ def _is_fixed(node: "Node") -> bool:
         receiver = one.child_by_field_name("receiver")
         if receiver is None:
             return False
-        todo += [receiver, *named(one.child_by_field_name("arguments"))]
+        todo += [receiver, *arguments_of(one)]
     return True

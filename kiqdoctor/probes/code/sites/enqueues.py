@@ -69,13 +69,16 @@ class _Encodings:
     def __init__(self, _: Tree) -> None:
         self.known: dict[str, Encoding] | None = None
 
-    def of(self, index: "Index", job: str) -> Encoding:
-        from kiqdoctor.probes.code.python.encodings import encodings
+    def of(self, index: "Index", job: str, function: "Function", call: ast.Call) -> Encoding:
+        from kiqdoctor.probes.code.python.encodings import encodings, of_queue
 
         if self.known is None:
             self.known = encodings(index.names)
         symbol = index.symbols.get(job)
-        return self.known.get(symbol.library, Encoding.UNKNOWN) if symbol is not None else Encoding.UNKNOWN
+        if symbol is None:
+            return Encoding.UNKNOWN
+        own = of_queue(index.names, function, call.func.value) if isinstance(call.func, ast.Attribute) else None
+        return own or self.known.get(symbol.library, Encoding.UNKNOWN)
 
 
 def _python(tree: Tree, index: "Index", function: "Function") -> Iterator[Enqueue]:
@@ -89,7 +92,8 @@ def _python(tree: Tree, index: "Index", function: "Function") -> Iterator[Enqueu
             at = function.at(call)
             given = index.names.arguments(function, call)
             after = verb.endswith(HOOK) or _hooked(function, at, hooks)
-            encoding, values = tree.once(_Encodings).of(index, job), handed_on(index.names, function, call, verb)
+            values = handed_on(index.names, function, call, verb)
+            encoding = tree.once(_Encodings).of(index, job, function, call)
             yield Enqueue(function.number, *at, job, verb, _when(verb, given), given, after, values, encoding)
     for load, dotted in function.loads if hooks else ():
         job, verb = _job_and_verb(index, index.names.resolved(dotted))

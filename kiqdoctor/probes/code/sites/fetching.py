@@ -8,7 +8,8 @@ from kiqdoctor.doctor.facts.code import Named
 from kiqdoctor.doctor.facts.code.habits import Fetching
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
-from kiqdoctor.probes.tree.ruby import named, string, text, walk
+from kiqdoctor.probes.code.ruby.naming import arguments_of
+from kiqdoctor.probes.tree.ruby import string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _ruby(_: "Index", method: "Method") -> Iterator[Named]:
         last = sent.last
         if last in KEEPS:
             yield Named(method.number, *method.at(sent.node), "reliable")
-        elif last in OPTIONS and any(map(_tags, named(sent.node.child_by_field_name("arguments")))):
+        elif last in OPTIONS and any(map(_tags, arguments_of(sent.node))):
             yield Named(method.number, *method.at(sent.node), CRITICAL)
     for node in method.assignments:
         left = node.child_by_field_name("left")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from kiqdoctor.doctor.facts.code import Import, Imports
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
-from kiqdoctor.probes.tree.ruby import named, string, text
+from kiqdoctor.probes.code.ruby.naming import arguments_of
+from kiqdoctor.probes.tree.ruby import string, text
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _python(index: "Index", function: "Function") -> Iterator[Import]:
 
 def _ruby(index: "Index", method: "Method") -> Iterator[Import]:
     for sent in method.calls:
-        given = named(sent.node.child_by_field_name("arguments")) if sent.name in LOADS else []
+        given = arguments_of(sent.node) if sent.name in LOADS else []
         if given and (name := string(given[0])):
             yield Import(method.number, *method.at(sent.node), name, statement=True)
     inside = method.owner.name if method.owner is not None else ""

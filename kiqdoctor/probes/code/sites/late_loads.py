@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from kiqdoctor.doctor.facts.code.habits import LateLoad, LateLoads, Lateness
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
-from kiqdoctor.probes.tree.ruby import named, string, text
+from kiqdoctor.probes.code.ruby.naming import arguments_of
+from kiqdoctor.probes.tree.ruby import string, text
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _ruby(index: "Index", method: "Method") -> Iterator[LateLoad]:
                 yield LateLoad(method.number, *method.at(node), f"eager_load = {right[:80]}", Lateness.EAGER)
     if any(index.code.functions[job.function].place.path == method.path for job in index.code.jobs):
         for sent in method.calls:
-            given = named(sent.node.child_by_field_name("arguments"))
+            given = arguments_of(sent.node)
             if sent.name == "autoload" and given and (name := string(given[0])):
                 yield LateLoad(method.number, *method.at(sent.node), name, Lateness.AUTOLOAD)
 

@@ -9,7 +9,8 @@ from kiqdoctor.doctor.facts.code.habits import Precision, WholeSecond, WholeSeco
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.python.module import Binding, Function
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
-from kiqdoctor.probes.tree.ruby import named, string, text, walk
+from kiqdoctor.probes.code.ruby.naming import arguments_of
+from kiqdoctor.probes.tree.ruby import string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ def _ruby_keys(method: "Method") -> "Iterator[tuple[Node, str]]":
 
 def _validator(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[WholeSecond]:
     """``stale?(last_modified: report.updated_at)``: a record by itself, or an ETag beside it, tells more."""
-    given = named(node.child_by_field_name("arguments"))
+    given = arguments_of(node)
     pairs = {
         string(one.child_by_field_name("key")): one.child_by_field_name("value") for one in given if one.type == "pair"
     }
@@ -314,7 +315,7 @@ def _validator(index: "Index", method: "Method", node: "Node", written: _Written
 
 def _table(index: "Index", method: "Method", node: "Node", written: _Written) -> Iterator[WholeSecond]:
     """``t.datetime :updated_at, precision: 0`` of a table whose records something caches."""
-    given = named(node.child_by_field_name("arguments"))
+    given = arguments_of(node)
     table = string(given[0]) if given else None
     for one in walk(node) if table and "precision: 0" in text(node) else ():
         words = text(one) if one.type == "call" and one.end_byte - one.start_byte < LONGEST_COLUMN else ""
