@@ -1,8 +1,8 @@
 """A job closes or replaces the connections of all threads of its process.
 
 ## Why it hurts
-`connection_pool.disconnect!`, `engine.dispose()`, `establish_connection` and `remove_connection` act on the whole pool: the connection that
-another thread is in the middle of is closed under it, and the pool is built again under load.
+`connection_pool.disconnect!`, `engine.dispose()`, `establish_connection` and `remove_connection` act on the whole pool:
+the connection that another thread is in the middle of is closed under it, and the pool is built again under load.
 
 In the log: `PG::UnableToSend: no connection to the server`, `ConnectionNotEstablished`, `Connection closed by server`,
 in jobs of other classes.
