@@ -18,6 +18,7 @@ from kiqdoctor.probes.code.ruby import jobs as in_ruby
 from kiqdoctor.probes.code.ruby.calls import edges as ruby_edges
 from kiqdoctor.probes.code.ruby.classes import Classes
 from kiqdoctor.probes.code.ruby.filling import classes_of
+from kiqdoctor.probes.code.ruby.received import received, received_edges
 from kiqdoctor.probes.tree.tree import Tree
 
 WHOLE: Final = "."
@@ -96,8 +97,9 @@ def _index(tree: Tree) -> Index:
     performed = [*in_ruby.jobs(classes)]
     for function in names.units:
         function.edges += python_edges(names, function)
+    told = received(classes, performed)
     for method in classes.units:
-        method.edges += ruby_edges(classes, method)
+        method.edges += received_edges(classes, method, told[method]) if method in told else ruby_edges(classes, method)
     begin: list[Unit] = [*(one.function for one in symbols.values()), *(one.method for one in performed)]
     order = numbered([*names.units, *classes.units], begin)
     jobs = [

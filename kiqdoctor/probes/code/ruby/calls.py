@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.graph import Edge
-from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method
-from kiqdoctor.probes.code.ruby.naming import CONSTANTS
-from kiqdoctor.probes.tree.ruby import body, last, named, string, text
-from kiqdoctor.records import dataclass
+from kiqdoctor.probes.code.ruby.classes import Class, Classes, Known, Method
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS, arguments_of
+from kiqdoctor.probes.tree.ruby import body, first, last, named, string, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -21,15 +20,10 @@ FINDS: Final = frozenset(
     | {"build", "instance", "find_or_create_by", "find_or_create_by!", "find_or_initialize_by", "current"}
 )
 """Of a class that does not define them: they give one of its objects."""
-SAME: Final = frozenset({"tap", "then", "reload", "freeze", "dup", "clone", "presence", "itself", "lock!"})
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a value is: an object of a class, or (``singleton``) the class itself."""
-
-    cls: Class
-    singleton: bool = False
+SAME: Final = frozenset(
+    {"tap", "then", "reload", "freeze", "dup", "clone", "presence", "itself", "lock!"}
+    | {"constantize", "safe_constantize"}
+)
 
 
 def edges(classes: Classes, method: Method) -> Iterator[Edge]:
@@ -158,6 +152,8 @@ def kind(classes: Classes, node: "Node | None", method: Method, depth: int = 0) 
 
 def _variable(classes: Classes, name: str, method: Method, depth: int) -> Known | None:
     if name in method.locals:
+        if method.locals[name] is None and method in classes.handed:
+            return classes.handed[method].get(name)
         return kind(classes, method.locals[name], method, depth + 1)
     own = _own(method)
     return _named(classes, own, name, depth) if own is not None else None
@@ -167,6 +163,9 @@ def _called(classes: Classes, node: "Node", method: Method, depth: int) -> Known
     """What a call returns."""
     name = text(node.child_by_field_name("method"))
     receiver = node.child_by_field_name("receiver")
+    if name == "const_get":
+        given = first(arguments_of(node))
+        return kind(classes, given, method, depth + 1)
     known = _own(method) if receiver is None else kind(classes, receiver, method, depth + 1)
     if known is None:
         return None

@@ -98,15 +98,27 @@ class Class:
     hooks: list[Method] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a value is: an object of a class, or (``singleton``) the class itself."""
+
+    cls: Class
+    singleton: bool = False
+
+
 @dataclass(eq=False, slots=True)
 class Classes:
-    """The whole. ``top``: methods outside any class; ``known``: the names of all methods."""
+    """The whole. ``top``: methods outside any class; ``known``: the names of all methods.
+
+    ``handed``: what parameters are, of the method that is looked at.
+    """
 
     all: dict[str, Class] = field(default_factory=dict)
     top: dict[str, Method] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     lines: int = 0
     units: list[Method] = field(default_factory=list)
+    handed: dict[Method, dict[str, Known]] = field(default_factory=dict)
     _above: dict[str, tuple["Class | str", ...]] = field(default_factory=dict)
     _below: dict[str, list["Class"]] | None = None
     _asked: set[str] = field(default_factory=set)

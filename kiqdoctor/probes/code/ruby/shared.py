@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Named
-from kiqdoctor.probes.code.ruby.calls import Known, answers, kind
-from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method
+from kiqdoctor.probes.code.ruby.calls import answers, kind
+from kiqdoctor.probes.code.ruby.classes import Class, Classes, Known, Method
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
 from kiqdoctor.probes.code.spans import within
 from kiqdoctor.probes.tree.ruby import block, body, last, named, string, text
