@@ -101,7 +101,8 @@ def worker_config_invalid(
     if isinstance(deployment, Deployment) and isinstance(settings, RedisSettings):
         yield from _pools(deployment, settings, version)
     for file in workers.files:
-        yield Evidence(file.path, f"{counted(len(file.settings), 'key')}, {counted(len(file.queues), 'queue')}", "YAML")
+        source = "Ruby" if file.path.endswith(".rb") else "YAML"
+        yield Evidence(file.path, f"{counted(len(file.settings), 'key')}, {counted(len(file.queues), 'queue')}", source)
     yield Evidence("commands that start workers", str(len(workers.commands)), "the deployment's files")
 
 

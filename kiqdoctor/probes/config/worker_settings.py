@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.config import QueueLine, Setting, WorkerCommand, WorkerFile, WorkerSettings
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
+from kiqdoctor.probes.config.capsules import capsules, queue_line
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
@@ -37,33 +38,13 @@ def worker_settings(tree: Tree) -> WorkerSettings:
     named = [file for path in paths for file in tree.named(path, path.lstrip("/").partition("/")[2]) if path]
     files = {file.path: _file(file) for file in (*tree.named(*FILES), *named)}
     told = tuple(one for one in files.values() if one.path in paths or _is_sidekiq(one))
-    capsules = tuple(one for file in tree.named("config/**/*.rb") for one in _capsules(file))[:MOST]
-    if not told and not commands and not capsules:
+    initialized = {file.path: [*capsules(file)] for file in tree.named("config/**/*.rb")}
+    queues = [one for found in initialized.values() for one in found if isinstance(one, QueueLine)]
+    threads = {path: tuple(one for one in found if isinstance(one, Setting)) for path, found in initialized.items()}
+    told += tuple(WorkerFile(path, found[:MOST]) for path, found in threads.items() if found)
+    if not told and not commands and not queues:
         raise AbsenceError("no file of the application configures or starts workers")
-    return WorkerSettings(told, commands, capsules)
-
-
-def _capsules(file: "File") -> Iterator[QueueLine]:
-    """``config.queues = %w[a b]`` of an initializer, and those of its capsules."""
-    from kiqdoctor.probes.tree.ruby import call, string, text
-
-    try:
-        content = file.content()
-        stack = [(file.ruby(), "")] if b"Sidekiq" in content and b"capsule" in content else []
-    except (UnreadableError, UnparsedError):
-        return
-    while stack:
-        node, within = stack.pop()
-        _, method, arguments = call(node)
-        if method == "capsule" and arguments:
-            within = f"capsules.{clean(string(arguments[0]) or text(arguments[0]))}"
-        if node.type == "assignment" and text(node.child_by_field_name("left")).endswith(".queues"):
-            right = node.child_by_field_name("right")
-            for item in right.named_children if right is not None and right.type in {"array", "string_array"} else ():
-                name = text(item) if item.type == "bare_string" else string(item)
-                one = _queue(name, node.start_point[0] + 1, within) if name else None
-                yield from () if one is None else (one,)
-        stack += [(child, within) for child in reversed(node.children)]
+    return WorkerSettings(told, commands, tuple(queues[:MOST]))
 
 
 def _is_sidekiq(one: WorkerFile) -> bool:
@@ -153,25 +134,6 @@ def _queues(table: "Table", within: str) -> Iterator[QueueLine]:
         plain, line = name.lstrip(":"), table.lines.get(name, table.line)
         if plain == "queues":
             pairs = list(value.items()) if isinstance(value, Table) else value if isinstance(value, list) else []
-            yield from (one for pair in pairs if (one := _queue(pair, line, within)) is not None)
+            yield from (one for pair in pairs if (one := queue_line(pair, line, within)) is not None)
         elif isinstance(value, Table) and within.count(".") < DEEPEST:
             yield from _queues(value, f"{within}.{clean(plain)}".lstrip("."))
-
-
-def _queue(value: object, line: int, within: str) -> QueueLine | None:
-    from kiqdoctor.wire.numbers import whole
-
-    name, weight = (
-        (value[0], value[1] if len(value) > 1 else None)
-        if isinstance(value, list | tuple) and value
-        else (
-            value,
-            None,
-        )
-    )
-    text, _, spelt = str(name).partition(",") if isinstance(name, str | int) else ("", "", "")
-    return (
-        QueueLine(clean(text.strip()), whole(weight if weight is not None else spelt.strip()), line, within)
-        if text
-        else None
-    )

@@ -144,3 +144,33 @@ def test_pools_that_are_too_small(version: str, size: int, outcome: Outcome) -> 
     )
 
     assert diagnose("CFG001", HEALTHY.with_(*facts)).outcome is outcome
+
+
+INITIALIZER = "Sidekiq.configure_server do |config|\n  config.capsule('bulk') do |cap|\n    {}\n  end\n  {}\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("capsule", "config", "outcome", "told"),
+    [
+        ("cap.concurrency = 0", "", Outcome.FAIL, "capsules.bulk.concurrency of config/initializers/sidekiq.rb is 0"),
+        ("cap.concurrency = -1", "", Outcome.FAIL, "is -1"),
+        ("cap.concurrency = '5'", "", Outcome.FAIL, "is no number"),
+        ("cap.concurrency = 5", "config.concurrency = 0", Outcome.FAIL, "concurrency of config/"),
+        ("cap.concurrency = 5", "config.concurrency = '5'", Outcome.PASS, ""),
+        ("cap.concurrency = 5", "config.concurrency = 'five'", Outcome.FAIL, "is no number"),
+        ("cap.concurrency = ENV.fetch('N', 3).to_i", "", Outcome.PASS, ""),
+        ("cap.concurrency = ENV.fetch('N', 0).to_i", "", Outcome.FAIL, "is 0"),
+        ("cap.concurrency = ENV.fetch('N').to_i", "", Outcome.UNKNOWN, "capsules.bulk.concurrency is computed"),
+        ("cap.concurrency = Settings.threads", "", Outcome.UNKNOWN, "is computed from what no file says"),
+        ("cap.concurrency = 0 if Rails.env.test?", "", Outcome.UNKNOWN, "is computed"),
+        ("cap.concurrency = 5 if Rails.env.test?", "", Outcome.PASS, ""),
+        ("pool.concurrency = 0", "", Outcome.PASS, ""),
+    ],
+)
+def test_threads_of_an_initializer(tmp_path: Path, capsule: str, config: str, outcome: Outcome, told: str) -> None:
+    text = INITIALIZER.format(capsule, config)
+
+    result = judged(tmp_path, SOUND, **{"config/initializers/sidekiq.rb": text})
+
+    assert result.outcome is outcome, (result.reason, result.findings)
+    assert told in (result.reason or "".join(one.finding.title for one in result.findings))
