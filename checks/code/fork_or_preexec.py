@@ -75,10 +75,10 @@ def fork_or_preexec(
 
 def _serves(runtimes: Runtimes, calls: Calls) -> bool:
     """Whether all pins are of a Python whose `multiprocessing` asks a server for processes, and nobody said fork."""
-    if any(one.name.endswith(START_METHOD) for one in calls.sites):
-        return False
     pins = [version_of(one.version) for one in runtimes.all if one.language == "python"]
-    return bool(pins) and all(one is not None and one >= FORKSERVER for one in pins)
+    if not pins or any(one is None or one < FORKSERVER for one in pins):
+        return False
+    return not any(one.name.endswith(START_METHOD) for one in calls.sites)
 
 
 def _is_usual(name: str) -> bool:

@@ -137,6 +137,8 @@ def _told(text: str, version: str) -> float | None:
 
 def _waits(call: Call) -> float | None:
     """Seconds that a blocking read of redis-py waits; None for any other call, and where it is computed."""
+    if not call.name.startswith("redis."):
+        return None
     head, _, verb = call.name.rpartition(".")
     if not head.startswith("redis."):
         return None
