@@ -41,7 +41,7 @@ class _Lines:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.waiting: list[str] = []
-        self.jobs: deque[tuple[float, float, str, str, str, bool]] = deque(maxlen=KEPT)
+        self.jobs: deque[tuple[float, float, str, str, str, bool | str]] = deque(maxlen=KEPT)
         self.names = threading.local()
         self.seldom: dict[str, float] = {}
         self.spell: Formatter = text_line
@@ -62,10 +62,14 @@ class _Lines:
                 second, spelt = whole, _spelt(whole)
             took = ended - began
             said = f"{took:.3f}" if took >= SHOWN else "0.000"
+            if type(announced) is str:
+                fields = {"class": shown, "jid": jid, "elapsed": f"{took:.3f}"}
+                self.waiting.append(self.spell(Line(at, pid, tid, "WARN", announced, fields)))
+                continue
             if not quick or announced or since < whole:
                 self.jobs_lines(Line(since, pid, tid, "INFO", "start", {"class": shown, "jid": jid}),
                                 Line(at, pid, tid, "INFO", "done", {"class": shown, "jid": jid, "elapsed": said}),
-                                announced=announced)  # fmt: skip
+                                announced=bool(announced))  # fmt: skip
                 continue
             # The same two lines, spelt at once: at a hundred thousand jobs a second nothing else is as dear.
             middle = f"pid={pid} tid={tid} class={shown} jid={jid}"
@@ -104,7 +108,8 @@ def own_thread_id() -> str:
 job_done = _lines.jobs.append
 """A job's two lines, or its last one where ``started`` told the first.
 
-Takes when it began and ended (boot clock), the thread's name, the cleaned class and jid, whether ``started`` was told.
+Takes when it began and ended (boot clock), the thread's name, the cleaned class and jid, whether ``started`` was told;
+of one that failed, instead of that, the clean text that its only line has.
 """
 
 
@@ -135,15 +140,6 @@ def say(level: str, text: str, fields: Mapping[str, str]) -> None:
             _lines.gather()
         _lines.waiting.append(_lines.spell(line))
         _lines.write()
-
-
-def failed(text: str, fields: Mapping[str, str]) -> None:
-    """A job's last line, soon: of text that is clean already."""
-    line = Line(time.time(), os.getpid(), own_thread_id(), "WARN", text, fields)
-    with _lines.lock:
-        if _lines.jobs:
-            _lines.gather()
-        _lines.waiting.append(_lines.spell(line))
 
 
 def info(text: str, fields: Mapping[str, str] = NO_FIELDS) -> None:

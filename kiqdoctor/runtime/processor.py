@@ -142,20 +142,21 @@ class Processor:
         return slot
 
     def _raised(self, slot: Slot, error: BaseException) -> None:
-        work, words = slot.work, {"class": slot.shown, "jid": slot.jid}
+        work = slot.work
         if isinstance(error, Interruption):
             self._leave_seat(failed=False)
-            log.info("interrupted: it goes on where it was", words)
+            log.info("interrupted: it goes on where it was", _words(slot))
             payload = slot.payload or Payload(slot.running.fields)
             self._let_go(work, self._performer.given_back(slot.job, payload, work))
         elif isinstance(error, FencedError):
             self._leave_seat(failed=False)
-            log.warn("fenced: our lease ran out, and another process runs it by now", words)
+            log.warn("fenced: our lease ran out, and another process runs it by now", _words(slot))
             self._fetch.put_back(work)  # where it is in our list after all it is found there
         elif forking.generation != self._generation:
             _end_child(error)
         else:
-            self._failed(work, slot.payload or Payload(slot.running.fields), slot.job, error, slot.began, words)
+            payload = slot.payload or Payload(slot.running.fields)
+            self._failed(work, payload, slot.job, error, slot.began, slot.shown, slot.jid)
 
     def _ended(self, slot: Slot) -> None:
         ended, began, job, seat = boottime(), slot.began, slot.job, self._seat
@@ -254,15 +255,17 @@ class Processor:
         job: Job[Any, Any] | None,
         error: BaseException,
         began: float,
-        words: dict[str, str],
+        shown: str,
+        jid: str,
     ) -> None:
         self._leave_seat(failed=True)
-        took = boottime() - began
+        ended = boottime()
+        took = ended - began
         if job is not None:
             self._ran(job, took)
         told = traced(error)
-        words["elapsed"] = f"{took:.3f}"
-        log.failed("fail: " + (told if job is not None else told.rpartition("\n")[2]), words)
+        text = "fail: " + (told if job is not None else told.rpartition("\n")[2])
+        log.job_done((began, ended, self._seat.name, shown, jid, text))
         if not self.abandoned:
             soon = self._short(job, payload, took)
             self._let_go(work, self._performer.failed(job, payload, work, error), soon=soon)
@@ -295,7 +298,8 @@ class Processor:
         elif job is None:
             name = payload.fields.get(CLASS)
             nobodys = unknown(clean(str(name)), self._performer.registry)
-            self._failed(work, payload, None, nobodys, began, named(payload))
+            words = named(payload)
+            self._failed(work, payload, None, nobodys, began, words["class"], words["jid"])
         elif not payload.at_most_once or self._begun(work, payload, job):
             jid = payload.fields.get(JID)
             slot = self._begin(work, payload.fields, job, payload.args, str(jid or ""), began, payload)
@@ -361,6 +365,10 @@ class Processor:
                 self._pause()
             else:
                 return
+
+
+def _words(slot: Slot) -> dict[str, str]:
+    return {"class": slot.shown, "jid": slot.jid}
 
 
 def _end_child(error: BaseException | None) -> NoReturn:

@@ -46,13 +46,15 @@ def _doubtful(values: Iterable[Any]) -> bool:
     """Whether a float that must be spelt may be among them: searching the text takes longer than writing it."""
     for value in values:
         kind = type(value)
+        if kind is str or kind is int:
+            continue
         if kind is float:
             if not ODD_BELOW <= value < ODD_FROM:
                 return True
         elif kind is list:
             if not simple(value):
                 return True
-        elif kind is not str and kind is not int and value is not None and kind is not bool:
+        elif value is not None and kind is not bool:
             return True
     return False
 

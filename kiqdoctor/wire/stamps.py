@@ -31,5 +31,5 @@ def stamp(now: float) -> float:
     json gem, since 2.10.2, spells one of 1,500 otherwise than we do, so that the job would be there twice. JSON writers
     may print 1795471663.0 as it is; a millisecond more costs nothing and survives those that do not.
     """
-    whole = round(now, 3)
-    return whole if whole != int(whole) else round(whole + 0.001, 3)
+    millis = int(now * 1000 + 0.5)
+    return (millis if millis % 1000 else millis + 1) / 1000
