@@ -105,6 +105,8 @@ class Processor:
             job = self._performer.registry.get(name)
             args, jid = fields[ARGS], fields[JID]
         except (NotJsonError, KeyError, TypeError):
+            fields = None
+        if fields is None:  # here, not while our error is handled: what such a job raises would name it as its context
             self._odd(work, began)
             return
         if job is None or not is_plain(fields) or job.special or type(args) is not list or type(jid) is not str:

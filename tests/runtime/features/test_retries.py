@@ -245,3 +245,13 @@ def test_many_that_fail_are_fetched_and_told_together(lab: Any) -> None:
 
     assert lab.redis.zcard("retry") == 400
     assert lab.redis.info("commandstats")["cmdstat_evalsha"]["calls"] < 200
+
+
+def test_the_error_of_an_odd_payload_s_job_has_none_of_ours_as_its_context(lab: Any) -> None:
+    contexts: list[Any] = []
+    lab.configure(error_handlers=[lambda _, error: contexts.append(error.__context__)])
+    failing(lab)
+    lab.redis.lpush("queue:default", b'{"class":"Fail","args":[],"queue":"default"}')
+    lab.work()
+
+    assert contexts == [None]
