@@ -29,7 +29,8 @@ def _never() -> bool:
 class Running(msgspec.Struct, eq=False):
     """A job that a thread runs now. ``started`` is epoch seconds; ``fields`` is its decoded payload, to be read only.
 
-    ``deadline``: of the boot clock, where the job has a ``timeout``; ``stopping``: whether the process wants to end.
+    ``deadline``: of the boot clock, where the job has a ``timeout``; ``stopping``: whether the process wants to end;
+    ``waited``: seconds of its run that are ours, for what is asked for many jobs at once: they say nothing of its pace.
     """
 
     job_class: str
@@ -43,6 +44,7 @@ class Running(msgspec.Struct, eq=False):
     progress: Callable[[int, int], None] | None = None
     outcome: Outcome = NOTHING_MORE
     work: Work | None = None
+    waited: float = 0.0
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import context, endings, iterating, loops, overrunning
 from kiqdoctor.runtime.books import Books
 from kiqdoctor.runtime.burying import InterruptedOnceError, bury
@@ -114,7 +114,9 @@ class Performer:
         value: Any = None
         call = partial(job.function, *running.args, **running.keywords)
         if job.iterable:
+            asked = boottime()
             place = self.books.cursor(running)
+            running.waited = boottime() - asked
             iterating.run(lambda at: call(cursor=at), place, running)
         elif job.asynchronous:
             value = loops.run(_in_time(job, call()))

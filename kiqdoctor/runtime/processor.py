@@ -171,7 +171,7 @@ class Processor:
         seat.slot = None
         seat.mark.clear()
         seat.processed += 1
-        took = ended - began
+        took = ended - began - slot.running.waited
         self._ran(job, took)
         log.job_done((began, ended, seat.name, slot.shown, slot.jid, announced))
         if self.abandoned:
@@ -303,7 +303,7 @@ class Processor:
             words = named(payload)
             self._failed(work, payload, None, nobodys, began, words["class"], words["jid"])
         elif not payload.at_most_once or self._begun(work, payload, job):
-            jid = payload.fields.get(JID)
+            jid, began = payload.fields.get(JID), boottime()  # what was asked before that is no time of the job's
             slot = self._begin(work, payload.fields, job, payload.args, str(jid or ""), began, payload)
             try:
                 self._performer.run(job, slot.running)

@@ -11,6 +11,9 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
+from kiqdoctor.clock import boottime
+from kiqdoctor.runtime import performing, processor
+from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import Limits, Waiting
 from kiqdoctor.wire.keys import Keys
@@ -285,3 +288,31 @@ def test_of_short_jobs_too_no_more_run_at_once_and_each_place_is_given_up(lab: A
     assert max(levels) <= 3
     assert not slots(lab)
     eventually(lambda: not waiting(lab))
+
+
+def test_what_is_asked_before_a_job_says_nothing_of_its_class_s_pace(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []  # each question takes a hundred seconds
+    monkeypatch.setattr(processor, "boottime", lambda: boottime() + 100 * len(asked))
+    monkeypatch.setattr(performing, "boottime", lambda: boottime() + 100 * len(asked))
+
+    def slow(name: str) -> None:
+        real = getattr(RedisBooks, name)
+
+        def asks(self: RedisBooks, *words: Any) -> Any:
+            asked.append(name)
+            return real(self, *words)
+
+        monkeypatch.setattr(RedisBooks, name, asks)
+
+    slow("enter")
+    slow("cursor")
+
+    @kiqdoctor.job(name="Steps", limit=1)
+    def steps(*, cursor: int | None = None) -> Iterator[int]:
+        yield cursor or 0
+
+    steps.perform_async()
+    lab.work()
+
+    assert asked == ["enter", "cursor"]
+    assert 0 < steps.pace < 100
