@@ -63,6 +63,7 @@ class Pages:
         self._pages, self._name, self._apology = pages, name, apology
         self._warn, self._patience = warn, patience
         self._server: Any = None
+        self._local = True
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -76,6 +77,7 @@ class Pages:
             listener = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)
         except OSError as error:
             raise OSError(error.errno, os.strerror(error.errno or 0)) from None  # its own words repeat the address
+        self._local = is_loopback(str(listener.getsockname()[0]))
         self._server = _served(self._application, listener, self._patience)
         self._thread = threading.Thread(target=self._server.run, daemon=True, name=self._name)
         self._thread.start()
@@ -106,7 +108,8 @@ class Pages:
     def _answer(self, environ: "WSGIEnvironment") -> Answer:
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED)
-        if is_loopback(self._host) and not is_loopback(_host(environ.get("HTTP_HOST", LOOPBACK))):
+        name = _host(environ.get("HTTP_HOST", LOOPBACK))
+        if self._local and not is_loopback(name) and name != self._host:
             return _plain(HTTPStatus.MISDIRECTED_REQUEST)  # a page elsewhere whose name was made to mean this host
         path = environ["PATH_INFO"]
         page = self._pages.get(path)
@@ -134,10 +137,19 @@ def parse_bind(text: str) -> tuple[str, int]:
 
 def is_loopback(host: str) -> bool:
     """Whether only this host gets there."""
-    if host.lower() in {"localhost", "::1"}:
+    name = host.lower()
+    if name in {"localhost", "::1"}:
         return True
-    parts = host.split(".")
+    parts = name.removeprefix("::ffff:").split(".")
     return len(parts) == 4 and parts[0] == "127" and all(whole(part, most=255) is not None for part in parts)  # noqa: PLR2004
+
+
+def stays_here(host: str) -> bool:
+    """Whether what listens under that name is reached from this host alone: ``127.1`` and a host's own name may be."""
+    try:
+        return all(is_loopback(str(one[4][0])) for one in socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return is_loopback(host)
 
 
 def netloc(host: str, port: int) -> str:

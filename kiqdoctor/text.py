@@ -14,35 +14,27 @@ AHEAD: Final = 4_096  # characters beyond a cut that are looked at: no secret is
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-_HINTS: Final = (  # one of these is in every text that holds a secret which we would know
+_HINTS: Final = (  # one of these is in every text that holds a secret which we would know, but for mere tokens
     *("://", "passw", "passphrase", "secret", "token", "key", "credential", "signature", "bearer", "basic ", "pwd"),
-    *(
-        "dsn",
-        "-user",
-        " -a ",
-        "\0-a\0",
-        "-u ",
-        "-u\0",
-        "akia",
-        "asia",
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat_",
-        "glpat-",
-    ),
-    *("xox", "k_live_", "k_test_", "aiza", "sg.", "npm_", "pypi-", "eyj"),
+    *("dsn", "-user", " -a ", "\0-a\0", "-u ", "-u\0", "cookie", " -p", "authorization"),
 )
+_TOKENS: Final = re.compile(  # how tokens begin, in a text that has a word as long as one
+    r"akia|asia|gh[opusr]_|pat_|gl[a-z]{2,6}-|xox|[rs]k_(?:live|test)_|aiza|sg\.|npm_|pypi-|eyj|hf_|sk-|do[opr]_v1_"
+    r"|sh(?:pat|pca|ppa|pss)_|whsec_|rubygems_|hv[sb]\.|sq0|lin_api_|ya29\.|atatt3|atctt3|dapi|nrak-|pscale_|atlasv1"
+)
+_BARE: Final = re.compile(
+    r"eyJ|SG\.|AKIA|ASIA|AIza|hv[sb]\.|ya29\.|AT[AC]TT3|dapi|atlasv1"
+)  # those that look like a name
+SHORTEST: Final = 20  # characters of a token
+_LONG: Final = re.compile(r"[A-Za-z0-9]{10}")  # in every token there is
 _TELLING: Final = (
     r"passw(?:or)?d|passwd|passphrase|secret|token|api_?-?key|access_?-?key|private_?-?key|encryption_?-?key"
-    r"|master_?-?key|client_?-?key|auth_?-?key|credential|signature|pwd|dsn"
+    r"|master_?-?key|client_?-?key|auth_?-?key|account_?-?key|credential|signature|pwd|dsn"
 )
 _NAME: Final = rf"[\w.-]{{0,40}}(?:{_TELLING})[\w-]{{0,40}}+"
 _VALUE: Final = r"""(?P<value>"[^"\n]{1,2000}"?|'[^'\n]{1,2000}'?|\S{1,2000})"""
 _PAIR: Final = re.compile(
-    rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"']))[ \t]{{0,4}}){_VALUE}",
+    rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>\\{{0,3}}[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"'\\]))[ \t]{{0,4}}){_VALUE}",
     re.IGNORECASE,
 )
 _LINE: Final = re.compile(
@@ -61,18 +53,36 @@ _FILLED: Final = re.compile(  # a template's values
     r"""(?P<name>://[^\s"']{0,300}+["'][ \t]{0,4}(?:%|\.format\()[ \t]{0,4})"""
     r"""(?P<value>[^\n"']{0,300}+["'][^\n]{1,1000})"""
 )
-_HEADER: Final = re.compile(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=-]{8,2000})", re.IGNORECASE)
+_HEADER: Final = re.compile(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=*-]{8,2000})", re.IGNORECASE)
+_SCHEME: Final = re.compile(
+    r"(?P<name>\bauthorization: {0,4}(?:token|apikey|digest|negotiate) {1,4})(?P<value>\S{8,2000})", re.IGNORECASE
+)
+_COOKIE: Final = re.compile(
+    r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[^\s=;]{1,200}=[^\n\"']{1,4000})", re.IGNORECASE
+)
+_MYSQL: Final = re.compile(r"(?P<name>\bmysql(?:dump|admin)?\b[^\n]{0,200}?[ \0]-p)(?P<value>[^\s\0]{1,2000})")
+_HOOK: Final = re.compile(  # addresses that are themselves the secret
+    r"(?P<name>://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|(?:[a-z]{1,20}\.)?discord(?:app)?\.com/api/webhooks/"
+    r"|api\.telegram\.org/bot|[\w-]{1,60}\.webhook\.office\.com/webhookb2/))(?P<value>[^\s\"'<>]{1,2000})"
+)
 _SHAPES: Final = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}|\bglpat-[\w-]{16,255}"
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\b(?:github|dckr)_pat_[A-Za-z0-9_-]{20,255}"
+    r"|\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[\w-]{16,255}"
     r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,255}|\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|\bAIza[\w-]{30,60}"
+    r"|\bhf_[A-Za-z0-9]{30,60}|\bsk-(?:(?:proj|svcacct|admin|ant-[a-z0-9]{2,8}|or-v1)-[\w-]{20,255}|[A-Za-z0-9]{40,64}\b)|\bdo[opr]_v1_[0-9a-f]{40,80}"
+    r"|\bsh(?:pat|pca|ppa|pss)_[0-9a-fA-F]{32}|\bwhsec_[A-Za-z0-9+/=]{20,100}|\brubygems_[0-9a-f]{40,60}"
+    r"|\bhv[sb]\.[\w-]{20,500}|\bsq0[a-z]{3}-[\w-]{20,60}|\blin_api_[A-Za-z0-9]{30,60}|\bya29\.[\w-]{20,500}"
+    r"|\bAT[AC]TT3[\w=-]{30,255}|\bdapi[0-9a-f]{32}\b|\bNRAK-[A-Z0-9]{20,40}|\bpscale_[a-z]{2,8}_[\w.-]{20,100}"
+    r"|\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,100}|\bAGE-SECRET-KEY-1[A-Z0-9]{50,70}|\bkey-[0-9a-f]{32}\b"
     r"|(?<![\w.-])SG\.[\w-]{10,60}+\.[\w-]{10,90}|\bnpm_[A-Za-z0-9]{20,255}|\bpypi-[\w-]{40,500}"
     r"|(?<![\w-])eyJ[\w-]{8,2000}+\.[\w-]{8,2000}+(?:\.[\w-]{0,2000}+)?"  # JSON web tokens
-    r"|-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----[^-]{0,8000}+(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----)?"
+    r"|-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[^-]{0,8000}+"
+    r"(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?"
 )
 # A reference, a placeholder, or a word that says that there is none: it tells nothing, and explains much.
 _NO_SECRET: Final = re.compile(
-    r"\*{3}.*|(?:NAME:)?(?:PASSWORD|SECRET|TOKEN|NAME|VALUE|URL|USER|KEY|X)|ENV\b.*|os\.(?:environ|getenv)\b.*"
+    r"\*{3}(?:@.*|\W*)|(?:NAME:)?(?:PASSWORD|SECRET|TOKEN|NAME|VALUE|URL|USER|KEY|X)|ENV\b.*|os\.(?:environ|getenv)\b.*"
     r"|\$\{?[A-Z_][A-Z0-9_]*\}?|<%.*|\{\{.*|nil|null|none|true|false|masked|[0-9]{1,3}",
     re.DOTALL,
 )
@@ -97,17 +107,17 @@ def redact(text: str) -> str:
     if _plain(text):
         return text
     lower = text.lower()
-    if not any(hint in lower for hint in _HINTS):
+    if not any(hint in lower for hint in _HINTS) and not (_LONG.search(text) and _TOKENS.search(lower)):
         return text
     if "://" in text:
         for pattern in (_SPLICED, _INTERPOLATED):
             text = pattern.sub(f"://{MASK}@", text)
-        text = _FILLED.sub(_masked_after, text)
+        text = _HOOK.sub(_masked_after, _FILLED.sub(_masked_after, text))
         text = "".join(_without_users(word) if "://" in word else word for word in _SPACES.split(text))
     text = _SHAPES.sub(MASK, text)
     for pattern in (_LINE, _PAIR, _FLAG):
         text = pattern.sub(_masked, text)
-    for pattern in (_USER, _REDIS_CLI, _HEADER):
+    for pattern in (_USER, _REDIS_CLI, _MYSQL, _HEADER, _SCHEME, _COOKIE):
         text = pattern.sub(_masked_after, text)
     return text
 
@@ -134,7 +144,7 @@ def _plain(text: str) -> bool:
     """
     return not (
         "=" in text or ":" in text or " " in text or "\0" in text or "-" in text or "_" in text or "\n" in text
-        or "eyJ" in text or "SG." in text or "AKIA" in text or "ASIA" in text or "AIza" in text
+        or (len(text) >= SHORTEST and _BARE.search(text))
     )  # fmt: skip
 
 

@@ -23,6 +23,9 @@ from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Report, Target
+from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.errors import AskedError
+from kiqdoctor.examining.watching import watch
 from kiqdoctor.render.formats import json as as_json
 from kiqdoctor.render.formats import prometheus
 from kiqdoctor.serve import LONGEST_LOOK, Views, Watch, server
@@ -51,6 +54,12 @@ def ask(address: str, path: str, method: str = "GET") -> Reply:
         connection.request(method, path)
         reply = connection.getresponse()
         return Reply(reply.status, reply.read().decode(), str(reply.getheader("Content-Type")))
+
+
+def test_an_address_that_cannot_be_is_refused_before_anything_listens() -> None:
+    """It would be examined in vain for ever."""
+    with pytest.raises(AskedError, match="cannot be read"):
+        watch(Asked(redis="redis://h:99999/0"), interval_s=1, stale_after_s=1, say=print)
 
 
 WELL = Report("0.1.0", 1.0, 0.1, TARGET, (diagnose("RED001", HEALTHY),))

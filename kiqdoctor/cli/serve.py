@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from kiqdoctor.answering import LOOPBACK, BindError, parse_bind
+from kiqdoctor.answering import LOOPBACK, BindError, parse_bind, stays_here
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 
@@ -54,7 +54,7 @@ def command(*, listen: str, interval: float, stale_after: float | None, **rest: 
     except OSError as error:
         raise click.UsageError(f"cannot listen on {httpd.address}: {error.strerror or error}") from None
     told = _told()
-    open_to = "" if bind[0] in {LOOPBACK, "::1", "localhost"} else ", where other hosts can read the report"
+    open_to = "" if stays_here(bind[0]) else ", where other hosts can read the report"
     _say(f"http://{httpd.address}{open_to}; an examination every {interval:g} s")
     watched.start()
     while not told:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kiqdoctor.answering import LOOPBACK, BindError, netloc, parse_bind
+from kiqdoctor.answering import LOOPBACK, BindError, netloc, parse_bind, stays_here
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 
@@ -133,7 +133,7 @@ def _served(listen: str) -> int:
         from kiqdoctor.top.browsers import serve
     except ImportError:
         raise click.UsageError("--serve needs textual-serve: pip install 'kiqdoctor[browser]'") from None
-    if host not in {LOOPBACK, "::1", "localhost"}:
+    if not stays_here(host):
         click.echo(f"kiqdoctor top: other hosts can read all of this at {netloc(host, port)}", err=True)
     try:
         serve(host, port, [word for word in sys.argv[1:] if word != "--serve"])

@@ -14,6 +14,7 @@ from kiqdoctor.doctor.series import Series
 from kiqdoctor.doctor.snapshot import Absent, Missing, Reading, Refused, Snapshot
 from kiqdoctor.doctor.suppressions import Suppression, apply
 from kiqdoctor.doctor.verdict import Evidence, Finding, NotApplicable, Unknown, Verdict
+from kiqdoctor.text import redact
 from kiqdoctor.wire.heartbeat import split_identity
 
 NOTHING_TURNED = Thresholds()
@@ -182,5 +183,5 @@ def _reported(check: Check, finding: Finding, turned: Thresholds) -> Reported:
     return Reported(
         finding=replace(finding, evidence=(*finding.evidence, *numbers)) if numbers else finding,
         severity=finding.severity or check.severity,
-        fingerprint=":".join(part for part in parts if part),
+        fingerprint=redact(":".join(part for part in parts if part)),  # it goes into baselines as it is
     )

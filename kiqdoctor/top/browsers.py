@@ -4,11 +4,14 @@ import asyncio
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from textual_serve.server import Server
+
+from kiqdoctor.answering import stays_here
 
 MOST: Final = 8  # screens at once: each is a process with connections of its own
 LOCAL: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -31,12 +34,12 @@ def serve(host: str, port: int, words: Sequence[str]) -> None:
 class _Server(Server):
     async def _make_app(self) -> web.Application:
         app: web.Application = await super()._make_app()
-        app.middlewares.append(_own_pages_only(LOCAL if self.host in LOCAL else frozenset()))
+        app.middlewares.append(_own_pages_only({*LOCAL, self.host} if stays_here(self.host) else set()))
         app.middlewares.append(_so_many(MOST))
         return app
 
 
-def _own_pages_only(names: frozenset[str]) -> Any:
+def _own_pages_only(names: AbstractSet[str]) -> Any:
     """A page of somewhere else must not read this one through its visitor's browser, by whatever name it calls us."""
 
     @web.middleware
@@ -48,7 +51,7 @@ def _own_pages_only(names: frozenset[str]) -> Any:
     return refuse
 
 
-def _ours(host: str, origin: str | None, names: frozenset[str]) -> bool:
+def _ours(host: str, origin: str | None, names: AbstractSet[str]) -> bool:
     """Whether what was asked for, and the page that asks, are ours; what is no address is neither."""
     try:
         asked, came = urlsplit(f"//{host}").hostname or "", urlsplit(origin or "").netloc

@@ -3,16 +3,19 @@
 import asyncio
 import os
 import socket
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import RedisServer
 
+from kiqdoctor.answering import Pages, netloc, stays_here
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import resolve_url
 from kiqdoctor.doctor.facts.fleet import Process
@@ -108,6 +111,30 @@ def test_only_our_own_pages_ask(host: str, origin: str | None, ours: bool) -> No
 @given(st.text(max_size=30), st.none() | st.text(max_size=30))
 def test_what_is_no_address_is_not_ours(host: str, origin: str | None) -> None:
     assert browsers._ours(host, origin, browsers.LOCAL) in {True, False}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "127.0.0.2", "::1", "localhost"])
+def test_what_is_reached_from_here_alone_answers_to_its_own_names_alone(host: str) -> None:
+    """However it was written: a page elsewhere whose name was made to mean this host says that name."""
+    assert stays_here(host)
+    pages = Pages((host, 0), {"/": lambda: (HTTPStatus.OK, "text/plain", "here")}, name="pages", apology="")
+    try:
+        pages.start()
+    except OSError as error:
+        pytest.skip(f"{host}: {error.strerror}")
+    try:
+        port = int(pages.address.rpartition(":")[2])
+        for name, status in (("evil.example", 421), ("127.0.0.1", 200), (host if ":" not in host else "[::1]", 200)):
+            reply = httpx.get(f"http://{netloc(host, port)}/", headers={"Host": f"{name}:{port}"})
+            assert reply.status_code == status, name
+    finally:
+        pages.stop()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_what_others_reach_is_told(host: str) -> None:
+    assert not stays_here(host)
+    assert stays_here("::ffff:127.0.0.1")
 
 
 def test_only_so_many_sessions_at_once() -> None:

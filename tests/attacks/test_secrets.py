@@ -6,16 +6,23 @@ from pathlib import Path
 
 import pytest
 from examining import Doctor
+from healthy import HEALTHY
+from healthy.moment import NOW
+from healthy.queues import QUEUE
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
+from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.config import WorkerCommand, WorkerSettings
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
+from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import Server
 from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
+from kiqdoctor.probes.live.jobs import row
+from kiqdoctor.probes.queues.payloads import unsaid
 from kiqdoctor.text import clean, redact, redact_words
 
 # As people make them: also the characters that a URL must encode, and often does not. No white space, no quotes.
@@ -43,6 +50,14 @@ IN_PAIRS = (
     "redis-cli\0-a\0{}\0ping",
     "curl\0-u\0me:{}\0http://h",
     "-u me:{}",
+    "mysql -u root -p{} shop",
+    "DefaultEndpointsProtocol=https;AccountKey={}",
+    "Authorization: Token {}",
+    "Cookie: a=b; _session_id={}",
+    r"{{\"password\":\"{}\"}}",
+    "https://hooks.slack.com/services/T0/B0/{}",
+    "https://discord.com/api/webhooks/1/{}",
+    "https://api.telegram.org/bot12345:{}/send",
 )
 
 
@@ -118,6 +133,40 @@ def test_an_address_without_a_user_stays(text: str) -> None:
     assert redact(text) == text
 
 
+@given(PASSWORDS, st.sampled_from(IN_PAIRS))
+def test_what_was_masked_before_hides_nothing_behind_it(secret: str, shape: str) -> None:
+    assert secret not in redact(shape.format(f"***{secret}"))
+
+
+@given(st.sampled_from(IN_URLS + IN_PAIRS), st.integers(0, 99))
+def test_an_error_s_message_is_masked_before_its_arguments_are(shape: str, number: int) -> None:
+    """A shape with a hole in it, where an argument stood, is known no more."""
+    secret = f"q7-{number}-abcdefgh7q"
+    for args in ([number], [str(number), "q7"], [{"a": ["u", "h"]}]):
+        assert "abcdefgh7q" not in unsaid(shape.format(secret), args)
+
+
+@given(st.lists(st.from_regex(r"zq[a-z]{4,10}", fullmatch=True), min_size=1, max_size=4))
+def test_a_job_s_row_tells_no_argument_by_its_error(args: list[str]) -> None:
+    message = f"no user {args[0]}, or {args[-1]}"
+    job = {"class": "Mail", "jid": "j", "args": args, "error_class": "E", "error_message": message}
+    hidden, shown = (row("retry", json.dumps(job).encode(), 1.0, show_args=show) for show in (False, True))
+
+    assert hidden.error_message == "no user ***, or ***"
+    assert shown.error_message == message
+
+
+@given(PASSWORDS)
+def test_no_fingerprint_holds_it(secret: str) -> None:
+    """It goes into baselines as it is."""
+    queue = f"redis://u:{secret}@h:6379/0"
+    facts = HEALTHY.with_(Queues((QUEUE, Queue(queue, 5, oldest_at=NOW - 61)), traces=("queues",)))
+    found = diagnose("QUE001", facts).findings
+
+    assert found
+    assert not any(secret[:10] in one.fingerprint for one in found)
+
+
 WORDS = (
     ("sidekiq", "-c", "5", "--password", "{}", "-r", "app"),
     ("worker", "--db-password", "{} and more", "x"),
@@ -152,12 +201,34 @@ def test_a_flag_tells_of_the_word_behind_it(secret: str, words: tuple[str, ...])
         "xoxb-1234567890-abcdef",
         "sk_" + "live_" + "a1" * 12,
         "npm_" + "a1" * 18,
+        "dckr_pat_" + "a1" * 14,
+        "glrt-" + "a1" * 10,
+        "hf_" + "a1" * 17,
+        "sk-" + "proj-" + "a1" * 24,
+        "sk-" + "ant-api03-" + "a1" * 30,
+        "dop_v1_" + "a1" * 32,
+        "shp" + "at_" + "a1" * 16,
+        "whsec_" + "a1" * 16,
+        "rubygems_" + "a1" * 24,
+        "hvs." + "a1" * 12,
+        "sq0atp-" + "a1" * 11,
+        "lin_api_" + "a1" * 20,
+        "ya29." + "a1" * 20,
+        "ATATT3" + "xF" * 20,
+        "dapi" + "a1" * 16,
+        "NRAK-" + "A1" * 13,
+        "pscale_tkn_" + "a1" * 20,
+        "a1" * 7 + ".atlasv1." + "a1" * 30,
+        "AGE-SECRET-KEY-1" + "A1" * 29,
+        "key-" + "a1" * 16,
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nMIIB\nAAAA\n-----END PGP PRIVATE KEY BLOCK-----",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r",
         "-----BEGIN RSA PRIVATE KEY-----\nMIIB\nAAAA\n-----END RSA PRIVATE KEY-----",
     ],
 )
 def test_a_token_is_known_by_its_shape(token: str) -> None:
     assert token not in redact(f"error: {token} was refused")
+    assert token not in redact(token)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +246,11 @@ def test_a_token_is_known_by_its_shape(token: str) -> None:
         "secret: nil",
         "WRONGPASS invalid username-password pair or user is disabled.",
         "KeyError: 'SECRET_KEY'",
+        "global-notifications-and-mails",
+        "task-that-is-skipped-for-everybody",
+        "mysql -u root -h db",
+        "set-cookie: refused",
+        "5f0c1e6b2a9d4c7788aa01b2",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:

@@ -11,6 +11,7 @@ from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number
 from kiqdoctor.probes.live.reader import must
+from kiqdoctor.probes.queues.payloads import unsaid
 from kiqdoctor.text import LONG, SHORT, clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire import fields as wire
@@ -179,6 +180,7 @@ def row(place: str, member: bytes, score: float | None, *, show_args: bool = Fal
 def _row(place: str, member: bytes, score: float | None, job: Payload, *, show_args: bool) -> JobRow:
     fields = job.fields
     tags = fields.get("tags")
+    message = _text(fields.get(wire.ERROR_MESSAGE))
     return JobRow(
         place=place,
         member=member,
@@ -192,7 +194,7 @@ def _row(place: str, member: bytes, score: float | None, job: Payload, *, show_a
         retried_at=job.at(wire.RETRIED_AT),
         retry_count=job.retry_count,
         error_class=clean(_text(fields.get(wire.ERROR_CLASS))),
-        error_message=clean(_text(fields.get(wire.ERROR_MESSAGE)), LONG, lines=True),
+        error_message=clean(message if show_args else unsaid(message, job.args), LONG, lines=True),
         tags=tuple(clean(_text(tag)) for tag in tags[:20]) if isinstance(tags, list) else (),
         arity=len(job.args),
         args=clean(decoded(job.args), LONG) if show_args else None,

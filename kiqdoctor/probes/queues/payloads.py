@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiqdoctor.doctor.facts.queues import Sample, Stamps
 from kiqdoctor.probes.queues.arguments import told
-from kiqdoctor.text import clean
+from kiqdoctor.text import AHEAD, MASK, clean, redact
 from kiqdoctor.wire import codec, payload
 from kiqdoctor.wire.backoff import limit
 from kiqdoctor.wire.fields import (
@@ -170,11 +170,19 @@ def _key() -> bytes:
 
 def shape(message: str, args: list[Any]) -> str:
     """An error's message without what may be somebody's value: what is quoted, long numbers, and the arguments."""
-    text = message[:MASKED_IN]
+    return clean(_VALUES.sub(MASK, unsaid(message, args)), MESSAGE)
+
+
+def unsaid(message: str, args: list[Any]) -> str:
+    """An error's message without the values of the arguments.
+
+    Secrets are masked before: a shape with a hole in it is known no more.
+    """
+    text = redact(message[: MASKED_IN + AHEAD])[:MASKED_IN]
     for value in sorted(_values(args), key=len, reverse=True):
         if value in text:
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
-    return clean(_VALUES.sub("***", text), MESSAGE)
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text)
+    return text
 
 
 def _values(args: list[Any]) -> set[str]:
