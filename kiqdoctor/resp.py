@@ -4,7 +4,6 @@ The doctor's, and of the runtime only the small parent's. Importing redis-py cos
 docs/architecture.md); the workers, who live long and need pools, Sentinel and reconnecting, stand on redis-py.
 """
 
-import re
 import socket
 import time
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
+
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     import ssl
@@ -59,7 +60,7 @@ class Guard:
     by one, which tells headers from the bytes of somebody's payload.
     """
 
-    _HEADER: Final = re.compile(rb"\r\n([*~%>$=!])([0-9]+)")
+    _HEADER: Final = regex(rb"\r\n([*~%>$=!])([0-9]+)")
 
     def __init__(self, most_bytes: int = MOST_BYTES, most_members: int = MOST_MEMBERS) -> None:
         self._most_bytes, self._most_members = most_bytes, most_members

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from kiqdoctor.regex import regex
+
 SHORT: Final = 200  # characters, in lists
 LONG: Final = 10_000  # characters, in details
 MARKS: Final = 3  # combining marks in a row that a script really uses
@@ -37,19 +39,19 @@ _PAIR: Final = re.compile(
     rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>\\{{0,3}}[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"'\\]))[ \t]{{0,4}}){_VALUE}",
     re.IGNORECASE,
 )
-_LINE: Final = re.compile(
+_LINE: Final = regex(
     rf"^(?P<name>[ \t-]{{0,200}}{_NAME})(?P<between>:[ \t]{{1,4}})(?P<value>[^\n]{{1,2000}})$",
     re.IGNORECASE | re.MULTILINE,
 )
-_FLAG: Final = re.compile(rf"(?P<name>(?<![\w-])--?{_NAME})(?P<between>[ =\0]){_VALUE}", re.IGNORECASE)
-_USER: Final = re.compile(r"(?P<name>(?<![\w-])(?:--(?:web-)?user|-u)[ =\0])(?P<value>[^\s:]{0,200}:\S{1,2000})")
-_REDIS_CLI: Final = re.compile(r"(?P<name>\bredis-cli\b[^\n]{0,200}?[ \0]-a[ \0])(?P<value>\S{1,2000})")
+_FLAG: Final = regex(rf"(?P<name>(?<![\w-])--?{_NAME})(?P<between>[ =\0]){_VALUE}", re.IGNORECASE)
+_USER: Final = regex(r"(?P<name>(?<![\w-])(?:--(?:web-)?user|-u)[ =\0])(?P<value>[^\s:]{0,200}:\S{1,2000})")
+_REDIS_CLI: Final = regex(r"(?P<name>\bredis-cli\b[^\n]{0,200}?[ \0]-a[ \0])(?P<value>\S{1,2000})")
 # A URL in source that other literals, or values with white space in them, go on with; up to what ends its user.
-_SPLICED: Final = re.compile(r"""://[^\s"'@]{0,200}+["'][ \t]{0,4}(?:\+|<<|\\|["'])[^\n]{0,1000}@""")
-_INTERPOLATED: Final = re.compile(
+_SPLICED: Final = regex(r"""://[^\s"'@]{0,200}+["'][ \t]{0,4}(?:\+|<<|\\|["'])[^\n]{0,1000}@""")
+_INTERPOLATED: Final = regex(
     r"""://(?:[^\s"'@{<]{0,200}+(?:\{[^\n}]{0,300}+\}|<%[^\n%]{0,300}+%>)){1,4}+[^\s"'@]{0,200}+@"""
 )
-_FILLED: Final = re.compile(  # a template's values
+_FILLED: Final = regex(  # a template's values
     r"""(?P<name>://[^\s"']{0,300}+["'][ \t]{0,4}(?:%|\.format\()[ \t]{0,4})"""
     r"""(?P<value>[^\n"']{0,300}+["'][^\n]{1,1000})"""
 )
@@ -86,11 +88,11 @@ _NO_SECRET: Final = re.compile(
     r"|\$\{?[A-Z_][A-Z0-9_]*\}?|<%.*|\{\{.*|nil|null|none|true|false|masked|[0-9]{1,3}",
     re.DOTALL,
 )
-_CLASS: Final = re.compile(r"(?:[A-Z][a-z0-9]+){2,}")  # TokenCleanupJob: a class, whose name says nothing of a value
-_SPACES: Final = re.compile(r"(\s+)")
-_ANYWHERE: Final = re.compile(r"##(?=\w{0,40}\[)")  # Azure's and GitHub's older commands, wherever they stand
-_FIRST: Final = re.compile(r"^(\s{0,200}:)(?=:)")  # GitHub's, at a line's beginning
-_SECTION: Final = re.compile(r"\b(section_(?:start|end))(?=:[0-9])")  # GitLab's marks
+_CLASS: Final = regex(r"(?:[A-Z][a-z0-9]+){2,}")  # TokenCleanupJob: a class, whose name says nothing of a value
+_SPACES: Final = regex(r"(\s+)")
+_ANYWHERE: Final = regex(r"##(?=\w{0,40}\[)")  # Azure's and GitHub's older commands, wherever they stand
+_FIRST: Final = regex(r"^(\s{0,200}:)(?=:)")  # GitHub's, at a line's beginning
+_SECTION: Final = regex(r"\b(section_(?:start|end))(?=:[0-9])")  # GitLab's marks
 
 
 def decode(raw: bytes) -> str:

@@ -42,11 +42,10 @@ from collections.abc import Iterator
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.config import Switch, TestModes
 from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.regex import regex
 
-TRIAL = re.compile(
-    r"(?<![a-z])(?:test|tests|testing|spec|pytest|unittest|dev|develop|development|debug|local|ci)(?![a-z])"
-)
-PRODUCTION = re.compile(r"(?<![a-z])(?:prod|production|live)(?![a-z])")
+TRIAL = regex(r"(?<![a-z])(?:test|tests|testing|spec|pytest|unittest|dev|develop|development|debug|local|ci)(?![a-z])")
+PRODUCTION = regex(r"(?<![a-z])(?:prod|production|live)(?![a-z])")
 BASES = frozenset(
     {"settings", "base", "common", "defaults", "default", "__init__", "celery", "celeryconfig", "config", "conf"}
     | {"production", "prod", "app", "celery_app", "celeryapp", "worker", "tasks"}

@@ -41,7 +41,6 @@ django_dramatiq#86, #106; sidekiq#2674.
 - SPARE: the main thread, the scheduler and a reloader may hold one each; ours.
 """
 
-import re
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
@@ -55,10 +54,11 @@ from kiqdoctor.doctor.facts.redis import Clients, Connection
 from kiqdoctor.doctor.halves import beside, unseen
 from kiqdoctor.doctor.rules import how_it_runs, led_to, settled, sharing, told
 from kiqdoctor.doctor.workers_here import ROOT, Here, present
+from kiqdoctor.regex import regex
 
 SPARE = 3
 SCOPED = ("sqlalchemy.orm.scoped_session()", "sqlalchemy.orm.scoping.scoped_session()")
-MANAGER = re.compile(r"(?:^|\.)[A-Z]\w*\.objects\.")  # of a class: a bucket has objects, too
+MANAGER = regex(r"(?:^|\.)[A-Z]\w*\.objects\.")  # of a class: a bucket has objects, too
 RELEASES = {"django": ("celery", "django_q", "procrastinate")}
 """Libraries that close Django's old connections around each job by themselves."""
 TOLD = {

@@ -39,7 +39,6 @@ The calls of commands are hidden, and no earlier recording tells of the counter 
 Redis: INFO commandstats; sidekiq#2901 and #2976.
 """
 
-import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -60,11 +59,10 @@ from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.config import ScriptLine, Scripts
 from kiqdoctor.doctor.facts.queues import JobCounts
 from kiqdoctor.doctor.facts.redis import Connection, Server
+from kiqdoctor.regex import regex
 
 COMMANDS = ("flushall", "flushdb")
-TRIAL = re.compile(
-    r"(?<![a-z])(?:tests?|testing|pytest|dev|development|local|debug|ci|review|sandbox|staging)(?![a-z])"
-)
+TRIAL = regex(r"(?<![a-z])(?:tests?|testing|pytest|dev|development|local|debug|ci|review|sandbox|staging)(?![a-z])")
 PLACES = {
     "deploy": (Severity.HIGH, "which deploys run"),
     "seed": (Severity.HIGH, "which seeds the database"),

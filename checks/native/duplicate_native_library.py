@@ -35,7 +35,6 @@ linked statically are not to be seen here.
 Measured: psycopg2-binary beside the system's OpenSSL; psycopg2's documentation; xmlsec#320.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -44,8 +43,9 @@ from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import Libraries, LocalProcesses, Mapped
 from kiqdoctor.doctor.facts.redis import Clients, Connection
 from kiqdoctor.doctor.workers_here import ROOT, Here, present
+from kiqdoctor.regex import regex
 
-LIBRARY = re.compile(
+LIBRARY = regex(
     r"(?P<stem>lib[^/]{1,255}?)(?P<hash>-[0-9a-f]{8})?(?P<version>[-.]\d[\d.]{0,40})?\.so(?P<major>\.\d{1,9})?[\d.]{0,40}"
 )
 OPENMP = frozenset({"libgomp", "libomp", "libiomp5"})

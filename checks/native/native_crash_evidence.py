@@ -39,7 +39,6 @@ Ruby's and CPython's own crash reports; core(5); sidekiq#2137, #4694.
 - THREADS: the kernel names a thread, whose number follows its process's closely.
 """
 
-import re
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
@@ -50,13 +49,14 @@ from kiqdoctor.doctor.facts.host import KernelEvent, KernelLog, LocalProcesses
 from kiqdoctor.doctor.facts.native import Crash, Crashes
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.workers_here import Here, present
+from kiqdoctor.regex import regex
 from kiqdoctor.wire.heartbeat import split_identity
 
 NEAR_S = 15.0
 THREADS = 200
 SHOWN = 8
 SYSTEMD = "coredumpctl"
-PROGRAM = re.compile(r"ruby[\d.]*|python[\d.]*|sidekiq.*|processor|kiq.*|puma.*|heartbeat|scheduler")
+PROGRAM = regex(r"ruby[\d.]*|python[\d.]*|sidekiq.*|processor|kiq.*|puma.*|heartbeat|scheduler")
 RECENT = Threshold(
     name="recent-s",
     default=86_400,

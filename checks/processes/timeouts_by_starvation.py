@@ -39,7 +39,6 @@ sidekiq#6783; names of the errors in redis-client, redis-rb, connection_pool, re
 - SLOW_US: microseconds; a tenth of a second is no time-out, and no calm either.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -52,13 +51,14 @@ from kiqdoctor.doctor.facts.queues import Sample, Samples
 from kiqdoctor.doctor.facts.redis import Clients, Connection, Pings, Server, ServerTime, SlowCommands
 from kiqdoctor.doctor.median import median
 from kiqdoctor.doctor.workers_here import present
+from kiqdoctor.regex import regex
 
 HOUR_S = 3600.0
 SETTLED_S = 10.0
 FAST_MS = 10.0
 SLOW_US = 100_000
 SHOWN = 5
-TIMEOUT = re.compile(
+TIMEOUT = regex(
     r"RedisClient::(?:Read|Write|Connect)?TimeoutError|Redis::TimeoutError|ConnectionPool::TimeoutError"
     r"|ActiveRecord::ConnectionTimeoutError|redis\.exceptions\.TimeoutError|sqlalchemy\.exc\.TimeoutError"
     r"|(?:psycopg_pool\.)?PoolTimeout"

@@ -48,6 +48,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verd
 from kiqdoctor.doctor.facts.code import Code, Enqueues, Transactions
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.queues import Place, Sample, Samples
+from kiqdoctor.regex import regex
 
 WITHIN = Threshold(
     name="within-s",
@@ -63,7 +64,7 @@ SECOND = Threshold(
     meaning="More failed second tries than this mean records that are gone for good.",
     source="ours",
 )
-MISSING_RECORD = re.compile(
+MISSING_RECORD = regex(
     r"(?:.*::)?(?:Record|Document)NotFound|(?:.*[.:])?DoesNotExist|(?:.*\.)?NoResultFound"
     r"|(?:.*\.)?ObjectDeletedError|ActiveJob::DeserializationError|GlobalID.*DeserializationError"
 )

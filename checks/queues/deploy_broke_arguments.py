@@ -49,8 +49,9 @@ from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code, Signature, Signatures
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import Marks, Sample, Samples
+from kiqdoctor.regex import regex
 
-ARITY = re.compile(
+ARITY = regex(
     r"wrong number of arguments|(?:unknown|missing|unexpected) keywords?\b|required keywords?\b"
     r"|takes (?:from )?\d+ (?:to \d+ )?positional argument|missing \d+ required (?:positional|keyword-only) argument"
     r"|unexpected keyword argument|multiple values for argument|too many positional arguments"

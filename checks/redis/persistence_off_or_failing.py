@@ -47,10 +47,11 @@ from collections.abc import Iterator
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import Configuration, Connection, Server
+from kiqdoctor.regex import regex
 
 LATELY = 3600
 SAVES = (("rdb_last_bgsave_status", "snapshot"), ("aof_last_write_status", "write to the AOF"))
-TRIAL = re.compile(r"(?:^|[^a-z])(?:dev|development|test|testing|ci|staging|review|sandbox)(?:[^a-z]|$)", re.IGNORECASE)
+TRIAL = regex(r"(?:^|[^a-z])(?:dev|development|test|testing|ci|staging|review|sandbox)(?:[^a-z]|$)", re.IGNORECASE)
 TURN_ON = "`CONFIG SET appendonly yes` and the same in redis.conf, or accept the loss of all jobs knowingly."
 MEND = "Give Redis' disk room and rights, and read Redis' own log: until it can save it refuses every write."
 

@@ -1,6 +1,5 @@
 """Carries steps out and takes them back, each change once, whatever becomes of the connection meanwhile."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +7,7 @@ from kiqdoctor.actions.exact import Change, request
 from kiqdoctor.actions.writing import Writer, script
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import Keys
 
@@ -21,7 +21,7 @@ _WHY: Final = {
     "size": "there is more of it than there was",
     "type": "a key is of another type by now",
 }
-_NAMED: Final = re.compile(r"to run the '([a-z|]+)' command")
+_NAMED: Final = regex(r"to run the '([a-z|]+)' command")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from typing import Final
 
 from kiqdoctor.actions.exact import Leaving
 from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.regex import regex
 
 IDLE_FOR: Final = 30.0  # seconds that its jobs have to end
 ENDS_FOR: Final = 35.0  # and it itself: Sidekiq gives its jobs 25 by default
 LOOK: Final = 0.5  # seconds between two looks
-_CAUGHT: Final = re.compile(rb"^SigCgt:\s*([0-9a-f]+)$", re.MULTILINE)
+_CAUGHT: Final = regex(rb"^SigCgt:\s*([0-9a-f]+)$", re.MULTILINE)
 STARTED: Final = 19  # the start in clock ticks, of what follows the name in /proc/PID/stat
 
 

@@ -1,6 +1,5 @@
 """The connection that writes, and the permission that would allow what Redis refused it."""
 
-import re
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -10,14 +9,15 @@ from urllib.parse import unquote
 
 from kiqdoctor.actions.proposals import Proposal, Verb
 from kiqdoctor.connection import Address, Command, ConnectError, ReadOnlyConnection
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 from kiqdoctor.wire.keys import Keys
 
 NAME: Final = "kiqdoctor-top"
 
-_NAMED: Final = re.compile(r"to run the '([a-z|]+)' command")
-_KEY: Final = re.compile(r"access (a key|one of the keys|at least one of the keys)")
-_DENIED: Final = re.compile(r"NOPERM|ACL failure|can't run this command|can't access")
+_NAMED: Final = regex(r"to run the '([a-z|]+)' command")
+_KEY: Final = regex(r"access (a key|one of the keys|at least one of the keys)")
+_DENIED: Final = regex(r"NOPERM|ACL failure|can't run this command|can't access")
 _MOVING: Final = "+eval +type +zscore +llen +lpos +zadd +lpush +rpush +sadd +zrem +lrem"
 _COMMANDS: Final = {
     Verb.RETRY: _MOVING,

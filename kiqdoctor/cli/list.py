@@ -1,6 +1,7 @@
 """``kiqdoctor list``: every check."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from kiqdoctor.examining.parts import every_check, every_probe
 def command(form: str, checks: tuple[Path, ...]) -> None:
     """Every check: id, name, severity, category, what it needs."""
     readers = every_probe()
-    rows = [row(check, readers) for check in every_check(checks)]
+    kinds = halves(readers)
+    rows = [row(check, readers, kinds) for check in every_check(checks)]
     if form == "json":
         click.echo(json.dumps(rows, indent=2))
         return
@@ -28,9 +30,9 @@ def command(form: str, checks: tuple[Path, ...]) -> None:
         click.echo(f"{one['check']}  {one['name']:<30} {one['severity']:<9} {one['category']:<14} {judged}{preview}")
 
 
-def row(check: Check, readers: tuple[Probe, ...]) -> dict[str, Any]:
+def row(check: Check, readers: tuple[Probe, ...], kinds: Mapping[type, bool]) -> dict[str, Any]:
     """One check as CONTRACT.md's ``list --format json`` has it."""
-    side = sides(check, halves(readers))
+    side = sides(check, kinds)
     permissions = dict.fromkeys(
         rule for probe in plan([check], readers).probes for rule in probe.permissions if rule.startswith("+")
     )

@@ -1,7 +1,6 @@
 """``kiqdoctor new``: files to begin with."""
 
 import os
-import re
 from collections.abc import Mapping
 from importlib.resources import files
 from keyword import iskeyword
@@ -14,10 +13,11 @@ import click
 from kiqdoctor.doctor import pack
 from kiqdoctor.doctor.check import Check
 from kiqdoctor.examining.parts import every_check
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-_ID: Final = re.compile(r"[A-Z]{3}[0-9]{3}")
+_NAME: Final = regex(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+_ID: Final = regex(r"[A-Z]{3}[0-9]{3}")
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 THEIRS: Final = "OWN"  # no check of ours has this prefix
 

@@ -22,8 +22,9 @@ from typing import Final
 
 from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.doctor.witnesses import WORDS, Seen, Witness
+from kiqdoctor.regex import regex
 
-_TOKEN: Final = re.compile(
+_TOKEN: Final = regex(
     r"\s*(\(|\)|and\b|or\b|not\b|(?:python|ruby)[<>=!~][^\s()]+|[a-z_]+(?:\((?:[^()]|\(\))*\))?(?:@[a-z_]+)?)"
 )
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 
 TOP: Final = 3  # innermost frames that make two stacks the same
 MANY: Final = 3  # threads from which on it is a pile
@@ -23,11 +24,11 @@ ENOUGH: Final = 0.05  # seconds on a core, in which whoever is asked for the GIL
 ASKS: Final = 10  # times that who waits for the GIL must have asked: on a host without a core for it, it cannot
 NEVER_SEEN: Final = 1e-9  # seconds between looks whose times are the same
 
-_LIBRARY: Final = re.compile(
+_LIBRARY: Final = regex(
     r"/lib(?:64)?/python3[^/]*/|/(?:site|dist)-packages/|^<(?!string>|stdin>)|/kiqdoctor/(?:(?:runtime|cli|examining)/|__main__\.py$)|/bin/[^/]+$"
     r"|/gems/|/lib/ruby/|/vendor_ruby/|/rubygems/"
 )
-_PYTHON_S: Final = re.compile(
+_PYTHON_S: Final = regex(
     r"/lib(?:c|m|dl|rt|pthread|util|python[\d.]+t?)[.-]|/ld-linux|/python[\d.]*t?$|/lib-dynload/|linux-vdso|\[vdso\]"
 )
 _CONDITIONS: Final = "/threading.py"

@@ -4,7 +4,6 @@ What is broken of another's pack stops nothing: a check that is ``unknown (crash
 """
 
 import importlib.util
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,14 +18,15 @@ from kiqdoctor.doctor.contain import CrashError, contained, said
 from kiqdoctor.doctor.plugins import Broken
 from kiqdoctor.doctor.verdict import Severity, Unknown, Verdict
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 
 PACKAGE = Path(__file__).parents[1]
 OURS: Final = "kiqdoctor.checks"
 LOADING: Final = 10.0  # seconds that reading one file of another's pack may take
 
-_ID: Final = re.compile(r"[A-Z]{3}[0-9]{3}")
-_NAME: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
-_DECLARED: Final = re.compile(r"""@check\(\s*["']([A-Z]{3}[0-9]{3})["']""")
+_ID: Final = regex(r"[A-Z]{3}[0-9]{3}")
+_NAME: Final = regex(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_DECLARED: Final = regex(r"""@check\(\s*["']([A-Z]{3}[0-9]{3})["']""")
 
 
 class PackError(Exception):

@@ -14,6 +14,7 @@ from kiqdoctor.doctor.check import Check
 from kiqdoctor.doctor.plan import halves, plan, sides
 from kiqdoctor.doctor.probe import Probe
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 
 LABELS: Final = {
     "Why it hurts": ("In the log",),
@@ -31,8 +32,8 @@ HEADINGS: Final = (
 )
 NOT_JUDGED: Final = frozenset({"SHOWN"})  # a constant of a check's file that bounds what is shown
 
-_THRESHOLD: Final = re.compile(r"- `?([A-Z][A-Z0-9_]*)`?: (.+)", re.DOTALL)
-_ID: Final = re.compile(r"\b[A-Z]{3}[0-9]{3}\b")
+_THRESHOLD: Final = regex(r"- `?([A-Z][A-Z0-9_]*)`?: (.+)", re.DOTALL)
+_ID: Final = regex(r"\b[A-Z]{3}[0-9]{3}\b")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Groups: ``kiqdoctor.checks`` (a package whose folder is a pack, read by ``doctor
 that holds probes, or one probe), ``kiqdoctor.renderers`` (a function from a report to text; its name is the format).
 """
 
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
@@ -21,6 +20,7 @@ from kiqdoctor.doctor.plan import DECIDED, LIVE_GIVEN
 from kiqdoctor.doctor.probe import Probe, Read
 from kiqdoctor.doctor.report import Report
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -34,7 +34,7 @@ LONGEST: Final = 60.0  # seconds that a plug-in's probe may ask for
 
 _ABOUT: Final = ("dist-info", "egg-info")  # how the folder ends that tells of an installed package
 _GROUPS: Final = b"[kiqdoctor."
-_FORMAT: Final = re.compile(r"[a-z][a-z0-9-]*")
+_FORMAT: Final = regex(r"[a-z][a-z0-9-]*")
 
 
 @dataclass(frozen=True, slots=True)

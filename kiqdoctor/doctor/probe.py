@@ -1,11 +1,10 @@
 """What a probe is: a function that reads one fact, with all that it may send declared beforehand."""
 
-import typing
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
 
-from kiqdoctor.doctor.check import Need, needs_of
+from kiqdoctor.doctor.check import Need, hinted, needs_of
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.records import dataclass
 
@@ -84,7 +83,7 @@ def probe(*reads: Read, lane: Lane, deadline_s: float = 10.0) -> Callable[[Calla
     """Make a probe: the return annotation is the fact, the parameters are tools (``doctor.tools``) or other facts."""
 
     def register(function: Callable[..., Any]) -> Probe:
-        fact = typing.get_type_hints(function)["return"]
+        fact = hinted(function)["return"]
         return Probe(function.__name__, fact, function, needs_of(function), reads, lane, deadline_s)
 
     return register

@@ -12,6 +12,7 @@ from kiqdoctor.doctor.facts.redis import Connection
 from kiqdoctor.doctor.report import Cost, Target
 from kiqdoctor.doctor.snapshot import Absent, Past, Reading, Refused, Snapshot
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import redact, redact_words
 from kiqdoctor.wire import codec
 
@@ -21,7 +22,7 @@ FIRST_SCHEMA: Final = f"{FAMILY}1"
 """Files of users have it: one further reading of a fact, its time told by the window alone, and nothing earlier."""
 LATEST: Final = 1e11  # seconds: the year 5138
 
-_SCHEMA: Final = re.compile(re.escape(FAMILY) + "[0-9]{1,9}")
+_SCHEMA: Final = regex(re.escape(FAMILY) + "[0-9]{1,9}")
 
 
 class RecordingError(Exception):

@@ -7,16 +7,17 @@ from typing import Final
 from kiqdoctor.doctor.report import Location, Result
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.text import redact
 
 MOST: Final = 200  # lines that are quoted
 LONGEST: Final = 400  # characters of a line that is quoted at all
-_TELLING: Final = re.compile(
+_TELLING: Final = regex(
     r"pass|secret|token|credential|auth|api_?key|private|dsn|://[^\s/]*@|bearer|cookie|salt|[A-Za-z0-9+/=_-]{32}",
     re.IGNORECASE,
 )
-_VALUE: Final = re.compile(r"[\"'`=:]")
-_NO_SOURCE: Final = re.compile(r"(?:^|/)\.env|\.(?:pem|key|enc|p12|pfx)$|secrets?|credentials", re.IGNORECASE)
+_VALUE: Final = regex(r"[\"'`=:]")
+_NO_SOURCE: Final = regex(r"(?:^|/)\.env|\.(?:pem|key|enc|p12|pfx)$|secrets?|credentials", re.IGNORECASE)
 
 
 def quoted(tree: Tree, results: Iterable[Result]) -> dict[tuple[str, int], str]:

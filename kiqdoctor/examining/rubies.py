@@ -1,6 +1,5 @@
 """A Ruby worker's threads by its own dump in its log, and which job each runs by what it tells Redis."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,12 @@ from kiqdoctor.examining.looking import Looked
 from kiqdoctor.probes.threads.tasks import state
 from kiqdoctor.probes.threads.ttin import dumps
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 from kiqdoctor.wire.heartbeat import WorkEntry
 
 _PROCESSOR: Final = "sidekiq/processor.rb"
-_RUNS: Final = re.compile(r"\b(?:process|dispatch|execute_job)$")  # what runs a job; what fetches one is process_one
+_RUNS: Final = regex(r"\b(?:process|dispatch|execute_job)$")  # what runs a job; what fetches one is process_one
 
 
 @dataclass(frozen=True, slots=True)

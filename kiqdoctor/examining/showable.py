@@ -1,13 +1,13 @@
 """Which lines of a source may be shown letter for letter, as a patch must: no secret in them, nothing that restyles."""
 
 import io
-import re
 import tokenize
 from typing import Final
 
+from kiqdoctor.regex import regex
 from kiqdoctor.text import LONG, MASK, clean, disarmed, redact
 
-_HELD: Final = re.compile(r"\{[^{}\n]{0,200}\}")  # of an f-string: code, whose names tell nothing
+_HELD: Final = regex(r"\{[^{}\n]{0,200}\}")  # of an f-string: code, whose names tell nothing
 _TEXTS: Final = frozenset({"STRING", "COMMENT", "FSTRING_MIDDLE", "TSTRING_MIDDLE"})
 
 

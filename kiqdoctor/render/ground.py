@@ -1,10 +1,10 @@
 """Where a pipeline's tools look for a finding: a file of the repository, also for what has no file of its own."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.report import Evidence, Location, Reported
+from kiqdoctor.regex import regex
 
 MANIFESTS: Final = (
     "kiqdoctor.toml",
@@ -19,7 +19,7 @@ MANIFESTS: Final = (
 
 LONGEST: Final = 4096  # characters of a path that a system opens
 
-_FILE: Final = re.compile(
+_FILE: Final = regex(
     r"(?P<path>(?:[\w.@+-]+/)*(?:Gemfile|Procfile|Dockerfile|"
     r"[\w.@+-]+\.(?:cfg|env|ini|json|lock|py|rb|ru|service|toml|txt|ya?ml)))(?::(?P<line>\d{1,7}))?"
 )

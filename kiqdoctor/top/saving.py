@@ -1,16 +1,16 @@
 """Writes what is kept of the view: a snapshot, a picture of the screen; and says where, or why not."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from kiqdoctor.clock import Clock
+from kiqdoctor.regex import regex
 from kiqdoctor.top import words
 from kiqdoctor.top.feed import Look, WholeExamination
 from kiqdoctor.top.view import View
 
-FONTS: Final = re.compile(r"@font-face\s*+\{[^}]{0,2000}\}")
+FONTS: Final = regex(r"@font-face\s*+\{[^}]{0,2000}\}")
 """A picture must not ask anybody for a font."""
 ELSEWHERE: Final = "nothing is saved from a browser"
 

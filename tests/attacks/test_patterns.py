@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import steep
@@ -23,6 +24,7 @@ import steep
 import kiqdoctor
 from kiqdoctor.doctor.pack import load
 from kiqdoctor.probes.keyspace.foreign import MARKS
+from kiqdoctor.regex import Later
 
 LEFT_OUT = {"__main__", "checks", "conftest", "templates"}
 WAYS = ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
@@ -30,6 +32,7 @@ CALLS = {"compile", *WAYS}
 FILLED: Mapping[tuple[str, str], Sequence[str]] = {
     ("kiqdoctor.probes.keyspace.foreign", "pattern"): [mark.pattern for mark in MARKS],
     ("kiqdoctor.probes.fleet.private_lists", "pattern"): [],  # which LAYOUTS holds: they are found there
+    ("kiqdoctor.regex", "*self._told"): [],  # each of those is found where it stands
     ("kiqdoctor.probes.queues.payloads", r"f'(?<!\\w){re.escape(value)}(?!\\w)'"): [r"(?<!\w)a(?!\w)"],
 }
 """What is made of a local's value, by module and expression: the patterns that it may be."""
@@ -76,18 +79,26 @@ def source(module: ModuleType) -> str:
 
 
 def called(module: ModuleType) -> Iterator[One]:
-    """What is handed to `re` anywhere in it, in functions too."""
+    """What is handed to `re` or `regex` anywhere in it, in functions too."""
     for call in ast.walk(ast.parse(source(module))):
         match call:
             case ast.Call(func=ast.Attribute(value=ast.Name("re"), attr=way), args=[first, *more]) if way in CALLS:
-                words = more[0] if way == "compile" and more else None
-                spelt = [one.value for one in call.keywords if one.arg == "flags"] + ([words] if words else [])
-                flags = int(evaluated(module, spelt[0])) if spelt else 0
-                said = ast.unparse(first)
-                found = FILLED.get((module.__name__, said)) if not closed(module, first) else [evaluated(module, first)]
-                assert found is not None, f"{module.__name__}:{call.lineno}: {said} is made of a local: list it above"
-                ways = (USED.get(module.__name__) or ways_of(module, "")) if way == "compile" else (way,)
-                yield from (One(f"{module.__name__}:{call.lineno}", one, flags, ways) for one in found)
+                yield from handed(module, call, way, first, more)
+            case ast.Call(func=ast.Name("regex"), args=[first, *more]):
+                yield from handed(module, call, "compile", first, more)
+            case _:
+                pass
+
+
+def handed(module: ModuleType, call: ast.Call, way: str, first: ast.expr, more: Sequence[ast.expr]) -> Iterator[One]:
+    words = more[0] if way == "compile" and more else None
+    spelt = [one.value for one in call.keywords if one.arg == "flags"] + ([words] if words else [])
+    flags = int(evaluated(module, spelt[0])) if spelt else 0
+    said = ast.unparse(first)
+    found = FILLED.get((module.__name__, said)) if not closed(module, first) else [evaluated(module, first)]
+    assert found is not None, f"{module.__name__}:{call.lineno}: {said} is made of a local: list it above"
+    ways = (USED.get(module.__name__) or ways_of(module, "")) if way == "compile" else (way,)
+    yield from (One(f"{module.__name__}:{call.lineno}", one, flags, ways) for one in found)
 
 
 def closed(module: ModuleType, expression: ast.expr) -> bool:
@@ -112,9 +123,9 @@ def held(module: ModuleType) -> Iterator[One]:
                     yield One(where, one.pattern, one.flags & ~re.UNICODE, ways)
 
 
-def within(value: object, name: str, depth: int = 3) -> "Iterator[tuple[re.Pattern[str] | re.Pattern[bytes], str]]":
+def within(value: object, name: str, depth: int = 3) -> "Iterator[tuple[re.Pattern[Any] | Later, str]]":
     """Patterns in a value, in its members and in their fields; each with what it is called by there."""
-    if isinstance(value, re.Pattern):
+    if isinstance(value, re.Pattern | Later):
         yield value, name
     elif depth and isinstance(value, list | tuple | set | frozenset | dict):
         fields = getattr(value, "_fields", None)

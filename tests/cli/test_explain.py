@@ -92,7 +92,7 @@ def test_a_page_that_says_nothing_of_a_part_has_a_gap(part: str) -> None:
 
 def test_a_number_that_nobody_explains_is_a_gap() -> None:
     check = next(one for one in CHECKS if one.id == "PRO008")
-    silent = replace(check, page=check.page.replace("- OLD_BEAT:", "- OTHER:"))
+    silent = replace(check, doc=check.doc.replace("- OLD_BEAT:", "- OTHER:"))
 
     assert made(silent).gaps == ("source of OLD_BEAT",)
 

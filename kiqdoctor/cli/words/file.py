@@ -1,19 +1,19 @@
 """Finds and reads the configuration: --config FILE, else kiqdoctor.toml, else [tool.kiqdoctor] in pyproject.toml."""
 
-import re
 from pathlib import Path
 from typing import Any, Final
 
 from kiqdoctor.examining.configuration import NO_CONFIGURATION, Configuration
 from kiqdoctor.examining.errors import AskedError
 from kiqdoctor.reading import whole
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 NAME: Final = "kiqdoctor.toml"
 PROJECT: Final = "pyproject.toml"
 LARGEST: Final = 1024 * 1024  # bytes: more than any person wrote
 TABLE: Final = ("tool", "kiqdoctor")
-_AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_AT: Final = regex(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def find(path: Path | None) -> Path | None:

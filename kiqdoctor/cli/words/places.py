@@ -4,13 +4,14 @@ import re
 from typing import Final
 
 from kiqdoctor.examining.configuration import Key
+from kiqdoctor.regex import regex
 
-_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
-_SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_BLANK: Final = re.compile(r"[ \t]*")
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_BARE: Final = regex(r"[A-Za-z0-9_-]+")
+_SPACE: Final = regex(r"(?:[ \t\r\n]|#[^\n]*)*")
+_BLANK: Final = regex(r"[ \t]*")
+_ESCAPE: Final = regex(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _ESCAPES: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r"}
-_PLAIN: Final = re.compile(r"[^,\]}\n#]*")
+_PLAIN: Final = regex(r"[^,\]}\n#]*")
 
 
 def lines(text: str) -> dict[Key, int]:

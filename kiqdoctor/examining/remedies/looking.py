@@ -1,6 +1,5 @@
 """What remedies read before they plan: bytes as they lie in Redis, when keys end, where a job lies."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from kiqdoctor.probes.asking import batched
 from kiqdoctor.probes.beside.places import Budget, Place, pages, places
 from kiqdoctor.probes.names import shared
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.payload import Payload, PayloadError, pushed, read
@@ -17,7 +17,7 @@ from kiqdoctor.wire.payload import Payload, PayloadError, pushed, read
 if TYPE_CHECKING:
     from kiqdoctor.doctor.tools import Redis
 
-_SPELT: Final = re.compile(r"[\\…\u2400-\u2421]|\*{3}")  # what ``clean`` writes in place of something
+_SPELT: Final = regex(r"[\\…\u2400-\u2421]|\*{3}")  # what ``clean`` writes in place of something
 MOST: Final = 20_000  # jobs of one list, or of one herd
 LARGE: Final = 8 * 1024 * 1024  # bytes of one key, or of one list's jobs
 MOST_BYTES: Final = 32 * 1024 * 1024  # of all jobs, that a search may read

@@ -9,6 +9,7 @@ from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import batched, number, refused, word
 from kiqdoctor.probes.names import Names, shared
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.batch import CREATED_AT, EVENTS, OPEN, PENDING, SEALED, told
 from kiqdoctor.wire.keys import BATCHES, Keys
@@ -21,7 +22,7 @@ MOST_IN_ALL: Final = 100_000
 PRO: Final = "Sidekiq Pro"
 OURS: Final = "kiqdoctor"
 _PARTS: Final = "jids|failinfo|failed|died|death|notify|complete|success|cbsucc|cbcomp|cbdeath|kids|pkids|tags|pending"
-_PRO: Final = re.compile(rf"b-(?P<bid>[\w-]{{1,40}}?)(?:-(?:{_PARTS}))?", re.ASCII)
+_PRO: Final = regex(rf"b-(?P<bid>[\w-]{{1,40}}?)(?:-(?:{_PARTS}))?", re.ASCII)
 
 
 @probe(

@@ -1,6 +1,5 @@
 """Unique locks that jobs hold: those of sidekiq-unique-jobs, and our runtime's."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import PAGE, batched, kind, number, refused
 from kiqdoctor.probes.names import shared
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import LOCKS, Keys
@@ -24,7 +24,7 @@ SIX: Final = "unique:keys"  # a set, of version 6
 _WALKS: Final = {"zset": ("ZSCAN", 2), "set": ("SSCAN", 1)}  # by type: its command, and words a member
 UNIQUE_JOBS: Final = "sidekiq-unique-jobs"
 OURS: Final = "kiqdoctor"
-_TYPE: Final = re.compile(rb'"type": ?"([a-z_]{1,40})"')
+_TYPE: Final = regex(rb'"type": ?"([a-z_]{1,40})"')
 
 
 @probe(

@@ -1,6 +1,5 @@
 """Periodic jobs as their schedulers keep them: sidekiq-cron, sidekiq-scheduler, our runtime."""
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +10,7 @@ from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import batched, kind, number, refused, word
 from kiqdoctor.probes.names import shared
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.heartbeat import PERIODIC, RUNTIME
@@ -23,7 +23,7 @@ MOST_BYTES: Final = 8 * 1024 * 1024  # of one hash of schedules
 CRON: Final = "sidekiq-cron"
 SCHEDULER: Final = "sidekiq-scheduler"
 OURS: Final = "kiqdoctor"
-_OURS: Final = re.compile(r"(?P<name>\S+) (?P<cron>(?:\S+ ){4,5}\S+) (?P<zone>\S+) [0-9a-f]{8}")
+_OURS: Final = regex(r"(?P<name>\S+) (?P<cron>(?:\S+ ){4,5}\S+) (?P<zone>\S+) [0-9a-f]{8}")
 _ALIASES: Final = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -34,8 +34,8 @@ _ALIASES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_ZONE: Final = re.compile(r"[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*|Z|[+-]\d\d:?\d\d")
-_SPACED: Final = re.compile(r"(?<! ) ++(?=[+-]\d\d:?\d\d$|Z$)")
+_ZONE: Final = regex(r"[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*|Z|[+-]\d\d:?\d\d")
+_SPACED: Final = regex(r"(?<! ) ++(?=[+-]\d\d:?\d\d$|Z$)")
 _DAYS: Final = frozenset({"sun", "mon", "tue", "wed", "thu", "fri", "sat"})
 FIELDS: Final = (5, 6)  # of a cron line, without and with seconds
 

@@ -1,6 +1,5 @@
 """Whether the jobs that locks and batches name lie anywhere: one bounded search for all of them."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,12 +9,13 @@ from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.beside.places import Budget, Place, pages, places
 from kiqdoctor.probes.names import shared
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import DEAD
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_SECONDS: Final = 5.0
-_JID: Final = re.compile(rb'"jid"\s*:\s*"([^"\\]{1,100})"')
+_JID: Final = regex(rb'"jid"\s*:\s*"([^"\\]{1,100})"')
 
 
 @probe(

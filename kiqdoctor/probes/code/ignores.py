@@ -11,6 +11,7 @@ from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from kiqdoctor.probes.tree.file import File
 
 MARK: Final = b"kiqdoctor:"
-WORDS: Final = re.compile(r"#+\s*kiqdoctor:\s*ignore\b(?:\s*\[([^\]]*)\])?[\s:,-]*(.*)", re.DOTALL)
+WORDS: Final = regex(r"#+\s*kiqdoctor:\s*ignore\b(?:\s*\[([^\]]*)\])?[\s:,-]*(.*)", re.DOTALL)
 SPOKEN: Final = (".py", ".rb", ".ru", ".rake", "Gemfile", "Rakefile")
 LINES: Final = (".yml", ".yaml", ".toml", ".conf", ".service", ".ini", "Procfile", "Dockerfile", ".env", ".txt", ".sh")
 """Files whose comments begin with # and end with their line."""

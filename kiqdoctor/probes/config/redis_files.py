@@ -1,6 +1,5 @@
 """Redis servers that the application's files start or configure, and addresses of servers elsewhere."""
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +8,7 @@ from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ TEXTS: Final = (
     *("config/initializers/*.rb", "config/environments/production.rb", "config.ru"),
     *("**/settings*.py", "**/settings/*.py", "**/config.py", "**/celeryconfig.py"),
 )
-_VERSION: Final = re.compile(r"(?:^|/)redis:(\d{1,2}\.\d{1,2}(?:\.\d{1,3})?|[1-6])(?![\d.])")
+_VERSION: Final = regex(r"(?:^|/)redis:(\d{1,2}\.\d{1,2}(?:\.\d{1,3})?|[1-6])(?![\d.])")
 PORT: Final = "6379"
-IMAGE: Final = re.compile(r"(?:^|/)(?:redis|valkey|keydb|dragonfly|redis-stack(?:-server)?|redict)(?::|@|$|-)")
-CATCHER: Final = re.compile(r"mail(?:hog|catcher|pit|dev|slurper)|localstack|selenium")
-URL: Final = re.compile(r"redis://(?P<user>[^\s/@'\"]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?")
-LOCAL: Final = re.compile(
+IMAGE: Final = regex(r"(?:^|/)(?:redis|valkey|keydb|dragonfly|redis-stack(?:-server)?|redict)(?::|@|$|-)")
+CATCHER: Final = regex(r"mail(?:hog|catcher|pit|dev|slurper)|localstack|selenium")
+URL: Final = regex(r"redis://(?P<user>[^\s/@'\"]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?")
+LOCAL: Final = regex(
     r"localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|0\.0\.0\.0|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\."
 )
 INSIDE: Final = (
@@ -136,7 +136,7 @@ def _trial(service: "Table") -> str:
     return f"{clean(image)} runs beside it" if CATCHER.search(image) else trial(service)
 
 
-SERVERS: Final = re.compile(
+SERVERS: Final = regex(
     r"(?:^|/)(?:redis|valkey|postgres(?:ql)?|postgis|mysql|mariadb|mongo(?:db)?|rabbitmq|memcached|elasticsearch"
     r"|opensearch|minio|adminer|pgadmin4?|mailhog|mailpit|mailcatcher)(?=[:@-]|$)"
 )

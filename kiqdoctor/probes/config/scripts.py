@@ -9,6 +9,7 @@ from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     import ast
@@ -39,25 +40,23 @@ SHELLS: Final = (
     "**/*.init",
 )
 MOST: Final = 2_000
-_CTL: Final = re.compile(r"(?<![\w/.-])(?:[\w./-]*/)?sidekiqctl\b(?=\s+(?:quiet|stop|start|status)|['\",]|\s*$)")
-_FLAG: Final = re.compile(
+_CTL: Final = regex(r"(?<![\w/.-])(?:[\w./-]*/)?sidekiqctl\b(?=\s+(?:quiet|stop|start|status)|['\",]|\s*$)")
+_FLAG: Final = regex(
     r"(?:^|\b(?:exec|nohup|env|bin/)|[\"'&]|bundle exec)\s*sidekiq\s[^|;&#]*?(?<=\s)"
     r"(-d|--daemon|-L|--logfile|-P|--pidfile)(?=[\s='\"]|$)"
 )
-_SIGNAL: Final = re.compile(
-    r"\bkill\s++(?:-s\s++(?:SIG)?|-(?:SIG)?)(USR1|INFO)\b|Process\.kill\W++(?:SIG)?(USR1|INFO)\b"
-)
-_FLUSH: Final = re.compile(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]{0,300}\b(flushall|flushdb)\b", re.IGNORECASE)
+_SIGNAL: Final = regex(r"\bkill\s++(?:-s\s++(?:SIG)?|-(?:SIG)?)(USR1|INFO)\b|Process\.kill\W++(?:SIG)?(USR1|INFO)\b")
+_FLUSH: Final = regex(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]{0,300}\b(flushall|flushdb)\b", re.IGNORECASE)
 _CALLED: Final = frozenset({"flushall", "flushdb"})
 _BLOCKING: Final = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "blmpop"})
-_REDIS: Final = re.compile(r"redis|sidekiq|conn|client|cache|\br\b|\bc\b", re.IGNORECASE)
+_REDIS: Final = regex(r"redis|sidekiq|conn|client|cache|\br\b|\bc\b", re.IGNORECASE)
 _ENDING: Final = frozenset({"exit", "quit", "sys.exit", "os._exit"})
-_IF: Final = re.compile(r"\s*+(el)?if\s++(.{1,300})")
-_ELSE: Final = re.compile(r"^\s*else\b")
-_FI: Final = re.compile(r"^\s*fi\b")
-_LEAVES: Final = re.compile(r"^\s*(?:exit|return)\b")
-_UNLESS: Final = re.compile(r"^\s*((?:\[|test\s).{0,300}?)\s*(&&|\|\|)\s*(?:exit|return|die)\b")
-_COMMENT: Final = re.compile(r"^\s*(?:#|//|;)")
+_IF: Final = regex(r"\s*+(el)?if\s++(.{1,300})")
+_ELSE: Final = regex(r"^\s*else\b")
+_FI: Final = regex(r"^\s*fi\b")
+_LEAVES: Final = regex(r"^\s*(?:exit|return)\b")
+_UNLESS: Final = regex(r"^\s*((?:\[|test\s).{0,300}?)\s*(&&|\|\|)\s*(?:exit|return|die)\b")
+_COMMENT: Final = regex(r"^\s*(?:#|//|;)")
 
 
 @probe(
@@ -155,7 +154,7 @@ def _of_the_past(file: "File") -> Iterator[ScriptLine]:
             yield ScriptLine(file.path, number, signal[1] or signal[2], place(file.path))
 
 
-_DEPLOYS: Final = re.compile(r"deploy|release|production|(?:^|[/_.-])prod(?=[_.-])|rollout")
+_DEPLOYS: Final = regex(r"deploy|release|production|(?:^|[/_.-])prod(?=[_.-])|rollout")
 
 
 def place(path: str) -> str:

@@ -13,6 +13,7 @@ from kiqdoctor.probes.config.guards import Around, guarded, short
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -27,9 +28,7 @@ RUBY_REQUIRES: Final = frozenset({"sidekiq/testing", "sidekiq/testing/inline"})
 RUBY_CALLS: Final = frozenset({"inline!", "fake!"})
 ADAPTER: Final = ("active_job.queue_adapter", "ActiveJob::Base.queue_adapter")
 ADAPTERS: Final = frozenset({"inline", "test", "async"})
-EAGER: Final = re.compile(
-    r"(?:CELERY_)?TASK_ALWAYS_EAGER|CELERY_ALWAYS_EAGER|(?:\w+\.)*task_always_eager", re.IGNORECASE
-)
+EAGER: Final = regex(r"(?:CELERY_)?TASK_ALWAYS_EAGER|CELERY_ALWAYS_EAGER|(?:\w+\.)*task_always_eager", re.IGNORECASE)
 OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n", "none"})
 BASES: Final = frozenset({"base", "common", "defaults", "default"})
 

@@ -1,6 +1,5 @@
 """Variables of env files and of what is started, by the scopes in which processes see them; no value leaves here."""
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -8,6 +7,7 @@ from kiqdoctor.doctor.facts.config import Scope, Variables
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PROVIDER: Final = "REDIS_PROVIDER"
 ENV_FILES: Final = (".env", ".env.*", "config/*.env", "*.env", ".envrc", "deploy/*.env", "env/*.env")
-_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+_NAME: Final = regex(r"[A-Za-z_]\w*")
 
 Pairs = list[tuple[str, str]]
 

@@ -10,6 +10,7 @@ from kiqdoctor.probes.config.capsules import capsules, queue_line
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 FILES: Final = ("config/sidekiq.yml", "config/sidekiq.yml.erb", "config/sidekiq_*.yml", "config/sidekiq-*.yml")
 DEEPEST: Final = 3  # levels of keys that are told
 MOST: Final = 2_000  # keys and queues of one file that are told
-BRANCHES: Final = re.compile(r"<%(?![=#])-?\s*(?:if|unless|case|else|elsif|when|\S[^%]*\bdo\b)")
+BRANCHES: Final = regex(r"<%(?![=#])-?\s*(?:if|unless|case|else|elsif|when|\S[^%]*\bdo\b)")
 
 
 @probe(

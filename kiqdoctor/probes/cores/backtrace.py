@@ -6,7 +6,6 @@ in a folder of our own whose ``root`` and ``names`` hold links to what was check
 initialisation, loads no script, no thread library and nothing from the net, and prints no value of any argument.
 """
 
-import re
 import resource
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from kiqdoctor.regex import regex
 from kiqdoctor.text import decode
 
 PATIENCE: Final = 30.0  # seconds
@@ -39,9 +39,9 @@ BEFORE: Final = (  # anything is loaded
     "set python print-stack none",
     f"set backtrace limit {CALLS}",
 )
-_GDB: Final = re.compile(r"#\d+\s++(?:0x(?P<at>[0-9a-f]+) in )?(?P<name>.+?) \([^()]*+\)(?: at .*| from .*)?")
-_HANDLER: Final = re.compile(r"#\d+\s+<signal handler called>")
-_STACK: Final = re.compile(r"#\d+\s+0x(?P<at>[0-9a-f]+)(?: (?P<name>.+?))?(?: - \d+)?")
+_GDB: Final = regex(r"#\d+\s++(?:0x(?P<at>[0-9a-f]+) in )?(?P<name>.+?) \([^()]*+\)(?: at .*| from .*)?")
+_HANDLER: Final = regex(r"#\d+\s+<signal handler called>")
+_STACK: Final = regex(r"#\d+\s+0x(?P<at>[0-9a-f]+)(?: (?P<name>.+?))?(?: - \d+)?")
 
 
 class Call(NamedTuple):

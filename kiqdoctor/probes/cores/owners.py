@@ -10,6 +10,7 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.cores import Owner
 from kiqdoctor.probes.tree.disk import beginning
+from kiqdoctor.regex import regex
 
 LARGEST: Final = 16 * 1024 * 1024  # bytes of one list
 MOST: Final = 10_000  # packages
@@ -17,8 +18,8 @@ STATUS: Final = 64 * 1024 * 1024  # bytes of dpkg's status
 HEAD: Final = 64 * 1024  # bytes of METADATA: its headers come first
 MADE_UP: Final = ("/proc", "/sys", "/dev")
 NOWHERE: Final = Path("/dev/null/nowhere")  # which no file system has
-SITE: Final = re.compile(r"(?P<site>.*/(?:site|dist)-packages)/(?P<rest>.+)", re.DOTALL)
-GEM: Final = re.compile(
+SITE: Final = regex(r"(?P<site>.*/(?:site|dist)-packages)/(?P<rest>.+)", re.DOTALL)
+GEM: Final = regex(
     r".*/(?:gems|extensions/[^/]+/[^/]+)/(?P<name>[A-Za-z0-9][\w.-]*?)-(?P<version>\d[\w.]*)(?:-[\w.-]+)?/.+", re.DOTALL
 )
 

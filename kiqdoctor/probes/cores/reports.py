@@ -7,13 +7,12 @@ from typing import Final
 from kiqdoctor.doctor.facts.threads import Frame
 from kiqdoctor.probes.native.crashes import BEFORE, MARK, PID, REPORT, TAIL
 from kiqdoctor.probes.tree.disk import regular
+from kiqdoctor.regex import regex
 from kiqdoctor.text import decode
 
 FRAMES: Final = 100
-_RUBY: Final = re.compile(
-    r"^(?P<file>[^\n]{1,500}?):(?P<line>\d{1,9}):in [`'](?P<name>[^\n]{1,300})'\r?$", re.MULTILINE
-)
-_PYTHON: Final = re.compile(
+_RUBY: Final = regex(r"^(?P<file>[^\n]{1,500}?):(?P<line>\d{1,9}):in [`'](?P<name>[^\n]{1,300})'\r?$", re.MULTILINE)
+_PYTHON: Final = regex(
     r'^  File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9}) in (?P<name>[^\n]{1,300})$', re.MULTILINE
 )
 

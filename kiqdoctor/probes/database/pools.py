@@ -11,6 +11,7 @@ from kiqdoctor.doctor.tools import Settings
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ RAILS: Final = ("config/database.yml", "config/database.yml.erb")
 SIZES: Final = ("pool", "max_connections")  # Rails 8.1 calls it by the second name
 THREADED: Final = frozenset({"threads", "gevent", "eventlet"})
 CONFS: Final = ("**/postgresql.conf", "**/my.cnf", "**/mysqld.cnf", "**/postgres*.conf", "**/*.cnf")
-_SAID: Final = re.compile(r"max_connections(?:\s*+[=:]\s*+|\s++)[\"']?(\d{1,6})\b")
-_ASKED: Final = re.compile(r"[?&](?:pool|max_connections)=(\d{1,5})(?!\d)")
-_SERVER: Final = re.compile(r"(?:^|/)(?:postgres|postgis|mysql|mariadb|percona|timescaledb)")
-_POOLER: Final = re.compile(r"pgbouncer|pgcat|odyssey|proxysql|supavisor|pgpool", re.IGNORECASE)
+_SAID: Final = regex(r"max_connections(?:\s*+[=:]\s*+|\s++)[\"']?(\d{1,6})\b")
+_ASKED: Final = regex(r"[?&](?:pool|max_connections)=(\d{1,5})(?!\d)")
+_SERVER: Final = regex(r"(?:^|/)(?:postgres|postgis|mysql|mariadb|percona|timescaledb)")
+_POOLER: Final = regex(r"pgbouncer|pgcat|odyssey|proxysql|supavisor|pgpool", re.IGNORECASE)
 DRAMATIQ: Final = frozenset({"dramatiq", "rundramatiq"})
 DRAMATIQ_THREADS: Final = 8  # of each process, where nobody says it
 HUEY: Final = frozenset({"huey_consumer", "huey_consumer.py", "run_huey", "djangohuey"})

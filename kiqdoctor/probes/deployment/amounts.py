@@ -1,25 +1,25 @@
 """Numbers as deployments write them: a literal, or a variable of the environment with its default."""
 
 import ast
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.tree import erb, ruby
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.wire.numbers import whole
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 DEEP: Final = 10  # names that lead to names
-_SPANS: Final = re.compile(
+_SPANS: Final = regex(
     r"\s{0,3}(\d{1,9}(?:\.\d{1,3})?)\s{0,3}(ms(?:ec)?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:r|ours?)?|d(?:ays?)?|)"
 )
-_CORES: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([m%]?)")
+_CORES: Final = regex(r"(\d{1,6}(?:\.\d{1,3})?)([m%]?)")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
+_SHELL: Final = regex(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
 MOST: Final = 10_000  # processes or threads; who asks for more mistyped it
 THE_SAME: Final = frozenset({"to_i", "to_s", "freeze"})
 

@@ -11,6 +11,7 @@ from kiqdoctor.probes.deployment.amounts import Amount, of_value
 from kiqdoctor.probes.deployment.programs import BY_NAME, Program, Role
 from kiqdoctor.probes.deployment.shell import simple
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 
 SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "zsh"})
 KEYWORDS: Final = frozenset({"then", "do", "else", "if", "elif", "while", "until", "!", "{", "(", "exec", "time"})
@@ -35,7 +36,7 @@ INERT: Final = frozenset(
 """Commands that take a program's name for something else than running it."""
 HANDS_OVER: Final = frozenset({"exec", "run", "--"})  # what comes next is the command
 DEEPEST: Final = 4  # a shell's line in a shell's line
-_ASSIGNED: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_ASSIGNED: Final = regex(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

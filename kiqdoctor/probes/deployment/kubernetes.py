@@ -1,6 +1,5 @@
 """Kubernetes manifests: the containers of what keeps pods running; base and overlays speak of the same ones."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,9 +9,10 @@ from kiqdoctor.probes.deployment.records import PART, Ending, Environment, Start
 from kiqdoctor.probes.deployment.shell import words
 from kiqdoctor.probes.tree.documents import Table, Value
 from kiqdoctor.probes.tree.file import File
+from kiqdoctor.regex import regex
 
 KINDS: Final = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "Rollout", "DeploymentConfig")
-_SLEEP: Final = re.compile(r"\bsleep (\d{1,6})")
+_SLEEP: Final = regex(r"\bsleep (\d{1,6})")
 NO_SURGE: Final = (None, 0, "0", "0%")
 
 

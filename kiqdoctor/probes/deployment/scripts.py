@@ -7,10 +7,11 @@ from typing import Final
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 DEEPEST: Final = 3  # scripts that call scripts
 LONGEST: Final = 20_000  # characters of a script that are followed
-SHELL: Final = re.compile(r"#!\s*/(?:usr/)?(?:local/)?bin/(?:env\s+)?(?:-S\s+)?(?:ba|da|a|z)?sh\b")
+SHELL: Final = regex(r"#!\s*/(?:usr/)?(?:local/)?bin/(?:env\s+)?(?:-S\s+)?(?:ba|da|a|z)?sh\b")
 BEFORE: Final = frozenset(
     {
         "tini",
@@ -28,10 +29,10 @@ BEFORE: Final = frozenset(
     }
 )
 """Programs that run the one which comes next."""
-_CASE: Final = re.compile(r"^[ \t]*case\s+[\"']?\$\{?1\b[^\n]*?\bin\b(.*?)^[ \t]*esac\b", re.DOTALL | re.MULTILINE)
-_BRANCH: Final = re.compile(r"^[ \t]*+\(?([^()\n]++)\)(.*?)(?:;;|\Z)", re.DOTALL | re.MULTILINE)
-_ARGUMENTS: Final = re.compile(r"\"?\$(?:@|\*|\{@\}|\{@:\d\})\"?")
-_COMMENT: Final = re.compile(r"(?:^|(?<=[ \t;]))#[^\n]*", re.MULTILINE)
+_CASE: Final = regex(r"^[ \t]*case\s+[\"']?\$\{?1\b[^\n]*?\bin\b(.*?)^[ \t]*esac\b", re.DOTALL | re.MULTILINE)
+_BRANCH: Final = regex(r"^[ \t]*+\(?([^()\n]++)\)(.*?)(?:;;|\Z)", re.DOTALL | re.MULTILINE)
+_ARGUMENTS: Final = regex(r"\"?\$(?:@|\*|\{@\}|\{@:\d\})\"?")
+_COMMENT: Final = regex(r"(?:^|(?<=[ \t;]))#[^\n]*", re.MULTILINE)
 
 
 def followed(words: Sequence[str], tree: Tree, depth: int = 0) -> tuple[str, ...]:

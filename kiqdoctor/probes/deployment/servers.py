@@ -1,6 +1,5 @@
 """Web servers: processes and threads that may push jobs, and whether they load the application before they fork."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from kiqdoctor.probes.deployment.programs import Role
 from kiqdoctor.probes.deployment.records import Record, ServerFile
 from kiqdoctor.probes.deployment.shell import split
 from kiqdoctor.probes.deployment.statements import Statements
+from kiqdoctor.regex import regex
 
 SERVERS: Final = ("puma", "unicorn", "gunicorn", "uwsgi")
 INSTEAD: Final = (("puma", "unicorn"), ("gunicorn", "uwsgi"))  # who finds both files found one that was left behind
@@ -28,7 +28,7 @@ THREADS: Final[Mapping[str, int]] = {"puma": 5, "gunicorn": 1, "unicorn": 1, "uw
 """What each takes where nothing says it."""
 MORE: Final = "GUNICORN_CMD_ARGS"
 GREENLETS: Final = 1000  # requests that gunicorn's gevent and eventlet workers serve at once where nothing says it
-_COLON: Final = re.compile(r":(?![^{]{0,100}\})")
+_COLON: Final = regex(r":(?![^{]{0,100}\})")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from kiqdoctor.probes.asking import MEMBER_LIMIT, average_sizes, batched, number
 from kiqdoctor.probes.names import Names, shared
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import LEASES, QUEUE_PREFIX, TAKEN, Keys
 
@@ -26,7 +27,7 @@ PRO: Final = "Sidekiq Pro super_fetch"
 GITLAB: Final = "gitlab-sidekiq-fetcher"
 UNIQUE_JOBS: Final = "sidekiq-unique-jobs"
 EXQ: Final = "Exq"
-_SEAT: Final = re.compile(r"(?P<host>.+)[:-](?P<pid>\d{1,10})(?:[:-][0-9a-f]+)?")
+_SEAT: Final = regex(r"(?P<host>.+)[:-](?P<pid>\d{1,10})(?:[:-][0-9a-f]+)?")
 GITLAB_SIGNS: Final = "reliable-fetcher-heartbeat-"
 
 
@@ -41,7 +42,7 @@ class Layout:
 
 
 def _layout(kind: str, pattern: str, sign: Callable[[str], str], signs: str = "") -> Layout:
-    return Layout(kind, re.compile(pattern, re.DOTALL), sign, signs)
+    return Layout(kind, regex(pattern, re.DOTALL), sign, signs)
 
 
 def _gitlab_sign(owner: str) -> str:

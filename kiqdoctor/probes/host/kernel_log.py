@@ -1,7 +1,6 @@
 """What the kernel says of processes that it ended, from /dev/kmsg, where reading takes nothing away."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -13,6 +12,7 @@ from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.files import read
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 from kiqdoctor.wire.numbers import whole
 
@@ -23,15 +23,13 @@ ENOUGH: Final = 2.0  # seconds
 MICROS: Final = 10**15  # since a boot: 31 years
 MOST_EVENTS: Final = 500  # the last ones
 _NAME: Final = r"(?P<name>[^\[\]]{1,16})\[(?P<pid>\d{1,10})\]"
-_LIBRARY: Final = re.compile(r" in ([^\[\]\s]{1,200})\[")
+_LIBRARY: Final = regex(r" in ([^\[\]\s]{1,200})\[")
 _PATTERNS: Final = (
-    ("segfault", re.compile(rf"{_NAME}: segfault at ")),
-    ("trap", re.compile(rf"traps: {_NAME} [a-z0-9 -]{{1,40}} ip:[0-9a-f]{{1,16}} sp:")),  # too long for a name to feign
-    ("oom-kill", re.compile(r"[Oo]ut of memory:? Killed process (?P<pid>\d{1,10}) \((?P<name>[^)]{1,16})\)")),
+    ("segfault", regex(rf"{_NAME}: segfault at ")),
+    ("trap", regex(rf"traps: {_NAME} [a-z0-9 -]{{1,40}} ip:[0-9a-f]{{1,16}} sp:")),  # too long for a name to feign
+    ("oom-kill", regex(r"[Oo]ut of memory:? Killed process (?P<pid>\d{1,10}) \((?P<name>[^)]{1,16})\)")),
 )
-_GROUP: Final = re.compile(
-    r"oom-kill:.{0,600}?task_memcg=(?P<group>[^,]{1,300}),task=[^,]{0,100},pid=(?P<pid>\d{1,10})"
-)
+_GROUP: Final = regex(r"oom-kill:.{0,600}?task_memcg=(?P<group>[^,]{1,300}),task=[^,]{0,100},pid=(?P<pid>\d{1,10})")
 
 
 @probe(Read("/dev/kmsg", "kernel.dmesg_restrict=0 or CAP_SYSLOG", "the kernel's buffer"), lane=Lane.HOST)

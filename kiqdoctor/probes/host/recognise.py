@@ -1,6 +1,5 @@
 """Which processes are workers: by the titles and commands of Sidekiq, Resque and our runtime, never by a mere word."""
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path, PurePosixPath
@@ -8,16 +7,17 @@ from typing import Final
 
 from kiqdoctor.probes.host.files import listed, read
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.wire.numbers import whole
 
 TITLE: Final = 1_000  # characters of a title that are looked at: anybody may start a process with any name
 _NUMBER: Final = "[0-9]{1,9}"
 _VERSION: Final = rf"(?P<version>{_NUMBER}\.{_NUMBER}[^\s\[]{{0,60}})"
-_SIDEKIQ: Final = re.compile(
+_SIDEKIQ: Final = regex(
     rf"sidekiq {_VERSION}(?: (?P<tag>[^\[]*))?"
     rf"\[(?P<busy>{_NUMBER}) of (?P<of>{_NUMBER}) busy\](?P<stopping> stopping)? *"
 )
-_RESQUE: Final = re.compile(rf"(?:[^ ]* )?resque-{_VERSION}: (?P<tag>.*)")
+_RESQUE: Final = regex(rf"(?:[^ ]* )?resque-{_VERSION}: (?P<tag>.*)")
 _THREADS: Final = frozenset({"heartbeat", "scheduler", "processor"})
 _WEB: Final = frozenset({"puma", "unicorn", "falcon", "thin", "gunicorn", "uvicorn", "uwsgi", "hypercorn", "daphne"})
 _WEB_TITLE: Final = re.compile(r"(?:puma|unicorn|gunicorn|uvicorn|uwsgi|passenger rubyapp)\b.*", re.IGNORECASE)

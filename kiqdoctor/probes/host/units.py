@@ -1,7 +1,6 @@
 """Services of systemd that run workers, asked of systemctl, which only tells."""
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 from kiqdoctor.doctor.facts.host import LocalProcesses, Unit, Units
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Host
+from kiqdoctor.regex import regex
 from kiqdoctor.wire.numbers import whole
 
 PROGRAMS: Final = ("/usr/bin/systemctl", "/bin/systemctl")
@@ -17,9 +17,9 @@ PROPERTIES: Final = (
     *("Id", "MainPID", "ExecMainPID", "ActiveState", "NRestarts", "Result", "ExecMainStatus", "ExecStart"),
     *("ExecMainStartTimestamp", "TimeoutStopUSec", "KillMode", "KillSignal", "LimitCORESoft"),
 )
-WORKER: Final = re.compile(r"(?:^|[\s/=;{])(?:sidekiq|sidekiqswarm)(?=[\s;]|$)|kiqdoctor(?:['\"]?\s+)work(?=[\s;]|$)")
+WORKER: Final = regex(r"(?:^|[\s/=;{])(?:sidekiq|sidekiqswarm)(?=[\s;]|$)|kiqdoctor(?:['\"]?\s+)work(?=[\s;]|$)")
 LONGEST: Final = 5.0  # seconds
-SPAN: Final = re.compile(r"(?<![\d.])(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|min|h|d|w)\b")
+SPAN: Final = regex(r"(?<![\d.])(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|min|h|d|w)\b")
 SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 RUNNING: Final = "/run/systemd/system"  # is there where systemd is process 1
 

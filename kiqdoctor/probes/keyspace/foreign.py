@@ -14,6 +14,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import average_sizes, batched, number, word
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import decode
 from kiqdoctor.wire.numbers import real
 
@@ -121,7 +122,7 @@ _OWN_HEADS: Final = (
     "streaq",
     "bull",
 )
-_ANYWHERE: Final = re.compile("worker|failed|delayed|queue|stat:|_horizon")
+_ANYWHERE: Final = regex("worker|failed|delayed|queue|stat:|_horizon")
 _BY_HEAD: Final = {head: tuple(mark for mark in MARKS if mark.pattern.startswith(head)) for head in _OWN_HEADS}
 _HEADLESS: Final = tuple(mark for mark in MARKS if not any(mark in marks for marks in _BY_HEAD.values()))
 

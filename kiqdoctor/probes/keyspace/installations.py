@@ -14,6 +14,7 @@ from kiqdoctor.probes.asking import batched, members, number, word
 from kiqdoctor.probes.fleet import private_lists
 from kiqdoctor.probes.fleet.fleet import records, sorted_out
 from kiqdoctor.probes.queues.queues import read_queues
+from kiqdoctor.regex import regex
 from kiqdoctor.text import decode
 from kiqdoctor.wire.fields import JID
 from kiqdoctor.wire.keys import PROCESSED, PROCESSES, QUEUE_PREFIX, QUEUES, SETS, Keys
@@ -24,12 +25,12 @@ MOST_PROCESSES: Final = 500
 MOST_MEMBERS: Final = 20_000
 MOST_LISTS: Final = 20_000  # of which it is asked whether they are registered
 MOST_STRAYS: Final = 50
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID: Final = regex(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PRIVATE: Final = ("|", "backup::")  # in names of lists that hold what a worker took: super_fetch's, Exq's
 _OPENS: Final = {"queue", "working", "uniquejobs", "kiq"}  # the first words of their names
 MARKS: Final = (QUEUES, PROCESSES, *SETS, PROCESSED)  # reserved names that tell of an installation
-_NAMED: Final = re.compile(rf"(?:(?P<prefix>.+):)?(?P<name>{'|'.join(map(re.escape, MARKS))})", re.DOTALL)
-_QUEUE: Final = re.compile(rf"(?:(?P<prefix>.+?):)?{QUEUE_PREFIX}(?P<name>.+)", re.DOTALL)
+_NAMED: Final = regex(rf"(?:(?P<prefix>.+):)?(?P<name>{'|'.join(map(re.escape, MARKS))})", re.DOTALL)
+_QUEUE: Final = regex(rf"(?:(?P<prefix>.+?):)?{QUEUE_PREFIX}(?P<name>.+)", re.DOTALL)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from kiqdoctor.doctor.facts.keyspace import Prefix
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import batched, number, word
 from kiqdoctor.probes.keyspace.foreign import owner_of
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.numbers import whole
 
@@ -17,10 +18,10 @@ SAMPLED: Final = 20  # keys of one group whose TTL is asked, spread over all of 
 EVER: Final = -1  # PTTL's answer for a key without one
 MOST_NAME: Final = 300  # characters: a longer name is told by its beginning
 
-_ID: Final = re.compile(  # a word that tells one key from the next: digits, or a long word with digits in it
+_ID: Final = regex(  # a word that tells one key from the next: digits, or a long word with digits in it
     r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]*[0-9])(?:[0-9]+(?![A-Za-z0-9])|[A-Za-z0-9]{8,}|[A-Za-z]*[0-9]{3,}[A-Za-z0-9]*)"
 )
-_OWN: Final = re.compile(
+_OWN: Final = regex(
     r"(?:.+?:)?(?:queues|processes|schedule|retry|dead|paused|super_processes|process_cleanup|dear-leader"
     r"|queue:.+|stat:.+|kiq:.+|it-.+|[jh]\|.+|b-.+|[0-9]{8}-marks|working:queue:.+|reliable-fetcher.*"
     r"|batches|profiles|deploylock-.+|periodic|cron|loop-.+"
@@ -28,7 +29,7 @@ _OWN: Final = re.compile(
     r"|.*[\w:.#]-[0-9]{2}-[0-9]{2}:[0-9]{1,2}",  # Class-DD-HH:M, durations of Sidekiq 7: one a class and minute
     re.DOTALL,
 )
-_PLUG_IN: Final = re.compile(
+_PLUG_IN: Final = regex(
     r"(?:.+?:)?(?:uniquejobs:.+|unique:.+|(?:sidekiq|SIDEKIQ)[-:_].+|cron_jobs?.*|schedules(?:_changed)?|throttled:.+"
     r"|lmtr.*|limit_fetch:.+|limit:(?:processes|heartbeat:.+)|gush\..+)",
     re.DOTALL,

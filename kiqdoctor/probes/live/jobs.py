@@ -1,6 +1,5 @@
 """Pages of jobs, and searches through them: a window of a queue or set, however many members it has."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -25,7 +24,7 @@ CHUNK: Final = 1_000  # members in one round trip of a search
 PARSED: Final = 2 * 1024 * 1024  # bytes: a larger member is told by its size
 MOST_OTHERS: Final = 40  # further fields
 FRAMES: Final = 200
-PLAIN: Final = re.compile(r"[A-Za-z0-9_:.$#-]+")  # what every writer of JSON writes as it is
+PLAIN: Final = regex(r"[A-Za-z0-9_:.$#-]+")  # what every writer of JSON writes as it is
 KNOWN: Final = frozenset(
     (
         *(wire.CLASS, wire.WRAPPED, wire.DISPLAY_CLASS, wire.ARGS, wire.QUEUE, wire.JID, wire.TAGS),

@@ -17,6 +17,7 @@ from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Application, Host
 from kiqdoctor.probes.native.core_file import BrokenError, NoCoreError, opened
 from kiqdoctor.probes.native.own import own
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 from kiqdoctor.wire.numbers import whole
 
@@ -27,14 +28,14 @@ MOST_LOGS: Final = 20
 MOST_CORES: Final = 20
 MOST_CRASHES: Final = 100
 LONGEST: Final = 5.0  # seconds
-MARK: Final = re.compile(
+MARK: Final = regex(
     rb"\[BUG\] (?P<ruby>[^\r\n]{1,120})|Fatal Python error: (?P<python>[^\r\n]{1,120})"
     rb"|# A fatal error has been detected by the (?P<java>Java Runtime Environment)"
 )
-STAMP: Final = re.compile(rb"\b(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
-PID: Final = re.compile(rb"\bpid[=: ](\d{1,10})\b")
-FRAME: Final = re.compile(rb"^(?:Binary file \")?(/[^\s()\"]{1,300}\.so[.\d]{0,20})[(\"]", re.MULTILINE)
-WORKER: Final = re.compile(r"sidekiq|kiqdoctor|resque")
+STAMP: Final = regex(rb"\b(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
+PID: Final = regex(rb"\bpid[=: ](\d{1,10})\b")
+FRAME: Final = regex(rb"^(?:Binary file \")?(/[^\s()\"]{1,300}\.so[.\d]{0,20})[(\"]", re.MULTILINE)
+WORKER: Final = regex(r"sidekiq|kiqdoctor|resque")
 CRASHES: Final = frozenset({4, 5, 6, 7, 8, 11, 31})  # signals
 
 

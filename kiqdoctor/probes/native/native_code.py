@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,13 +17,14 @@ from kiqdoctor.probes.native.elf import BeyondError, Elf, ElfError, read
 from kiqdoctor.probes.native.loader import Loader
 from kiqdoctor.probes.packages.environment import Environment, environment
 from kiqdoctor.probes.tree.disk import beginning
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 MOST_FILES: Final = 20_000  # of all packages together
 LARGEST_RECORD: Final = 16 * 1024 * 1024  # bytes; the largest wheels list 20,000 files in 2
 LARGEST_TEXT: Final = 200_000  # bytes of METADATA and WHEEL; their headers come first
-_LIBRARY: Final = re.compile(r"\.so(?:\.[0-9]+)*\Z")
-_NAMED: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}")
+_LIBRARY: Final = regex(r"\.so(?:\.[0-9]+)*\Z")
+_NAMED: Final = regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}")
 GEMS_AS_OF: Final = "2026-11"
 NATIVE_GEMS: Final = frozenset(
     {

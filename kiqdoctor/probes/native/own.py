@@ -1,12 +1,13 @@
 """Libraries that stand on every stack of Ruby or Python: the interpreter, the C library, who calls by a pointer."""
 
-import re
 from typing import Final
 
-_LIBRARIES: Final = re.compile(
+from kiqdoctor.regex import regex
+
+_LIBRARIES: Final = regex(
     r"lib(?:ruby|python|c|pthread|m|dl|rt|gcc_s|stdc\+\+|ffi)[-.\d]|ld-linux|linux-vdso|libc\.musl|ld-musl"
 )
-_PROGRAMS: Final = re.compile(r"(?:python|ruby)[\d.]*t?d?$")
+_PROGRAMS: Final = regex(r"(?:python|ruby)[\d.]*t?d?$")
 
 
 def own(path: str) -> bool:

@@ -1,14 +1,14 @@
 """What packages are there for: which groups ask for each, by themselves or through others."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from kiqdoctor.doctor.facts.packages import TRIALS, Package
+from kiqdoctor.regex import regex
 
 DEFAULT: Final = "default"
-_WORD: Final = re.compile(r"[^a-z0-9]+")
+_WORD: Final = regex(r"[^a-z0-9]+")
 
 
 def of_file(path: str) -> str:

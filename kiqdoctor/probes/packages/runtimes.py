@@ -10,16 +10,17 @@ from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from kiqdoctor.probes.tree.file import File
 
 FILES: Final = (".ruby-version", ".python-version", "runtime.txt", ".tool-versions", "Gemfile", "pyproject.toml")
-_VERSION: Final = re.compile(r"(\d{1,2}(?:\.\d{1,3}){1,2})")
-_LINE: Final = re.compile(r"(?P<language>ruby|python)?[-\s]*v?(?P<version>\d{1,2}(?:\.\d{1,3}){0,2})", re.IGNORECASE)
-_IMAGE: Final = re.compile(r"(?:^|/)(ruby|python):v?(\d{1,2}(?:\.\d{1,3}){0,2})")
-_GEMFILE: Final = re.compile(r"""^\s*+ruby\s*+(?:\(\s*+)?["'](?:~>|=)?\s*+(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?)["']""")
-_REQUIRES: Final = re.compile(r"(?:==|~=)\s*(\d\.\d{1,2})(?:\.\d{1,3}|\.\*)?")
+_VERSION: Final = regex(r"(\d{1,2}(?:\.\d{1,3}){1,2})")
+_LINE: Final = regex(r"(?P<language>ruby|python)?[-\s]*v?(?P<version>\d{1,2}(?:\.\d{1,3}){0,2})", re.IGNORECASE)
+_IMAGE: Final = regex(r"(?:^|/)(ruby|python):v?(\d{1,2}(?:\.\d{1,3}){0,2})")
+_GEMFILE: Final = regex(r"""^\s*+ruby\s*+(?:\(\s*+)?["'](?:~>|=)?\s*+(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?)["']""")
+_REQUIRES: Final = regex(r"(?:==|~=)\s*(\d\.\d{1,2})(?:\.\d{1,3}|\.\*)?")
 
 
 @probe(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kiqdoctor.doctor.facts.queues import Argument, Trait
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 
@@ -18,34 +19,34 @@ LOOKED_AT: Final = 4_096  # characters of one string
 LEAST: Final = 6  # characters of the shortest form below
 
 _OBJECTS: Final = (
-    ("Ruby object", re.compile(r"#<[A-Z]\w*(?:::\w+)*:0x[0-9a-f]+(?:[ >].*)?", re.DOTALL)),
-    ("Python object", re.compile(r"<[\w.<>]+ object at 0x[0-9a-f]+>")),
-    ("Django query set", re.compile(r"<QuerySet \[.*\]>", re.DOTALL)),
-    ("Ruby object in YAML", re.compile(r"---\s{1,3}(?:- )?!ruby/.*", re.DOTALL)),
+    ("Ruby object", regex(r"#<[A-Z]\w*(?:::\w+)*:0x[0-9a-f]+(?:[ >].*)?", re.DOTALL)),
+    ("Python object", regex(r"<[\w.<>]+ object at 0x[0-9a-f]+>")),
+    ("Django query set", regex(r"<QuerySet \[.*\]>", re.DOTALL)),
+    ("Ruby object in YAML", regex(r"---\s{1,3}(?:- )?!ruby/.*", re.DOTALL)),
 )
-_PICKLE: Final = re.compile(r"gA[SW][A-Za-z0-9+/\s]+={0,2}")
+_PICKLE: Final = regex(r"gA[SW][A-Za-z0-9+/\s]+={0,2}")
 _BINARY_PICKLE: Final = ("\x80\x04", "\x80\x05")
 _SECRETS: Final = (
-    ("Stripe live key", re.compile(r"\b[sr]k_live_[A-Za-z0-9]{10,255}")),
-    ("AWS access key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("GitHub token", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}")),
-    ("GitLab token", re.compile(r"\bglpat-[\w-]{16,255}")),
-    ("Slack token", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}")),
-    ("Google API key", re.compile(r"\bAIza[\w-]{35}(?![\w-])")),
-    ("SendGrid key", re.compile(r"(?<![\w.-])SG\.[\w-]{16,60}+\.[\w-]{16,90}")),
-    ("npm token", re.compile(r"\bnpm_[A-Za-z0-9]{30,255}")),
-    ("PyPI token", re.compile(r"\bpypi-AgE[\w-]{40,500}")),
-    ("private key", re.compile(r"-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----")),
+    ("Stripe live key", regex(r"\b[sr]k_live_[A-Za-z0-9]{10,255}")),
+    ("AWS access key", regex(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    ("GitHub token", regex(r"\bgh[pousr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}")),
+    ("GitLab token", regex(r"\bglpat-[\w-]{16,255}")),
+    ("Slack token", regex(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}")),
+    ("Google API key", regex(r"\bAIza[\w-]{35}(?![\w-])")),
+    ("SendGrid key", regex(r"(?<![\w.-])SG\.[\w-]{16,60}+\.[\w-]{16,90}")),
+    ("npm token", regex(r"\bnpm_[A-Za-z0-9]{30,255}")),
+    ("PyPI token", regex(r"\bpypi-AgE[\w-]{40,500}")),
+    ("private key", regex(r"-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----")),
 )
 _HINTS: Final = ("k_live_", "AKIA", "ASIA", "gh", "glpat-", "xox", "AIza", "SG.", "npm_", "pypi-", "BEGIN ", "eyJ")
-_JWT: Final = re.compile(r"(?<![\w.-])(eyJ[\w-]{8,1000}+)\.eyJ[\w-]{2,2000}+\.[\w-]{16,1000}(?![\w-])")
-_EXAMPLE: Final = re.compile(r"EXAMPLE")
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_JWT: Final = regex(r"(?<![\w.-])(eyJ[\w-]{8,1000}+)\.eyJ[\w-]{2,2000}+\.[\w-]{16,1000}(?![\w-])")
+_EXAMPLE: Final = regex(r"EXAMPLE")
+_WORDS: Final = regex(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _TELLING: Final = frozenset(
     {"password", "passwd", "passphrase", "pwd", "secret", "token", "ssn", "credential", "credentials", "confirmation"}
 )
 _KEYS: Final = frozenset({"api", "private", "access", "secret", "encryption", "master", "signing"})
-_NO_SECRET: Final = re.compile(
+_NO_SECRET: Final = regex(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # a UUID
     r"|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}"  # a digest
     r"|\$2[abxy]\$.{56}|\$argon2.*|\$scrypt.*|pbkdf2_.*"  # a password's

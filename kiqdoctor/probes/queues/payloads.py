@@ -39,10 +39,10 @@ MOST_NAMES: Final = 50  # of arguments by name
 NAMED: Final = 60  # characters of one
 
 _STAMPS: Final = (CREATED_AT, ENQUEUED_AT, FAILED_AT, RETRIED_AT)
-_VALUES: Final = re.compile(
+_VALUES: Final = regex(
     r"\"[^\"]{0,500}\"|'[^']{0,500}'|`[^'`]{0,500}['`]|\S{1,64}@\S{1,255}|[0-9a-fA-F-]{20,}|[0-9]{4,}"
 )
-_WORD: Final = re.compile(r"[^\W_][\w+/=.@-]*")
+_WORD: Final = regex(r"[^\W_][\w+/=.@-]*")
 _KEPT: Final = frozenset((*_STAMPS, CLASS, ARGS, JID, AT, RETRY, "queue", "retry_count", "error_class"))
 
 

@@ -1,6 +1,5 @@
 """Which Redis the Ruby side uses, by role: ``Sidekiq.configure_server`` and ``configure_client``."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,11 @@ from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.ruby import block, body, call, first, named, string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.wire.numbers import real, whole
 
 ROLES = {"configure_server": "server", "configure_client": "client"}
-TELLS = re.compile(rb"configure_server|configure_client|Sidekiq\s*\.\s*redis")
+TELLS = regex(rb"configure_server|configure_client|Sidekiq\s*\.\s*redis")
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
 
 

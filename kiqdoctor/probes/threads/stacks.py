@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred, st
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import Task, state, tasks
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire import codec
 
@@ -40,7 +40,7 @@ CUT: Final = "py-spy's answer was cut at 8 MB, and further threads are missing"
 
 _FORBIDDEN: Final = ("permission denied", "operation not permitted", "eperm")
 _NOT_PYTHON: Final = "Failed to find python version"
-_RUBY: Final = re.compile(r"ruby[\d.]*|jruby|truffleruby|puma|unicorn|rails")
+_RUBY: Final = regex(r"ruby[\d.]*|jruby|truffleruby|puma|unicorn|rails")
 
 
 def stacks(

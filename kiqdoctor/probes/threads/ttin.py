@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import stat
@@ -20,6 +19,7 @@ from kiqdoctor.probes.threads.attach import fields, refusal
 from kiqdoctor.probes.threads.looks import PAUSED
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import state
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 
 PATIENCE: Final = 2.0  # seconds for the log to be written
@@ -34,10 +34,8 @@ class SilentError(RefusalError):
     """It catches TTIN, what it writes can be read, and it wrote nothing."""
 
 
-_THREAD: Final = re.compile(r"Thread TID-(?P<id>[0-9a-z]{1,20})(?: (?P<name>.{0,200}))?$")
-_FRAME: Final = re.compile(
-    r"(?P<file>(?:/|<internal:)[^:\n]{0,500}):(?P<line>[0-9]{1,9}):in [`'](?P<name>[^'\n]{1,300})'"
-)
+_THREAD: Final = regex(r"Thread TID-(?P<id>[0-9a-z]{1,20})(?: (?P<name>.{0,200}))?$")
+_FRAME: Final = regex(r"(?P<file>(?:/|<internal:)[^:\n]{0,500}):(?P<line>[0-9]{1,9}):in [`'](?P<name>[^'\n]{1,300})'")
 
 
 def dumps(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.probes.tree.erb import restored, worded
 from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.regex import regex
 from kiqdoctor.wire.numbers import LARGEST, whole
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ MOST_DOTS: Final = 100  # of one key; tomllib takes hours and gigabytes for a me
 TRUE: Final = frozenset({"yes", "true", "on"})
 RESET: Final = "!reset"  # compose: as if it were not there
 RESETS: Final = frozenset({RESET, "!override"})  # compose: what earlier files say does not count
-_BETWEEN_KEYS: Final = re.compile(rb"[=\[\]{},#\n]")
+_BETWEEN_KEYS: Final = regex(rb"[=\[\]{},#\n]")
 
 
 class Table(dict[str, "Value"]):

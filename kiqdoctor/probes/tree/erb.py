@@ -3,8 +3,10 @@
 import re
 from typing import Final
 
+from kiqdoctor.regex import regex
+
 MARK: Final = "erb0x"
-_WORD: Final = re.compile(rf"{MARK}([0-9a-f]*)")
+_WORD: Final = regex(rf"{MARK}([0-9a-f]*)")
 
 
 def worded(source: str) -> str:

@@ -6,10 +6,11 @@ import warnings
 from typing import Final
 
 from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.regex import regex
 
 NOWHERE: Final = ""  # CPython opens the file of this name to quote a line in a SyntaxError: no file has none
 MOST_WORK: Final = 3_000_000_000  # braces times bytes: a second of CPython 3.11, quadratic in f-strings
-_FORMATTED: Final = re.compile(rb"\b(?:f|rf|fr)[\"']", re.IGNORECASE)
+_FORMATTED: Final = regex(rb"\b(?:f|rf|fr)[\"']", re.IGNORECASE)
 
 
 def parse(content: bytes) -> ast.Module:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
@@ -15,10 +16,10 @@ PARSE_SECONDS: Final = 5.0  # of a thread's own time; a file of the largest size
 BODIES: Final = frozenset({"body_statement", "block_body"})
 LONGEST_NAME: Final = 1000  # bytes
 RESPELT: Final = (
-    (re.compile(rb"(?<=, )&(?=[ \t]*$)", re.MULTILINE), b"0"),  # render X.new, &
-    (re.compile(rb"^([ \t]*[a-z_]\w*) (\[[^]\n]*\])(?=[ \t]*=[^=~])", re.MULTILINE), rb"\1\2 "),  # options [:x] = 1
+    (regex(rb"(?<=, )&(?=[ \t]*$)", re.MULTILINE), b"0"),  # render X.new, &
+    (regex(rb"^([ \t]*[a-z_]\w*) (\[[^]\n]*\])(?=[ \t]*=[^=~])", re.MULTILINE), rb"\1\2 "),  # options [:x] = 1
     (
-        re.compile(
+        regex(
             rb"^([ \t]*def [\w.]+[?!]?(?:\([^)\n]*\))? =) ([a-z_]\w*[?!]?)"
             rb" (?!(?:if|unless|and|or|rescue|while|until|in|do)\b)([\w\"':@][^\n]*?)"
             rb"((?:[ \t]{1,8}#[ \t][^\n\"']{0,90})?)$",
@@ -27,8 +28,8 @@ RESPELT: Final = (
         rb"\1\2(\3)\4",  # def log(text) = puts "at #{now} #{text}"
     ),
 )
-INTERPOLATED: Final = re.compile(rb"^[ \t]*#\{[ \t]*\n(?:(?![ \t]*\}[ \t]*$)[^\n]*\n)*", re.MULTILINE)
-HEREDOC: Final = re.compile(
+INTERPOLATED: Final = regex(rb"^[ \t]*#\{[ \t]*\n(?:(?![ \t]*\}[ \t]*$)[^\n]*\n)*", re.MULTILINE)
+HEREDOC: Final = regex(
     rb"(<<[~-](\w{2,40}))([^\n]{0,200}\n)((?:[^\n]{0,500}\n){0,40}?[ \t]{0,99}\2)(?=[ \t]{0,9}$)", re.MULTILINE
 )
 SHORT: Final = 4 * 1024  # bytes; what takes 32 kB five seconds takes this a twentieth of one

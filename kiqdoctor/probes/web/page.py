@@ -1,14 +1,15 @@
 """What a page of the UI names: its title, its files, its links, the token of its forms, what its scripts may do."""
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from html.parser import HTMLParser
 from typing import Final
 
+from kiqdoctor.regex import regex
+
 MOST_NAMED: Final = 200
 TOKEN: Final = "authenticity_token"  # noqa: S105 - a field's name
-_NONCE: Final = re.compile(r"'nonce-([^']{1,200})'")
+_NONCE: Final = regex(r"'nonce-([^']{1,200})'")
 
 
 class Page(HTMLParser):

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.tools import Web
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 
@@ -28,8 +29,8 @@ SENDFILE: Final = ("x-sendfile", "x-accel-redirect", "x-lighttpd-send-file")
 SAME_ORIGIN: Final = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 _SIGNED: Final = (
-    ("nginx", re.compile(rb"<center>(?:nginx|openresty)[^<]{0,40}</center>", re.IGNORECASE)),
-    ("Apache", re.compile(rb"<address>Apache[^<]{0,100}</address>|<p>The requested URL was not found on this server")),
+    ("nginx", regex(rb"<center>(?:nginx|openresty)[^<]{0,40}</center>", re.IGNORECASE)),
+    ("Apache", regex(rb"<address>Apache[^<]{0,100}</address>|<p>The requested URL was not found on this server")),
 )
 
 

@@ -9,13 +9,14 @@ from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
     from kiqdoctor.probes.tree.file import File
 
-UI: Final = re.compile(r"(?<![\w:])(?:::)?Sidekiq::Web(?![\w:])")
+UI: Final = regex(r"(?<![\w:])(?:::)?Sidekiq::Web(?![\w:])")
 PLAIN: Final = frozenset(
     {
         "draw",
@@ -35,14 +36,14 @@ PLAIN: Final = frozenset(
 )
 """Blocks around a route that ask nobody who he is."""
 ASKS: Final = frozenset({"constraints", "constraint", "if", "unless"})
-_AUTH: Final = re.compile(r"Sidekiq::Web\.(?:use|middlewares?|configure)\b|Rack::Auth|\bOmniAuth\b|Warden")
-_SESSION: Final = re.compile(
+_AUTH: Final = regex(r"Sidekiq::Web\.(?:use|middlewares?|configure)\b|Rack::Auth|\bOmniAuth\b|Warden")
+_SESSION: Final = regex(
     r"Rack::Session|Session::(?:Cookie|Cache|ActiveRecord|MemCache|Redis)\w*|\bsession_store\b|enable\s+:sessions|set\s+:sessions"
 )
-_NO_SESSION: Final = re.compile(r"config\.api_only\s*=\s*true")
-_PRODUCTION: Final = re.compile(r"if Rails\.env\.production\?|unless Rails\.env\.(?:development|test|local)\?")
-_SENDFILE: Final = re.compile(r"x_sendfile_header\s*=\s*[\"']X-Sendfile[\"']")
-_EXTENSION: Final = re.compile(r"^\s*+location\s++~\*?\s.{0,300}\\\.\(?[^)]{0,200}\b(?:css|js)\b")
+_NO_SESSION: Final = regex(r"config\.api_only\s*=\s*true")
+_PRODUCTION: Final = regex(r"if Rails\.env\.production\?|unless Rails\.env\.(?:development|test|local)\?")
+_SENDFILE: Final = regex(r"x_sendfile_header\s*=\s*[\"']X-Sendfile[\"']")
+_EXTENSION: Final = regex(r"^\s*+location\s++~\*?\s.{0,300}\\\.\(?[^)]{0,200}\b(?:css|js)\b")
 NGINX: Final = (
     "**/nginx*.conf",
     "**/nginx/**/*.conf",
@@ -113,10 +114,10 @@ def _of_nginx(file: "File", paths: tuple[str, ...]) -> Iterator[WebLine]:
                 yield WebLine(file.path, number, "by-extension")
 
 
-_PREFIX: Final = re.compile(
+_PREFIX: Final = regex(
     r"^[ \t]*+location[ \t]++\^~[ \t]++([^\s{}]{1,500})\s{0,100}\{[^{}]{0,9000}proxy_pass", re.MULTILINE
 )
-_PLACE: Final = re.compile(r"""["']/?([\w./-]*)["']""")
+_PLACE: Final = regex(r"""["']/?([\w./-]*)["']""")
 _BLOCK: Final = 15  # lines of a location that are looked at
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from kiqdoctor.doctor.folding import Knot, folded
 from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, Severity
+from kiqdoctor.regex import regex
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import coverage, place, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
@@ -18,8 +19,8 @@ WHOLE: Final = 900_000  # bytes; a step summary above 1 MiB is refused whole
 PIECE: Final = 1000  # characters of one cell or sentence
 MARKS: Final = {0: "✅", 1: "❌", 3: "❓"}
 
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~@&$:=^'\"])")
-_LINKING: Final = re.compile(
+_MARKUP: Final = regex(r"([\\`*_{}\[\]<>()#+\-.!|~@&$:=^'\"])")
+_LINKING: Final = regex(
     r"@(?=\w)|#(?=\d)|\bGH(?=-\d)|:(?=[\w+-]+:)|\bwww(?=\.)|\bhttps?(?=:)|\bftp(?=:)", re.IGNORECASE
 )
 _WIDTHLESS: Final = "\u200b"

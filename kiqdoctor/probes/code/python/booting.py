@@ -9,9 +9,10 @@ from typing import Final
 from kiqdoctor.probes.code.python.module import Function, Module
 from kiqdoctor.probes.code.python.names import Names, beginnings
 from kiqdoctor.probes.code.spans import Position, Span
+from kiqdoctor.regex import regex
 
 READY: Final = "ready"
-CHOOSES: Final = re.compile(r"__name__|worker|celery|testing|pytest|argv|run_main|migrat", re.IGNORECASE)
+CHOOSES: Final = regex(r"__name__|worker|celery|testing|pytest|argv|run_main|migrat", re.IGNORECASE)
 """What a condition asks to tell one process from another."""
 CONFIGS: Final = frozenset({"django.apps.AppConfig", "django.apps.config.AppConfig"})
 BY_HAND: Final = frozenset(

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-_IMPORTS: Final = re.compile(
+from kiqdoctor.regex import regex
+
+_IMPORTS: Final = regex(
     rb"^[ \t]*(?:from[ \t]+([A-Za-z_][\w.]*)[ \t]+import\b|import[ \t]+([A-Za-z_][\w.]*))", re.MULTILINE
 )
 USUAL: Final = frozenset({"src", "lib"})

@@ -1,7 +1,6 @@
 """What Python source says about how its jobs run: settings of workers, and workers that it starts itself."""
 
 import ast
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +8,7 @@ from kiqdoctor.doctor.facts.code import Place
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 
 SETTINGS: Final = {
     "worker_pool": ("celery", "pool"),
@@ -20,7 +20,7 @@ SETTINGS: Final = {
 }
 """Names of settings, by the library that asks for them and our name of the option."""
 BACKEND: Final = "BACKEND"  # of Django's TASKS
-TASKS: Final = re.compile(r"(?:^|[._])tasks\.")
+TASKS: Final = regex(r"(?:^|[._])tasks\.")
 STARTERS: Final = {"worker_main": "celery"}
 """Methods that take a worker's command line."""
 STARTING: Final = (*STARTERS, "Worker")

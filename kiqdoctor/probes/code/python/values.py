@@ -1,7 +1,6 @@
 """What a job in Python is handed that its payload may have no word for, as far as the source tells."""
 
 import ast
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +9,7 @@ from kiqdoctor.probes.code.python.frameworks import SCHEDULES
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 
 DEEPEST: Final = 5  # values within values, names that stand for names
 MOST: Final = 100  # values of one enqueue that are looked at
@@ -59,10 +59,8 @@ MANY: Final = frozenset(
     {"filter", "all", "exclude", "order_by", "values", "values_list", "select_related", "prefetch_related"}
     | {"distinct", "annotate", "none", "only", "defer"}
 )
-_MANAGED: Final = re.compile(r"\.(?:objects|_default_manager)(?:\.\w+\(\))*\.(\w+)\(\)\Z")
-_QUERIED: Final = re.compile(
-    r"\.query\.(?:get|first|one|get_or_404|first_or_404)\(\)\Z|\.query\.filter_by\(\)\.first\(\)\Z"
-)
+_MANAGED: Final = regex(r"\.(?:objects|_default_manager)(?:\.\w+\(\))*\.(\w+)\(\)\Z")
+_QUERIED: Final = regex(r"\.query\.(?:get|first|one|get_or_404|first_or_404)\(\)\Z|\.query\.filter_by\(\)\.first\(\)\Z")
 SQLALCHEMY: Final = ("sqlalchemy", "flask_sqlalchemy", "sqlmodel")
 WEB: Final = ("django", "rest_framework", "flask", "starlette", "fastapi", "pyramid")
 REQUESTS: Final = frozenset(

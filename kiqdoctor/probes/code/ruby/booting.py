@@ -1,6 +1,5 @@
 """What runs when a Ruby application boots, and what of it asks Redis."""
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -8,18 +7,19 @@ from kiqdoctor.probes.code.ruby.classes import Classes, Method
 from kiqdoctor.probes.code.ruby.naming import name_of
 from kiqdoctor.probes.code.spans import Position, Span
 from kiqdoctor.probes.tree.ruby import block, text, walk
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-BOOTS: Final = re.compile(r"config/(?:initializers/.+|application|environment|environments/production)\.rb|config\.ru")
+BOOTS: Final = regex(r"config/(?:initializers/.+|application|environment|environments/production)\.rb|config\.ru")
 AT_ONCE: Final = frozenset(
     {"configure", "after_initialize", "to_prepare", "on_load", "each", "each_with_index", "map", "tap", "times", "then"}
     | {"each_pair", "with", "silence"}
 )
 """Methods whose block runs while the application boots, in whatever process."""
 CONDITIONS: Final = frozenset({"if", "unless", "if_modifier", "unless_modifier", "conditional", "case"})
-CHOOSES: Final = re.compile(r"server\?|[Ss]idekiq|test|development|console|defined\?|\$PROGRAM_NAME|\$0|ENV")
+CHOOSES: Final = regex(r"server\?|[Ss]idekiq|test|development|console|defined\?|\$PROGRAM_NAME|\$0|ENV")
 """Conditions that choose a process: what they choose is not told apart."""
 ASKS: Final = (
     "Redis.new.",

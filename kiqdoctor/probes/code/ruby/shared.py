@@ -11,6 +11,7 @@ from kiqdoctor.probes.code.ruby.classes import Class, Classes, Known, Method
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
 from kiqdoctor.probes.code.spans import within
 from kiqdoctor.probes.tree.ruby import block, body, last, named, string, text
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -20,7 +21,7 @@ MAKERS: Final = frozenset(
     | {"Net::HTTP.start", "Redis.new", "RedisClient.new"}
 )
 """What gives one connection."""
-SPELT: Final = re.compile(rb"\b(?:PG|Mysql2|Net::HTTP|Redis)")
+SPELT: Final = regex(rb"\b(?:PG|Mysql2|Net::HTTP|Redis)")
 SAME: Final = (".tap", ".start", ".freeze")
 """Endings of a name that give the object itself."""
 HARMLESS: Final = frozenset(

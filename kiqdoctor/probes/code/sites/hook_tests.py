@@ -11,6 +11,7 @@ from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 READS: Final = Read("tests, *.py", "", "only where jobs are enqueued by commit hooks; parsed where they name one")
 DEADLINE: Final = 60.0  # seconds
-RUNS: Final = re.compile(
+RUNS: Final = regex(
     rb"capture_?on_?commit_?callbacks|TransactionTestCase|LiveServer|transactional_db|transaction\s*=\s*True|on_commit"
     rb"|serialized_rollback|live_server|ATOMIC|enterClassContext",
     re.IGNORECASE,

@@ -11,6 +11,7 @@ from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.tree.ruby import named, text, walk
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 
 LEVELS: Final = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
 PRINTS: Final = frozenset({"print", "puts", "p", "pp"})
-LOGGER: Final = re.compile(r"(?:^|[._])(?:log|logger|logging|LOG|LOGGER|_log|_logger|structlog|loguru)(?:\(\))?$")
-SECRET: Final = re.compile(
+LOGGER: Final = regex(r"(?:^|[._])(?:log|logger|logging|LOG|LOGGER|_log|_logger|structlog|loguru)(?:\(\))?$")
+SECRET: Final = regex(
     r"(?:^|_)(?:password|passwd|passphrase|secret|secret_key|api_key|apikey|private_key|access_token|auth_token"
     r"|refresh_token|reset_token|api_token|bearer_token|credentials?|ssn)$",
     re.IGNORECASE,
 )
 """Names whose value is a secret; a token alone may be a page's or a device's."""
-HASHED: Final = re.compile(r"encrypted|hashed|_hash|digest|_id$|masked|redacted", re.IGNORECASE)
-PAYLOAD: Final = re.compile(r"""\b(?:job|msg|item|payload|job_hash|job_data)\s*\[\s*["':]args["']?\s*\]""")
-MASKS: Final = re.compile(
+HASHED: Final = regex(r"encrypted|hashed|_hash|digest|_id$|masked|redacted", re.IGNORECASE)
+PAYLOAD: Final = regex(r"""\b(?:job|msg|item|payload|job_hash|job_data)\s*\[\s*["':]args["']?\s*\]""")
+MASKS: Final = regex(
     r"mask|redact|filter|sanitiz|scrub|digest|hash|len|size|count|class|present|blank|nil\?|bool", re.IGNORECASE
 )
 LONGEST: Final = 2_000  # characters of a logging call that are looked at

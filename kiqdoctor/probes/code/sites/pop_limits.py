@@ -1,7 +1,6 @@
 """Blocking reads of redis-py, each with the time-out of the client that sends it, where the source leads to that."""
 
 import ast
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from kiqdoctor.doctor.facts.code.habits import PopLimits
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from kiqdoctor.probes.code.index import Index
@@ -22,7 +22,7 @@ VERBS: Final = frozenset(
 TIMEOUT: Final = "socket_timeout"
 DEFAULT: Final = "default"
 """Nobody says it: the library's own counts."""
-_SAID: Final = re.compile(r"[?&]socket_timeout=([0-9]{1,6}(?:\\.[0-9]{1,3})?)(?:&|$)")
+_SAID: Final = regex(r"[?&]socket_timeout=([0-9]{1,6}(?:\\.[0-9]{1,3})?)(?:&|$)")
 DEEPEST: Final = 4  # from a client to its pool, and on
 
 

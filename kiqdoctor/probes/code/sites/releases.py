@@ -10,16 +10,17 @@ from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from kiqdoctor.probes.code.python.module import Function
 
 WORDS: Final = {
-    "django": re.compile(
+    "django": regex(
         rb"close_old_connections|close_all\(\)|connections?(?:\[[^\]]{0,80}\])?\.close(?:_if_unusable_or_obsolete)?\(\)"
         rb"|DbConnectionsMiddleware|DjangoDbConnection|kiqdoctor\.integrations\.django|request_finished|db_task|conn_max_age"
     ),
-    "scoped_session": re.compile(
+    "scoped_session": regex(
         rb"\.remove\(\)|remove_session|shutdown_session|kiqdoctor\.integrations\.sqlalchemy|\.registry\.clear\(\)|teardown"
     ),
 }

@@ -12,6 +12,7 @@ from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.code.ruby.naming import arguments_of
 from kiqdoctor.probes.tree.ruby import string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -27,23 +28,23 @@ _SECONDS: Final = (
     r"strftime\(['\"][^'\"%]{0,60}+(?:%[^f'\"][^'\"%]{0,60}+){0,20}+['\"]\)"
     r"|replace\(microsecond=0\)|(?:utc)?timetuple\(\)"
 )
-WHOLE: Final = re.compile(
+WHOLE: Final = regex(
     rf"(?:int|round|floor)\(\s{{0,20}}(?:[\w.]{{0,200}}\.)??{_AT}(?:\.timestamp\(\))?\s{{0,20}}\)"
     rf"|{_AT.replace('?P<of>', '?P<of2>')}\.(?:{_SECONDS})"
     rf"|{_AT.replace('?P<of>', '?P<of3>')}:%s\b"
 )
 """A stamp of a record without its fraction, in Python."""
-IN_RUBY: Final = re.compile(
+IN_RUBY: Final = regex(
     rf"{_OF}&?\.(?:{CHANGED})&?\.(?:to_i\b|strftime\([\"'](?!.{{0,200}}%[LN])|to_(?:fs|s)\(:number\))"
 )
-PLAIN: Final = re.compile(rf"{_OF}&?\.(?:{CHANGED})\b")
-TELLS: Final = re.compile(r"cache_?key|etag|version_key|(?:^|_)key$", re.IGNORECASE)
+PLAIN: Final = regex(rf"{_OF}&?\.(?:{CHANGED})\b")
+TELLS: Final = regex(r"cache_?key|etag|version_key|(?:^|_)key$", re.IGNORECASE)
 """Names of what a cache or a client compares."""
-CACHE: Final = re.compile(r"cache", re.IGNORECASE)
+CACHE: Final = regex(r"cache", re.IGNORECASE)
 ASKS: Final = frozenset(
     {"get", "set", "add", "get_or_set", "get_many", "fetch", "read", "write", "exist?", "cache", "has_key"}
 )
-OTHERWISE: Final = re.compile(
+OTHERWISE: Final = regex(
     r"version|digest|sha\d|md5|nsec|usec|microsecond(?!=0)|expires_in: (?:0\.\d+|1)\b|timeout=1\b", re.IGNORECASE
 )
 """What makes a key of its own, or lets it live for no longer than the second that it loses."""
@@ -51,9 +52,9 @@ _WRITE: Final = (
     r"\.(?:save!?|update!?|update_columns?|update_attributes?!?|touch|bulk_update|increment!|toggle!|upsert\w*{})(?!\w)"
     r"|\.(?:status|state|progress|\w+_at) = "
 )
-WRITES: Final = {"python": re.compile(_WRITE.format("|commit|merge")), "ruby": re.compile(_WRITE.format(""))}
+WRITES: Final = {"python": regex(_WRITE.format("|commit|merge")), "ruby": regex(_WRITE.format(""))}
 """Ruby's ``merge`` is of hashes; SQLAlchemy's writes a record."""
-STAGES: Final = re.compile(
+STAGES: Final = regex(
     r"(?:status|state|stage|phase|progress|percent)[\"']?\s{0,3}(?:=>|=(?!=)|:(?!:))"
     r"|(?:queued|started|finished|completed|processed|failed|done)at\b|\.(?:start|finish|complete|process|fail|done)\w{0,4}!"
 )
