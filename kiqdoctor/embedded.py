@@ -10,11 +10,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 VARIABLE: Final = "KIQDOCTOR_REDIS_SERVER"
 OLDEST: Final = (6, 2)

@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -11,6 +10,7 @@ from kiqdoctor.answering import Answer, Pages, told
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.doctor.contain import said
 from kiqdoctor.doctor.report import Outcome, Report
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import LONG, clean
 
 SCHEMA: Final = "kiqdoctor.status/1"

@@ -6,12 +6,15 @@ import inspect
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 import pytest
 
 from kiqdoctor import records
 from kiqdoctor.doctor.facts.queues import Queue
+
+Value = TypeVar("Value")
 
 
 def made(by: Callable[..., Any]) -> Any:
@@ -96,6 +99,65 @@ def test_what_the_class_says_itself_stays() -> None:
         assert own("a") != own("b")
         with pytest.raises(ValueError, match="a name is needed"):
             own("")
+
+
+@pytest.mark.parametrize("by", [records.dataclass, dataclasses.dataclass], ids=["ours", "the library's"])
+@pytest.mark.parametrize("slots", [True, False])
+def test_one_that_may_change(by: Callable[..., Any], slots: bool) -> None:
+    @by(slots=slots)
+    class Tally:
+        name: str
+        seen: int = 0
+        parts: list[str] = field(default_factory=list)
+
+    tally: Any = Tally
+    one, other = tally("a"), tally("a")
+    one.seen = 2
+    one.parts.append("x")
+
+    assert other.parts == []
+    assert one != other
+    assert one == copy.deepcopy(one) == replace(one) == tally("a", 2, ["x"])
+    assert repr(one).endswith("Tally(name='a', seen=2, parts=['x'])")
+    assert hasattr(one, "__dict__") is not slots
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+@pytest.mark.parametrize("by", [records.dataclass, dataclasses.dataclass], ids=["ours", "the library's"])
+def test_a_frozen_one_without_slots_keeps_what_is_reckoned_once(by: Callable[..., Any]) -> None:
+    @by(frozen=True)
+    class Tally:
+        parts: tuple[int, ...]
+
+        @cached_property
+        def total(self) -> int:
+            return sum(self.parts)
+
+    tally: Any = Tally
+    one = tally((1, 2))
+
+    assert one.total == 3
+    assert one.__dict__["total"] == 3
+    assert one == copy.copy(one) == tally((1, 2))
+    assert hash(one) == hash(tally((1, 2)))
+    with pytest.raises(FrozenInstanceError):
+        one.parts = ()
+
+
+@pytest.mark.parametrize("by", [records.dataclass, dataclasses.dataclass], ids=["ours", "the library's"])
+def test_a_generic_one(by: Callable[..., Any]) -> None:
+    @by(frozen=True, slots=True)
+    class Pair(Generic[Value]):
+        first: Value
+        last: Value
+
+    pair: Any = Pair
+
+    assert pair(1, 2) == replace(pair(0, 2), first=1)
+    assert [one.name for one in fields(pair)] == ["first", "last"]
+    assert pair[int].__args__ == (int,)
+    assert not hasattr(pair(1, 2), "__dict__")
 
 
 def test_what_says_more_is_the_librarys() -> None:

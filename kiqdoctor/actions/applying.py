@@ -1,12 +1,12 @@
 """Carries steps out and takes them back, each change once, whatever becomes of the connection meanwhile."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.actions.exact import Change, request
 from kiqdoctor.actions.writing import Writer, script
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, ConnectError
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import Keys

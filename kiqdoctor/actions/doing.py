@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, TypeVar
 
 from kiqdoctor.actions.proposals import CLEARED_FOR, SIGNALS, JobEntry, Proposal, Verb, counted, propose, queue_of
 from kiqdoctor.actions.writing import Writer, allowing, refused, script
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.connection import Address, Command, ConnectError
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 from kiqdoctor.wire.keys import DEAD, DEAD_SIZE, DEAD_TTL, QUEUE_PREFIX, RETRY, SIGNALS_TTL, Keys
 from kiqdoctor.wire.payload import PayloadError, pushed, read

@@ -1,10 +1,10 @@
 """What an action would do, in words, before anything is sent. Pure."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 from kiqdoctor.wire.keys import DEAD, DEAD_SIZE, QUEUE_PREFIX, RETRY, SCHEDULE, SIGNALS_TTL, Keys
 from kiqdoctor.wire.payload import PayloadError, read

@@ -5,12 +5,12 @@ import re
 import select
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kiqdoctor.actions.exact import Leaving
 from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 
 IDLE_FOR: Final = 30.0  # seconds that its jobs have to end

@@ -17,11 +17,12 @@ Words, joined by ``and``, ``or``, ``not`` and parentheses:
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.doctor.witnesses import WORDS, Seen, Witness
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 
 _TOKEN: Final = regex(

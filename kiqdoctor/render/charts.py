@@ -4,10 +4,11 @@ Colours are names of the page's CSS variables, so that both themes hold; meaning
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from math import pi
 from typing import Final
+
+from kiqdoctor.records import dataclass
 
 WIDTH: Final = 320  # of the view box; a phone shows it at about its own size
 ROW: Final = 24

@@ -1,9 +1,9 @@
 """Where a pipeline's tools look for a finding: a file of the repository, also for what has no file of its own."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from kiqdoctor.doctor.report import Evidence, Location, Reported
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 
 MANIFESTS: Final = (

@@ -1,9 +1,9 @@
 """How a report is looked at: all that a format may be told beside the report itself."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kiqdoctor.records import dataclass
 from kiqdoctor.render.ground import HERE, Ground
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from kiqdoctor.clock import SYSTEM
@@ -20,6 +20,7 @@ from kiqdoctor.probes.code.ruby.classes import Classes
 from kiqdoctor.probes.code.ruby.filling import classes_of
 from kiqdoctor.probes.code.ruby.received import received, received_edges
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 
 WHOLE: Final = "."
 PATIENCE: Final = 55.0  # seconds that others wait for who makes it: less than their own deadline

@@ -1,7 +1,7 @@
 """Web servers: processes and threads that may push jobs, and whether they load the application before they fork."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
@@ -13,6 +13,7 @@ from kiqdoctor.probes.deployment.programs import Role
 from kiqdoctor.probes.deployment.records import Record, ServerFile
 from kiqdoctor.probes.deployment.shell import split
 from kiqdoctor.probes.deployment.statements import Statements
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 
 SERVERS: Final = ("puma", "unicorn", "gunicorn", "uwsgi")

@@ -1,7 +1,7 @@
 """Every statement of an application's deployment files, by format, and the files that could not be read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kiqdoctor.probes.deployment.formats import Format, formats
 from kiqdoctor.probes.deployment.programs import WORKERS
@@ -10,6 +10,7 @@ from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from kiqdoctor.doctor.facts.fleet import Process
@@ -14,6 +14,7 @@ from kiqdoctor.probes.asking import batched, members, number, word
 from kiqdoctor.probes.fleet import private_lists
 from kiqdoctor.probes.fleet.fleet import records, sorted_out
 from kiqdoctor.probes.queues.queues import read_queues
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 from kiqdoctor.text import decode
 from kiqdoctor.wire.fields import JID

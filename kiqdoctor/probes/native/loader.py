@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from kiqdoctor.probes.native.elf import BeyondError, Elf
 from kiqdoctor.probes.tree.disk import beginning
+from kiqdoctor.records import dataclass
 
 DEFAULT: Final = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 FROM_DRIVERS: Final = (

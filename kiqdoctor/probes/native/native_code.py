@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from kiqdoctor.probes.native.elf import BeyondError, Elf, ElfError, read
 from kiqdoctor.probes.native.loader import Loader
 from kiqdoctor.probes.packages.environment import Environment, environment
 from kiqdoctor.probes.tree.disk import beginning
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 

@@ -1,7 +1,6 @@
 """Which Redis the Ruby side uses, by role: ``Sidekiq.configure_server`` and ``configure_client``."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kiqdoctor.doctor.facts.settings import RedisSetting
@@ -10,6 +9,7 @@ from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.ruby import block, body, call, first, named, string, text, walk
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 from kiqdoctor.wire.numbers import real, whole
 

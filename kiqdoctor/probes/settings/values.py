@@ -1,11 +1,12 @@
 """Ruby expressions as canonical texts: equal texts are equal values, whatever way they were written."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from kiqdoctor.probes.tree.ruby import block, body, call, environment, first, last, named, string, text, walk
+from kiqdoctor.records import dataclass
 
 DEEP = 20  # names that lead to names
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.probes.tree.erb import restored, worded
 from kiqdoctor.probes.tree.errors import UnparsedError
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 from kiqdoctor.wire.numbers import LARGEST, whole
 

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from posixpath import normpath
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from kiqdoctor.probes.tree.disk import FOLDER, Disk, Entry, UnreadableError
 from kiqdoctor.probes.tree.file import File, Means, Source
 from kiqdoctor.probes.tree.production import is_foreign, is_production, is_skipped, is_template, is_test
+from kiqdoctor.records import dataclass
 from kiqdoctor.text import decode
 
 MOST_FILES: Final = 20_000  # of one kind that are handed out

@@ -6,12 +6,12 @@ suite of its own.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from kiqdoctor.doctor.report import Outcome, Report, Reported, Result
+from kiqdoctor.records import dataclass
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import failing, full, place, stamp, summary, unknowns
 from kiqdoctor.text import LONG, clean

@@ -1,12 +1,13 @@
 """The report for people: root causes first, what follows folded under them; then what was not seen."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from operator import itemgetter
 from unicodedata import east_asian_width
 
 from kiqdoctor.doctor.folding import Knot, folded
 from kiqdoctor.doctor.report import Evidence, Location, Outcome, Report, Reported
+from kiqdoctor.records import dataclass
 from kiqdoctor.render.view import PLAIN, View
 from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean, disarmed

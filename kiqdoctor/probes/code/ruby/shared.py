@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Named
@@ -11,6 +11,7 @@ from kiqdoctor.probes.code.ruby.classes import Class, Classes, Known, Method
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
 from kiqdoctor.probes.code.spans import within
 from kiqdoctor.probes.tree.ruby import block, body, last, named, string, text
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
