@@ -28,7 +28,8 @@ os.environ.setdefault("KIQDOCTOR_CACHE", "off")  # what one test read is no othe
 # of ours anew, which takes longer than what it does.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-PROCESSES = 3
+COMPUTING, WAITING = 1, 2.5  # processes of xdist for each core: pure tests compute, real ones wait for other processes
+MOST = 8  # each collects all tests, and has servers of its own
 LATER = ruby.VERSIONS[1:]  # Sidekiqs in roots of their own: what runs on this host's is enough beside each change
 LONG = "python -m pytest -m long"
 LEFT_OUT = pytest.StashKey[set[str]]()
@@ -36,9 +37,10 @@ LEFT_OUT = pytest.StashKey[set[str]]()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One file needs no others; of all tests most wait for other processes, so more run than there are cores."""
+    """One file needs no others, nor do those who cannot be kept apart."""
     alone = len(config.args) == 1 and ".py" in config.args[0]
-    return 0 if alone or not apart.possible() else PROCESSES
+    each = COMPUTING if config.option.markexpr == "not real" else WAITING
+    return 0 if alone or not apart.possible() else min(max(2, int(len(os.sched_getaffinity(0)) * each)), MOST)
 
 
 def pytest_configure(config: pytest.Config) -> None:

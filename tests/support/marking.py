@@ -4,6 +4,7 @@ Found by the fixtures and helpers that a test or its module uses; where that say
 test that starts a process and is not marked fails, so ``-m "not real"`` is what it says.
 """
 
+import functools
 import sys
 from types import ModuleType
 from typing import Any, Final
@@ -23,7 +24,13 @@ def real(item: pytest.Item) -> bool:
     """Whether it is marked, or uses what only real tests use."""
     if item.get_closest_marker("real") or FIXTURES.intersection(getattr(item, "fixturenames", ())):
         return True
-    return any(map(_helper, vars(getattr(item, "module", None) or sys).values()))
+    return _helped(getattr(item, "module", None) or sys)
+
+
+@functools.cache
+def _helped(module: ModuleType) -> bool:
+    """Whether it holds a helper; asked once its tests are collected, for each of them."""
+    return any(map(_helper, vars(module).values()))
 
 
 def _helper(value: Any) -> bool:

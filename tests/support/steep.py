@@ -18,8 +18,8 @@ QUICK: Final = 1_000  # characters, and FACTOR times as many: what is plainly li
 WHOLE: Final = 5_000  # characters, beyond what a bounded repeat may take: {0,2000} looks steep below it
 FLOOR: Final = 0.0002  # seconds of computing below which nothing is told
 STEEP: Final = 8.0  # times the work; 4 is linear, 16 quadratic
-MEASURED: Final = 5  # times: the least is what it takes
-PATIENCE: Final = 10.0  # seconds of computing for one pattern, after which the kernel ends this process
+MEASURED: Final = 3  # times: the least is what it takes
+PATIENCE: Final = 10.0  # seconds of computing for one of ours, after which the kernel ends this process
 PIECES: Final = 10  # that are tried in pairs
 WORDS: Final = 24
 ODD: Final = ("a", "1", " ", "_", "-", ".", "/", '"', "\n", "\0", "é", ":")
@@ -160,10 +160,10 @@ def steep(pattern: "re.Pattern[Any]", way: str, text: Text) -> bool:
     return all(took(FACTOR * length, times) > STEEP * took(length, times) for length, times in tried)
 
 
-def main() -> None:
+def main(patience: float) -> None:
     """For each line, the first that is steep in it, or nothing."""
     for line in sys.stdin:
-        signal.setitimer(signal.ITIMER_PROF, PATIENCE)  # nobody handles it: the matcher, too, is ended by it
+        signal.setitimer(signal.ITIMER_PROF, patience)  # nobody handles it: the matcher, too, is ended by it
         source, flags, ways = eval(line)
         pattern = re.compile(source, flags)
         spelt = source.decode("latin-1") if isinstance(source, bytes) else source
@@ -172,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(float(sys.argv[1]))
