@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from formats import Told, in_prose
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kiqdoctor.doctor.check import check
@@ -130,6 +130,7 @@ def test_healthy_is_said_only_of_what_was_judged_as_a_whole(
 
 
 @given(st.text(st.sampled_from("ab c漢→ \u0301"), min_size=1, max_size=400), st.integers(40, 130))
+@example(" " * 11, 40)
 def test_long_lines_hang_under_their_text(title: str, width: int) -> None:
     finding = replace(FINDING, title=f"t {title}", remedy=title, evidence=(Evidence(title, title, title),))
     failed = replace(FAILED, findings=(Reported(finding, Severity.HIGH, "TST001:queue:mail"),))

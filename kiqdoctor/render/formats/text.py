@@ -53,7 +53,7 @@ def render(report: Report, view: View = PLAIN) -> str:
 def hung(line: Line, width: int) -> list[Line]:
     """A line as lines of at most so many columns; the further ones hang under its text. 0 leaves it as it is."""
     text = "".join(piece for _, piece in line)
-    hang = _hang(line, text)
+    hang = min(_hang(line, text), max(width - NARROWEST, INDENT))  # a text of blanks looks like a deeper indent
     room = width - hang
     if not width or room < NARROWEST or columns(text) <= width:
         return [line]
