@@ -20,22 +20,20 @@ _HINTS: Final = (  # one of these is in every text that holds a secret which we 
     *("://", "passw", "passphrase", "secret", "token", "key", "credential", "signature", "bearer", "basic ", "pwd"),
     *("dsn", "-user", " -a ", "\0-a\0", "-u ", "-u\0", "cookie", " -p", "authorization"),
 )
-_TOKENS: Final = re.compile(  # how tokens begin, in a text that has a word as long as one
+_TOKENS: Final = regex(  # how tokens begin, in a text that has a word as long as one
     r"akia|asia|gh[opusr]_|pat_|gl[a-z]{2,6}-|xox|[rs]k_(?:live|test)_|aiza|sg\.|npm_|pypi-|eyj|hf_|sk-|do[opr]_v1_"
     r"|sh(?:pat|pca|ppa|pss)_|whsec_|rubygems_|hv[sb]\.|sq0|lin_api_|ya29\.|atatt3|atctt3|dapi|nrak-|pscale_|atlasv1"
 )
-_BARE: Final = re.compile(
-    r"eyJ|SG\.|AKIA|ASIA|AIza|hv[sb]\.|ya29\.|AT[AC]TT3|dapi|atlasv1"
-)  # those that look like a name
+_BARE: Final = regex(r"eyJ|SG\.|AKIA|ASIA|AIza|hv[sb]\.|ya29\.|AT[AC]TT3|dapi|atlasv1")  # those that look like a name
 SHORTEST: Final = 20  # characters of a token
-_LONG: Final = re.compile(r"[A-Za-z0-9]{10}")  # in every token there is
+_LONG: Final = regex(r"[A-Za-z0-9]{10}")  # in every token there is
 _TELLING: Final = (
     r"passw(?:or)?d|passwd|passphrase|secret|token|api_?-?key|access_?-?key|private_?-?key|encryption_?-?key"
     r"|master_?-?key|client_?-?key|auth_?-?key|account_?-?key|credential|signature|pwd|dsn"
 )
 _NAME: Final = rf"[\w.-]{{0,40}}(?:{_TELLING})[\w-]{{0,40}}+"
 _VALUE: Final = r"""(?P<value>"[^"\n]{1,2000}"?|'[^'\n]{1,2000}'?|\S{1,2000})"""
-_PAIR: Final = re.compile(
+_PAIR: Final = regex(
     rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>\\{{0,3}}[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"'\\]))[ \t]{{0,4}}){_VALUE}",
     re.IGNORECASE,
 )
@@ -55,19 +53,17 @@ _FILLED: Final = regex(  # a template's values
     r"""(?P<name>://[^\s"']{0,300}+["'][ \t]{0,4}(?:%|\.format\()[ \t]{0,4})"""
     r"""(?P<value>[^\n"']{0,300}+["'][^\n]{1,1000})"""
 )
-_HEADER: Final = re.compile(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=*-]{8,2000})", re.IGNORECASE)
-_SCHEME: Final = re.compile(
+_HEADER: Final = regex(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=*-]{8,2000})", re.IGNORECASE)
+_SCHEME: Final = regex(
     r"(?P<name>\bauthorization: {0,4}(?:token|apikey|digest|negotiate) {1,4})(?P<value>\S{8,2000})", re.IGNORECASE
 )
-_COOKIE: Final = re.compile(
-    r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[^\s=;]{1,200}=[^\n\"']{1,4000})", re.IGNORECASE
-)
-_MYSQL: Final = re.compile(r"(?P<name>\bmysql(?:dump|admin)?\b[^\n]{0,200}?[ \0]-p)(?P<value>[^\s\0]{1,2000})")
-_HOOK: Final = re.compile(  # addresses that are themselves the secret
+_COOKIE: Final = regex(r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[^\s=;]{1,200}=[^\n\"']{1,4000})", re.IGNORECASE)
+_MYSQL: Final = regex(r"(?P<name>\bmysql(?:dump|admin)?\b[^\n]{0,200}?[ \0]-p)(?P<value>[^\s\0]{1,2000})")
+_HOOK: Final = regex(  # addresses that are themselves the secret
     r"(?P<name>://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|(?:[a-z]{1,20}\.)?discord(?:app)?\.com/api/webhooks/"
     r"|api\.telegram\.org/bot|[\w-]{1,60}\.webhook\.office\.com/webhookb2/))(?P<value>[^\s\"'<>]{1,2000})"
 )
-_SHAPES: Final = re.compile(
+_SHAPES: Final = regex(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS
     r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\b(?:github|dckr)_pat_[A-Za-z0-9_-]{20,255}"
     r"|\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[\w-]{16,255}"
@@ -83,7 +79,7 @@ _SHAPES: Final = re.compile(
     r"(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?"
 )
 # A reference, a placeholder, or a word that says that there is none: it tells nothing, and explains much.
-_NO_SECRET: Final = re.compile(
+_NO_SECRET: Final = regex(
     r"\*{3}(?:@.*|\W*)|(?:NAME:)?(?:PASSWORD|SECRET|TOKEN|NAME|VALUE|URL|USER|KEY|X)|ENV\b.*|os\.(?:environ|getenv)\b.*"
     r"|\$\{?[A-Z_][A-Z0-9_]*\}?|<%.*|\{\{.*|nil|null|none|true|false|masked|[0-9]{1,3}",
     re.DOTALL,

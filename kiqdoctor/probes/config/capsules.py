@@ -1,6 +1,5 @@
 """What an initializer gives to Sidekiq's capsules, the default one too: queues, and threads."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +8,7 @@ from kiqdoctor.probes.config.guards import CONDITIONS
 from kiqdoctor.probes.tree.disk import UnreadableError
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.records import dataclass
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ CONFIGURES: Final = frozenset({"configure_server", "configure_embed", "default_c
 LISTS: Final = frozenset({"array", "string_array"})
 QUEUES: Final = ".queues"
 THREADS: Final = "concurrency"
-INTEGER: Final = re.compile(r"-?\d{1,6}")
+INTEGER: Final = regex(r"-?\d{1,6}")
 
 
 @dataclass(frozen=True, slots=True)

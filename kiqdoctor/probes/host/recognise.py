@@ -1,5 +1,6 @@
 """Which processes are workers: by the titles and commands of Sidekiq, Resque and our runtime, never by a mere word."""
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path, PurePosixPath
@@ -20,8 +21,8 @@ _SIDEKIQ: Final = regex(
 _RESQUE: Final = regex(rf"(?:[^ ]* )?resque-{_VERSION}: (?P<tag>.*)")
 _THREADS: Final = frozenset({"heartbeat", "scheduler", "processor"})
 _WEB: Final = frozenset({"puma", "unicorn", "falcon", "thin", "gunicorn", "uvicorn", "uwsgi", "hypercorn", "daphne"})
-_WEB_TITLE: Final = re.compile(r"(?:puma|unicorn|gunicorn|uvicorn|uwsgi|passenger rubyapp)\b.*", re.IGNORECASE)
-_RUBY: Final = re.compile(r"ruby[\d.]*|puma|rails|unicorn|falcon|passenger.*")
+_WEB_TITLE: Final = regex(r"(?:puma|unicorn|gunicorn|uvicorn|uwsgi|passenger rubyapp)\b.*", re.IGNORECASE)
+_RUBY: Final = regex(r"ruby[\d.]*|puma|rails|unicorn|falcon|passenger.*")
 
 
 @dataclass(frozen=True, slots=True)

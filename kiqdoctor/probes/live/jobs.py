@@ -11,6 +11,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import READ_BUDGET, average_sizes, number
 from kiqdoctor.probes.live.reader import must
 from kiqdoctor.probes.queues.payloads import unsaid
+from kiqdoctor.regex import regex
 from kiqdoctor.text import LONG, SHORT, clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire import fields as wire

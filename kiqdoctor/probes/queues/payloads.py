@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kiqdoctor.doctor.facts.queues import Sample, Stamps
 from kiqdoctor.probes.queues.arguments import told
+from kiqdoctor.regex import regex
 from kiqdoctor.text import AHEAD, MASK, clean, redact
 from kiqdoctor.wire import codec, payload
 from kiqdoctor.wire.backoff import limit

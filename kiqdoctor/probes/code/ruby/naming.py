@@ -1,9 +1,9 @@
 """What a call in Ruby names, and what it hands over: ``x.send(:name, 1)`` is ``x.name(1)``."""
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.tree.ruby import named, string, text
+from kiqdoctor.regex import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -12,7 +12,7 @@ CONSTANTS: Final = frozenset({"constant", "scope_resolution"})
 SENDS: Final = frozenset({"send", "public_send", "__send__"})
 """Methods that run at once the one whose name they are given."""
 NAMES: Final = frozenset({"simple_symbol", "string"})
-WORD: Final = re.compile(r"[A-Za-z_]\w{0,99}[?!=]?")
+WORD: Final = regex(r"[A-Za-z_]\w{0,99}[?!=]?")
 LONGEST: Final = 25  # links of a.b.c that are followed; a person writes ten
 
 
