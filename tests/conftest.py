@@ -18,11 +18,13 @@ import apart
 import limits
 import marking
 import ruby
+import surroundings
 from servers import SEEN, SYSTEM, RedisServer, using
 
 # How long a machine takes is no property of the code.
 hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("house")
+surroundings.leave(os.environ)
 os.environ.setdefault("KIQDOCTOR_CACHE", "off")  # what one test read is no other's
 # A container often says that nothing compiled is kept: then each of a thousand processes that tests start compiles all
 # of ours anew, which takes longer than what it does.
