@@ -82,6 +82,18 @@ def stopped_with(worker: RubySidekiq, server: RedisServer, job_class: str, *args
     return taken
 
 
+def frozen_with(state: Path, server: RedisServer) -> bool:
+    """The same with a cgroup of our worker."""
+    state.write_text("FROZEN")
+    eventually(lambda: state.read_text().strip() == "FROZEN", "its threads stand")
+    push(server, "Forks", "fork")
+    with server.client() as client:
+        taken: bool = not client.delete("queue:default")
+    if not taken:
+        state.write_text("THAWED")
+    return taken
+
+
 @contextmanager
 def orphans_ended(worker: RubySidekiq | Worker) -> Iterator[None]:
     """Children that a job started and that nothing else ends."""
@@ -191,9 +203,8 @@ def test_our_worker_that_is_well_then_paused_then_forks(redis: Any, redis_server
             eventually(lambda: outcomes(judged(redis_server)) == {}, "all its threads are told by its next beat")
 
             (group / "cgroup.procs").write_text(str(worker.pid))
-            (group / "freezer.state").write_text("FROZEN")
             try:
-                push(redis_server, "Forks", "fork")
+                eventually(lambda: frozen_with(group / "freezer.state", redis_server), "a job that was handed to it")
                 found = eventually(lambda: (one := judged(redis_server)).outcome("PRO012") == "fail" and one)
             finally:
                 (group / "freezer.state").write_text("THAWED")
