@@ -64,8 +64,9 @@ def gil_hog(
         if looked is None or looked.refused or len(looked.looks) < 2:  # noqa: PLR2004 - who always has it takes two
             why, unlock = (looked.refused, looked.unlock) if looked else ("too many workers run here", "")
             yield Unknown(f"who has the GIL of {one.named} was not seen: {why or 'one look only'}", unlock)
-        elif hogs := [found for found in diagnosed(looked.looks) if found.kind is Kind.GIL_HOG]:
-            yield _finding(one, hogs[0])
+        elif hogs := [found for found in diagnosed(looked.looks) if found.kind in {Kind.GIL_HOG, Kind.STOPPED}]:
+            halted = hogs[0].kind is Kind.STOPPED
+            yield Unknown(f"{one.named} is stopped", "look again once it runs") if halted else _finding(one, hogs[0])
         elif owner := held_up(looked.looks):
             yield Unknown(f"{owner} of {one.named} had the GIL, and this host no core for it", "a calmer host")
         else:

@@ -71,10 +71,12 @@ def pileup_or_deadlock(
             why, unlock = (looked.refused, looked.unlock) if looked else ("too many workers run here", "")
             yield Unknown(f"the threads of {one.named} were not seen: {why}", unlock)
             continue
-        wrong = [found for found in diagnosed(looked.looks) if found.kind in GRAVE]
+        told = diagnosed(looked.looks)
+        wrong = [found for found in told if found.kind in GRAVE]
         yield from (_finding(one, found) for found in wrong)
-        if not wrong and len(looked.looks) < 2:  # noqa: PLR2004 - one look tells no standing from passing
-            yield Unknown(f"{one.named} was seen once only, or stands still as a whole", "run it again")
+        halted = any(found.kind is Kind.STOPPED for found in told)
+        if halted or (not wrong and len(looked.looks) < 2):  # noqa: PLR2004 - one look tells no standing from passing
+            yield Unknown(f"{one.named} was seen once only, or stands still as a whole", "look again once it runs")
         elif not wrong and len(waiting := in_doubt(looked.looks)) > 1:  # one alone waits for a thread that gets on
             yield Unknown(
                 f"{counted(len(waiting), 'thread')} of {one.named} waited"

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
-from kiqdoctor.doctor.facts.threads import Thread, Threads
+from kiqdoctor.doctor.facts.threads import FROZEN, Thread, Threads
 from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 
@@ -22,6 +22,12 @@ SHOWN: Final = 10
 WAYS: Final = 5.0  # a second of its own time, that even a native call may wait for something
 ENOUGH: Final = 0.05  # seconds on a core, in which whoever is asked for the GIL gives it up ten times
 ASKS: Final = 10  # times that who waits for the GIL must have asked: on a host without a core for it, it cannot
+HALTED: Final = {
+    "stopped": ("somebody sent STOP, TSTP or TTIN", "it is sent CONT"),
+    "tracing stop": ("a debugger or tracer holds it", "the tracer lets it go"),
+    FROZEN: ("its control group is frozen, as a paused container's", "that is thawed (docker unpause)"),
+}
+"""States in which nothing of a process runs: who did that, and what ends it."""
 NEVER_SEEN: Final = 1e-9  # seconds between looks whose times are the same
 
 _LIBRARY: Final = regex(
@@ -115,14 +121,14 @@ def in_doubt(looks: Sequence[Threads]) -> tuple[str, ...]:
 
 def _stopped(looks: Sequence[Threads]) -> Diagnosis | None:
     states = {one.state for one in looks}
-    if len(states) > 1 or not states & {"stopped", "tracing stop"}:
+    if len(states) > 1 or not states & set(HALTED):
         return None
-    by = "a debugger or tracer holds it" if "tracing stop" in states else "somebody sent STOP, TSTP or TTIN"
+    halted = states.pop()
+    by, until = HALTED[halted]
     names = tuple(_name(one) for one in looks[-1].threads)
-    until = "until the tracer lets it go" if "tracing stop" in states else "until it is sent CONT"
     return Diagnosis(
-        Kind.STOPPED, names, f"the process is stopped: none of its threads runs {until}", measured=True,
-        evidence=(f"state {states.pop()} in /proc; {by}",),
+        Kind.STOPPED, names, f"the process is stopped: none of its threads runs until {until}", measured=True,
+        evidence=(f"state {halted} in /proc; {by}",),
     )  # fmt: skip
 
 

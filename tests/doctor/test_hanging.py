@@ -30,7 +30,7 @@ def test_nothing_seen_is_nothing_wrong() -> None:
     assert kinds(looks(thread("a", call=Call("clock_nanosleep")))) == []
 
 
-@pytest.mark.parametrize("state", ["stopped", "tracing stop"])
+@pytest.mark.parametrize("state", ["stopped", "tracing stop", "frozen"])
 def test_a_stopped_process(state: str) -> None:
     [found] = diagnosed(looks(thread("a", call=FUTEX), state=state))
 

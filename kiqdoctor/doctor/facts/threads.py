@@ -4,7 +4,12 @@ From outside stacks are seen, and what the kernel says of each thread: jobs and 
 them.
 """
 
+from typing import Final
+
 from kiqdoctor.records import dataclass
+
+FROZEN: Final = "frozen"
+"""The state of a process whose control group is frozen; no word of the kernel's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.threads import Thread, Threads
+from kiqdoctor.doctor.facts.threads import FROZEN, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.probes.threads.attach import fields
@@ -20,7 +20,7 @@ LEAST: Final = 0.5  # seconds, without which another is not begun
 A_THREAD: Final = 0.01  # seconds more for each thread beyond FEW, for all looks
 FEW: Final = 100  # threads
 PAUSABLE: Final = 200  # threads: what finds native libraries pauses the process the longer the more it has
-PAUSED: Final = frozenset({"stopped", "tracing stop", "disk sleep", "zombie", "dead"})
+PAUSED: Final = frozenset({"stopped", "tracing stop", "disk sleep", "zombie", "dead", FROZEN})
 SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep"})
 
 

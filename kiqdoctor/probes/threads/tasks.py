@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kiqdoctor.doctor.facts.threads import Call
+from kiqdoctor.doctor.facts.threads import FROZEN, Call
+from kiqdoctor.probes.host.cgroups import frozen, groups, mounted
 from kiqdoctor.probes.host.files import link, listed, read
 from kiqdoctor.probes.host.sockets import address
 from kiqdoctor.records import dataclass
@@ -65,7 +66,12 @@ def tasks(pid: int, proc: Path) -> dict[int, Task]:
 
 
 def state(pid: int, proc: Path) -> str:
-    """The process's own state in the kernel's word; "" where it cannot be read."""
+    """The process's own state in the kernel's word, or that its control group is frozen; "" where it cannot be read.
+
+    The kernel shows one that is frozen as asleep: with version 1 as in "disk sleep", with version 2 as ever.
+    """
+    if frozen(groups(proc / str(pid), mounted(proc))):
+        return FROZEN
     cells = decode(read(proc / str(pid) / "stat") or b"").rpartition(")")[2].split()
     return STATES.get(cells[0], cells[0]) if cells else ""
 

@@ -38,6 +38,13 @@ def test_ruby_has_none() -> None:
     assert diagnose("THR003", HEALTHY).outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize("state", ["stopped", "frozen"])
+def test_of_one_that_is_stopped_nothing_is_told(state: str) -> None:
+    seen = looking(Thread("a", "a", (Frame("job", "/srv/app/jobs.py", 3),), state="sleeping"), state=state)
+
+    assert diagnose("THR003", seen).outcome is Outcome.UNKNOWN
+
+
 @pytest.mark.parametrize(("seen", "outcome"), [(NOT_DEEP, Outcome.NOT_APPLICABLE), (REFUSED, Outcome.UNKNOWN)])
 def test_what_was_not_seen(seen: Snapshot, outcome: Outcome) -> None:
     assert diagnose("THR003", seen).outcome is outcome

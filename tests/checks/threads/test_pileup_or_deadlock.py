@@ -54,6 +54,13 @@ def test_two_threads_of_a_ruby_that_wait_for_locks_may_be_deadlocked() -> None:
         assert diagnose("THR002", looking(*healthy, kind="sidekiq", count=2)).outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize("state", ["stopped", "frozen"])
+def test_of_one_that_is_stopped_nothing_is_told(state: str) -> None:
+    seen = looking(Thread("a", "a", (Frame("job", "/srv/app/jobs.py", 3),), state="sleeping"), state=state)
+
+    assert diagnose("THR002", seen).outcome is Outcome.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("seen", "outcome"),
     [(NOT_DEEP, Outcome.NOT_APPLICABLE), (REFUSED, Outcome.UNKNOWN), (ONCE, Outcome.UNKNOWN)],
