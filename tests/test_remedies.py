@@ -187,6 +187,13 @@ def rq(redis: Redis) -> None:
     redis.zadd("rq:failed:default", {"u-2": 1.5})
 
 
+def celery(redis: Redis) -> None:
+    redis.sadd("_kombu.binding.celery", "celery\x06\x16\x06\x16celery")
+    task = {"body": "W1sxXSwge31d", "headers": {"task": "m.f", "id": "u-1"}, "properties": {"delivery_tag": "t"}}
+    redis.rpush("celery", json.dumps({**task, "content-type": "application/json", "content-encoding": "utf-8"}))
+    redis.set("celery-task-meta-u-2", json.dumps({"status": "SUCCESS", "task_id": "u-2"}), px=9_000_000)
+
+
 FAULTS: Final[dict[str, tuple[str, Callable[[Redis], None]]]] = {
     "QUE017": ("QUE017", retry_herd),
     "QUE014 sidekiq-unique-jobs": ("QUE014", their_lock),
@@ -198,6 +205,7 @@ FAULTS: Final[dict[str, tuple[str, Callable[[Redis], None]]]] = {
     "NSP004 Resque": ("NSP004", resque),
     "NSP004 Resque without a prefix": ("NSP004", bare_resque),
     "NSP004 RQ": ("NSP004", rq),
+    "NSP004 Celery": ("NSP004", celery),
 }
 
 

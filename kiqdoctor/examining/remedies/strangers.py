@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.actions.exact import WHOLE, Change, Edit, Entry, Guard, Step, chunks
-from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
 from kiqdoctor.doctor.facts.redis import Clients
 from kiqdoctor.doctor.snapshot import Snapshot
@@ -38,19 +37,19 @@ def strangers(findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> 
     named = {one.key: one for one in findings}
     for foreign in keyspace.foreign:
         key = f"{foreign.owner}:{foreign.prefix}" if foreign.prefix else foreign.owner
-        if key in named and not foreign.live and (foreign.owner in SIGNS or _nobody_listens(seen)):
+        if key in named and not foreign.live and (foreign.owner in SIGNS or _nobody_listens(seen, keyspace)):
             step = _deleted(redis, named[key], foreign)
             if step is not None:
                 yield step
 
 
-def _nobody_listens(seen: Snapshot) -> bool:
+def _nobody_listens(seen: Snapshot, keyspace: Keyspace) -> bool:
     """Whether every client that waits in Redis may be a worker of ours: none is left for the other system."""
-    clients, fleet = seen.get(Clients), seen.get(Fleet)
-    if not (isinstance(clients, Clients) and isinstance(fleet, Fleet)):
+    clients = seen.get(Clients)
+    if not isinstance(clients, Clients):
         return False
     waiting = [one for one in clients.all if one.blocked or "P" in one.flags]
-    return len(waiting) <= sum(one.concurrency or 0 for one in fleet.live)
+    return len(waiting) <= sum(one.threads for one in keyspace.installations)
 
 
 def _deleted(redis: "Redis", finding: "Finding", foreign: Foreign) -> Step | None:

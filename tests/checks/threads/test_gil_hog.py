@@ -74,9 +74,10 @@ def test_a_real_expression_that_backtracks_and_jobs_that_take_turns(
     redis_server: RedisServer, redis: redis_py.Redis
 ) -> None:
     def found() -> list[str]:
-        """Severities; where this machine has no core for a worker nothing can be told of it."""
+        """Severities; where this machine has no core for a worker, or for a second look, nothing can be told of it."""
         one = check(redis_server.url, "--deep", "--select", "THR003").result("THR003")
-        assert one["findings"] or one["outcome"] == "pass" or "no core for it" in one["reason"]
+        busy = any(why in (one["reason"] or "") for why in ("no core for it", "one look only"))
+        assert one["findings"] or one["outcome"] == "pass" or busy
         return [told["severity"] for told in one["findings"]]
 
     with Worker.start(APP, redis_server.url, "-c", "5") as worker:
