@@ -289,3 +289,44 @@ def test_tests_are_walked_only_for_who_asks_for_them(tmp_path: Path) -> None:
         "shop/test_b.py",
         "spec/c.py",
     }
+
+
+PATHS = (
+    "Makefile",
+    "Procfile",
+    "Procfile.dev",
+    "bin/run",
+    "bin/a/run",
+    "config/puma.rb",
+    "config/a/puma.rb",
+    "app/config/puma.rb",
+    "app/Makefile",
+    "app/bin/run",
+    "deploy/compose.yml",
+    "compose.prod.yml",
+    "x.d/y.service",
+)
+
+
+@pytest.mark.parametrize(
+    ("glob", "fitting"),
+    [
+        ("**/Makefile", {"Makefile", "app/Makefile"}),
+        ("Procfile.*", {"Procfile.dev"}),
+        ("Procfile*", {"Procfile", "Procfile.dev"}),
+        ("bin/*", {"bin/run"}),
+        ("config/**/*.rb", {"config/puma.rb", "config/a/puma.rb"}),
+        ("**/config/puma.rb", {"config/puma.rb", "app/config/puma.rb"}),
+        ("*/Makefile", {"app/Makefile"}),
+        ("**/compose*.yml", {"deploy/compose.yml", "compose.prod.yml"}),
+        ("*.d/*.service", {"x.d/y.service"}),
+        ("**/bin/*", {"bin/run", "app/bin/run"}),
+        ("b?n/r*", {"bin/run"}),
+        ("nowhere/*", set()),
+    ],
+)
+def test_what_a_glob_fits(tmp_path: Path, glob: str, fitting: set[str]) -> None:
+    found = [one.path for one in written(tmp_path, *PATHS).named(glob)]
+
+    assert set(found) == fitting
+    assert len(found) == len(fitting)
