@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import apart
 import pytest
 
 EXAMPLES: Final = Path(__file__).parent.parent.parent / "docs" / "examples"
@@ -50,11 +51,11 @@ class Container:
         folder, writable = shlex.quote(str(self.folder)), shlex.quote(str(self.writable))
         # Root writes whatever the permissions say, so for root the mounts forbid it.
         sealed = READ_ONLY.format(folder=folder, writable=writable) if ROOT else ""
-        shell = ["unshare", "--mount", "--propagation", "private", "sh"] if ROOT else ["sh"]
+        shell = [*apart.APART, "--propagation", "private", "sh"] if ROOT else ["sh"]
         done = subprocess.run(
             [*shell, "-c", f"set -e{sealed or ';'}cd {folder}; exec {command} {streams}"],
             capture_output=True,
-            timeout=60,
+            timeout=300,
             check=False,
             start_new_session=True,  # no controlling terminal either
         )
@@ -79,7 +80,7 @@ def refused() -> str:
         return "docs/ is not here: an installed wheel's tests"
     if not ROOT:
         return ""
-    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
+    words = [*apart.APART, "--propagation", "private", "sh", "-c"]
     script = f"mount -o remount,ro,bind / && unshare --user --map-user={NOBODY} --map-group={NOBODY} true"
     tried = subprocess.run([*words, script], capture_output=True, check=False)
     return f"root may not mount or map users here: {tried.stderr.decode().strip()[-200:]}" if tried.returncode else ""
