@@ -36,6 +36,8 @@ CLIENT LIST is not allowed, or a live process does not say how many threads it h
 
 ## Source
 Sidekiq's issue 3202; a real Sidekiq 6.4.1 shows one blocked connection a thread.
+
+- MOST_QUEUES: names; of more there may be some that were not read, and then no pop is told by its length.
 """
 
 from collections import Counter
