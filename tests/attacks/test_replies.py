@@ -14,9 +14,14 @@ from hypothesis import strategies as st
 from servers import RedisServer
 from sound import INFO, JOB, WORK
 
-from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.recording import Recording, dump
+from kiqdoctor.doctor.report import Cost, Outcome, Target
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.examining.asked import Asked
+from kiqdoctor.examining.living import LONGEST
 from kiqdoctor.examining.reporting import examination
+from kiqdoctor.probes.fleet.fleet import MOST_MEMBERS as MOST_PROCESSES
 from kiqdoctor.replies import fits
 from kiqdoctor.resp import MOST_BYTES, MOST_MEMBERS, Guard, OversizeError
 
@@ -192,6 +197,14 @@ def test_who_answers_as_no_redis_does_is_never_believed(crowded: RedisServer, co
 
 def test_the_healthy_twin_is_believed(crowded: RedisServer) -> None:
     assert outcome(crowded, "", b"")[1] is Outcome.PASS
+
+
+def test_the_largest_fleet_that_is_read_fits_a_recording_that_is_read_again() -> None:
+    """Anybody's set of so many names is as many facts: the file must stay below what we ourselves read of one."""
+    ghosts = [Process(f"{'web-' * 10}{number}:{number}:0123456789ab", exists=False) for number in range(1_000)]
+    raw = dump(Recording(Snapshot.of(Fleet(tuple(ghosts), 1_000)), Target(None, None, None), 1.0, "0", Cost()))
+
+    assert len(raw) / len(ghosts) * MOST_PROCESSES < LONGEST
 
 
 @given(

@@ -23,6 +23,6 @@ def test_one_in_ten_is_a_fault_and_fewer_a_warning() -> None:
 
 
 def test_too_many_members_to_look_at() -> None:
-    partial = replace(members(3, 0), partial="processes has more than 250000 members")
+    partial = replace(members(3, 0), partial="processes has more than 50000 members")
 
     assert diagnose("PRO002", HEALTHY.with_(partial)).outcome is Outcome.UNKNOWN
