@@ -87,3 +87,13 @@ def test_an_object_names_its_class(tmp_path: Path, handed: str, *, led: bool) ->
     command = COMMAND.replace("class Move\n  include Command", "class Move < Base")
 
     assert _said(tmp_path, job=job, app__base_DOT_rb=base, app__commands__move_DOT_rb=command) is led
+
+
+@pytest.mark.parametrize(("commands", "led"), [(20, True), (301, False)])
+def test_so_many_are_followed(tmp_path: Path, commands: int, *, led: bool) -> None:
+    many = "".join(COMMAND.replace("Move", f"Move{number}") for number in range(commands))
+    calls = "\n".join(f"Move{number}.defer(1)" for number in range(commands))
+
+    job = DEFERRED.format(RUNS, "self.name")
+
+    assert _said(tmp_path, job=job, app__commands_DOT_rb=many, app__pages_DOT_rb=CALLER.format(calls)) is led

@@ -121,6 +121,7 @@ class Classes:
     handed: dict[Method, dict[str, Known]] = field(default_factory=dict)
     _above: dict[str, tuple["Class | str", ...]] = field(default_factory=dict)
     _below: dict[str, list["Class"]] | None = None
+    _called: dict[str, list[tuple[Method, Sent]]] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
 
     @property
@@ -134,6 +135,17 @@ class Classes:
             for one in self.all.values():
                 self._asked |= one.stands_for.keys() | one.delegated.keys()
         return self._asked
+
+    def called(self, name: str) -> Iterator[tuple[Method, Sent]]:
+        """The calls of this name, each with the method that it stands in.
+
+        To be asked once all files are read.
+        """
+        if not self._called:
+            for unit in self.units:
+                for sent in unit.calls:
+                    self._called.setdefault(sent.last, []).append((unit, sent))
+        return iter(self._called.get(name, ()))
 
     def find(self, name: str, inside: str) -> Class | None:
         """A constant as Ruby looks it up: in the class, outwards."""

@@ -1,11 +1,12 @@
 """What jobs in Ruby are handed, as far as those who enqueue them tell: records, and classes by their names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.graph import Edge
 from kiqdoctor.probes.code.ruby.calls import answers, edges, kind
-from kiqdoctor.probes.code.ruby.classes import Classes, Known, Method
+from kiqdoctor.probes.code.ruby.classes import Class, Classes, Known, Method, Sent
 from kiqdoctor.probes.code.ruby.jobs import Registered
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, arguments_of
 from kiqdoctor.probes.tree.ruby import named, string, text
@@ -22,6 +23,8 @@ FOUND: Final = frozenset({"constantize", "safe_constantize", "const_get"})
 """What makes a class of a name."""
 POSITIONAL: Final = frozenset({"identifier", "optional_parameter"})
 MOST: Final = 300  # things that one parameter may be
+MOST_CALLS: Final = 100_000  # of a method, each for each of these things
+MOST_ASKED: Final = 3_000  # calls of one name that are looked at for who is asked
 
 Handed = dict[Method, dict[tuple[str, Known], None]]
 
@@ -30,6 +33,7 @@ def received(classes: Classes, jobs: Iterable[Registered]) -> Handed:
     """By the method that runs, each parameter with what it may be."""
     by_class = {one.cls.name: one.method for one in jobs}
     found: Handed = {}
+    reader = _Reader(classes)
     for method in classes.units:
         for sent in method.calls:
             if sent.last not in NOW and sent.last not in JSON:
@@ -37,8 +41,13 @@ def received(classes: Classes, jobs: Iterable[Registered]) -> Handed:
             to = by_class.get(_job(classes, method, sent.name))
             if to is not None:
                 told = found.setdefault(to, {})
-                told |= dict.fromkeys(_handed(classes, method, sent.node, sent.last, to))
-    return {to: told for to, told in found.items() if 0 < len(told) <= MOST}
+                told |= dict.fromkeys(reader.handed(method, sent, to))
+    return {to: told for to, told in found.items() if _few(to, told)}
+
+
+def _few(to: Method, told: Sized) -> bool:
+    """Whether the method can be followed once for each."""
+    return 0 < len(told) <= MOST and len(told) * len(to.calls) <= MOST_CALLS
 
 
 def received_edges(classes: Classes, method: Method, told: Iterable[tuple[str, Known]]) -> list[Edge]:
@@ -65,18 +74,6 @@ def _job(classes: Classes, method: Method, name: str) -> str:
     return cls.name if cls is not None else ""
 
 
-def _handed(classes: Classes, method: Method, call: "Node", verb: str, to: Method) -> Iterator[tuple[str, Known]]:
-    finds = any(sent.last in FOUND for sent in to.calls)
-    for name, node in zip(_positional(to), arguments_of(call)[JSON.get(verb, 0) :], strict=False):
-        if node.type in {"pair", "splat_argument"}:
-            return
-        if finds:
-            yield from ((name, one) for one in _named(classes, method, node))
-        known = kind(classes, node, method) if verb in NOW else None
-        if known is not None and not known.singleton:
-            yield name, known
-
-
 def _positional(method: Method) -> Iterator[str]:
     for one in named(method.node.child_by_field_name("parameters")):
         if one.type not in POSITIONAL:
@@ -84,31 +81,59 @@ def _positional(method: Method) -> Iterator[str]:
         yield text(one.child_by_field_name("name") or one)
 
 
-def _named(classes: Classes, method: Method, node: "Node") -> Iterator[Known]:
-    """The classes whose name this may be."""
-    literal = string(node)
-    if literal is not None:
-        yield from (Known(one, singleton=True) for one in [classes.all.get(literal.lstrip(":"))] if one is not None)
-        return
-    word, receiver = text(node), None
-    if node.type == "call":
-        word, receiver = text(node.child_by_field_name("method")), node.child_by_field_name("receiver")
-    if node.type in CONSTANTS or (receiver is not None and receiver.type in CONSTANTS and word in NAMES):
-        cls = kind(classes, node if receiver is None else receiver, method)
-        yield from [cls] if cls is not None else []
-    elif word in NAMES and method.owner is not None:
+class _Reader:
+    """What enqueues hand over; what is asked of a method is asked once."""
+
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+        self._finds: dict[Method, bool] = {}
+        self._asked: dict[Method, tuple[Known, ...]] = {}
+
+    def handed(self, method: Method, sent: Sent, to: Method) -> Iterator[tuple[str, Known]]:
+        """By the parameters of the job that one enqueue hands something over to."""
+        if to not in self._finds:
+            self._finds[to] = any(one.last in FOUND for one in to.calls)
+        given = arguments_of(sent.node)[JSON.get(sent.last, 0) :]
+        for name, node in zip(_positional(to), given, strict=False):
+            if node.type in {"pair", "splat_argument"}:
+                return
+            if self._finds[to]:
+                yield from ((name, one) for one in self._named(method, node))
+            known = kind(self._classes, node, method) if sent.last in NOW else None
+            if known is not None and not known.singleton:
+                yield name, known
+
+    def _named(self, method: Method, node: "Node") -> Iterator[Known]:
+        """The classes whose name this may be."""
+        literal = string(node)
+        if literal is not None:
+            one = self._classes.all.get(literal.lstrip(":"))
+            yield from [Known(one, singleton=True)] if one is not None else []
+            return
+        word, receiver = text(node), None
+        if node.type == "call":
+            word, receiver = text(node.child_by_field_name("method")), node.child_by_field_name("receiver")
+        if node.type in CONSTANTS or (receiver is not None and receiver.type in CONSTANTS and word in NAMES):
+            cls = kind(self._classes, node if receiver is None else receiver, method)
+            yield from [cls] if cls is not None else []
+        elif word in NAMES and method.owner is not None:
+            yield from self._own(method, method.owner, receiver)
+
+    def _own(self, method: Method, owner: Class, receiver: "Node | None") -> Iterable[Known]:
+        """Whose name ``name``, ``self.name`` and ``self.class.name`` are."""
         if receiver is not None and text(receiver) in {"self.class", "class"}:
-            yield from (Known(one, singleton=True) for one in (method.owner, *classes.below(method.owner)))
-        elif receiver is None or receiver.type == "self":
-            yield from _asked(classes, method)
+            return [Known(one, singleton=True) for one in (owner, *self._classes.below(owner)[:MOST])]
+        if receiver is not None and receiver.type != "self":
+            return ()
+        if method not in self._asked:
+            self._asked[method] = tuple(dict.fromkeys(self._those_asked(method)))
+        return self._asked[method]
 
-
-def _asked(classes: Classes, method: Method) -> Iterator[Known]:
-    """The classes that are asked for this method of theirs, by their names."""
-    for unit in classes.units:
-        for sent in unit.calls:
-            receiver = sent.node.child_by_field_name("receiver") if sent.last == method.short else None
+    def _those_asked(self, method: Method) -> Iterator[Known]:
+        """The classes that are asked for this method of theirs, by their names."""
+        for unit, sent in islice(self._classes.called(method.short), MOST_ASKED):
+            receiver = sent.node.child_by_field_name("receiver")
             if receiver is not None and receiver.type in CONSTANTS:
-                known = kind(classes, receiver, unit)
-                if known is not None and method in answers(classes, known, method.short):
+                known = kind(self._classes, receiver, unit)
+                if known is not None and method in answers(self._classes, known, method.short):
                     yield known
