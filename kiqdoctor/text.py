@@ -16,9 +16,10 @@ AHEAD: Final = 4_096  # characters beyond a cut that are looked at: no secret is
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-_HINTS: Final = (  # one of these is in every text that holds a secret which we would know, but for mere tokens
-    *("://", "passw", "passphrase", "secret", "token", "key", "credential", "signature", "bearer", "basic ", "pwd"),
-    *("dsn", "-user", " -a ", "\0-a\0", "-u ", "-u\0", "cookie", " -p", "authorization"),
+_HINTS: Final = (  # one of these is in every text that holds a secret which we would know, but for URLs and tokens
+    *("passw", "passphrase", "secret", "token", "key", "credential", "signature", "bearer", "basic ", "pwd"),
+    *("dsn", "-user", " -a ", "\0-a\0", " -a\0", "\0-a ", "-u ", "-u=", "-u\0", "cookie", " -p", "\0-p"),
+    "authorization",
 )
 _TOKENS: Final = regex(  # how tokens begin, in a text that has a word as long as one
     r"akia|asia|gh[opusr]_|pat_|gl[a-z]{2,6}-|xox|[rs]k_(?:live|test)_|aiza|sg\.|npm_|pypi-|eyj|hf_|sk-|do[opr]_v1_"
@@ -105,13 +106,14 @@ def redact(text: str) -> str:
     if _plain(text):
         return text
     lower = text.lower()
-    if not any(hint in lower for hint in _HINTS) and not (_LONG.search(text) and _TOKENS.search(lower)):
-        return text
+    hinted = any(hint in lower for hint in _HINTS) or (("://" in text or _LONG.search(text)) and _TOKENS.search(lower))
     if "://" in text:
         for pattern in (_SPLICED, _INTERPOLATED):
             text = pattern.sub(f"://{MASK}@", text)
         text = _HOOK.sub(_masked_after, _FILLED.sub(_masked_after, text))
         text = "".join(_without_users(word) if "://" in word else word for word in _SPACES.split(text))
+    if not hinted:  # as most addresses are: nothing else is looked for, nor compiled
+        return text
     text = _SHAPES.sub(MASK, text)
     for pattern in (_LINE, _PAIR, _FLAG):
         text = pattern.sub(_masked, text)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -95,6 +94,8 @@ def _zone(name: str) -> tzinfo | None:
         if name[0] in "+-":
             sign = -1 if name[0] == "-" else 1
             return _fixed(sign * (int(name[1:3]) * HOUR + int(name[-2:]) * 60))
+        from zoneinfo import ZoneInfo  # 5 ms, for the few schedules that name one
+
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise UntoldError(f"this machine knows no time zone {name}") from None
