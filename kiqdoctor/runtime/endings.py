@@ -55,7 +55,7 @@ FOLLOWS: Final[Mapping[End, Follows]] = MappingProxyType(
 )
 
 
-class Step(msgspec.Struct, frozen=True, array_like=True):  # not a dataclass, which takes four times as long to make
+class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):  # a dataclass takes four times as long to make
     """A command that goes with a job's end, in the same atomic step; ``name`` may be one of follow.lua's own."""
 
     name: str
@@ -63,7 +63,7 @@ class Step(msgspec.Struct, frozen=True, array_like=True):  # not a dataclass, wh
     words: tuple[Any, ...] = ()
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """What becomes of a job. ``steps``: the first one stores it somewhere, if any does; none: it is simply done."""
 
     steps: tuple[Step, ...] = ()

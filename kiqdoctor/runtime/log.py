@@ -63,8 +63,12 @@ class _Lines:
             took = ended - began
             said = f"{took:.3f}" if took >= SHOWN else "0.000"
             if type(announced) is str:
-                fields = {"class": shown, "jid": jid, "elapsed": f"{took:.3f}"}
-                self.waiting.append(self.spell(Line(at, pid, tid, "WARN", announced, fields)))
+                if quick:  # as text_line spells it
+                    told = f"pid={pid} tid={tid} class={shown} jid={jid} elapsed={took:.3f} WARN: {announced}\n"
+                    add(f"{spelt}{_MILLIS[int((at - whole) * 1000)]} {told}")
+                else:
+                    fields = {"class": shown, "jid": jid, "elapsed": f"{took:.3f}"}
+                    add(self.spell(Line(at, pid, tid, "WARN", announced, fields)))
                 continue
             if not quick or announced or since < whole:
                 self.jobs_lines(Line(since, pid, tid, "INFO", "start", {"class": shown, "jid": jid}),

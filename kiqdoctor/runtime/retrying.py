@@ -20,7 +20,7 @@ LONGEST_RETRY_IN: Final = 1_000_000_000  # seconds; a score beyond it is nobody'
 _HARMLESS: Final = str.maketrans("<>&", "()+")
 
 
-class Destination(msgspec.Struct, frozen=True):
+class Destination(msgspec.Struct, frozen=True, gc=False):
     """Where a job goes that failed: to ``retry`` or ``dead``, with score and new payload, or nowhere."""
 
     end: Literal[End.RETRY, End.DEAD, End.DROPPED] = End.DROPPED

@@ -55,7 +55,7 @@ class PayloadError(ValueError):
     """Bytes that are no payload, in one line."""
 
 
-class Payload(msgspec.Struct, frozen=True):  # not a dataclass, which takes six times as long to make
+class Payload(msgspec.Struct, frozen=True, gc=False):  # not a dataclass, which takes six times as long to make
     """A payload as its fields, with the bytes they were read from: removal from Redis matches bytes, never fields."""
 
     fields: dict[str, Any]

@@ -1,6 +1,8 @@
 """Log lines as Sidekiq's users know them, in text and in JSON."""
 
 import json
+import os
+import re
 from datetime import datetime
 from types import MappingProxyType
 
@@ -8,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiqdoctor.clock import boottime
+from kiqdoctor.runtime import log
 from kiqdoctor.runtime.logformat import FORMATS, Line, json_line, text_line
 
 JOB = {"class": "app.note", "jid": "ab" * 12}
 LINE = Line(1_700_000_000.123, 42, "k3x", "INFO", "done", {**JOB, "elapsed": "0.004"})
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 ABOVE_ASCII = st.characters(codec=None)
 
 
@@ -23,6 +28,25 @@ def test_text_is_sidekiqs() -> None:
 
 def test_text_without_fields() -> None:
     assert text_line(Line(0.0, 1, "a", "WARN", "x")) == "1970-01-01T00:00:00.000Z pid=1 tid=a WARN: x\n"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_failure_that_waits_with_the_others_is_spelt_as_any_line(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    log.flush()
+    log.use(name)
+    try:
+        log.job_done((boottime(), boottime() + 0.125, "k3x", "app.note", "ab" * 12, "fail: Traceback\nValueError: no"))
+        log.flush()
+    finally:
+        log.use("text")
+    said = capsys.readouterr().err
+
+    fields = {**JOB, "elapsed": "0.125"}
+    told = FORMATS[name](Line(0.0, os.getpid(), "k3x", "WARN", "fail: Traceback\nValueError: no", fields))
+    assert re.sub(STAMP, "", said) == re.sub(STAMP, "", told)
+    assert re.search(STAMP, said)
 
 
 def test_json_is_sidekiqs() -> None:
