@@ -125,6 +125,7 @@ def go(u):
 """
 ORDERED = RAILS | {"app.json": '{"addons": [{"plan": "heroku-redis:mini"}]}'}
 SIDEKIQ = "services:\n  worker:\n    image: acme/shop\n    command: bundle exec sidekiq -c 40\n"
+HANDS = "from shop import kinds\nfrom shop.tasks import mail\ndef create(request):\n    mail.delay({})\n"
 SHELL = "class XJob\n  include Sidekiq::Job\n  def perform(id)\n    {}\n  end\nend\n"
 POLLED = "class ReportsController\n  def show\n    stale?(last_modified: report.updated_at)\n  end\nend\n"
 
@@ -197,6 +198,11 @@ PAIRS = {
         POOLS | {"kubernetes/deployment-production.tmpl": MANIFEST.format(10)},
     ),
     "COD010, a request that was prepared": ("COD010", sending(""), sending(", timeout=5")),
+    "SEC002, the name of something to do": (
+        "SEC002",
+        CELERY | {"shop/views.py": HANDS.format("kinds.api_secret")},
+        CELERY | {"shop/views.py": HANDS.format("kinds.change_secret")},
+    ),
     "COD002, another module's global": ("COD002", counted("if n:"), counted("with guard:")),
     "COD004, what a with statement enters": ("COD004", entered("signal.alarm(3)"), entered("print(3)")),
     "COD008, options that are spread": (

@@ -31,6 +31,8 @@ SECRET: Final = regex(
 )
 """Names whose value is a secret; a token alone may be a page's or a device's."""
 HASHED: Final = regex(r"encrypted|hashed|_hash|digest|_id$|masked|redacted", re.IGNORECASE)
+ACTION: Final = regex(r"(?:change|verify|check|rotate|forgot|generate|remove)_", re.IGNORECASE)
+"""How the name of something to do begins: ``change_secret`` is none."""
 PAYLOAD: Final = regex(r"""\b(?:job|msg|item|payload|job_hash|job_data)\s*\[\s*["':]args["']?\s*\]""")
 MASKS: Final = regex(
     r"mask|redact|filter|sanitiz|scrub|digest|hash|len|size|count|class|present|blank|nil\?|bool", re.IGNORECASE
@@ -49,7 +51,7 @@ def leaks(tree: Tree, enqueues: Enqueues) -> Leaks:
 def secret(name: str) -> bool:
     """Whether a name says that what it names is one."""
     last = name.rpartition(".")[2]
-    return bool(SECRET.search(last)) and not HASHED.search(last)
+    return bool(SECRET.search(last)) and not HASHED.search(last) and not ACTION.match(last)
 
 
 def _handed(one: Enqueue) -> Iterator[Leak]:
