@@ -11,6 +11,7 @@ pool of 5 Redis connections is too small` for what Sidekiq refuses.
 Formula: fails if a file is no YAML mapping, or a key != a known one by a slip, or a namespace key is set, or
 concurrency < 1, or queues are no list, or a pool's `size` < the threads that it serves, or a queue is named twice
 
+The threads that an initializer gives to a capsule, or to the default one, count like the file's.
 A queue named twice keeps Sidekiq up to 6.5 from starting, and adds up weights from 7.0 on. Concurrency above CORES_RUBY
 or CORES_PYTHON threads for each core of a limit, or above MOST where no limit is known, is low. Pools: Sidekiq 5.2
 wants more than the threads, 6 two more, 7 and 8 as many as each capsule has.
