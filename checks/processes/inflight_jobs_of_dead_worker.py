@@ -32,13 +32,14 @@ Risk: a job that did complete runs a second time when its payload is pushed back
 Undo: `LREM queue:NAME 1 PAYLOAD`, until a worker has taken it.
 
 ## Unknown when
-The process records may not be read.
+The process records may not be read; Redis' clock is far from ours, and the process beats by ours.
 
 ## Source
 A real Sidekiq 6.4.1 killed with 5 of 20 jobs running lost 5; its record lived 58 seconds more.
 
 - OLD_BEAT: seconds between beats up to Sidekiq 6 and of our runtime; launcher.rb.
 - NEW_BEAT: seconds between beats from Sidekiq 7.0 on; launcher.rb.
+- FAR: seconds between Redis' clock and ours, as RED011 has it.
 """
 
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.wire import recovery
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.numbers import whole
@@ -74,6 +76,7 @@ SETTLED = Threshold(
     source="ours: a process that ends cleanly clears its record within these",
     per=("tag",),
 )
+FAR = 30.0
 SHOWN = 10
 REMEDY = (
     "Export the in-flight hash now, verify which jobs did not complete, and LPUSH their payloads back; use reliable"
@@ -87,6 +90,7 @@ def inflight_jobs_of_dead_worker(
     local: LocalProcesses | Missing,
     recoveries: Recoveries | Missing,
     private: PrivateLists | Missing,
+    clock: ServerTime | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     holding = [one for one in fleet.processes if one.in_flight]
@@ -98,7 +102,11 @@ def inflight_jobs_of_dead_worker(
         if proof and not _ending(process, thresholds.of(SETTLED, tag=process.tag)):
             yield _finding(process, proof, Severity.CRITICAL)
         elif _stale(process, thresholds.of(STALE_BEATS, tag=process.tag)) and not _alive_here(process, local):
-            yield _finding(process, _likely(process), Severity.CRITICAL.milder)
+            if _skewed(process, clock, thresholds.of(STALE_BEATS, tag=process.tag)):
+                told = f"{process.identity} holds jobs, and its beat is old by Redis' clock and young by ours (RED011)"
+                yield Unknown(told, "clocks that agree")
+            else:
+                yield _finding(process, _likely(process), Severity.CRITICAL.milder)
         elif process.beat_age_s is None and process.error:
             yield Unknown(f"{process.identity} holds jobs, and {process.error}", "a readable process record")
     if fleet.partial:
@@ -127,6 +135,14 @@ def _stale(process: Process, beats: float) -> bool:
     if not process.exists:
         return True
     return process.beat_age_s is not None and process.beat_age_s >= beats * _interval(process)
+
+
+def _skewed(process: Process, clock: ServerTime | Missing, beats: float) -> bool:
+    """Whether Redis' clock, far from ours, makes its beat look old."""
+    if not process.exists or process.beat_age_s is None or not isinstance(clock, ServerTime):
+        return False
+    ahead = clock.now - clock.local_now
+    return abs(ahead) - clock.round_trip_s > FAR and abs(process.beat_age_s - ahead) < beats * _interval(process)
 
 
 def _ending(process: Process, settled_s: float) -> bool:

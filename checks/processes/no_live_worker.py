@@ -28,10 +28,14 @@ Risk: all that waited runs at once: databases and services behind the jobs get a
 Undo: TERM, which gives jobs that are not done back to their queues.
 
 ## Unknown when
-The process records or queues may not be read, or there are too many members to look at them all.
+The process records or queues may not be read, or there are too many members to look at them all; Redis' clock is far
+from ours, and a process beats by ours.
 
 ## Source
 Sidekiq's launcher gives each record 60 seconds (lib/sidekiq/launcher.rb).
+
+- FAR: seconds between Redis' clock and ours, as RED011 has it.
+- FORGOTTEN: seconds after which a record without a beat expires.
 """
 
 from collections.abc import Iterator
@@ -52,6 +56,8 @@ BOOTING = Threshold(
     meaning="A worker of this host that started within this time is given time to beat.",
     source="a worker's first beat comes within one interval of 5 or 10 seconds after its start",
 )
+FAR = 30.0
+FORGOTTEN = 60.0
 REMEDY = "Start a worker on this Redis, database and namespace, and find out why the last one ended."
 
 
@@ -82,8 +88,22 @@ def no_live_worker(
         yield Unknown(f"a worker on this host started {age:.0f} s ago and has not beaten yet", "run it again")
     elif not queues.traces and not fleet.members:
         yield NotApplicable("no Sidekiq data lies here")
+    elif skewed := _skewed(fleet, clock):
+        yield Unknown(skewed, "clocks that agree")
     else:
         yield _finding(fleet, queues)
+
+
+def _skewed(fleet: Fleet, clock: ServerTime | Missing) -> str:
+    """Why beats that are old by Redis' clock may be young: by ours, from which that one is far away, they are."""
+    if not isinstance(clock, ServerTime) or abs(clock.now - clock.local_now) - clock.round_trip_s <= FAR:
+        return ""
+    ahead = clock.now - clock.local_now
+    for one in fleet.processes:
+        if one.exists and one.beat_age_s is not None and abs(one.beat_age_s - ahead) < FORGOTTEN:
+            told = f"{one.identity} beat {max(one.beat_age_s - ahead, 0):.0f} s ago by our clock"
+            return f"{told}, and {one.beat_age_s:.0f} s ago by Redis' (RED011)"
+    return ""
 
 
 def _youngest(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from healthy import HEALTHY
 from healthy.fleet import WORKER
 from healthy.host import LOCAL
@@ -10,6 +11,7 @@ from healthy.moment import NOW
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, PrivateLists, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent, Snapshot
 from kiqdoctor.wire.recovery import RecoveryEntry
@@ -94,3 +96,10 @@ def test_what_our_runtime_took_back_is_told() -> None:
     told = [f"{one.label}: {one.value}" for one in judged.evidence]
     assert "jobs taken back from dead processes, ever: 7" in told
     assert any("5 jobs of web-1:1:aa by web-2:2:bb, 1 of them buried" in one for one in told)
+
+
+@pytest.mark.parametrize(("ahead", "age", "outcome"), [(120, 121, "unknown"), (120, 160, "fail"), (10, 40, "fail")])
+def test_redis_clock_makes_beats_look_old(ahead: float, age: float, outcome: str) -> None:
+    apart = busy(ELSEWHERE.with_(ServerTime(NOW, NOW - ahead, 0.0)), beat_age_s=float(age))
+
+    assert diagnose("PRO008", apart).outcome == outcome

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import redis as redis_py
 from doctoring import check
 from healthy import HEALTHY
@@ -15,6 +16,7 @@ from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import JobSet, Queue, Queues
+from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent
 
@@ -70,3 +72,11 @@ def test_exq_without_a_namespace_registers_elsewhere(redis: redis_py.Redis, redi
     found = check(redis_server.url, "--select", "PRO001").result("PRO001")
     assert found["outcome"] == "unknown"
     assert "1 Exq nodes register in :processes" in found["reason"]
+
+
+@pytest.mark.parametrize(("ahead", "age", "outcome"), [(120, 121, "unknown"), (120, 240, "fail"), (10, 61, "fail")])
+def test_redis_clock_makes_beats_look_old(ahead: float, age: float, outcome: str) -> None:
+    stale = Fleet((replace(WORKER, beat_age_s=float(age)),), 1)
+    apart = ALONE.with_(stale, ServerTime(NOW, NOW - ahead, 0.0))
+
+    assert diagnose("PRO001", apart).outcome == outcome
