@@ -13,8 +13,9 @@ or mapping, or takes without a word and gives back as another (keys that are no 
 What a value is follows from what it was built by: `User.objects.get`, `User.find`, `datetime.now`, a lambda, a
 literal. JSON (kiqdoctor, Sidekiq, Dramatiq, SAQ) has none of these; kombu's, which Celery uses, also has dates,
 Decimal, UUID and bytes; RQ, Huey and arq pickle, which only lambdas, iterators and open files fail; of Active Job
-only lambdas are told. Sidekiq before 7 takes symbols, also for keys, and gives texts back: low. Where the application
-has told its library another serializer, nothing is said.
+only lambdas are told. Sidekiq before 7 takes symbols, also for keys, and gives texts back: low. RQ's queues are asked
+one by one: with its JSONSerializer they write JSON. Where the application has told its library a serializer of its
+own, nothing is said.
 
 ## When it is wrong
 A serializer that is registered where the source does not tell.
