@@ -15,13 +15,16 @@ from servers import RedisServer
 from sound import INFO, JOB, WORK
 
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.redis import Server
+from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.recording import Recording, dump
 from kiqdoctor.doctor.report import Cost, Outcome, Target
-from kiqdoctor.doctor.snapshot import Snapshot
+from kiqdoctor.doctor.snapshot import Refused, Snapshot
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.living import LONGEST
 from kiqdoctor.examining.reporting import examination
 from kiqdoctor.probes.fleet.fleet import MOST_MEMBERS as MOST_PROCESSES
+from kiqdoctor.probes.redis.server import MOST_LINES, clients
 from kiqdoctor.replies import fits
 from kiqdoctor.resp import MOST_BYTES, MOST_MEMBERS, Guard, OversizeError
 
@@ -197,6 +200,30 @@ def test_who_answers_as_no_redis_does_is_never_believed(crowded: RedisServer, co
 
 def test_the_healthy_twin_is_believed(crowded: RedisServer) -> None:
     assert outcome(crowded, "", b"")[1] is Outcome.PASS
+
+
+@pytest.mark.parametrize("lines", [20_000, 20_001])
+def test_a_list_of_clients_is_read_up_to_so_many(lines: int) -> None:
+    """INFO may be refused, or lie: 100,000 lines took ten seconds, and 240 MiB in `top`."""
+    listing: Any = Listing(b"id=7 addr=10.0.0.1:5 age=9 idle=1 cmd=brpop\n" * lines)
+    if lines > MOST_LINES:
+        with pytest.raises(RefusalError, match="20001 lines"):
+            clients.read(redis=listing, server=Refused("INFO"))
+    else:
+        assert len(clients.read(redis=listing, server=Server({"connected_clients": "3"})).all) == lines
+
+
+class Listing:
+    """A Redis with so many clients."""
+
+    client_id = 1
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def ask(self, *command: str) -> bytes:
+        assert command == ("CLIENT", "LIST")
+        return self._text
 
 
 def test_the_largest_fleet_that_is_read_fits_a_recording_that_is_read_again() -> None:

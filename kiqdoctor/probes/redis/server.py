@@ -12,6 +12,7 @@ from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import plain
 
 MOST_CLIENTS = 5_000  # CLIENT LIST is built while Redis waits
+MOST_LINES = 20_000  # of a list whose length INFO did not tell, or told wrongly
 COUNTED = ("cmdstat_info", "cmdstat_flushall", "cmdstat_flushdb", "cmdstat_config|resetstat")
 LIMIT_FIELDS = ("maxclients", "max_clients")  # Redis from 6.2 on and Valkey; Dragonfly
 
@@ -75,6 +76,8 @@ def clients(redis: Redis, server: Server | Refused | Absent) -> Clients:
     if connected is not None and connected > MOST_CLIENTS:
         raise RefusalError(f"{connected} clients are connected; their list is not asked for above {MOST_CLIENTS}")
     text = decode(_bytes(redis.ask("CLIENT", "LIST")))
+    if (lines := text.count("\n")) > MOST_LINES:
+        raise RefusalError(f"the list of clients has {lines} lines; it is not read above {MOST_LINES}")
     found = [_client(line) for line in text.splitlines() if line.startswith("id=")]
     own = redis.client_id if redis.client_id is not None else _asking(found)
     return Clients(tuple(client for client in found if client.id != own))
