@@ -152,7 +152,7 @@ class Processor:
             self._let_go(work, self._performer.given_back(slot.job, payload, work))
         elif isinstance(error, FencedError):
             self._leave_seat(failed=False)
-            log.warn("fenced: our lease ran out, and another process runs it by now", _words(slot))
+            log.warn("fenced: our lease ran out, and another process may run it by now", _words(slot))
             self._fetch.put_back(work)  # where it is in our list after all it is found there
         elif forking.generation != self._generation:
             _end_child(error)

@@ -92,7 +92,7 @@ class Tenure:
         fetch.adopt(new)
         self.lease = new
         self.held(new)
-        log.warn(f"our lease ran out and others took our jobs: {old} goes on as {new.identity}")
+        log.warn(f"our lease is gone: others have our jobs, or Redis lost its data; {old} goes on as {new.identity}")
         self._client.srem(self._keys.processes, old)
 
     # -- the end -------------------------------------------------------------------------------------------------

@@ -195,6 +195,24 @@ def test_redis_is_loading_for_a_while_after_a_crash(tmp_path: Path) -> None:
         all_ran_once(server, path, jids + sure, worker)
 
 
+def test_redis_loses_all_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with (
+        served() as server,
+        Worker.start(preamble(path) + APP, server.url, *WORDS) as worker,
+        server.client() as client,
+    ):
+        running = wait.perform_async(4.0)
+        eventually(lambda: Ledger.read(path).jids == {running})
+        client.flushall()  # as an empty replica that became the primary
+        jids = [fail_once.perform_async(0.1), *wait.perform_bulk([[0.02]] * 200)]
+        eventually(lambda: Ledger.read(path).ended >= {running, *jids}, "all jobs", seconds=PATIENCE)
+        eventually(lambda: not client.keys("kiq:taken:*"), "nothing stays in private lists", seconds=PATIENCE)
+        assert Ledger.read(path).repeated == {}
+        assert "others have our jobs, or Redis lost its data" in worker.log()
+        assert worker.stop() == 0
+
+
 def test_a_primary_that_is_a_replica_for_a_while(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     with (
