@@ -202,6 +202,23 @@ def test_what_hangs_is_told(body: str, kind: str, threads: set[str]) -> None:
     assert (found["status"], found["source"]) == (0, "py-spy")
 
 
+ONE_SLEEPS = """
+def job():
+    ctypes.CDLL(None).sleep(600)
+start(job)
+threading.Thread(target=lambda: (print("ready", flush=True), threading.Event().wait())).start()
+threading.Event().wait()
+"""
+
+
+def test_what_a_look_has_paused_is_told_again() -> None:
+    """The kernel calls a sleep that was paused by another name from then on."""
+    with running(ONE_SLEEPS) as pid:
+        first, second = told(pid, "native-block"), told(pid, "native-block")
+
+    assert first["diagnosis"][0]["title"] == second["diagnosis"][0]["title"]
+
+
 @pytest.mark.parametrize("body", [NOTHING_TO_DO, SPINNING], ids=["nothing to do", "a spin gives way"])
 def test_who_is_well_is_not_accused(body: str, tmp_path: Path) -> None:
     with written(body, tmp_path) as pid:

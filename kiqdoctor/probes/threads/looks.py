@@ -21,7 +21,8 @@ A_THREAD: Final = 0.01  # seconds more for each thread beyond FEW, for all looks
 FEW: Final = 100  # threads
 PAUSABLE: Final = 200  # threads: what finds native libraries pauses the process the longer the more it has
 PAUSED: Final = frozenset({"stopped", "tracing stop", "disk sleep", "zombie", "dead", FROZEN})
-SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep"})
+SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep", "restart_syscall"})
+"""The last is what a sleep that a look has paused is called from then on."""
 
 
 def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | Refused:
