@@ -57,10 +57,10 @@ def ghost_process_entry(fleet: Fleet, thresholds: Thresholds) -> Iterator[Verdic
     if ghosts:
         many = len(ghosts) >= thresholds[MANY] * fleet.members
         evidence = [Evidence("ghost", ghost.identity, "EXISTS") for ghost in ghosts[:SHOWN]]
-        evidence.append(Evidence("members of processes", str(fleet.members), "SCARD processes"))
+        evidence.append(Evidence("members of processes", fleet.partial or str(fleet.members), "SSCAN processes"))
         yield Finding(
             "redis",
-            f"{len(ghosts)} of {fleet.members} registered processes do not exist",
+            f"{len(ghosts)} of {fleet.members} registered processes{_that_were_read(fleet)} do not exist",
             "Start a worker, which prunes them within 15 seconds, or SREM the listed members of `processes`.",
             tuple(evidence),
             Severity.MEDIUM if many else Severity.MEDIUM.milder,
@@ -69,3 +69,7 @@ def ghost_process_entry(fleet: Fleet, thresholds: Thresholds) -> Iterator[Verdic
         yield Unknown(fleet.partial, "fewer members in processes")
     else:
         yield Evidence("members of processes", f"{fleet.members}, each with a record", "SCARD processes, EXISTS")
+
+
+def _that_were_read(fleet: Fleet) -> str:
+    return " that were read" if "members" in fleet.partial else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from doctoring import check
@@ -89,8 +90,9 @@ def test_what_may_not_be_seen_or_may_be_meant_so_is_unknown() -> None:
 
 @contextmanager
 def titled(title: str, url: str, folder: Path) -> Iterator[None]:
-    """A process that bears this title, and has this Redis in its environment."""
-    words = ["bash", "-c", 'exec -a "$0" sleep 60', title]
+    """A process that bears this title, is connected to this Redis, and has it in its environment."""
+    port = str(urlsplit(url).port)
+    words = ["bash", "-c", 'exec 3<>"/dev/tcp/127.0.0.1/$1"; exec -a "$0" sleep 600', title, port]
     process = subprocess.Popen(words, cwd=folder, env={"PATH": os.environ["PATH"], "REDIS_URL": url})
     try:
         eventually(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(title.encode()))
