@@ -14,7 +14,8 @@ CLIENT LIST shows who waits in a blocking pop right now (flag `b`). Too many: mo
 live processes in this database, and 5 % more. Unexplained: they come from more hosts than have live processes.
 Proven: the connection belongs to a worker of this host that is registered nowhere. One sample makes it high; two
 (--for), or the proof, make it critical. Any other process of this host that is registered nowhere is high where its
-command is exactly as long as a pop of the known queues (argv-mem); who pops shorter or longer names is not counted.
+command is exactly as long as a worker's pop of one queue, or of all (argv-mem), and unknown where it may be another
+pop of some of them; who pops shorter or longer names is not counted.
 
 ## When it is wrong
 Other software that pops from lists in the same database: where its keys are found, nothing is concluded; a list whose
@@ -51,7 +52,7 @@ from kiqdoctor.doctor.facts.host import Inheritance, LocalProcess, LocalProcesse
 from kiqdoctor.doctor.facts.keyspace import Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.ownership import is_of
-from kiqdoctor.doctor.popping import POPS, fits, too_short
+from kiqdoctor.doctor.popping import POPS, exactly, fits, too_short
 from kiqdoctor.wire.keys import Keys
 
 SLACK = Threshold(
@@ -114,8 +115,8 @@ def hidden_popper(
     elif strangers:
         title = f"Clients on {len(strangers)} more hosts than have live processes wait for jobs"
         yield Finding("redis", title, REMEDY, tuple(_rows(popping)), Severity.CRITICAL.milder, key="more-hosts")
-    elif alone := [one for one in tied if fits(one[1], _queues(keyspace))]:
-        yield _stranger(alone)
+    elif (alone := _alone(tied, keyspace)) is not None:
+        yield alone
     elif young and young + len(popping) > most:
         them = counted(young, "client that waits for jobs is", "clients that wait for jobs are")
         title = f"{them} younger than a beat; with them there are more than threads"
@@ -150,6 +151,13 @@ def _taking(popping: Sequence[Client], keyspace: Keyspace) -> list[Client]:
     told = {(one.command, one.argument_bytes): one for one in popping}
     fitting = {kind for kind, one in told.items() if fits(one, keys) is not False}
     return [one for one in popping if (one.command, one.argument_bytes) in fitting]
+
+
+def _popped(keyspace: Keyspace) -> list[Collection[str]]:
+    """What a worker of here would pop: each queue by itself, or all that a fleet's processes take."""
+    queues = _queues(keyspace)
+    fleets = [{Keys(one.prefix).queue(name) for name in one.process_queues} for one in keyspace.installations]
+    return [*([one] for one in queues), *(fleets if queues else [])]
 
 
 def _queues(keyspace: Keyspace) -> Collection[str]:
@@ -243,6 +251,17 @@ def _proven(worker: LocalProcess, client: Client, count: int) -> Finding:
     return Finding(
         "redis", title, f"Stop pid {worker.pid}, or find out why it does not beat.", evidence, key="unregistered"
     )
+
+
+def _alone(tied: Sequence[tuple[Owner, Client]], keyspace: Keyspace) -> Finding | Unknown | None:
+    """Of a process that is registered nowhere, where its pop may be of these queues."""
+    if sure := [one for one in tied if exactly(one[1], _popped(keyspace))]:
+        return _stranger(sure)
+    if doubtful := [owner.pids[0] for owner, client in tied if fits(client, _queues(keyspace))]:
+        pid = f"pid {doubtful[0]}"
+        told = f"{pid} of this host is registered nowhere and waits in a pop of these queues, or of a list of its own"
+        return Unknown(told, f"a look at what {pid} pops")
+    return None
 
 
 def _stranger(tied: Sequence[tuple[Owner, Client]]) -> Finding:

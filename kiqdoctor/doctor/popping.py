@@ -21,6 +21,12 @@ def fits(client: Client, keys: Collection[str]) -> bool | None:
     return _adds_up(rest, keys) if client.command in OF_LISTS else None
 
 
+def exactly(client: Client, lists: Collection[Collection[str]]) -> bool:
+    """Whether it is as long as a pop of one of these sets of lists, whole, that waits for 0 to 9 s, as workers do."""
+    rest = client.argument_bytes - len(client.command) - 1
+    return client.command in OF_LISTS and rest in {sum(map(_length, keys)) for keys in lists}
+
+
 def too_short(client: Client, keys: Collection[str]) -> bool:
     """Whether none of these lists can be among its words."""
     least = min(map(_length, keys), default=0)

@@ -136,6 +136,24 @@ def test_a_process_of_this_host_that_is_registered_nowhere_is_named() -> None:
     assert "pid 99" in finding.finding.title
 
 
+@pytest.mark.parametrize(("words", "outcome"), [
+    ("queue:low 0", Outcome.FAIL),
+    ("queue:default queue:low 2", Outcome.FAIL),
+    ("queue:default 600", Outcome.UNKNOWN),
+    ("orders:incoming 0", Outcome.UNKNOWN),
+    ("orders:incoming:today 0", Outcome.PASS),
+])  # fmt: skip
+def test_a_stranger_is_accused_only_where_it_pops_just_as_a_worker_does(words: str, outcome: Outcome) -> None:
+    known = replace(KNOWN_QUEUES, process_queues=("default", "low"))
+    length = len("brpop" + words.replace(" ", ""))
+    seen = QUEUES.with_(
+        Keyspace((known,), scanned=9, total=9),
+        *(waiting(1, argument_bytes=length), LocalProcesses("web-1"), Inheritance(owners=(owner(99),))),
+    )
+
+    assert diagnose("PRO004", seen).outcome is outcome
+
+
 @pytest.mark.parametrize("twin", [
     Inheritance(owners=(owner(4711),)),
     Inheritance(owners=(owner(99, parent=4711),)),
