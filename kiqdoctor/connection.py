@@ -6,10 +6,11 @@ No pool, no hidden retry, no handshake beyond AUTH: what was sent is what was pl
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from kiqdoctor import sentinels
 from kiqdoctor.records import dataclass
 from kiqdoctor.replies import fits
 from kiqdoctor.text import MASK, decode, redact
@@ -104,7 +105,7 @@ class UrlError(Exception):
 
 
 class ConnectError(Exception):
-    """``step`` failed: dns, tcp, tls, auth, ping, limit, loading, select, or size where a reply was too large.
+    """``step`` failed: sentinel, dns, tcp, tls, auth, ping, limit, loading, select, or size: a reply was too large.
 
     ``loading_s``: for how long the server has been loading its data, where it is that.
     """
@@ -136,12 +137,14 @@ def resolve_url(option: str | None, environ: Mapping[str, str]) -> Address:
         ("REDIS_URL", environ.get("REDIS_URL")),
     )
     source, url = next(((name, value) for name, value in sources if value), ("the default", DEFAULT_URL))
-    return Address(url, shown_url(url, source), source, source != "the default", _arguments(url, source)[1])
+    return Address(url, shown_url(url, source), source, source != "the default", _checked(url, source))
 
 
 def shown_url(url: str, source: str = "") -> str:
     """The URL without user, password and query; ``unix:///path?db=0`` for sockets."""
-    _, database = _arguments(url, source)
+    database = _checked(url, source)
+    if sentinels.is_one(url):
+        return sentinels.shown(url)
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return f"unix://{parts.path}?db={database}"
@@ -150,19 +153,24 @@ def shown_url(url: str, source: str = "") -> str:
     return urlunsplit((parts.scheme, f"{host}:{parts.port or 6379}", f"/{database}", "", ""))
 
 
-def _arguments(url: str, source: str) -> tuple[dict[str, Any], int]:
+def _checked(url: str, source: str) -> int:
+    """The number of its database."""
     at = f" (from {source})" if source else ""
     try:
+        if sentinels.is_one(url):
+            return sentinels.read(url).database
         parts = urlsplit(url)
-        port = parts.port
+        _ = parts.port
         if parts.scheme not in {"redis", "rediss", "unix"}:
-            raise UrlError(f"not a Redis URL{at}: it must start with redis://, rediss:// or unix://")
+            raise UrlError(f"not a Redis URL{at}: it must start with redis://, rediss://, unix:// or redis+sentinel://")
         database = _database(parts.path if parts.scheme != "unix" else "", parts.query)
+    except sentinels.SentinelError as error:
+        raise UrlError(f"{error}{at}") from None
     except ValueError:  # whose words may hold a part of the password
         raise UrlError(f"not a Redis URL{at}: {UNREADABLE}") from None
     if parts.scheme == "unix" and not parts.path:
         raise UrlError(f"not a Redis URL{at}: unix:// needs the socket's path")
-    return {"host": parts.hostname or "localhost", "port": port or 6379}, database
+    return database
 
 
 def _database(path: str, query: str) -> int:
@@ -215,6 +223,7 @@ class ReadOnlyConnection:
 
     def __init__(self, address: Address, *, name: str | None = None, timeout: float = READ_TIMEOUT) -> None:
         self.address = address
+        self._told = address  # one of sentinels stays one, and they are asked anew each time
         self.bill = Bill()
         self.client_id: int | None = None
         self.database = address.database
@@ -232,6 +241,7 @@ class ReadOnlyConnection:
         """
         from kiqdoctor.resp import StepError, Wire
 
+        self._find()
         try:
             self._wire = Wire(self.address.url, connect_timeout=CONNECT_TIMEOUT, read_timeout=self._timeout)
         except StepError as error:
@@ -249,6 +259,17 @@ class ReadOnlyConnection:
             self._try("CLIENT", "SETNAME", self._name)
         number = self._try("CLIENT", "ID")
         self.client_id = number if isinstance(number, int) else None
+
+    def _find(self) -> None:
+        """The primary, where the address is one of sentinels."""
+        if not sentinels.is_one(self._told.url):
+            return
+        try:
+            url = sentinels.primary(self._told.url, CONNECT_TIMEOUT)
+        except sentinels.SentinelError as error:
+            raise ConnectError("sentinel", str(error)) from None
+        self.address = replace(self._told, url=url, shown=shown_url(url))
+        self.user = _user(url)
 
     def exchange(self, commands: Sequence[Command], timeout: float | None = None) -> list[Any]:
         """Send all, read all; an error that the server answers comes back in its place.

@@ -7,13 +7,13 @@ In the log: `Error fetching job: Connection refused` from each worker, once, and
 12.3 sec downtime`; web requests end in `RedisClient::CannotConnectError` or `redis.exceptions.ConnectionError`.
 
 ## How it is found
-Formula: fails if a step of dns, tcp, tls, auth, ping, select failed, or they took longer than 20 s (or --timeout);
-or if loading = 1 for longer than SLOW_LOAD; or if role = replica and master_link_status = down
+Formula: fails if a step of sentinel, dns, tcp, tls, auth, ping, select failed, or they took longer than 20 s (or
+--timeout); or if loading = 1 for longer than SLOW_LOAD; or if role = replica and master_link_status = down
 
-The connection is made step by step: the name is resolved, the socket opened, TLS agreed, the user authenticated, PING
-answered, the database selected. Three tries, a second apart, where a restart would explain the failure. A server that
-answers, but has been loading its data for more than 30 seconds, or is a replica whose link to its primary is down, is
-not ready either.
+The connection is made step by step: where the address is one of sentinels, they tell the primary; the name is
+resolved, the socket opened, TLS agreed, the user authenticated, PING answered, the database selected. Three tries, a
+second apart, where a restart would explain the failure. A server that answers, but has been loading its data for more
+than 30 seconds, or is a replica whose link to its primary is down, is not ready either.
 
 ## When it is wrong
 A server that refuses for want of client slots is reachable: that is RED002.
@@ -53,6 +53,7 @@ SLOW_LOAD = Threshold(
 )
 
 REMEDIES = {
+    "sentinel": "Name sentinels that run, and a service of theirs: `redis-cli -p 26379 sentinel masters` shows them.",
     "dns": "Correct the host name in the URL, or the resolver of this host.",
     "tcp": "Start the server, or correct host, port and firewall; workers reconnect by themselves.",
     "tls": "Use rediss:// only where the server speaks TLS, and give it a certificate that this host trusts.",

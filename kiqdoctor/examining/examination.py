@@ -47,7 +47,7 @@ from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 
-TRANSIENT = frozenset({"tcp", "dns", "loading"})  # steps that a restart explains: worth another try
+TRANSIENT = frozenset({"sentinel", "tcp", "dns", "loading"})  # steps that a restart explains: worth another try
 SOURCES = (".py", ".rb", ".ru", ".rake")
 CLIENT_NAME = "kiqdoctor"
 REFUSED_SHOWN = 5  # paths that were not read
@@ -275,7 +275,7 @@ def _tried(address: Address, clock: Clock, late: threading.Event) -> Connected:
             return None, replace(said, loading_s=error.loading_s)
         if late.is_set():
             connection.close()  # nobody waits for it any more
-        return connection, Connection(address.shown, tries=number, named=address.named)
+        return connection, Connection(connection.address.shown, tries=number, named=address.named)
     raise AssertionError("the last try returns")
 
 

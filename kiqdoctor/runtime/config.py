@@ -9,12 +9,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from kiqdoctor import sentinels
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
-from kiqdoctor.runtime import sentinels
 from kiqdoctor.runtime.frameworks import OPENTELEMETRY, integration
 from kiqdoctor.runtime.hearing import Hook, JobHandler
 from kiqdoctor.runtime.middleware import ClientMiddleware, ServerMiddleware
-from kiqdoctor.runtime.sentinels import Sentinels
+from kiqdoctor.sentinels import Sentinels
 from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.keys import Keys
 

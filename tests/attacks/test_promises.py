@@ -17,7 +17,7 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
-from kiqdoctor.runtime import sentinels
+from kiqdoctor import sentinels
 from kiqdoctor.runtime.board import Board, Slot
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.config import Settings, connect

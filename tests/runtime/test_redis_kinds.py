@@ -18,7 +18,7 @@ import pytest
 import redis as redis_py
 from acl import COMMANDS, KEYS
 from ledger import Ledger, preamble
-from servers import Program, RedisServer, binary, eventually, free_port, require
+from servers import Program, RedisServer, eventually, free_port, require, sentinel
 from workers import Worker
 
 import kiqdoctor
@@ -348,26 +348,6 @@ def dump(kind: Kind, pid: int) -> Any:
 
 
 # -- Sentinel ------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def sentinel(primary: RedisServer, folder: Path) -> Iterator[int]:
-    """The port of one that watches the primary; it decides alone."""
-    port = free_port()
-    lines = [
-        f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor main 127.0.0.1 {primary.port} 1",
-        "sentinel down-after-milliseconds main 1000", "sentinel failover-timeout main 5000",
-    ]  # fmt: skip
-    (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
-    with (folder / "sentinel.log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary(), str(folder / "sentinel.conf"), "--sentinel"], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def watched(port: int) -> bool:

@@ -49,7 +49,7 @@ from sound import (
     WORK,
 )  # fmt: skip
 
-from kiqdoctor import cron
+from kiqdoctor import cron, sentinels
 from kiqdoctor.actions import exact
 from kiqdoctor.cli.diff import _side
 from kiqdoctor.cli.why import _document
@@ -87,7 +87,6 @@ from kiqdoctor.probes.threads import ttin
 from kiqdoctor.render import diff
 from kiqdoctor.resp import StepError
 from kiqdoctor.resp import Wire as RespWire
-from kiqdoctor.runtime import sentinels
 from kiqdoctor.text import SHORT, clean, decode, disarmed, redact
 from kiqdoctor.wire import heartbeat
 from kiqdoctor.wire.payload import read as read_payload

@@ -187,6 +187,26 @@ class RedisServer:
             client.close()
 
 
+@contextmanager
+def sentinel(primary: RedisServer, folder: Path) -> Iterator[int]:
+    """The port of one that watches the primary; it decides alone."""
+    port = free_port()
+    lines = [
+        f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor main 127.0.0.1 {primary.port} 1",
+        "sentinel down-after-milliseconds main 1000", "sentinel failover-timeout main 5000",
+    ]  # fmt: skip
+    (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
+    with (folder / "sentinel.log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary(), str(folder / "sentinel.conf"), "--sentinel"], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 def eventually(holds: Any, what: str = "", *, seconds: float = DEADLINE) -> Any:
     """Ask until the answer is true, and return it; fail only after a time that no healthy machine needs."""
     deadline = time.monotonic() + seconds

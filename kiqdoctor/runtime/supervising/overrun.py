@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiqdoctor import sentinels
 from kiqdoctor.resp import StepError
-from kiqdoctor.runtime import log, sentinels
+from kiqdoctor.runtime import log
 from kiqdoctor.runtime.supervising.renewal import AGAIN, connected
 from kiqdoctor.wire.overrun import KEPT
 

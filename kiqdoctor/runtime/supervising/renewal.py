@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from kiqdoctor import sentinels
 from kiqdoctor.clock import boottime
 from kiqdoctor.resp import StepError, Wire
-from kiqdoctor.runtime import log, sentinels
+from kiqdoctor.runtime import log
 
 LEASE: Final = 15  # seconds, as fetching/lease.py has it
 RENEW: Final = 5.0  # seconds
@@ -96,7 +97,7 @@ def connected(url: str) -> Wire:
         SentinelError: no sentinel knows the primary.
     """
     if sentinels.is_one(url):
-        url = _primary(url)
+        url = sentinels.primary(url, PATIENCE)
     wire = Wire(url, connect_timeout=PATIENCE, read_timeout=PATIENCE)
     words: list[tuple[str, ...]] = [("AUTH", *wire.credentials)] if wire.credentials else []
     if (database := _database(url)) != "0":
@@ -110,22 +111,6 @@ def connected(url: str) -> Wire:
         wire.close()
         raise StepError("auth", str(refused))
     return wire
-
-
-def _primary(url: str) -> str:
-    """Its address as the first sentinel that answers tells it."""
-    asked = sentinels.read(url)
-    for host, port in asked.hosts:
-        with suppress(StepError):
-            wire = Wire(asked.sentinel_url(host, port), connect_timeout=PATIENCE, read_timeout=PATIENCE)
-            try:
-                words: list[tuple[str, ...]] = [("AUTH", *wire.credentials)] if wire.credentials else []
-                found: Any = wire.exchange([*words, ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", asked.service)])[0][-1]
-            finally:
-                wire.close()
-            if isinstance(found, list):
-                return asked.primary_url(found[0].decode(), int(found[1]))
-    raise sentinels.SentinelError(f"no sentinel tells where {asked.service} is")
 
 
 def _database(url: str) -> str:

@@ -1,9 +1,13 @@
 """Addresses of Redis behind Sentinel: ``redis+sentinel://user:password@host:port,[v6]:port/service/0?option=value``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from contextlib import suppress
+from dataclasses import field
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from kiqdoctor.records import dataclass
+from kiqdoctor.wire.numbers import whole
 
 SCHEMES: Final = ("redis+sentinel", "rediss+sentinel")
 FORM: Final = "as in redis+sentinel://host:26379,host:26379/service/0"
@@ -81,6 +85,46 @@ def read(url: str) -> Sentinels:
         hosts, service, number, unquote(user) or None, unquote(password) or None, tls, sentinel_tls,
         own, {**shared, **of_sentinel},
     )  # fmt: skip
+
+
+def shown(url: str) -> str:
+    """The address without user, password and options.
+
+    Raises:
+        SentinelError: it cannot be read.
+    """
+    found = read(url)
+    places = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found.hosts)
+    return f"{url.partition('://')[0].lower()}://{places}/{found.service}/{found.database}"
+
+
+def primary(url: str, patience: float) -> str:
+    """The address of the primary, as the first sentinel tells it that answers within so many seconds.
+
+    Raises:
+        SentinelError: none does, or the address cannot be read.
+    """
+    from kiqdoctor.resp import StepError, Wire
+
+    asked = read(url)
+    for host, port in asked.hosts:
+        with suppress(StepError):
+            wire = Wire(asked.sentinel_url(host, port), connect_timeout=patience, read_timeout=patience)
+            try:
+                words: list[tuple[str, ...]] = [("AUTH", *wire.credentials)] if wire.credentials else []
+                told: Any = wire.exchange([*words, ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", asked.service)])[0][-1]
+            finally:
+                wire.close()
+            if (found := _place(told)) is not None:
+                return asked.primary_url(*found)
+    raise SentinelError(f"no sentinel tells where {asked.service} is")
+
+
+def _place(told: Any) -> tuple[str, int] | None:
+    if not isinstance(told, list) or len(told) != 2 or not all(isinstance(one, bytes) for one in told):  # noqa: PLR2004
+        return None
+    port = whole(told[1], least=1, most=65_535)
+    return (told[0].decode("utf-8", "replace"), port) if port is not None else None
 
 
 def _host(word: str) -> tuple[str, int]:
