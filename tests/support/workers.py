@@ -101,6 +101,9 @@ class Worker:
         if self.process is None:
             return
         there = children(self.process.pid)
+        for pid in there:  # stopped first: who sees its parent go says in Redis that it was asked to end
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
