@@ -33,18 +33,18 @@ _TELLING: Final = (
     r"|master_?-?key|client_?-?key|auth_?-?key|account_?-?key|credential|signature|pwd|dsn"
 )
 _NAME: Final = rf"[\w.-]{{0,40}}(?:{_TELLING})[\w-]{{0,40}}+"
-_VALUE: Final = r"""(?P<value>"[^"\n]{1,2000}"?|'[^'\n]{1,2000}'?|\S{1,2000})"""
+_VALUE: Final = r"""(?P<value>"[^"\n]+"?|'[^'\n]+'?|\S+)"""
 _PAIR: Final = regex(
     rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>\\{{0,3}}[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"'\\]))[ \t]{{0,4}}){_VALUE}",
     re.IGNORECASE,
 )
 _LINE: Final = regex(
-    rf"^(?P<name>[ \t-]{{0,200}}{_NAME})(?P<between>:[ \t]{{1,4}})(?P<value>[^\n]{{1,2000}})$",
+    rf"^(?P<name>[ \t-]{{0,200}}{_NAME})(?P<between>:[ \t]{{1,4}})(?P<value>[^\n]+)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _FLAG: Final = regex(rf"(?P<name>(?<![\w-])--?{_NAME})(?P<between>[ =\0]){_VALUE}", re.IGNORECASE)
-_USER: Final = regex(r"(?P<name>(?<![\w-])(?:--(?:web-)?user|-u)[ =\0])(?P<value>[^\s:]{0,200}:\S{1,2000})")
-_REDIS_CLI: Final = regex(r"(?P<name>\bredis-cli\b[^\n]{0,200}?[ \0]-a[ \0])(?P<value>\S{1,2000})")
+_USER: Final = regex(r"(?P<name>(?<![\w-])(?:--(?:web-)?user|-u)[ =\0])(?P<value>[^\s:]{0,200}:\S+)")
+_REDIS_CLI: Final = regex(r"(?P<name>\bredis-cli\b[^\n]{0,200}?[ \0]-a[ \0])(?P<value>\S+)")
 # A URL in source that other literals, or values with white space in them, go on with; up to what ends its user.
 _SPLICED: Final = regex(r"""://[^\s"'@]{0,200}+["'][ \t]{0,4}(?:\+|<<|\\|["'])[^\n]{0,1000}@""")
 _INTERPOLATED: Final = regex(
@@ -54,15 +54,15 @@ _FILLED: Final = regex(  # a template's values
     r"""(?P<name>://[^\s"']{0,300}+["'][ \t]{0,4}(?:%|\.format\()[ \t]{0,4})"""
     r"""(?P<value>[^\n"']{0,300}+["'][^\n]{1,1000})"""
 )
-_HEADER: Final = regex(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=*-]{8,2000})", re.IGNORECASE)
+_HEADER: Final = regex(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=*-]{8,})", re.IGNORECASE)
 _SCHEME: Final = regex(
-    r"(?P<name>\bauthorization: {0,4}(?:token|apikey|digest|negotiate) {1,4})(?P<value>\S{8,2000})", re.IGNORECASE
+    r"(?P<name>\bauthorization: {0,4}(?:token|apikey|digest|negotiate) {1,4})(?P<value>\S{8,})", re.IGNORECASE
 )
-_COOKIE: Final = regex(r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[^\s=;]{1,200}=[^\n\"']{1,4000})", re.IGNORECASE)
-_MYSQL: Final = regex(r"(?P<name>\bmysql(?:dump|admin)?\b[^\n]{0,200}?[ \0]-p)(?P<value>[^\s\0]{1,2000})")
+_COOKIE: Final = regex(r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[^\s=;]{1,200}=[^\n\"']+)", re.IGNORECASE)
+_MYSQL: Final = regex(r"(?P<name>\bmysql(?:dump|admin)?\b[^\n]{0,200}?[ \0]-p)(?P<value>[^\s\0]+)")
 _HOOK: Final = regex(  # addresses that are themselves the secret
     r"(?P<name>://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|(?:[a-z]{1,20}\.)?discord(?:app)?\.com/api/webhooks/"
-    r"|api\.telegram\.org/bot|[\w-]{1,60}\.webhook\.office\.com/webhookb2/))(?P<value>[^\s\"'<>]{1,2000})"
+    r"|api\.telegram\.org/bot|[\w-]{1,60}\.webhook\.office\.com/webhookb2/))(?P<value>[^\s\"'<>]+)"
 )
 _SHAPES: Final = regex(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS

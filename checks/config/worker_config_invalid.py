@@ -54,11 +54,14 @@ from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 from kiqdoctor.doctor.versions import version_of
+from kiqdoctor.wire.numbers import real
 
 CORES_RUBY = 20
 CORES_PYTHON = 25
 MOST = 50
 HEAVIEST = 10
+HUGE = 1e300
+NO_NUMBERS = frozenset({"flag", "list", "table"})
 KNOWN = frozenset(
     {"concurrency", "queues", "timeout", "capsules", "max_retries", "environment", "require", "tag", "labels", "strict"}
     | {"verbose", "logfile", "pidfile", "daemon", "index", "poll_interval_average", "average_scheduled_poll_interval"}
@@ -158,15 +161,17 @@ def _of_name(file: WorkerFile, one: Setting, name: str) -> Iterator[Verdict]:
 
 
 def _of_threads(file: WorkerFile, one: Setting) -> Iterator[Verdict]:
-    if one.kind in {"text", "flag", "list", "table"} and not one.value.lstrip("-").isdecimal():
+    threads = real(one.value, least=-HUGE, most=HUGE)
+    if one.kind in NO_NUMBERS or (threads is None and (one.value or one.kind == "text")):
         title = f"{one.key} of {file.path} is no number"
         yield _finding(file.path, one.line, title, "Write a whole number of threads.", one.key)
-    elif one.value and float(one.value) < 1:
+    elif threads is None:
+        if one.kind == "computed":
+            yield Unknown(f"{file.path}: {one.key} is computed from what no file says")
+    elif threads < 1:
         title = f"{one.key} of {file.path} is {one.value}: no thread would run a job"
         yield _finding(file.path, one.line, title, "Write a whole number of threads, 1 or more.", one.key)
-    elif one.kind == "computed" and not one.value:
-        yield Unknown(f"{file.path}: {one.key} is computed from what no file says")
-    elif one.value and float(one.value) > MOST:
+    elif threads > MOST:
         title = f"{one.key} of {file.path} is {one.value}: more than {MOST} threads wait for each other"
         yield _finding(file.path, one.line, title, f"At most {MOST}; more processes instead.", one.key, Severity.LOW)
 

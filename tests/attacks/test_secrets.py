@@ -138,6 +138,14 @@ def test_what_was_masked_before_hides_nothing_behind_it(secret: str, shape: str)
     assert secret not in redact(shape.format(f"***{secret}"))
 
 
+@pytest.mark.parametrize("shape", IN_PAIRS)
+def test_a_secret_of_any_length_is_masked_whole(shape: str) -> None:
+    once = redact(shape.format("q7[w" * 1_500))
+
+    assert "q7[w" not in once
+    assert redact(once) == once
+
+
 @given(st.sampled_from(IN_URLS + IN_PAIRS), st.integers(0, 99))
 def test_an_error_s_message_is_masked_before_its_arguments_are(shape: str, number: int) -> None:
     """A shape with a hole in it, where an argument stood, is known no more."""

@@ -58,6 +58,8 @@ def test_sound_files_pass(tmp_path: Path) -> None:
         (":concurrency: 0", "high", "no thread"),
         (":concurrency: -3", "high", "no thread"),
         (":concurrency: five", "high", "no number"),
+        (":concurrency: --5", "high", "no number"),
+        (":concurrency: [1, 2]", "high", "no number"),
         (":queues: default", "high", "no list"),
         (":concurrency: 80", "low", "more than 50"),
         (":colour: red", "low", "no key"),
