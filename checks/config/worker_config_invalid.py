@@ -60,7 +60,6 @@ CORES_RUBY = 20
 CORES_PYTHON = 25
 MOST = 50
 HEAVIEST = 10
-HUGE = 1e300
 NO_NUMBERS = frozenset({"flag", "list", "table"})
 KNOWN = frozenset(
     {"concurrency", "queues", "timeout", "capsules", "max_retries", "environment", "require", "tag", "labels", "strict"}
@@ -161,7 +160,7 @@ def _of_name(file: WorkerFile, one: Setting, name: str) -> Iterator[Verdict]:
 
 
 def _of_threads(file: WorkerFile, one: Setting) -> Iterator[Verdict]:
-    threads = real(one.value, least=-HUGE, most=HUGE)
+    threads = real(one.value, least=-1e300, most=1e300)
     if one.kind in NO_NUMBERS or (threads is None and (one.value or one.kind == "text")):
         title = f"{one.key} of {file.path} is no number"
         yield _finding(file.path, one.line, title, "Write a whole number of threads.", one.key)
