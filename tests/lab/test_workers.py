@@ -23,7 +23,7 @@ POPPER: Final = """\
 import sys, redis
 with redis.Redis.from_url(sys.argv[1], socket_timeout=None) as client:
     while True:
-        client.brpop([sys.argv[2]], timeout=30)
+        client.brpop([sys.argv[2]], timeout=5)  # as workers wait: a second or some
 """
 
 
