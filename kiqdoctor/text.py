@@ -58,7 +58,7 @@ _HEADER: Final = regex(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=*-]
 _SCHEME: Final = regex(
     r"(?P<name>\bauthorization: {0,4}(?:token|apikey|digest|negotiate) {1,4})(?P<value>\S{8,})", re.IGNORECASE
 )
-_COOKIE: Final = regex(r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[^\s=;]{1,200}=[^\n\"']+)", re.IGNORECASE)
+_COOKIE: Final = regex(r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[\"']?[^\s=;\"']{1,200}=[^\n\"']+)", re.IGNORECASE)
 _MYSQL: Final = regex(r"(?P<name>\bmysql(?:dump|admin)?\b[^\n]{0,200}?[ \0]-p)(?P<value>[^\s\0]+)")
 _HOOK: Final = regex(  # addresses that are themselves the secret
     r"(?P<name>://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|(?:[a-z]{1,20}\.)?discord(?:app)?\.com/api/webhooks/"
@@ -108,9 +108,10 @@ def redact(text: str) -> str:
     lower = text.lower()
     hinted = any(hint in lower for hint in _HINTS) or (("://" in text or _LONG.search(text)) and _TOKENS.search(lower))
     if "://" in text:
+        text = _HOOK.sub(_masked_after, text)
         for pattern in (_SPLICED, _INTERPOLATED):
             text = pattern.sub(f"://{MASK}@", text)
-        text = _HOOK.sub(_masked_after, _FILLED.sub(_masked_after, text))
+        text = _FILLED.sub(_masked_after, text)
         text = "".join(_without_users(word) if "://" in word else word for word in _SPACES.split(text))
     if not hinted:  # as most addresses are: nothing else is looked for, nor compiled
         return text
@@ -166,11 +167,12 @@ def _without_users(word: str) -> str:
 
 def _masked(found: "re.Match[str]") -> str:
     value = found["value"]
-    quote = value[0] if value[0] in "\"'" else ""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     bare = value.strip("\"'")
     if not bare or _NO_SECRET.fullmatch(bare) or ("=" not in found["between"] and _CLASS.fullmatch(found["name"])):
         return found[0]
-    return f"{found['name']}{found['between']}{quote}{MASK}{quote if value[1:].endswith(quote or '!') else ''}"
+    quote = value[0] if quoted else ""  # one that is left open would take in what follows, when it is read again
+    return f"{found['name']}{found['between']}{quote}{MASK}{quote}"
 
 
 def _masked_after(found: "re.Match[str]") -> str:

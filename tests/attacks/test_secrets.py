@@ -9,7 +9,7 @@ from examining import Doctor
 from healthy import HEALTHY
 from healthy.moment import NOW
 from healthy.queues import QUEUE
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
@@ -136,6 +136,30 @@ def test_an_address_without_a_user_stays(text: str) -> None:
 @given(PASSWORDS, st.sampled_from(IN_PAIRS))
 def test_what_was_masked_before_hides_nothing_behind_it(secret: str, shape: str) -> None:
     assert secret not in redact(shape.format(f"***{secret}"))
+
+
+PIECES = (
+    *("password", "--api-key", "SECRET_TOKEN", "-u", "--user", "redis-cli", "-a", "mysql", "-p", "Bearer", "Cookie:"),
+    *(
+        "Authorization: Token",
+        "redis://",
+        "https://hooks.slack.com/services/",
+        "u:pw@h",
+        "h:6379/0",
+        "ghp_" + "a1" * 12,
+    ),
+    *("@", '"', "'", '""', "=", ":", ": ", "=>", " ", "\n", "\0", ",", "%", ".format(", "+", "<<", "#{x}", '\\"', "-"),
+    *("hunter2hunter2", "***", "nil", "NAME", "'x'", '"y"', 'x"y'),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+@example('--api-key:"","err then --api-key:"","err')
+@example('https://hooks.slack.com/services/u:pw@h"",Authorization: Token@abc')
+def test_what_is_masked_stays_so(text: str) -> None:
+    once = redact(text)
+
+    assert redact(once) == once
 
 
 @pytest.mark.parametrize("shape", IN_PAIRS)
