@@ -7,14 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from fetching import ELSEWHERE, KEYS, Process, payload, push, queued
+from fetching import ELSEWHERE, KEYS, Process, Start, payload, push, queued, starting
 from servers import RedisServer, eventually
 
 import kiqdoctor
@@ -27,21 +27,13 @@ from kiqdoctor.runtime.job import REGISTRY
 from kiqdoctor.wire.account import LEFT, STOPPING, Whereabouts
 from kiqdoctor.wire.payload import FADES, read
 
-Start = Callable[[], Process]
 DAY: Final = 24 * 3600.0
 
 
 @pytest.fixture
 def start(redis: Any, redis_server: RedisServer) -> Iterator[Start]:
-    started: list[Process] = []
-
-    def one() -> Process:
-        started.append(Process(redis_server.url))
-        return started[-1]
-
-    yield one
-    for process in started:
-        process.leave()
+    with starting(redis_server.url) as one:
+        yield one
 
 
 @pytest.fixture

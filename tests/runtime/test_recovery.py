@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis as redis_py
 from faults import Proxy
-from fetching import ELSEWHERE, KEYS, LEAVE, Process, bytes_of, jobs, payload, push, queued, ticked
+from fetching import ELSEWHERE, KEYS, LEAVE, Process, Start, bytes_of, jobs, payload, push, queued, ticked
 from servers import RedisServer, eventually
 
 import kiqdoctor
@@ -31,27 +31,6 @@ from kiqdoctor.runtime.retrying import after_failure
 from kiqdoctor.wire.account import Whereabouts
 from kiqdoctor.wire.payload import read
 from kiqdoctor.wire.recovery import REMEMBERED
-
-Start = Callable[..., Process]
-
-
-@pytest.fixture
-def start(redis: Any, redis_server: RedisServer) -> Iterator[Start]:
-    started: list[Process] = []
-
-    def one(url: str = "", **options: Any) -> Process:
-        started.append(Process(url or redis_server.url, **options))
-        return started[-1]
-
-    yield one
-    for process in started:
-        process.leave()
-
-
-@pytest.fixture
-def proxy(redis: Any, redis_server: RedisServer) -> Iterator[Proxy]:
-    with Proxy.start(redis_server.port) as found:
-        yield found
 
 
 @pytest.fixture

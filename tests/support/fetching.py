@@ -6,18 +6,20 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import redis as redis_py
+from servers import eventually
 
 from kiqdoctor.clock import Clock, boottime
 from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
 from kiqdoctor.runtime.config import Settings, connect
+from kiqdoctor.runtime.endings import End, Ending, Step
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 from kiqdoctor.runtime.fetching.work import FencedError, Work
@@ -29,6 +31,8 @@ KEYS: Final = Keys(None)
 FETCH: Final = Script("fetch").digest.encode()
 LEAVE: Final = Script("leave").digest.encode()
 SCRIPTS: Final = ("fetch", "leave", "forget", "reclaim", "restate", "begin")
+LOST: Final = (redis_py.ConnectionError, redis_py.TimeoutError)
+RETRY: Final = Ending((Step("ZADD", KEYS.retry, ("1", b"to be tried again")),), End.RETRY)
 _numbers = itertools.count(1)
 
 
@@ -143,6 +147,10 @@ class Process:
         self.die()
 
 
+Start = Callable[..., Process]
+"""Starts a process; straight at the server, or at the url that is given."""
+
+
 def payload(name: str = "Job", jid: str = "", *args: Any, queue: str = "default", **more: Any) -> bytes:
     fields = {"retry": True, "queue": queue, "class": name, "args": list(args), "jid": jid or secrets.token_hex(12)}
     return json.dumps({**fields, "created_at": 1.5, "enqueued_at": 1.5, **more}, separators=(",", ":")).encode()
@@ -169,3 +177,72 @@ def ticked(process: Process) -> bool:
     """True, after a tick: for conditions that need one."""
     process.fetch.tick()
     return True
+
+
+TWIN: Final = payload("Job", "the same jid")
+
+
+@contextmanager
+def starting(url: str) -> Iterator[Start]:
+    """Processes, at ``url`` or at one that is given; they leave at the end."""
+    started: list[Process] = []
+
+    def one(other: str = "", **options: Any) -> Process:
+        started.append(Process(other or url, **options))
+        return started[-1]
+
+    yield one
+    for process in started:
+        process.leave()
+
+
+def again(process: Process, number: int = 0) -> Work | None:
+    """As a processor: an error of the connection is followed by another look."""
+    for _ in range(5):
+        try:
+            work = process.take(number)
+        except LOST:
+            continue
+        if work is not None:
+            return work
+    return None
+
+
+def all_again(process: Process) -> list[Work]:
+    found: list[Work] = []
+    while (work := again(process)) is not None:
+        found.append(work)
+    return found
+
+
+def tick(process: Process) -> None:
+    """As the ticker: what fails is tried again."""
+    with suppress(redis_py.RedisError, FencedError):
+        process.fetch.tick()
+
+
+def told(process: Process) -> None:
+    """Everything that ended is known to Redis."""
+
+    def nothing_waits() -> bool:
+        tick(process)
+        return not process.fetch.holdings.ended and not any(lane.pending for lane in process.fetch.holdings.lanes)
+
+    eventually(nothing_waits)
+
+
+def put_away(process: Process, client: Any) -> None:
+    """Nothing is held, nothing runs, nobody is in the index."""
+    process.fetch.close()
+    assert process.lease.release()
+    assert client.keys("kiq:*") == []
+
+
+def retire(process: Process, client: Any) -> None:
+    """The lease runs out, and others close the account."""
+    client.delete(KEYS.lease(process.identity))
+    client.hdel(KEYS.index, process.identity)
+
+
+def connections(client: Any) -> set[int]:
+    return {int(one["id"]) for one in client.client_list()}
