@@ -367,8 +367,17 @@ class Launcher:
             self.on_signal(wanted)
         answer(self._client, self._keys, self.identity, lambda: self.watchdog.dump("asked through Redis"))
         if self.reliable:
+            self._hear_of_pauses()
+
+    def _hear_of_pauses(self) -> None:
+        from redis import ResponseError
+
+        try:
             paused: Any = self._client.smembers(self._keys.paused)
-            self._reliable.pause(frozenset(name.decode("utf-8", "replace") for name in paused))
+        except ResponseError as error:
+            log.warn_seldom(f"{self._keys.paused}: {error}: which queues are paused is what was known before")
+            return
+        self._reliable.pause(frozenset(name.decode("utf-8", "replace") for name in paused))
 
     def _act(self, name: str) -> None:
         number = {"TSTP": signal.SIGTSTP, "TERM": signal.SIGTERM, "TTIN": signal.SIGTTIN}.get(name)

@@ -2,9 +2,12 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,6 +258,28 @@ def test_a_wrong_type_on_one_queue_strands_nothing_of_another(redis: Any, redis_
     with Worker.start(app(redis_server), redis_server.url, "-q", "mail", "-q", "default"):
         push(redis, "app.note", "x")
         eventually(lambda: noted(redis) == [b"x"])
+
+
+def test_pauses_that_nobody_can_read_keep_no_worker_from_starting(redis: Any, redis_server: RedisServer) -> None:
+    redis.set("paused", "not a set")
+
+    with Worker.start(app(redis_server), redis_server.url) as worker:
+        push(redis, "app.note", "x")
+        eventually(lambda: noted(redis) == [b"x"])
+        assert "paused: WRONGTYPE" in worker.log()
+
+
+def test_an_index_of_another_type_is_named_by_a_worker_that_cannot_start(
+    redis: Any, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    redis.set("kiq:index", "not a hash")
+    (tmp_path / "app.py").write_text(app(redis_server))
+    command = [sys.executable, "-m", "kiqdoctor", "work", "app", "--redis", redis_server.url]
+
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert "cannot start: ResponseError: kiq:index: WRONGTYPE" in ended.stderr
 
 
 def test_redis_goes_away_and_comes_back(tmp_path: Any) -> None:

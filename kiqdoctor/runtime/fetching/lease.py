@@ -105,8 +105,15 @@ class Lease:
         return True
 
     def _claim(self, seconds: int, account: bytes) -> bool:
+        from redis import ResponseError
+
         self._origin.check()
-        return bool(self._reclaim(keys=[self.key, self._keys.index], args=[self.identity, seconds, account]))
+        try:
+            return bool(self._reclaim(keys=[self.key, self._keys.index], args=[self.identity, seconds, account]))
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):  # the lease's own name is new: only the index was there before us
+                raise ResponseError(f"{self._keys.index}: {error}") from error
+            raise
 
     def _held(self, sent: float) -> None:
         self.good_until = sent + LEASE - MARGIN

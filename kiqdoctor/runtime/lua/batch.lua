@@ -34,7 +34,7 @@ local function close(key, jid, ending, open, pending, queues, prefix)
         pushed = pushed .. ',"expiry":' .. stamp(now + tonumber(lasts))
       end
       redis.call('LPUSH', prefix .. queue, string.sub(payload, 1, -2) .. pushed .. '}')
-      redis.call('SADD', queues, queue)
+      redis.pcall('SADD', queues, queue) -- a set of another type keeps no callback from being told once
     end
     redis.call('HSET', key, event .. '_told', '1')
   end

@@ -11,7 +11,7 @@ local function push(lock, queues, target, told, jid, lasts, queue, payload, scor
   end
   if score == '' then
     redis.call('LPUSH', target, payload)
-    redis.call('SADD', queues, queue)
+    redis.pcall('SADD', queues, queue) -- a set of another type keeps no job from its queue
   else
     redis.call('ZADD', target, score, payload)
   end

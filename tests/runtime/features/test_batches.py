@@ -40,6 +40,18 @@ def batch_of(told: Job[..., None]) -> kiqdoctor.Batch:
     return kiqdoctor.Batch(on_success=(told, "success"), on_complete=(told, "complete"))
 
 
+def test_a_set_of_queues_of_another_type_keeps_no_callback_from_being_told_once(
+    lab: Any, step: Job[..., None], told: Job[..., None]
+) -> None:
+    lab.redis.set("queues", "no set")
+
+    with batch_of(told):
+        step.perform_async(1)
+    lab.work()
+
+    assert events(lab) == ["complete", "success"]
+
+
 def test_all_that_succeed(lab: Any, step: Job[..., None], told: Job[..., None]) -> None:
     with batch_of(told) as batch:
         for n in range(3):

@@ -279,6 +279,16 @@ def test_an_error_of_the_server_counts_what_went_before(lab: Any, note: Job[...,
     assert caught.value.__notes__ == ["1000 of 1001 jobs were enqueued before that"]
 
 
+@pytest.mark.parametrize("options", [{}, {"unique_for": 60}, {"status": True}])
+def test_a_set_of_queues_of_another_type_keeps_no_push_from_its_queue(lab: Any, options: dict[str, Any]) -> None:
+    one = kiqdoctor.job(name="One", **options)(lambda n: None)
+    lab.redis.set("queues", "no set")
+
+    jid = one.perform_async(1)
+
+    assert [job["jid"] for job in lab.jobs("queue:default")] == [jid]
+
+
 def test_a_scheduled_job_has_no_enqueued_at_until_it_is_due(lab: Any, note: Job[..., None]) -> None:
     note.perform_in(60, 1)
     [later] = lab.jobs("schedule")
