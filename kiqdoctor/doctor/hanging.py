@@ -108,8 +108,13 @@ def computing(looks: Sequence[Threads]) -> tuple[str, ...]:
         for one in looks[-1].threads
         if all(one.id in look and _top(look[one.id]) == _top(one) for look in before)
         and all(some.state == "running" for some in (one, *(look[one.id] for look in before)))
-        and (share := _used(before[0][one.id], one) / seconds) >= RESTING
+        and ((share := _used(before[0][one.id], one) / seconds) >= RESTING or _never_slept(before[0][one.id], one))
     )
+
+
+def _never_slept(before: Thread, after: Thread) -> bool:
+    """Whether it got on as far as it got a core, and left that by no will of its own."""
+    return before.yields is not None and before.yields == after.yields and _used(before, after) > 0
 
 
 def in_doubt(looks: Sequence[Threads]) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 import os
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kiqdoctor.connection import ConnectError, ReadOnlyConnection, resolve_url
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.hanging import computing, diagnosed
 from kiqdoctor.doctor.snapshot import Refused
@@ -100,19 +102,13 @@ def _both(pid: int, kind: str, asking: Asking | None, outside: tuple[Threads, ..
 
 def _is(identity: str, pid: int, settings: "Settings") -> bool:
     """Whether the process with this pid is the one that registered so: a pid may be another's by now."""
-    import redis
-
-    from kiqdoctor.runtime.config import connect
-
     if _title(pid) is None:
         return False
-    client = connect(settings, 1)
     try:
-        info = _processes(client, settings).get(identity)
-    except redis.RedisError:
+        with _reading(settings) as redis:
+            info = _processes(redis, settings).get(identity)
+    except UnansweredError:
         return False  # whoever asks through Redis says so
-    finally:
-        client.close()
     began = started_at(PROC / str(pid))
     return info is not None and info.started_at is not None and 0 < began <= info.started_at + BOOT
 
@@ -186,6 +182,15 @@ def _signalled(pid: int) -> str:
 
 
 def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", pid: int = 0) -> Threads:
+    with _reading(settings) as reader:
+        processes = _processes(reader, settings)
+    chosen = identity or _here(pid, processes, settings)
+    _must_be_ours(chosen, processes, settings)
+    return _asked(settings, timeout, chosen)
+
+
+def _asked(settings: "Settings", timeout: float, chosen: str) -> Threads:
+    """By a write to Redis, which takes redis-py: 0.1 s of processor time to import, so only where one can answer."""
     import redis
 
     from kiqdoctor.runtime.config import connect
@@ -193,9 +198,6 @@ def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", 
 
     client = connect(settings, 1)
     try:
-        processes = _processes(client, settings)
-        chosen = identity or _here(pid, processes, settings)
-        _must_be_ours(chosen, processes, settings)
         return told(ask(client, settings.keys, chosen, timeout), chosen)
     except redis.RedisError as error:
         why = " ".join(str(error).split())
@@ -210,20 +212,12 @@ def _through_redis(settings: "Settings", timeout: float, *, identity: str = "", 
 
 def _jobs(pid: int, settings: "Settings", identity: str) -> Jobs:
     """What the worker with this pid told Redis that its threads run."""
-    import redis
-
-    from kiqdoctor.runtime.config import connect
-
-    client = connect(settings, 1)
     try:
-        chosen = identity or _registered(pid, _processes(client, settings), settings)
-        return _told_jobs(client, settings, chosen)
-    except redis.RedisError as error:
-        return Jobs({}, why=f"Redis at {_address(settings)} could not be asked: {' '.join(str(error).split())}")
+        with _reading(settings) as redis:
+            chosen = identity or _registered(pid, _processes(redis, settings), settings)
+            return _told_jobs(redis, settings, chosen)
     except UnansweredError as error:
         return Jobs({}, why=str(error))
-    finally:
-        client.close()
 
 
 def _registered(pid: int, processes: "dict[str, Info | None]", settings: "Settings") -> str:
@@ -247,30 +241,30 @@ def _registered(pid: int, processes: "dict[str, Info | None]", settings: "Settin
     return fits[0]
 
 
-def _told_jobs(client: Any, settings: "Settings", identity: str) -> Jobs:
+def _told_jobs(redis: ReadOnlyConnection, settings: "Settings", identity: str) -> Jobs:
     """Its hash of jobs, under the name of its version, where it is no larger than an honest one."""
     keys = settings.keys
-    beat = plain(client.hget(keys.process(identity), BEAT))
+    beat = plain(_reply(redis, "HGET", keys.process(identity), BEAT))
     found: dict[str, WorkEntry] = {}
     for key in (keys.work(identity), keys.workers(identity)):
-        if client.hlen(key) > MOST_JOBS or (client.memory_usage(key, samples=0) or 0) > MOST_BYTES:
+        many = _reply(redis, "HLEN", key) > MOST_JOBS
+        if many or (_reply(redis, "MEMORY", "USAGE", key, "SAMPLES", 0) or 0) > MOST_BYTES:
             return Jobs({}, beat, f"{key} is larger than any worker's")
-        for thread, raw in client.hgetall(key).items():
+        raw = _reply(redis, "HGETALL", key)
+        for thread, entry in zip(raw[::2], raw[1::2], strict=True):
             with suppress(ValueError):
-                name = thread.decode("utf-8", "backslashreplace")
-                found[name] = read_work(name, raw)
+                name = (thread or b"").decode("utf-8", "backslashreplace")
+                found[name] = read_work(name, entry or b"")
     return Jobs(found, beat)
 
 
-def _processes(client: Any, settings: "Settings") -> "dict[str, Info | None]":
+def _processes(redis: ReadOnlyConnection, settings: "Settings") -> "dict[str, Info | None]":
     """Identities, and what their beats say; None where the beat is gone or cannot be read."""
     from kiqdoctor.wire.heartbeat import read_info
 
-    names = [raw.decode("utf-8", "backslashreplace") for raw in client.smembers(settings.keys.processes)]
-    with client.pipeline(transaction=False) as pipe:
-        for name in names:
-            pipe.hget(settings.keys.process(name), INFO)
-        answers = pipe.execute(raise_on_error=False)
+    told = _reply(redis, "SMEMBERS", settings.keys.processes)
+    names = [raw.decode("utf-8", "backslashreplace") for raw in told if raw]
+    answers = redis.exchange([("HGET", settings.keys.process(name), INFO) for name in names]) if names else []
     found: dict[str, Info | None] = {}
     for name, raw in zip(names, answers, strict=True):
         try:
@@ -278,6 +272,35 @@ def _processes(client: Any, settings: "Settings") -> "dict[str, Info | None]":
         except ValueError:
             found[name] = None
     return found
+
+
+@contextmanager
+def _reading(settings: "Settings") -> Iterator[ReadOnlyConnection]:
+    """Redis, to read from.
+
+    Raises:
+        UnansweredError: it could not be reached, or refused.
+    """
+    redis = ReadOnlyConnection(resolve_url(settings.url, {}))
+    try:
+        redis.open()
+        yield redis
+    except ConnectError as error:
+        raise UnansweredError(f"Redis at {_address(settings)} could not be asked: {error}") from None
+    finally:
+        redis.close()
+
+
+def _reply(redis: ReadOnlyConnection, *command: str | int) -> Any:
+    """What one command is answered; what the server refuses is none.
+
+    Raises:
+        ConnectError: it refused.
+    """
+    [reply] = redis.exchange([command])
+    if isinstance(reply, Exception):
+        raise ConnectError("ping", str(reply))
+    return reply
 
 
 def _here(pid: int, processes: "dict[str, Info | None]", settings: "Settings") -> str:

@@ -229,4 +229,7 @@ def test_a_thread_that_computes_at_one_line_is_told_and_not_accused() -> None:
 
     assert computing(spinning) == ("a: /srv/app/jobs.py:7 in work_a stood there in 3 looks and used 100% of a core",)
     assert kinds(spinning) == []
+    assert computing(
+        [replace(one, threads=(replace(one.threads[0], cpu_s=one.at / 100, yields=4),)) for one in spinning]
+    )
     assert computing(elsewhere) == computing(seen(state="sleeping")) == computing(spinning[:1]) == ()

@@ -1,7 +1,7 @@
 """Where the functions of a source file take locks and give them back, by lines."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 TAKING: Final = frozenset({"acquire", "__enter__"})
@@ -43,18 +43,37 @@ class Function(NamedTuple):
         return next((text for text, first, last in self.conditions if first <= line <= last), "")
 
 
-def functions(module: ast.Module) -> Iterator[Function]:
-    """Every function of a file, and the module."""
-    last = max((node.end_lineno or 0 for node in module.body), default=0)
-    yield _function(0, last, module.body)
-    for node in ast.walk(module):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield _function(node.lineno, node.end_lineno or node.lineno, node.body)
-        elif isinstance(node, ast.Lambda):
-            yield _function(node.lineno, node.end_lineno or node.lineno, [node.body])
+def around(module: ast.Module, line: int) -> Function:
+    """The innermost function that this line is in; the module itself where it is in none.
+
+    Only what reaches over that line is walked: to walk all of a file took most of a dump's processor time.
+    """
+    found: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | None = None
+    left: list[ast.AST] = list(module.body)
+    for node in left:
+        if not _reaches(node, line):
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and (
+            node.lineno <= line and (found is None or node.lineno > found.lineno)
+        ):
+            found = node
+        left.extend(ast.iter_child_nodes(node))
+    if found is None:
+        return _function(0, max((node.end_lineno or 0 for node in module.body), default=0), module.body)
+    body = [found.body] if isinstance(found, ast.Lambda) else found.body
+    return _function(found.lineno, found.end_lineno or found.lineno, body)
 
 
-def _function(first: int, last: int, body: list[ast.stmt] | list[ast.expr]) -> Function:
+def _reaches(node: ast.AST, line: int) -> bool:
+    """Whether the line is one of its own; what has none, as arguments, may have any. Decorators stand before it."""
+    first = getattr(node, "lineno", None)
+    if first is None:
+        return True
+    first = min((one.lineno for one in getattr(node, "decorator_list", ())), default=first)
+    return bool(first <= line <= (getattr(node, "end_lineno", None) or first))
+
+
+def _function(first: int, last: int, body: Sequence[ast.AST]) -> Function:
     takings: list[Taking] = []
     releases: list[tuple[str, int]] = []
     conditions: list[tuple[str, int, int]] = []
@@ -77,7 +96,7 @@ def _last(node: ast.expr) -> int:
     return node.end_lineno or node.lineno
 
 
-def _own(body: list[ast.stmt] | list[ast.expr]) -> Iterator[ast.AST]:
+def _own(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
     """Everything below, without what is in functions and classes of its own."""
     left: list[ast.AST] = list(body)
     while left:

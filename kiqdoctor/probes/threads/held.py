@@ -9,13 +9,14 @@ believed. Nothing of it is run.
 import ast
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from kiqdoctor.probes.host.files import read
-from kiqdoctor.probes.threads.function import Function, functions
+from kiqdoctor.probes.threads.function import Function, around
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.python import parse
 from kiqdoctor.records import dataclass
@@ -89,10 +90,11 @@ class Locks:
 def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: Mapping[str, int], sources: "Sources") -> Locks:
     """The locks of threads, their frames innermost first; ``waiting`` wait without an end, at an address in memory."""
     found = Locks(places=waiting)
+    sources.learn([frame for frames in stacks.values() for frame in frames])
     for name, frames in stacks.items():
         held: list[Taken] = []
         for depth, frame in enumerate(frames):
-            function = None if frame.file.endswith(OWN) else sources.function(frame.file, frame.line)
+            function = sources.function(frame.file, frame.line)
             if function is None:
                 continue
             wanted = [taking for taking in function.takings if taking.entered_at(frame.line)]
@@ -120,27 +122,33 @@ def _taken(lock: ast.expr, line: int, frame: Standing) -> Taken:
 
 
 class Sources:
-    """Source files as the process sees them, each parsed once; only regular ones that are older than it."""
+    """Source files as the process sees them; only regular ones that are older than it. To be kept from look to look."""
 
     def __init__(self, folder: Path, started_at: float) -> None:
         self._root = folder / "root"
         self._started_at = started_at
-        self._known: dict[str, tuple[Function, ...]] = {}
+        self._known: dict[tuple[str, int], Function | None] = {}
+
+    def learn(self, frames: Iterable[Standing]) -> None:
+        """Read what these stand in: each file once, whose tree is let go again, for it may be large."""
+        lines: dict[str, set[int]] = {}
+        for frame in frames:
+            if (frame.file, frame.line) not in self._known and not frame.file.endswith(OWN):
+                lines.setdefault(frame.file, set()).add(frame.line)
+        for file, wanted in islice(lines.items(), FILES):
+            module = self._module(file)
+            for line in wanted:
+                self._known[file, line] = around(module, line) if module is not None else None
 
     def function(self, file: str, line: int) -> Function | None:
-        """The innermost function that this line is in; the module itself where it is in none."""
-        if file not in self._known:
-            if len(self._known) >= FILES:
-                return None
-            self._known[file] = self._functions(file)
-        around = [one for one in self._known[file] if one.first <= line <= one.last]
-        return max(around, key=lambda one: one.first, default=None)
+        """The innermost function that this line is in, as far as it was learnt."""
+        return self._known.get((file, line))
 
-    def _functions(self, file: str) -> tuple[Function, ...]:
+    def _module(self, file: str) -> ast.Module | None:
         try:
-            return tuple(functions(parse(self._source(file))))
+            return parse(self._source(file))
         except (OSError, UnparsedError, ValueError):
-            return ()
+            return None
 
     def _source(self, file: str) -> bytes:
         """Opened without waiting, for a process may call anything its source."""

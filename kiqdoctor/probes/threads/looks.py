@@ -10,17 +10,24 @@ from kiqdoctor.doctor.facts.threads import FROZEN, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.probes.threads.attach import fields
+from kiqdoctor.probes.threads.held import Sources, started_at
 from kiqdoctor.probes.threads.stacks import native, stacks
+from kiqdoctor.probes.threads.tasks import state
 
 LOOKS: Final = 3
-BETWEEN: Final = 0.5  # seconds
+BETWEEN: Final = 0.5  # seconds from one to the next
+REST: Final = 0.1  # seconds at least, where a look alone takes long, as on a busy host
 PER_LOOK: Final = 3.0  # seconds that one may take
 IN_ALL: Final = 5.0  # seconds, for all of them
 LEAST: Final = 0.5  # seconds, without which another is not begun
 A_THREAD: Final = 0.01  # seconds more for each thread beyond FEW, for all looks
 FEW: Final = 100  # threads
 PAUSABLE: Final = 200  # threads: what finds native libraries pauses the process the longer the more it has
-PAUSED: Final = frozenset({"stopped", "tracing stop", "disk sleep", "zombie", "dead", FROZEN})
+HALTED: Final = frozenset({"stopped", "tracing stop", FROZEN})
+"""In which nothing of a process moves, and one look at its stacks shows all that others would."""
+AGAIN: Final = 4  # times that its state is read again: who limits a process's CPU stops it ten times a second
+SOON: Final = 0.12  # seconds between them
+PAUSED: Final = frozenset({"disk sleep", "zombie", "dead"}) | HALTED
 SLEEPING_CALLS: Final = frozenset({"clock_nanosleep", "nanosleep", "restart_syscall"})
 """The last is what a sleep that a look has paused is called from then on."""
 
@@ -29,20 +36,24 @@ def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | 
     """Its threads at several moments, from outside; one look only where a later one does not succeed."""
     found: list[Threads] = []
     more = max(0, _count(pid, proc) - FEW) * A_THREAD
-    ends, took = clock.monotonic() + IN_ALL + more, LEAST
+    sources = Sources(proc / str(pid), started_at(proc / str(pid)))
+    began, took = clock.monotonic(), LEAST
+    ends = began + IN_ALL + more
     for number in range(LOOKS):
         if number:
-            clock.sleep(BETWEEN)
+            clock.sleep(max(BETWEEN - (clock.monotonic() - began), REST))
         began = clock.monotonic()
         left = ends - began
         if len(found) > 1 and left < took:
             break
         try:
-            found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK + more / 2, max(left, LEAST)), closely=True))
+            found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK + more / 2, max(left, LEAST)), closely=sources))
             took = max(took, clock.monotonic() - began)
         except RefusalError as error:
             if not found:
                 return error.refused
+            break
+        if number == 0 and _stays_halted(found[0], pid, proc, clock):
             break
     if found[-1].state not in PAUSED and len(found[-1].threads) <= PAUSABLE and _in_native_code(found):
         libraries = native(pid, patience=min(PER_LOOK, max(ends - clock.monotonic(), LEAST)))
@@ -50,6 +61,15 @@ def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | 
             found[-1], threads=tuple(_with(one, libraries.get(one.id, ())) for one in found[-1].threads)
         )
     return tuple(found)
+
+
+def _stays_halted(seen: Threads, pid: int, proc: Path, clock: Clock) -> bool:
+    """Whether it was, and is each time that its state is read again."""
+    for _ in range(AGAIN if seen.state in HALTED else 0):
+        clock.sleep(SOON)
+        if state(pid, proc) not in HALTED:
+            return False
+    return seen.state in HALTED
 
 
 def _count(pid: int, proc: Path) -> int:

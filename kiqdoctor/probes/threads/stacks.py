@@ -19,7 +19,7 @@ from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.probes.host.files import listed, read
 from kiqdoctor.probes.host.recognise import recognise
 from kiqdoctor.probes.threads.attach import fields, outside_of, refusal
-from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred, started_at
+from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import Task, state, tasks
 from kiqdoctor.records import dataclass
@@ -50,7 +50,7 @@ def stacks(
     proc: Path = Path("/proc"),
     clock: Clock = SYSTEM,
     within_s: float = TRIES * (PATIENCE + BETWEEN),
-    closely: bool = False,
+    closely: "Sources | None" = None,
 ) -> Threads:
     """The threads of process ``pid``, the oldest first; all tries end ``within_s`` seconds.
 
@@ -61,7 +61,7 @@ def stacks(
     """
     before = _moment(pid, proc)
     _must_be_readable(pid, proc / str(pid))
-    closer = ("--locals",) if closely else ()
+    closer = ("--locals",) if closely is not None else ()
     command = (_program(), "dump", "--json", "--nonblocking", *closer, "--pid", str(pid))
     answer, end = _Answer(), clock.monotonic() + within_s
     for number in range(TRIES):
@@ -75,7 +75,7 @@ def stacks(
     if not answer.out or _moment(pid, proc).started != before.started:
         raise _why(pid, proc, before, answer)
     told = _told(answer, identity or str(pid), f"py-spy dump --nonblocking --pid {pid}", proc / str(pid), clock)
-    return _closely(told, answer, pid, proc) if closely else told
+    return _closely(told, answer, pid, proc, closely) if closely is not None else told
 
 
 def native(pid: int, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]]:
@@ -316,7 +316,7 @@ def _told(answer: _Answer, identity: str, source: str, folder: Path, clock: Cloc
     )
 
 
-def _closely(told: Threads, answer: _Answer, pid: int, proc: Path) -> Threads:
+def _closely(told: Threads, answer: _Answer, pid: int, proc: Path, sources: Sources) -> Threads:
     """The same with the kernel's words of each thread, and its locks."""
     by_kernel = tasks(pid, proc)
     found = {f"0x{one.thread_id:x}": one
@@ -327,7 +327,7 @@ def _closely(told: Threads, answer: _Answer, pid: int, proc: Path) -> Threads:
         if one.call is not None and one.call.name == "futex" and one.call.endless
     }  # fmt: skip
     stacks = {name: [_standing(call) for call in one.frames[:FRAMES]] for name, one in found.items()}
-    locks = inferred(stacks, waiting, Sources(proc / str(pid), started_at(proc / str(pid))))
+    locks = inferred(stacks, waiting, sources)
     names = {one.id: one.name for one in told.threads}
     threads = tuple(_seen_closely(one, known.get(one.id), locks, names) for one in told.threads)
     return replace(told, threads=threads, state=state(pid, proc), deadlocks=locks.rings())

@@ -21,8 +21,11 @@ from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.probes.threads.attach import GRANT, LOOSEN, OF_A_CONTAINER, OF_A_POD, grant, outside_of, refusal
+from kiqdoctor.probes.threads.looks import looks
 from kiqdoctor.probes.threads.stacks import FRAMES, NOTE, OUTPUT, THREADS, stacks
+from kiqdoctor.probes.threads.tasks import state
 
+PROC = Path("/proc")
 NOBODY = 65534
 
 PROGRAM = """
@@ -140,6 +143,21 @@ def test_a_stopped_process_is_read() -> None:
         process.send_signal(signal.SIGSTOP)
 
         assert [one.frames[0].function for one in stacks(process.pid).threads[1:]] == ["sleeper"]
+
+
+def test_one_look_is_enough_at_what_stays_stopped() -> None:
+    with program("sleeper") as process:
+        process.send_signal(signal.SIGSTOP)
+        eventually(lambda: state(process.pid, PROC) == "stopped", "it stands still")
+        stopped = looks(process.pid, PROC)
+        process.send_signal(signal.SIGCONT)
+        eventually(lambda: state(process.pid, PROC) == "sleeping", "it goes on")
+        running = looks(process.pid, PROC)
+
+    assert not isinstance(stopped, Refused)
+    assert not isinstance(running, Refused)
+    assert [one.state for one in stopped] == ["stopped"]
+    assert len(running) > 1
 
 
 def test_who_is_gone_and_who_is_dead() -> None:
