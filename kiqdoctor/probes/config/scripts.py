@@ -47,6 +47,8 @@ _FLAG: Final = regex(
 )
 _SIGNAL: Final = regex(r"\bkill\s++(?:-s\s++(?:SIG)?|-(?:SIG)?)(USR1|INFO)\b|Process\.kill\W++(?:SIG)?(USR1|INFO)\b")
 _FLUSH: Final = regex(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]{0,300}\b(flushall|flushdb)\b", re.IGNORECASE)
+_SAID: Final = regex(r"\b(?:echo|printf)\s(?:(?!\$\()[^;&|`])*$|(?:^|\s)#(?![^'\"]*['\"]).*$")
+"""What stands before words that are printed, or behind a comment's sign: nobody runs them."""
 _CALLED: Final = frozenset({"flushall", "flushdb"})
 _BLOCKING: Final = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "blmpop"})
 _REDIS: Final = regex(r"redis|sidekiq|conn|client|cache|\br\b|\bc\b", re.IGNORECASE)
@@ -105,7 +107,8 @@ def _in_shell(file: "File") -> Iterator[ScriptLine]:
     left: list[str] = []  # what must hold since a line that leaves unless it does
     before = ""
     for number, line in _written(file):
-        if found := _FLUSH.search(line):
+        found = _FLUSH.search(line)
+        if found is not None and not _SAID.search(line[: found.start()]):
             here = [line[: found.start()]] if "&&" in line[: found.start()] else []
             guards = tuple(short(one.replace("/dev/null", "")) for one in (*here, *reversed(open_), *left))
             yield ScriptLine(file.path, number, found[1].lower(), place(file.path), guards[:20])

@@ -1,5 +1,6 @@
 """The one rule of what is not the application's production code, the same at every depth."""
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -32,6 +33,33 @@ GENERATORS: Final = ("/generators/", "/templates/")
 """Below a generator's `templates/` lies what it writes out elsewhere, with ERB in it."""
 CUCUMBER: Final = ("features", "step_definitions")
 """`features/` with step definitions in it is Cucumber's; without them it is an application's own word."""
+
+MANIFESTS: Final = frozenset({"Gemfile", "gems.rb", "pyproject.toml", "setup.cfg", "setup.py", "Pipfile"})
+"""Each lies on top of an application."""
+REQUIREMENTS: Final = "requirements*.txt"
+STARTS: Final = frozenset({"Procfile", "sidekiq.yml"})
+"""A root that has one is an application, whatever else lies below it."""
+CONFIG: Final = "config/"
+
+
+def home(paths: Iterable[str]) -> str:
+    """The folder of the only application below a root that is none itself, with its slash; else empty."""
+    tops = {"" if path == f"{CONFIG}sidekiq.yml" else _top(path) for path in paths if _is_top(path)}
+    if "" in tops:
+        return ""
+    outermost = [top for top in tops if not any(top != other and top.startswith(other) for other in tops)]
+    return outermost[0] if len(outermost) == 1 else ""
+
+
+def _top(path: str) -> str:
+    return path[: path.rfind("/") + 1]
+
+
+def _is_top(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    if name in STARTS:
+        return path in {name, f"{CONFIG}{name}"}
+    return name in MANIFESTS or fnmatchcase(name, REQUIREMENTS)
 
 
 def is_production(file: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from kiqdoctor.probes.tree.disk import FOLDER, Disk, Entry, UnreadableError
 from kiqdoctor.probes.tree.file import File, Means, Source
-from kiqdoctor.probes.tree.production import is_foreign, is_production, is_skipped, is_template, is_test
+from kiqdoctor.probes.tree.production import home, is_foreign, is_production, is_skipped, is_template, is_test
 from kiqdoctor.records import dataclass
 from kiqdoctor.text import decode
 
@@ -96,6 +96,7 @@ class Tree:
         self._making: dict[Callable[[Tree], Any], threading.Lock] = {}
         self._made: dict[Callable[[Tree], Any], Any] = {}
         self._listing: _Listing | None = None
+        self._home: str | None = None
         self._tests: _Listing | None = None
         self._means: Means | None = None
         try:
@@ -135,23 +136,46 @@ class Tree:
     def named(self, *names_or_globs: str) -> tuple[File, ...]:
         """The files of these names, each once: a path that is there at all, and production files that a glob fits.
 
-        A glob's ``*`` ends at a slash; one ``**/`` in it stands for any folders, or none.
+        A glob's ``*`` ends at a slash; one ``**/`` in it stands for any folders, or none. Both are looked for in the
+        application's `home` too.
         """
         found: dict[str, File] = {}
         for name in names_or_globs:
             if "*" in name:
-                matches = [self._file(path) for path in self._listed().fitting(name)]
+                matches = [self._file(path) for path in self._fitting(name)]
             else:
                 matches = [one for one in [self.file(name)] if one is not None]
             found |= {one.path: one for one in matches}
         return tuple(found.values())
 
     def file(self, path: str) -> File | None:
-        """The file of this name, wherever below the root it lies, skipped folders too; None where there is none."""
+        """The file of this name, wherever below the root it lies, skipped folders too; None where there is none.
+
+        Where the root has none of that name, it is the `home`'s.
+        """
         plain = normpath(path)
         if self._means is None or plain.startswith(("/", "../")) or plain in {".", ".."} or "\0" in plain:
             return None
-        return self._file(plain) if self._means.disk.holds(plain) else None
+        for name in (plain, f"{self.home}{plain}"):
+            if self._means.disk.holds(name):
+                return self._file(name)
+        return None
+
+    @property
+    def home(self) -> str:
+        """The folder of the only application below a root that is none itself, with its slash; else empty."""
+        with self._lock:
+            if self._home is None:
+                self._home = home(self._listed().paths)
+            return self._home
+
+    def _fitting(self, glob: str) -> list[str]:
+        """Names that a glob fits from the root, then those that it fits from the `home`."""
+        listed = self._listed()
+        found = listed.fitting(glob)
+        if self.home and not glob.startswith(ANYWHERE):
+            found += [path for path in listed.fitting(f"{self.home}{glob}") if path not in found]
+        return found
 
     def once(self, make: Callable[["Tree"], Made]) -> Made:
         """What a reader makes of the whole application: made once, however many threads ask."""

@@ -135,3 +135,19 @@ def test_a_client_that_leaves_what_it_inherits_alone(tmp_path: Path, gem: str, l
     }
 
     assert [one.severity for one in read("COD011", tmp_path, files).findings] == [severity]
+
+
+def test_an_application_below_the_root(tmp_path: Path) -> None:
+    files = {
+        "README.md": "",
+        "backend/Gemfile.lock": "GEM\n  specs:\n    sidekiq (7.3.2)\n\nDEPENDENCIES\n  sidekiq\n",
+        "backend/Gemfile": 'gem "sidekiq"\n',
+        "backend/config/puma.rb": "workers 4\npreload_app!\n",
+        "backend/config/initializers/warm.rb": "WarmJob.perform_async\n",
+        "backend/app/jobs/warm_job.rb": "class WarmJob\n  include Sidekiq::Job\n  def perform; end\nend\n",
+    }
+    [one] = read("COD011", tmp_path, files).findings
+
+    assert one.severity == "high"
+    assert one.finding.location is not None
+    assert one.finding.location.path == "backend/config/initializers/warm.rb"

@@ -33,6 +33,8 @@ TWINS = {
     "N1": ("", 'key = f"{o.pk}:{o.version}"'),
     "N2": ("", "etag = sha256(response.body)"),
     "N3": ("", 'return {"at": int(o.updated_at.timestamp())}'),
+    "what a cache keeps": ("", 'cache.set(f"st:{o.pk}", {"at": int(o.updated_at.timestamp())})'),
+    "what it makes": ("", 'cache.get_or_set("st", lambda: int(o.updated_at.timestamp()))'),
     "with its fraction": ("", 'key = f"st:{o.pk}:{o.updated_at.timestamp()}"'),
     "a version beside it": ("", 'key = f"{o.version}:{int(o.updated_at.timestamp())}"'),
     "an ETag of its own": ("@condition(etag_func=tag, last_modified_func=when)\n", "pass"),
@@ -51,6 +53,7 @@ RUBY_FAULTS = {
     "a key by name": 'key = "r/#{@report.updated_at.to_i}"',
 }
 RUBY_TWINS = {
+    "what a cache keeps": 'Rails.cache.write("r/#{@report.id}", @report.updated_at.to_i)',
     "N2": "stale?(etag: [@report.lock_version])",
     "both": "stale?(etag: @report, last_modified: @report.updated_at)",
     "by the record": "fresh_when(@report)",

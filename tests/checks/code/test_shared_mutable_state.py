@@ -17,6 +17,7 @@ FAULTS = crossed(
             "@job\ndef f(): client()\n"
         ),
         "counted": "n = 0\n@job\ndef f():\n  global n\n  n += 1\n",
+        "a counter": "from collections import Counter\nN = Counter()\n@job\ndef f(x):\n  N[x] += 1\n",
     },
     python,
 )
@@ -40,6 +41,13 @@ RUBY_TWINS = crossed(
         "a copy": performing("list = SEEN.dup", "list << x", head="SEEN = []\n"),
         "a record": performing("K.update(x)", "K.delete(x)", head="class K < ApplicationRecord\nend\n"),
         "N1": performing("@client ||= Foo.new"),
+        "a thread's own": performing("Ctx.tenant = x", head="module Ctx\n  thread_mattr_accessor :tenant\nend\n"),
+        "a current attribute": performing(
+            "Ctx.tenant = x", head="class Ctx < ActiveSupport::CurrentAttributes\n  attribute :tenant\nend\n"
+        ),
+        "a setter of one's own": performing(
+            "Ctx.tenant = x", head="module Ctx\n  def self.tenant=(x)\n    Thread.current[:x] = x\n  end\nend\n"
+        ),
     },
     ruby,
 )
@@ -54,6 +62,11 @@ RUBY_FAULTS = crossed(
         "P1": (
             "class J\n  include Sidekiq::Job\n  class << self; attr_accessor :cur; end\n"
             "  def perform(i)\n    self.class.cur = i\n  end\nend\n"
+        ),
+        "an accessor": performing("Ctx.tenant = x", head="module Ctx\n  mattr_accessor :tenant\nend\n"),
+        "an accessor, within": performing(
+            "Ctx.enter(x)",
+            head="class Ctx\n  cattr_accessor :tenant\n  def self.enter(x)\n    self.tenant = x\n  end\nend\n",
         ),
         "a global": performing("$last = x"),
         "an item": performing("@@seen[x] = 1"),

@@ -149,6 +149,12 @@ def test_whether_jobs_share_a_process(model: Model, shares: bool | None) -> None
     assert (found.truth, found.proof, found.source) == (shares, f"celery: {model} (a command)", "Procfile:3")
 
 
+def test_the_commands_of_an_application_below_the_root(tmp_path: Path) -> None:
+    files = {"api/pyproject.toml": "", "api/shop.py": CELERY, "api/Procfile": "w: celery -A shop worker -P threads\n"}
+
+    assert models(executed(tmp_path, files)) == [("celery", "THREADS")]
+
+
 def test_a_job_runs_as_those_that_take_its_queue_do() -> None:
     found = Execution(
         (

@@ -330,3 +330,31 @@ def test_what_a_glob_fits(tmp_path: Path, glob: str, fitting: set[str]) -> None:
 
     assert set(found) == fitting
     assert len(found) == len(fitting)
+
+
+@pytest.mark.parametrize(
+    ("paths", "home"),
+    [
+        (("services/worker/Gemfile", "services/worker/config/puma.rb", "README"), "services/worker/"),
+        (("api/pyproject.toml", "api/plugins/mail/pyproject.toml", "web/package.json"), "api/"),
+        (("api/requirements-prod.txt", "docs/requirements.txt"), "api/"),
+        (("Gemfile", "engines/mail/Gemfile"), ""),
+        (("Procfile", "api/pyproject.toml"), ""),
+        (("config/sidekiq.yml", "api/Gemfile"), ""),
+        (("api/pyproject.toml", "worker/pyproject.toml"), ""),
+        (("api/Procfile",), ""),
+    ],
+)
+def test_the_only_application_below_a_root_that_is_none(tmp_path: Path, paths: tuple[str, ...], home: str) -> None:
+    assert written(tmp_path, *paths).home == home
+
+
+def test_what_is_named_lies_in_the_home_too(tmp_path: Path) -> None:
+    tree = written(tmp_path, "api/pyproject.toml", "api/Procfile", "api/config/a.rb", "config/b.rb", "api/bin/run")
+
+    assert paths(tree.named("Procfile", "config/*.rb", "**/*.rb")) == ["api/Procfile", "config/b.rb", "api/config/a.rb"]
+    assert [one and one.path for one in (tree.file("bin/run"), tree.file("api/bin/run"), tree.file("bin/no"))] == [
+        "api/bin/run",
+        "api/bin/run",
+        None,
+    ]

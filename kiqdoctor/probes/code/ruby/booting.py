@@ -12,7 +12,9 @@ from kiqdoctor.regex import regex
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-BOOTS: Final = regex(r"config/(?:initializers/.+|application|environment|environments/production)\.rb|config\.ru")
+BOOTS: Final = regex(
+    r"(?:.*/)?config/(?:initializers/.+|application|environment|environments/production)\.rb|(?:.*/)?config\.ru"
+)
 AT_ONCE: Final = frozenset(
     {"configure", "after_initialize", "to_prepare", "on_load", "each", "each_with_index", "map", "tap", "times", "then"}
     | {"each_pair", "with", "silence"}

@@ -121,7 +121,7 @@ class Shared:
         if receiver is None or not (receiver.type in CONSTANTS or (receiver.type == "self" and of_class)):
             return ""
         cls = self.classes.all.get(around) if receiver.type == "self" else self.classes.find(text(receiver), around)
-        return _kept_as(cls, name) if cls is not None else ""
+        return kept_as(cls, name) if cls is not None else ""
 
     def _key_of(self, node: "Node | None", method: Method, depth: int) -> str:
         """The name under which what a value is is held; "" for anything else."""
@@ -178,7 +178,7 @@ class Shared:
             return ""
         found = answers(self.classes, known, name)
         if not found and known.singleton:
-            return self._of(known.cls, _kept_as(known.cls, name).rpartition(".")[2])
+            return self._of(known.cls, kept_as(known.cls, name).rpartition(".")[2])
         if len(found) != 1 or name == "new":
             return ""
         inner = found[0].node.child_by_field_name("body")
@@ -225,8 +225,8 @@ def _of_class(method: Method) -> bool:
     return (method.singleton or extended) and method.node.type in {"method", "singleton_method"}
 
 
-def _kept_as(cls: Class, name: str) -> str:
-    """The variable that an accessor of the class reads."""
+def kept_as(cls: Class, name: str) -> str:
+    """The variable of the class that its accessor reads and sets; "" where it has none of that name."""
     if cls.delegated.get(name) == f"@{name}":
         return f"{cls.name}.@{name}"
     for node, _ in cls.body:

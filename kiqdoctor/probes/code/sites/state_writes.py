@@ -8,6 +8,7 @@ from kiqdoctor.doctor.facts.code.state import Change, StateWrite, StateWrites
 from kiqdoctor.doctor.probe import Lane, probe
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
+from kiqdoctor.probes.code.ruby.shared import kept_as
 from kiqdoctor.probes.code.spans import within
 from kiqdoctor.probes.tree.ruby import block, named, text, walk
 from kiqdoctor.probes.tree.tree import Tree
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 
     from kiqdoctor.probes.code.index import Index
     from kiqdoctor.probes.code.python.module import Function
-    from kiqdoctor.probes.code.ruby.classes import Method
+    from kiqdoctor.probes.code.ruby.classes import Class, Method
 
 FILLS: Final = frozenset(
     {"append", "extend", "insert", "remove", "pop", "popitem", "clear", "update", "setdefault", "add", "discard"}
     | {"appendleft", "popleft"}
 )
-CONTAINERS: Final = frozenset({"list()", "dict()", "set()", "collections.defaultdict()", "collections.deque()"})
+CONTAINERS: Final = frozenset(
+    {"list()", "dict()", "set()", "collections.defaultdict()", "collections.deque()", "collections.Counter()"}
+    | {"collections.OrderedDict()"}
+)
 LITERALS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 RUBY_FILLS: Final = frozenset(
     {"push", "append", "unshift", "prepend", "concat", "add", "add?", "store", "merge!", "update", "replace", "delete"}
@@ -198,7 +202,7 @@ def _ruby(index: "Index", method: "Method", constants: _Constants) -> Iterator[S
         return
     found = [(target, node) for node in method.assignments for target in _targets(node)]
     found += [(left, node) for left, node in _pushed(method)]
-    held = [(one, name, holder, node) for one, node in found for name, holder in _shared(method, one)]
+    held = [(one, name, holder, node) for one, node in found for name, holder in _shared(index, method, one)]
     held += [
         (target, name, "a constant", node)
         for target, changed, node in _changed(method)
@@ -259,7 +263,7 @@ def _change(node: "Node", name: str, asked: set[str]) -> Change:
     return Change.ONCE if name in asked else Change.SET
 
 
-def _shared(method: "Method", target: "Node") -> Iterator[tuple[str, str]]:
+def _shared(index: "Index", method: "Method", target: "Node") -> Iterator[tuple[str, str]]:
     """What is written to where all threads see it: name and holder."""
     owner = method.owner.name if method.owner is not None else ""
     item = target.type == "element_reference"
@@ -272,8 +276,19 @@ def _shared(method: "Method", target: "Node") -> Iterator[tuple[str, str]]:
         yield text(one), "a global"
     elif one.type == "instance_variable" and method.singleton and method.node.type in {"method", "singleton_method"}:
         yield f"{owner}.{text(one)}", "a variable of the class"
-    elif one.type == "call" and text(one.child_by_field_name("receiver")) == "self.class" and not item:
+    elif one.type == "call" and not item and (cls := _class_of(index, method, one)) is not None:
         name = text(one.child_by_field_name("method"))
-        delegated = method.owner.delegated if method.owner is not None else {}
-        if delegated.get(name) == f"@{name}":
-            yield f"{owner}.{name}", "a variable of the class"
+        if kept_as(cls, name):
+            yield f"{cls.name}.{name}", "a variable of the class"
+
+
+def _class_of(index: "Index", method: "Method", node: "Node") -> "Class | None":
+    """The class that is asked: by its name, by ``self.class``, or by ``self`` in its own method."""
+    receiver = node.child_by_field_name("receiver")
+    if receiver is None:
+        return None
+    owner = method.owner
+    if receiver.type in CONSTANTS:
+        return index.classes.find(text(receiver), owner.name if owner is not None else "")
+    of_class = text(receiver) == "self.class" or (text(receiver) == "self" and method.singleton)
+    return owner if of_class else None

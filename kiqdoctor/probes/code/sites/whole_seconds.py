@@ -44,6 +44,8 @@ CACHE: Final = regex(r"cache", re.IGNORECASE)
 ASKS: Final = frozenset(
     {"get", "set", "add", "get_or_set", "get_many", "fetch", "read", "write", "exist?", "cache", "has_key"}
 )
+KEEPS: Final = frozenset({"set", "add", "get_or_set", "get", "write"})
+"""Of these the first argument alone is the key."""
 OTHERWISE: Final = regex(
     r"version|digest|sha\d|md5|nsec|usec|microsecond(?!=0)|expires_in: (?:0\.\d+|1)\b|timeout=1\b", re.IGNORECASE
 )
@@ -171,7 +173,7 @@ def _keys(function: Function) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     for call, _ in function.calls:
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr in ASKS and CACHE.search(_worded(func.value)):
-            yield call, ast.unparse(call)
+            yield call, ast.unparse(_asked(call))
         for word in call.keywords:
             if word.arg and TELLS.search(word.arg):
                 yield word.value, ast.unparse(word.value)
@@ -179,6 +181,13 @@ def _keys(function: Function) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
         yield from ((one, ast.unparse(one)) for one in function.returns)
     for value in _headed(function, "etag"):
         yield value, ast.unparse(value)
+
+
+def _asked(call: ast.Call) -> ast.Call:
+    """A call of a cache without what it keeps there: the second argument of all but a question."""
+    kept = slice(1) if call.func.attr in KEEPS else slice(None)  # type: ignore[attr-defined]
+    words = [one for one in call.keywords if one.arg not in {"value", "default", "defaults"}]
+    return ast.Call(call.func, call.args[kept], words)
 
 
 def _worded(node: ast.expr) -> str:
@@ -296,7 +305,9 @@ def _ruby_keys(method: "Method") -> "Iterator[tuple[Node, str]]":
     for sent in method.calls:
         owner, _, last = sent.name.rpartition(".")
         if (last in ASKS and (CACHE.search(owner) or last == "cache")) or last in {"stale?", "fresh_when", "etag"}:
-            yield sent.node, text(sent.node.child_by_field_name("arguments"))[:2000]
+            given = arguments_of(sent.node)
+            key = given[0] if last == "write" and given else sent.node.child_by_field_name("arguments")
+            yield sent.node, text(key)[:2000]
     if not method.body and TELLS.search(method.short):
         yield method.node, text(method.node)[:2000]
 
