@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 PAIR: Final = 2
+NO_KEY: Final = -2  # PTTL of a key that is not there
 
 
 def fits(name: str, command: Sequence[object], reply: Any) -> bool:
@@ -14,15 +15,31 @@ def fits(name: str, command: Sequence[object], reply: Any) -> bool:
     fitting = _FITTING.get(name)
     if fitting is None or isinstance(reply, Exception):
         return True
-    return fitting(reply) and (name not in _ASKED or len(reply) == len(command) - _ASKED[name])
+    if not fitting(reply) or (name in _ASKED and len(reply) != len(command) - _ASKED[name]):
+        return False
+    if name == "EXISTS":
+        return bool(reply < len(command))
+    return name not in _SCORED or command[-1] != "WITHSCORES" or len(reply) % PAIR == 0
 
 
-def _number(reply: Any) -> bool:
-    return isinstance(reply, int)
+def _pong(reply: Any) -> bool:
+    return bool(reply == b"PONG")
 
 
-def _number_or_none(reply: Any) -> bool:
-    return reply is None or isinstance(reply, int)
+def _count(reply: Any) -> bool:
+    return isinstance(reply, int) and reply >= 0
+
+
+def _answer(reply: Any) -> bool:
+    return isinstance(reply, int) and reply in {0, 1}
+
+
+def _life(reply: Any) -> bool:
+    return isinstance(reply, int) and reply >= NO_KEY
+
+
+def _count_or_none(reply: Any) -> bool:
+    return reply is None or _count(reply)
 
 
 def _text(reply: Any) -> bool:
@@ -33,12 +50,16 @@ def _said(reply: Any) -> bool:
     return isinstance(reply, bytes)
 
 
+def _kind(reply: Any) -> bool:
+    return isinstance(reply, bytes) and reply != b""
+
+
 def _texts(reply: Any) -> bool:
     return isinstance(reply, list) and all(one is None or isinstance(one, bytes) for one in reply)
 
 
-def _numbers(reply: Any) -> bool:
-    return isinstance(reply, list) and all(isinstance(one, int) for one in reply)
+def _answers(reply: Any) -> bool:
+    return isinstance(reply, list) and all(map(_answer, reply))
 
 
 def _pairs(reply: Any) -> bool:
@@ -60,13 +81,20 @@ def _drawn(reply: Any) -> bool:
 _ASKED: Final = {"MGET": 1, "HMGET": 2, "SMISMEMBER": 2}
 """Commands that are answered once for each of their words but the first so many."""
 
+_SCORED: Final = frozenset({"ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZRANDMEMBER"})
+"""Commands that are answered with pairs, where the last of their words asks for scores."""
+
 _KINDS: Final[tuple[tuple[Callable[[Any], bool], str], ...]] = (
-    (_number, "EXISTS DBSIZE LLEN SCARD SISMEMBER HLEN HEXISTS HSTRLEN STRLEN ZCARD ZCOUNT TTL PTTL CLIENT|ID"),
-    (_number_or_none, "MEMORY|USAGE"),
+    (_pong, "PING"),
+    (_count, "EXISTS DBSIZE LLEN SCARD HLEN HSTRLEN STRLEN ZCARD ZCOUNT XLEN CLIENT|ID"),
+    (_answer, "SISMEMBER HEXISTS"),
+    (_life, "TTL PTTL"),
+    (_count_or_none, "MEMORY|USAGE"),
     (_text, "GET LINDEX HGET ZSCORE"),
-    (_said, "GETRANGE TYPE INFO CLIENT|LIST CLIENT|INFO"),
+    (_kind, "TYPE"),
+    (_said, "GETRANGE INFO CLIENT|LIST CLIENT|INFO"),
     (_texts, "MGET HMGET LRANGE ZRANGE ZRANGEBYSCORE ZREVRANGE SMEMBERS HKEYS"),
-    (_numbers, "SMISMEMBER"),
+    (_answers, "SMISMEMBER"),
     (_pairs, "HGETALL CONFIG|GET"),
     (_time, "TIME"),
     (_page, "SCAN SSCAN HSCAN ZSCAN"),

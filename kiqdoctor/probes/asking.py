@@ -80,13 +80,39 @@ def _samples(count: int) -> int:
 
 
 def number(reply: Any) -> int:
-    """A reply as an integer; 0 where it is none (refused, wrong type)."""
-    return whole(reply, least=-LARGEST) or 0
+    """A reply as an integer; 0 where it is none (wrong type). What was not permitted is no 0: raises as `granted`."""
+    return whole(granted(reply), least=-LARGEST) or 0
 
 
 def word(reply: Any) -> str:
-    """A reply as text; "" where it is none."""
-    return decode(reply) if isinstance(reply, bytes) else ""
+    """A reply as text; "" where it is none. Raises as `granted`."""
+    return decode(reply) if isinstance(granted(reply), bytes) else ""
+
+
+def told(reply: Any) -> tuple[int, str]:
+    """A reply as an integer, and why there is none: for who goes on without it and says so."""
+    return (0, reply.reason) if isinstance(reply, Refused) else (number(reply), "")
+
+
+def items(reply: Any) -> list[Any]:
+    """A reply's members; [] where it has none. Raises as `granted`."""
+    return reply if isinstance(granted(reply), list) else []
+
+
+def seconds_left(reply: Any) -> int | None:
+    """PTTL's reply in seconds; None for a key that does not end by itself, or is gone. Raises as `granted`."""
+    return reply // 1000 if isinstance(granted(reply), int) and reply >= 0 else None
+
+
+def granted(reply: Any) -> Any:
+    """The reply.
+
+    Raises:
+        RefusalError: it is a refusal for want of a permission, of which nobody may make an answer.
+    """
+    if isinstance(reply, Refused) and reply.unlock:
+        raise RefusalError(reply.reason, reply.unlock)
+    return reply
 
 
 def refused(replies: Sequence[Any]) -> Refused | None:

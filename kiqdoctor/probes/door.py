@@ -3,7 +3,7 @@
 import shlex
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from kiqdoctor.connection import Command, ConnectError, ReadOnlyConnection, command_name
 from kiqdoctor.doctor.probe import RefusalError
@@ -13,6 +13,10 @@ from kiqdoctor.text import clean, decode
 
 TOO_LARGE: Final = "size"
 LONGEST_KEY: Final = 100  # characters of one that is shown
+AWAY: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOAUTH")
+"""What a server says of itself and of no key: it answers nobody now, or not us any more."""
+ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN", "CROSSSLOT")
+"""What a node of a cluster says of keys that it does not hold."""
 
 
 class Door:
@@ -51,17 +55,29 @@ class Door:
         if self._budget is not None and self._connection.bill.bytes_received > self._budget:
             raise RefusalError(f"{self._budget} bytes were read already; {name} was not sent")
         try:
-            return self._connection.exchange(commands)
+            replies = self._connection.exchange(commands)
         except ConnectError as error:
             if error.step != TOO_LARGE:
-                self.lost = f"{error} (at {name})"
-                raise RefusalError(f"Redis went away while it was read: {self.lost}", "run it again") from None
+                self._lose(str(error), name)
             why = f"{name}: {error}; it was not read"
+        else:
+            self._insist(commands, replies)
+            return replies
         try:
             self._connection.reopen()  # the rest of that reply would still come
         except ConnectError as error:
             self.lost = f"{error} (connecting again, after {why})"
         raise RefusalError(why)
+
+    def _lose(self, why: str, name: str) -> NoReturn:
+        self.lost = f"{why} (at {name})"
+        raise RefusalError(f"Redis went away while it was read: {self.lost}", "run it again") from None
+
+    def _insist(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
+        """One that loads its data, or whose script runs, has answered none of what it was asked: it broke off."""
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, Exception) and str(reply).startswith(AWAY):
+                self._lose(" ".join(str(reply).split()), command_name(command).replace("|", " "))
 
     def _judged(self, command: Command, reply: Reply) -> Reply:
         if not isinstance(reply, Exception):
@@ -75,6 +91,8 @@ class Door:
             return f"ACL SETUSER {self._connection.user} ~{_key(command, name)}"
         if "permission" in text:
             return f"ACL SETUSER {self._connection.user} +{name}"
+        if text.startswith(ELSEWHERE):
+            return "one Redis that holds every key, no node of a cluster"
         if "unknown command" in text or "unknown subcommand" in text:
             return f"a server that offers {name.upper().replace('|', ' ')} (here it is renamed or left out)"
         return ""

@@ -20,6 +20,7 @@ from servers import RedisServer, eventually
 import kiqdoctor
 from kiqdoctor.runtime.embedding import embed
 from kiqdoctor.runtime.endings import Ending, Step
+from kiqdoctor.runtime.fetching.holdings import ReplyError
 from kiqdoctor.runtime.fetching.seats import Fate, _stat, fate, here
 from kiqdoctor.runtime.fetching.work import FencedError
 from kiqdoctor.runtime.iterating import Cursor
@@ -88,6 +89,7 @@ def test_out_of_descriptors_nobody_is_taken_for_dead(neighbour: Whereabouts) -> 
 
 VEILED: Final = """
 import os, sys
+from kiqdoctor.runtime.fetching.holdings import ReplyError
 from kiqdoctor.runtime.fetching.seats import fate, here
 from kiqdoctor.wire.account import Whereabouts
 ours = here()
@@ -336,3 +338,34 @@ def test_an_iterable_job_stops_at_the_step_after_its_process_lost_it(redis: Any,
         eventually(lambda: worker.board.busy == 0)
     assert not redis.exists("retry", "dead", "queue:default")
     assert worker.board.totals() == (1, 0)
+
+
+# -- what stands between ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [[], None, 7, b"OK", [b"QUEUED"]])
+def test_an_answer_that_the_script_does_not_give_loses_nothing(
+    redis: Any, start: Start, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    """It was carried out, and what it brought and told is found in the lists."""
+    process = start()
+    push(redis, b"one", b"two", b"three")
+    process.fetch.done(process.need())
+    for lane in process.fetch.holdings.lanes[:2]:
+        call = lane.channel.call
+
+        def other(request: bytes, script: Any = None, call: Any = call) -> Any:
+            reply = call(request, script)
+            return reply if script is None else answer
+
+        monkeypatch.setattr(lane.channel, "call", other)
+    with pytest.raises(ReplyError):
+        process.take_all()
+    monkeypatch.undo()
+    for work in process.take_all():
+        process.fetch.done(work)
+    process.take_all()
+
+    assert process.held(redis) == {}
+    assert not queued(redis)
+    assert process.fetch.unfound == 0

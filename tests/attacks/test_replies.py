@@ -3,12 +3,12 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-import hiredis
 import pytest
 from doctoring import check
+from faults import lying
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import RedisServer
@@ -136,39 +136,9 @@ TRUE = {
 }  # fmt: skip
 
 
-@contextmanager
-def lying(server: RedisServer, command: str, lie: bytes) -> Iterator[str]:
-    """In front of a real server: as it answers, but for this one command."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def talk(connection: socket.socket) -> None:
-        reader, real = hiredis.Reader(), hiredis.Reader()
-        with connection, socket.create_connection(("127.0.0.1", server.port)) as behind, suppress(OSError):
-            while data := connection.recv(65_536):
-                reader.feed(data)
-                while (asked := reader.gets()) is not False:
-                    behind.sendall(hiredis.pack_command(tuple(asked)))
-                    answered = b""
-                    while real.gets() is False:
-                        answered += (came := behind.recv(65_536))
-                        real.feed(came)
-                    connection.sendall(lie if asked[0].decode() == command else answered)
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
-    finally:
-        listener.close()
-
-
 def outcome(server: RedisServer, command: str, lie: bytes) -> tuple[int, Outcome]:
     """The exit status and RED001; nothing may have crashed."""
-    with lying(server, command, lie) as url:
+    with lying(server.port, command, lie) as url:
         report = examination(Asked(redis=url, live=True))
     assert [one.reason for one in report.results if "crashed" in (one.reason or "")] == []
     return report.exit_status, next(one.outcome for one in report.results if one.check.id == "RED001")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+import hiredis
 from servers import DEADLINE
 
 READ: Final = 1 << 20  # bytes at once
@@ -199,6 +200,37 @@ class Proxy:
                     self.met.append(fault)
                     return fault
         return None
+
+
+@contextmanager
+def lying(port: int, command: str, lie: bytes) -> Iterator[str]:
+    """In front of a real server: as it answers, but for this one command."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talk(connection: socket.socket) -> None:
+        reader, real = hiredis.Reader(), hiredis.Reader()
+        with connection, socket.create_connection(("127.0.0.1", port)) as behind, contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each reply waits 40 ms
+            while data := connection.recv(65_536):
+                reader.feed(data)
+                while (asked := reader.gets()) is not False:
+                    behind.sendall(hiredis.pack_command(tuple(asked)))
+                    answered = b""
+                    while real.gets() is False:
+                        answered += (came := behind.recv(65_536))
+                        real.feed(came)
+                    connection.sendall(lie if asked[0].decode() == command else answered)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+    finally:
+        listener.close()
 
 
 def _answer(client: socket.socket, server: socket.socket) -> bytes:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.actions.exact import Entry
 from kiqdoctor.doctor.snapshot import Refused
-from kiqdoctor.probes.asking import batched
+from kiqdoctor.probes.asking import batched, granted
 from kiqdoctor.probes.beside.places import Budget, Place, pages, places
 from kiqdoctor.probes.names import shared
 from kiqdoctor.records import dataclass
@@ -61,7 +61,7 @@ def ends(redis: "Redis", names: Iterable[str | bytes]) -> list[str]:
     if any(isinstance(one, Refused) for one in replies):
         at, *lives = batched(redis, [("TIME",), *(("PTTL", name) for name in names)])
         now_ms = int(at[0]) * 1000 + int(at[1]) // 1000 if isinstance(at, list) else 0
-        replies = [one + now_ms if isinstance(one, int) and one >= 0 else -1 for one in lives]
+        replies = [one + now_ms if isinstance(granted(one), int) and one >= 0 else -1 for one in lives]
     return [str(one) if isinstance(one, int) and one >= 0 else "" for one in replies]
 
 

@@ -101,7 +101,7 @@ def _with_jids(redis: Redis, found: Sequence[Waiting]) -> tuple[list[Batch], int
         left -= count if fits else 0
         short += not fits
         wanted.append(("SMEMBERS", name) if fits and count else ("SCARD", name))
-    replies = batched(redis, wanted)
+    replies = _insisted(batched(redis, wanted))
     return [_named(batch, reply) for (batch, _, _), reply in zip(found, replies, strict=True)], short
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from kiqdoctor.doctor.facts.beside import Lock, Locks
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import PAGE, batched, kind, number, refused
+from kiqdoctor.probes.asking import PAGE, batched, granted, kind, number, refused, seconds_left
 from kiqdoctor.probes.names import shared
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
@@ -87,7 +87,7 @@ def _unique_jobs(redis: Redis, keys: Keys, digests: Sequence[str]) -> Iterator[L
                 jid=clean(decode(jid)),
                 type=told or types.get(name, ""),
                 since=since,
-                ttl_s=life // 1000 if isinstance(life, int) and life >= 0 else None,
+                ttl_s=seconds_left(life),
             )
 
 
@@ -107,7 +107,7 @@ def _told_types(redis: Redis, keys: Keys, names: Sequence[str]) -> dict[str, str
     """What version 8 says beside a lock, where its information is kept."""
     infos = [f"{name.removesuffix('LOCKED')}INFO" for name in names]
     replies = batched(redis, [("GETRANGE", keys.name(info), 0, INFO_BYTES) for info in infos])
-    told = (_TYPE.search(reply) if isinstance(reply, bytes) else None for reply in replies)
+    told = (_TYPE.search(reply) if isinstance(granted(reply), bytes) else None for reply in replies)
     return {name: match[1].decode() for name, match in zip(names, told, strict=True) if match}
 
 
@@ -129,7 +129,7 @@ def _strings(redis: Redis, keyed: Sequence[tuple[str, str]]) -> Iterator[tuple[s
     lives = batched(redis, [("PTTL", key) for _, key in keyed])
     for (name, _), jid, life in zip(keyed, holders, lives, strict=True):
         if isinstance(jid, bytes) and jid:
-            yield name, clean(decode(jid)), life // 1000 if isinstance(life, int) and life >= 0 else None
+            yield name, clean(decode(jid)), seconds_left(life)
 
 
 def _insisted(replies: list[Any]) -> list[Any]:

@@ -86,10 +86,9 @@ def _cron(redis: Redis, keys: Keys, names: Sequence[str]) -> Iterator[PeriodicJo
     keyed = {keys.name(f"cron_job:{name}"): name for name in names}
     lengths = _insisted(batched(redis, [("HSTRLEN", key, "cron") for key in keyed]))
     fitting = [key for key, size in zip(keyed, lengths, strict=True) if 0 < number(size) <= LONGEST]
-    replies = batched(
-        redis, [("HMGET", key, "name", "cron", "status", "last_enqueue_time", "klass") for key in fitting]
-    )
-    pushed = batched(redis, [("ZRANGE", f"{key}:enqueued", -1, -1, "WITHSCORES") for key in fitting])
+    fields = ("name", "cron", "status", "last_enqueue_time", "klass")
+    replies = _insisted(batched(redis, [("HMGET", key, *fields) for key in fitting]))
+    pushed = _insisted(batched(redis, [("ZRANGE", f"{key}:enqueued", -1, -1, "WITHSCORES") for key in fitting]))
     for key, reply, newest in zip(fitting, replies, pushed, strict=True):
         name, line, status, last, job_class = map(word, reply if isinstance(reply, list) else [b""] * 5)
         cron, zone = split(line)
@@ -118,7 +117,8 @@ def _scheduler(redis: Redis, keys: Keys) -> tuple[list[PeriodicJob], str]:
     prefix = "sidekiq-scheduler:"
     lasts, nexts, states = (_hash(redis, keys.name(prefix + one))[0] for one in ("last_times", "next_times", "states"))
     names = list(schedules)
-    pushed = batched(redis, [("ZRANGE", keys.name(f"{prefix}pushed:{name}"), -1, -1, "WITHSCORES") for name in names])
+    lasting = [("ZRANGE", keys.name(f"{prefix}pushed:{name}"), -1, -1, "WITHSCORES") for name in names]
+    pushed = _insisted(batched(redis, lasting))
     found = []
     for name, newest in zip(names, pushed, strict=True):
         one = _scheduled(name, schedules[name], lasts.get(name, ""), nexts.get(name, ""), states.get(name, ""))

@@ -10,7 +10,7 @@ from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import MEMBER_LIMIT, batched, members, number, refused, word
+from kiqdoctor.probes.asking import MEMBER_LIMIT, batched, granted, members, number, refused, seconds_left, word
 from kiqdoctor.text import decode
 from kiqdoctor.wire import codec, heartbeat
 from kiqdoctor.wire.heartbeat import BEAT, BUSY, CONCURRENCY, INFO, QUIET, RSS, RTT_US
@@ -193,8 +193,8 @@ def _working(process: Process, name: str, count: int, entries: Any, life: Any) -
     if not name:
         return process
     suffix = name.rpartition(":")[2]
-    ttl = life // 1000 if isinstance(life, int) and life >= 0 else None
-    if not isinstance(entries, list):
+    ttl = seconds_left(life)
+    if not isinstance(granted(entries), list):
         unread = tuple(InFlight(f"#{index}", "", "", "", None) for index in range(min(count, WORK_LIMIT)))
         return replace(process, in_flight_key=suffix, in_flight=unread, in_flight_ttl_s=ttl)
     jobs = tuple(_in_flight(decode(thread), raw) for thread, raw in zip(entries[::2], entries[1::2], strict=True))

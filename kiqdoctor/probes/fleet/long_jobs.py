@@ -12,7 +12,7 @@ from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import batched
+from kiqdoctor.probes.asking import batched, granted, items, number
 from kiqdoctor.wire.iteration import CURSOR
 from kiqdoctor.wire.keys import Keys
 
@@ -63,9 +63,9 @@ def _cursors(redis: Redis, keys: Keys, jids: list[str]) -> list[str]:
     """A digest of where each iterable job stands, for a cursor may be an argument."""
     names = [keys.name(f"it-{jid}") for jid in jids]
     sizes = batched(redis, [("HSTRLEN", name, CURSOR) for name in names])
-    small = [name for name, size in zip(names, sizes, strict=True) if isinstance(size, int) and 0 < size < CURSOR_LIMIT]
+    small = [name for name, size in zip(names, sizes, strict=True) if 0 < number(size) < CURSOR_LIMIT]
     told = dict(zip(small, batched(redis, [("HGET", name, CURSOR) for name in small]), strict=True))
-    found = (told.get(name) for name in names)
+    found = (granted(told.get(name)) for name in names)
     from hashlib import sha256
 
     return [sha256(raw).hexdigest()[:12] if isinstance(raw, bytes) else "" for raw in found]
@@ -78,12 +78,12 @@ def _usual(redis: Redis, keys: Keys, name: str, now: float) -> tuple[float | Non
     asked = [keys.name(form(name, at)) for form in FORMATS for at in minutes]
     width = 2 * len(BUCKETS_MS)
     sizes = batched(redis, [("STRLEN", key) for key in asked])
-    there = [key for key, size in zip(asked, sizes, strict=True) if isinstance(size, int) and 0 < size <= width]
+    there = [key for key, size in zip(asked, sizes, strict=True) if 0 < number(size) <= width]
     replies = batched(redis, [("MGET", *there)]) if there else []
     counts = [0] * len(BUCKETS_MS)
-    for raw in (one for reply in replies if isinstance(reply, list) for one in reply if isinstance(one, bytes)):
-        for place, number in enumerate(unpack(f">{len(BUCKETS_MS)}H", raw[:width].ljust(width, b"\0"))):
-            counts[place] += number
+    for raw in (one for reply in replies for one in items(reply) if isinstance(one, bytes)):
+        for place, runs_ in enumerate(unpack(f">{len(BUCKETS_MS)}H", raw[:width].ljust(width, b"\0"))):
+            counts[place] += runs_
     runs, below = sum(counts), 0
     for end, count in zip(BUCKETS_MS, counts, strict=True):
         below += count

@@ -8,7 +8,7 @@ from typing import Final
 from kiqdoctor.doctor.facts.fleet import PrivateList, PrivateLists
 from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import MEMBER_LIMIT, average_sizes, batched, number
+from kiqdoctor.probes.asking import MEMBER_LIMIT, average_sizes, batched, items, number
 from kiqdoctor.probes.names import Names, shared
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.records import dataclass
@@ -141,7 +141,7 @@ def _keepers(redis: Redis, keys: Keys, names: Names, layout: Layout) -> int:
         if number(*redis.ask_all([("SCARD", keys.super_processes)])) > MOST_SIGNS:
             return MOST_SIGNS
         [members] = redis.ask_all([("SMEMBERS", keys.super_processes)])
-        signs = [keys.process(decode(one)) for one in members] if isinstance(members, list) else []
+        signs = [keys.process(decode(one)) for one in items(members)]
     else:
         signs = [keys.name(layout.signs + one) for one in names.under(keys.name(layout.signs))] if layout.signs else []
     return sum(number(reply) for reply in batched(redis, [("EXISTS", sign) for sign in signs[:MOST_SIGNS]]))
@@ -153,7 +153,7 @@ def _looked_into(redis: Redis, keys: Keys, lists: Sequence[PrivateList]) -> Iter
     averages = average_sizes(redis, [keys.name(one.key) for one in doubtful], [one.size for one in doubtful])
     small = [one for one, size in zip(doubtful, averages, strict=True) if size is None or size <= MEMBER_LIMIT]
     replies = batched(redis, [("LRANGE", keys.name(one.key), -OLDEST, -1) for one in small])
-    jobs = {one.key: reply for one, reply in zip(small, replies, strict=True) if isinstance(reply, list)}
+    jobs = {one.key: items(reply) for one, reply in zip(small, replies, strict=True)}
     for one in lists:
         yield _with_jobs(one, jobs.get(one.key, []))
 

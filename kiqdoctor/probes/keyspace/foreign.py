@@ -11,7 +11,7 @@ from kiqdoctor.doctor.facts.keyspace import Foreign
 from kiqdoctor.doctor.facts.queues import Sample
 from kiqdoctor.doctor.facts.redis import Clients
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import average_sizes, batched, number, word
+from kiqdoctor.probes.asking import average_sizes, batched, granted, items, number, word
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
@@ -205,7 +205,7 @@ def _samples(redis: Redis, key: bytes) -> list[Sample]:
     if average is not None and average > 64 * 1024:
         return []
     ends = redis.ask_all([("LINDEX", key, 0), ("LINDEX", key, -1)])
-    return [sample(one) for one in ends if isinstance(one, bytes)]
+    return [sample(one) for one in ends if isinstance(granted(one), bytes)]
 
 
 def _foreign(
@@ -261,8 +261,8 @@ def _resque_live(redis: Redis, prefix: str, now: float) -> str:
     pruning, count = redis.ask_all([("TYPE", f"{prefix}pruning_dead_workers_in_progress"), ("HLEN", key)])
     if word(pruning) == "string":
         return f"{prefix}pruning_dead_workers_in_progress: a worker started in the last minute"
-    beats = redis.ask_all([("HGETALL", key)])[0] if 0 < number(count) <= MOST_BEATS else None
-    pairs = zip(beats[::2], beats[1::2], strict=True) if isinstance(beats, list) else ()
+    beats = items(redis.ask_all([("HGETALL", key)])[0]) if 0 < number(count) <= MOST_BEATS else []
+    pairs = zip(beats[::2], beats[1::2], strict=True)
     fresh = [decode(worker) for worker, beat in pairs if _age(beat, now) < RESQUE_LIVE_FOR]
     return f"{fresh[0]} beat less than {RESQUE_LIVE_FOR:.0f} s ago" if fresh else ""
 
@@ -276,7 +276,7 @@ def _age(beat: bytes, now: float) -> float:
 
 def _dramatiq_live(redis: Redis, now: float) -> str:
     [newest] = redis.ask_all([("ZRANGE", "dramatiq:__heartbeats__", -1, -1, "WITHSCORES")])
-    if isinstance(newest, list) and len(newest) == 2:  # noqa: PLR2004 - a member and its score
+    if len(items(newest)) == 2:  # noqa: PLR2004 - a member and its score
         beat_ms = real(newest[1])
         if beat_ms is not None and (age := now - beat_ms / 1000) < DRAMATIQ_LIVE_FOR:
             return f"{decode(newest[0])} beat {age:.0f} s ago"

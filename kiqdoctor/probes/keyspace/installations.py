@@ -114,7 +114,7 @@ def _strays(redis: Redis, keys: Keys, lists: list[str], registered: set[str]) ->
     doubtful = [name for name in lists if name not in registered and not any(one in name for one in _PRIVATE)]
     asked = doubtful[:MOST_LISTS]
     replies = batched(redis, [("SISMEMBER", keys.queues, name) for name in asked])
-    missing = [name for name, reply in zip(asked, replies, strict=True) if reply == 0]
+    missing = [name for name, reply in zip(asked, replies, strict=True) if not number(reply)]
     queues = read_queues(redis, keys, missing[:MOST_STRAYS])
     strays = tuple(
         Stray(queue.name, queue.size, foreign=all(_UUID.fullmatch(one.jid) for one in queue.sample))
@@ -138,7 +138,9 @@ def _is_sidekiq(kinds: dict[str, str], samples: Sequence[Sample], processes: Seq
 def _members(redis: Redis, key: str, limit: int) -> list[str]:
     try:
         return [decode(one) for one in sorted(members(redis, key, limit)[0])]
-    except RefusalError:
+    except RefusalError as error:
+        if error.refused.unlock:
+            raise  # else it is no set, or one of giants: no installation's
         return []
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiqdoctor.doctor.facts.keyspace import Prefix
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import batched, number, word
+from kiqdoctor.probes.asking import batched, granted, number, word
 from kiqdoctor.probes.keyspace.foreign import owner_of
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean, decode
@@ -49,7 +49,7 @@ def prefixes(redis: Redis, names: Sequence[bytes]) -> tuple[Prefix, ...]:
     kinds = batched(redis, [("TYPE", samples[name][0]) for name in largest])
     found = []
     for name, kind in zip(largest, map(word, kinds), strict=True):
-        lives = [reply for _, reply in zip(samples[name], answers, strict=False)]
+        lives = [granted(reply) for _, reply in zip(samples[name], answers, strict=False)]
         length, pending = (
             _stream(redis, samples[name][0]) if kind == "stream" and len(grouped[name]) == 1 else (None, 0)
         )
@@ -93,8 +93,8 @@ def _prefix(
 def _stream(redis: Redis, key: bytes) -> tuple[int | None, int | None]:
     """How long it is, and how much of it some group has not acknowledged; None where that is not told."""
     length, groups = redis.ask_all([("XLEN", key), ("XINFO", "GROUPS", key)])
-    pending = sum(_pending(groups)) if isinstance(groups, list) else None
-    return (number(length) if isinstance(length, int) else None), pending
+    pending = sum(_pending(groups)) if isinstance(granted(groups), list) else None
+    return (number(length) if isinstance(granted(length), int) else None), pending
 
 
 def _pending(groups: list[Any]) -> Iterator[int]:

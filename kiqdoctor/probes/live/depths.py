@@ -7,9 +7,9 @@ from kiqdoctor.clock import Clock
 from kiqdoctor.connection import Command
 from kiqdoctor.doctor.facts.live import Depths
 from kiqdoctor.doctor.facts.queues import JobSet, Queue
-from kiqdoctor.doctor.snapshot import Refused, Snapshot
+from kiqdoctor.doctor.snapshot import Snapshot
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import MEMBER_LIMIT, PAGE, average_sizes, batched, number
+from kiqdoctor.probes.asking import MEMBER_LIMIT, PAGE, average_sizes, batched, told
 from kiqdoctor.probes.live.members import Members
 from kiqdoctor.probes.live.reader import LiveReader
 from kiqdoctor.text import decode
@@ -48,22 +48,21 @@ class DepthsReader(LiveReader):
         raw, complete = self._names.after(names)
         halted = set(paused[1]) if isinstance(paused, list) else set()
         listed = sorted(raw)
-        lengths = batched(self.redis, [("LLEN", self.keys.queue(decode(name))) for name in listed])
-        found = {decode(name): number(length) for name, length in zip(listed, lengths, strict=True)}
+        lengths = list(map(told, batched(self.redis, [("LLEN", self.keys.queue(decode(name))) for name in listed])))
+        found = {decode(name): length for name, (length, _) in zip(listed, lengths, strict=True)}
         oldest = self._oldest_of(found)
         queues = tuple(
             Queue(
                 name=decode(name),
                 size=found[decode(name)],
                 oldest_at=oldest.get(decode(name)),
-                unread=length.reason if isinstance(length, Refused) else "",
+                unread=unread,
                 paused=name in halted,
             )
-            for name, length in zip(listed, lengths, strict=True)
+            for name, (_, unread) in zip(listed, lengths, strict=True)
         )
         sets = tuple(
-            JobSet(name, number(size), unread=size.reason if isinstance(size, Refused) else "")
-            for name, size in zip(SETS, sizes, strict=True)
+            JobSet(name, size, unread=unread) for name, (size, unread) in zip(SETS, map(told, sizes), strict=True)
         )
         return Depths(now, queues, sets, "" if complete else f"{len(listed)} queues were read, there are more")
 

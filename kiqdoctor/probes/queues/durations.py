@@ -6,7 +6,7 @@ from kiqdoctor.doctor.facts.queues import Durations
 from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import batched, number, refused
+from kiqdoctor.probes.asking import batched, items, number, refused
 from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.keys import Keys
 
@@ -35,7 +35,7 @@ def durations(redis: Redis, clock: ServerTime) -> Durations:
             fields += length
     sums: dict[str, list[int]] = {}
     for flat in batched(redis, [("HGETALL", name) for name in there]):
-        _add(sums, flat if isinstance(flat, list) else [])
+        _add(sums, items(flat))
     good = {name: (ms, runs - failed) for name, (runs, failed, ms) in sums.items() if runs > failed}
     means = {name: ms / count / 1000 for name, (ms, count) in good.items()}
     return Durations(means, {name: one[0] for name, one in sums.items()})

@@ -10,7 +10,7 @@ from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
-from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, batched, members, number, refused
+from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, batched, members, number, refused, told
 from kiqdoctor.probes.asking import word as text_of
 from kiqdoctor.probes.queues.payloads import LARGEST, sample
 from kiqdoctor.text import decode
@@ -114,7 +114,9 @@ def _samples(
     replies = batched(redis, [("LINDEX", keys.queue(name), place) for name, place in asked])
     found: dict[str, list[Sample]] = {}
     for (name, _), raw in zip(asked, replies, strict=True):
-        if isinstance(raw, bytes):
+        if isinstance(raw, Refused):
+            unread[name] = raw.reason
+        elif isinstance(raw, bytes):
             found.setdefault(name, []).append(sample(raw))
     return {name: tuple(some) for name, some in found.items()}, unread
 
@@ -127,12 +129,11 @@ def _there(place: int, size: int) -> bool:
 def _sets(redis: Redis, keys: Keys, now: float) -> tuple[JobSet, ...]:
     names = [keys.name(name) for name in SETS]
     kinds = [text_of(one) for one in batched(redis, [("TYPE", name) for name in names])]
-    sizes = batched(redis, [("ZCARD", name) for name in names])
-    averages = average_sizes(redis, names, [number(size) for size in sizes])
+    sizes = [told(reply) for reply in batched(redis, [("ZCARD", name) for name in names])]
+    averages = average_sizes(redis, names, [size for size, _ in sizes])
     found = []
-    for name, kind, size, average in zip(SETS, kinds, sizes, averages, strict=True):
-        unread = size.reason if isinstance(size, Refused) else ""
-        one = JobSet(name, number(size), kind if kind != "none" else "zset", unread=unread, average_bytes=average)
+    for name, kind, (size, unread), average in zip(SETS, kinds, sizes, averages, strict=True):
+        one = JobSet(name, size, kind if kind != "none" else "zset", unread=unread, average_bytes=average)
         found.append(_scored(redis, keys.name(name), one, now) if one.size else one)
     return tuple(found)
 

@@ -17,7 +17,13 @@ from kiqdoctor.text import clean
 AGAIN: Final = 1.0  # seconds until an end that was refused is told again
 REFUSALS: Final = 3  # after which it is told rarely: its new place is of another type, until somebody mends that
 RARELY: Final = 5.0  # seconds
+SAID: Final = frozenset({b"OK", b"FENCED", b"REPEATED"})
+"""What a reply of the fetch script begins with."""
 AUDIT: Final = 5.0  # seconds between two counts of the private lists
+
+
+class ReplyError(Exception):
+    """A reply that no Redis gives."""
 
 
 class Holdings:
@@ -159,9 +165,13 @@ class Holdings:
             lane.audited = 0.0 if lost else now
 
     def call(self, lane: Lane, request: bytes) -> Any:
-        """Send and read; where that fails nobody knows what the request did."""
+        """Send and read; where that fails nobody knows what the request did.
+
+        Raises:
+            ReplyError: what came is nothing that the script says, and tells as little.
+        """
         try:
-            return lane.channel.call(request, self._script)
+            return _said(lane.channel.call(request, self._script))
         except BaseException:
             lane.lost = True
             raise
@@ -231,3 +241,9 @@ class _Inherited(deque[Work]):
     def popleft(self) -> Work:
         self._origin.check()
         return super().popleft()
+
+
+def _said(reply: Any) -> Any:
+    if not (isinstance(reply, list) and reply and reply[0] in SAID):
+        raise ReplyError(f"the fetch script was answered for with {type(reply).__name__}, as by no Redis")
+    return reply
