@@ -11,10 +11,12 @@ In the log: `Shutdown` as an ordinary error of a job; "Terminating" and then not
 Formula: fails if a job leads to `except:`, `except BaseException`, `rescue Exception`, `rescue Sidekiq::Shutdown` (also
 by a constant or in a list) that does not raise again on every path, or to `finally` or `ensure` that leaves by return,
 break or continue; low where all that the clause guards is over in a moment: a text that is taken apart, one thing that
-is deleted or closed
+is deleted or closed; and where Python's clause names KeyboardInterrupt alone, which is raised on the main thread only,
+by a signal that Celery's, RQ's and Dramatiq's workers keep from the processes that run jobs; and in APScheduler's jobs,
+into whose threads nothing is raised
 
-A clause that ends the process raises too. Not told: a clause after one that raises the end again, and one around
-nothing but Python's own quick functions or an import.
+A clause that ends the process raises too, and one that raises whatever is no `Exception`. Not told: a clause after one
+that raises the end again, and one around nothing but Python's own quick functions or an import.
 
 ## When it is wrong
 A clause that hands the exception to somebody who raises it later, such as a future.
@@ -47,6 +49,8 @@ ENDS = {
     "python": {"BaseException", "SystemExit", "KeyboardInterrupt", "dramatiq.middleware.Shutdown"},
     "ruby": {"Exception", "Object", "BasicObject", "Sidekiq::Shutdown", "Interrupt", "SignalException"},
 }
+BY_HAND = {"KeyboardInterrupt"}
+UNTOLD = {"apscheduler"}
 NARROWER = {"python": "except Exception", "ruby": "rescue StandardError"}
 
 
@@ -72,5 +76,8 @@ def _finding(code: Code, clause: Handler) -> Finding:
         how = "raises it on some paths only" if clause.ending is Ending.SOMETIMES else "never raises it again"
         title = f"A clause catches {caught}, the end of the process too, and {how}"
         remedy = f"Write {NARROWER[language]}, or raise on every path."
-    severity = Severity.LOW if clause.brief and not clause.final else Severity.HIGH
+    by_hand = language == "python" and ENDS[language].intersection(clause.catches) == BY_HAND
+    job = code.job(clause)
+    untold = job is not None and job.library in UNTOLD
+    severity = Severity.LOW if untold or ((clause.brief or by_hand) and not clause.final) else Severity.HIGH
     return told(code, clause, severity, title, remedy, key="final" if clause.final else caught)

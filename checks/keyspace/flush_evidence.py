@@ -19,7 +19,7 @@ rises; a server that restarted may have lost it otherwise.
 Somebody who set the counters back (`Sidekiq::Stats.new.reset`). Servers that test suites flush, which
 is what a loopback address with a port or database of its own is taken for. A
 flush of another database of the same server counts too. A script whose name says that it is for trials (`review`,
-`staging`, `dev`) is info.
+`staging`, `dev`, `teardown`) is info.
 
 ## Confirm by hand
 `redis-cli info commandstats | grep flush`, `redis-cli get stat:processed`.
@@ -62,7 +62,10 @@ from kiqdoctor.doctor.facts.redis import Connection, Server
 from kiqdoctor.regex import regex
 
 COMMANDS = ("flushall", "flushdb")
-TRIAL = regex(r"(?<![a-z])(?:tests?|testing|pytest|dev|development|local|debug|ci|review|sandbox|staging)(?![a-z])")
+TRIAL = regex(
+    r"(?<![a-z])(?:tests?|testing|pytest|dev|development|devcontainer|local|debug|ci|e2e|qa|review|sandbox|staging|demo"
+    r"|benchmarks?|fixtures?|teardown|worktrees?|playground)(?![a-z])"
+)
 PLACES = {
     "deploy": (Severity.HIGH, "which deploys run"),
     "seed": (Severity.HIGH, "which seeds the database"),

@@ -46,6 +46,11 @@ KINDS: Final = {
         "django_tasks.backends.database.DatabaseBackend": Model.SOLO,
         "django_tasks.backends.rq.RQBackend": Model.FORK_PER_JOB,
     },
+    "apscheduler": {
+        **dict.fromkeys(("BackgroundScheduler", "BlockingScheduler"), Model.THREADS),
+        "AsyncIOScheduler": Model.EVENT_LOOP,
+        "GeventScheduler": Model.GREENLETS,
+    },
     "rq": {"Worker": Model.FORK_PER_JOB, "SpawnWorker": Model.FORK_PER_JOB, "SimpleWorker": Model.SOLO},
 }
 """What the words of commands and settings mean."""

@@ -26,6 +26,7 @@ PORT: Final = "6379"
 IMAGE: Final = regex(r"(?:^|/)(?:redis|valkey|keydb|dragonfly|redis-stack(?:-server)?|redict)(?::|@|$|-)")
 CATCHER: Final = regex(r"mail(?:hog|catcher|pit|dev|slurper)|localstack|selenium")
 URL: Final = regex(r"redis://(?P<user>[^\s/@'\"]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?")
+_DEFAULT: Final = regex(r"\$\{\w{1,100}:?-([^{}$]{0,200})\}")
 LOCAL: Final = regex(
     r"localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|0\.0\.0\.0|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\."
 )
@@ -152,11 +153,12 @@ def _published(port: "Value") -> str:
     from kiqdoctor.probes.tree.documents import Table
 
     if isinstance(port, Table):
-        host, inner, outer = port.text("host_ip"), str(port.get("target")), port.get("published")
+        inner, outer = str(port.get("target")), port.get("published")
+        host = _usual(port.text("host_ip"))
         if outer is None:
             return ""
         return "" if inner != PORT or LOCAL.match(host or "*") else f"{host or '0.0.0.0'}:{outer}"  # noqa: S104
-    text = str(port).partition("/")[0]
+    text = _usual(str(port)).partition("/")[0]
     head, _, inner = text.rpartition(":")
     if not inner.startswith((PORT, "${")) or not head:
         return ""
@@ -164,6 +166,11 @@ def _published(port: "Value") -> str:
     plain = host.strip("[]")
     open_to_all = not plain or plain in {"0.0.0.0", "::"}  # noqa: S104
     return f"{plain or '0.0.0.0'}:{outer}" if open_to_all or not _inside(plain) else ""  # noqa: S104
+
+
+def _usual(text: str) -> str:
+    """A text of compose with each variable's own default in its place: ``${REDIS:-127.0.0.1:6379}:6379``."""
+    return _DEFAULT.sub(r"\1", text)
 
 
 def _password(service: "Table") -> bool | None:

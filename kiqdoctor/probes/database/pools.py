@@ -219,6 +219,7 @@ def _pooled(node: ast.Dict) -> Iterator[tuple[int, int]]:
 
 def _ceilings(tree: Tree, found: "Derived", unreadable: list[tuple[str, str]]) -> Iterator[Ceiling]:
     from kiqdoctor.probes.deployment.compose import NAMES
+    from kiqdoctor.probes.deployment.derived import elsewhere
     from kiqdoctor.probes.deployment.paths import stage
     from kiqdoctor.probes.deployment.plans import connections
     from kiqdoctor.probes.deployment.records import Ordered
@@ -233,7 +234,8 @@ def _ceilings(tree: Tree, found: "Derived", unreadable: list[tuple[str, str]]) -
         text = _text(tree, file.path)
         if stage(file.path) and "kind: ConfigMap" in text and "max_connections" in text:
             yield from _said(text, file.path)
-    ordered = [one for _, one in found.found.said if isinstance(one, Ordered)] if found.found is not None else []
+    said = found.found.said if found.found is not None and not elsewhere(found.running) else ()
+    ordered = [one for _, one in said if isinstance(one, Ordered)]
     for one in ordered:
         if stage(one.path) and (known := connections(one.plan)) is not None:
             yield Ceiling(known[0], f"{clean(one.plan)} in {one.path}, table of {known[1]}")

@@ -1,6 +1,6 @@
 """What follows from all statements together: the facts, in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kiqdoctor.doctor.facts.deployment import Deployment, Start, Starts
@@ -36,7 +36,7 @@ def derived(tree: Tree) -> Derived:
     workers = tuple(one for command in running if (one := worker(command, found)) is not None)
     asked = [server(one, found) for one in running if one.command.program in SERVERS]
     servers = asked or unasked(found)
-    plan = None if _elsewhere(running) else _plan(found)
+    plan = None if elsewhere(running) else _plan(found)
     surges = [one.started.surge for one in running if one.command.role is Role.WORKER and one.started.surge]
     return Derived(
         Deployment(
@@ -62,7 +62,7 @@ def _plan(found: Statements) -> tuple[int, str] | None:
     return min(told, default=None)
 
 
-def _elsewhere(running: list[Running]) -> bool:
+def elsewhere(running: Sequence[Running]) -> bool:
     """Whether a file for production starts the workers on no platform: what is ordered there is for trials."""
     workers = (one.started.path for one in running if one.command.role is Role.WORKER)
     return any(stage(path) is Stage.PRODUCTION for path in workers)

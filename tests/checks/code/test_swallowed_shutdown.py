@@ -18,6 +18,9 @@ FAULTS = crossed(
         "P1": job("try: work()\nexcept:\n  log.exception('x')"),
         "P2": job("try: work()\nexcept BaseException as e:\n  if xs: return\n  raise"),
         "P3": job("for x in xs:\n  try: work(x)\n  finally: continue"),
+        "what is no error is raised on one way": job(
+            "try: work()\nexcept BaseException as e:\n  if isinstance(e, OSError): raise\n  log.error('x')"
+        ),
         "in a list": "ALL = (OSError, BaseException)\n" + job("try: work()\nexcept ALL: pass"),
     },
     python,
@@ -28,6 +31,15 @@ TWINS = crossed(
         "N2": job("try: work()\nexcept Exception: pass"),
         "N3": "try: import uvloop\nexcept: uvloop = None\n" + job("pass"),
         "it is raised again before": job("try: work()\nexcept (SystemExit, KeyboardInterrupt): raise\nexcept: pass"),
+        "what is no error is raised": job(
+            "try: work()\nexcept BaseException as e:\n  log.error('x')\n  if not isinstance(e, Exception): raise"
+        ),
+        "the end is asked for": job(
+            "try: work()\nexcept BaseException as e:\n"
+            "  if isinstance(e, (SystemExit, KeyboardInterrupt)) or xs is None: raise\n  log.error('x')"
+        ),
+        "errors go another way": "class Own(ValueError): pass\n"
+        + job("try: work()\nexcept BaseException as e:\n  if isinstance(e, (Own, OSError)): pass\n  else: raise"),
         "no work": job("try: x = int(xs)\nexcept: x = 0"),
         "it ends the process": "import sys\n" + job("try: work()\nexcept:\n  sys.exit(1)"),
     },
@@ -66,6 +78,22 @@ def test_python_s_faults(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", TWINS.values(), ids=TWINS)
 def test_python_s_twins(tmp_path: Path, text: str) -> None:
     assert not accused(in_python("COD009", tmp_path, text))
+
+
+def test_the_signal_of_a_terminal_is_kept_from_jobs(tmp_path: Path) -> None:
+    [one] = in_python("COD009", tmp_path, job("try: work()\nexcept KeyboardInterrupt:\n  log.error('x')")).findings
+
+    assert one.severity == "low"
+
+
+def test_nothing_is_raised_into_a_scheduler_s_threads(tmp_path: Path) -> None:
+    text = (
+        "from apscheduler.schedulers.background import BackgroundScheduler\nS = BackgroundScheduler()\n"
+        "def f():\n  try: work()\n  except: pass\nS.add_job(f, 'interval', hours=1)\n"
+    )
+    [one] = in_python("COD009", tmp_path, text).findings
+
+    assert one.severity == "low"
 
 
 @pytest.mark.parametrize("text", RUBY_FAULTS.values(), ids=RUBY_FAULTS)

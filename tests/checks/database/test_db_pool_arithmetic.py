@@ -87,6 +87,17 @@ def test_a_plan_orders_the_limit(tmp_path: Path) -> None:
     assert judged(tmp_path, {**files, "app.json": formation % "standard-0"}).outcome is Outcome.PASS
 
 
+def test_a_plan_is_not_of_a_production_that_is_elsewhere(tmp_path: Path) -> None:
+    plan = {"app.json": '{"addons": ["heroku-postgresql"]}'}
+    services = "services:\n  w: {image: shop, command: celery -A shop worker --pool threads -c 20}\n"
+
+    here = judged(tmp_path / "a", {"Procfile": "w: celery -A shop worker --pool threads -c 20", **plan})
+    elsewhere = judged(tmp_path / "b", {"docker-compose.prod.yml": services, **plan})
+
+    assert here.outcome is not Outcome.PASS
+    assert elsewhere.outcome is Outcome.PASS, (elsewhere.reason, elsewhere.findings)
+
+
 def test_how_many_run_is_needed_with_a_limit(tmp_path: Path) -> None:
     files = {"config/database.yml": YML % 10, "Procfile": "w: sidekiq -c 10"}
 

@@ -99,6 +99,7 @@ def test_a_real_redis_that_somebody_flushes(tmp_path: Path) -> None:
         ({"Procfile": "release: redis-cli FLUSHALL\n"}, "high"),
         ({"bin/clean": "redis-cli -n 3 FLUSHDB\n"}, "medium"),
         ({"bin/review_clean": "redis-cli -n 3 FLUSHDB\n"}, "info"),
+        ({"scripts/teardown-worktree.sh": "redis-cli -n 3 FLUSHDB\n"}, "info"),
         ({"lib/tasks/a.rake": "task(:a) { Sidekiq.redis { |c| c.call('FLUSHDB') } }\n"}, "low"),
         ({"shop/admin.py": "def wipe():\n    redis.flushdb()\n"}, "low"),
     ],

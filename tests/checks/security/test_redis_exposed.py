@@ -42,6 +42,8 @@ def conf(lines: str, protected: str) -> dict[str, str]:
         ),
         (compose(OPEN), "high", compose("ports: ['6379:6379'], command: redis-server --requirepass x")),
         (compose(OPEN), "high", compose("ports: ['6379']")),
+        (compose("ports: ['${P:-6379}:6379']"), "high", compose("ports: ['${P:-127.0.0.1:5502}:6379']")),
+        (compose("ports: ['${IP:-0.0.0.0}:6379:6379']"), "high", compose("ports: ['${IP:-127.0.0.1}:6379:6379']")),
         (compose(OPEN), "high", compose("expose: [6379]")),
         (compose(OPEN, ""), "medium", compose("ports: ['127.0.0.1:6379:6379']", "")),
         (

@@ -41,6 +41,11 @@ def models(found: Execution) -> list[tuple[str, str]]:
             "taskiq",
             Model.EVENT_LOOP,
         ),
+        (
+            "from flask_apscheduler import APScheduler\ns = APScheduler()\n@s.task('cron')\ndef f(): pass\n",
+            "apscheduler",
+            Model.THREADS,
+        ),
     ],
 )
 def test_the_library_says_it_last(tmp_path: Path, source: str, library: str, model: Model) -> None:
@@ -202,3 +207,13 @@ def test_queues_and_coroutines_are_read(tmp_path: Path) -> None:
         ("J", "mail", False),
         ("K", "low", False),
     }
+
+
+@pytest.mark.parametrize(
+    ("room", "kind", "model"),
+    [("background", "BackgroundScheduler", Model.THREADS), ("asyncio", "AsyncIOScheduler", Model.EVENT_LOOP)],
+)
+def test_a_scheduler_s_class_says_it(tmp_path: Path, room: str, kind: str, model: Model) -> None:
+    source = f"from apscheduler.schedulers.{room} import {kind}\ns = {kind}()\ndef f(): pass\ns.add_job(f, 'date')\n"
+
+    assert models(executed(tmp_path, {"shop.py": source})) == [("apscheduler", model.name)]

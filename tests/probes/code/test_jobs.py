@@ -82,6 +82,62 @@ def chains(found: Code) -> dict[str, tuple[str, ...]]:
             ),
             "rq",
         ),
+        ("from rq.job import Job\ndef put(g): Job.create(func=g)\ndef f(): pass\ndef web(): put(g=f)\n", "rq"),
+        (
+            (
+                "import rq\nimport threading\ndef put(g, n): rq.Queue().enqueue(g)\ndef f(): pass\n"
+                "def web(): threading.Thread(target=put, args=(f, 1)).start()\n"
+            ),
+            "rq",
+        ),
+        (
+            (
+                "from apscheduler.schedulers.background import BackgroundScheduler\ns = BackgroundScheduler()\n"
+                "def f(): pass\ns.add_job(f, 'interval', minutes=2)\n"
+            ),
+            "apscheduler",
+        ),
+        (
+            (
+                "from apscheduler.schedulers.blocking import BlockingScheduler\ns = BlockingScheduler()\n"
+                "@s.scheduled_job('interval', minutes=2)\ndef f(): pass\n"
+            ),
+            "apscheduler",
+        ),
+        (
+            (
+                "from apscheduler.schedulers.background import BackgroundScheduler\nclass S:\n"
+                "  def __init__(self): self.s = BackgroundScheduler()\n"
+                "  def add_job(self, j): self.s.add_job(j, 'date')\n"
+                "s = S()\ndef f(): pass\ndef web(): s.add_job(lambda: f())\n"
+            ),
+            "apscheduler",
+        ),
+        (
+            "from django_q.models import Schedule\ndef f(): pass\ndef m(): Schedule.objects.create(func='shop.f')\n",
+            "django_q",
+        ),
+        (
+            (
+                "import django_q\ndef f(): pass\ndef forwards(apps, s):\n  S = apps.get_model('django_q', 'Schedule')\n"
+                "  S.objects.get_or_create(name='x', defaults={'func': 'shop.f'}, schedule_type='D')\n"
+            ),
+            "django_q",
+        ),
+        (
+            (
+                "import arq\nALL = []\nasync def f(ctx): pass\nALL.append(f)\nclass WorkerSettings:\n"
+                "  functions: list = [*ALL]\n"
+            ),
+            "arq",
+        ),
+        (
+            (
+                "import arq\nNAMES = []\nNAMES += [('shop.f', 'queue')]\nasync def f(ctx): pass\n"
+                "class WorkerSettings:\n  functions = [load(one) for one, _ in NAMES]\n"
+            ),
+            "arq",
+        ),
         ("from django_huey import db_task\n@db_task(queue='x')\ndef f(): pass\n", "huey"),
         ("from saq import Queue, Worker\nasync def f(ctx): pass\nw = Worker(Queue(), functions=[f])\n", "saq"),
         (
@@ -151,6 +207,22 @@ def test_decorators_of_the_application(tmp_path: Path, own: str, imported: str) 
     )
 
     assert [(one.name, one.library) for one in found.jobs] == [("shop.f", "huey")]
+
+
+def test_all_that_a_name_s_beginning_may_be(tmp_path: Path) -> None:
+    text = "import rq\nimport chats\ndef web(to):\n  send = getattr(chats, f'send_{to}')\n  rq.Queue().enqueue(send)\n"
+
+    found = index(
+        tmp_path, shop_DOT_py=text, chats_DOT_py="def send_a(): pass\ndef send_b(): pass\ndef other(): pass\n"
+    )
+
+    assert {one.name for one in found.jobs} == {"chats.send_a", "chats.send_b"}
+
+
+def test_what_runs_after_a_job_is_run_by_the_worker_too(tmp_path: Path) -> None:
+    text = "import rq\ndef f(): pass\ndef bad(job, c, *e): pass\ndef web(): rq.Queue().enqueue(f, on_failure=bad)\n"
+
+    assert {one.name for one in index(tmp_path, shop_DOT_py=text).jobs} == {"shop.f", "shop.bad"}
 
 
 def test_a_subclass_of_a_librarys_decorator(tmp_path: Path) -> None:

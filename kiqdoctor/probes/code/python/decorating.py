@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from kiqdoctor.probes.code.python.frameworks import DECORATORS, FRAMEWORKS, library_of
+from kiqdoctor.probes.code.python.frameworks import AS_SAID, DECORATORS, FRAMEWORKS, TIMERS, library_of
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
 
@@ -49,7 +49,7 @@ class Decorators:
                 return library
         if self._names.targets(dotted) or name in self._names.classes:
             return None
-        return self.only if last not in {"job", "cron"} and isinstance(called, ast.Attribute) else None
+        return self.only if last not in AS_SAID and isinstance(called, ast.Attribute) else None
 
     def _own(self, dotted: str, name: str, depth: int) -> str | None:
         """What the application calls by this name: a class above which a library's stands, a value, or a function."""
@@ -145,5 +145,5 @@ def _is_given(node: ast.expr, function: Function) -> bool:
 
 def _only(names: Names) -> str:
     """The one library that the application imports, where there is but one: ``app.task`` of an unknown app is its."""
-    found = {library for package, library in FRAMEWORKS.items() if names.imports(package)}
+    found = {library for package, library in FRAMEWORKS.items() if package not in TIMERS and names.imports(package)}
     return found.pop() if len(found) == 1 else ""

@@ -1,7 +1,7 @@
 """How statements in Python may end."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 EXITS: Final = frozenset({"exit", "_exit", "abort"})
@@ -17,6 +17,16 @@ def ways(body: Sequence[ast.stmt]) -> frozenset[str]:
         if "on" not in here:
             return frozenset(found)
     return frozenset(found | ON)
+
+
+def decided(body: Sequence[ast.stmt], told: Callable[[ast.expr], bool | None]) -> Iterator[ast.stmt]:
+    """A body's statements, with the branch that is taken in place of each ``if`` whose answer is known."""
+    for statement in body:
+        answer = told(statement.test) if isinstance(statement, ast.If) else None
+        if answer is None or not isinstance(statement, ast.If):
+            yield statement
+        else:
+            yield from decided(statement.body if answer else statement.orelse, told)
 
 
 def _ways(statement: ast.stmt) -> frozenset[str]:

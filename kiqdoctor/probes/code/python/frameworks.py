@@ -16,18 +16,29 @@ FRAMEWORKS: Final = {
     "taskiq_redis": "taskiq",
     "django_tasks": "django_tasks",
     "taskiq_aio_pika": "taskiq",
+    **dict.fromkeys(("apscheduler", "flask_apscheduler", "django_apscheduler"), "apscheduler"),
 }
 """Packages that know jobs, and the library that runs them."""
 DECORATORS: Final = frozenset(
     {"job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task", "cron", "on_commit_task"}
+    | {"scheduled_job", "register_job"}
 )
+AS_SAID: Final = frozenset({"job", "cron", "scheduled_job", "register_job"})
+"""Decorators that are no library's unless their name says whose they are."""
 BASES: Final = frozenset({"Task", "Job", "GenericActor"})
 RUNS: Final = ("run", "perform", "handle")
 LIFECYCLE: Final = ("before_start", "on_success", "on_failure", "on_retry", "after_return", "__call__")
 """What Celery calls of a job's class around it."""
 SCHEDULES: Final = {"enqueue": 0, "enqueue_call": 0, "enqueue_in": 1, "enqueue_at": 1, "schedule": 1, "cron": 1}
 """RQ's ways to enqueue a function, and its scheduler's, and where it stands among the arguments."""
+MADE: Final = {"rq.job.Job.create": 0, "rq.Job.create": 0}
+"""Builders of what RQ enqueues later."""
 QUEUES: Final = frozenset({"rq", "django_rq", "flask_rq2", "rq_scheduler"})
+TIMERS: Final = frozenset({"apscheduler", "flask_apscheduler", "django_apscheduler"})
+TIMED: Final = {"add_job": 0, "add_schedule": 0}
+"""APScheduler's ways to be handed a function."""
+CALLBACKS: Final = frozenset({"on_success", "on_failure", "on_stopped"})
+"""What RQ's worker runs after a job."""
 HANDS: Final = {
     "django_q.tasks.async_task": "django_q",
     "django_q.tasks.schedule": "django_q",
@@ -38,6 +49,12 @@ HANDS: Final = {
     "django_q.tasks.AsyncTask": "django_q",
     "django_q.tasks.Chain().append": "django_q",
     "django_q.tasks.Iter": "django_q",
+    "django_q.models.Schedule": "django_q",
+    **{
+        f"django_q.models.Schedule.objects.{how}{verb}": "django_q"
+        for how in ("", "a")
+        for verb in ("create", "get_or_create", "update_or_create")
+    },
     "arq.func": "arq",
     "arq.worker.func": "arq",
     "arq.cron": "arq",

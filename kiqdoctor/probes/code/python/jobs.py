@@ -1,7 +1,7 @@
 """Which of the application's functions are jobs, by every way in which a library is told so."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
@@ -10,25 +10,32 @@ from kiqdoctor.probes.code.graph import Edge
 from kiqdoctor.probes.code.python.decorating import PARTIALS, Decorators
 from kiqdoctor.probes.code.python.frameworks import (
     BASES,
+    CALLBACKS,
     DECORATORS,
     FUNCTION,
     HANDS,
     LIFECYCLE,
     LISTS,
+    MADE,
     OWN_BASES,
     OWN_REGISTRY,
     QUEUES,
     REGISTRY,
     RUNS,
     SCHEDULES,
+    TIMED,
+    TIMERS,
     library_of,
 )
+from kiqdoctor.probes.code.python.members import members
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
-from kiqdoctor.probes.code.python.registering import handed
+from kiqdoctor.probes.code.python.registering import given_at, handed
 from kiqdoctor.records import dataclass
 
-ARQ: Final = "WorkerSettings"  # a plain class, which need not import arq
+TEXT: Final = ast.Constant
+THREAD: Final = "Thread"
+LEAST: Final = 4  # letters of a name's beginning
 ROUNDS: Final = 4  # functions that hand on to functions that hand on to a queue
 LONGEST: Final = 200  # functions in one list
 
@@ -47,6 +54,33 @@ class Registered:
     held: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Hander:
+    """A library that runs any function that it is handed: by which verbs, and by what is built first."""
+
+    library: str
+    packages: AbstractSet[str]
+    verbs: Mapping[str, int]
+    made: Mapping[str, int]
+
+    @property
+    def words(self) -> AbstractSet[str]:
+        """The last words of all calls that may hand it one."""
+        return self.verbs.keys() | {one.rpartition(".")[2] for one in self.made} | {"partial"}
+
+
+RQ: Final = Hander("rq", QUEUES, SCHEDULES, MADE)
+TIMER: Final = Hander("apscheduler", TIMERS, TIMED, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """``on``: the application's own functions that hand on what they are given: where it stands, how it is called."""
+
+    by: Hander
+    on: Mapping[Function, tuple[int, str]]
+
+
 def jobs(names: Names) -> list[Registered]:
     """All of them, once each."""
     decorators = Decorators(names)
@@ -54,7 +88,7 @@ def jobs(names: Names) -> list[Registered]:
         *_decorated(names, decorators),
         *_classes(names),
         *_called(names, decorators),
-        *_enqueued(names),
+        *(one for by in (RQ, TIMER) for one in _enqueued(names, by)),
         *_listed(names),
     )
     return list({one.symbol: one for one in reversed(found)}.values())[::-1]
@@ -112,7 +146,7 @@ def _called(names: Names, decorators: Decorators) -> Iterator[Registered]:
             last = (dotted.removesuffix("()").rpartition(".")[2] or getattr(_callee(call), "attr", "")).removesuffix(
                 "()"
             )
-            library = HANDS.get(names.resolved(dotted)) if last in _HANDED and _may_hand(unit, last) else None
+            library = _handed_by(names, call, dotted) if last in _HANDED and _may_hand(unit, last) else None
             if library is None and last in DECORATORS and call.args:
                 library = decorators.library(call.func, unit)
             if library is not None:
@@ -128,6 +162,14 @@ def _called(names: Names, decorators: Decorators) -> Iterator[Registered]:
 _HANDED: Final = frozenset(name.rpartition(".")[2] for name in HANDS)
 _ALSO_LISTS: Final = {"append": "django_q"}
 """Words that everybody uses, and the package without which they hand nobody a function."""
+OF_A_SCHEDULE: Final = "schedule_type"  # django-q's, of records that a migration makes without its class
+
+
+def _handed_by(names: Names, call: ast.Call, dotted: str) -> str | None:
+    """The library that this call hands a function to."""
+    if any(one.arg == OF_A_SCHEDULE for one in call.keywords):
+        return "django_q"
+    return HANDS.get(names.resolved(dotted))
 
 
 def _may_hand(unit: Function, word: str) -> bool:
@@ -152,16 +194,22 @@ def _callee(call: ast.Call) -> ast.expr:
 
 
 def _first(call: ast.Call) -> ast.expr | None:
-    named = next((one.value for one in call.keywords if one.arg in FUNCTION), None)
-    return call.args[0] if call.args else named
+    """What is handed first, or by a keyword, among a record's defaults too."""
+    named = {one.arg: one.value for one in call.keywords}
+    if isinstance(more := named.get("defaults"), ast.Dict):
+        named |= {one.value: value for one, value in zip(more.keys, more.values, strict=True) if isinstance(one, TEXT)}
+    return call.args[0] if call.args else next((named[one] for one in FUNCTION if one in named), None)
 
 
 def _given(names: Names, unit: Function, node: ast.expr | None, library: str) -> Iterator[Registered]:
     """The job that a function, its dotted name, or what calls it makes."""
+    node = _bare(names, unit, node)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        found = names.targets(node.value) if "." in node.value else ()
+        path = node.value.replace(":", ".")
+        found = names.targets(path) if "." in path else ()
     elif isinstance(node, ast.Name | ast.Attribute):
         found = names.targets(unit.module.dotted(node, unit)) or _of_same_name(names, unit, node)
+        found = found or (*_asked_for(names, unit, node),)
     elif isinstance(node, ast.Call) and (made := names.spelt(node.func, unit)) in names.classes:
         found = names.targets(f"{made}().__call__")
         yield from (Registered(made, function, library) for function in found)
@@ -171,6 +219,27 @@ def _given(names: Names, unit: Function, node: ast.expr | None, library: str) ->
     for function in found:
         yield Registered(function.full, function, library)
         yield from _heirs(names, function, library)
+
+
+def _bare(names: Names, unit: Function, node: ast.expr | None) -> ast.expr | None:
+    """``f`` of ``partial(f, 1)`` and of ``lambda: f(1)``."""
+    if isinstance(node, ast.Lambda) and isinstance(node.body, ast.Call):
+        return node.body.func
+    if isinstance(node, ast.Call) and node.args and names.spelt(node.func, unit) in PARTIALS:
+        return node.args[0]
+    return node
+
+
+def _asked_for(names: Names, unit: Function, node: ast.expr) -> Iterator[Function]:
+    """All that ``getattr(chats, f"send_to_{channel}")`` may be: a module's functions whose names begin so."""
+    value = unit.values.get(node.id) if isinstance(node, ast.Name) else None
+    called = isinstance(value, ast.Call) and unit.module.dotted(value.func, unit) == "getattr"
+    name = value.args[1] if isinstance(value, ast.Call) and called and len(value.args) > 1 else None
+    first = name.values[0] if isinstance(name, ast.JoinedStr) and name.values else None
+    begin = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    if isinstance(value, ast.Call) and len(begin) >= LEAST:
+        head = f"{names.spelt(value.args[0], unit)}.{begin}"
+        yield from (one for full, one in names.functions.items() if full.startswith(head) and "." not in one.name)
 
 
 def _of_same_name(names: Names, unit: Function, node: ast.expr) -> tuple[Function, ...]:
@@ -203,27 +272,36 @@ def _registered(names: Names, unit: Function, node: ast.expr, only: str) -> Iter
         yield from _of_class(names, full, library)
 
 
-def _enqueued(names: Names) -> Iterator[Registered]:
-    """What RQ is handed: any function, by whatever function of the application's own hands it on."""
-    if not names.imports(*QUEUES):
+def _enqueued(names: Names, by: Hander) -> Iterator[Registered]:
+    """What a queue or scheduler is handed: any function, by whatever function of the application's own hands it on."""
+    if not names.imports(*by.packages):
         return
     handing: dict[Function, tuple[int, str]] = {}
-    todo = [*_asking(names, SCHEDULES.keys() | {"partial"})]
+    todo = [*_asking(names, by.words)]
     for _ in range(ROUNDS):
         before = len(handing)
         for unit, call, dotted in todo:
-            given = _handed_to_queue(names, unit, call, dotted, handing)
+            given = _handed_to_queue(names, unit, call, dotted, Handed(by, handing))
             if isinstance(given, ast.Name) and unit.name and given.id in unit.locals:
                 place = _parameter(unit, given.id)
                 if place is not None:
                     handing.setdefault(unit, (place, given.id))
-            yield from _given(names, unit, given, "rq")
-            yield from _left_open(names, unit, given) if isinstance(given, ast.Attribute) else ()
+            yield from _given(names, unit, given, by.library)
+            if by is RQ:
+                yield from _left_open(names, unit, given) if isinstance(given, ast.Attribute) else ()
+                yield from _after(names, unit, call) if given is not None else ()
         if len(handing) == before:
             break
-        todo = [*_asking(names, {one.name.rpartition(".")[2] for one in handing})]
+        todo = [*_asking(names, {THREAD, *(one.name.rpartition(".")[2] for one in handing)})]
     for unit in names.units:
-        yield from _in_tables(names, unit)
+        yield from _in_tables(names, unit, by)
+
+
+def _after(names: Names, unit: Function, call: ast.Call) -> Iterator[Registered]:
+    """``on_failure=f`` or ``on_failure=Callback(f)`` of an enqueue, which the worker runs after the job."""
+    for word in call.keywords:
+        node = word.value.args[0] if isinstance(word.value, ast.Call) and word.value.args else word.value
+        yield from _given(names, unit, node, RQ.library) if word.arg in CALLBACKS else ()
 
 
 def _left_open(names: Names, unit: Function, given: ast.Attribute) -> Iterator[Registered]:
@@ -265,32 +343,47 @@ def _asking(names: Names, verbs: AbstractSet[str]) -> Iterator[tuple[Function, a
                 yield unit, call, dotted
 
 
-def _handed_to_queue(
-    names: Names, where: Function, call: ast.Call, dotted: str, handing: dict[Function, tuple[int, str]]
-) -> ast.expr | None:
+def _handed_to_queue(names: Names, where: Function, call: ast.Call, dotted: str, known: Handed) -> ast.expr | None:
     if dotted in PARTIALS and call.args and isinstance(verb := call.args[0], ast.Attribute):
         call = ast.copy_location(ast.Call(verb, call.args[1:], call.keywords), call)
         dotted = where.module.dotted(verb, where)
-    given = handed(call, dotted)
-    if given is not None and _is_queue(names, dotted):
+    if dotted.rpartition(".")[2] == THREAD:
+        call = _in_thread(call)
+        dotted = where.module.dotted(call.func, where)
+    if (place := known.by.made.get(names.resolved(dotted))) is not None:
+        return given_at(call, place)
+    given = handed(call, dotted, known.by.verbs)
+    if given is not None and _is_queue(names, dotted, known.by.library):
         return given
-    for function in names.targets(dotted) if handing and dotted else ():
-        place, word = handing.get(function, (len(call.args), ""))
+    for function in names.targets(dotted) if known.on and dotted else ():
+        place, word = known.on.get(function, (len(call.args), ""))
         named = [one.value for one in call.keywords if word and one.arg == word]
         if named or len(call.args) > place:
             return named[0] if named else call.args[place]
     return None
 
 
-def _is_queue(names: Names, dotted: str) -> bool:
-    """Whether what is asked to enqueue may be one of RQ's: nobody knows it, it is one, or its class inherits one."""
+def _in_thread(call: ast.Call) -> ast.Call:
+    """``put(f, 1)`` of ``Thread(target=put, args=(f, 1))``."""
+    named = {one.arg: one.value for one in call.keywords}
+    if (target := named.get("target")) is None:
+        return call
+    args, words = named.get("args"), named.get("kwargs")
+    given = args.elts if isinstance(args, ast.List | ast.Tuple) else []
+    pairs = zip(words.keys, words.values, strict=True) if isinstance(words, ast.Dict) else ()
+    spelt = [ast.keyword(str(one.value), value) for one, value in pairs if isinstance(one, ast.Constant)]
+    return ast.copy_location(ast.Call(target, given, spelt), call)
+
+
+def _is_queue(names: Names, dotted: str, library: str) -> bool:
+    """Whether what is asked to enqueue may be the library's: nobody knows it, it is one, or its class inherits one."""
     name = names.resolved(dotted)
     if not names.own(name):
-        return not name or library_of(name) in {"rq", ""}
+        return not name or library_of(name) in {library, ""}
     owner = name.rpartition(".")[0]
     if owner.endswith("()") and (made := names.annotated(owner)):
-        return library_of(made) == "rq"
-    return any(library_of(one) == "rq" for one in names.above(owner.replace("()", "")))
+        return library_of(made) == library
+    return any(library_of(one) == library for one in names.above(owner.replace("()", "")))
 
 
 def _parameter(function: Function, name: str) -> int | None:
@@ -302,14 +395,14 @@ def _parameter(function: Function, name: str) -> int | None:
     return given.index(name) - bound if name in given else None
 
 
-def _in_tables(names: Names, unit: Function) -> Iterator[Registered]:
-    """``{"func": refresh, "interval": 60}``: what RQ's scheduler is fed with."""
-    if unit.module.packages.isdisjoint(QUEUES):
+def _in_tables(names: Names, unit: Function, by: Hander) -> Iterator[Registered]:
+    """``{"func": refresh, "interval": 60}``: what a scheduler is fed with."""
+    if unit.module.packages.isdisjoint(by.packages):
         return
     for value in _dicts(unit):
         for key, node in zip(value.keys, value.values, strict=True):
             if isinstance(key, ast.Constant) and key.value in FUNCTION:
-                yield from _given(names, unit, node, "rq")
+                yield from _given(names, unit, node, by.library)
 
 
 def _dicts(unit: Function) -> Iterator[ast.Dict]:
@@ -343,13 +436,13 @@ def _listed(names: Names) -> Iterator[Registered]:
 
 
 _LISTING: Final = frozenset({"arq", "saq", "litestar_saq"})
+ARQ: Final = "WorkerSettings"  # a plain class, which need not import arq
 
 
 def _of_list(names: Names, unit: Function, name: str, node: ast.expr | None, owner: str = "") -> Iterator[Registered]:
     libraries = [one for one in LISTS[name] if names.imports(one, f"litestar_{one}")]
     if not libraries and owner == ARQ:
         libraries = ["arq"]
-    if libraries and isinstance(node, ast.List | ast.Tuple):
-        for one in node.elts[:LONGEST]:
-            called = _first(one) if isinstance(one, ast.Call) else one
-            yield from _given(names, unit, called, libraries[0])
+    for one, where in members(names, unit, node) if libraries else ():
+        called = _first(one) if isinstance(one, ast.Call) else one
+        yield from _given(names, where, called, libraries[0])

@@ -23,6 +23,7 @@ BACKEND: Final = "BACKEND"  # of Django's TASKS
 TASKS: Final = regex(r"(?:^|[._])tasks\.")
 STARTERS: Final = {"worker_main": "celery"}
 """Methods that take a worker's command line."""
+SCHEDULERS: Final = "Scheduler"  # how APScheduler's classes end, each of which runs jobs in its own way
 STARTING: Final = (*STARTERS, "Worker")
 RQ_WORKERS: Final = frozenset({"SimpleWorker", "SpawnWorker", "Worker"})
 LARGEST: Final = 200  # entries of a dictionary that is looked into
@@ -56,13 +57,19 @@ def _of(names: Names, function: Function) -> Iterator[Said]:
             if isinstance(binding.value, ast.Dict):
                 yield from _within(function, binding.value, 0)
     for call, dotted in function.calls:
-        for given in call.keywords:
-            if given.arg in SETTINGS:
-                yield from _set(function, given.arg, given.value)
-        if call.args and dotted.endswith(".update"):
-            yield from _within(function, call.args[0], 0)
-        if dotted.endswith(STARTING):
-            yield from _started(names, function, call, dotted)
+        yield from _of_call(names, function, call, dotted)
+
+
+def _of_call(names: Names, function: Function, call: ast.Call, dotted: str) -> Iterator[Said]:
+    for given in call.keywords:
+        if given.arg in SETTINGS:
+            yield from _set(function, given.arg, given.value)
+    if call.args and dotted.endswith(".update"):
+        yield from _within(function, call.args[0], 0)
+    if dotted.endswith(SCHEDULERS) and names.resolved(dotted).startswith("apscheduler."):
+        yield Said("apscheduler", "kind", dotted.rpartition(".")[2], Place(function.module.path, *function.at(call)))
+    if dotted.endswith(STARTING):
+        yield from _started(names, function, call, dotted)
 
 
 def _set(function: Function, name: str, value: ast.expr) -> Iterator[Said]:

@@ -1,6 +1,7 @@
 """Clauses that catch what was raised: what they catch, and whether they raise again."""
 
 import ast
+import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -55,18 +56,43 @@ def _ending(found: frozenset[str]) -> Ending:
 
 
 def _python(index: "Index", function: "Function") -> Iterator[Handler]:
-    from kiqdoctor.probes.code.python.flow import ways
+    from kiqdoctor.probes.code.python.flow import decided, ways
 
     yield from _suppressed(index, function)
     for node in function.tries:
         spared, brief = _harmless(index, function, node.body)
         for clause in node.handlers:
             names = tuple(_names(index, function, clause.type))
-            ending = _ending(ways(clause.body))
+            told = partial(_of_the_end, index, function, clause.name or "")
+            ending = _ending(ways([*decided(clause.body, told)]))
             yield Handler(function.number, *function.at(clause), names, ending, spares=spared, brief=brief)
             spared = spared or (ending is Ending.RAISES and (not names or not ENDS.isdisjoint(names)))
         if node.finalbody and "leave" in ways(node.finalbody):
             yield Handler(function.number, *function.at(node.finalbody[0]), (), Ending.SWALLOWS, final=True)
+
+
+def _of_the_end(index: "Index", function: "Function", name: str, test: ast.expr) -> bool | None:
+    """What ``isinstance(error, Exception)`` says of the end of the process; None of any other question."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        answer = _of_the_end(index, function, name, test.operand)
+        return None if answer is None else not answer
+    if isinstance(test, ast.BoolOp):
+        answers = {_of_the_end(index, function, name, one) for one in test.values}
+        deciding = isinstance(test.op, ast.Or)
+        return deciding if deciding in answers else None if None in answers else not deciding
+    given = test.args if isinstance(test, ast.Call) and getattr(test.func, "id", "") == "isinstance" else []
+    if len(given) != 2 or getattr(given[0], "id", "") != name:  # noqa: PLR2004 - what, and of which kind
+        return None
+    kinds = [*_names(index, function, given[1])]
+    if not ENDS.isdisjoint(kinds):
+        return True
+    return False if all(_is_error(index, one) for one in kinds) else None
+
+
+def _is_error(index: "Index", name: str) -> bool:
+    """Whether a class is known to be no end of a process: what derives from ``Exception``."""
+    line = (name, *index.names.above(name))
+    return any(isinstance(kind := getattr(builtins, one, None), type) and issubclass(kind, Exception) for one in line)
 
 
 def _harmless(index: "Index", function: "Function", body: Sequence[ast.stmt]) -> tuple[bool, bool]:

@@ -1,0 +1,54 @@
+"""What a list in Python holds: what its text says, and what is added to it where it is a global."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from kiqdoctor.probes.code.python.module import Function
+from kiqdoctor.probes.code.python.names import Names
+
+LONGEST: Final = 200  # entries of one list
+DEEPEST: Final = 10  # lists of lists, names of names
+ADDING: Final = frozenset({"append", "extend", "insert"})
+
+
+def members(names: Names, unit: Function, node: ast.expr | None, depth: int = 0) -> Iterator[tuple[ast.expr, Function]]:
+    """Each entry, with where it stands."""
+    if node is None or depth > DEEPEST:
+        return
+    value, where = names.valued(unit, node)
+    for one in _parts(value):
+        if isinstance(value, ast.List | ast.Tuple | ast.Set) and not isinstance(one, ast.Starred):
+            yield from members(names, where, one, depth + 1) if isinstance(one, ast.Tuple) else ((one, where),)
+        else:
+            yield from members(names, where, one.value if isinstance(one, ast.Starred) else one, depth + 1)
+    key = names.held_as(unit.module.dotted(node, unit)) if isinstance(node, ast.Name | ast.Attribute) else ""
+    if key:
+        holder = names.held[key][0].body
+        yield from (found for one in _added(holder, key) for found in members(names, holder, one, depth + 1))
+
+
+def _parts(value: ast.expr) -> list[ast.expr]:
+    """The entries of a literal; the lists that any other expression is made of."""
+    if isinstance(value, ast.List | ast.Tuple | ast.Set):
+        return value.elts[:LONGEST]
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        return [value.left, value.right]
+    if isinstance(value, ast.IfExp):
+        return [value.body, value.orelse]
+    if isinstance(value, ast.ListComp | ast.GeneratorExp):
+        return [value.generators[0].iter]
+    if isinstance(value, ast.Call):  # list(x), config("NAME", default=[...])
+        return [*value.args, *(one.value for one in value.keywords)]
+    return []
+
+
+def _added(body: Function, key: str) -> Iterator[ast.expr]:
+    """``JOBS.append(f)`` and ``JOBS += [f]`` at the level of the module that holds the list."""
+    for call, dotted in body.calls:
+        head, _, verb = dotted.rpartition(".")
+        if head == key and verb in ADDING and call.args:
+            yield call.args[-1] if verb == "extend" else ast.copy_location(ast.List([call.args[-1]]), call)
+    for node in ast.walk(body.node) if isinstance(body.node, ast.Module) else ():
+        if isinstance(node, ast.AugAssign) and body.module.dotted(node.target, body) == key:
+            yield node.value
