@@ -3,14 +3,18 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from doctoring import kiqdoctor
 from examining import Doctor
 from healthy import HEALTHY
 from healthy.moment import NOW
 from healthy.queues import QUEUE
 from hypothesis import example, given
 from hypothesis import strategies as st
+from servers import RedisServer
+from states import JID, payload
 
 from kiqdoctor.connection import UrlError, resolve_url, shown_url
 from kiqdoctor.doctor.diagnose import diagnose
@@ -181,11 +185,23 @@ def test_an_error_s_message_is_masked_before_its_arguments_are(shape: str, numbe
 @given(st.lists(st.from_regex(r"zq[a-z]{4,10}", fullmatch=True), min_size=1, max_size=4))
 def test_a_job_s_row_tells_no_argument_by_its_error(args: list[str]) -> None:
     message = f"no user {args[0]}, or {args[-1]}"
-    job = {"class": "Mail", "jid": "j", "args": args, "error_class": "E", "error_message": message}
+    given = {"args": args[:1], "kiq_keywords": {"last": args[-1]}}
+    job = {"class": "Mail", "jid": "j", **given, "error_class": "E", "error_message": message}
     hidden, shown = (row("retry", json.dumps(job).encode(), 1.0, show_args=show) for show in (False, True))
 
     assert hidden.error_message == "no user ***, or ***"
     assert shown.error_message == message
+
+
+@pytest.mark.parametrize("words", [(), ("--format", "json")], ids=["text", "json"])
+def test_why_tells_no_argument_by_an_error(redis: Any, redis_server: RedisServer, words: tuple[str, ...]) -> None:
+    given = {"args": ["zq-place"], "kiq_keywords": {"named": "zq-name"}}
+    failed = {"error_class": "Boom", "error_message": "no zq-place, nor zq-name", "retry_count": 2}
+    redis.zadd("retry", {payload(**given, **failed): 9e9})
+
+    found = kiqdoctor("why", JID, "--redis", redis_server.url, *words)
+
+    assert "Boom: no ***, nor ***" in found.out
 
 
 @given(PASSWORDS)

@@ -194,7 +194,7 @@ def _row(place: str, member: bytes, score: float | None, job: Payload, *, show_a
         retried_at=job.at(wire.RETRIED_AT),
         retry_count=job.retry_count,
         error_class=clean(_text(fields.get(wire.ERROR_CLASS))),
-        error_message=clean(message if show_args else unsaid(message, job.args), LONG, lines=True),
+        error_message=clean(message if show_args else unsaid(message, [*job.args, job.keywords]), LONG, lines=True),
         tags=tuple(clean(_text(tag)) for tag in tags[:20]) if isinstance(tags, list) else (),
         arity=len(job.args),
         args=clean(decoded(job.args), LONG) if show_args else None,

@@ -14,6 +14,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import average_sizes, batched, members, number
 from kiqdoctor.probes.beside.places import Place, places
 from kiqdoctor.probes.names import shared
+from kiqdoctor.probes.queues.payloads import unsaid
 from kiqdoctor.records import dataclass
 from kiqdoctor.text import LONG, clean, decode
 from kiqdoctor.wire import codec, fields, status
@@ -259,6 +260,7 @@ def _hit(place: Place, job: Payload, position: int | None, score: float | None) 
     found = job.fields
     failed = found.get(fields.ERROR_CLASS)
     message = found.get(fields.ERROR_MESSAGE)
+    message = unsaid(message, [*job.args, job.keywords]) if isinstance(message, str) else None
     said = ": ".join(clean(one, 400) for one in (failed, message) if isinstance(one, str))
     kept = place.name if place.is_set else facts.PRIVATE if place.owner else facts.QUEUE
     moves = place.name in {facts.SCHEDULE, facts.RETRY}
