@@ -13,7 +13,8 @@ or mapping, or takes without a word and gives back as another (keys that are no 
 What a value is follows from what it was built by: `User.objects.get`, `User.find`, `datetime.now`, a lambda, a
 literal. JSON (kiqdoctor, Sidekiq, Dramatiq, SAQ) has none of these; kombu's, which Celery uses, also has dates,
 Decimal, UUID and bytes; RQ, Huey and arq pickle, which only lambdas, iterators and open files fail; of Active Job
-only lambdas are told. Sidekiq before 7 takes symbols, also for keys, and gives texts back: low. RQ's queues are asked
+only lambdas are told. Sidekiq before 7 takes symbols, also for keys, and gives texts back: low, and so is
+a date whose job makes one of the text again (`Time.zone.parse(from.to_s)`). RQ's queues are asked
 one by one: with its JSONSerializer they write JSON. Where the application has told its library a serializer of its
 own, nothing is said.
 
@@ -54,14 +55,15 @@ CARRIES = {
     Encoding.UNKNOWN: frozenset(Value),
 }
 """What each has a word for beyond plain JSON."""
-TEXTS = {Value.SYMBOL, Value.SYMBOL_KEYS}
-"""What Sidekiq before 7 takes, and gives back as texts."""
+TEXTS = {Value.SYMBOL, Value.SYMBOL_KEYS, Value.READ_DATE}
+"""What Sidekiq before 7 takes, and gives back as texts, or what the job makes of texts again."""
 INSTEAD = {
     Value.RECORD: "its id, and read it in the job",
     Value.RECORDS: "list(....values_list('id', flat=True))",
     Value.OBJECT: "its id, or the texts and numbers that it is made of",
     Value.CLASS: "its name",
     Value.DATE: "its .isoformat() (Ruby: .iso8601)",
+    Value.READ_DATE: "its .iso8601, as the job reads it",
     Value.DURATION: "its seconds",
     Value.DECIMAL: "str(...) of it (Ruby: .to_s)",
     Value.UUID: "str(...) of it",

@@ -110,9 +110,10 @@ def _line(path: str, line: int, word: str, version: Version | None) -> Iterator[
         )
     elif version is not None and version >= Version("6"):
         what = "calls sidekiqctl" if word == "sidekiqctl" else f"sends {word} to Sidekiq"
-        yield _finding(path, line, f"{path} {what}, which Sidekiq {version} no longer knows", FIXES[word], word)
+        milder = Severity.LOW if path.rpartition("/")[2] == word else None  # a binstub, which nobody may call
+        yield _finding(path, line, f"{path} {what}, which Sidekiq {version} no longer knows", FIXES[word], word, milder)
 
 
-def _finding(path: str, line: int, title: str, fix: str, key: str) -> Finding:
+def _finding(path: str, line: int, title: str, fix: str, key: str, milder: Severity | None = None) -> Finding:
     evidence = (Evidence("line", f"{path}:{line}"),)
-    return Finding(f"file:{path}", title, fix, evidence, location=Location(path, line), key=key)
+    return Finding(f"file:{path}", title, fix, evidence, milder, location=Location(path, line), key=key)

@@ -67,12 +67,14 @@ def _in_files(files: WebFiles) -> Iterator[Verdict]:
             told = one.guards[-1] if one.guards else f"middleware in {auth[0].path}:{auth[0].line}"
             yield Evidence("mounted behind", told, where)
             continue
+        hidden = any(part.startswith(".") for part in one.path.split("/")[:-1])
+        trial = (Evidence("for trials", "an application in a hidden folder", one.path),) if hidden else ()
         yield Finding(
             f"file:{one.path}",
             f"{one.path} mounts Sidekiq's web UI, and no file asks who comes there",
             REMEDY,
-            (Evidence("mounted", "with nothing around it", where),),
-            Severity.HIGH if one.rack else Severity.MEDIUM,
+            (Evidence("mounted", "with nothing around it", where), *trial),
+            Severity.LOW if hidden else Severity.HIGH if one.rack else Severity.MEDIUM,
             location=Location(one.path, one.line),
             key="mount",
         )

@@ -15,6 +15,7 @@ from kiqdoctor.probes.code.python.calls import edges as python_edges
 from kiqdoctor.probes.code.python.names import Names, beginnings
 from kiqdoctor.probes.code.python.reading import names_of
 from kiqdoctor.probes.code.ruby import jobs as in_ruby
+from kiqdoctor.probes.code.ruby.aside import aside
 from kiqdoctor.probes.code.ruby.calls import edges as ruby_edges
 from kiqdoctor.probes.code.ruby.classes import Classes
 from kiqdoctor.probes.code.ruby.filling import classes_of
@@ -94,6 +95,7 @@ def _index(tree: Tree) -> Index:
     names, unparsed = names_of(tree)
     booting.part(names)
     classes, broken = classes_of(tree)
+    data = aside(tree, broken)
     symbols = {one.symbol: one for one in in_python.jobs(names)}
     performed = [*in_ruby.jobs(classes)]
     for function in names.units:
@@ -108,14 +110,15 @@ def _index(tree: Tree) -> Index:
             Job(one.symbol, one.function.number, one.library, one.queue, one.function.is_coroutine)
             for one in symbols.values()
         ),
-        *(Job(one.cls.name, one.method.number, one.library, one.queue) for one in performed),
+        *(Job(one.name, one.method.number, one.library, one.queue) for one in performed),
     ]
     code = Code(
         functions=tuple(unit.fact() for unit in order.units),
         reached=order.reached,
         jobs=tuple(jobs),
         files=len(names.modules) + sum(method.body for method in classes.units),
-        unparsed=(*unparsed, *broken),
+        unparsed=(*unparsed, *(one for one in broken if one not in data)),
+        aside=tuple(data),
         lines=sum(module.lines for module in names.modules) + classes.lines,
         beyond=order.beyond,
         unfollowed=sum(unit.unfollowed for unit in order.units[: order.reached]),

@@ -26,6 +26,12 @@ THREADED: Final = frozenset({"threads", "gevent", "eventlet"})
 CONFS: Final = ("**/postgresql.conf", "**/my.cnf", "**/mysqld.cnf", "**/postgres*.conf", "**/*.cnf")
 _SAID: Final = regex(r"max_connections(?:\s*+[=:]\s*+|\s++)[\"']?(\d{1,6})\b")
 _ASKED: Final = regex(r"[?&](?:pool|max_connections)=(\d{1,5})(?!\d)")
+_ANOTHER: Final = regex(
+    rb"^(?![ \t]*#)[^\n]{0,200}?(?:[?&](?:pool|max_connections)=|establish_connection[( ]+[\w:{@]"
+    rb"|\[[ \t]*[:\"'](?:pool|max_connections)[\"']?[ \t]*\][ \t]*\|{0,2}=)",
+    re.MULTILINE,
+)
+"""In a file that configures workers: their pool is made anew."""
 _SERVER: Final = regex(r"(?:^|/)(?:postgres|postgis|mysql|mariadb|percona|timescaledb)")
 _POOLER: Final = regex(r"pgbouncer|pgcat|odyssey|proxysql|supavisor|pgpool", re.IGNORECASE)
 DRAMATIQ: Final = frozenset({"dramatiq", "rundramatiq"})
@@ -47,7 +53,7 @@ def pools(tree: Tree, settings: Settings) -> Pools:
     found = tree.once(derived)
     unreadable: list[tuple[str, str]] = []
     rails = _rails(tree, unreadable)
-    made = [*(_of_rails(rails, found) if rails is not None else ()), *_of_python(tree, found)]
+    made = [*(_of_rails(rails, found, _at_boot(tree)) if rails is not None else ()), *_of_python(tree, found)]
     ceilings = (
         [Ceiling(settings.db_limit, "--db-limit")] if settings.db_limit else [*_ceilings(tree, found, unreadable)]
     )
@@ -72,7 +78,20 @@ def _rails(tree: Tree, unreadable: list[tuple[str, str]]) -> "tuple[str, Table] 
     return None
 
 
-def _of_rails(rails: "tuple[str, Table]", found: "Derived") -> Iterator[Pool]:
+def _at_boot(tree: Tree) -> str:
+    """Why the pool may not be what the file says: Ruby that tells workers another one; "" where none does."""
+    for file in tree.files(".rb"):
+        try:
+            content = file.content()
+        except UnreadableError:
+            continue
+        if b"configure_server" in content and (told := _ANOTHER.search(content)) is not None:
+            line = content.count(b"\n", 0, told.start()) + 1
+            return f"{clean(file.path)}:{line} may set another one when a worker boots"
+    return ""
+
+
+def _of_rails(rails: "tuple[str, Table]", found: "Derived", another: str) -> Iterator[Pool]:
     from kiqdoctor.probes.deployment.commands import environment_of
     from kiqdoctor.probes.deployment.servers import SERVERS, server
     from kiqdoctor.probes.deployment.workers import worker
@@ -84,6 +103,8 @@ def _of_rails(rails: "tuple[str, Table]", found: "Derived") -> Iterator[Pool]:
             worker(one, found.found) if found.found is not None and one.command.program.startswith("sidekiq") else None
         )
         size, line, why = _size(sections, known)
+        if config is not None and another:
+            size, why = None, another
         if config is not None:
             yield Pool(
                 path, line, "activerecord", one.started.path, one.started.line, size,
@@ -98,7 +119,7 @@ def _of_rails(rails: "tuple[str, Table]", found: "Derived") -> Iterator[Pool]:
             )  # fmt: skip
     if not found.running:
         for config in found.deployment.workers:
-            size, line, why = _size(sections, {})
+            size, line, why = (None, 1, another) if another else _size(sections, {})
             yield Pool(
                 path, line, "activerecord", config.path, config.line, size, config.concurrency, config.processes, why,
                 _is_default(sections), capsules=tuple(threads for _, threads in config.capsules),
@@ -136,6 +157,8 @@ def _size(sections: "Table", known: "dict[str, str] | object") -> tuple[int | No
     section = _production(sections)
     if section is None:
         return None, 1, "it has no section of production"
+    if isinstance(known, dict) and (asked := _ASKED.search(known.get("DATABASE_URL", ""))):
+        return int(asked[1]), section.line, ""
     amount, name = _amount(section)
     line = section.lines.get(name, section.line)
     if not name:

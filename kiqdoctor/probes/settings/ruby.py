@@ -1,6 +1,7 @@
 """Which Redis the Ruby side uses, by role: ``Sidekiq.configure_server`` and ``configure_client``."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kiqdoctor.doctor.facts.settings import RedisSetting
@@ -16,14 +17,17 @@ from kiqdoctor.wire.numbers import real, whole
 ROLES = {"configure_server": "server", "configure_client": "client"}
 TELLS = regex(rb"configure_server|configure_client|Sidekiq\s*\.\s*redis")
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
+ASKING = BRANCHES - {"then", "else"} | {"if", "unless", "case", "case_match"}
+LONGEST = 500  # characters of conditions that are compared
+APART = "both roles are told under conditions, and not under the same"
 
 
 @dataclass(frozen=True)
 class Found:
-    """One assignment, and the branch of a condition that it stands in (0: none)."""
+    """One assignment, and under which conditions it stands ("": none)."""
 
     setting: RedisSetting
-    branch: int
+    branch: str
 
 
 def settings(tree: Tree) -> tuple[list[RedisSetting], list[tuple[str, str]]]:
@@ -93,19 +97,30 @@ def _role(node: Any) -> str:
     return ROLES.get(method, "") if configures else ""
 
 
-def _branched(root: Any, branch: int = 0, *, outside: bool = False) -> Iterator[tuple[Any, int]]:
-    """A node and all below it with the branch of a condition that it stands in; ``outside`` of further roles' blocks.
+def _branched(root: Any, branch: str = "", *, outside: bool = False) -> Iterator[tuple[Any, str]]:
+    """A node and all below it with the conditions that it stands under; ``outside`` of further roles' blocks.
 
-    The branch is carried down: a syntax tree finds a node's parent from its root, each time anew.
+    They are carried down: a syntax tree finds a node's parent from its root, each time anew.
     """
-    stack = [(root, branch)]
+    stack = [(root, branch, "")]
     while stack:
-        node, branch = stack.pop()
+        node, branch, asked = stack.pop()
         yield node, branch
         if outside and _role(node):
             continue
-        below = node.id if node.type in BRANCHES else branch
-        stack.extend((child, below) for child in reversed(node.children))
+        below = f"{branch}{_branch(node, asked)}; "[:LONGEST] if node.type in BRANCHES else branch
+        inner = _condition(node) or asked
+        stack.extend((child, below, inner) for child in reversed(node.children))
+
+
+def _branch(node: Any, asked: str) -> str:
+    """Which branch it is, of what is asked: the same words in two places are one condition."""
+    return f"{node.type} {asked} {_condition(node)}"
+
+
+def _condition(node: Any) -> str:
+    asked = (node.child_by_field_name(name) for name in ("condition", "value", "pattern"))
+    return " ".join(text(one) for one in asked if one is not None) if node.type in ASKING else ""
 
 
 def _assign(node: Any, scope: Scope) -> None:
@@ -121,7 +136,7 @@ def _assign(node: Any, scope: Scope) -> None:
             scope.variables[name] = {**known, key: value(right, scope)}
 
 
-def _in_block(node: Any, branch: int, scope: Scope, path: str, role: str) -> Iterator[Found]:
+def _in_block(node: Any, branch: str, scope: Scope, path: str, role: str) -> Iterator[Found]:
     inside = block(node)
     parameters = named(inside.child_by_field_name("parameters")) if inside is not None else []
     parameter = text(first(parameters))
@@ -171,14 +186,22 @@ def _split(given: Options, environ: Mapping[str, str]) -> tuple[str | None, str 
 
 
 def _chosen(found: list[Found]) -> list[RedisSetting]:
-    """Settings in branches of a condition belong together by branch: the first branch, or one that differs."""
+    """Settings under conditions belong together where those are the same: the first of them, or such as differ."""
     outside = [one.setting for one in found if not one.branch]
-    branches: dict[int, list[RedisSetting]] = {}
+    branches: dict[str, list[RedisSetting]] = {}
     for one in found:
         if one.branch:
             branches.setdefault(one.branch, []).append(one.setting)
     groups = [outside + group for group in branches.values()] or [outside]
+    if len(_roles(one.setting for one in found)) > 1:
+        groups = [group for group in groups if len(_roles(group)) > 1]
+    if not groups:
+        return [replace(one.setting, unresolved=one.setting.unresolved or APART) for one in found]
     return next((group for group in groups if _differs(group)), groups[0])
+
+
+def _roles(settings: Iterable[RedisSetting]) -> set[str]:
+    return {one.role for one in settings}
 
 
 def _differs(group: list[RedisSetting]) -> bool:

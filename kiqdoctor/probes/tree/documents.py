@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from kiqdoctor.probes.tree.erb import restored, worded
+from kiqdoctor.probes.tree.erb import paired, restored, worded
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
@@ -89,20 +90,28 @@ def _plain(value: Any, depth: int = 0) -> Value:
 
 def yaml(content: bytes) -> tuple[Value, ...]:
     """The documents of a YAML or JSON file, embedded Ruby as it is written; raises `UnparsedError`."""
-    from yaml import YAMLError, compose_all
+    from yaml import YAMLError
 
     text = content.decode("utf-8-sig", "replace")
     embedded = "<%" in text
     try:
-        nodes = compose_all(worded(text) if embedded else text, _loader())
-        return tuple(_Document(embedded).value(node) for node in nodes)
+        return _documents(worded(text) if embedded else text, embedded=embedded)
     except YAMLError as error:
+        if embedded and (again := paired(worded(text))) != worded(text):
+            with suppress(YAMLError, RecursionError):
+                return _documents(again, embedded=True)
         mark = getattr(error, "problem_mark", None)
         raise UnparsedError("it is not YAML", mark.line + 1 if mark else 0) from None
     except (ValueError, RecursionError) as error:
         if isinstance(error, UnparsedError):
             raise
         raise UnparsedError("it is not YAML") from None
+
+
+def _documents(text: str, *, embedded: bool) -> "tuple[Value, ...]":
+    from yaml import compose_all
+
+    return tuple(_Document(embedded).value(node) for node in compose_all(text, _loader()))
 
 
 def _loader() -> Any:

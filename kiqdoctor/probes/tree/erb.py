@@ -6,6 +6,7 @@ from typing import Final
 from kiqdoctor.regex import regex
 
 MARK: Final = "erb0x"
+_ALONE: Final = regex(rf"^([ \t]*)({MARK}[0-9a-f]*)[ \t]*$", re.MULTILINE)
 _WORD: Final = regex(rf"{MARK}([0-9a-f]*)")
 
 
@@ -19,6 +20,11 @@ def worded(source: str) -> str:
         word = f"{MARK}{code[1:].strip(' -').encode().hex()}" if code.startswith("=") else ""
         parts += [head, word, "\n" * code.count("\n")]
     return "".join([*parts, rest])
+
+
+def paired(text: str) -> str:
+    """A line that is one word as a key of its own: Ruby that writes out a key with its value, whatever it is."""
+    return _ALONE.sub(r"\1\2:", text)
 
 
 def restored(text: str) -> str:

@@ -31,6 +31,8 @@ TEMPLATE: Final = "{{"
 """`{{cookiecutter.project}}/` holds what another application will be made of."""
 GENERATORS: Final = ("/generators/", "/templates/")
 """Below a generator's `templates/` lies what it writes out elsewhere, with ERB in it."""
+OVERRIDES: Final = "/lib/templates/"
+"""What an application gives Rails' generators in place of their own."""
 CUCUMBER: Final = ("features", "step_definitions")
 """`features/` with step definitions in it is Cucumber's; without them it is an application's own word."""
 
@@ -70,7 +72,7 @@ def is_production(file: str) -> bool:
 def is_template(path: str) -> bool:
     """Whether a generator of Rails' writes this file out, and the application itself never loads it."""
     outer, inner = GENERATORS
-    return inner in f"/{path}".partition(outer)[2]
+    return inner in f"/{path}".partition(outer)[2] or OVERRIDES in f"/{path}"
 
 
 def is_test(path: str) -> bool:

@@ -17,6 +17,8 @@ BODIES: Final = frozenset({"body_statement", "block_body"})
 LONGEST_NAME: Final = 1000  # bytes
 RESPELT: Final = (
     (regex(rb"(?<=, )&(?=[ \t]*$)", re.MULTILINE), b"0"),  # render X.new, &
+    (regex(rb"(?<=,\n)([ \t]{1,200})&(?=[ \t]*$)", re.MULTILINE), rb"\g<1>0"),  # the same on a line of its own
+    (regex(rb"(?<=[\w\])])<<(?=['\"])"), b"+ "),  # path<<'/'<<name, where no heredoc begins
     (regex(rb"^([ \t]*[a-z_]\w*) (\[[^]\n]*\])(?=[ \t]*=[^=~])", re.MULTILINE), rb"\1\2 "),  # options [:x] = 1
     (
         regex(

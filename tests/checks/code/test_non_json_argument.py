@@ -197,12 +197,24 @@ def test_a_file_that_could_not_be_parsed_limits_silence(tmp_path: Path) -> None:
         ("6.5.12", "K.perform_async(:x)", "low"),
         ("7.3.2", "K.perform_async(:x)", "high"),
         ("6.5.12", "K.perform_async(Date.today)", "high"),
+        ("6.5.12", "R.perform_async(1, Date.today)", "low"),
+        ("6.5.12", "R.perform_async(Date.today, 1)", "high"),
+        ("7.3.2", "R.perform_async(1, Date.today)", "high"),
+        ("6.5.12", "R.perform_async(1, a: 2)", "low"),
+        ("6.5.12", "N.perform_async(1, a: 2)", "high"),
     ],
-    ids=["it arrives as text", "it is refused", "it arrives as something else"],
+    ids=[
+        *("it arrives as text", "it is refused", "it arrives as something else"),
+        *("its job reads it", "its job reads another", "it is refused anyhow", "a hash", "its job asks for keywords"),
+    ],
 )
 def test_a_symbol_is_a_text_to_older_sidekiqs(tmp_path: Path, version: str, line: str, severity: str) -> None:
     files = {
         "app/jobs/j.rb": performing(line, head=OTHER),
+        "app/jobs/r.rb": (
+            "class R\n  include Sidekiq::Job\n  def perform(id, at)\n    Time.zone.parse(at.to_s)\n  end\nend\n"
+            "class N\n  include Sidekiq::Job\n  def perform(id, a:); end\nend\n"
+        ),
         "Gemfile": "gem 'sidekiq'\n",
         "Gemfile.lock": f"GEM\n  remote: https://rubygems.org/\n  specs:\n    sidekiq ({version})\n",
     }

@@ -50,6 +50,12 @@ def test_fault_and_twin(tmp_path: Path, fault: dict[str, str], twin: dict[str, s
     assert well.outcome is Outcome.PASS, (well.reason, well.findings)
 
 
+def test_a_binstub_is_called_by_nobody_that_is_seen(tmp_path: Path) -> None:
+    stub = {"bin/sidekiqctl": "#!/usr/bin/env ruby\nload Gem.bin_path('sidekiq', 'sidekiqctl')\n"}
+
+    assert [one.severity for one in judged(tmp_path, stub).findings] == ["low"]
+
+
 def test_older_versions_know_them(tmp_path: Path) -> None:
     files = {"Procfile": "w: sidekiq -d -L log/a.log", "bin/stop": "sidekiqctl quiet a.pid\n"}
 

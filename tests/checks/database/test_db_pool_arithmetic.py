@@ -42,6 +42,34 @@ def test_a_worker_s_pool(tmp_path: Path, pool: str, command: str, outcome: Outco
     assert all(one.severity == "high" for one in result.findings)
 
 
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("ENV['DATABASE_URL'] = \"#{url}?pool=25\"", Outcome.UNKNOWN),
+        ("c['pool'] = 25", Outcome.UNKNOWN),
+        ("ActiveRecord::Base.establish_connection(config)", Outcome.UNKNOWN),
+        ("ActiveRecord::Base.establish_connection", Outcome.FAIL),
+        ("# c['pool'] = 25", Outcome.FAIL),
+        ("config.redis = { url: x }", Outcome.FAIL),
+    ],
+)
+def test_what_a_worker_sets_when_it_boots_is_not_in_the_file(tmp_path: Path, line: str, outcome: Outcome) -> None:
+    ruby = f"Sidekiq.configure_server do |config|\n  {line}\nend\n"
+    files = {"config/database.yml": YML % 5, "Procfile": "w: sidekiq -c 10", "config/initializers/a.rb": ruby}
+
+    assert judged(tmp_path, files).outcome is outcome
+
+
+def test_the_address_says_another_pool(tmp_path: Path) -> None:
+    compose = (
+        "services:\n  w: {image: shop, command: sidekiq -c 10, environment: {DATABASE_URL: 'postgres://d/x?pool=%s'}}\n"
+    )
+    files = {"config/database.yml": YML % 5}
+
+    assert judged(tmp_path, {**files, "compose.yml": compose % 10}).outcome is Outcome.PASS
+    assert judged(tmp_path, {**files, "compose.yml": compose % 6}).outcome is Outcome.FAIL
+
+
 def test_what_nobody_says_is_five(tmp_path: Path) -> None:
     files = {"config/database.yml": "production: {adapter: mysql2}\n", "Procfile": "w: sidekiq -c 6"}
 

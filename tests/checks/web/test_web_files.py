@@ -32,6 +32,7 @@ def judged(check: str, root: Path, files: dict[str, str], sidekiq: str = "7.3.9"
         ({"config/routes.rb": ROUTES % MOUNT}, "medium"),
         ({"config/routes.rb": ROUTES % f"namespace :admin do\n {MOUNT}\n end"}, "medium"),
         ({"config/routes.rb": ROUTES % 'mount ::Sidekiq::Web, at: "q"'}, "medium"),
+        ({".trial/config/routes.rb": ROUTES % MOUNT}, "low"),
         ({"config.ru": "require 'sidekiq/web'\nrun Sidekiq::Web\n"}, "high"),
         ({"config.ru": "map '/sidekiq' do\n  run Sidekiq::Web\nend\n"}, "high"),
     ],

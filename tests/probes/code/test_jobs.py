@@ -387,12 +387,102 @@ JOB = "class Resize\n  include Sidekiq::Job\n  def perform(id)\n    {body}\n  en
             "activejob",
         ),
         ("class J < ActionMailer::MailDeliveryJob\n  def perform; end\nend\n", "activejob"),
+        ("class J < Engine::ApplicationJob\n  def perform(x); end\nend\n", "activejob"),
+        ("class J < Packaged::BaseWorker\n  def perform(x); end\nend\n", "sidekiq"),
+        ("class J\n  @queue = :low\n  def self.perform(x); end\nend\n", "resque"),
+        ("class J\n  def self.queue = :low\n  def self.perform(x); end\nend\n", "resque"),
+        ("class J\n  include Resque::Plugins::Status\n  def perform; end\nend\n", "resque"),
+        (
+            (
+                "module Async\n  class_methods do\n    def perform(m, *a) = send(m, *a)\n  end\nend\n"
+                "class J\n  include Async\n  @queue = :low\nend\n"
+            ),
+            "resque",
+        ),
+        ("class J\n  def self.perform(x); end\n  def later = Resque.enqueue(self.class, 1)\nend\n", "resque"),
+        ("class J\n  def self.perform(x); end\nend\ndef web = Resque.enqueue_to(:low, J, 1)\n", "resque"),
+        ("class J\n  def self.perform(x); end\nend\ndef web = Resque.enqueue_in(5, J, 1)\n", "resque"),
+        (
+            "class J < Struct.new(:id)\n  def perform; end\nend\ndef web = Delayed::Job.enqueue(J.new(1))\n",
+            "delayed_job",
+        ),
     ],
 )
 def test_ruby_jobs(tmp_path: Path, text: str, library: str) -> None:
     jobs = index(tmp_path, app_DOT_rb=text).jobs
 
     assert ("J", library) in [(one.name.rpartition("::")[2], one.library) for one in jobs]
+
+
+DELAYED = "def web = Delayed::Job.enqueue(Other.new)\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "jobs"),
+    [
+        ("app/base.rb", "class Base\n  def perform; end\n  def go! = Delayed::Job.enqueue(self)\nend\n", ["Base"]),
+        ("app/x.rb", DELAYED + "class MailJob\n  def perform; end\nend\n", ["MailJob"]),
+        ("app/jobs/x.rb", DELAYED + "class Cleanup\n  def perform(a = 1); end\nend\n", ["Cleanup"]),
+        ("app/jobs/x.rb", DELAYED + "class Cleanup\n  def perform(id); end\nend\n", []),
+        ("app/x.rb", DELAYED + "class Search\n  def perform; end\nend\n", []),
+        ("app/x.rb", "class MailJob\n  def perform; end\nend\n", []),
+    ],
+)
+def test_delayed_job_asks_for_no_base_class(tmp_path: Path, path: str, text: str, jobs: list[str]) -> None:
+    found = index(tmp_path, **{path.replace("/", "__").replace(".", "_DOT_"): text}).jobs
+
+    assert [(one.name, one.library) for one in found] == [(name, "delayed_job") for name in jobs]
+
+
+REPORT = "class Report\n  def send_out; end\n  def self.build; end\n  {inside}\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "job", "library"),
+    [
+        ("", "def web = Report.delay.build", "Report.build", "sidekiq"),
+        ("", "def web = Report.delay_for(5).build", "Report.build", "sidekiq"),
+        ("", "def web = Report.new.delay(queue: 'low').send_out", "Report#send_out", "sidekiq"),
+        ("def later = delay.send_out", "", "Report#send_out", "sidekiq"),
+        ("def self.later = self.delay_until(x).build", "", "Report.build", "sidekiq"),
+        ("handle_asynchronously :send_out", "", "Report#send_out", "delayed_job"),
+        ("def later = delay.send_out", DELAYED, "Report#send_out", "delayed_job"),
+        ("def self.delay = self", "def web = Report.delay.build", "", ""),
+        ("", "def web(animation) = animation.delay.build", "", ""),
+        ("", "def web = Report.build", "", ""),
+    ],
+)
+def test_a_method_that_is_called_later(tmp_path: Path, inside: str, outside: str, job: str, library: str) -> None:
+    found = index(tmp_path, app_DOT_rb=f"{REPORT.format(inside=inside)}{outside}\n")
+
+    assert [(one.name, one.library) for one in found.jobs] == ([(job, library)] if job else [])
+    assert not job or job in [one.name for one in found.functions[: found.reached]]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "limits"),
+    [
+        ("app/models/a.rb", b"class A\n  def\n", True),
+        ("data/aa.rb", b"{ :aa => { :rule =>  } }\n", False),
+        ("config/initializers/a.rb", b"X = { :rule =>  }\n", True),
+        ("config/locales/plurals.rb", b"{ aa: { rule: ->(n) { } \n", False),
+        ("db/seeds.rb", b"def a(\n", False),
+        ("db/seeds/a.rb", b"# " + b"x" * 1_100_000, False),
+        ("app/models/large.rb", b"# " + b"x" * 1_100_000, True),
+        ("db/migrate/1_a.rb", b"class A\n  def\n", False),
+    ],
+)
+def test_what_holds_nothing_that_a_job_could_run_limits_nothing(
+    tmp_path: Path, path: str, text: bytes, *, limits: bool
+) -> None:
+    file = tmp_path / path
+    file.parent.mkdir(parents=True)
+    file.write_bytes(text)
+
+    found = index(tmp_path, j_DOT_rb="class J\n  include Sidekiq::Job\n  def perform; end\nend\n")
+
+    assert [bool(found.unparsed), bool(found.aside)] == [limits, not limits]
+    assert ("1 file of data not parsed" in found.seen) is not limits
 
 
 @pytest.mark.parametrize("text", ["class J\n  def perform; end\nend\n", "class J\n  include Sidekiq::Job\nend\n"])

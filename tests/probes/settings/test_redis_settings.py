@@ -158,6 +158,35 @@ def test_branches_of_a_condition_belong_together(tmp_path: Path) -> None:
     assert split(initializer(tmp_path, f"if Rails.env.production?\n{one}else\n{other}end\n")) is Outcome.PASS
 
 
+WITHIN = "Sidekiq.configure_server do |c|\n  {server}\nend\nSidekiq.configure_client do |c|\n  {client}\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "outcome"),
+    [
+        ("if URL\n c.redis = {url: 'redis://h/2'}\nend", "if URL\n c.redis = {url: 'redis://h/2'}\nend", Outcome.PASS),
+        ("c.redis = {url: 'redis://h/2'} if URL", "c.redis = {url: 'redis://h/2'} if URL", Outcome.PASS),
+        ("if URL\n c.redis = {url: 'redis://h/2'}\nend", "if URL\n c.redis = {url: 'redis://h/3'}\nend", Outcome.FAIL),
+        (
+            "if P\n c.redis = {url: 'redis://h/2'}\nelse\n c.redis = {url: 'redis://h/3'}\nend",
+            "if P\n c.redis = {url: 'redis://h/2'}\nelse\n c.redis = {url: 'redis://h/3'}\nend",
+            Outcome.PASS,
+        ),
+        (
+            "if P\n c.redis = {url: 'redis://h/2'}\nelse\n c.redis = {url: 'redis://h/3'}\nend",
+            "if P\n c.redis = {url: 'redis://h/2'}\nelse\n c.redis = {url: 'redis://h/4'}\nend",
+            Outcome.FAIL,
+        ),
+        ("if A\n c.redis = {url: 'redis://h/2'}\nend", "if B\n c.redis = {url: 'redis://h/2'}\nend", Outcome.UNKNOWN),
+        ("if A\n c.redis = {url: 'redis://h/2'}\nend", "", Outcome.FAIL),
+    ],
+)
+def test_conditions_within_both_blocks_are_compared_by_their_words(
+    tmp_path: Path, server: str, client: str, outcome: Outcome
+) -> None:
+    assert split(initializer(tmp_path, WITHIN.format(server=server, client=client))) is outcome
+
+
 def test_only_one_block(tmp_path: Path) -> None:
     server = BLOCKS.format(server='{ namespace: "x" }', client="").split("Sidekiq.configure_client")[0]
 

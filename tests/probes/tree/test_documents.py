@@ -103,6 +103,14 @@ def test_embedded_ruby_is_a_word_and_keeps_the_lines() -> None:
     assert (found.lines, found["c"]) == ({"a": 3, "b": 5, "c": 6}, 1)
 
 
+def test_a_line_that_is_ruby_alone_is_a_key_that_nobody_knows() -> None:
+    found = one("a:\n  b: 1\n<% x.each do |y| %>\n  <%= y if z %>\n<% end %>\n  c: 2\n")
+
+    assert found == {"a": {"b": 1, "<%= y if z %>": None, "c": 2}}
+    with pytest.raises(UnparsedError):
+        yaml(b"a: [\n<%= y %>\n")
+
+
 @pytest.mark.parametrize("value", ["erb0x41", 5, None, "<%= 1 %>2", "<% 1 %>", "<%= 1 %><%= 2 %>", "<%="])
 def test_what_is_no_expression(value: object) -> None:
     assert erb.expression(value) is None

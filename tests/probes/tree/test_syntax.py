@@ -32,6 +32,8 @@ def test_ruby_that_takes_minutes_is_given_up() -> None:
     "line",
     [
         b"def show\n  render Dialog.new(**options), &\nend",
+        b"def show(&)\n  render Dialog.new,\n    a: 1,\n    &\nend",
+        b"def show\n  return go a(@x.id<<'/'<<@x.name, :p => 1), b: 2 if c\nend",
         b"opts [:approved] = false",
         b'def log(text) = puts "at #{text}"',
         b"x <<~MD\n  a\n  #{\n    f('t', <<~MD)\n      b: 1\n    MD\n  }\nMD",

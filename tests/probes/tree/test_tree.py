@@ -39,6 +39,7 @@ def reason(file: File | None) -> str:
         *("tests/a.py", "shop/tests/settings.py", "a/b/spec/c.rb", "shop/conftest.py", "shop/test_jobs.py", "tests.py"),
         *("vendor/bundle/a.rb", "lib/vendor/a.rb", ".venv/lib/a.py", "a/node_modules/b/c.rb", "pip/_vendor/a.py"),
         *(".git/hooks/a.py", "docs/conf.py", "examples/a.rb", "a/fixtures/a.py", "a/__pycache__/a.py", "tmp/a.rb"),
+        "lib/templates/rails/scaffold_controller/controller.rb",
     ],
 )
 def test_what_is_no_production_at_any_depth(tmp_path: Path, path: str) -> None:

@@ -62,6 +62,7 @@ class Code:
     ``unparsed``: files that could not be read, each with the reason. ``beyond``: functions that jobs would lead to,
     further away than calls are followed; ``unfollowed``: calls of jobs by a name that functions of the application
     have, on objects that nobody knows. ``blind``: why the jobs that were found are not all that there must be.
+    ``aside``: files that could not be read either, in which nothing stands that a job could run: they limit no rule.
     """
 
     functions: tuple[Function, ...] = ()
@@ -73,6 +74,7 @@ class Code:
     beyond: int = 0
     unfollowed: int = 0
     blind: str = ""
+    aside: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError where a chain could have no end."""
@@ -91,6 +93,7 @@ class Code:
             counted(len(self.jobs), "job") + (f" ({named})" if named else ""),
         ]
         parts += [f"{counted(len(self.unparsed), 'file')} not parsed"] if self.unparsed else []
+        parts += [f"{counted(len(self.aside), 'file')} of data not parsed"] if self.aside else []
         left = self.unfollowed + self.beyond
         parts += [counted(left, "call of jobs not followed", "calls of jobs not followed")] if left else []
         return ", ".join(parts)

@@ -13,6 +13,7 @@ class Value(StrEnum):
     OBJECT = "an object"
     CLASS = "a class"
     DATE = "a date or time"
+    READ_DATE = "a date or time, that its job reads from text"
     DURATION = "a duration"
     DECIMAL = "a Decimal"
     UUID = "a UUID"

@@ -110,7 +110,8 @@ class Known:
 class Classes:
     """The whole. ``top``: methods outside any class; ``known``: the names of all methods.
 
-    ``handed``: what parameters are, of the method that is looked at.
+    ``handed``: what parameters are, of the method that is looked at; ``queueing``: calls that may hand to a queue what
+    does not say itself that it is a job.
     """
 
     all: dict[str, Class] = field(default_factory=dict)
@@ -119,6 +120,7 @@ class Classes:
     lines: int = 0
     units: list[Method] = field(default_factory=list)
     handed: dict[Method, dict[str, Known]] = field(default_factory=dict)
+    queueing: list[tuple[Method, Sent]] = field(default_factory=list)
     _above: dict[str, tuple["Class | str", ...]] = field(default_factory=dict)
     _below: dict[str, list["Class"]] | None = None
     _called: dict[str, list[tuple[Method, Sent]]] = field(default_factory=dict)
@@ -189,6 +191,11 @@ class Classes:
         return _first(self._sides(line, singleton=singleton), name) or _first(
             self._sides(line, singleton=not singleton), name
         )
+
+    def singleton(self, one: Class, name: str) -> Method | None:
+        """What the class itself answers with, and no object of it."""
+        line = (one, *(above for above in self.ancestors(one) if isinstance(above, Class)))
+        return _first(self._sides(line, singleton=True), name) if name in self.known else None
 
     def _sides(self, line: tuple[Class, ...], *, singleton: bool) -> Iterator[dict[str, Method]]:
         for cls in line:

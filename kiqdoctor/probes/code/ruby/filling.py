@@ -35,6 +35,14 @@ HOOKS: Final = frozenset(
     | {f"on_{what}" for what in ("start", "complete", "shutdown", "resume", "cancel", "stop")}
 )
 """What is given to these in a job's class runs with the job."""
+QUEUEING: Final = frozenset(
+    {f"enqueue{how}" for how in ("", "_to", "_in", "_at", "_in_with_queue", "_at_with_queue")}
+    | {"handle_asynchronously"}
+)
+"""Words that hand an object or a class, or a method of them, to Resque or Delayed Job."""
+DELAYING: Final = ("delay", "delay_for", "delay_until")
+"""What stands between an object and its method that is to run later: Sidekiq's up to 6, and Delayed Job's."""
+DELAYING_LENGTHS: Final = frozenset(map(len, DELAYING))
 LEAVES: Final = frozenset(
     {"comment", "string_content", "escape_sequence", "simple_symbol", "hash_key_symbol", "integer"}
     | {"float", "true", "false", "nil", "self", "instance_variable", "class_variable", "global_variable"}
@@ -136,9 +144,12 @@ class Filler:
     def _call(self, node: "Node", scope: Scope) -> Iterable[tuple["Node", Scope]]:
         method, owner = scope.method, scope.owner
         full = intern(name_of(node))  # there are far more calls than names
-        name = intern(full.rpartition(".")[2])
-        method.calls.append(Sent(node, full, scope.block, name))
+        head, _, name = full.rpartition(".")
+        name = intern(name)
+        method.calls.append(sent := Sent(node, full, scope.block, name))
         receiver = node.child_by_field_name("receiver")
+        if name in QUEUEING or head.endswith(DELAYING) or (head == "?" and _is_delaying(receiver)):
+            self._classes.queueing.append((method, sent))
         given = node.child_by_field_name("arguments")
         block = node.child_by_field_name("block")
         inside: list[tuple[Node, Scope]] = []
@@ -252,6 +263,12 @@ class Filler:
         scope.method.later.append(scope.method.span(node))
         body = node.child_by_field_name("body")
         return [(body, replace(scope, block=True))] if body is not None else []
+
+
+def _is_delaying(receiver: "Node | None") -> bool:
+    """``delay.send_out`` of the object itself; a text is made of a few receivers only."""
+    length = receiver.end_byte - receiver.start_byte if receiver is not None else 0
+    return length in DELAYING_LENGTHS and text(receiver) in DELAYING
 
 
 def _nothing(_: "Node", __: Scope) -> Iterable[tuple["Node", Scope]]:

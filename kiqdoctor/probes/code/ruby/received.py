@@ -31,7 +31,7 @@ Handed = dict[Method, dict[tuple[str, Known], None]]
 
 def received(classes: Classes, jobs: Iterable[Registered]) -> Handed:
     """By the method that runs, each parameter with what it may be."""
-    by_class = {one.cls.name: one.method for one in jobs}
+    by_class = {one.cls.name: one.method for one in jobs if not one.symbol}
     found: Handed = {}
     reader = _Reader(classes)
     for method in classes.units:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import Given, Value
 from kiqdoctor.probes.code.ruby.classes import Classes, Method
+from kiqdoctor.probes.code.ruby.handing import holds, parameters
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, arguments_of, name_of
 from kiqdoctor.probes.tree.ruby import named, string, text
 
@@ -36,6 +37,10 @@ MADE: Final = {
     **dict.fromkeys(("Pathname.new", "Rails.root.join"), Value.PATH),
     **dict.fromkeys(("proc", "lambda", "Proc.new"), Value.LAMBDA),
 }
+PARSES: Final = frozenset({"parse", "iso8601", "strptime", "rfc3339", "Time", "DateTime", "Date"})
+TURNED: Final = frozenset({"to_time", "to_date", "to_datetime", "in_time_zone"})
+"""What makes a moment of a text that it is given, or that it is asked of."""
+KEYWORDS: Final = frozenset({"keyword_parameter", "hash_splat_parameter", "forward_parameter"})
 MOMENTS: Final = frozenset({"ago", "from_now"})
 TURNS: Final = {"to_sym": Value.SYMBOL, "to_d": Value.DECIMAL, "to_set": Value.SET}
 FINDS: Final = frozenset(
@@ -49,8 +54,11 @@ SCOPES: Final = frozenset(
 PLAIN: Final = frozenset({"Hash", "Array", "String", "Integer", "Float", "Struct"})
 
 
-def given(classes: Classes, method: Method, call: "Node", verb: str) -> tuple[Given, ...]:
-    """All that this enqueue hands on and that is more than text, numbers, lists and hashes of them, each once."""
+def given(classes: Classes, method: Method, call: "Node", verb: str, to: Method | None = None) -> tuple[Given, ...]:
+    """All that this enqueue hands on and that is more than text, numbers, lists and hashes of them, each once.
+
+    ``to``: the method that gets it, where that is known.
+    """
     nodes = arguments_of(call)
     if verb in BULK:
         nodes = [one for one in nodes[:1] if one.type == "array"]
@@ -59,7 +67,29 @@ def given(classes: Classes, method: Method, call: "Node", verb: str) -> tuple[Gi
     elif verb == "push":
         nodes = []
     reader = _Reader(classes, method, call.start_byte)
-    return tuple(dict.fromkeys(one for node in nodes for one in reader.handed(node)))
+    found = ((place, one) for place, node in enumerate(nodes) for one in reader.handed(node))
+    if to is None:
+        return tuple(dict.fromkeys(one for _, one in found))
+    keywords = any(one.type in KEYWORDS for one in named(to.node.child_by_field_name("parameters")))
+    return tuple(dict.fromkeys(_received(to, place, one, keywords=keywords) for place, one in found))
+
+
+def _received(to: Method, place: int, one: Given, *, keywords: bool) -> Given:
+    """A value as the job takes it: a hash where it has no keywords, a date that it makes of text."""
+    if one.what is Value.KEYWORDS and not keywords:
+        return Given(Value.SYMBOL_KEYS)
+    return Given(Value.READ_DATE, one.text) if one.what is Value.DATE and _reads(to, place) else one
+
+
+def _reads(to: Method, place: int) -> bool:
+    """Whether a job makes a moment of its parameter."""
+    names = parameters(to)[place : place + 1]
+    for sent in to.calls if names else ():
+        receiver = sent.node.child_by_field_name("receiver")
+        asked = [receiver] if sent.last in TURNED else arguments_of(sent.node) if sent.last in PARSES else []
+        if any(holds(one, frozenset(names)) for one in asked):
+            return True
+    return False
 
 
 class _Reader:

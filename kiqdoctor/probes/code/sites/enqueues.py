@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kiqdoctor.probes.code.index import Index
     from kiqdoctor.probes.code.python.module import Function
-    from kiqdoctor.probes.code.ruby.classes import Method
+    from kiqdoctor.probes.code.ruby.classes import Method, Sent
 
 VERBS: Final = {
     "perform_async": When.NOW,
@@ -177,15 +177,48 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
         elif head == "Sidekiq::Client" and verb == "push":
             job = ""
         else:
+            yield from _handed(index, method, sent)
             continue
         later = (head.endswith(".set") and _has_delay(node)) or any(one.name in WAITS for one in sent.arguments)
         when = When.LATER if later else RUBY.get(verb, When.NOW)
         if verb == "perform_in" and [one.text for one in sent.arguments][:1] == ["0"]:
             when = When.NOW
         after = any(within(method.at(node), span) for span in method.committed)
-        own, values = _named(index, method, job), given(index.classes, method, node, verb)
+        own = _named(index, method, job)
+        values = given(index.classes, method, node, verb, _runs(index, own))
         encoding = Encoding.ACTIVE_JOB if verb in {"perform_later", DELIVER} else _written(index, own)
         yield Enqueue(method.number, *method.at(node), own, verb, when, sent.arguments, after, values, encoding)
+
+
+def _handed(index: "Index", method: "Method", sent: "Sent") -> Iterator[Enqueue]:
+    """``Resque.enqueue(Report, id)``, and Sidekiq's ``report.delay.send_out`` of old; how those write is not judged."""
+    from kiqdoctor.probes.code.ruby.jobs import RESQUES, later_by
+    from kiqdoctor.probes.tree.ruby import named, text
+
+    head, _, verb = sent.name.rpartition(".")
+    given = named(sent.node.child_by_field_name("arguments"))
+    job, when = "", When.NOW
+    if head == "Resque" and verb in RESQUES and len(given) > RESQUES[verb]:
+        job = _named(index, method, text(given[RESQUES[verb]]))
+        when = When.LATER if verb.startswith(("enqueue_in", "enqueue_at")) else When.NOW
+    elif not _delays(index) and (found := later_by(index.classes, method, sent)):
+        job, verb = found[0].name, head.rpartition(".")[2]
+        when = When.NOW if verb == "delay" else When.LATER
+    if job:
+        at = method.at(sent.node)
+        after = any(within(at, span) for span in method.committed)
+        yield Enqueue(method.number, *at, job, verb, when, sent.arguments, after, (), Encoding.UNKNOWN)
+
+
+def _delays(index: "Index") -> bool:
+    """Whether ``delay`` is Delayed Job's, whose rows are written by the transaction itself."""
+    return index.tree_wide(_delayed_job)
+
+
+def _delayed_job(index: "Index") -> bool:
+    from kiqdoctor.probes.code.ruby.jobs import delays
+
+    return delays(index.classes)
 
 
 def _has_delay(node: "Node") -> bool:
@@ -209,6 +242,11 @@ def _named(index: "Index", method: "Method", job: str) -> str:
         return "" if job == "?" else inside
     own = index.classes.find(job, inside)
     return own.name if own is not None else job
+
+
+def _runs(index: "Index", job: str) -> "Method | None":
+    cls = index.classes.find(job, "") if job else None
+    return index.classes.method(cls, "perform", singleton=False) if cls is not None else None
 
 
 def _written(index: "Index", job: str) -> Encoding:

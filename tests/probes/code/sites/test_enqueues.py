@@ -136,6 +136,29 @@ def test_ruby(tmp_path: Path, call: str, when: When) -> None:
     assert (site.job, site.when, site.after_commit) == ("Mail", when, False)
 
 
+@pytest.mark.parametrize(
+    ("call", "job", "verb", "when"),
+    [
+        ("Resque.enqueue(Mail, 1)", "Mail", "enqueue", When.NOW),
+        ("Resque.enqueue_to(:low, Mail, 1)", "Mail", "enqueue_to", When.NOW),
+        ("Resque.enqueue_in(5, Mail, 1)", "Mail", "enqueue_in", When.LATER),
+        ("Mail.delay.deliver", "Mail.deliver", "delay", When.NOW),
+        ("Mail.delay_for(5).deliver", "Mail.deliver", "delay_for", When.LATER),
+    ],
+)
+def test_ruby_that_is_handed_over(tmp_path: Path, call: str, job: str, verb: str, when: When) -> None:
+    mail = "class Mail\n  def self.perform(x); end\n  def self.deliver; end\nend\n"
+    [site] = enqueued(tmp_path, mail_DOT_rb=mail, web_DOT_rb=f"def web\n  {call}\nend\n")
+
+    assert (site.job, site.verb, site.when) == (job, verb, when)
+
+
+def test_a_row_of_delayed_job_is_the_transaction_s_own(tmp_path: Path) -> None:
+    mail = "class Mail\n  def self.deliver; end\n  handle_asynchronously :other\n  def other; end\nend\n"
+
+    assert enqueued(tmp_path, mail_DOT_rb=mail, web_DOT_rb="def web\n  Mail.delay.deliver\nend\n") == []
+
+
 def test_ruby_s_own_class_and_its_client(tmp_path: Path) -> None:
     again = enqueued(tmp_path / "a", a_DOT_rb=JOB + "  def again; self.class.perform_async(1); end\nend\n")
     pushed = enqueued(tmp_path / "b", a_DOT_rb="Sidekiq::Client.push('class' => 'Mail', 'args' => [])\n")

@@ -1,0 +1,32 @@
+"""Ruby files that could not be read and that no job could lead into: seeds, migrations, fixtures, locales, data."""
+
+from typing import Final
+
+from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
+
+APART: Final = regex(
+    r"(?:^|/)db/(?:[\w-]*migrat\w*|seeds?|fixtures|data|samples?|demo|development|test)/"
+    r"|(?:^|/)db/(?:[\w-]*schema|structure|seeds?)[\w.-]*\.rb$"
+    r"|(?:^|/)fixtures/|(?:^|/)config/locales?/"
+)
+"""What Rails and its like load by hand, for tests, or as a table of words."""
+BOOTS: Final = regex(r"(?:^|/)(?:config|initializers)/[^/]|(?:^|/)(?:Rakefile|Gemfile|config\.ru)$|\.(?:ru|rake)$")
+RUNS: Final = regex(
+    rb"(?<![\w:.])(?:def|class|module|lambda|proc|included|task)\b|->|\b(?:Class|Module|Struct|Data)\.new\b"
+)
+"""Words without which a file has nothing that runs but when it is loaded."""
+
+
+def aside(tree: Tree, broken: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the files that could not be read of which no rule about jobs depends."""
+    return [one for one in broken if APART.search(one[0]) or (not BOOTS.search(one[0]) and _is_data(tree, one[0]))]
+
+
+def _is_data(tree: Tree, path: str) -> bool:
+    file = tree.file(path)
+    try:
+        return file is not None and RUNS.search(file.content()) is None
+    except UnreadableError:
+        return False
