@@ -16,9 +16,10 @@ Transactions are `atomic` of Django (`with` and decorator), `begin` and `begin_n
 `with_lock` of Active Record. Hooks are Active Record's callbacks, Django's signals and `save`, and SQLAlchemy's events.
 
 ## When it is wrong
-A job that does not read what the transaction
-writes is told too, and so is one whose argument says that the row may not be there. Views under ATOMIC_REQUESTS,
-transactions that a framework opens elsewhere, and calls through names that only run time knows are not seen.
+Where Active Job's queue is a row of the same database (GoodJob, Delayed Job, Que) the transaction writes it too, and
+nothing is said. A job that does not read what the transaction writes is told, and so is one whose argument says that
+the row may not be there. Views under ATOMIC_REQUESTS, transactions that a framework opens elsewhere, and calls through
+names that only run time knows are not seen.
 
 ## Confirm by hand
 Follow the functions that the evidence names, from the transaction to the enqueue.
@@ -59,6 +60,9 @@ from kiqdoctor.doctor.rules import settled
 
 PUSHES = "Sidekiq.transactional_push!"
 BULK = {"perform_bulk", "push_bulk"}  # which it leaves alone
+ROWS = {"good_job", "delayed_job", "que"}
+OTHERS = {"sidekiq", "resque", "solid_queue", "shoryuken", "sneakers", "sucker_punch"}
+"""Ruby's queues that are rows of the same database, which the transaction itself writes; and those that are not."""
 WAITS = "enqueue_after_transaction_commit"
 BY_ACTIVE_JOB = {"perform_later", "deliver_later"}
 NEVER, ALWAYS = {"false", ":never"}, {"true", ":always"}
@@ -79,12 +83,14 @@ def enqueue_before_commit(
     pushes = any(call.name == PUSHES for call in calls.sites)
     said = {write.made_by for write in writes.sites if write.name.endswith(f".{WAITS}")}
     newer = any(one.name == "activejob" and covers(">=7.2", one.version) for one in known)
+    locked = {one.name for one in known if one.ecosystem == "ruby"}
+    rows = bool(locked & ROWS) and not locked & OTHERS
     perhaps = (bool(said) or newer) and not (said and said <= NEVER)
     told: set[int] = set()
     for inside in sorted(transactions.inside, key=partial(_plainest, transactions)):
         enqueue = enqueues.sites[inside.enqueue]
         waits = pushes and code.language(enqueue) == "ruby" and enqueue.verb not in BULK
-        waits |= bool(said) and said <= ALWAYS and enqueue.verb in BY_ACTIVE_JOB
+        waits |= (rows or (bool(said) and said <= ALWAYS)) and enqueue.verb in BY_ACTIVE_JOB
         if not waits and inside.enqueue not in told:
             told.add(inside.enqueue)
             asked = enqueue.verb in BY_ACTIVE_JOB and perhaps

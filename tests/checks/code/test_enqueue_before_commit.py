@@ -174,6 +174,25 @@ def test_active_job_may_wait_by_itself(tmp_path: Path, version: str) -> None:
     assert [one.severity for one in result.findings] == ["info" if version > "7.2" else "high"]
 
 
+@pytest.mark.parametrize(
+    ("queues", "outcome"),
+    [
+        (("good_job",), Outcome.PASS),
+        (("delayed_job",), Outcome.PASS),
+        (("good_job", "sidekiq"), Outcome.FAIL),
+        (("solid_queue",), Outcome.FAIL),
+        ((), Outcome.FAIL),
+    ],
+)
+def test_a_row_of_the_same_database_is_the_transaction_s_own(
+    tmp_path: Path, queues: tuple[str, ...], outcome: Outcome
+) -> None:
+    locked = Packages(tuple(Package("ruby", name, "4.1.0", "Gemfile.lock") for name in queues))
+    result = examined(tmp_path, locked, user_DOT_rb=BLOCK.format("perform_later(1)"), job_DOT_rb=RAILS)
+
+    assert result.outcome is outcome
+
+
 def test_active_job_that_is_told_to_wait(tmp_path: Path) -> None:
     told = {"config__application_DOT_rb": "config.active_job.enqueue_after_transaction_commit = %s\n"}
     severities = {
