@@ -203,10 +203,10 @@ def named(payload: Payload) -> dict[str, str]:
 
 
 def described(work: Work) -> dict[str, str]:
-    """The same of a job as bytes."""
+    """The same of a job as bytes; nothing of what cannot be read: it is asked where something is wrong already."""
     try:
         return named(read(work.payload))
-    except PayloadError:
+    except Exception:  # noqa: BLE001 - whatever it is, the line that wants it must be written
         return {}
 
 

@@ -1,5 +1,6 @@
 """The living are not dead: whatever keeps a worker from seeing its neighbours proves nothing about them."""
 
+import itertools
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from kiqdoctor.runtime.embedding import embed
 from kiqdoctor.runtime.endings import Ending, Step
 from kiqdoctor.runtime.fetching.holdings import ReplyError
 from kiqdoctor.runtime.fetching.seats import Fate, _stat, fate, here
+from kiqdoctor.runtime.fetching.waits import Waits
 from kiqdoctor.runtime.fetching.work import FencedError
 from kiqdoctor.runtime.iterating import Cursor
 from kiqdoctor.runtime.job import REGISTRY
@@ -369,3 +371,30 @@ def test_an_answer_that_the_script_does_not_give_loses_nothing(
     assert process.held(redis) == {}
     assert not queued(redis)
     assert process.fetch.unfound == 0
+
+
+@pytest.mark.parametrize("answer", [[], [b"QUEUED"], 7], ids=["a list", "queued", "a number"])
+def test_a_wait_that_is_answered_as_by_no_redis_loses_no_job_and_no_thread(
+    configured: None, redis: Any, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    ran: list[int] = []
+    lied: list[int] = []
+    numbers = itertools.count()
+    note = kiqdoctor.job(name="Note")(ran.append)
+    collect = Waits.collect
+
+    def lying(self: Waits) -> list[tuple[int, Any]]:
+        found = collect(self)
+        if lied or all(reply is None for _, reply in found):
+            return found
+        lied.append(len(found))
+        return [(index, answer) for index, _ in found]
+
+    monkeypatch.setattr(Waits, "collect", lying)
+    with embed(concurrency=2):
+        eventually(lambda: lied or not note.perform_async(next(numbers)))  # what finds no thread waiting is no wait's
+        pushed = next(numbers)
+        eventually(lambda: len(ran) == pushed)
+        assert len([one for one in threading.enumerate() if one.name.startswith("kiq.processor")]) == 2
+
+    assert sorted(ran) == list(range(pushed))

@@ -7,7 +7,7 @@ from typing import Final
 from kiqdoctor.clock import Clock
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.fetching.holdings import Holdings
+from kiqdoctor.runtime.fetching.holdings import Holdings, ReplyError
 from kiqdoctor.runtime.fetching.lanes import Lane
 from kiqdoctor.runtime.fetching.waits import BLOCK, Bell, Waits
 from kiqdoctor.runtime.fetching.work import FencedError, Work
@@ -99,6 +99,9 @@ class Parking:
                 self._no_blocking_until = self._clock.monotonic() + REFUSED_FOR
                 log.warn_seldom(f"fetch: {self._capsule.names[index]}: {reply}")
             elif reply is not None and not self.lane.lost:  # else it is found in the list, if it is ours
+                if not isinstance(reply, bytes):
+                    self.hang_up()
+                    raise ReplyError(f"a wait was answered with {type(reply).__name__}, as by no Redis")
                 self._holdings.bring([Work(reply, self.lane.homes[index])])
                 came = True
         if came:
