@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
-from kiqdoctor.doctor.facts.threads import FROZEN, Thread, Threads
+from kiqdoctor.doctor.facts.threads import FROZEN, Frame, Thread, Threads
 from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 
@@ -37,6 +37,7 @@ _LIBRARY: Final = regex(
 _PYTHON_S: Final = regex(
     r"/lib(?:c|m|dl|rt|pthread|util|python[\d.]+t?)[.-]|/ld-linux|/python[\d.]*t?$|/lib-dynload/|linux-vdso|\[vdso\]"
 )
+_QUEUES: Final = ("/multiprocessing/queues.py", "/billiard/queues.py", "/multiprocess/queues.py")
 _CONDITIONS: Final = "/threading.py"
 _LOCKING: Final = frozenset({"wait", "acquire", "lock", "synchronize", "sleep_forever", "pop"})
 _POOLS: Final = {
@@ -172,8 +173,13 @@ def place(one: Thread) -> str:
 
 def _works(one: Thread) -> bool:
     """Whether it runs a job, or anything of the program's own code where jobs are not known; none that rests."""
-    rests = any(_called(frame.function) in _RESTS for frame in one.frames)
+    rests = any(_called(frame.function) in _RESTS or _takes_from_a_queue(frame) for frame in one.frames)
     return bool(one.jid) or (not rests and any(not _LIBRARY.search(frame.file) for frame in one.frames))
+
+
+def _takes_from_a_queue(frame: Frame) -> bool:
+    """Of multiprocessing's queues one thread reads, and the others wait for its lock: nothing to do, all of them."""
+    return frame.file.endswith(_QUEUES) and _called(frame.function) == "get"
 
 
 def _called(function: str) -> str:
@@ -355,7 +361,7 @@ def _pile(last: Threads, standing: Sequence[Thread], found: Sequence[Diagnosis])
 
 
 def _waits(one: Thread) -> bool:
-    if one.waits:
+    if one.waits and not one.rests:
         return True
     if one.call is None:
         return one.state == "" and bool(one.frames) and _called(one.frames[0].function) in _LOCKING
@@ -363,7 +369,9 @@ def _waits(one: Thread) -> bool:
         return True
     # Whoever takes from a queue, or waits for an event, may just have nothing to do; who runs a job has.
     told = (
-        bool(one.jid) or _for_a_place(one) or not (one.rests or not one.frames or _LIBRARY.search(one.frames[0].file))
+        bool(one.jid)
+        or (_for_a_place(one) and not one.rests)
+        or not (one.rests or not one.frames or _LIBRARY.search(one.frames[0].file))
     )
     return one.call.name == "futex" and not one.call.gil and told
 

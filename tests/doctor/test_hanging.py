@@ -233,3 +233,24 @@ def test_a_thread_that_computes_at_one_line_is_told_and_not_accused() -> None:
         [replace(one, threads=(replace(one.threads[0], cpu_s=one.at / 100, yields=4),)) for one in spinning]
     )
     assert computing(elsewhere) == computing(seen(state="sleeping")) == computing(spinning[:1]) == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "told"),
+    [("/usr/lib/python3.13/multiprocessing/queues.py", "Queue.get", []),
+     ("/usr/lib/python3.13/multiprocessing/queues.py", "Queue.put", ["pile-up"])],
+)  # fmt: skip
+def test_who_waits_to_take_from_a_shared_queue_has_nothing_to_do(file: str, function: str, told: list[str]) -> None:
+    lock = Frame("SemLock.__enter__", "/usr/lib/python3.13/multiprocessing/synchronize.py", 95)
+    frames = (lock, Frame(function, file, 99), Frame("work", "/srv/app/jobs.py", 7), RUN)
+    waiting = [replace(thread(f"w{number}", call=FUTEX, waits="self._semlock"), frames=frames) for number in range(4)]
+
+    assert kinds(looks(*waiting)) == told
+
+
+def test_a_signal_that_is_waited_for_is_no_pile() -> None:
+    waiting = [thread(f"w{number}", call=FUTEX, waits="turn at x:1, no holder found") for number in range(4)]
+    resting = [replace(one, rests=True, frames=(RUN, *one.frames)) for one in waiting]
+
+    assert kinds(looks(*[replace(one, frames=waiting[0].frames) for one in waiting])) == ["pile-up"]
+    assert kinds(looks(*[replace(one, frames=resting[0].frames) for one in resting])) == []

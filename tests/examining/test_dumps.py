@@ -119,8 +119,20 @@ print("ready", flush=True)
 
 
 NOTHING_TO_DO = """
-import queue
+import multiprocessing, queue
 tasks, condition, event = queue.SimpleQueue(), threading.Condition(), threading.Event()
+tickets, shared, pair = threading.Semaphore(0), multiprocessing.Queue(), socket.socketpair()
+def ticket():
+    while True: tickets.acquire()
+def baton():
+    mine = threading.Lock()
+    mine.acquire()
+    mine.acquire()
+def read():
+    while True: shared.get()
+def woken():
+    while True: pair[0].recv(1)
+start(*[ticket] * 4, *[baton] * 4, *[read] * 5, woken)
 def take():
     while True: tasks.get()
 def wait():

@@ -49,7 +49,7 @@ class Thread:
     call: "Call | None" = None
     libraries: tuple[str, ...] = ()
     yields: int | None = None  # how often it gave up its core by itself
-    rests: bool = False  # its source says that what it waits for is no lock
+    rests: bool = False  # its source says that what it waits for is no lock, or a signal that others give
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,20 @@ class Function(NamedTuple):
     takings: tuple[Taking, ...]
     releases: tuple[tuple[str, int], ...]
     conditions: tuple[tuple[str, int, int], ...]  # whose wait() is called, from line to line
+    name: str = ""
+
+    def signalled_at(self, line: int) -> bool | None:
+        """Whether a thread at this line waits for what others give, and this function never gives back: a signal.
+
+        None: the function does nothing but take it for whoever calls it.
+        """
+        wanted = [one for one in self.takings if one.entered_at(line)]
+        if not wanted or any(one.body_first for one in wanted):
+            return False
+        given_back = {text for text, _ in self.releases}
+        if any(ast.unparse(one.lock) in given_back for one in wanted):
+            return False
+        return None if self.name in TAKING else True
 
     def waits_on(self, line: int) -> str:
         """The condition that is waited on at this line, which is given back meanwhile; "" for none."""
@@ -60,8 +74,10 @@ def around(module: ast.Module, line: int) -> Function:
         left.extend(ast.iter_child_nodes(node))
     if found is None:
         return _function(0, max((node.end_lineno or 0 for node in module.body), default=0), module.body)
-    body = [found.body] if isinstance(found, ast.Lambda) else found.body
-    return _function(found.lineno, found.end_lineno or found.lineno, body)
+    last = found.end_lineno or found.lineno
+    if isinstance(found, ast.Lambda):
+        return _function(found.lineno, last, [found.body])
+    return _function(found.lineno, last, found.body, found.name)
 
 
 def _reaches(node: ast.AST, line: int) -> bool:
@@ -73,7 +89,7 @@ def _reaches(node: ast.AST, line: int) -> bool:
     return bool(first <= line <= (getattr(node, "end_lineno", None) or first))
 
 
-def _function(first: int, last: int, body: Sequence[ast.AST]) -> Function:
+def _function(first: int, last: int, body: Sequence[ast.AST], name: str = "") -> Function:
     takings: list[Taking] = []
     releases: list[tuple[str, int]] = []
     conditions: list[tuple[str, int, int]] = []
@@ -89,7 +105,7 @@ def _function(first: int, last: int, body: Sequence[ast.AST]) -> Function:
                 releases.append((ast.unparse(node.func.value), node.lineno))
             elif node.func.attr in WAITING:
                 conditions.append((ast.unparse(node.func.value), node.lineno, _last(node)))
-    return Function(first, last, tuple(takings), tuple(releases), tuple(conditions))
+    return Function(first, last, tuple(takings), tuple(releases), tuple(conditions), name)
 
 
 def _last(node: ast.expr) -> int:

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -53,13 +54,22 @@ class Locks:
 
     holds: dict[str, list[Taken]] = field(default_factory=dict)
     waits: dict[str, Taken] = field(default_factory=dict)
-    resting: set[str] = field(default_factory=set)  # they wait at a line that takes no lock
+    resting: set[str] = field(default_factory=set)  # they wait at a line that takes no lock, or one as a signal
     places: Mapping[str, int] = field(default_factory=dict)  # where in memory each waits
 
     def holder(self, lock: Taken) -> str | None:
         """The one thread that holds it; None where none or several seem to."""
-        found = [name for name, locks in self.holds.items() if any(one.same == lock.same for one in locks)]
+        found = self._holders.get(lock.same, ())
         return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _holders(self) -> dict[tuple[str, ...], list[str]]:
+        """Who holds each lock; a thousand threads may wait, each of which asks."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for name, locks in self.holds.items():
+            for same in {one.same for one in locks}:
+                found.setdefault(same, []).append(name)
+        return found
 
     def rings(self) -> tuple[tuple[str, ...], ...]:
         """Threads that wait for one another in a ring, each ring once."""
@@ -70,7 +80,9 @@ class Locks:
             while at is not None and at not in path:
                 path.append(at)
                 lock = self.waits.get(at)
-                at = self.holder(lock) if lock is not None else None
+                holder = self.holder(lock) if lock is not None else None
+                # Who waits for a signal took it once so that another gives it back: it holds nothing of its own.
+                at = None if holder == at and at in self.resting else holder
             if at is not None:
                 ring = tuple(path[path.index(at) :])
                 found.setdefault(frozenset(ring), ring)
@@ -93,6 +105,8 @@ def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: Mapping[str, int
     sources.learn([frame for frames in stacks.values() for frame in frames])
     for name, frames in stacks.items():
         held: list[Taken] = []
+        if name in waiting and _signalled(frames, sources):
+            found.resting.add(name)
         for depth, frame in enumerate(frames):
             function = sources.function(frame.file, frame.line)
             if function is None:
@@ -108,6 +122,18 @@ def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: Mapping[str, int
             held += [_taken(one.lock, one.line, frame) for one in reversed(inside)]
         found.holds[name] = held[::-1]
     return found
+
+
+def _signalled(frames: Sequence[Standing], sources: "Sources") -> bool:
+    """Whether the innermost frame that takes something for itself takes it as a signal."""
+    for frame in frames:
+        function = sources.function(frame.file, frame.line)
+        if function is None and frame.file.endswith(OWN):
+            continue
+        signalled = function.signalled_at(frame.line) if function is not None else False
+        if signalled is not None:
+            return signalled
+    return False
 
 
 def _taken(lock: ast.expr, line: int, frame: Standing) -> Taken:

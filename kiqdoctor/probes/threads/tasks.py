@@ -41,6 +41,8 @@ READING: Final = frozenset({"read", "recvfrom", "recvmsg", "connect", "write", "
 POLLING: Final = frozenset({"poll", "ppoll"})
 ENDLESS: Final = 0xFFFFFFFF  # poll's -1 as 32 bits
 LISTENING: Final = "0A"
+NAMELESS: Final = "a unix socket"
+DESCRIPTORS: Final = 4_096  # of one process, looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,15 @@ class _Space:
             return ""
         if self._sockets is None:
             self._sockets = _sockets(self._folder / "net")
-        return self._sockets.get(target[8:-1], "")
+        peer = self._sockets.get(target[8:-1], "")
+        return "" if peer == NAMELESS and self._is_paired(int(target[8:-1])) else peer
+
+    def _is_paired(self, inode: int) -> bool:
+        """Whether the process has the other end too, as of a pair by which it wakes itself: the kernel numbers the two
+        ends of a pair one after the other.
+        """
+        own = {link(self._folder / "fd" / one) for one in listed(self._folder / "fd")[:DESCRIPTORS]}
+        return f"socket:[{inode - 1}]" in own or f"socket:[{inode + 1}]" in own
 
 
 def _python(maps: str) -> list[tuple[int, int]]:
@@ -177,5 +187,5 @@ def _sockets(folder: Path) -> dict[str, str]:
     for line in decode(read(folder / "unix", 8 * 1024 * 1024) or b"").splitlines()[1:]:
         cells = line.split()
         if len(cells) > 6 and cells[3] != "00010000":  # noqa: PLR2004 - the inode is the seventh; those that listen
-            found[cells[6]] = clean(cells[7]) if len(cells) > 7 else "a unix socket"  # noqa: PLR2004 - the path
+            found[cells[6]] = clean(cells[7]) if len(cells) > 7 else NAMELESS  # noqa: PLR2004 - the path
     return found

@@ -40,3 +40,27 @@ def test_the_innermost_function_around_a_line(line: int, first: int, locks: list
     found = around(ast.parse(SOURCE), line)
 
     assert (found.first, [ast.unparse(one.lock) for one in found.takings]) == (first, locks)
+
+
+SIGNALS = """
+class Turn:
+    def __enter__(self):
+        return self.lock.acquire()
+    def take(self):
+        while True:
+            self.turn.acquire()
+    def bounded(self):
+        self.place.acquire()
+        try:
+            work()
+        finally:
+            self.place.release()
+    def inside(self):
+        with self.lock:
+            work()
+"""
+
+
+@pytest.mark.parametrize(("line", "signalled"), [(4, None), (7, True), (9, False), (15, False), (16, False)])
+def test_what_is_never_given_back_where_it_is_taken_is_a_signal(line: int, signalled: bool | None) -> None:
+    assert around(ast.parse(SIGNALS), line).signalled_at(line) is signalled
