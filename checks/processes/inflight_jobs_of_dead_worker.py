@@ -102,7 +102,7 @@ def inflight_jobs_of_dead_worker(
         if proof and not _ending(process, thresholds.of(SETTLED, tag=process.tag)):
             yield _finding(process, proof, Severity.CRITICAL)
         elif _stale(process, thresholds.of(STALE_BEATS, tag=process.tag)) and not _alive_here(process, local):
-            if _skewed(process, clock, thresholds.of(STALE_BEATS, tag=process.tag)):
+            if fleet.by_ours is None and _skewed(process, clock, thresholds.of(STALE_BEATS, tag=process.tag)):
                 told = f"{process.identity} holds jobs, and its beat is old by Redis' clock and young by ours (RED011)"
                 yield Unknown(told, "clocks that agree")
             else:

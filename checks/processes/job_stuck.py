@@ -28,7 +28,8 @@ Risk: TERM gives the job back after --timeout, and it starts again from the begi
 Undo: none is needed: the job is in its queue again.
 
 ## Unknown when
-The process records may not be read; a job does not say since when it runs; an iterable job was looked at once.
+The process records may not be read; a job does not say since when it runs; an iterable job was looked at once;
+Redis' clock and ours differ, and no beat tells which is right.
 
 ## Source
 Sidekiq's work hash (lib/sidekiq/processor.rb, launcher.rb) and histograms (lib/sidekiq/metrics/shared.rb).
@@ -43,6 +44,7 @@ from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, LongJob, LongJobs, Process
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 
 TIMES = 10.0
 LONG = Threshold(
@@ -73,6 +75,7 @@ def job_stuck(
     if not isinstance(clock, ServerTime):
         yield Unknown(f"how long jobs run is reckoned by Redis' clock: {clock.reason}", "+time")
         return
+    hosts = by_hosts(clock, fleet)
     running = [(process, job) for process in fleet.processes for job in process.in_flight]
     silent = [job for _, job in running if job.run_at is None]
     if silent:
@@ -84,10 +87,12 @@ def job_stuck(
             ),
             "readable in-flight records",
         )
-    for process, job in running:
-        if job.run_at is not None:
-            yield from _judged(process, job, clock.now - job.run_at, long, thresholds)
-    ages = [clock.now - job.run_at for _, job in running if job.run_at is not None]
+    if hosts is None and running:
+        yield Unknown(f"how long {counted(len(running), 'job')} in flight run is not known: {untold(clock)}", AGREE)
+    timed = [(*one, hosts.now - one[1].run_at) for one in running if hosts and one[1].run_at is not None]
+    for process, job, age in timed:
+        yield from _judged(process, job, age, long, thresholds)
+    ages = [age for *_, age in timed]
     yield Evidence("jobs in flight", str(len(running)), "<identity>:work, :workers")
     if ages:
         yield Evidence("the oldest has been running for", f"{max(ages):.0f} s", "run_at, TIME")

@@ -96,7 +96,11 @@ def no_live_worker(
 
 def _skewed(fleet: Fleet, clock: ServerTime | Missing) -> str:
     """Why beats that are old by Redis' clock may be young: by ours, from which that one is far away, they are."""
-    if not isinstance(clock, ServerTime) or abs(clock.now - clock.local_now) - clock.round_trip_s <= FAR:
+    if (
+        fleet.by_ours is not None
+        or not isinstance(clock, ServerTime)
+        or abs(clock.now - clock.local_now) - clock.round_trip_s <= FAR
+    ):
         return ""
     ahead = clock.now - clock.local_now
     for one in fleet.processes:

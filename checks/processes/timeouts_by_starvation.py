@@ -28,7 +28,8 @@ Risk: less concurrency drains queues more slowly.
 Undo: set the concurrency as it was.
 
 ## Unknown when
-SLOWLOG or PING is not allowed while there are such errors; too few of the retries were looked at.
+SLOWLOG or PING is not allowed while there are such errors; too few of the retries were looked at; Redis' clock
+and ours differ, and no beat tells which is right.
 
 ## Source
 sidekiq#6783; names of the errors in redis-client, redis-rb, connection_pool, redis-py and SQLAlchemy.
@@ -49,6 +50,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import Sample, Samples
 from kiqdoctor.doctor.facts.redis import Clients, Connection, Pings, Server, ServerTime, SlowCommands
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 from kiqdoctor.doctor.median import median
 from kiqdoctor.doctor.workers_here import present
 from kiqdoctor.regex import regex
@@ -87,9 +89,14 @@ def timeouts_by_starvation(
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     place = samples.place("retry")
-    late = [one for one in place.sample if _timed_out(one, clock.now)]
+    hosts = by_hosts(clock, fleet)
+    if hosts is None and any(TIMEOUT.fullmatch(one.error_class) for one in place.sample):
+        yield Unknown(f"when jobs timed out is not known: {untold(clock)}", AGREE)
+        return
+    now = hosts.now if hosts is not None else clock.now
+    late = [one for one in place.sample if _timed_out(one, now)]
     up = server.number("uptime_in_seconds")
-    started = clock.now - (HOUR_S if up is None else up)
+    started = now - (HOUR_S if up is None else up)
     found = [one for one in late if (one.last_failed_at or 0.0) > started + SETTLED_S]
     seen = Evidence(
         "time-outs of Redis or a pool", f"{len(found)} of {len(place.sample)} retries looked at", "ZRANGE retry"
@@ -101,7 +108,7 @@ def timeouts_by_starvation(
         yield from _judged(found, clock, pings, log, tuple(_starved(fleet, local, connection, clients)), seen)
     yield seen
     if len(late) > len(found):
-        told = f"{len(late) - len(found)} time-outs until Redis was started, {clock.now - started:.0f} s ago"
+        told = f"{len(late) - len(found)} time-outs until Redis was started, {now - started:.0f} s ago"
         yield Evidence("explained by a restart", told, "INFO server")
 
 

@@ -29,7 +29,8 @@ Risk: more processes open more connections, to Redis (RED003) and to the databas
 Undo: stop the added ones with TERM.
 
 ## Unknown when
-Only one reading was taken in which all are busy; a process's beat is older than STALE_S, so that its numbers are old.
+Only one reading was taken in which all are busy; a process's beat is older than STALE_S, so that its numbers are old;
+Redis' clock and ours differ, and no beat tells which is right.
 
 ## Source
 Each beat writes `busy` and `concurrency` (lib/sidekiq/launcher.rb).
@@ -48,6 +49,7 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import by_hosts, untold
 
 READINGS = 3
 APART_S = 10.0
@@ -70,14 +72,16 @@ def workers_saturated(
 ) -> Iterator[Verdict]:
     if partial := fleet.last.partial or queues.last.partial:
         yield Unknown(partial, "a budget that reaches them all")
+    hosts = by_hosts(clock.last, fleet.last)
     moments = fleet.within(RECENT_S).apart(APART_S)
     pools: dict[tuple[str, ...], list[tuple[float, Queue]]] = {}
     for queue in queues.last.all:
         pool = fleet.last.takers(queue.name)
         if queue.size and pool and all(_full(one.takers(queue.name)) for one in (*moments.facts, fleet.last)):
-            waited = None if queue.oldest_at is None else clock.last.now - queue.oldest_at
+            waited = None if queue.oldest_at is None or hosts is None else hosts.now - queue.oldest_at
             if waited is None:
-                yield Unknown(f"all who take {queue.name} are busy; how long its jobs wait is not known")
+                why = f": {untold(clock.last)}" if hosts is None else ""
+                yield Unknown(f"all who take {queue.name} are busy; how long its jobs wait is not known{why}")
             elif waited > thresholds.of(WAITING, queue=queue.name):
                 pools.setdefault(tuple(one.identity for one in pool), []).append((waited, queue))
     for waiting in pools.values():

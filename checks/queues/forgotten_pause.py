@@ -33,7 +33,7 @@ Undo: pause it again.
 ## Unknown when
 The set `paused`, the queues or the process records may not be read; the oldest job of a paused queue, or of a quiet
 process's, does not say when it was enqueued; every process is quiet, and the jobs have not waited long enough for the
-next one to come.
+next one to come; Redis' clock and ours differ, and no beat tells which is right.
 
 ## Source
 Sidekiq's launcher writes `quiet` with each beat (lib/sidekiq/launcher.rb); there is no signal that ends it.
@@ -47,6 +47,7 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 
 WAITING = Threshold(
     name="waiting-s",
@@ -79,17 +80,22 @@ SHOWN = 5
 def forgotten_pause(
     lately: Series[Queues], processes: Series[Fleet], clocks: Series[ServerTime], thresholds: Thresholds
 ) -> Iterator[Verdict]:
-    queues, fleet, clock = lately.last, processes.last, clocks.last
+    queues, fleet = lately.last, processes.last
+    clock = by_hosts(clocks.last, fleet)
     if not queues.pausing and not queues.pauses_unread and not fleet.live and not fleet.partial:
         yield NotApplicable("nothing is paused, and no process is alive that could be quiet")
         return
     if queues.pauses_unread:
         yield Unknown(f"which queues are paused is not known: {queues.pauses_unread}", "+type +scard +sscan on paused")
     holding = [one for one in queues.all if one.kind == "list" and one.size]
+    if clock is None and holding:
+        yield Unknown(f"how long jobs wait is not known: {untold(clocks.last)}", AGREE)
+        return
     for queue in holding:
-        if queue.paused:
+        if queue.paused and clock is not None:
             yield from _paused(queue, clock, thresholds)
-    yield from _quiet(fleet, [one for one in holding if not one.paused], clock, thresholds)
+    if clock is not None:
+        yield from _quiet(fleet, [one for one in holding if not one.paused], clock, thresholds)
     if queues.partial or fleet.partial:
         yield Unknown(queues.partial or fleet.partial, "a budget that reaches all queues and processes")
     paused = [one.name for one in queues.all if one.paused]

@@ -31,7 +31,7 @@ Undo: delete it from its queue before it starts.
 
 ## Unknown when
 A line is none that we read ("every hour"), its zone is not said and decides, it never ran and nobody says since when it
-is registered; not every schedule could be read.
+is registered; not every schedule could be read; Redis' clock and ours differ, and no beat tells which is right.
 
 ## Source
 sidekiq-cron#111 and #463, its job.rb (a tick that is more than 60 s late is left out); sidekiq-scheduler's
@@ -49,6 +49,7 @@ from kiqdoctor.doctor.facts.deployment import Schedules
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 from kiqdoctor.doctor.ticks import Missed, UntoldError, missed, shown
 
 OURS = "kiqdoctor"
@@ -72,13 +73,17 @@ def periodic_tick_missed(
     for job in periodic.all:
         if not job.enabled or job.wanted is False:
             continue
+        now = clock if job.kind == OURS else by_hosts(clock, fleet)  # our runtime's ticks are Redis' own
+        if now is None:
+            yield Unknown(f"{job.name} ({job.kind}): {untold(clock)}", AGREE)
+            continue
         try:
-            found = missed(job, clock.now, thresholds[GRACE])
+            found = missed(job, now.now, thresholds[GRACE])
         except UntoldError as error:
             yield Unknown(f"{job.name} ({job.kind}): {error}", "a cron line with its zone")
             continue
         if found is not None:
-            yield _judged(job, found, clock, fleet, youngest)
+            yield _judged(job, found, now, fleet, youngest)
     if periodic.partial:
         yield Unknown(periodic.partial, "a smaller database")
     elif isinstance(schedules, Schedules):

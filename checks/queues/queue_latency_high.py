@@ -30,7 +30,7 @@ Undo: the old number.
 
 ## Unknown when
 There is only one reading; the queues may not be read; the oldest job cannot be read or does not say when it was
-enqueued.
+enqueued; Redis' clock and ours differ, and no beat tells which is right.
 
 ## Source
 Sidekiq's own latency (lib/sidekiq/api.rb).
@@ -47,6 +47,7 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 
 WAITING = Threshold(
     name="waiting-s",
@@ -94,16 +95,14 @@ CAUSES = (
 def queue_latency_high(
     queues: Series[Queues], clock: Series[ServerTime], fleet: Fleet, thresholds: Thresholds
 ) -> Iterator[Verdict]:
-    now, worst = clock.last.now, 0.0
-    ageless = []
-    for queue in queues.last.all:
-        if not queue.size or queue.kind != "list":
-            continue
-        if queue.oldest_at is None:
-            ageless.append(queue)
-            continue
-        age = now - queue.oldest_at
-        worst = max(worst, age)
+    holding = [one for one in queues.last.all if one.size and one.kind == "list"]
+    hosts = by_hosts(clock.last, fleet)
+    if hosts is None and holding:
+        yield Unknown(f"how long jobs of {holding[0].name} wait is not known: {untold(clock.last)}", AGREE)
+        return
+    ageless = [one for one in holding if one.oldest_at is None]
+    aged = [(one, hosts.now - one.oldest_at) for one in holding if hosts is not None and one.oldest_at is not None]
+    for queue, age in aged:
         if age > thresholds.of(WAITING, queue=queue.name):
             yield from _late(queues, queue, age, fleet, thresholds)
     if ageless:
@@ -112,7 +111,9 @@ def queue_latency_high(
         yield Unknown(f"how long jobs of {ageless[0].name}{more} wait is not known: {why}")
     if queues.last.partial:
         yield Unknown(queues.last.partial, "a budget that reaches all queues")
-    yield Evidence("longest wait", f"{worst:.0f} s", "LINDEX queue:<name> -1, TIME")
+    yield Evidence(
+        "longest wait", f"{max((age for _, age in aged), default=0.0):.0f} s", "LINDEX queue:<name> -1, TIME"
+    )
 
 
 def _late(queues: Series[Queues], queue: Queue, age: float, fleet: Fleet, thresholds: Thresholds) -> Iterator[Verdict]:

@@ -29,8 +29,9 @@ Risk: all that waited runs at once, in its old order.
 Undo: take the queue out of the worker's list again.
 
 ## Unknown when
-The queues, their oldest jobs or the process records may not be read; no process is alive at all (PRO001 says so); the
-oldest job has not waited long enough for a worker to come.
+The queues, their oldest jobs or the process records may not be read; no process is alive at all (PRO001 says so);
+Redis' clock and ours differ, and no beat tells which is right; the oldest job has not waited long enough for a worker
+to come.
 
 ## Source
 Each process writes the queues that it takes with every beat (lib/sidekiq/launcher.rb).
@@ -46,6 +47,7 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 
 ALMOST = 2
 SHOWN = 10
@@ -63,7 +65,8 @@ WAITING = Threshold(
 def queue_without_consumer(
     lately: Series[Queues], processes: Series[Fleet], clocks: Series[ServerTime], thresholds: Thresholds
 ) -> Iterator[Verdict]:
-    queues, fleet, clock = lately.last, processes.last, clocks.last
+    queues, fleet = lately.last, processes.last
+    clock = by_hosts(clocks.last, fleet)
     taken = {name for process in fleet.live for name in process.queues or ()}
     holding = [queue for queue in queues.all if queue.kind == "list" and queue.size]
     unserved = [queue for queue in holding if queue.name not in taken]
@@ -72,9 +75,12 @@ def queue_without_consumer(
     if unserved and (reason := _untold(fleet)):
         yield Unknown(f"{_named(unserved)}: no process that was read takes it, and {reason}", "process records")
         return
+    if unserved and clock is None:
+        yield Unknown(f"no live process takes {_named(unserved)}; how long they wait: {untold(clocks.last)}", AGREE)
+        return
     waiting: list[Unknown] = []
     for queue in unserved:
-        age = None if queue.oldest_at is None else clock.now - queue.oldest_at
+        age = None if queue.oldest_at is None or clock is None else clock.now - queue.oldest_at
         limit = thresholds.of(WAITING, queue=queue.name)
         if age is None:
             why = queue.unread or "its oldest job does not say when it was enqueued"

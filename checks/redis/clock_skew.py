@@ -43,6 +43,7 @@ lib/sidekiq/scheduled.rb scores by the pusher's `Time.now` and compares with the
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
@@ -81,7 +82,7 @@ def clock_skew(
         yield Unknown(f"TIME took {clock.round_trip_s:.1f} s, which hides what it measures", "a shorter way to Redis")
         return
     yield from _ours(clock, thresholds[NEAR])
-    yield from _hosts(live)
+    yield from _hosts([_by_redis(one, clock) for one in live] if fleet.by_ours else live)
     if isinstance(queues, Queues):
         yield from _producers(queues, clock)
 
@@ -95,6 +96,11 @@ def _ours(clock: ServerTime, near: float) -> Iterator[Verdict]:
         severity = Severity.MEDIUM if sure > FAR else Severity.MEDIUM.milder
         yield Finding("redis", title, REMEDY, (told,), severity, key="local")
     yield told
+
+
+def _by_redis(process: Process, clock: ServerTime) -> Process:
+    """The same with its age as Redis' clock has it."""
+    return process if process.beat_age_s is None else replace(process, beat_age_s=process.beat_age_s + clock.ahead_s)
 
 
 def _hosts(live: list[Process]) -> Iterator[Verdict]:

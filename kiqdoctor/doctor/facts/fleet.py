@@ -47,7 +47,7 @@ class Process:
     in_flight: tuple[InFlight, ...] = ()
     in_flight_ttl_s: int | None = None
     error: str = ""  # why the record could not be read
-    beat_age_s: float | None = None  # measured against Redis' clock, or ours where TIME is refused
+    beat_age_s: float | None = None  # by Redis' clock; by ours where TIME is refused, or where its host goes by ours
     reliable: bool = False  # it holds a private list: what it ran can be recovered
     rss_kb: int | None = None  # resident memory in KiB; None before 6.1.3
     deploy: str = ""  # what our runtime says it was deployed as; read by the live view
@@ -87,6 +87,7 @@ class Fleet:
     members: int = 0
     partial: str = ""  # why not all were read
     orphaned_work: tuple[Process, ...] = ()  # in-flight hashes whose identity is not in the set
+    by_ours: bool | None = None  # where Redis' clock and ours differ: whether beats go by ours; None: not told
 
     @cached_property
     def live(self) -> tuple[Process, ...]:

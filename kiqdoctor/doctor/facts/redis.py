@@ -124,6 +124,9 @@ class Clients:
     all: tuple[Client, ...] = ()
 
 
+APART = 5.0  # seconds between two clocks, by which an age may be wrong unsaid
+
+
 @dataclass(frozen=True, slots=True)
 class ServerTime:
     """Redis' clock (epoch seconds) against ours at the middle of the round trip."""
@@ -131,6 +134,16 @@ class ServerTime:
     now: float
     local_now: float
     round_trip_s: float = 0.0
+
+    @property
+    def ahead_s(self) -> float:
+        """How far Redis' clock is ahead of ours, below 0 behind it."""
+        return self.now - self.local_now
+
+    @property
+    def apart(self) -> bool:
+        """Whether the two differ by more than ages can bear, beyond what the round trip hides."""
+        return abs(self.ahead_s) - self.round_trip_s > APART
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ TOGETHER: Final = 250  # keys in one EXISTS: 0.1 ms of Redis' time
 FIELDS: Final = (INFO, BUSY, BEAT, QUIET, CONCURRENCY, RSS, RTT_US)
 TTL_MS: Final = PROCESS_TTL * 1000  # what each beat gives a record
 ABOUT_LIMIT: Final = 4_096  # bytes of what a process says of its threads
+LATE: Final = 5.0  # seconds between a beat's stamp and the renewal that comes with it
 WORK_LIMIT: Final = 1_000  # jobs in flight of one process that are read
 WORK_BYTES: Final = 1024 * 1024  # bytes of one in-flight hash that are read
 
@@ -49,6 +50,9 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     existing += again
     now = clock.now if isinstance(clock, ServerTime) else time.time()
     told = _with_processors(redis, keys, records(redis, keys, existing[:MOST_READ], now))
+    by_ours = _by_ours(told, clock) if isinstance(clock, ServerTime) and clock.apart else None
+    if by_ours and isinstance(clock, ServerTime):
+        told = [replace(one, beat_age_s=_by_our_clock(one, clock)) for one in told]
     read = _recoverable(redis, keys, with_work(redis, keys, told))
     haunted = with_work(redis, keys, [Process(decode(one), exists=False) for one in ghosts[:MOST_READ]])
     plain_ghosts = [Process(decode(one), exists=False) for one in ghosts[MOST_READ:]]
@@ -57,7 +61,31 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
         partial = f"{MOST_READ} of {len(existing)} process records were read"
     if not raw and redis.namespace is None:
         partial = partial or _elsewhere(redis)
-    return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial)
+    return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial, by_ours=by_ours)
+
+
+def _by_ours(processes: Sequence[Process], clock: ServerTime) -> bool | None:
+    """Whether beats go by our clock and not by Redis', which differs; None where they do not tell.
+
+    Each beat renews its record's TTL, which no clock that is set wrong can change: by the right one both are as old.
+    """
+    ours = theirs = 0
+    for one in processes:
+        if one.beat is None or one.beat_age_s is None:
+            continue
+        told = one.ttl_s is not None and one.ttl_s <= PROCESS_TTL
+        renewed_s = PROCESS_TTL - (one.ttl_s or 0) if told else PROCESS_TTL / 2
+        bounds = LATE if told else PROCESS_TTL / 2 + LATE
+        by_redis, by_us = (abs(age - renewed_s) for age in (one.beat_age_s, _by_our_clock(one, clock) or 0.0))
+        if min(by_redis, by_us) <= bounds:
+            ours, theirs = (ours + 1, theirs) if by_us < by_redis else (ours, theirs + 1)
+    return None if ours == theirs else ours > theirs
+
+
+def _by_our_clock(process: Process, clock: ServerTime) -> float | None:
+    if process.beat is None or process.beat_age_s is None:
+        return process.beat_age_s
+    return process.beat_age_s - clock.ahead_s
 
 
 def _elsewhere(redis: Redis) -> str:
