@@ -33,7 +33,8 @@ Risk: who is stopped may be in the middle of a job: send TSTP first and wait unt
 Undo: start it again.
 
 ## Unknown when
-CLIENT LIST is not allowed, or a live process does not say how many threads it has.
+CLIENT LIST is not allowed, or a live process does not say how many threads it has; those too many have a name of
+their own (CLIENT SETNAME), beside clients without one.
 
 ## Source
 Sidekiq's issue 3202; a real Sidekiq 6.4.1 shows one blocked connection a thread.
@@ -41,6 +42,7 @@ Sidekiq's issue 3202; a real Sidekiq 6.4.1 shows one blocked connection a thread
 - MOST_QUEUES: names; of more there may be some that were not read, and then no pop is told by its length.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
@@ -53,6 +55,7 @@ from kiqdoctor.doctor.facts.keyspace import Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.ownership import is_of
 from kiqdoctor.doctor.popping import POPS, exactly, fits, too_short
+from kiqdoctor.regex import regex
 from kiqdoctor.wire.keys import Keys
 
 SLACK = Threshold(
@@ -72,6 +75,7 @@ BOOTING = Threshold(
 )
 MOST_QUEUES = 1_000
 SHOWN = 10
+OURS = regex(r"kiq|worker", re.IGNORECASE)
 LOOPBACK = {"127.0.0.1", "::1", "[::1]", "localhost", ""}
 REMEDY = "Find the process behind the address, stop it, or give it the right Redis, database and namespace."
 
@@ -103,7 +107,7 @@ def hidden_popper(
     severity = Severity.CRITICAL if sure else Severity.CRITICAL.milder
     strangers = _strangers(popping, keyspace, local)
     tied = _tied(popping, keyspace, local, inheritance)
-    if reason and popping:
+    if (reason := reason or _named(popping, most)) and popping:
         yield Unknown(reason, "a database of their own for Sidekiq's keys")
     elif len(popping) > most:
         title = (
@@ -133,6 +137,15 @@ def hidden_popper(
         yield Evidence("clients that wait for jobs", f"{len(popping)}, for {threads} threads", "CLIENT LIST")
         if others := len(old) - len(popping):
             yield Evidence("clients that wait for other lists", str(others), "CLIENT LIST, argv-mem")
+
+
+def _named(popping: Sequence[Client], most: float) -> str:
+    """Why those too many may be of other software: they have a name, and others none; "" where they are not."""
+    found = [one for one in popping if one.name and not OURS.search(one.name)]
+    if not len(popping) - len(found) <= most < len(popping) or len(found) == len(popping):
+        return ""
+    them = counted(len(found), "client is", "clients are")
+    return f"{them} called {found[0].name}, and may wait for other lists: Sidekiq gives its clients no name"
 
 
 def _popping(clients: Clients, keyspace: Keyspace) -> list[Client]:

@@ -75,7 +75,7 @@ def orphaned_private_queue(
     lists: Series[PrivateLists], fleet: Fleet, clock: ServerTime, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     living = {one.identity for one in fleet.live}
-    orphans = [one for one in lists.last.all if one.kind and not one.signed and one.owner not in living]
+    orphans = [one for one in lists.last.all if one.kind and not one.signed and not _lives(one.owner, living)]
     for one in orphans:
         keepers = lists.last.kept_by(one.kind)
         period_s = thresholds[OWN_PERIOD if one.kind == OURS else PERIOD]
@@ -103,6 +103,11 @@ def orphaned_private_queue(
         yield Unknown(lists.last.partial, "a smaller database")
     yield Evidence("private lists that hold jobs", str(len(lists.last.all)), "SCAN, LLEN")
     yield Evidence("of live processes", str(len(lists.last.all) - len(orphans)), "EXISTS, processes, beat")
+
+
+def _lives(owner: str, living: set[str]) -> bool:
+    """Whether a process beats that is this owner; gitlab-sidekiq-fetcher named only host and pid once."""
+    return owner in living or (":" in owner and any(one.startswith(f"{owner}:") for one in living))
 
 
 def _stayed(lists: Series[PrivateLists], now: PrivateList, period_s: float) -> bool:

@@ -11,7 +11,8 @@ Formula: fails if a queue's length > 0 and no live process names it among its qu
 than waiting-s
 
 The queues that processes take are in their heartbeats: `capsules` from Sidekiq 8.0.9 on, `queues` before; both are
-read. A queue of almost the same name that somebody does take is shown, for a slip of the pen is the usual cause.
+read. A list that nobody registered in `queues` (NSP005) is looked at like the others. A queue of almost the same name
+that somebody does take is shown, for a slip of the pen is the usual cause.
 
 ## When it is wrong
 A pool of workers that is started for this queue on demand: suppress it for that queue, or set `waiting-s` above the
@@ -41,10 +42,11 @@ Each process writes the queues that it takes with every beat (lib/sidekiq/launch
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.keyspace import Keyspace, ReservedKeys
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
@@ -63,12 +65,18 @@ WAITING = Threshold(
 
 @check("QUE001", severity=Severity.CRITICAL, caused_by=("NSP001", "NSP002", "PRO001"), thresholds=(WAITING,))
 def queue_without_consumer(
-    lately: Series[Queues], processes: Series[Fleet], clocks: Series[ServerTime], thresholds: Thresholds
+    lately: Series[Queues],
+    processes: Series[Fleet],
+    clocks: Series[ServerTime],
+    reserved: ReservedKeys | Missing,
+    keyspace: Keyspace | Missing,
+    thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     queues, fleet = lately.last, processes.last
     clock = by_hosts(clocks.last, fleet)
     taken = {name for process in fleet.live for name in process.queues or ()}
     holding = [queue for queue in queues.all if queue.kind == "list" and queue.size]
+    holding += _unregistered(reserved, keyspace)
     unserved = [queue for queue in holding if queue.name not in taken]
     if queues.partial:
         yield Unknown(f"not every queue was looked at: {queues.partial}", "a budget that reaches all queues")
@@ -97,6 +105,14 @@ def queue_without_consumer(
         yield Unknown(f"the same of {len(waiting) - SHOWN} more queues")
     yield Evidence("queues that hold jobs", _named(holding) or "none", "LLEN")
     yield Evidence("queues that live processes take", ", ".join(sorted(taken)[:SHOWN]) or "none", "processes, info")
+
+
+def _unregistered(reserved: ReservedKeys | Missing, keyspace: Keyspace | Missing) -> list[Queue]:
+    """Queues of the examined namespace whose pusher did not register them: workers would take them all the same."""
+    if not isinstance(reserved, ReservedKeys) or not isinstance(keyspace, Keyspace):
+        return []
+    mine = [stray for one in keyspace.installations if one.prefix == reserved.prefix for stray in one.strays]
+    return [Queue(one.queue, one.size, registered=False, oldest_at=one.oldest_at) for one in mine if not one.foreign]
 
 
 def _untold(fleet: Fleet) -> str:

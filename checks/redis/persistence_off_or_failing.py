@@ -47,6 +47,7 @@ from collections.abc import Iterator
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import Configuration, Connection, Server
+from kiqdoctor.doctor.ticks import shown
 from kiqdoctor.regex import regex
 
 LATELY = 3600
@@ -103,9 +104,14 @@ def _for_trials(fleet: Fleet | Missing) -> bool:
     return bool(live) and all(any(map(TRIAL.search, (one.tag, *one.labels))) for one in live)
 
 
+def _told(server: Server, name: str) -> str:
+    at = server.number(name) if name.endswith("_time") else None
+    return server.info[name] if not at else shown(at)
+
+
 def _seen(server: Server, configuration: Configuration | Missing) -> Iterator[Evidence]:
     for name in (*(name for name, _ in SAVES), "aof_enabled", "rdb_last_save_time", "connected_slaves"):
         if name in server.info:
-            yield Evidence(name, server.info[name], "INFO")
+            yield Evidence(name, _told(server, name), "INFO")
     if isinstance(configuration, Configuration) and "save" in configuration.settings:
         yield Evidence("save", configuration.settings["save"] or '""', "CONFIG GET save")

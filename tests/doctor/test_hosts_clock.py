@@ -14,6 +14,7 @@ from kiqdoctor.doctor.facts.queues import Queue
 from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
+from kiqdoctor.probes.fleet.fleet import by_right_clock
 
 AHEAD = 600.0
 WRONG = ServerTime(NOW + AHEAD, NOW)  # Redis' clock is ahead; hosts and the doctor agree
@@ -51,3 +52,24 @@ def test_a_little_is_borne() -> None:
     near = ServerTime(NOW + 2, NOW)
 
     assert diagnose("QUE002", world(near, age=20, by_ours=None, queue="default")).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("ahead", "beat_ago", "ttl", "by_ours"), [
+    (600.0, 3.0, 57, True),
+    (-600.0, 3.0, 57, True),
+    (600.0, -597.0, 57, False),  # the host agrees with Redis: it is the doctor's clock that is wrong
+    (600.0, 45.0, 15, True),
+    (600.0, 4000.0, 57, None),  # beats that agree with neither
+    (600.0, 3.0, None, True),
+    (2.0, 3.0, 57, None),  # too little to ask
+])  # fmt: skip
+def test_beats_tell_whose_clock_they_go_by(
+    ahead: float, beat_ago: float, ttl: int | None, by_ours: bool | None
+) -> None:
+    clock = ServerTime(NOW + ahead, NOW)
+    read = replace(WORKER, beat=NOW - beat_ago, beat_age_s=ahead + beat_ago, ttl_s=ttl)
+
+    [found], told = by_right_clock([read], clock)
+
+    assert told is by_ours
+    assert found.beat_age_s == (beat_ago if by_ours else ahead + beat_ago)

@@ -11,6 +11,7 @@ class Stray(msgspec.Struct, frozen=True):
     queue: str
     size: int
     foreign: bool = False
+    oldest_at: float | None = None  # epoch seconds when its oldest job was enqueued
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,10 +49,8 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     again, ghosts = sorted_out(redis, keys, ghosts)
     existing += again
     now = clock.now if isinstance(clock, ServerTime) else time.time()
-    told = _with_processors(redis, keys, records(redis, keys, existing[:MOST_READ], now))
-    by_ours = _by_ours(told, clock) if isinstance(clock, ServerTime) and clock.apart else None
-    if by_ours and isinstance(clock, ServerTime):
-        told = [replace(one, beat_age_s=_by_our_clock(one, clock)) for one in told]
+    dated, by_ours = by_right_clock(records(redis, keys, existing[:MOST_READ], now), clock)
+    told = _with_processors(redis, keys, dated)
     read = _recoverable(redis, keys, with_work(redis, keys, told))
     haunted = with_work(redis, keys, [Process(decode(one), exists=False) for one in ghosts[:MOST_READ]])
     plain_ghosts = [Process(decode(one), exists=False) for one in ghosts[MOST_READ:]]
@@ -62,6 +60,14 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     if not raw and redis.namespace is None:
         partial = partial or _elsewhere(redis)
     return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial, by_ours=by_ours)
+
+
+def by_right_clock(processes: list[Process], clock: ServerTime | Refused | Absent) -> tuple[list[Process], bool | None]:
+    """The same, with beats as old as the clock says that their hosts go by; and whether that is ours, None: untold."""
+    if not isinstance(clock, ServerTime) or not clock.apart:
+        return processes, None
+    by_ours = _by_ours(processes, clock)
+    return [replace(one, beat_age_s=_by_our_clock(one, clock)) for one in processes] if by_ours else processes, by_ours
 
 
 def _by_ours(processes: Sequence[Process], clock: ServerTime) -> bool | None:

@@ -1,6 +1,7 @@
 """Sidekiq-format data by prefix, told from look-alikes by payloads, processes and types."""
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 from typing import Final
@@ -8,11 +9,13 @@ from typing import Final
 from kiqdoctor.doctor.facts.fleet import Process
 from kiqdoctor.doctor.facts.keyspace import Installation, Stray
 from kiqdoctor.doctor.facts.queues import Sample
+from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.probe import RefusalError
+from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import batched, members, number, word
 from kiqdoctor.probes.fleet import private_lists
-from kiqdoctor.probes.fleet.fleet import records, sorted_out
+from kiqdoctor.probes.fleet.fleet import by_right_clock, records, sorted_out
 from kiqdoctor.probes.queues.queues import read_queues
 from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
@@ -70,20 +73,28 @@ def _at(found: dict[str, Candidate], prefix: str | None) -> Candidate:
     return found.setdefault(prefix or "", Candidate(prefix or ""))
 
 
-def installations(redis: Redis, names: Iterable[bytes], now: float, database: int) -> tuple[Installation, ...]:
+Clock = ServerTime | Refused | Absent
+
+
+def time_of(clock: Clock) -> float:
+    """Redis' time; ours where it does not tell."""
+    return clock.now if isinstance(clock, ServerTime) else time.time()
+
+
+def installations(redis: Redis, names: Iterable[bytes], clock: Clock, database: int) -> tuple[Installation, ...]:
     """Every prefix that holds Sidekiq's data."""
-    read = (_read(redis, candidate, now, database) for candidate in candidates(names))
+    read = (_read(redis, candidate, clock, database) for candidate in candidates(names))
     return tuple(one for one in read if one is not None)
 
 
-def _read(redis: Redis, candidate: Candidate, now: float, database: int) -> Installation | None:
+def _read(redis: Redis, candidate: Candidate, clock: Clock, database: int) -> Installation | None:
     keys = Keys(candidate.prefix)
     kinds = dict(zip(MARKS, map(word, batched(redis, [("TYPE", keys.name(one)) for one in MARKS])), strict=True))
     registered = _members(redis, keys.queues, MOST_QUEUES) if kinds[QUEUES] == "set" else []
     known = list(dict.fromkeys([*registered, *candidate.lists]))[:MOST_QUEUES]
     queues = read_queues(redis, keys, [name for name in known if "|" not in name])
     samples = [sample for queue in queues for sample in queue.sample]
-    processes = _processes(redis, keys, now) if kinds[PROCESSES] == "set" else []
+    processes = _processes(redis, keys, clock) if kinds[PROCESSES] == "set" else []
     if not _is_sidekiq(kinds, samples, processes):
         return None
     strays, unchecked = _strays(redis, keys, candidate.lists, set(registered))
@@ -117,7 +128,7 @@ def _strays(redis: Redis, keys: Keys, lists: list[str], registered: set[str]) ->
     missing = [name for name, reply in zip(asked, replies, strict=True) if not number(reply)]
     queues = read_queues(redis, keys, missing[:MOST_STRAYS])
     strays = tuple(
-        Stray(queue.name, queue.size, foreign=all(_UUID.fullmatch(one.jid) for one in queue.sample))
+        Stray(queue.name, queue.size, all(_UUID.fullmatch(one.jid) for one in queue.sample), queue.oldest_at)
         for queue in queues
         if queue.size and any(one.job_class and JID in one.keys for one in queue.sample)
     )
@@ -144,8 +155,8 @@ def _members(redis: Redis, key: str, limit: int) -> list[str]:
         return []
 
 
-def _processes(redis: Redis, keys: Keys, now: float) -> list[Process]:
+def _processes(redis: Redis, keys: Keys, clock: Clock) -> list[Process]:
     raw = [one.encode("utf-8", "surrogateescape") for one in _members(redis, keys.processes, MOST_MEMBERS)]
     existing, ghosts = sorted_out(redis, keys, raw)
-    alive = records(redis, keys, existing[:MOST_PROCESSES], now)
+    alive, _ = by_right_clock(records(redis, keys, existing[:MOST_PROCESSES], time_of(clock)), clock)
     return [*alive, *(Process(decode(one), exists=False) for one in ghosts)]

@@ -1,6 +1,5 @@
 """Whose keys lie in a database: Sidekiq's by prefix, and other queue systems'."""
 
-import time
 from typing import Final
 
 from kiqdoctor.doctor.facts.keyspace import Databases, Installation, Keyspace
@@ -10,7 +9,7 @@ from kiqdoctor.doctor.snapshot import Absent, Refused
 from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes import names
 from kiqdoctor.probes.keyspace.foreign import strangers
-from kiqdoctor.probes.keyspace.installations import installations
+from kiqdoctor.probes.keyspace.installations import installations, time_of
 from kiqdoctor.probes.keyspace.prefixes import prefixes
 
 MOST_DATABASES: Final = 64
@@ -34,11 +33,12 @@ _READS: Final = (
 )
 def keyspace(redis: Redis, clients: Clients | Refused | Absent, clock: ServerTime | Refused | Absent) -> Keyspace:
     """The examined database: every prefix that holds Sidekiq's data, and every other owner told by two marks."""
-    now = _now(clock)
     seen = names.shared(redis)
     total = redis.ask("DBSIZE")
-    found = installations(redis, seen.all, now, redis.database)
-    foreign = strangers(redis, seen.all, clients if isinstance(clients, Clients) else None, now, redis.database)
+    found = installations(redis, seen.all, clock, redis.database)
+    foreign = strangers(
+        redis, seen.all, clients if isinstance(clients, Clients) else None, time_of(clock), redis.database
+    )
     lying = prefixes(redis, seen.all)
     return Keyspace(found, foreign, len(seen.all), total, seen.complete, redis.database, lying)
 
@@ -56,26 +56,22 @@ def databases(redis: Redis, server: Server, clock: ServerTime | Refused | Absent
     found: list[Installation] = []
     skipped: list[tuple[int, str]] = [(number, "too many databases") for number in others[MOST_DATABASES:]]
     for number in others[:MOST_DATABASES]:
-        refusal = _elsewhere(redis, number, _now(clock), found)
+        refusal = _elsewhere(redis, number, clock, found)
         if refusal:
             skipped.append((number, refusal))
     return Databases(tuple(found), tuple(skipped))
 
 
-def _elsewhere(redis: Redis, number: int, now: float, found: list[Installation]) -> str:
+def _elsewhere(redis: Redis, number: int, clock: ServerTime | Refused | Absent, found: list[Installation]) -> str:
     """Look at another database and come back; why it could not be looked at, or ""."""
     [reply] = redis.ask_all([("SELECT", number)])
     if isinstance(reply, Refused):
         return f"{reply.reason} (to settle it: {reply.unlock})" if reply.unlock else reply.reason
     try:
         seen = names.scanned(redis)
-        found += installations(redis, seen.all, now, number)
+        found += installations(redis, seen.all, clock, number)
     except RefusalError as error:
         return error.refused.reason
     finally:
         redis.ask("SELECT", redis.database)
     return "" if seen.complete else f"only {len(seen.all)} of its keys were looked at"
-
-
-def _now(clock: ServerTime | Refused | Absent) -> float:
-    return clock.now if isinstance(clock, ServerTime) else time.time()

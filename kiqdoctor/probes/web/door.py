@@ -21,14 +21,16 @@ def web_door(web: Web) -> WebDoor:
     with visiting(web) as visitor:
         root = visitor.get(named=False)
         page = Page(root.text)
-        shown = root.status == 200 and page.is_sidekiq  # noqa: PLR2004 - OK
+        counted = _counted(visitor)
+        told = page.is_sidekiq or (counted and page.is_called_so)
+        shown = root.status == 200 and told  # noqa: PLR2004 - OK
         return WebDoor(
             url=web.url,
             address=root.address,
             status=root.status,
             title=clean(page.title.strip(), 80),
             shown=shown,
-            counted=_counted(visitor),
+            counted=counted,
             asked=_asked(root, web),
         )
 

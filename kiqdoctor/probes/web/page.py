@@ -8,6 +8,7 @@ from typing import Final
 from kiqdoctor.regex import regex
 
 MOST_NAMED: Final = 200
+PAGES: Final = frozenset({"busy", "queues", "retries", "scheduled", "morgue"})
 TOKEN: Final = "authenticity_token"  # noqa: S105 - a field's name
 _NONCE: Final = regex(r"'nonce-([^']{1,200})'")
 
@@ -22,6 +23,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.token = ""
         self.nonces: list[str] = []  # of scripts, "" of one without
+        self.asks = False  # for a password
         self._in_title = False
         with suppress(AssertionError):  # so the standard library says that a page is no HTML at all
             self.feed(text)
@@ -41,6 +43,8 @@ class Page(HTMLParser):
             self._file("img", found.get("src", ""))
         elif tag == "a" and len(self.links) < MOST_NAMED:
             self.links.append(found.get("href", ""))
+        elif tag == "input" and found.get("type", "").lower() == "password":
+            self.asks = True
         elif tag == "input" and found.get("name") == TOKEN and not self.token:
             self.token = found.get("value", "")
 
@@ -60,9 +64,14 @@ class Page(HTMLParser):
 
     @property
     def is_sidekiq(self) -> bool:
-        """Its title says so, and its pages are linked: a login form's title may say it too."""
+        """Its title says so, and one of its pages is linked: a login form's title may say it too."""
         ends = {link.partition("?")[0].rstrip("/").rpartition("/")[2] for link in self.links}
-        return "sidekiq" in self.title.lower() and {"busy", "retries", "queues"} <= ends
+        return self.is_called_so and not PAGES.isdisjoint(ends)
+
+    @property
+    def is_called_so(self) -> bool:
+        """Its title says Sidekiq, and it asks for no password."""
+        return "sidekiq" in self.title.lower() and not self.asks
 
 
 def forbidden(policies: Sequence[str], nonces: Sequence[str]) -> str:

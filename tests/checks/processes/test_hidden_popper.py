@@ -89,6 +89,17 @@ def test_other_software_that_pops_settles_nothing() -> None:
     assert diagnose("PRO004", BASE.with_(waiting(8), huey)).outcome is Outcome.UNKNOWN
 
 
+def test_who_has_a_name_beside_others_without_one_may_be_other_software() -> None:
+    def beside(named: int, name: str) -> Outcome:
+        both = Clients((*waiting(5).all, *waiting(named, name=name).all))
+        return diagnose("PRO004", BASE.with_(both)).outcome
+
+    assert beside(3, "huey-consumer") is Outcome.UNKNOWN
+    assert beside(3, "") is Outcome.FAIL
+    assert beside(3, "kiq:fetch:web-2:7") is Outcome.FAIL
+    assert diagnose("PRO004", BASE.with_(waiting(8, name="all-alike"))).outcome is Outcome.FAIL
+
+
 def test_nobody_waits_and_nobody_is_there() -> None:
     assert diagnose("PRO004", BASE.with_(Clients(), Keyspace())).outcome is Outcome.PASS
     assert diagnose("PRO004", BASE.with_(waiting(1), Keyspace())).outcome is Outcome.UNKNOWN

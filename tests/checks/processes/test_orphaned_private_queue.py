@@ -36,9 +36,14 @@ def test_nobody_is_left_to_take_them_back() -> None:
     assert found.fingerprint == f"PRO014:queue:mail:web-9:{PRO}"
 
 
-@pytest.mark.parametrize("twin", [orphan(signed=True), orphan(owner=WORKER.identity)])
+@pytest.mark.parametrize("twin", [orphan(signed=True), orphan(owner=WORKER.identity), orphan(owner="web-1:4711")])
 def test_its_twin_s_owner_lives(twin: PrivateList) -> None:
     assert judged(twin).outcome is Outcome.PASS
+
+
+def test_an_owner_of_another_pid_is_another() -> None:
+    assert judged(orphan(owner="web-1:471")).outcome is Outcome.FAIL
+    assert judged(orphan("Exq", owner="web-1")).outcome is Outcome.FAIL
 
 
 def test_a_living_process_may_still_take_them_back() -> None:

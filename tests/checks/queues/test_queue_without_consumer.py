@@ -8,6 +8,7 @@ import redis as redis_py
 from doctoring import check
 from healthy import HEALTHY
 from healthy.fleet import WORKER
+from healthy.keyspace import INSTALLATION
 from healthy.moment import NOW
 from healthy.queues import QUEUE
 from servers import RedisServer
@@ -15,6 +16,7 @@ from states import beat, payload, push
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.keyspace import Keyspace, Stray
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
@@ -32,6 +34,17 @@ def test_nobody_takes_it() -> None:
     assert found.severity == "critical"
     assert found.fingerprint == "QUE001:queue:mailers"
     assert found.finding.title == "5 jobs wait in mailers, which no live process takes"
+
+
+def test_a_list_that_nobody_registered_waits_too() -> None:
+    def stray(queue: str, oldest_at: float | None = LATE, *, foreign: bool = False) -> Outcome:
+        lying = replace(INSTALLATION, strays=(Stray(queue, 3, foreign, oldest_at),))
+        return diagnose("QUE001", HEALTHY.with_(Keyspace((lying,), scanned=9, total=9))).outcome
+
+    assert stray("raw") is Outcome.FAIL
+    assert stray("default") is Outcome.PASS
+    assert stray("raw", foreign=True) is Outcome.PASS
+    assert stray("raw", None) is Outcome.UNKNOWN
 
 
 def test_its_twin_is_taken() -> None:

@@ -39,6 +39,15 @@ def test_a_save_that_failed(name: str) -> None:
     assert (found.severity, found.fingerprint) == ("high", f"RED006:redis:{name}")
 
 
+def test_the_last_save_is_told_as_a_time() -> None:
+    def last(value: str) -> list[str]:
+        evidence = diagnose("RED006", HEALTHY.with_(told(rdb_last_save_time=value))).evidence
+        return [one.value for one in evidence if one.label == "rdb_last_save_time"]
+
+    assert last("1767225600") == ["2026-01-01T00:00:00Z"]
+    assert last("?") == ["?"]
+
+
 def test_writes_that_are_refused_while_we_look() -> None:
     one, other = (told(errorstat_MISCONF=f"count={count}", total_error_replies="9") for count in (2, 5))
 

@@ -179,6 +179,17 @@ def test_what_a_policy_forbids(policy: str, nonces: list[str], broken: bool) -> 
     assert bool(forbidden([policy], nonces)) is broken
 
 
+@pytest.mark.parametrize(("text", "shown"), [
+    ("<title>[TEST] Sidekiq</title><a href='/sidekiq/busy'>Busy</a>", True),
+    ("<title>Sidekiq</title><a href='/sidekiq/queues?poll=true'>Queues</a>", True),
+    ("<title>Sidekiq</title><a href='/sidekiq/busy'>x</a><input type=password name=p>", False),
+    ("<title>Sidekiq</title><a href='/help'>Help</a>", False),
+    ("<title>Shop</title><a href='/busy'>Busy</a>", False),
+])  # fmt: skip
+def test_a_ui_is_told_by_its_title_and_one_of_its_pages(text: str, *, shown: bool) -> None:
+    assert Page(text).is_sidekiq is shown
+
+
 @pytest.mark.parametrize("text", ["", "<title>Sidekiq", "<![x", "<!--", "<script src=x><a href='/busy'>" * 9, "\0<p <"])
 def test_any_text_is_a_page_and_no_ui(text: str) -> None:
     assert not Page(text).is_sidekiq
