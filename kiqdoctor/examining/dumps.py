@@ -88,7 +88,8 @@ def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -
 
 def _both(pid: int, kind: str, asking: Asking | None, outside: tuple[Threads, ...]) -> Looked:
     """What was seen of it, with its own words where it can answer."""
-    named = tuple(named_as_in_redis(replace(one, identity=f":{pid}:"), "") for one in outside)
+    itself = fields(PROC / str(pid) / "status").get("NSpid", "").split()
+    named = tuple(named_as_in_redis(one, "", int(itself[-1]) if itself else pid) for one in outside)
     if asking is None or unable(named):
         return _seen(pid, kind == OURS, named if kind == OURS else outside)
     try:

@@ -46,7 +46,7 @@ def threads_of(
     read = _from_outside(pid, identity)
     if isinstance(read, Refused):
         return Refused(f"{asked.reason}; {read.reason}", _either(asked.unlock, read.unlock))
-    return named_as_in_redis(read, asked.reason) if runtime == RUNTIME else read
+    return named_as_in_redis(read, asked.reason, split_identity(identity)[1] or pid) if runtime == RUNTIME else read
 
 
 def _from_outside(pid: int, identity: str) -> Threads | Refused:
@@ -158,9 +158,11 @@ def _thread(one: "ThreadDump") -> Thread:
     )
 
 
-def named_as_in_redis(found: Threads, why: str) -> Threads:
-    """Our worker's stacks by the ids that its jobs have in Redis, with the reason why it did not tell them itself."""
-    pid = split_identity(found.identity)[1] or 0
+def named_as_in_redis(found: Threads, why: str, pid: int) -> Threads:
+    """Our worker's stacks by the ids that its jobs have in Redis, with the reason why it did not tell them itself.
+
+    ``pid``: the number that it knows itself by, in its own PID namespace.
+    """
     named = tuple(replace(one, id=_tid(one.id, pid)) for one in found.threads)
     rings = tuple(tuple(_tid(name, pid) for name in ring) for ring in found.deadlocks)
     return replace(found, threads=named, deadlocks=rings, note=f"{why}; {found.note}" if why else found.note)

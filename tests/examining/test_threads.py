@@ -114,6 +114,15 @@ def test_our_worker_tells_its_own_threads_from_anywhere(ask: Ask, identity: str)
     assert napping.frames[0].source == "time.sleep(600)"
 
 
+def test_what_it_says_and_what_the_kernel_says_are_of_the_same_threads(worker: Worker) -> None:
+    ran = kiqdoctor("dump", str(worker.pid), "--redis", worker.url, "--timeout", "60", "--format", "json")
+    found = json.loads(ran.out)
+    [napping] = [one for one in found["threads"] if one["job"]]
+
+    assert found["source"] == "own"
+    assert (napping["job"]["jid"], napping["state"]) == (JID, "sleeping")
+
+
 def test_without_the_permission_to_ask_its_stacks_are_read_by_the_ids_of_its_jobs(ask: Ask, asker: str) -> None:
     own, outside = ask(timeout=60.0), read(lambda: ask(asker))
 
