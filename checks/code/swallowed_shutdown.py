@@ -16,7 +16,8 @@ by a signal that Celery's, RQ's and Dramatiq's workers keep from the processes t
 into whose threads nothing is raised
 
 A clause that ends the process raises too, and one that raises whatever is no `Exception`. Not told: a clause after one
-that raises the end again, and one around nothing but Python's own quick functions or an import.
+that raises the end again, one around nothing but Python's own quick functions or an import, and `except SystemExit`
+around the reading of a command line, which exits by itself.
 
 ## When it is wrong
 A clause that hands the exception to somebody who raises it later, such as a future.

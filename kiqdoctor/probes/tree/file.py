@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LARGEST: Final = 1024 * 1024  # bytes; a longer source was written by no person
 LARGEST_LOCK: Final = 8 * 1024 * 1024  # bytes; lock files are written by tools
 LOCKS: Final = (".lock", ".locked")
-MOST_BYTES: Final = 64 * 1024 * 1024  # of all files; 250,000 lines are 10 MiB
+MOST_BYTES: Final = 64 * 1024 * 1024  # of all source and lock files; 250,000 lines are 10 MiB
+MOST_OTHERS: Final = 32 * 1024 * 1024  # of all others: 100 MB of data in YAML leave no source unread
+SOURCES: Final = (".py", ".rb", ".rake", ".ru", ".erb", *LOCKS)
 KEPT_SYNTAX: Final = 8 * 1024 * 1024  # bytes of source whose syntax trees stay: 34 times as much memory, measured
 
 Parsed = TypeVar("Parsed")
@@ -32,6 +34,7 @@ class Means:
     disk: Disk
     refuse: Callable[[str, str], None]
     bytes: Budget = field(default_factory=lambda: Budget(MOST_BYTES))
+    others: Budget = field(default_factory=lambda: Budget(MOST_OTHERS))
     syntax: Budget = field(default_factory=lambda: Budget(KEPT_SYNTAX))
 
 
@@ -59,8 +62,9 @@ class Source:
 
     def _read(self) -> bytes:
         means = self._means
+        largest = LARGEST_LOCK if self._path.endswith(LOCKS) else LARGEST
         try:
-            return means.disk.read(self._path, LARGEST_LOCK if self._path.endswith(LOCKS) else LARGEST, means.bytes)
+            return means.disk.read(self._path, largest, means.bytes if self._path.endswith(SOURCES) else means.others)
         except UnreadableError as error:
             self._unreadable = str(error)
             means.refuse(self._shown, self._unreadable)

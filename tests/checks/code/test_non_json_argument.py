@@ -113,7 +113,14 @@ def test_celery_s_json_has_more(tmp_path: Path, value: str, *, refused: bool) ->
     assert accused(in_python("COD006", tmp_path / "b", f"{CELERY}def w(): f.apply_async(({value},))\n")) is refused
 
 
-@pytest.mark.parametrize("told", ["task_serializer = 'pickle'", "app.conf.task_serializer = 'pickle'"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "task_serializer = 'pickle'",
+        "app.conf.task_serializer = 'pickle'",
+        "app.conf['task_serializer'] = 'pickle'",
+    ],
+)
 def test_a_serializer_of_its_own(tmp_path: Path, told: str) -> None:
     text = f"{CELERY}from celery import Celery\napp = Celery()\n{told}\ndef w(): f.delay({{1, 2}})\n"
 

@@ -40,6 +40,8 @@ TWINS = crossed(
         ),
         "errors go another way": "class Own(ValueError): pass\n"
         + job("try: work()\nexcept BaseException as e:\n  if isinstance(e, (Own, OSError)): pass\n  else: raise"),
+        "a command line is read": "import argparse\np = argparse.ArgumentParser()\n"
+        + job("try: a = p.parse_args(xs)\nexcept SystemExit: log.error('x')"),
         "no work": job("try: x = int(xs)\nexcept: x = 0"),
         "it ends the process": "import sys\n" + job("try: work()\nexcept:\n  sys.exit(1)"),
     },

@@ -41,6 +41,16 @@ def test_a_locked_library_without_a_job(tmp_path: Path, files: dict[str, str], p
     assert code.read(application(tmp_path, **files), packages).blind == blind
 
 
+def test_much_that_could_not_be_read_may_hold_jobs(tmp_path: Path) -> None:
+    broken = code.read(application(tmp_path / "a", a_DOT_py="x = 1\n", b_DOT_py="def f(:\n"), locked())
+    few = code.read(
+        application(tmp_path / "b", b_DOT_py="def f(:\n", **{f"a{n}_DOT_py": "x = 1\n" for n in range(10)}), locked()
+    )
+
+    assert broken.blind.startswith("a source file could not be read, and no job was recognised in the others")
+    assert not few.blind
+
+
 @check("XXX901", severity=Severity.LOW)
 def passes(code: Code) -> list[Evidence]:
     return []

@@ -89,7 +89,7 @@ def _of_value(names: Names, unit: Function, value: ast.expr) -> Encoding:
 
 def _told(names: Names, unit: Function) -> Iterator[str]:
     for binding in unit.bindings:
-        name = getattr(binding.target, "attr", getattr(binding.target, "id", ""))
+        name = _set(binding.target)
         if name in SETTINGS and name != SERIALIZER and not _is_json(binding.value):
             yield "celery"
         if isinstance(binding.value, ast.Dict):
@@ -102,6 +102,12 @@ def _told(names: Names, unit: Function) -> Iterator[str]:
                 yield "celery"
             if given.arg in OWN:
                 yield OWN[given.arg]
+
+
+def _set(target: ast.expr) -> str:
+    """The setting's name: ``task_serializer``, ``app.conf.task_serializer``, ``conf["task_serializer"]``."""
+    key = target.slice if isinstance(target, ast.Subscript) else None
+    return str(key.value) if isinstance(key, ast.Constant) else getattr(target, "attr", getattr(target, "id", ""))
 
 
 def _items(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:

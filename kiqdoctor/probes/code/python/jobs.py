@@ -33,7 +33,6 @@ from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.python.registering import given_at, handed
 from kiqdoctor.records import dataclass
 
-TEXT: Final = ast.Constant
 THREAD: Final = "Thread"
 LEAST: Final = 4  # letters of a name's beginning
 ROUNDS: Final = 4  # functions that hand on to functions that hand on to a queue
@@ -195,9 +194,10 @@ def _callee(call: ast.Call) -> ast.expr:
 
 def _first(call: ast.Call) -> ast.expr | None:
     """What is handed first, or by a keyword, among a record's defaults too."""
-    named = {one.arg: one.value for one in call.keywords}
+    named = {one.arg or "": one.value for one in call.keywords}
     if isinstance(more := named.get("defaults"), ast.Dict):
-        named |= {one.value: value for one, value in zip(more.keys, more.values, strict=True) if isinstance(one, TEXT)}
+        pairs = zip(more.keys, more.values, strict=True)
+        named |= {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
     return call.args[0] if call.args else next((named[one] for one in FUNCTION if one in named), None)
 
 

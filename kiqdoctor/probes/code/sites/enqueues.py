@@ -36,6 +36,10 @@ VERBS: Final = {
     "schedule": When.LATER,
     "delay_on_commit": When.NOW,
     "apply_async_on_commit": When.NOW,
+    "defer": When.NOW,
+    "defer_async": When.NOW,
+    "batch_defer": When.BULK,
+    "batch_defer_async": When.BULK,
 }
 """Of Python's libraries; what they are verbs of must be a job."""
 RUBY: Final = {
@@ -53,7 +57,11 @@ DELAYS: Final = frozenset({"countdown", "eta", "delay"})
 CANVAS: Final = frozenset(f"celery.{room}{name}" for room in ("", "canvas.") for name in ("chain", "group", "chord"))
 NAMED: Final = frozenset({"send_task", "enqueue_job"})
 """Verbs that take a job by its name."""
+HANDED: Final = frozenset(f"django_q.{room}async_task" for room in ("", "tasks."))
+"""Calls of Python that are handed a function first."""
 HOOK: Final = "on_commit"
+WITHIN: Final = "procrastinate.contrib.django"
+"""Whose jobs are rows of the same database, written in the same transaction."""
 ON_COMMIT: Final = "kiqdoctor.enqueue_on_commit"
 
 
@@ -91,7 +99,7 @@ def _python(tree: Tree, index: "Index", function: "Function") -> Iterator[Enqueu
             job, verb = found
             at = function.at(call)
             given = index.names.arguments(function, call)
-            after = verb.endswith(HOOK) or _hooked(function, at, hooks)
+            after = verb.endswith(HOOK) or _waits(index, job) or _hooked(function, at, hooks)
             values = handed_on(index.names, function, call, verb)
             encoding = tree.once(_Encodings).of(index, job, function, call)
             yield Enqueue(function.number, *at, job, verb, _when(verb, given), given, after, values, encoding)
@@ -99,6 +107,17 @@ def _python(tree: Tree, index: "Index", function: "Function") -> Iterator[Enqueu
         job, verb = _job_and_verb(index, index.names.resolved(dotted))
         if job and any(within(function.at(load), hook) for hook in hooks):
             yield Enqueue(function.number, *function.at(load), job, verb, VERBS[verb], after_commit=True)
+
+
+def _waits(index: "Index", job: str) -> bool:
+    """Whether whatever enqueues this job waits for the commit: Huey's ``on_commit_task``, a queue in the database."""
+    symbol = index.symbols.get(job)
+    if symbol is None:
+        return False
+    function = symbol.function
+    where = function.outer or function.module.body
+    made = [index.names.spelt(one.func if isinstance(one, ast.Call) else one, where) for one in function.decorators]
+    return any(one.endswith(".on_commit_task") or one.startswith(WITHIN) for one in made)
 
 
 def _is_hook(index: "Index", call: ast.Call, dotted: str) -> bool:
@@ -128,7 +147,7 @@ def _enqueued(index: "Index", function: "Function", call: ast.Call, dotted: str)
     if last in NAMED and isinstance(first, ast.Constant) and isinstance(first.value, str):
         return first.value[:SHORT], last
     queued = handed(call, dotted) if index.names.imports(*QUEUES) and not index.names.own(name) else None
-    given = first if name == ON_COMMIT else queued
+    given = first if name == ON_COMMIT or name in HANDED else queued
     if given is None:
         return None
     name = str(given.value) if isinstance(given, ast.Constant) else index.names.spelt(given, function)

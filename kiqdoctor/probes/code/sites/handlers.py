@@ -23,6 +23,8 @@ SUPPRESS: Final = "contextlib.suppress"
 STANDARD: Final = ("StandardError",)
 """What Ruby's ``rescue`` catches where it names nothing."""
 ENDS: Final = frozenset({"SystemExit", "BaseException"})
+EXIT: Final = "SystemExit"
+PARSERS: Final = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args"})
 SHUTDOWNS: Final = frozenset({"Exception", "Sidekiq::Shutdown", "Interrupt", "SignalException"})
 """What the end of a process is raised as, in Python and in Ruby."""
 QUICK: Final = frozenset(
@@ -65,10 +67,17 @@ def _python(index: "Index", function: "Function") -> Iterator[Handler]:
             names = tuple(_names(index, function, clause.type))
             told = partial(_of_the_end, index, function, clause.name or "")
             ending = _ending(ways([*decided(clause.body, told)]))
-            yield Handler(function.number, *function.at(clause), names, ending, spares=spared, brief=brief)
+            own = names == (EXIT,) and _exits_by_itself(node.body)
+            yield Handler(function.number, *function.at(clause), names, ending, spares=spared or own, brief=brief)
             spared = spared or (ending is Ending.RAISES and (not names or not ENDS.isdisjoint(names)))
         if node.finalbody and "leave" in ways(node.finalbody):
             yield Handler(function.number, *function.at(node.finalbody[0]), (), Ending.SWALLOWS, final=True)
+
+
+def _exits_by_itself(body: Sequence[ast.stmt]) -> bool:
+    """Whether a command line is read, whose reader says by ``SystemExit`` that it is wrong."""
+    inside = (one for statement in body for one in ast.walk(statement))
+    return any(isinstance(one, ast.Call) and getattr(one.func, "attr", "") in PARSERS for one in inside)
 
 
 def _of_the_end(index: "Index", function: "Function", name: str, test: ast.expr) -> bool | None:

@@ -14,6 +14,8 @@ HEADS = {
     "huey": "from huey import RedisHuey\nhuey = RedisHuey()\n@huey.task()\ndef mail(id): pass\n",
     "taskiq": "from taskiq import InMemoryBroker\nbroker = InMemoryBroker()\n@broker.task\nasync def mail(id): pass\n",
     "rq": "from rq import Queue\nq = Queue()\ndef mail(id): pass\n",
+    "procrastinate": "import procrastinate\napp = procrastinate.App()\n@app.task\ndef mail(id): pass\n",
+    "django_q": "from django_q.tasks import async_task\ndef mail(id): pass\n",
 }
 
 
@@ -42,6 +44,10 @@ def enqueued(root: Path, **written: str) -> list[Enqueue]:
         ("rq", "q.enqueue(mail, 1)", When.NOW),
         ("rq", "q.enqueue_call(func=mail)", When.NOW),
         ("rq", "q.enqueue_in(5, mail, 1)", When.LATER),
+        ("procrastinate", "mail.defer(id=1)", When.NOW),
+        ("procrastinate", "await mail.configure(lock='x').defer_async(id=1)", When.NOW),
+        ("django_q", "async_task(mail, 1)", When.NOW),
+        ("django_q", "async_task('shop.mail', 1)", When.NOW),
         ("kiqdoctor", "again = mail\n  again.perform_async(1)", When.NOW),
     ],
 )
@@ -49,6 +55,19 @@ def test_python(tmp_path: Path, library: str, call: str, when: When) -> None:
     [site] = enqueued(tmp_path, shop_DOT_py=HEADS[library] + f"async def web(when):\n  {call}\n")
 
     assert (site.job, site.when, site.after_commit) == ("shop.mail", when, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from huey.contrib.djhuey import on_commit_task\n@on_commit_task()\ndef mail(id): pass\ndef web(): mail(1)\n",
+        "from procrastinate.contrib.django import app\n@app.task\ndef mail(id): pass\ndef web(): mail.defer(id=1)\n",
+    ],
+)
+def test_what_waits_for_the_commit_by_itself(tmp_path: Path, text: str) -> None:
+    [site] = enqueued(tmp_path, shop_DOT_py=text)
+
+    assert (site.job, site.after_commit) == ("shop.mail", True)
 
 
 @pytest.mark.parametrize("imported", ["from jobs import mail", "from jobs import mail as m", "import jobs as j"])
