@@ -94,12 +94,14 @@ def test_who_answers_nobody_has_broken_off(ill: RedisServer, said: bytes, comman
     assert report.exit_status in {1, 3}
 
 
-@pytest.mark.parametrize("command", ["TYPE", "LLEN"])
-def test_a_key_of_another_node_was_not_read(ill: RedisServer, command: str) -> None:
-    with lying(ill.port, command, b"-MOVED 3999 10.0.0.7:6379\r\n") as url:
+@pytest.mark.parametrize("said", [b"-MOVED 3999 10.0.0.7:6379\r\n", b"-unsupported command\r\n", b"-ERR\r\n"])
+@pytest.mark.parametrize("command", ["TYPE", "LLEN", "EXISTS", "SSCAN"])
+def test_what_a_node_or_a_proxy_does_not_answer_was_not_read(ill: RedisServer, command: str, said: bytes) -> None:
+    with lying(ill.port, command, said) as url:
         report = examined(url)
     passed = {one.check.id for one in report.results if one.outcome is Outcome.PASS}
     assert passed & {"QUE001", "PRO014", "NSP001", "PRO002"} == set()
+    assert {"PRO004", "NSP005"} & {check for check, _ in found(report)} == set()
 
 
 def test_the_healthy_twin_is_read(ill: RedisServer) -> None:
