@@ -212,18 +212,20 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
 def _handed(index: "Index", method: "Method", sent: "Sent") -> Iterator[Enqueue]:
     """``Resque.enqueue(Report, id)``, and Sidekiq's ``report.delay.send_out`` of old; how those write is not judged."""
     from kiqdoctor.probes.code.ruby.jobs import RESQUES, later_by
+    from kiqdoctor.probes.code.ruby.naming import CONSTANTS
     from kiqdoctor.probes.tree.ruby import named, text
 
     head, _, verb = sent.name.rpartition(".")
     given = named(sent.node.child_by_field_name("arguments"))
-    job, when = "", When.NOW
+    job, when = None, When.NOW
     if head == "Resque" and verb in RESQUES and len(given) > RESQUES[verb]:
-        job = _named(index, method, text(given[RESQUES[verb]]))
+        handed = given[RESQUES[verb]]
+        job = _named(index, method, text(handed) if handed.type in {*CONSTANTS, "self"} else "?")
         when = When.LATER if verb.startswith(("enqueue_in", "enqueue_at")) else When.NOW
     elif not _delays(index) and (found := later_by(index.classes, method, sent)):
         job, verb = found[0].name, head.rpartition(".")[2]
         when = When.NOW if verb == "delay" else When.LATER
-    if job:
+    if job is not None:
         at = method.at(sent.node)
         after = any(within(at, span) for span in method.committed)
         yield Enqueue(method.number, *at, job, verb, when, sent.arguments, after, (), Encoding.UNKNOWN)

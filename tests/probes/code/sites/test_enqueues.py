@@ -160,6 +160,7 @@ def test_ruby(tmp_path: Path, call: str, when: When) -> None:
     [
         ("Resque.enqueue(Mail, 1)", "Mail", "enqueue", When.NOW),
         ("Resque.enqueue_to(:low, Mail, 1)", "Mail", "enqueue_to", When.NOW),
+        ("Resque.enqueue(kind, 1)", "", "enqueue", When.NOW),
         ("Resque.enqueue_in(5, Mail, 1)", "Mail", "enqueue_in", When.LATER),
         ("Mail.delay.deliver", "Mail.deliver", "delay", When.NOW),
         ("Mail.delay_for(5).deliver", "Mail.deliver", "delay_for", When.LATER),
@@ -167,7 +168,7 @@ def test_ruby(tmp_path: Path, call: str, when: When) -> None:
 )
 def test_ruby_that_is_handed_over(tmp_path: Path, call: str, job: str, verb: str, when: When) -> None:
     mail = "class Mail\n  def self.perform(x); end\n  def self.deliver; end\nend\n"
-    [site] = enqueued(tmp_path, mail_DOT_rb=mail, web_DOT_rb=f"def web\n  {call}\nend\n")
+    [site] = enqueued(tmp_path, mail_DOT_rb=mail, web_DOT_rb=f"def web(kind)\n  {call}\nend\n")
 
     assert (site.job, site.verb, site.when) == (job, verb, when)
 
