@@ -195,8 +195,8 @@ def test_a_job_s_row_tells_no_argument_by_its_error(args: list[str]) -> None:
 
 @pytest.mark.parametrize("words", [(), ("--format", "json")], ids=["text", "json"])
 def test_why_tells_no_argument_by_an_error(redis: Any, redis_server: RedisServer, words: tuple[str, ...]) -> None:
-    given = {"args": ["zq-place"], "kiq_keywords": {"named": "zq-name"}}
-    failed = {"error_class": "Boom", "error_message": "no zq-place, nor zq-name", "retry_count": 2}
+    given: dict[str, Any] = {"args": ["zq-place"], "kiq_keywords": {"named": "zq-name"}}
+    failed: dict[str, Any] = {"error_class": "Boom", "error_message": "no zq-place, nor zq-name", "retry_count": 2}
     redis.zadd("retry", {payload(**given, **failed): 9e9})
 
     found = kiqdoctor("why", JID, "--redis", redis_server.url, *words)
