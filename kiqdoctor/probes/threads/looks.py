@@ -47,7 +47,7 @@ def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | 
         if len(found) > 1 and left < took:
             break
         try:
-            found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK + more / 2, max(left, LEAST)), closely=sources))
+            found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK + more, max(left, LEAST)), closely=sources))
             took = max(took, clock.monotonic() - began)
         except RefusalError as error:
             if not found:
