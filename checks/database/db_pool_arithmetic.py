@@ -12,8 +12,9 @@ Formula: fails if pool < threads of one worker, or sum over processes of min(poo
 
 Active Record's `pool` of production is read from config/database.yml with the worker's own variables; 5 where nobody
 says it. SQLAlchemy's is pool_size + max_overflow (5 + 10), Django's the pool of its options; without one each thread
-has a connection. The limit is --db-limit, max_connections of compose, postgresql.conf, my.cnf or a ConfigMap, or the
-plan that app.json orders. A pool that is too small where somebody develops, with the source mounted, is low.
+has a connection. Where no file starts a worker, the threads are those that live processes say. The limit is --db-limit,
+max_connections of compose, postgresql.conf, my.cnf or a ConfigMap, or the plan that app.json orders. A pool that is too
+small where somebody develops, with the source mounted, is low.
 
 ## When it is wrong
 Most threads run jobs that never touch the database.
@@ -30,8 +31,9 @@ Risk: a larger pool opens more connections of the server.
 Undo: the old number.
 
 ## Unknown when
-The pool's size is computed; or the limit is known and the number of processes is not. Where a pooler (PgBouncer) stands
-before the server, its own limit counts, and the server's is not judged.
+The pool's size is computed; no file starts a worker, and only some of the live processes, of several applications, have
+more threads; or the limit is known and the number of processes is not. Where a pooler (PgBouncer) stands before the
+server, its own limit counts, and the server's is not judged.
 
 ## Source
 Sidekiq's upgrade notes to 7.0, its issues 523 and 3988; SQLAlchemy, Connection Pooling; Django, Databases; Heroku's
@@ -50,6 +52,7 @@ from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Call, Calls, Code
 from kiqdoctor.doctor.facts.database import Pool, Pools
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.versions import version_of
 
@@ -70,6 +73,7 @@ ENGINE_MORE = 10
 @check("DBC001", severity=Severity.HIGH, thresholds=(SAFE,))
 def db_pool_arithmetic(
     pools: Pools,
+    fleet: Fleet | Missing,
     packages: Packages | Missing,
     code: Code | Missing,
     calls: Calls | Missing,
@@ -78,6 +82,8 @@ def db_pool_arithmetic(
     used = [_sized(one, code, calls) for one in pools.all]
     for one in used:
         yield from _within(one, packages)
+    if pools.unstarted is not None and isinstance(fleet, Fleet):
+        yield from _live(pools.unstarted, fleet, packages)
     if pools.pooler and pools.ceilings:
         yield Evidence("the server's limit", "not judged: a pooler stands before it", pools.pooler)
     elif pools.ceilings and used:
@@ -144,12 +150,31 @@ def _within(one: Pool, packages: Packages | Missing) -> Iterator[Verdict]:
             f"{one.worker}:{one.worker_line} does not say its threads, and the library's version is not known"
         )
     elif one.size < threads:
-        yield _small(one, one.size, threads)
+        yield _small(one, one.size, threads, f"{one.worker}:{one.worker_line}")
     else:
         yield Evidence(one.library, f"a pool of {one.size} for {threads} threads", where)
 
 
-def _small(one: Pool, size: int, threads: int) -> Finding:
+def _live(one: Pool, fleet: Fleet, packages: Packages | Missing) -> Iterator[Verdict]:
+    """Beside processes that beat, where no file starts any: of several applications' only what all of them say."""
+    said = [(each.concurrency, each) for each in fleet.live if each.concurrency and not each.runtime]
+    if not said or not isinstance(packages, Packages) or packages.find("ruby", "sidekiq") is None:
+        return
+    said.sort(key=lambda each: each[0])
+    (least, _), (most, process) = said[0], said[-1]
+    where = f"{one.path}:{one.line}"
+    if one.size is None:
+        yield Unknown(f"{where}: {one.unresolved or 'the size of its pool is not known'}")
+    elif most <= one.size:
+        yield Evidence(one.library, f"a pool of {one.size} for {most} threads", f"{where}, {process.identity}")
+    elif least <= one.size and len({each.tag for _, each in said}) > 1:
+        told = f"{where}: a pool of {one.size}, and {process.identity} ({process.tag}) has {most} threads"
+        yield Unknown(f"{told}; whether it is of this application is not told", "a file that starts its workers")
+    else:
+        yield _small(one, one.size, most, process.identity)
+
+
+def _small(one: Pool, size: int, threads: int, source: str) -> Finding:
     said = " by default" if one.default else ""
     trial = (Evidence("how somebody develops", one.trial, one.worker),) if one.trial else ()
     return Finding(
@@ -158,12 +183,12 @@ def _small(one: Pool, size: int, threads: int) -> Finding:
         f"Set the pool to {threads} or more, or the worker's threads to {size}.",
         (
             Evidence("pool", f"{size}{said}", f"{one.path}:{one.line}"),
-            Evidence("threads", str(threads), f"{one.worker}:{one.worker_line}"),
+            Evidence("threads", str(threads), source),
             *trial,
         ),
         Severity.LOW if trial else None,
         location=Location(one.path, one.line),
-        key=f"{one.library}:{one.worker}",
+        key=f"{one.library}:{one.worker or 'live'}",
     )
 
 

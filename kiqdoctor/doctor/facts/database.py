@@ -38,3 +38,4 @@ class Pools(msgspec.Struct, frozen=True, omit_defaults=True):
     ceilings: tuple[Ceiling, ...] = ()
     pooler: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()
+    unstarted: Pool | None = None  # Active Record's, where no file says what starts a worker

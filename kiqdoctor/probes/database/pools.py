@@ -57,7 +57,11 @@ def pools(tree: Tree, settings: Settings) -> Pools:
     ceilings = (
         [Ceiling(settings.db_limit, "--db-limit")] if settings.db_limit else [*_ceilings(tree, found, unreadable)]
     )
-    return Pools(tuple(made), tuple(ceilings), _pooler(tree), tuple(unreadable))
+    none = rails is None or any(not one.web for one in made)
+    return Pools(
+        tuple(made), tuple(ceilings), _pooler(tree), tuple(unreadable),
+        None if none or rails is None else _unstarted(rails, _at_boot(tree)),
+    )  # fmt: skip
 
 
 # -- Rails ---------------------------------------------------------------------------------------------------------
@@ -124,6 +128,17 @@ def _of_rails(rails: "tuple[str, Table]", found: "Derived", another: str) -> Ite
                 path, line, "activerecord", config.path, config.line, size, config.concurrency, config.processes, why,
                 _is_default(sections), capsules=tuple(threads for _, threads in config.capsules),
             )  # fmt: skip
+
+
+def _unstarted(rails: "tuple[str, Table]", another: str) -> Pool:
+    """Of a worker whose variables no file tells."""
+    path, sections = rails
+    size, line, why = _size(sections, {})
+    section = _production(sections)
+    amount = _amount(section)[0] if section is not None else None
+    if another or (amount is not None and amount.variable):
+        size, why = None, another or f"its pool is what {clean(amount.variable) if amount else ''} says"
+    return Pool(path, line, "activerecord", "", 1, size, None, None, why, _is_default(sections))
 
 
 def _production(sections: "Table") -> "Table | None":

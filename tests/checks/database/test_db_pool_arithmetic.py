@@ -1,14 +1,17 @@
 """DBC001: pools against threads, and all of them against the server."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from healthy import HEALTHY
 from healthy.code import CODE
+from healthy.fleet import WORKER
 from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.code import Argument, Call, Calls, Shape
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.doctor.tools import Settings
@@ -165,3 +168,31 @@ def test_django_s_pool(tmp_path: Path) -> None:
 
     assert judged(tmp_path, {"shop/settings.py": settings % 3, **compose}).outcome is Outcome.FAIL
     assert judged(tmp_path, {"shop/settings.py": settings % 8, **compose}).outcome is Outcome.PASS
+
+
+def beating(*told: tuple[str, int]) -> Fleet:
+    each = [replace(WORKER, identity=f"{tag}-{n}:1:aa", tag=tag, concurrency=n) for tag, n in told]
+    return Fleet(tuple(each), len(each))
+
+
+@pytest.mark.parametrize(
+    ("pool", "fleet", "outcome"),
+    [
+        ("5", beating(("shop", 15)), Outcome.FAIL),
+        ("15", beating(("shop", 15)), Outcome.PASS),
+        ("5", beating(("shop", 5), ("shop", 15)), Outcome.FAIL),
+        ("5", beating(("shop", 5), ("mail", 15)), Outcome.UNKNOWN),  # whose of the two it is
+        ("5", beating(("shop", 10), ("mail", 15)), Outcome.FAIL),
+        ("<%= ENV.fetch('RAILS_MAX_THREADS') { 5 } %>", beating(("shop", 15)), Outcome.UNKNOWN),
+    ],
+)
+def test_where_no_file_starts_a_worker_live_ones_tell(
+    tmp_path: Path, pool: str, fleet: Fleet, outcome: Outcome
+) -> None:
+    assert judged(tmp_path, {"config/database.yml": YML % pool}, None, fleet).outcome is outcome
+
+
+def test_a_file_that_starts_a_worker_wins(tmp_path: Path) -> None:
+    files = {"config/database.yml": YML % 5, "Procfile": "w: sidekiq -c 5"}
+
+    assert judged(tmp_path, files, None, beating(("shop", 15))).outcome is Outcome.PASS
