@@ -62,7 +62,7 @@ def _job(one: RunningJob) -> dict[str, Any]:
 
 def lines(found: Crashed, next_time: tuple[str, ...]) -> Iterator[str]:
     """What happened and who is to blame first; then the stacks; then what is missing and what to do."""
-    yield f"{clean(found.executable, LONG)} (pid {found.pid}): {_why(found)}"
+    yield f"{clean(found.executable, LONG) or 'a program that it does not name'} (pid {found.pid}): {_why(found)}"
     yield f"in {_named(found.culprit)}" if found.culprit is not None else _nobody(found)
     if found.job is not None:
         yield f"it ran {_said(found.job)}"

@@ -188,7 +188,7 @@ def _core(file: int, size: int) -> CoreFile:
     if head[:4] != b"\x7fELF":
         packed = next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), "")
         if packed:
-            raise BrokenError(f"it is packed with {packed}: unpack it first, or coredumpctl dump PID -o FILE")
+            raise BrokenError(f"it is packed: {packed} -dc FILE > core, or coredumpctl dump PID -o core")
         raise NoCoreError("it is empty" if not head else "it is no ELF file")
     if len(head) < 64:  # noqa: PLR2004 - the size of the header
         raise BrokenError("it is cut off in its header")

@@ -214,6 +214,12 @@ def test_what_an_enemy_made(tmp_path: Path, content: bytes, status: int) -> None
     assert len(ran.err.splitlines()) == 1
 
 
+def test_what_is_packed_is_told_how_to_unpack(tmp_path: Path) -> None:
+    (tmp_path / "core.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
+
+    assert "zstd -dc FILE > core" in kiqdoctor("core", str(tmp_path / "core.zst")).err
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with (tmp_path / "sparse").open("wb") as file:
