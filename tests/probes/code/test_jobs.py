@@ -126,6 +126,13 @@ def chains(found: Code) -> dict[str, tuple[str, ...]]:
         ),
         (
             (
+                "from django_q.models import Schedule\ndef f(): pass\nJOBS = [{'name': 'x', 'func': 'shop.f'}]\n"
+                "def web():\n  for one in JOBS: Schedule.objects.update_or_create(defaults={'func': one['func']})\n"
+            ),
+            "django_q",
+        ),
+        (
+            (
                 "import arq\nALL = []\nasync def f(ctx): pass\nALL.append(f)\nclass WorkerSettings:\n"
                 "  functions: list = [*ALL]\n"
             ),

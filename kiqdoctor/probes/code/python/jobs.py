@@ -70,6 +70,7 @@ class Hander:
 
 RQ: Final = Hander("rq", QUEUES, SCHEDULES, MADE)
 TIMER: Final = Hander("apscheduler", TIMERS, TIMED, {})
+TABLES: Final = Hander("django_q", frozenset({"django_q"}), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def jobs(names: Names) -> list[Registered]:
         *_decorated(names, decorators),
         *_classes(names),
         *_called(names, decorators),
-        *(one for by in (RQ, TIMER) for one in _enqueued(names, by)),
+        *(one for by in (RQ, TIMER, TABLES) for one in _enqueued(names, by)),
         *_listed(names),
     )
     return list({one.symbol: one for one in reversed(found)}.values())[::-1]
