@@ -14,7 +14,9 @@ import pytest
 from faults import Proxy
 from servers import OTHERS, RedisServer
 
+from kiqdoctor.actions.exact import Export
 from kiqdoctor.clock import Clock
+from kiqdoctor.examining import fixing
 from kiqdoctor.examining.asked import Asked
 from kiqdoctor.examining.fixing import Fixed, fix, undo
 
@@ -169,6 +171,7 @@ def resque(redis: Redis) -> None:
     redis.rpush("resque:queue:mail", json.dumps({"class": "Old", "args": [1]}), b"\xff\x00")
     redis.rpush("resque:failed", "{}")
     redis.set("resque:stat:processed", "7", px=9_000_000)
+    redis.mset({"resque:stat:failed": "1", "resque:stat:failed:web:1:mail": "1"})
     redis.set("resque_theirs", "not listed")
 
 
@@ -405,3 +408,37 @@ def test_killed_after_each_command_it_loses_nothing_and_a_second_run_completes(
         if over:
             assert number > 0, said
             return
+
+
+# -- two at once -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", sorted(KILLED))
+def test_of_two_that_planned_the_same_one_does_it_and_the_other_says_so(
+    fault: str, redis: Redis, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, make = {**FAULTS, **JOBS_OF_THE_DEAD}[fault]
+    make(redis)
+    before, first, second = contents(redis), tmp_path / "first", tmp_path / "second"
+    seen: list[tuple[Fixed, Counter[str]]] = []
+    plain = fixing._exported
+
+    def overtaken(file: Path, export: Export) -> None:
+        """All is planned and nothing is done: somebody else plans and does the same meanwhile."""
+        plain(file, export)
+        if file == first:
+            done = run(redis_server, check, second)
+            seen.append((done, jobs_of(redis)))
+
+    monkeypatch.setattr(fixing, "_exported", overtaken)
+    late = run(redis_server, check, first)
+
+    [(done, jobs)] = seen
+    assert (done.status, {one.state for one in done.steps}) == (0, {"done"}), done
+    assert (late.status, {one.state for one in late.steps}) == (1, {"stopped"}), late
+    assert all(one.why for one in late.steps)
+    assert jobs_of(redis) == jobs, "nothing is done twice"
+    for file in (first, second):
+        assert undo(file, Asked(redis=redis_server.url)).status == 0
+    same(contents(redis), before)

@@ -84,7 +84,7 @@ def _foreign(foreign: Foreign) -> Finding:
         evidence.append(Evidence("classes", ", ".join(foreign.job_classes)))
     evidence.append(Evidence("alive", foreign.live or "nothing proves it"))
     if foreign.live:
-        title = f"{foreign.owner} works in the same database{where}: {counted(foreign.key_count, 'key')}{waiting}"
+        title = f"{foreign.owner} works in the same database: {counted(foreign.key_count, 'key')}{where}{waiting}"
         remedy = "Give each system a Redis or at least a database of its own."
     else:
         title = (

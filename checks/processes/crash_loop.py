@@ -163,7 +163,7 @@ def _finding(host: str, tag: str, lives: list[tuple[float, float, Process]], win
 
 def _services(units: Series[Units], seen: Present, clock: ServerTime, thresholds: Thresholds) -> Iterator[Finding]:
     for unit in units.last.all:
-        own = next((one for one in seen.here if f"/{unit.name}" in one.worker.cgroup), None)
+        own = next((one for one in seen.here if unit.holds(one.worker.cgroup)), None)
         if own is None or unit.restarts is None:
             continue
         before = next((one.restarts for one in units.first.all if one.name == unit.name), None)

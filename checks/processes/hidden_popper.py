@@ -15,7 +15,8 @@ live processes in this database, and 5 % more. Unexplained: they come from more 
 Proven: the connection belongs to a worker of this host that is registered nowhere. One sample makes it high; two
 (--for), or the proof, make it critical. Any other process of this host that is registered nowhere is high where its
 command is exactly as long as a worker's pop of one queue, or of all (argv-mem), and unknown where it may be another
-pop of some of them; who pops shorter or longer names is not counted.
+pop of some of them, or where it has other connections and may pass on (a proxy, a tunnel) what a live process asks for
+that has none of its own here; who pops shorter or longer names is not counted.
 
 ## When it is wrong
 Other software that pops from lists in the same database: where its keys are found, nothing is concluded; a list whose
@@ -119,7 +120,7 @@ def hidden_popper(
     elif strangers:
         title = f"Clients on {len(strangers)} more hosts than have live processes wait for jobs"
         yield Finding("redis", title, REMEDY, tuple(_rows(popping)), Severity.CRITICAL.milder, key="more-hosts")
-    elif (alone := _alone(tied, keyspace)) is not None:
+    elif (alone := _alone(tied, keyspace, _roundabout(clients, keyspace, local))) is not None:
         yield alone
     elif young and young + len(popping) > most:
         them = counted(young, "client that waits for jobs is", "clients that wait for jobs are")
@@ -197,12 +198,30 @@ def _tied(
     known = {one.pid for one in local.all if any(_sits(one, local.hostname, *seat) for seat in seats)}
     known |= {int(pid) for host, pid in seats if host == local.hostname and pid.isascii() and pid.isdigit()}
     mine = [one for one in inheritance.owners if one.address in clients]
+    asked = {remote.rpartition(":")[2] for one in local.all if one.pid in known for _, remote in one.sockets}
     explained = {
         one.address
         for one in mine
-        if {one.pids[0], one.parent} & known or {(str(pid)) for pid in one.pids[1:]} & {pid for _, pid in seats}
+        if asked.intersection(one.ports)
+        or {one.pids[0], one.parent} & known
+        or {(str(pid)) for pid in one.pids[1:]} & {pid for _, pid in seats}
     }
     return [(one, clients[one.address]) for one in mine if one.address not in explained]
+
+
+def _roundabout(clients: Clients, keyspace: Keyspace, local: LocalProcesses | Missing) -> str:
+    """A live process for which another may ask here, as a proxy or a tunnel does; "" where each has connections."""
+    workers = local.all if isinstance(local, LocalProcesses) else ()
+    direct = [one for one in workers if any(is_of(client, one) for client in clients.all)]
+    name = local.hostname if isinstance(local, LocalProcesses) else ""
+    apart = [
+        identity
+        for one in keyspace.installations
+        for identity in one.identities
+        if not any(_sits(worker, name, *identity.rsplit(":", 2)[:2]) for worker in direct)
+    ]
+    others = {_host(one, local) for one in clients.all if not one.address.startswith("/")} - {"this host"}
+    return apart[0] if len({identity.rsplit(":", 2)[0] for identity in apart}) > len(others) else ""
 
 
 def _unclear(fleet: Fleet, keyspace: Keyspace, popping: Sequence[Client]) -> str:
@@ -266,9 +285,15 @@ def _proven(worker: LocalProcess, client: Client, count: int) -> Finding:
     )
 
 
-def _alone(tied: Sequence[tuple[Owner, Client]], keyspace: Keyspace) -> Finding | Unknown | None:
-    """Of a process that is registered nowhere, where its pop may be of these queues."""
-    if sure := [one for one in tied if exactly(one[1], _popped(keyspace))]:
+def _alone(tied: Sequence[tuple[Owner, Client]], keyspace: Keyspace, asker: str) -> Finding | Unknown | None:
+    """Of a process that is registered nowhere, where its pop may be of these queues, and not that of ``asker``."""
+    fit = [one for one in tied if exactly(one[1], _popped(keyspace))]
+    sure = [one for one in fit if not (asker and (one[0].ports or one[0].others))]
+    if fit and not sure:
+        pid = f"pid {fit[0][0].pids[0]}"
+        told = f"{pid} of this host waits in a pop of these queues, and may pass it on for {asker}"
+        return Unknown(f"{told}, of which no connection is seen", f"a look at what {pid} is")
+    if sure:
         return _stranger(sure)
     if doubtful := [owner.pids[0] for owner, client in tied if fits(client, _queues(keyspace))]:
         pid = f"pid {doubtful[0]}"

@@ -147,7 +147,7 @@ def _by_kernel(event: KernelEvent, process: Process) -> Finding:
 
 def _ours(unit: Unit, seen: Present, dead: list[Process]) -> bool:
     """Whether its process is a worker of this Redis, or was one."""
-    inside = any(f"/{unit.name}" in one.worker.cgroup for one in seen.here)
+    inside = any(unit.holds(one.worker.cgroup) for one in seen.here)
     return inside or unit.pid in {one.pid for one in dead} or unit.pid in {one.worker.pid for one in seen.here}
 
 

@@ -43,11 +43,12 @@ from collections.abc import Iterator
 from kiqdoctor.doctor import Evidence, Finding, Missing, NotApplicable, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
-from kiqdoctor.doctor.facts.fleet import Fleet
+from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.ownership import works_for
+from kiqdoctor.doctor.workers_here import lost_beat
 
 BOOTING = Threshold(
     name="booting-s",
@@ -59,6 +60,7 @@ BOOTING = Threshold(
 FAR = 30.0
 FORGOTTEN = 60.0
 REMEDY = "Start a worker on this Redis, database and namespace, and find out why the last one ended."
+SILENT = "See whether it reaches Redis, and what its heartbeat does (kiqdoctor dump); then restart it."
 
 
 @check(
@@ -91,7 +93,7 @@ def no_live_worker(
     elif skewed := _skewed(fleet, clock):
         yield Unknown(skewed, "clocks that agree")
     else:
-        yield _finding(fleet, queues)
+        yield _finding(fleet, queues, lost_beat(fleet, local, clock, connection, clients))
 
 
 def _skewed(fleet: Fleet, clock: ServerTime | Missing) -> str:
@@ -126,7 +128,7 @@ def _youngest(
     return min((age for age in ages if age >= 0), default=None)
 
 
-def _finding(fleet: Fleet, queues: Queues) -> Finding:
+def _finding(fleet: Fleet, queues: Queues, silent: list[Process]) -> Finding:
     overdue = {one.name: one.overdue for one in queues.sets if one.overdue}
     waiting = [f"{counted(queues.waiting, 'job waits', 'jobs wait')} in queues"] if queues.waiting else []
     waiting += [f"{count} are overdue in {name}" for name, count in overdue.items()]
@@ -136,4 +138,9 @@ def _finding(fleet: Fleet, queues: Queues) -> Finding:
     evidence += [Evidence(one.identity, f"last beat {one.beat_age_s:.0f} s ago", "beat") for one in stale[:5]]
     what = " and ".join(waiting) if waiting else "nothing waits yet"
     severity = Severity.CRITICAL if waiting else Severity.CRITICAL.milder
+    if silent:
+        named = ", ".join(one.identity for one in silent[:5])
+        evidence += [Evidence(one.identity, "its process lives on this host", "/proc") for one in silent[:5]]
+        title = f"No worker beats, though {named} runs on this host: {what}"
+        return Finding("redis", title, SILENT, tuple(evidence), severity)
     return Finding("redis", f"No worker is alive: {what}", REMEDY, tuple(evidence), severity)

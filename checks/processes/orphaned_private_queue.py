@@ -26,8 +26,8 @@ process that starts at this moment and takes the jobs back.
 
 ## How to fix
 Start a process of the same kind, which takes back what the dead left. Where there is no such process any more: export
-the list, then move its jobs back, the oldest first: `redis-cli lmove 'KEY' queue:NAME right right` puts them where
-they are taken next.
+the list, then move its jobs back: `redis-cli lmove 'KEY' queue:NAME left right`, as often as there are jobs, puts them
+where they are taken next, the oldest first.
 
 Risk: a job that was nearly done runs a second time.
 

@@ -101,6 +101,11 @@ def _judged(suspects: list[Lock], seen: Series[Sightings], apart_s: float) -> It
         yield _finding(one, len(orphans), apart_s)
 
 
+def _kept(digest: str) -> str:
+    """What the lock keeps from being done: sidekiq-unique-jobs marks one that is held while a job runs."""
+    return "run" if digest.endswith(":RUN") else "be pushed"
+
+
 def _finding(one: Lock, count: int, apart_s: float) -> Finding:
     digest = one.key.removesuffix(":LOCKED").removesuffix(":EXISTS")
     evidence = [
@@ -113,7 +118,7 @@ def _finding(one: Lock, count: int, apart_s: float) -> Finding:
         evidence.append(Evidence("type", one.type, one.kind))
     return Finding(
         f"lock:{digest}",
-        f"{digest} is locked by {one.jid}, a job that is gone: no such job can be pushed",
+        f"{digest} is locked by {one.jid}, a job that is gone: no such job can {_kept(digest)}",
         f"Delete this one lock ({one.key}), and set a time after which such locks end by themselves.",
         tuple(evidence),
     )

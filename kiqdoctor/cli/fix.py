@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kiqdoctor.text import clean
+from kiqdoctor.text import LONG, clean
 
 if TYPE_CHECKING:
     from kiqdoctor.examining.fixing import Fixed
@@ -78,7 +78,7 @@ def _show(found: "Fixed", form: str) -> None:
             "id": f"{one.step.check}-{number}",
             "check": one.step.check,
             "subject": clean(one.step.subject),
-            "does": clean(one.step.does),
+            "does": clean(one.step.does, LONG),
             "risk": one.step.risk,
             "undo": clean(one.step.undo),
             "state": one.state,

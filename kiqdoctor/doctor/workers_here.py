@@ -7,7 +7,7 @@ import msgspec
 
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
-from kiqdoctor.doctor.facts.redis import Clients, Connection
+from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.ownership import works_for
 from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.verdict import Evidence, NotApplicable, Unknown
@@ -93,7 +93,7 @@ def present(
     for worker in local.all:
         if worker.kind in KINDS:
             own = works_for(worker, connection, clients, local) if isinstance(connection, Connection) else None
-            process = None if own is False else registered(worker, fleet, local)
+            process = _by_way_of_another(worker, fleet, local) if own is False else registered(worker, fleet, local)
             if process is not None or own:
                 found.append(Here(worker, process))
     seen = {one.process.identity for one in found if one.process}
@@ -102,9 +102,24 @@ def present(
     return Present(tuple(found), tuple(one for one in fleet.live if one.identity not in seen), local.partial)
 
 
+def _by_way_of_another(worker: LocalProcess, fleet: Fleet, local: LocalProcesses) -> Process | None:
+    """The record of a worker whose connections lead to another address, where it beats here: by a proxy, a tunnel."""
+    found = registered(worker, fleet, local)
+    if found is None or not found.live or found.started_at is None or _seat(found) != (local.hostname, worker.pid):
+        return None
+    return found if 0 <= found.started_at - worker.started_at + 1 < BOOTING else None
+
+
 def registered(worker: LocalProcess, fleet: Fleet, local: LocalProcesses) -> Process | None:
-    """Its record, or the member of ``processes`` that lost it; of several with its pid the one that beat last."""
+    """Its record, or the member of ``processes`` that lost it; of several with its pid the one that beat last.
+
+    Containers number their processes alike, so of several that live it is the one of its own host name, or none.
+    """
     own = [one for one in fleet.processes if _is(one, worker, local)]
+    alive = [one for one in own if one.live]
+    if len(worker.namespace_pids) > 1 and len(alive) > 1:
+        named = [one for one in alive if _seat(one)[0] in worker.host_names]
+        return named[0] if len(named) == 1 else None
     return max(own, key=lambda one: (one.exists, one.started_at or 0.0), default=None)
 
 
@@ -117,6 +132,36 @@ def _is(process: Process, worker: LocalProcess, local: LocalProcesses) -> bool:
     return within and process.started_at is not None and 0 <= process.started_at - worker.started_at + 1 < BOOTING
 
 
+def lost_beat(
+    fleet: Fleet,
+    local: LocalProcesses | Missing,
+    clock: ServerTime | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+) -> list[Process]:
+    """Members of ``processes`` that do not beat any more and whose process lives on: its heartbeat is lost, not it.
+
+    One that has just begun may have the number of one that is gone.
+    """
+    if not (isinstance(local, LocalProcesses) and isinstance(clock, ServerTime) and isinstance(connection, Connection)):
+        return []
+    taken = {_seat(one) for one in fleet.live}
+    old = {
+        (local.hostname, one.pid)
+        for one in local.all
+        if one.kind in KINDS and not one.stopping and clock.local_now - one.started_at > YOUNG
+        and works_for(one, connection, clients, local) is not False
+    }  # fmt: skip
+    return [one for one in fleet.processes if not one.live and _seat(one) in old - taken and not _late(one, local)]
+
+
+def _late(process: Process, local: LocalProcesses) -> bool:
+    """Whether what has its number began after it registered."""
+    born = local.start_times.get(process.pid or 0)
+    return process.started_at is not None and born is not None and born > process.started_at + 1
+
+
+YOUNG = 120.0  # seconds: twice what a record lasts
 BOOTING = 300.0  # seconds from the start of a process to its registration, an application's loading in between
 
 

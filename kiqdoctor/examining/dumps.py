@@ -17,14 +17,16 @@ from kiqdoctor.examining.folded import some
 from kiqdoctor.examining.looking import Asking, Looked, merged, unable
 from kiqdoctor.examining.rubies import Jobs, of_ruby
 from kiqdoctor.examining.threads import named_as_in_redis, told
-from kiqdoctor.probes.host.files import read
+from kiqdoctor.probes.host.files import link, listed, read
+from kiqdoctor.probes.host.local_processes import host_names
 from kiqdoctor.probes.threads.attach import fields
 from kiqdoctor.probes.threads.held import BOOT, started_at
 from kiqdoctor.probes.threads.looks import PAUSED, looks
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.stacks import absent
 from kiqdoctor.probes.threads.tasks import state
-from kiqdoctor.text import decode
+from kiqdoctor.regex import regex
+from kiqdoctor.text import clean, decode
 from kiqdoctor.wire.heartbeat import BEAT, INFO, RUNTIME, WorkEntry, read_work, split_identity
 from kiqdoctor.wire.stamps import plain
 
@@ -38,6 +40,11 @@ BOOTING = 600.0  # seconds within which a process that began has told when
 MOST_JOBS = 10_000
 MOST_BYTES = 16 * 1024 * 1024
 OURS = "kiqdoctor"
+_FORKED = regex(
+    r"/(?:multiprocessing|billiard)/popen_fork\.py:(?:Popen\.)?_launch$|/gunicorn/arbiter\.py:(?:Arbiter\.)?spawn_worker$"
+    r"|/rq/.{1,80}fork_work_horse$"
+)
+"""The calls by which servers fork their workers, which a child keeps at the bottom of its stack."""
 
 
 class UnansweredError(Exception):
@@ -55,12 +62,14 @@ def of_identity(identity: str, settings: "Settings", timeout: float) -> Looked:
         UnansweredError: it cannot be asked, or does not answer in time.
     """
     host, pid = split_identity(identity)
-    if pid is not None and host in _names() and _is(identity, pid, settings):
-        return of_pid(pid, settings, timeout, identity)
+    here = None if pid is None else _local(identity, host, pid, settings)
+    if here is not None:
+        return of_pid(here, settings, timeout, identity)
     try:
         return _answered(_through_redis(settings, timeout, identity=identity), ())
     except UnansweredError as error:
-        raise type(error)(f"{error}; on its host, kiqdoctor dump {pid} reads the stacks of any Python") from None
+        where = f"on its host, or in its container, kiqdoctor dump {pid} reads the stacks of any Python"
+        raise type(error)(f"{error}; {where}") from None
 
 
 def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -> Looked:
@@ -101,15 +110,38 @@ def _both(pid: int, kind: str, asking: Asking | None, outside: tuple[Threads, ..
         return replace(found, partial=f"{error}; {_signalled(pid)}")
 
 
-def _is(identity: str, pid: int, settings: "Settings") -> bool:
-    """Whether the process with this pid is the one that registered so: a pid may be another's by now."""
-    if _title(pid) is None:
-        return False
+def _local(identity: str, host: str, pid: int, settings: "Settings") -> int | None:
+    """The process of this host, or of a container on it, that registered so: a pid may be another's by now."""
+    seats = [one for one in _seats(host, pid) if _title(one) is not None]
+    if not seats:
+        return None
     try:
         with _reading(settings) as redis:
             info = _processes(redis, settings).get(identity)
     except UnansweredError:
-        return False  # whoever asks through Redis says so
+        return None  # whoever asks through Redis says so
+    found = [one for one in seats if _began(one, info)]
+    return found[0] if len(found) == 1 else None
+
+
+def _seats(host: str, pid: int) -> Iterator[int]:
+    """Pids here that can be meant by a host and a pid, which in a container are its own."""
+    if host in _names():
+        yield pid
+    for name in listed(PROC):
+        if name.isdigit() and name != str(pid):
+            within = fields(PROC / name / "status").get("NSpid", "").split()
+            folder = PROC / name
+            if within[1:] and within[-1] == str(pid) and host in _called(folder):
+                yield int(name)
+
+
+def _called(folder: Path) -> set[str]:
+    """Names of its host that a process in a container may have told."""
+    return {*_names(), *host_names(folder, read(folder / "environ") or b"")}
+
+
+def _began(pid: int, info: "Info | None") -> bool:
     began = started_at(PROC / str(pid))
     return info is not None and info.started_at is not None and 0 < began <= info.started_at + BOOT
 
@@ -133,7 +165,7 @@ def _answered(own: Threads, outside: tuple[Threads, ...]) -> Looked:
 def _seen(pid: int, ours: bool, outside: tuple[Threads, ...], why: str = "") -> Looked:
     """From outside only: a worker of ours that cannot answer is named as it is in Redis."""
     last = outside[-1]
-    words = ("" if ours else why, _about_children(pid), *computing(outside), last.note)
+    words = ("" if ours else why, _orphaned(pid, last), _about_children(pid), *computing(outside), last.note)
     note = "; ".join(filter(None, words))
     return Looked(replace(last, identity=str(pid), note=note), diagnosed(outside))
 
@@ -143,6 +175,17 @@ def _about_children(pid: int) -> str:
     raw = read(PROC / str(pid) / "task" / str(pid) / "children") or b""
     found = [child for child in decode(raw).split() if _same_program(pid, child)]
     return f"what hangs may be a child of it, dump each: {some(found)}" if found else ""
+
+
+def _orphaned(pid: int, seen: Threads) -> str:
+    """Whether a server that pre-forks made it and is gone, so that whoever adopted it runs another program."""
+    forked = any(_FORKED.search(f"{frame.file}:{frame.function}") for one in seen.threads for frame in one.frames)
+    above = fields(PROC / str(pid) / "status").get("PPid", "0") if forked else "0"
+    mine, theirs = link(PROC / str(pid) / "exe"), link(PROC / above / "exe")
+    if above == "0" or mine is None or mine == theirs or (theirs is None and above != "1"):
+        return ""
+    name = clean(decode(read(PROC / above / "comm") or b"?").strip())
+    return f"its parent has ended: process {above} ({name}) adopted it, and nobody ends or replaces it"
 
 
 def _same_program(pid: int, child: str) -> bool:
@@ -232,7 +275,7 @@ def _registered(pid: int, processes: "dict[str, Info | None]", settings: "Settin
         if info is not None and info.started_at is not None and str(split_identity(name)[1]) in numbers
         and 0 <= info.started_at + BOOT - began < BOOTING
     ]  # fmt: skip
-    named = _names() | {decode(read(folder / "root" / "etc" / "hostname") or b"").strip()}
+    named = _called(folder)
     fits = [name for name in fits if split_identity(name)[0] in named] if len(fits) > 1 else fits
     if len(fits) != 1:
         raise UnansweredError(

@@ -393,6 +393,28 @@ def test_the_children_of_one_that_pre_forks_are_named_and_each_tells_what_is_wro
     assert "of a core" in busy["note"]
 
 
+FORKED = """
+import multiprocessing
+multiprocessing.get_context("fork").Process(target=beat).start()
+"""
+
+
+def test_a_child_whose_parent_has_ended_is_told_so(tmp_path: Path) -> None:
+    with written(FORKED, tmp_path) as pid:
+        [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        kept = dumped(child)
+        os.kill(pid, signal.SIGKILL)
+        try:
+            eventually(lambda: f"\nPPid:\t{pid}\n" not in Path(f"/proc/{child}/status").read_text())
+            orphan = dumped(child)
+        finally:
+            os.kill(int(child), signal.SIGKILL)
+
+    assert "parent" not in kept["note"]
+    assert "its parent has ended: process " in orphan["note"]
+    assert (kept["diagnosis"], orphan["diagnosis"]) == ([], [])
+
+
 PILED = """
 class Piled
   include Sidekiq::Job

@@ -254,7 +254,7 @@ def test_dump_of_a_worker_that_does_not_answer_shows_its_stacks_too(
 def test_dump_by_identity_says_where_stacks_can_be_read(redis_server: RedisServer, redis: Any) -> None:
     found = kiqdoctor("dump", "web-1:4711:ab12", "--redis", redis_server.url)
 
-    assert "on its host, kiqdoctor dump 4711" in found.err
+    assert "on its host, or in its container, kiqdoctor dump 4711" in found.err
 
 
 BECOME_NOBODY = """

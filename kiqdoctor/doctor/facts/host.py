@@ -50,6 +50,7 @@ class LocalProcess:
     throttled: tuple[int, int] | None = None  # periods in which its cgroup was throttled, of how many
     home: str = ""  # the application's folder, by device and number; "" where it may not be seen
     default_redis: str = ""  # the one of ``redis`` that its library takes where the code names none
+    host_names: tuple[str, ...] = ()  # what it may call its host, as its own root and environment have it
 
 
 class WebProcess(msgspec.Struct, frozen=True):
@@ -70,6 +71,7 @@ class LocalProcesses:
     all: tuple[LocalProcess, ...] = ()
     hidden: int = 0
     pid_namespace: str = ""
+    uts_namespace: str = ""  # to which its host name belongs
     pids: frozenset[int] = field(default_factory=frozenset)  # of every process that lives here; a zombie has ended
     start_times: dict[int, float] = field(
         default_factory=dict
@@ -117,6 +119,13 @@ class Unit(msgspec.Struct, frozen=True):
     kill_mode: str = ""
     kill_signal: int | None = None
     core_bytes: int | None = None  # LimitCORESoft; -1: none
+    group: str = ""  # its control group; "" where it has none now
+
+    def holds(self, cgroup: str) -> bool:
+        """Whether a process of this control group is its own; a user's manager has services of the same names."""
+        if self.group:
+            return cgroup == self.group or cgroup.startswith(f"{self.group}/")
+        return self.name in cgroup.split("/") and "/user@" not in cgroup
 
 
 class Units(msgspec.Struct, frozen=True):
@@ -166,13 +175,18 @@ class SharedSocket(msgspec.Struct, frozen=True):
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The process of this host at the other end of a connection that waits in Redis; ``pids``: outermost first."""
+    """The process of this host at the other end of a connection that waits in Redis; ``pids``: outermost first.
+
+    ``ports``: it listens there; ``others``: it has connections to others than Redis, for whom it may ask.
+    """
 
     address: str  # of its own end
     pids: tuple[int, ...]
     parent: int
     program: str
     age_s: float
+    ports: tuple[str, ...] = ()
+    others: bool = False
 
 
 class ForkedChild(msgspec.Struct, frozen=True):

@@ -9,7 +9,9 @@ from kiqdoctor.actions.proposals import Verb, propose
 from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateList, PrivateLists, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
 from kiqdoctor.doctor.snapshot import Snapshot
+from kiqdoctor.doctor.workers_here import lost_beat
 from kiqdoctor.examining.remedies.looking import LARGE, MOST, again, ends, search
 from kiqdoctor.examining.remedies.looking import raw as _raw
 from kiqdoctor.probes.asking import batched
@@ -23,16 +25,19 @@ if TYPE_CHECKING:
 
 
 def ghosts(findings: Sequence["Finding"], seen: Snapshot, redis: "Redis") -> Iterator[Step]:  # noqa: ARG001 - one for all
-    """Members of ``processes`` without a record are removed."""
+    """Members of ``processes`` without a record are removed, unless their process lives."""
     keys, fleet = Keys(redis.namespace), seen.get(Fleet)
     assert isinstance(fleet, Fleet)  # noqa: S101 - the check failed on it
-    changes = [_pruned(keys, one.identity) for one in fleet.ghosts]
+    about = (seen.get(LocalProcesses), seen.get(ServerTime), seen.get(Connection), seen.get(Clients))
+    silent = lost_beat(fleet, *about)
+    gone = [one for one in fleet.ghosts if one not in silent]
+    changes = [_pruned(keys, one.identity) for one in gone]
     if changes:
         yield Step(
             "PRO002",
             "redis",
             f"Remove {len(changes)} members of {clean(keys.processes)} that have no record:"
-            f" {clean(', '.join(one.identity for one in fleet.ghosts))}",
+            f" {clean(', '.join(one.identity for one in gone))}",
             "none: a process that lives adds itself again with its next beat",
             f"SADD {clean(keys.processes)} IDENTITY",
             tuple(changes),

@@ -13,7 +13,7 @@ from kiqdoctor.doctor.probe import Lane, Read, probe
 from kiqdoctor.doctor.snapshot import Missing
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.files import link, listed, read, undeleted
-from kiqdoctor.probes.host.sockets import Row, established, held, listening
+from kiqdoctor.probes.host.sockets import Row, established, held, listeners
 
 MOST_PROCESSES: Final = 20_000
 MOST_DESCRIPTORS: Final = 200_000
@@ -125,17 +125,17 @@ class Spaces:
         """Of this host's processes."""
         self._proc = proc
         self._of: dict[int, str] = {}
-        self._tables: dict[str, tuple[dict[str, Row], frozenset[str]]] = {}
+        self._tables: dict[str, tuple[dict[str, Row], dict[str, str]]] = {}
 
-    def table(self, pid: int) -> tuple[dict[str, Row], frozenset[str]]:
-        """Connections by inode, and the ports that somebody listens on, where this process runs."""
+    def table(self, pid: int) -> tuple[dict[str, Row], dict[str, str]]:
+        """Connections by inode, and ports by the inodes that listen on them, where this process runs."""
         folder = self._proc / str(pid)
         if pid not in self._of:
             self._of[pid] = link(folder / "ns/net") or ""
         space = self._of[pid]
         if space not in self._tables:
             rows = {one.inode: one for one in established(folder / "net")}
-            self._tables[space] = (rows, listening(folder / "net"))
+            self._tables[space] = (rows, listeners(folder / "net"))
         return self._tables[space]
 
     def pids(self, pid: int) -> tuple[int, ...]:
@@ -150,18 +150,26 @@ def _shared(spaces: Spaces, holders: dict[str, list[Holder]]) -> Iterator[Shared
     for inode, each in holders.items():
         rows, ports = spaces.table(each[0].pid)
         row = rows.get(inode)
-        if row is not None and row.local.rpartition(":")[2] not in ports:
+        if row is not None and row.local.rpartition(":")[2] not in ports.values():
             yield SharedSocket(row.local, row.remote, tuple(sorted(each, key=lambda one: -one.age_s)))
 
 
 def _owners(spaces: Spaces, holders: dict[str, list[Holder]], waiting: dict[str, Client]) -> Iterator[Owner]:
     """One local port serves connections to several servers, so the port at the other end must fit too."""
+    own: dict[int, list[str]] = defaultdict(list)
     for inode, each in holders.items():
         for one in each:
-            row = spaces.table(one.pid)[0].get(inode)
+            own[one.pid].append(inode)
+    for inode, each in holders.items():
+        for one in each:
+            rows, ports = spaces.table(one.pid)
+            row = rows.get(inode)
             client = waiting.get(row.local) if row is not None else None
             if row is not None and client is not None and _leads(row, client):
-                yield Owner(row.local, spaces.pids(one.pid), one.parent, one.program, one.age_s)
+                mine = own[one.pid]
+                listens = tuple(ports[other] for other in mine if other in ports)
+                others = any(other in rows and rows[other].remote != row.remote for other in mine)
+                yield Owner(row.local, spaces.pids(one.pid), one.parent, one.program, one.age_s, listens, others)
 
 
 def _leads(row: Row, client: Client) -> bool:

@@ -12,7 +12,7 @@ from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses, WebProcess
 from kiqdoctor.doctor.probe import Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Host
 from kiqdoctor.probes.host.cgroups import frozen, groups, mounted, throttled
-from kiqdoctor.probes.host.files import DELETED, link, listed, read, undeleted
+from kiqdoctor.probes.host.files import DELETED, beneath, link, listed, plain, read, undeleted
 from kiqdoctor.probes.host.recognise import Title, recognise, serves
 from kiqdoctor.probes.host.sockets import connections, own_addresses
 from kiqdoctor.records import dataclass
@@ -26,6 +26,7 @@ MOST_TASKS: Final = 500  # threads of one process whose names are read
 CORE: Final = "Max core file size"  # the line of /proc/PID/limits
 TELLING: Final = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE", "MALLOC_ARENA_MAX", "LD_PRELOAD")
 """Variables of which it matters that they are set."""
+LONGEST_NAME: Final = 300  # bytes: the kernel takes 64
 MOST_WEB: Final = 200  # web processes that are told
 MAPS_LIMIT: Final = 4 * 1024 * 1024  # bytes of one maps file
 
@@ -77,6 +78,7 @@ def local_processes(host: Host) -> LocalProcesses:
         all=tuple(workers),
         hidden=hidden,
         pid_namespace=link(proc / "self/ns/pid") or "",
+        uts_namespace=link(proc / "self/ns/uts") or "",
         pids=frozenset(pid for pid, stat in stats.items() if stat.state not in ENDED),
         start_times={pid: stat.started_at for pid, stat in stats.items()},
         addresses=own_addresses(proc),
@@ -109,7 +111,7 @@ def _worker(
 ) -> LocalProcess:
     cwd, cwd_deleted = undeleted(link(folder / "cwd"))
     exe, exe_deleted = undeleted(link(folder / "exe"))
-    release, current = _releases(cwd)
+    release, current = _releases(folder, cwd)
     sockets, unread = connections(folder)
     parent = stats.get(stat.ppid)
     status = _status(folder)
@@ -157,7 +159,16 @@ def _worker(
         throttled=throttled(own),
         home=_home(folder, cwd),
         default_redis=_default(environ or b"", cmdline, ours=title.kind == "kiqdoctor"),
+        host_names=host_names(folder, environ or b""),
     )
+
+
+def host_names(folder: Path, environ: bytes) -> tuple[str, ...]:
+    """What a process may call its host: a container has a name of its own, which its root and environment hold."""
+    file = beneath(folder / "root", "/etc/hostname")
+    told = [(plain(file, LONGEST_NAME) or b"").strip()] if file else []
+    told += [entry[9:LONGEST_NAME] for entry in environ.split(b"\0") if entry.startswith(b"HOSTNAME=")]
+    return tuple(dict.fromkeys(one.decode("utf-8", "backslashreplace") for one in told if one))
 
 
 def _web(pid: int, folder: Path, cmdline: bytes) -> WebProcess:
@@ -171,12 +182,18 @@ def _web(pid: int, folder: Path, cmdline: bytes) -> WebProcess:
 
 def _home(folder: Path, cwd: str | None) -> str:
     """Its application's folder, the same for all releases; equal paths in two containers are not the same folder."""
-    app, found, _ = (cwd or "").rpartition(RELEASES)
+    app, found, _ = _inside(folder, cwd or "").rpartition(RELEASES)
     try:
         told = os.stat(folder / "root" / app.lstrip("/") if found else folder / "cwd")  # noqa: PTH116 - as /proc has it
     except (OSError, ValueError):
         return ""
     return f"{told.st_dev}:{told.st_ino}"
+
+
+def _inside(folder: Path, path: str) -> str:
+    """A path as the process itself has it, who may live under another root."""
+    root = (link(folder / "root") or "/").rstrip("/")
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def _status(folder: Path) -> dict[str, str]:
@@ -229,18 +246,19 @@ def _logs(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _releases(cwd: str | None) -> tuple[str, str]:
-    """The release that a working directory lies in, and the one that `current` beside it points to."""
+def _releases(folder: Path, cwd: str | None) -> tuple[str, str]:
+    """The release that a working directory lies in, and the one that its own `current` beside that points to."""
     app, found, below = (cwd or "").rpartition(RELEASES)
     name = below.partition("/")[0]
     if not found or not name:
         return "", ""
-    current = Path(app) / "current"
-    try:
-        target = str(current.resolve(strict=True)) if current.is_symlink() else ""
-    except (OSError, RuntimeError):
-        target = ""
-    return f"{app}{RELEASES}{name}", target
+    root, own = folder / "root", _inside(folder, app)
+    home = beneath(root, own)
+    if home is None or not (home / "current").is_symlink():
+        return f"{app}{RELEASES}{name}", ""
+    target = beneath(root, f"{own}/current")
+    shown = f"{app.removesuffix(own)}/{target.relative_to(root)}" if target else ""
+    return f"{app}{RELEASES}{name}", shown
 
 
 def _deleted_libraries(folder: Path) -> tuple[str, ...]:

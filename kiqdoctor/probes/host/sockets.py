@@ -50,8 +50,13 @@ def established(folder: Path) -> Iterator[Row]:
 
 def listening(folder: Path) -> frozenset[str]:
     """Ports that somebody listens on there."""
+    return frozenset(listeners(folder).values())
+
+
+def listeners(folder: Path) -> dict[str, str]:
+    """The same, by the inode of the socket that listens."""
     rows = (row for name in ("tcp", "tcp6") for row in _rows(folder / name))
-    return frozenset(row.local.rpartition(":")[2] for row in rows if row.state == LISTENING)
+    return {row.inode: row.local.rpartition(":")[2] for row in rows if row.state == LISTENING}
 
 
 def _socket(path: Path) -> str:

@@ -16,8 +16,11 @@ PROGRAMS: Final = ("/usr/bin/systemctl", "/bin/systemctl")
 PROPERTIES: Final = (
     *("Id", "MainPID", "ExecMainPID", "ActiveState", "NRestarts", "Result", "ExecMainStatus", "ExecStart"),
     *("ExecMainStartTimestamp", "TimeoutStopUSec", "KillMode", "KillSignal", "LimitCORESoft"),
+    "ControlGroup",
 )
-WORKER: Final = regex(r"(?:^|[\s/=;{])(?:sidekiq|sidekiqswarm)(?=[\s;]|$)|kiqdoctor(?:['\"]?\s+)work(?=[\s;]|$)")
+WORKER: Final = regex(
+    r"(?:^|[\s/=;{'\"])(?:sidekiq|sidekiqswarm)(?=[\s;'\"]|$)|kiqdoctor(?:['\"]?\s+)work(?=[\s;'\"]|$)"
+)
 LONGEST: Final = 5.0  # seconds
 SPAN: Final = regex(r"(?<![\d.])(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|min|h|d|w)\b")
 SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -53,10 +56,10 @@ def _shown(program: str) -> str:
 
 def read_units(text: str, local: LocalProcesses) -> Units:
     """What systemctl said: blocks of Name=value lines, an empty line between units."""
-    inside = {name for worker in local.all for name in worker.cgroup.split("/") if name.endswith(".service")}
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n")]
-    own = [one for one in blocks if one.get("Id") in inside or WORKER.search(one.get("ExecStart", ""))]
-    return Units(tuple(map(_unit, own)))
+    told = [(_unit(block), block.get("ExecStart", "")) for block in blocks if block.get("Id")]
+    groups = {worker.cgroup for worker in local.all}
+    return Units(tuple(unit for unit, command in told if WORKER.search(command) or any(map(unit.holds, groups))))
 
 
 def _unit(told: Mapping[str, str]) -> Unit:
@@ -72,6 +75,7 @@ def _unit(told: Mapping[str, str]) -> Unit:
         stop_s=_span(told.get("TimeoutStopUSec", "")),
         kill_mode=told.get("KillMode", ""),
         kill_signal=whole(told.get("KillSignal")),
+        group=told.get("ControlGroup", ""),
         core_bytes=-1 if told.get("LimitCORESoft") == "infinity" else whole(told.get("LimitCORESoft")),
     )
 

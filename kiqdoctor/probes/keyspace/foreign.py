@@ -48,7 +48,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 _PREFIX: Final = r"(?:(?P<prefix>.+?):)?"
+# A name has the first mark that it fits: those of a fixed head stand before those of any prefix.
 MARKS: Final = (
+    _mark("Resque", "resque:queues", r"(?P<prefix>resque):queues", "set"),
+    _mark("Resque", "resque:stat:*", r"(?P<prefix>resque):stat:(?:processed|failed)(?::.+)?", "string"),
     _mark("Resque", "workers", _PREFIX + r"workers", "set"),
     _mark("Resque", "failed", _PREFIX + r"failed", "list"),
     _mark("Resque", "workers:heartbeat", _PREFIX + r"workers:heartbeat", "hash"),
@@ -56,8 +59,6 @@ MARKS: Final = (
     _mark("Resque", "delayed_queue_schedule", _PREFIX + r"delayed_queue_schedule", "zset"),
     _mark("Resque", "delayed:*", _PREFIX + r"delayed:\d+", "list", waiting=True),
     _mark("Resque", "queue:* with Resque's payloads", _PREFIX + r"queue:.+", "list", waiting=True),
-    _mark("Resque", "resque:queues", r"(?P<prefix>resque):queues", "set"),
-    _mark("Resque", "resque:stat:*", r"(?P<prefix>resque):stat:(?:processed|failed)(?::.+)?", "string"),
     _mark("RQ", "rq:queues", r"rq:queues", "set"),
     _mark("RQ", "rq:queue:*", r"rq:queue:.+", "list", waiting=True),
     _mark("RQ", "rq:job:*", r"rq:job:.+", "hash"),

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from kiqdoctor.probes.host.files import read
+from kiqdoctor.probes.host.files import beneath, read
 from kiqdoctor.probes.threads.function import Function, around
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.python import parse
@@ -178,7 +178,10 @@ class Sources:
 
     def _source(self, file: str) -> bytes:
         """Opened without waiting, for a process may call anything its source."""
-        descriptor = os.open(self._root / file.lstrip("/"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        path = beneath(self._root, file)
+        if path is None:
+            raise OSError(0, "no such file in its root")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as raw:
             about = os.fstat(raw.fileno())
             if not stat.S_ISREG(about.st_mode) or about.st_mtime > self._started_at + BOOT or about.st_size > LARGEST:

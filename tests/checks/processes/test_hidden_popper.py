@@ -8,7 +8,7 @@ from healthy.host import LOCAL
 from healthy.keyspace import INSTALLATION
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.host import Inheritance, LocalProcesses, Owner
+from kiqdoctor.doctor.facts.host import Inheritance, LocalProcess, LocalProcesses, Owner
 from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.report import Outcome
@@ -182,3 +182,29 @@ def test_where_the_server_does_not_tell_how_long_it_is_a_single_one_is_not_accus
     seen = QUEUES.with_(waiting(1), LocalProcesses("web-1"), Inheritance(owners=(owner(99),)))
 
     assert diagnose("PRO004", seen).outcome is Outcome.PASS
+
+
+RELAY = Owner("127.0.0.1:4000", (99,), 1, "/usr/bin/stunnel", 600.0, ports=("6380",), others=True)
+TUNNEL = Owner("127.0.0.1:4000", (99,), 1, "/usr/sbin/sshd", 600.0, others=True)
+BARE = Owner("127.0.0.1:4000", (99,), 1, "/usr/bin/redis-cli", 600.0)
+THROUGH = replace(LOCAL, sockets=(("127.0.0.1:5000", "127.0.0.1:6380"),))
+
+
+@pytest.mark.parametrize(("owner", "workers", "outcome"), [
+    (RELAY, (THROUGH,), Outcome.PASS),
+    (RELAY, (), Outcome.UNKNOWN),
+    (TUNNEL, (), Outcome.UNKNOWN),
+    (BARE, (), Outcome.FAIL),
+    (TUNNEL, (replace(LOCAL, sockets=(("127.0.0.1:4001", "127.0.0.1:6379"),)),), Outcome.FAIL),
+])  # fmt: skip
+def test_who_may_pass_on_what_a_worker_asks_for_is_not_accused(
+    owner: Owner, workers: tuple[LocalProcess, ...], outcome: Outcome
+) -> None:
+    """A proxy beside the worker, a tunnel from another host; beside a worker that has connections it is a stranger."""
+    seen = QUEUES.with_(
+        waiting(2, "127.0.0.1", argument_bytes=POPS_DEFAULT),
+        LocalProcesses("web-1", workers),
+        Inheritance(owners=(owner,)),
+    )
+
+    assert diagnose("PRO004", seen).outcome is outcome

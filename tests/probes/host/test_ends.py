@@ -150,3 +150,54 @@ def test_services_of_workers_only() -> None:
     assert (shop.result, shop.status, shop.since) == ("oom-kill", 9, 1795740997.0)
     assert (shop.stop_s, shop.kill_mode, shop.kill_signal, shop.core_bytes) == (90.0, "mixed", 15, -1)
     assert (odd.name, odd.pid, odd.running, odd.stop_s) == ("odd.service", 42, True, inf)
+
+
+NAMESAKE = """\
+Id=sidekiq.service
+NRestarts=7
+ExecStart={ path=/usr/bin/sidekiq ; argv[]=/usr/bin/sidekiq ; }
+ControlGroup=
+
+Id=user@1000.service
+NRestarts=0
+ExecStart={ path=/lib/systemd/systemd ; argv[]=/lib/systemd/systemd --user ; }
+ControlGroup=/user.slice/user-1000.slice/user@1000.service
+"""
+
+
+def test_a_user_s_own_service_is_none_of_the_same_name() -> None:
+    """`systemctl --user` has units of its own, as capistrano makes them; the system's manager knows nothing of them."""
+    group = "/user.slice/user-1000.slice/user@1000.service/app.slice/sidekiq.service"
+    local = LocalProcesses("web-1", (LocalProcess(42, "sidekiq", cgroup=group),))
+
+    found = read_units(NAMESAKE, local).all
+
+    assert [one.name for one in found if one.holds(group)] == ["user@1000.service"]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ('/bin/bash -lc "exec bundle exec sidekiq"', True),  # as systemd quotes from 247 on
+        ("/bin/bash -lc exec bundle exec sidekiq -e production", True),
+        ("/opt/v/bin/kiqdoctor work app", True),
+        ("/usr/bin/sidekiq-web", False),
+        ("/opt/notsidekiq", False),
+    ],
+)
+def test_whose_command_is_a_worker_s(command: str, told: bool) -> None:
+    text = f"Id=a.service\nExecStart={{ path=/x ; argv[]={command} ; ignore_errors=no ; }}\n"
+
+    assert bool(read_units(text, LocalProcesses("web-1")).all) is told
+
+
+def test_what_an_older_systemd_does_not_say() -> None:
+    """Before 235 nothing counts restarts, and what is not limited is a number."""
+    text = (
+        "Id=sidekiq.service\nMainPID=42\nResult=success\nExecStart={ path=/usr/bin/sidekiq ; argv[]=sidekiq ; }\n"
+        "ExecMainStartTimestamp=n/a\nTimeoutStopUSec=1min 30s\nLimitCORESoft=18446744073709551615\n"
+    )
+
+    [unit] = read_units(text, LocalProcesses("web-1")).all
+
+    assert (unit.restarts, unit.since, unit.stop_s, unit.group) == (None, None, 90.0, "")

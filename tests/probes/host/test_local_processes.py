@@ -10,6 +10,7 @@ from servers import eventually
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.tools import Host
+from kiqdoctor.probes.host.files import beneath
 from kiqdoctor.probes.host.local_processes import local_processes
 from kiqdoctor.probes.host.sockets import address
 
@@ -35,6 +36,7 @@ class Proc:
         (folder / "status").write_text(f"Name:\t{comm}\nUid:\t1000\t1000\t1000\t1000\nNSpid:\t{pid}\t7\n")
         (folder / "cwd").symlink_to(cwd)
         (folder / "exe").symlink_to("/usr/bin/ruby3.1")
+        (folder / "root").symlink_to("/")
         (folder / "cgroup").write_text("0::/system.slice/sidekiq.service\n")
         return folder
 
@@ -129,6 +131,60 @@ def test_a_release_beside_current(proc: Proc, tmp_path: Path) -> None:
 
     assert worker.release == str(app / "releases/1")
     assert worker.current_release == str(app / "releases/2")
+
+
+def test_a_release_beside_the_current_of_another_root(proc: Proc, tmp_path: Path) -> None:
+    """What a worker under a root of its own calls by a path is not what lies at that path here."""
+    box, own = tmp_path / "box", f"{tmp_path}/srv"
+    for place in (tmp_path / "srv", box / own.lstrip("/")):
+        (place / "releases/1").mkdir(parents=True)
+        (place / "releases/2").mkdir()
+    (tmp_path / "srv/current").symlink_to(f"{own}/releases/2")
+    (box / own.lstrip("/") / "current").symlink_to(f"{own}/releases/1")
+    folder = proc.add(42, TITLE, cwd=f"{box}{own}/releases/1")
+    (folder / "root").unlink()
+    (folder / "root").symlink_to(box)
+
+    worker = proc.only()
+
+    assert worker.release == worker.current_release == f"{box}{own}/releases/1"
+    assert worker.home != ""
+
+
+def test_the_names_that_a_container_gives_its_host(proc: Proc, tmp_path: Path) -> None:
+    folder = proc.add(42, TITLE)
+    (folder / "root").unlink()
+    (folder / "root").symlink_to(tmp_path / "box")
+    (folder / "environ").write_bytes(b"A=1\0HOSTNAME=a1b2\0")
+    (tmp_path / "box/etc").mkdir(parents=True)
+    (tmp_path / "box/etc/hostname").write_text("shop-7\n")
+    assert proc.only().host_names == ("shop-7", "a1b2")
+
+    (tmp_path / "box/etc/hostname").unlink()
+    os.mkfifo(tmp_path / "box/etc/hostname")
+    assert proc.only().host_names == ("a1b2",)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/a/b", "a/b"),
+        ("a/b", "a/b"),
+        ("/whole/b", "a/b"),
+        ("/near/b", "a/b"),
+        ("/../../a/./b", "a/b"),
+        ("/up/a/b", "a/b"),
+        ("/a/none", None),
+        ("/loop", None),
+        ("/a/\0", None),
+    ],
+)
+def test_a_path_under_another_root(tmp_path: Path, path: str, found: str | None) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    for name, target in (("whole", "/a"), ("near", "a"), ("up", "../../.."), ("loop", "/loop")):
+        (tmp_path / name).symlink_to(target)
+
+    assert beneath(tmp_path, path) == (None if found is None else tmp_path / found)
 
 
 def test_a_deleted_directory(proc: Proc) -> None:
@@ -238,7 +294,6 @@ def test_what_is_no_web_server(proc: Proc, tmp_path: Path, cmdline: bytes) -> No
 def test_releases_of_one_application_are_one_home(proc: Proc, tmp_path: Path) -> None:
     for pid, title in ((42, TITLE), (43, b"puma 6.6.0 [x]\0")):
         (tmp_path / f"app/releases/{pid}").mkdir(parents=True)
-        folder = proc.add(pid, title, cwd=f"{tmp_path}/app/releases/{pid}")
-        (folder / "root").symlink_to("/")
+        proc.add(pid, title, cwd=f"{tmp_path}/app/releases/{pid}")
 
     assert proc.only().home == proc.read().web[0].home != ""
