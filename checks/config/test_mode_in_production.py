@@ -8,8 +8,8 @@ In the log: `running with --testing`-like lines at best; mostly nothing, and no 
 
 ## How it is found
 Formula: fails if `sidekiq/testing` is required, or `Sidekiq.testing!`, `Sidekiq::Testing.fake!` or `inline!` is called,
-or task_always_eager is on, or kiqdoctor.testing's modes are entered, and no condition around it says test or
-development, and no setting of production takes it back
+or Celery's task_always_eager or Huey's immediate is on, or kiqdoctor.testing's modes are entered, and no condition
+around it says test or development, and no setting of production takes it back
 
 Conditions are the groups of a Gemfile, `Rails.env`, DEBUG and TESTING, `"pytest" in sys.modules` and their like, and
 variables that the files of production set. Active Job's adapters :inline, :async and :test count where Sidekiq is

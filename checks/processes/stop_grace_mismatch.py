@@ -12,9 +12,9 @@ is the first process
 
 `timeout` is what the worker was told (`-t`, `:timeout:`), else its default: 8 s up to Sidekiq 5, 25 s from 6 on and in
 kiqdoctor's runtime. `grace` is what the platform gives from TERM to KILL, and its default where no file says it:
-compose 10 s, Kubernetes, Heroku, Render and ECS 30 s, systemd 90 s, Fly 5 s. `before` is what a preStop hook sleeps
-first. A signal that gives no jobs back, systemd's `KillMode=none`, and `KillMode=process` where the process
-is a shell, are told too.
+compose and supervisord 10 s, Kubernetes, Heroku, Render and ECS 30 s, systemd 90 s, Fly 5 s. `before` is what a
+preStop hook sleeps first. A signal that gives no jobs back, systemd's `KillMode=none`, and `KillMode=process` where
+the process is a shell, are told too.
 
 ## When it is wrong
 Somebody gives another time by hand (`docker stop -t`). How somebody develops, with the source mounted, is low.
@@ -57,10 +57,12 @@ USUAL = 30.0
 DAY = 86_400.0
 DEFAULTS = {
     "compose": 10.0, "kubernetes": 30.0, "systemd": 90.0, "heroku": 30.0, "fly": 5.0, "render": 30.0, "ecs": 30.0,
+    "supervisord": 10.0,
 }  # fmt: skip
 NAMES = {
     "compose": "stop_grace_period", "kubernetes": "terminationGracePeriodSeconds", "systemd": "TimeoutStopSec",
     "fly": "kill_timeout", "ecs": "stopTimeout", "render": "maxShutdownDelaySeconds",
+    "supervisord": "stopwaitsecs", "kamal": "drain_timeout",
 }  # fmt: skip
 GRACEFUL = {"", "TERM", "INT", "SIGTERM", "SIGINT", "15", "2"}
 CONTAINERS = {"compose", "docker", "kubernetes", "ecs"}

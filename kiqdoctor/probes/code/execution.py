@@ -54,6 +54,8 @@ KINDS: Final = {
     "rq": {"Worker": Model.FORK_PER_JOB, "SpawnWorker": Model.FORK_PER_JOB, "SimpleWorker": Model.SOLO},
 }
 """What the words of commands and settings mean."""
+CHOSEN: Final = KINDS.keys() & DEFAULTS.keys()
+"""Libraries whose commands choose how their jobs run."""
 ADAPTED: Final = "activejob"
 IN_PROCESS: Final = "async"
 """Rails' own adapter, where nothing names another."""
@@ -79,7 +81,7 @@ def execution(tree: Tree, code: Code, packages: Packages | Missing) -> Execution
     wanted |= dict.fromkeys(library for _, library in locked)
     wanted.pop(ADAPTED, None)
     started = {library: [one for name, one in commands if name == library] for library in wanted}
-    ways = [way for library in wanted for way in _ways(told, library, started[library])]
+    ways = [way for library in wanted for way in _ways(tree, told, library, started[library])]
     return Execution((*ways, *_adapted(told, code, ways)))
 
 
@@ -87,7 +89,7 @@ def _library(one: "Running") -> str:
     return LIBRARIES.get(one.command.program, one.command.program)
 
 
-def _ways(told: "Hints", library: str, commands: "Iterable[Running]") -> Iterator[Way]:
+def _ways(tree: Tree, told: "Hints", library: str, commands: "Iterable[Running]") -> Iterator[Way]:
     said = [one for one in _settings(told) if one.library == library]
     setting = said[-1] if said else None
     found = [_commanded(told, library, one, setting) for one in commands]
@@ -95,8 +97,26 @@ def _ways(told: "Hints", library: str, commands: "Iterable[Running]") -> Iterato
         yield from dict.fromkeys(found)
     elif setting is not None:
         yield _set(told, library, setting)
+    elif library in CHOSEN and (noted := _noted(tree, told, library)):
+        yield from noted
     else:
         yield Way(library, DEFAULTS.get(library, Model.UNKNOWN), f"what {library} does where nothing else is said")
+
+
+def _noted(tree: Tree, told: "Hints", library: str) -> list[Way]:
+    """By files that start workers too, but are no deployment of a kind that is read: all of them have to agree."""
+    from kiqdoctor.probes.deployment.derived import derived
+    from kiqdoctor.probes.deployment.every import of_workers
+    from kiqdoctor.probes.deployment.noted import noted
+
+    broken = [path for path, _ in of_workers(tree.once(derived))]
+    commands = [one for one in noted(tree, *broken) if _library(one) == library]
+    found = [_commanded(told, library, one, None) for one in commands]
+    unread = next((path for path in broken if path not in {one.started.path for one in commands}), "")
+    if unread or len({way.model for way in found}) > 1:
+        where = unread or " and ".join(dict.fromkeys(way.place.path for way in found if way.place))
+        return [Way(library, Model.UNKNOWN, f"what starts its workers is not told for certain by {where}")]
+    return found[:1]
 
 
 def _settings(told: "Hints") -> "list[Said]":

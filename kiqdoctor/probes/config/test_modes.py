@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 
 RUBY_MARKS: Final = (b"sidekiq/testing", b"Sidekiq::Testing", b"Sidekiq.testing!", b"queue_adapter")
 PYTHON_MARKS: Final = (
-    b"ALWAYS_EAGER", b"always_eager", b"kiqdoctor.testing",
+    b"ALWAYS_EAGER", b"always_eager", b"kiqdoctor.testing", b"immediate",
 )  # fmt: skip
 RUBY_REQUIRES: Final = frozenset({"sidekiq/testing", "sidekiq/testing/inline"})
 RUBY_CALLS: Final = frozenset({"inline!", "fake!"})
 ADAPTER: Final = ("active_job.queue_adapter", "ActiveJob::Base.queue_adapter")
 ADAPTERS: Final = frozenset({"inline", "test", "async"})
-EAGER: Final = regex(r"(?:CELERY_)?TASK_ALWAYS_EAGER|CELERY_ALWAYS_EAGER|(?:\w+\.)*task_always_eager", re.IGNORECASE)
+EAGER: Final = regex(
+    r"(?:CELERY_)?TASK_ALWAYS_EAGER|CELERY_ALWAYS_EAGER|(?:\w+\.)*task_always_eager|huey\.immediate", re.IGNORECASE
+)
+HUEY: Final = "huey.immediate"
+"""What we call the setting, whoever is given it."""
 OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n", "none"})
+OFF_IN_PRODUCTION: Final = "DEBUG is off in production"
 BASES: Final = frozenset({"base", "common", "defaults", "default"})
 
 
@@ -234,10 +239,20 @@ def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
         )
         if isinstance(node.value, ast.Dict):
             yield from _items(node.value)
+            yield from _of_huey(node.targets[0], node.value)
     elif isinstance(node, ast.AnnAssign) and node.value is not None:
         yield ast.unparse(node.target), node.value
     for call in (one for one in ast.walk(node) if isinstance(one, ast.Call)):
-        yield from ((keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg)
+        huey = ast.unparse(call.func).endswith("Huey")
+        for keyword in call.keywords:
+            if keyword.arg:
+                yield HUEY if huey and keyword.arg == "immediate" else keyword.arg, keyword.value
+
+
+def _of_huey(target: ast.expr, settings: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
+    """``HUEY = {"immediate": True}``, the setting of Django."""
+    if getattr(target, "id", "") == "HUEY":
+        yield from ((HUEY, value) for name, value in _items(settings) if name == "immediate")
 
 
 def _items(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
@@ -257,7 +272,7 @@ def _truth(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str
         r"""(?:environ(?:\.get)?|env(?:\.\w{1,60})?|config|get_bool|env\w{0,60})\s*+[(\[]\s*['"](\w+)['"](.*)""", text
     )
     if found is None:
-        return None, short(text)
+        return (False, OFF_IN_PRODUCTION) if text.rpartition(".")[2] == "DEBUG" else (None, short(text))
     name, rest = found[1], found[2]
     if name in environ:
         return _holds(environ[name], text), f"{name} is set by the files of production"
@@ -269,7 +284,7 @@ def _truth(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str
 
 def _opposite(node: ast.expr, environ: Mapping[str, str]) -> tuple[bool | None, str]:
     if ast.unparse(node).rpartition(".")[2] == "DEBUG":
-        return True, "DEBUG is off in production"
+        return True, OFF_IN_PRODUCTION
     on, by = _truth(node, environ)
     return (None if on is None else not on), by
 

@@ -30,6 +30,8 @@ def judged(root: Path, files: dict[str, str]) -> Result:
         {"app/models/a.rb": "if Rails.env.production?\n  ::Sidekiq::Testing.inline!\nend\n"},
         {"shop/settings.py": 'CELERY_TASK_ALWAYS_EAGER = os.getenv("EAGER", "1") == "1"\n'},
         {"shop/settings.py": 'CELERY_TASK_ALWAYS_EAGER = env.bool("EAGER", default=True)\n'},
+        {"shop/tasks.py": "from huey import RedisHuey\nhuey = RedisHuey('x', immediate=True)\n"},
+        {"shop/settings.py": "HUEY = {'name': 'x', 'immediate': True}\n"},
         {
             "shop/settings/base.py": "CELERY_TASK_ALWAYS_EAGER = True\n",
             "shop/settings/prod.py": "from .base import *\n",
@@ -53,6 +55,10 @@ def test_production_is_in_that_mode(tmp_path: Path, files: dict[str, str]) -> No
     "files",
     [
         {"spec/spec_helper.rb": 'require "sidekiq/testing"\n'},
+        {"shop/settings.py": "HUEY = {'name': 'x', 'immediate': DEBUG}\nOTHER = {'immediate': True}\n"},
+        {"shop/tasks.py": "from huey import RedisHuey\nhuey = RedisHuey('x', immediate=settings.DEBUG)\n"},
+        {"shop/tasks.py": "import pytest, sys\nif 'pytest' in sys.modules:\n    huey = RedisHuey(immediate=True)\n"},
+        {"shop/io.py": "send(immediate=True)\n"},
         {INITIALIZER: 'require "sidekiq/testing" if Rails.env.test?\n'},
         {INITIALIZER: 'require "sidekiq/testing" unless Rails.env.production?\n'},
         {INITIALIZER: "if Rails.env.development? || Rails.env.test?\n  Sidekiq.testing!(:inline)\nend\n"},

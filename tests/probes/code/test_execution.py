@@ -160,6 +160,27 @@ def test_the_commands_of_an_application_below_the_root(tmp_path: Path) -> None:
     assert models(executed(tmp_path, files)) == [("celery", "THREADS")]
 
 
+@pytest.mark.parametrize(
+    ("files", "model"),
+    [
+        ({"Makefile": "run:\n\t@celery -A shop worker -P threads\n"}, "THREADS"),
+        ({"circus.ini": "[watcher:w]\ncmd = celery -A shop worker --pool=gevent\n"}, "GREENLETS"),
+        (
+            {"w.nomad": 'config {\n  command = "celery"\n  args = ["-A", "shop", "worker", "-P", "threads"]\n}\n'},
+            "THREADS",
+        ),
+        ({"Makefile": "run:\n\tcelery worker -P threads\n", "bin/w.sh": "celery worker -P prefork\n"}, "UNKNOWN"),
+        ({"Makefile": "# celery -A shop worker -P threads\n"}, "PREFORK"),
+        ({"dev/Makefile": "run:\n\tcelery -A shop worker -P threads\n"}, "PREFORK"),
+        ({"chart/w.yaml": "kind: Deployment\nname: {{ x }}-w\nargs: [celery, worker, -P, threads]\n"}, "THREADS"),
+        ({"chart/w.yaml": "kind: Deployment\nname: {{ x }}-w\ncommand: celery {{ y }}\n"}, "UNKNOWN"),
+        ({"Procfile": "w: celery worker\n", "Makefile": "run:\n\tcelery worker -P threads\n"}, "PREFORK"),
+    ],
+)
+def test_files_that_start_workers_and_are_no_deployment(tmp_path: Path, files: dict[str, str], model: str) -> None:
+    assert models(executed(tmp_path, {"shop.py": CELERY, **files})) == [("celery", model)]
+
+
 def test_a_job_runs_as_those_that_take_its_queue_do() -> None:
     found = Execution(
         (
