@@ -132,7 +132,7 @@ class Launcher:
         if self.reliable:
             self.tenure.acquire()
         self.fetch = self._new_fetch()
-        self._manager = Manager(
+        manager = Manager(
             self.options.capsule.concurrency,
             self.fetch,
             self.board,
@@ -141,13 +141,14 @@ class Launcher:
             fenced=lambda: self.tenure.regain(self._reliable),
             clock=self._clock,
         )
-        self.vitals = self._new_vitals(self._manager)
+        self.vitals = self._new_vitals(manager)
+        self._manager = manager  # last: other threads ask for the vitals once it is there
         if not self.options.embedded:
             self.watchdog.start()
         self.beat()
         for thread in self._background():
             thread.start()
-        self._manager.start()
+        manager.start()
         self._systemd.ready(f"{self.options.capsule.concurrency} threads")
 
     def _new_vitals(self, manager: Manager) -> Vitals:

@@ -27,6 +27,7 @@ from kiqdoctor.runtime.fetching.waits import Waits
 from kiqdoctor.runtime.fetching.work import FencedError
 from kiqdoctor.runtime.iterating import Cursor
 from kiqdoctor.runtime.job import REGISTRY
+from kiqdoctor.runtime.launcher import Launcher
 from kiqdoctor.wire.account import LEFT, STOPPING, Whereabouts
 from kiqdoctor.wire.payload import FADES, read
 
@@ -398,3 +399,18 @@ def test_a_wait_that_is_answered_as_by_no_redis_loses_no_job_and_no_thread(
         assert len([one for one in threading.enumerate() if one.name.startswith("kiq.processor")]) == 2
 
     assert sorted(ran) == list(range(pushed))
+
+
+def test_who_is_asked_for_its_pulse_while_it_starts_has_one(
+    configured: None, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that told its parent of it died at the first moment that fell between two assignments."""
+    made, asked = Launcher._new_vitals, []
+
+    def late(self: Launcher, manager: Any) -> Any:
+        asked.append(self.not_live())
+        return made(self, manager)
+
+    monkeypatch.setattr(Launcher, "_new_vitals", late)
+    with embed(concurrency=1):
+        assert asked == [None]
