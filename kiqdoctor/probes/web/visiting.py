@@ -92,7 +92,7 @@ class Visitor:
     def get(self, path: str = "", *, named: bool = True) -> Answer:
         """A page below the root, or of an absolute URL of the same origin; ``named``: with credentials.
 
-        Redirects within the origin are followed; one that leads elsewhere is the answer.
+        Redirects within the origin are followed; one that leads elsewhere, or to itself, is the answer.
 
         Raises:
             RefusalError: there was no answer in time.
@@ -100,7 +100,7 @@ class Visitor:
         url = urljoin(self.root.rstrip("/") + "/", path) if path else self.root
         for _ in range(REDIRECTS + 1):
             answer = self._ask("GET", url, named=named)
-            if not answer.redirects or not same_origin(answer.location, self.root):
+            if not answer.redirects or not same_origin(answer.location, self.root) or answer.location == url:
                 return answer
             url = answer.location
         raise RefusalError(f"{self.root} redirects more than {REDIRECTS} times")

@@ -101,10 +101,21 @@ def test_a_trickle_ends_in_time() -> None:
 
 def test_redirects_end() -> None:
     def again(handler: BaseHTTPRequestHandler) -> None:
-        headed(handler, 302, Location="/again")
+        headed(handler, 302, Location=f"{handler.path}x")
 
     with serving(again) as url, visiting(Web(url)) as visitor, pytest.raises(RefusalError, match="more than 5 times"):
         visitor.get()
+
+
+def test_a_login_that_sends_to_itself_is_an_answer() -> None:
+    def login(handler: BaseHTTPRequestHandler) -> None:
+        headed(handler, 302, Location="/login")
+
+    with serving(login) as url, visiting(Web(url)) as visitor:
+        answer = visitor.get()
+
+    assert answer.redirects
+    assert answer.location.endswith("/login")
 
 
 def test_credentials_go_nowhere_else() -> None:
