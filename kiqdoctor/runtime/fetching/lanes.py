@@ -1,13 +1,14 @@
 """A connection that fetches: its private lists, its numbered requests, and how they are packed."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from kiqdoctor.runtime.channel import Channel, Script, bulk
+from kiqdoctor.runtime.channel import Channel, Script, bulk, bulks
 from kiqdoctor.runtime.endings import Step
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.work import Home, Work
@@ -47,24 +48,27 @@ class Lane:
         an equal job that still runs, since a jid is not there once only (Sidekiq's client sends again, too).
         """
         self.number += 1
-        exits = [work for work in ended if work.ending is not None]
+        told: defaultdict[Home, list[bytes]] = defaultdict(list)
+        exits = []
+        for work in ended:  # by its bytes, as the list holds it: a payload that is written anew may differ
+            if work.ending is None:
+                told[work.home].append(work.payload)
+            else:
+                exits.append(work)
         plain = len(ended) - len(exits)
         parts = [
-            b"*%d\r\n" % (self.words + FIXED + 2 * plain + 2 * len(order)),
+            b"*%d\r\n" % (self.words + FIXED + 2 * len(told) + plain + 2 * len(order)),
             self.head,
             bulk(self.number),
             bulk(wanted),
             bulk(BYTES),
             bulk(len(self.homes)),
             self.homes[0].place,
-            bulk(plain),
+            bulk(len(told)),
             _packed(exits) if exits else NO_EXITS,
         ]
-        for work in ended:  # by its bytes, as the list holds it: a payload that is written anew may differ
-            if work.ending is None:
-                payload = work.payload
-                parts.append(work.home.place)
-                parts.append(b"$%d\r\n%b\r\n" % (len(payload), payload))
+        for home, payloads in told.items():
+            parts += (home.place, bulk(len(payloads)), bulks(payloads))
         for index, share in order:
             parts.append(bulk(index))
             parts.append(bulk(share))

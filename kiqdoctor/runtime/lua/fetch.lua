@@ -1,9 +1,10 @@
 -- Acknowledge what ended, let go with its consequences what ended otherwise, then move jobs from queues into this connection's private lists.
 -- KEYS: lease, this connection's sequence, queues q1..qn, then private lists; ours begin at ARGV[5]
--- ARGV: sequence number, how many jobs, how many bytes at most, n, index of our first private list, how many
---   acknowledgements, exits with consequences as one MessagePack of (index in KEYS, payload, commands as name, key, words)
---   or "", then (index in KEYS, payload) for each acknowledgement; then (index of a queue, how many at most) in the order
---   in which queues are asked. What is still wanted after that is taken in the same order without the shares.
+-- ARGV: sequence number, how many jobs, how many bytes at most, n, index of our first private list, of how many lists
+--   something is acknowledged, exits with consequences as one MessagePack of (index in KEYS, payload, commands as name, key,
+--   words) or "", then for each of those lists its index in KEYS, how many payloads, the payloads; then (index of a queue,
+--   how many at most) in the order in which queues are asked. What is still wanted after that is taken in the same order
+--   without the shares.
 -- Returns {"FENCED"} without the lease; {"REPEATED"} when this number was applied before, and nothing was done now;
 --   else {"OK", how many left, errors, refused, index of a queue, {payload, ...}, ...}; refused: the place of an exit among
 --   the exits, and why the job's new place did not take it, by turns: it lies in its private list still.
@@ -29,13 +30,16 @@ local wanted, room, count, ours = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber
 -- Removing first makes room: with memory full the jobs that came could not be stored, and those that ended would stay.
 local at = 8
 for _ = 1, tonumber(ARGV[6]) do
-  local removed = redis.pcall('LREM', KEYS[tonumber(ARGV[at])], -1, ARGV[at + 1])
-  if type(removed) == 'table' then
-    errors[#errors + 1] = KEYS[tonumber(ARGV[at])] .. ': ' .. removed.err
-  else
-    acknowledged = acknowledged + removed
+  local private, after = KEYS[tonumber(ARGV[at])], at + 2 + tonumber(ARGV[at + 1])
+  for place = at + 2, after - 1 do
+    local removed = redis.pcall('LREM', private, -1, ARGV[place])
+    if type(removed) == 'table' then
+      errors[#errors + 1] = private .. ': ' .. removed.err
+    else
+      acknowledged = acknowledged + removed
+    end
   end
-  at = at + 2
+  at = after
 end
 -- include follow
 -- Whoever removes a job decides what becomes of it, so what follows does so only where it was there still.
