@@ -41,6 +41,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verd
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.keyspace import Keyspace, ReservedKeys, Stray
 from kiqdoctor.doctor.facts.queues import Queues
+from kiqdoctor.wire.keys import Keys
 
 SHOWN = 10
 
@@ -49,7 +50,9 @@ SHOWN = 10
 def keyspace_shape_invalid(reserved: ReservedKeys, keyspace: Keyspace, queues: Queues | Missing) -> Iterator[Verdict]:
     yield from _types(reserved, queues)
     mine = [one for one in keyspace.installations if one.prefix == reserved.prefix]
-    yield from _strays([stray for one in mine for stray in one.strays])
+    registry = Keys(reserved.prefix).queues
+    if all(name != registry for name, _, _ in reserved.odd):  # else nothing can be registered there
+        yield from _strays([stray for one in mine for stray in one.strays])
     if unchecked := sum(one.unchecked for one in mine):
         yield Unknown(f"of {unchecked} lists it is not known whether they are registered", "+sismember")
     if not keyspace.complete:

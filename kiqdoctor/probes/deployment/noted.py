@@ -27,7 +27,7 @@ _SPLIT: Final = regex(r"command\s*=\s*\"([^\"]{1,200})\"\s*\n\s*args\s*=\s*\[([^
 """A command and its arguments as Nomad's jobs write them."""
 
 
-_LIST: Final = regex(r"\s*-?\s*(?:command|args|cmd):\s*\[([^\]]{0,2000})\]\s*")
+_LIST: Final = regex(r"\s*+(?:-\s*+)?+(?:command|args|cmd):\s*+\[([^\]]{0,2000})\]\s*+")
 """The same in a manifest that is a template, which YAML cannot read."""
 
 

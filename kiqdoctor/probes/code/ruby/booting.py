@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 BOOTS: Final = regex(
-    r"(?:.*/)?config/(?:initializers/.+|application|environment|environments/production)\.rb|(?:.*/)?config\.ru"
+    r"(?:^|/)config/(?:initializers/|(?:application|environment|environments/production)\.rb$)|(?:^|/)config\.ru$"
 )
 AT_ONCE: Final = frozenset(
     {"configure", "after_initialize", "to_prepare", "on_load", "each", "each_with_index", "map", "tap", "times", "then"}
@@ -42,7 +42,7 @@ CLIENT: Final = "Redis.new"
 def begins(classes: Classes) -> Iterator[tuple[Method, list[Span], bool]]:
     """What each file of the boot does, and what of it belongs to some processes only."""
     for method in classes.units:
-        if method.body and BOOTS.fullmatch(method.path):
+        if method.body and BOOTS.search(method.path):
             yield method, [*_spared(method)], True
 
 
@@ -69,7 +69,7 @@ def asked(clients: frozenset[str], method: Method) -> Iterator[tuple[Position, s
 
 def clients(classes: Classes) -> frozenset[str]:
     """Constants of the boot that hold a client."""
-    bodies = (method for method in classes.units if method.body and BOOTS.fullmatch(method.path))
+    bodies = (method for method in classes.units if method.body and BOOTS.search(method.path))
     return frozenset(
         text(left)
         for method in bodies
