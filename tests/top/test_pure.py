@@ -144,7 +144,9 @@ def told(*facts: object, at: float = NOW) -> Snapshot:
 
 def test_a_death_is_proven_by_its_host_or_by_its_heir_and_by_no_late_beat() -> None:
     dead, alive, late = process(0), process(1), process(2, beat=NOW - 55, beat_age_s=55.0)
-    heir = replace(dead, identity="web-0:4710:ffff", started_at=NOW - 60)
+    assert dead.beat is not None
+    heir = replace(dead, identity="web-0:4710:ffff", started_at=dead.beat + 1)
+    twin = replace(heir, started_at=dead.beat - 5)
     here = LocalProcesses("web-0", pids=frozenset({1, 4711}))
 
     by_host = deaths(told(Fleet((dead, alive, late)), here))
@@ -155,6 +157,7 @@ def test_a_death_is_proven_by_its_host_or_by_its_heir_and_by_no_late_beat() -> N
     }
     assert list(by_heir) == [dead.identity]
     assert by_heir[dead.identity].beat == dead.beat
+    assert deaths(told(Fleet((dead, twin, alive, late)))) == {}  # it has beaten since: containers of one host name
     assert deaths(told(Fleet((dead, alive, late)), replace(here, partial="hidepid"))) == {}
     assert deaths(told(Fleet((replace(dead, beat=NOW + 1),)), here)) == {}  # it may have started since
     assert deaths(told(here)) == {}
