@@ -259,6 +259,8 @@ def main() -> int:
     words.add_argument("--side-by-side", type=int, default=1)
     words.add_argument("--keep", type=Path, help="a folder of reports; what lies there is not examined again")
     asked = words.parse_args()
+    if asked.keep:
+        asked.keep.mkdir(parents=True, exist_ok=True)
     applications = [Application(**row) for row in renamed(rows(asked.applications)) if asked.only in row["name"]]
     chosen = [one for one in rules() if not asked.select or one.id in asked.select.split(",")]
     verdicts = {

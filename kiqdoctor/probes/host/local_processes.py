@@ -252,13 +252,23 @@ def _releases(folder: Path, cwd: str | None) -> tuple[str, str]:
     name = below.partition("/")[0]
     if not found or not name:
         return "", ""
+    home = beneath(folder / "root", _inside(folder, app))
+    linked = home is not None and (home / "current").is_symlink()
+    return f"{app}{RELEASES}{name}", _current(folder, app) if linked else ""
+
+
+def _current(folder: Path, app: str) -> str:
+    """Where that link leads, as the process has it; in a chroot else as who made it from outside has it."""
     root, own = folder / "root", _inside(folder, app)
-    home = beneath(root, own)
-    if home is None or not (home / "current").is_symlink():
-        return f"{app}{RELEASES}{name}", ""
     target = beneath(root, f"{own}/current")
-    shown = f"{app.removesuffix(own)}/{target.relative_to(root)}" if target else ""
-    return f"{app}{RELEASES}{name}", shown
+    if target is not None:
+        return f"{app.removesuffix(own)}/{target.relative_to(root)}"
+    outside = (link(root) or "/").rstrip("/")
+    try:
+        found = str(Path(app, "current").resolve(strict=True)) if outside else ""
+    except (OSError, RuntimeError):
+        return ""
+    return found if found.startswith(f"{outside}/") else ""
 
 
 def _deleted_libraries(folder: Path) -> tuple[str, ...]:

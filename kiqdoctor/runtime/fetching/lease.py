@@ -111,7 +111,7 @@ class Lease:
         try:
             return bool(self._reclaim(keys=[self.key, self._keys.index], args=[self.identity, seconds, account]))
         except ResponseError as error:
-            if str(error).startswith("WRONGTYPE"):  # the lease's own name is new: only the index was there before us
+            if "WRONGTYPE" in str(error):  # the lease's own name is new: only the index was there before us
                 raise ResponseError(f"{self._keys.index}: {error}") from error
             raise
 
