@@ -19,6 +19,7 @@ TOP: Final = 3  # innermost frames that make two stacks the same
 MANY: Final = 3  # threads from which on it is a pile
 RESTING: Final = 0.1  # of one core: a thread that used less stood still
 SHOWN: Final = 10
+SYSTEM_CALL: Final = "system call "
 WAYS: Final = 5.0  # a second of its own time, that even a native call may wait for something
 ENOUGH: Final = 0.05  # seconds on a core, in which whoever is asked for the GIL gives it up ten times
 ASKS: Final = 10  # times that who waits for the GIL must have asked: on a host without a core for it, it cannot
@@ -414,6 +415,6 @@ def _native(standing: Sequence[Thread], found: Sequence[Diagnosis]) -> Iterator[
             title = f"{_name(one)} is blocked in {PurePosixPath(library).name}"
         else:
             continue
-        call = f"system call {one.call.name}" if one.call is not None else ""
+        call = f"{SYSTEM_CALL}{one.call.name.removeprefix(SYSTEM_CALL)}" if one.call is not None else ""
         lines = (_said(one), *filter(None, (call, library and f"library {library}")))
         yield Diagnosis(Kind.NATIVE_BLOCK, (_name(one),), title, measured=True, evidence=lines)

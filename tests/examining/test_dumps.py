@@ -14,6 +14,7 @@ import pytest
 from doctoring import kiqdoctor
 from ruby import Sidekiq
 from servers import RedisServer, eventually, free_port
+from workers import children
 
 pytestmark = pytest.mark.real
 
@@ -212,6 +213,25 @@ def test_what_hangs_is_told(body: str, kind: str, threads: set[str]) -> None:
         found = eventually(lambda: set((one := told(pid, kind))["diagnosis"][0]["threads"]) == threads and one)
 
     assert (found["status"], found["source"]) == (0, "py-spy")
+
+
+IN_THE_KERNEL = """
+if ctypes.CDLL(None).vfork() == 0:  # whose parent waits where no signal reaches it, until the child is another program
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_is_stuck_in_the_kernel_is_answered_for() -> None:
+    with running(IN_THE_KERNEL) as pid:
+        try:
+            found = told(pid, "native-block")
+        finally:
+            for child in children(pid):
+                os.kill(child, signal.SIGKILL)
+
+    assert found["status"] == 0
+    assert found["diagnosis"][0]["title"] == "MainThread is stuck in the kernel, where no signal reaches it"
 
 
 ONE_SLEEPS = """

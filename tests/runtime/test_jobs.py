@@ -218,7 +218,7 @@ def test_quiet_takes_nothing_more_and_a_dump_names_the_job(redis: Any, redis_ser
         eventually(lambda: redis.llen("began"))
         assert worker.process is not None
         worker.process.send_signal(signal.SIGTTIN)
-        eventually(lambda: "class=RubyClass" in worker.log() and "time.sleep(seconds)" in worker.log())
+        eventually(lambda: "class=RubyClass" in worker.log() and " in slow" in worker.log())
         worker.process.send_signal(signal.SIGTSTP)
         eventually(lambda: redis.exists("told"), "it is quiet, and not only about to be")
         push(redis, "app.note", "late")

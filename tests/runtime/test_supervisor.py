@@ -16,6 +16,7 @@ from servers import RedisServer, eventually
 from workers import Worker, children, ended
 
 import kiqdoctor
+from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.wire.payload import read
 
 APP: Final = """
@@ -183,6 +184,19 @@ def test_signals_go_on_to_the_children(ledger: Path, redis: Any, redis_server: R
         eventually(lambda: worker.log().count("quiet: taking no more jobs") == 2)
         assert worker.stop() == 0
         assert worker.log().count("Bye!") == 3
+
+
+def test_a_dump_that_is_asked_for_before_a_child_listens_is_made_when_it_does(
+    ledger: Path, redis_server: RedisServer
+) -> None:
+    worker = Worker(preamble(ledger) + APP, redis_server.url)
+    worker.begin()
+    try:
+        eventually(lambda: catches(Path("/proc") / str(parent(worker)), signal.SIGTTIN), "its parent listens")
+        os.kill(parent(worker), signal.SIGTTIN)
+        eventually(lambda: "(TTIN)" in worker.log(), worker.log())
+    finally:
+        worker.kill()
 
 
 def test_a_terminal_that_tells_all_of_them_makes_nobody_hurry(

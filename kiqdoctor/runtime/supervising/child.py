@@ -31,6 +31,7 @@ class Child:
     started_at: float
     heard: float
     ready: bool = False
+    wanted: bool = False  # a dump, before it was ready
     identity: str = ""
     processed: int = 0
     reason: str | None = None
@@ -48,6 +49,12 @@ class Child:
         """Gracefully; after that time it is killed."""
         self.asked, self.retired, self.kill_at = True, self.retired or retired, kill_at
         self.link.say(do="stop")
+
+    def dump(self) -> None:
+        """Ask for its stacks, once it listens: before that the signal would stop it."""
+        self.wanted = not self.ready
+        if self.ready:
+            self.send(signal.SIGTTIN)
 
     def send(self, number: signal.Signals) -> None:
         """As the kernel does."""

@@ -131,8 +131,7 @@ class Supervisor:
                 self._systemd.status("quiet")
             elif number == signal.SIGTTIN:
                 for child in self._children():
-                    if child.ready:  # before it listens the signal would stop it
-                        child.send(signal.SIGTTIN)
+                    child.dump()
             elif number == signal.SIGUSR2 and not self.stopping and not self.rolling:
                 log.info("rolling: new processes first, then the old ones stop")
                 if self._template is not None:
@@ -194,14 +193,20 @@ class Supervisor:
         if (name := message.get(link.CHANGED)) is not None:
             self._reload(child, str(name))
         if message.get(link.READY):
-            if not self.ever_ready:
-                log.info(f"kiqdoctor {__version__} supervises {self.orders.processes} worker processes")
-            child.ready = self.ever_ready = True
-            self._take_over(child)
-            if all(place.child is not None and place.child.ready for place in self.places):
-                self._systemd.ready(f"{self.orders.processes} worker processes")
-            if self.stopping:
-                child.link.say(do=link.STOP)
+            self._is_ready(child)
+
+    def _is_ready(self, child: Child) -> None:
+        """It runs jobs, and listens: what was asked of it before is asked again."""
+        if not self.ever_ready:
+            log.info(f"kiqdoctor {__version__} supervises {self.orders.processes} worker processes")
+        child.ready = self.ever_ready = True
+        if child.wanted:
+            child.dump()
+        self._take_over(child)
+        if all(place.child is not None and place.child.ready for place in self.places):
+            self._systemd.ready(f"{self.orders.processes} worker processes")
+        if self.stopping:
+            child.link.say(do=link.STOP)
 
     def _take_over(self, child: Child) -> None:
         """Whoever was to follow runs now: the other may go."""
