@@ -43,7 +43,6 @@ A real Sidekiq 6.4.1 killed with 5 of 20 jobs running lost 5; its record lived 5
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
@@ -52,6 +51,7 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.ticks import shown
 from kiqdoctor.wire import recovery
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.numbers import whole
@@ -121,7 +121,7 @@ def _recovered(found: Recoveries) -> Iterator[Evidence]:
     if found.jobs:
         yield Evidence("jobs taken back from dead processes, ever", str(found.jobs), f"GET {KEYS.recovered}")
     for one in found.last[:SHOWN]:
-        when = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.at is not None else "?"
+        when = shown(one.at) if one.at is not None else "?"
         said = f"{counted(one.jobs, 'job')} of {one.identity} by {one.by}, {one.buried} of them buried"
         yield Evidence(f"recovered at {when}", said, f"LRANGE {KEYS.recoveries} 0 {recovery.REMEMBERED - 1}")
 

@@ -11,6 +11,7 @@ from kiqdoctor.doctor.facts.beside import PeriodicJob
 
 HOUR: Final = 3600
 FAR: Final = 14  # hours that a zone lies from UTC at most
+LONGEST_ZONE: Final = 64  # letters of a zone's name; of longer ones Python looks for a folder a part, one in another
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -96,9 +97,11 @@ def _zone(name: str) -> tzinfo | None:
             return _fixed(sign * (int(name[1:3]) * HOUR + int(name[-2:]) * 60))
         from zoneinfo import ZoneInfo  # 5 ms, for the few schedules that name one
 
-        return ZoneInfo(name)
+        if len(name) <= LONGEST_ZONE:
+            return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise UntoldError(f"this machine knows no time zone {name}") from None
+        pass  # told below, as of one that is too long
+    raise UntoldError(f"this machine knows no time zone {name}")
 
 
 def _fixed(seconds: int) -> tzinfo:
@@ -106,5 +109,8 @@ def _fixed(seconds: int) -> tzinfo:
 
 
 def shown(at: float) -> str:
-    """A time as people read it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A time as people read it; as the number that it is where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, OSError, ValueError):
+        return f"{at:g}"
