@@ -11,7 +11,8 @@ in jobs of other classes.
 Formula: fails if a job leads to such a call and its process runs several jobs at a time; medium where nothing tells how
 jobs run; Django's `connections.close_all()` closes the calling thread's alone, and is info
 
-What a job leads to is followed through the application's own functions; the finding names the way there.
+What a job leads to is followed through the application's own functions; the finding names the way there. Where each
+engine is built with `NullPool` there is no pool to dispose of.
 
 ## When it is wrong
 An engine or a pool that the job made itself, for itself alone.
@@ -38,7 +39,7 @@ Sidekiq issue 2674; the wiki's Problems and Troubleshooting on `verify_active_co
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Finding, Severity, Verdict, check
-from kiqdoctor.doctor.facts.code import Call, Calls, Code, Execution
+from kiqdoctor.doctor.facts.code import Argument, Call, Calls, Code, Execution
 from kiqdoctor.doctor.rules import how_it_runs, led_to, shared_only, sharing, told
 
 ENDINGS = {
@@ -58,6 +59,8 @@ ENDINGS = {
     "ThreadedConnectionPool().closeall": "Write pool.putconn(connection).",
     "connection_pool.disconnect": "Delete it: the pool takes its connections back by itself.",
 }
+DISPOSES = ".dispose"
+ENGINES = ("create_engine", "create_async_engine")
 REMOVES = "remove_connection"
 RECORDS = frozenset({"ActiveRecord::Base", "ApplicationRecord"})
 OWN = "django.db.connections.close_all"
@@ -65,8 +68,19 @@ OWN = "django.db.connections.close_all"
 
 @check("COD012", severity=Severity.HIGH)
 def pool_wide_call_in_job(code: Code, calls: Calls, execution: Execution) -> Iterator[Verdict]:
-    found = (_judged(code, site, execution) for site in led_to(code, calls.sites))
-    yield from shared_only(code, execution, found, calls)
+    poolless = _poolless(calls)
+    sites = (site for site in led_to(code, calls.sites) if not (poolless and site.name.endswith(DISPOSES)))
+    yield from shared_only(code, execution, (_judged(code, site, execution) for site in sites), calls)
+
+
+def _poolless(calls: Calls) -> bool:
+    """Whether the application has engines of SQLAlchemy's, and each opens a connection for whoever asks."""
+    engines = [one for one in calls.sites if one.name.endswith(ENGINES)]
+    return bool(engines) and all(any(_is_no_pool(word) for word in one.arguments) for one in engines)
+
+
+def _is_no_pool(word: Argument) -> bool:
+    return word.name == "poolclass" and word.text.rpartition(".")[2] == "NullPool"
 
 
 def _judged(code: Code, call: Call, execution: Execution) -> Finding | None:

@@ -88,14 +88,13 @@ def forgotten_pause(
     if queues.pauses_unread:
         yield Unknown(f"which queues are paused is not known: {queues.pauses_unread}", "+type +scard +sscan on paused")
     holding = [one for one in queues.all if one.kind == "list" and one.size]
-    if clock is None and holding:
+    if clock is not None:
+        for queue in (one for one in holding if one.paused):
+            yield from _paused(queue, clock, thresholds)
+        yield from _quiet(fleet, [one for one in holding if not one.paused], clock, thresholds)
+    elif holding:
         yield Unknown(f"how long jobs wait is not known: {untold(clocks.last)}", AGREE)
         return
-    for queue in holding:
-        if queue.paused and clock is not None:
-            yield from _paused(queue, clock, thresholds)
-    if clock is not None:
-        yield from _quiet(fleet, [one for one in holding if not one.paused], clock, thresholds)
     if queues.partial or fleet.partial:
         yield Unknown(queues.partial or fleet.partial, "a budget that reaches all queues and processes")
     paused = [one.name for one in queues.all if one.paused]

@@ -6,6 +6,11 @@ from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.snapshot import Missing
 
+FIRST_PIDS = "pid:[4026531836]"  # the machine's own namespaces have these numbers in every kernel
+FIRST_NAMES = "uts:[4026531838]"
+
+Seat = tuple[str, int | None]  # host and pid
+
 
 def proofs_of_death(processes: Iterable[Process], fleet: Fleet, local: LocalProcesses | Missing) -> dict[str, str]:
     """Proofs in words, by identity, of those of these processes whose death is proven.
@@ -15,12 +20,6 @@ def proofs_of_death(processes: Iterable[Process], fleet: Fleet, local: LocalProc
     heirs = _heirs(fleet)
     proofs = {one.identity: _succeeded(one, heirs) or _gone(one, fleet, local) for one in processes}
     return {identity: proof for identity, proof in proofs.items() if proof}
-
-
-FIRST_PIDS = "pid:[4026531836]"  # the machine's own namespaces have these numbers in every kernel
-FIRST_NAMES = "uts:[4026531838]"
-
-Seat = tuple[str, int | None]  # host and pid
 
 
 def _heirs(fleet: Fleet) -> dict[Seat, Process]:

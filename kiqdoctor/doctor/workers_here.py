@@ -16,6 +16,8 @@ KINDS = frozenset({"sidekiq", "kiqdoctor", "sidekiq-embedded"})
 ROOT = "the same user, or root"
 NO_VEIL = "root, or a /proc mounted without hidepid"
 SHOWN = 5
+YOUNG = 120.0  # seconds: twice what a record lasts
+BOOTING = 300.0  # seconds from the start of a process to its registration, an application's loading in between
 
 
 class Here(msgspec.Struct, frozen=True):
@@ -159,10 +161,6 @@ def _late(process: Process, local: LocalProcesses) -> bool:
     """Whether what has its number began after it registered."""
     born = local.start_times.get(process.pid or 0)
     return process.started_at is not None and born is not None and born > process.started_at + 1
-
-
-YOUNG = 120.0  # seconds: twice what a record lasts
-BOOTING = 300.0  # seconds from the start of a process to its registration, an application's loading in between
 
 
 def _seat(process: Process) -> tuple[str, int | None]:

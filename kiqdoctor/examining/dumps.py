@@ -339,11 +339,11 @@ def _reply(redis: ReadOnlyConnection, *command: str | int) -> Any:
     """What one command is answered; what the server refuses is none.
 
     Raises:
-        ConnectError: it refused.
+        UnansweredError: it refused.
     """
     [reply] = redis.exchange([command])
     if isinstance(reply, Exception):
-        raise ConnectError("ping", str(reply))
+        raise UnansweredError(f"Redis refused {command[0]}: {' '.join(str(reply).split())}")
     return reply
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 Word = bytes | str | int | float
+_KNOWN: Final = 1024
+_SIZES: Final = tuple(b"$%d" % size for size in range(_KNOWN))
 
 
 def bulk(word: Word) -> bytes:
@@ -28,10 +30,6 @@ def bulks(words: Sequence[bytes]) -> bytes:
         size = len(word)
         lines += (_SIZES[size] if size < _KNOWN else b"$%d" % size, word)
     return b"\r\n".join([*lines, b""])
-
-
-_KNOWN: Final = 1024
-_SIZES: Final = tuple(b"$%d" % size for size in range(_KNOWN))
 
 
 def command(*words: Word) -> bytes:

@@ -206,7 +206,7 @@ def described(work: Work) -> dict[str, str]:
     """The same of a job as bytes; nothing of what cannot be read: it is asked where something is wrong already."""
     try:
         return named(read(work.payload))
-    except Exception:  # noqa: BLE001 - whatever it is, the line that wants it must be written
+    except (PayloadError, TypeError):  # the latter of no bytes at all, as a server gave it that is no Redis
         return {}
 
 

@@ -14,6 +14,7 @@ from kiqdoctor.probes.code.python import jobs as in_python
 from kiqdoctor.probes.code.python.calls import edges as python_edges
 from kiqdoctor.probes.code.python.names import Names, beginnings
 from kiqdoctor.probes.code.python.reading import names_of
+from kiqdoctor.probes.code.python.registered import Registered
 from kiqdoctor.probes.code.ruby import jobs as in_ruby
 from kiqdoctor.probes.code.ruby.aside import aside
 from kiqdoctor.probes.code.ruby.calls import edges as ruby_edges
@@ -38,8 +39,8 @@ class Index:
     units: list[Unit]
     names: Names
     classes: Classes
-    symbols: dict[str, in_python.Registered]
-    held: dict[str, in_python.Registered]
+    symbols: dict[str, Registered]
+    held: dict[str, Registered]
     _told: dict[Callable[["Index"], bool], bool] = field(default_factory=dict)
 
     def tree_wide(self, question: Callable[["Index"], bool]) -> bool:
@@ -48,7 +49,7 @@ class Index:
             self._told[question] = question(self)
         return self._told[question]
 
-    def symbol(self, name: str) -> in_python.Registered | None:
+    def symbol(self, name: str) -> Registered | None:
         """The job that a name in Python begins with: ``shop.mail.send`` of ``shop.mail.send.s().delay``."""
         known = (self.symbols.get(one) or self.held.get(one) for one in beginnings(name.replace("()", "")))
         return next(filter(None, known), None)

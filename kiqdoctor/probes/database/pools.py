@@ -53,15 +53,13 @@ def pools(tree: Tree, settings: Settings) -> Pools:
     found = tree.once(derived)
     unreadable: list[tuple[str, str]] = []
     rails = _rails(tree, unreadable)
-    made = [*(_of_rails(rails, found, _at_boot(tree)) if rails is not None else ()), *_of_python(tree, found)]
+    another = _at_boot(tree) if rails is not None else ""
+    made = [*(_of_rails(rails, found, another) if rails is not None else ()), *_of_python(tree, found)]
     ceilings = (
         [Ceiling(settings.db_limit, "--db-limit")] if settings.db_limit else [*_ceilings(tree, found, unreadable)]
     )
-    none = rails is None or any(not one.web for one in made)
-    return Pools(
-        tuple(made), tuple(ceilings), _pooler(tree), tuple(unreadable),
-        None if none or rails is None else _unstarted(rails, _at_boot(tree)),
-    )  # fmt: skip
+    unstarted = _unstarted(rails, another) if rails is not None and all(one.web for one in made) else None
+    return Pools(tuple(made), tuple(ceilings), _pooler(tree), tuple(unreadable), unstarted)
 
 
 # -- Rails ---------------------------------------------------------------------------------------------------------

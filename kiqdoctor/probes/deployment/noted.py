@@ -25,8 +25,6 @@ _KEY: Final = regex(r"^\s*(?:[\w.-]{1,40}\s?=\s|[@+-]{1,2}|cmds?:\s|-\s)")
 """What stands before a command in such files: a key, a Makefile's signs, a list's."""
 _SPLIT: Final = regex(r"command\s*=\s*\"([^\"]{1,200})\"\s*\n\s*args\s*=\s*\[([^\]]{0,2000})\]")
 """A command and its arguments as Nomad's jobs write them."""
-
-
 _LIST: Final = regex(r"\s*+(?:-\s*+)?+(?:command|args|cmd):\s*+\[([^\]]{0,2000})\]\s*+")
 """The same in a manifest that is a template, which YAML cannot read."""
 

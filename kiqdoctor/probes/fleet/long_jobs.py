@@ -82,8 +82,8 @@ def _usual(redis: Redis, keys: Keys, name: str, now: float) -> tuple[float | Non
     replies = batched(redis, [("MGET", *there)]) if there else []
     counts = [0] * len(BUCKETS_MS)
     for raw in (one for reply in replies for one in items(reply) if isinstance(one, bytes)):
-        for place, runs_ in enumerate(unpack(f">{len(BUCKETS_MS)}H", raw[:width].ljust(width, b"\0"))):
-            counts[place] += runs_
+        for place, count in enumerate(unpack(f">{len(BUCKETS_MS)}H", raw[:width].ljust(width, b"\0"))):
+            counts[place] += count
     runs, below = sum(counts), 0
     for end, count in zip(BUCKETS_MS, counts, strict=True):
         below += count

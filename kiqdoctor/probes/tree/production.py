@@ -27,6 +27,8 @@ TEST_FILES: Final = ("conftest.py", "tests.py", "test_*.py", "*_test.py")
 """Python keeps tests beside the code as well; Ruby's lie in `test/` and `spec/`, so `ab_test.rb` is a model."""
 ENVIRONMENT: Final = "pyvenv.cfg"
 """Lies on top of every virtual environment, whatever the folder is called."""
+DIST_INFO: Final = ".dist-info"
+"""What pip leaves beside each package, also in a folder of the application (`pip install --target`)."""
 TEMPLATE: Final = "{{"
 """`{{cookiecutter.project}}/` holds what another application will be made of."""
 GENERATORS: Final = ("/generators/", "/templates/")
@@ -84,9 +86,14 @@ def is_test(path: str) -> bool:
 def is_skipped(folder: str, holds: frozenset[str]) -> bool:
     """Whether a folder of this name that holds these names is left out with all below it."""
     made_later = folder.startswith(TEMPLATE)
-    return folder in SKIPPED or made_later or ENVIRONMENT in holds or (folder == CUCUMBER[0] and CUCUMBER[1] in holds)
+    return folder in SKIPPED or made_later or _is_installed(holds) or (folder == CUCUMBER[0] and CUCUMBER[1] in holds)
 
 
 def is_foreign(folder: str, holds: frozenset[str]) -> bool:
     """Whether a folder is left out also by who looks for the application's tests."""
-    return folder in SKIPPED - TESTS or ENVIRONMENT in holds
+    return folder in SKIPPED - TESTS or _is_installed(holds)
+
+
+def _is_installed(holds: frozenset[str]) -> bool:
+    """Whether what lies there was put there by pip."""
+    return ENVIRONMENT in holds or any(name.endswith(DIST_INFO) for name in holds)

@@ -14,6 +14,11 @@ FAULTS = crossed(
             "  finally: redis_client.connection_pool.disconnect()\n"
         ),
         "P1, an engine": "from sqlalchemy import create_engine\nE = create_engine('x')\n@job\ndef f(): E.dispose()\n",
+        "one of two without a pool": (
+            "from sqlalchemy import create_engine as made\nfrom sqlalchemy.pool import NullPool\nE = made(0)\n"
+            "F = made(1, poolclass=NullPool)\n"
+            "@job\ndef f(): E.dispose()\n"
+        ),
     },
     python,
 )
@@ -25,6 +30,10 @@ TWINS = crossed(
             "os.register_at_fork(after_in_child=child)\n"
         ),
         "others stay open": "from app import db\n@job\ndef f(): db.engine.dispose(close=False)\n",
+        "an engine without a pool": (
+            "from sqlalchemy import create_engine\nfrom sqlalchemy.pool import NullPool\n"
+            "E = create_engine('x', poolclass=NullPool)\n@job\ndef f(): E.dispose()\n"
+        ),
         "anything": "@job\ndef f(form): form.dispose()\n",
     },
     python,

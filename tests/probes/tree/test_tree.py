@@ -57,7 +57,11 @@ def test_what_only_sounds_like_it(tmp_path: Path, path: str) -> None:
 
 
 def test_folders_that_are_known_by_what_they_hold(tmp_path: Path) -> None:
-    tree = written(tmp_path, "myenv/pyvenv.cfg", "myenv/lib/a.py", "features/step_definitions/a.rb", "features/b.rb")
+    tree = written(
+        tmp_path,
+        *("myenv/pyvenv.cfg", "myenv/lib/a.py", "features/step_definitions/a.rb", "features/b.rb"),
+        *("libs/requests/api.py", "libs/requests-2.32.3.dist-info/METADATA"),
+    )
 
     assert tree.files(".py", ".rb") == ()
 

@@ -1,4 +1,4 @@
-"""What a list in Python holds: what its text says, and what is added to it where it is a global."""
+"""What lists and dictionaries in Python hold: what their text says, and what is added to a list that is a global."""
 
 import ast
 from collections.abc import Iterator
@@ -52,3 +52,17 @@ def _added(body: Function, key: str) -> Iterator[ast.expr]:
     for node in ast.walk(body.node) if isinstance(body.node, ast.Module) else ():
         if isinstance(node, ast.AugAssign) and body.module.dotted(node.target, body) == key:
             yield node.value
+
+
+def dicts(unit: Function) -> Iterator[ast.Dict]:
+    """Those that are assigned, returned or handed over, and those within them."""
+    added = (call.args[0] for call, _ in unit.calls if len(call.args) == 1 and isinstance(call.args[0], ast.Dict))
+    for node in (*(one.value for one in unit.bindings if one.value is not None), *unit.returns, *added):
+        stack: list[ast.expr | None] = [node]
+        while stack:
+            one = stack.pop()
+            if isinstance(one, ast.Dict):
+                yield one
+                stack += one.values[:LONGEST]
+            elif isinstance(one, ast.List | ast.Tuple):
+                stack += one.elts[:LONGEST]

@@ -173,7 +173,7 @@ def _keys(function: Function) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     for call, _ in function.calls:
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr in ASKS and CACHE.search(_worded(func.value)):
-            yield call, ast.unparse(_asked(call))
+            yield call, ast.unparse(_asked(call, func.attr))
         for word in call.keywords:
             if word.arg and TELLS.search(word.arg):
                 yield word.value, ast.unparse(word.value)
@@ -183,11 +183,11 @@ def _keys(function: Function) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
         yield value, ast.unparse(value)
 
 
-def _asked(call: ast.Call) -> ast.Call:
+def _asked(call: ast.Call, verb: str) -> ast.Call:
     """A call of a cache without what it keeps there: the second argument of all but a question."""
-    kept = slice(1) if call.func.attr in KEEPS else slice(None)  # type: ignore[attr-defined]
+    keys = call.args[:1] if verb in KEEPS else call.args
     words = [one for one in call.keywords if one.arg not in {"value", "default", "defaults"}]
-    return ast.Call(call.func, call.args[kept], words)
+    return ast.Call(call.func, keys, words)
 
 
 def _worded(node: ast.expr) -> str:
