@@ -114,6 +114,16 @@ def typed(value: Any, kind: type[Kind], *, str_keys: bool = False, builtin_types
         return msgspec.convert(value, kind, str_keys=str_keys, builtin_types=builtin_types)
 
 
+def typed_text(raw: bytes, kind: type[Kind]) -> Kind:
+    """JSON as a record of this type, without the plain values in between; one thread at a time, as above.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON, or of another shape.
+    """
+    with _TYPING:
+        return msgspec.json.decode(raw, type=kind)
+
+
 def strict(value: Any, name: str) -> bool:
     """Refuse what JSON would change: tuples, sets, dates, non-string keys, NaN, integers beyond 64 bits.
 

@@ -9,9 +9,13 @@ WAITING: Final = frozenset({"wait", "wait_for"})
 
 
 class Taking(NamedTuple):
-    """``with lock:`` (its body's lines) or ``lock.acquire()`` (``body_first`` 0) in a function."""
+    """``with lock:`` (its body's lines) or ``lock.acquire()`` (``body_first`` 0) in a function.
 
-    lock: ast.expr
+    ``lock`` is its expression; ``root`` the name that this begins with, "" where it begins with none.
+    """
+
+    lock: str
+    root: str
     line: int
     last: int
     body_first: int = 0
@@ -25,8 +29,7 @@ class Taking(NamedTuple):
         """Whether a thread at this line has it: inside the body, or past the call and before it is given back."""
         if self.body_first:
             return self.body_first <= line <= self.body_last and line > self.last
-        text = ast.unparse(self.lock)
-        return line > self.last and not any(one == text and self.last <= at < line for one, at in releases)
+        return line > self.last and not any(one == self.lock and self.last <= at < line for one, at in releases)
 
 
 class Function(NamedTuple):
@@ -48,7 +51,7 @@ class Function(NamedTuple):
         if not wanted or any(one.body_first for one in wanted):
             return False
         given_back = {text for text, _ in self.releases}
-        if any(ast.unparse(one.lock) in given_back for one in wanted):
+        if any(one.lock in given_back for one in wanted):
             return False
         return None if self.name in TAKING else True
 
@@ -96,16 +99,23 @@ def _function(first: int, last: int, body: Sequence[ast.AST], name: str = "") ->
     for node in _own(body):
         if isinstance(node, ast.With):
             begin, end = node.body[0].lineno, node.end_lineno or node.lineno
-            takings += [Taking(one.context_expr, one.context_expr.lineno, _last(one.context_expr), begin, end)
-                        for one in node.items]  # fmt: skip
+            takings += [_taking(one.context_expr, one.context_expr, begin, end) for one in node.items]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr in TAKING:
-                takings.append(Taking(node.func.value, node.lineno, _last(node)))
+                takings.append(_taking(node.func.value, node))
             elif node.func.attr == "release":
                 releases.append((ast.unparse(node.func.value), node.lineno))
             elif node.func.attr in WAITING:
                 conditions.append((ast.unparse(node.func.value), node.lineno, _last(node)))
     return Function(first, last, tuple(takings), tuple(releases), tuple(conditions), name)
+
+
+def _taking(lock: ast.expr, call: ast.expr, first: int = 0, last: int = 0) -> Taking:
+    root = lock
+    while isinstance(root, ast.Attribute | ast.Subscript):
+        root = root.value
+    name = root.id if isinstance(root, ast.Name) else ""
+    return Taking(ast.unparse(lock), name, call.lineno, _last(call), first, last)
 
 
 def _last(node: ast.expr) -> int:

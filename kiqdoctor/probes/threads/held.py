@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from kiqdoctor.probes.host.files import beneath, read
-from kiqdoctor.probes.threads.function import Function, around
+from kiqdoctor.probes.threads.function import Function, Taking, around
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.python import parse
 from kiqdoctor.records import dataclass
@@ -113,13 +113,13 @@ def inferred(stacks: Mapping[str, Sequence[Standing]], waiting: Mapping[str, int
                 continue
             wanted = [taking for taking in function.takings if taking.entered_at(frame.line)]
             if depth == 0 and name in waiting and len(wanted) == 1:
-                found.waits[name] = _taken(wanted[0].lock, wanted[0].line, frame)
+                found.waits[name] = _taken(wanted[0], frame)
             elif depth == 0 and not wanted:
                 found.resting.add(name)
             given_back = function.waits_on(frame.line) if depth and frames[depth - 1].file.endswith(OWN) else ""
             inside = [one for one in function.takings if one.holds_at(frame.line, function.releases)
-                      and ast.unparse(one.lock) != given_back]  # fmt: skip
-            held += [_taken(one.lock, one.line, frame) for one in reversed(inside)]
+                      and one.lock != given_back]  # fmt: skip
+            held += [_taken(one, frame) for one in reversed(inside)]
         found.holds[name] = held[::-1]
     return found
 
@@ -136,15 +136,11 @@ def _signalled(frames: Sequence[Standing], sources: "Sources") -> bool:
     return False
 
 
-def _taken(lock: ast.expr, line: int, frame: Standing) -> Taken:
-    text = ast.unparse(lock)
-    root = lock
-    while isinstance(root, ast.Attribute | ast.Subscript):
-        root = root.value
-    name = root.id if isinstance(root, ast.Name) else ""
+def _taken(taking: Taking, frame: Standing) -> Taken:
+    text, name = taking.lock, taking.root
     address = frame.roots.get(name)
     same = (frame.file, text) if address is None else (f"{address:x}", text.removeprefix(name))
-    return Taken(clean(text), clean(f"{frame.file}:{line}"), same, named=bool(name))
+    return Taken(clean(text), clean(f"{frame.file}:{taking.line}"), same, named=bool(name))
 
 
 class Sources:

@@ -20,7 +20,7 @@ REST: Final = 0.1  # seconds at least, where a look alone takes long, as on a bu
 PER_LOOK: Final = 3.0  # seconds that one may take
 IN_ALL: Final = 5.0  # seconds, for all of them
 LEAST: Final = 0.5  # seconds, without which another is not begun
-A_THREAD: Final = 0.01  # seconds more for each thread beyond FEW, for all looks
+A_THREAD: Final = 0.01  # seconds more for each thread beyond FEW, for the first two looks
 FEW: Final = 100  # threads
 PAUSABLE: Final = 200  # threads: what finds native libraries pauses the process the longer the more it has
 HALTED: Final = frozenset({"stopped", "tracing stop", FROZEN})
@@ -38,13 +38,13 @@ def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | 
     more = max(0, _count(pid, proc) - FEW) * A_THREAD
     sources = Sources(proc / str(pid), started_at(proc / str(pid)))
     began, took = clock.monotonic(), LEAST
-    ends = began + IN_ALL + more
+    enough, ends = began + IN_ALL, began + IN_ALL + more
     for number in range(LOOKS):
         if number:
             clock.sleep(max(BETWEEN - (clock.monotonic() - began), REST))
         began = clock.monotonic()
         left = ends - began
-        if len(found) > 1 and left < took:
+        if len(found) > 1 and began + took > enough:  # two tell what stands still; the third is for what passes
             break
         try:
             found.append(stacks(pid, proc=proc, within_s=min(PER_LOOK + more, max(left, LEAST)), closely=sources))

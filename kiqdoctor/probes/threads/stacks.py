@@ -74,8 +74,11 @@ def stacks(
             break
     if not answer.out or _moment(pid, proc).started != before.started:
         raise _why(pid, proc, before, answer)
-    told = _told(answer, identity or str(pid), f"py-spy dump --nonblocking --pid {pid}", proc / str(pid), clock)
-    return _closely(told, answer, pid, proc, closely) if closely is not None else told
+    found = _read(answer)
+    told = _told(
+        found, answer.cut, identity or str(pid), f"py-spy dump --nonblocking --pid {pid}", proc / str(pid), clock
+    )
+    return _closely(told, found, pid, proc, closely) if closely is not None else told
 
 
 def native(pid: int, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]]:
@@ -84,12 +87,10 @@ def native(pid: int, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]
     The process is paused for some 50 ms. Nothing where py-spy cannot; not to be called for one that is stopped or
     stuck in the kernel, for which py-spy would wait.
     """
-    import msgspec
-
     answer = _run((_program(), "dump", "--json", "--native", "--pid", str(pid)), patience)
     try:
-        found = [codec.typed(item, _Thread) for item in _items(decode(answer.out))]
-    except msgspec.ValidationError:
+        found = _read(answer)
+    except RefusalError:
         return {}
     return {f"0x{one.thread_id:x}": _innermost(one.frames) for one in found}
 
@@ -100,16 +101,10 @@ def of_core(core: Path, tid: int, *, patience: float = CORE_PATIENCE) -> tuple[F
     Raises:
         RefusalError: py-spy is missing or could not read it.
     """
-    import msgspec
-
     answer = _run((_program(), "dump", "--json", "--core", str(core.absolute())), patience)
     if not answer.out:
         raise RefusalError(f"py-spy could not read it: {answer.said}")
-    try:
-        found = [codec.typed(item, _Thread) for item in _items(decode(answer.out))]
-    except msgspec.ValidationError as error:
-        raise RefusalError(f"py-spy's answer cannot be read: {clean(str(error))}", "pip install -U py-spy") from None
-    frames = next((_thread(one, None).frames for one in found if one.os_thread_id == tid), ())
+    frames = next((_thread(one, None, {}).frames for one in _read(answer) if one.os_thread_id == tid), ())
     if not frames:
         raise RefusalError("the thread that crashed ran no Python")
     return frames
@@ -297,30 +292,41 @@ class _Thread:
     frames: list[_Call] = field(default_factory=list)
 
 
-def _told(answer: _Answer, identity: str, source: str, folder: Path, clock: Clock) -> Threads:
+def _read(answer: _Answer) -> list[_Thread]:
+    """Its threads, the oldest first; of an answer that was cut off those that are whole.
+
+    Raises:
+        RefusalError: it is of another shape.
+    """
     import msgspec
 
     try:
-        found = [codec.typed(item, _Thread) for item in _items(decode(answer.out))]
-    except msgspec.ValidationError as error:
+        if answer.cut:
+            found = [codec.typed(item, _Thread) for item in _items(decode(answer.out))]
+        else:
+            found = codec.typed_text(answer.out, list[_Thread])
+    except msgspec.DecodeError as error:
         raise RefusalError(f"py-spy's answer cannot be read: {clean(str(error))}", "pip install -U py-spy") from None
-    found.reverse()  # py-spy begins with the youngest
+    return found[::-1]  # py-spy begins with the youngest
+
+
+def _told(found: Sequence[_Thread], cut: bool, identity: str, source: str, folder: Path, clock: Clock) -> Threads:
     running = _running(folder)
+    frames: dict[tuple[str, str, int], Frame] = {}
     return Threads(
         identity=clean(identity),
         at=clock.now(),
         source=source,
-        threads=tuple(_thread(one, running) for one in found[:THREADS]),
+        threads=tuple(_thread(one, running, frames) for one in found[:THREADS]),
         more_threads=max(0, len(found) - THREADS),
-        note=f"{CUT}; {NOTE}" if answer.cut else NOTE,
+        note=f"{CUT}; {NOTE}" if cut else NOTE,
     )
 
 
-def _closely(told: Threads, answer: _Answer, pid: int, proc: Path, sources: Sources) -> Threads:
+def _closely(told: Threads, raw: Sequence[_Thread], pid: int, proc: Path, sources: Sources) -> Threads:
     """The same with the kernel's words of each thread, and its locks."""
     by_kernel = tasks(pid, proc)
-    found = {f"0x{one.thread_id:x}": one
-             for one in (codec.typed(item, _Thread) for item in _items(decode(answer.out)))}  # fmt: skip
+    found = {f"0x{one.thread_id:x}": one for one in raw}
     known = {name: by_kernel[one.os_thread_id] for name, one in found.items() if one.os_thread_id in by_kernel}
     waiting = {
         name: one.at for name, one in known.items()
@@ -365,17 +371,25 @@ def _items(text: str) -> Iterator[Any]:
         yield item
 
 
-def _thread(one: _Thread, running: dict[int, bool] | None) -> Thread:
+def _thread(one: _Thread, running: dict[int, bool] | None, frames: dict[tuple[str, str, int], Frame]) -> Thread:
+    """``frames``: those that were met before, for a thousand threads may stand in one place."""
     number = one.os_thread_id
     known = one.active if running is None else running.get(number or 0)
     return Thread(
         id=f"0x{one.thread_id:x}",
         name=clean(one.thread_name or ""),
-        frames=tuple(Frame(clean(call.name), clean(call.filename), call.line) for call in one.frames[:FRAMES]),
+        frames=tuple(_frame(call, frames) for call in one.frames[:FRAMES]),
         more_frames=max(0, len(one.frames) - FRAMES),
         active=known if number is not None else None,
         owns_gil=one.owns_gil,
     )
+
+
+def _frame(call: _Call, known: dict[tuple[str, str, int], Frame]) -> Frame:
+    key = (call.name, call.filename, call.line)
+    if key not in known:
+        known[key] = Frame(clean(call.name), clean(call.filename), call.line)
+    return known[key]
 
 
 def _running(folder: Path) -> dict[int, bool] | None:

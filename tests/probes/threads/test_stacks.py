@@ -17,6 +17,7 @@ import ruby
 from ruby import Sidekiq
 from servers import eventually
 
+from kiqdoctor.clock import Clock
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
@@ -475,3 +476,21 @@ def test_an_answer_of_another_shape(instead: Any, answer: str) -> None:
     instead(f"echo '{answer}'")
 
     assert refused(os.getpid()).unlock == "pip install -U py-spy"
+
+
+def test_a_thousand_threads_have_more_time_and_not_more_looks(instead: Any, tmp_path: Path) -> None:
+    """What is stopped, or whose GIL is held, is answered for within seconds also where each look takes some."""
+    (tmp_path / "answer").write_text(json.dumps(spied(1_000)))
+    instead(f"exec cat {tmp_path}/answer")
+    process, seconds = tmp_path / "7", iter(range(0, 1_000, 1))
+    process.mkdir()
+    process.joinpath("status").write_text("Name:\tx\nThreads:\t1000\n")
+    process.joinpath("stat").write_text(f"7 (x) S 1 {' 7' * 40}\n")
+
+    slow = looks(7, tmp_path, Clock(monotonic=lambda: next(seconds) * 0.7, sleep=lambda _: None))
+    quick = looks(7, tmp_path, Clock(sleep=lambda _: None))
+
+    assert not isinstance(slow, Refused)
+    assert not isinstance(quick, Refused)
+    assert [len(one.threads) for one in slow] == [1_000] * 2
+    assert len(quick) == 3
