@@ -11,7 +11,7 @@ files mount the UI of a Sidekiq from 5 to 8.0 where no session is: in an API-onl
 
 One POST is sent, and only with --web-post: the form for a process that does not exist, without a button, which changes
 nothing. Up to 8.0 it carries the form's token and the session's cookie, from 8.1 on a browser's `Sec-Fetch-Site`; the
-doctor sends both.
+doctor sends both. To see /busy makes Sidekiq itself forget processes whose record ran out, as it does for any visitor.
 
 ## When it is wrong
 A UI that is read-only on purpose answers so too: suppress it there.
