@@ -8,6 +8,7 @@ The promise is the same for all: readers raise only what they say, no probe and 
 """
 
 import argparse
+import atexit
 import json
 import random
 import socket
@@ -178,8 +179,17 @@ def whole(results: tuple[Result, ...], snapshot: Snapshot) -> None:
 
 
 @cache
+def _scratch() -> Path:
+    """A folder of this process's own, gone with it."""
+    made = tempfile.TemporaryDirectory(prefix="kiqdoctor-fuzz-", ignore_cleanup_errors=True)
+    atexit.register(made.cleanup)
+    return Path(made.name)
+
+
+@cache
 def _static() -> tuple[Path, Asked, Prepared]:
-    root = Path(tempfile.mkdtemp(prefix="kiqdoctor-fuzz-"))
+    root = _scratch() / "application"
+    root.mkdir()
     asked = Asked(path=root, static=True)
     return root, asked, prepared(asked)
 
@@ -226,7 +236,7 @@ def configuration(data: bytes) -> None:
     """A kiqdoctor.toml, found or named."""
     import click
 
-    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.toml"
+    at = _scratch() / f"{threading.get_ident()}.toml"
     at.write_bytes(data)
     with ending(), suppress(AskedError, click.UsageError):
         found = file.load(at, None)
@@ -238,7 +248,7 @@ def configuration(data: bytes) -> None:
 
 def library(data: bytes) -> None:
     """A shared object of a package."""
-    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.so"
+    at = _scratch() / f"{threading.get_ident()}.so"
     at.write_bytes(data)
     with ending(), suppress(elf.ElfError, OSError):
         elf.read(at)
@@ -246,7 +256,7 @@ def library(data: bytes) -> None:
 
 def core(data: bytes) -> None:
     """A core file: its notes, its memory, its libraries and the jobs in it."""
-    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.core"
+    at = _scratch() / f"{threading.get_ident()}.core"
     at.write_bytes(data)
     with ending(), suppress(core_file.NoCoreError, core_file.BrokenError), core_file.opened(at) as found:
         found.handled()
@@ -256,7 +266,7 @@ def core(data: bytes) -> None:
 
 def log(data: bytes) -> None:
     """What a worker wrote that crashed."""
-    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.log"
+    at = _scratch() / f"{threading.get_ident()}.log"
     at.write_bytes(data)
     with ending(), suppress(OSError):
         reported(at, 7)
@@ -274,7 +284,7 @@ def report(data: bytes) -> None:
     """A report for `diff`."""
     import click
 
-    at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{threading.get_ident()}.json"
+    at = _scratch() / f"{threading.get_ident()}.json"
     at.write_bytes(data)
     with ending(), suppress(AskedError, click.UsageError):
         found = _side(at, Asked())
@@ -357,7 +367,7 @@ def beat(data: bytes) -> None:
 
 def process(data: bytes) -> None:
     """A process of this host that anybody may have started: its words, its environment, its name, its group."""
-    root = _static()[0].parent / f"kiqdoctor-fuzz-proc-{threading.get_ident()}"
+    root = _scratch() / f"proc-{threading.get_ident()}"
     folder = root / "7"
     (folder / "task" / "7").mkdir(parents=True, exist_ok=True)
     (root / "stat").write_bytes(b"btime 1700000000\n")
