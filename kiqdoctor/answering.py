@@ -131,7 +131,7 @@ def parse_bind(text: str) -> tuple[str, int]:
     host, _, port = text.strip().rpartition(":")
     number = whole(port, most=PORT_LIMIT)
     if number is None:
-        raise BindError(f"host:port is needed, not {clean(text)!r}")
+        raise BindError(f"host:port or a port up to {PORT_LIMIT} is needed, not {clean(text)!r}")
     return host.removeprefix("[").removesuffix("]") or LOOPBACK, number
 
 

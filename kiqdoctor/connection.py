@@ -127,11 +127,14 @@ class Address:
     database: int = 0
 
 
-def resolve_url(option: str | None, environ: Mapping[str, str]) -> Address:
-    """The address: option, KIQDOCTOR_REDIS_URL, REDIS_PROVIDER's variable, REDIS_URL, the default, in that order."""
+def resolve_url(option: str | None, environ: Mapping[str, str], said: str = "--redis") -> Address:
+    """The address: option, KIQDOCTOR_REDIS_URL, REDIS_PROVIDER's variable, REDIS_URL, the default, in that order.
+
+    ``said``: where the option was given, for an error's words.
+    """
     provider = environ.get("REDIS_PROVIDER", "")
     sources = (
-        ("--redis", option),
+        (said, option),
         ("KIQDOCTOR_REDIS_URL", environ.get("KIQDOCTOR_REDIS_URL")),
         (f"{provider} (named by REDIS_PROVIDER)", environ.get(provider) if provider else None),
         ("REDIS_URL", environ.get("REDIS_URL")),

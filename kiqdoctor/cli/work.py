@@ -1,13 +1,14 @@
 """``kiqdoctor work``: run the embedded queue runtime as a worker process."""
 
 import gc
+import importlib
 import os
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,13 @@ import click
 from kiqdoctor.cli.words import options as words
 from kiqdoctor.cli.words.configured import Configured
 from kiqdoctor.examining.configuration import Configuration
+from kiqdoctor.text import clean
 from kiqdoctor.version import __version__
 
+SHOWN = 3  # jobs of a queue that nobody takes
+
 if TYPE_CHECKING:
+    from kiqdoctor.runtime.capsule import Capsule
     from kiqdoctor.runtime.options import WorkerOptions
     from kiqdoctor.runtime.supervising.link import Birth
 
@@ -115,6 +120,7 @@ def command(
 
             born = forked(born)
         records.adopt()
+        _tell_untaken(chosen, born)
         config.override(redis=url, namespace=namespace)
         from kiqdoctor.runtime.options import WorkerOptions
 
@@ -223,6 +229,25 @@ def _checked_bind(text: str) -> None:
     parse_bind(text)
 
 
+def _tell_untaken(capsules: Sequence["Capsule"], born: "Birth") -> None:
+    """Which queues of the jobs that were imported nobody takes here: ``-q`` forgotten, or another worker's."""
+    from kiqdoctor.runtime import log
+    from kiqdoctor.runtime.job import REGISTRY
+
+    taken = {name for capsule in capsules for name in capsule.names}
+    others: dict[str, list[str]] = {}
+    for job in REGISTRY.values():
+        if job.options.queue not in taken:
+            others.setdefault(job.options.queue, []).append(job.shown)
+    if others and born.number == 0:  # one process says it for all
+        listed = ", ".join(f"{clean(queue)} ({_some(jobs)})" for queue, jobs in others.items())
+        log.info(f"not taken here: {listed}; -q takes a queue, or another worker has to")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= SHOWN else f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"
+
+
 def _set_up_django() -> None:
     from kiqdoctor.integrations.django import setup
 
@@ -230,6 +255,18 @@ def _set_up_django() -> None:
         setup()
     except Exception as error:  # noqa: BLE001 - settings may fail in any way
         raise click.UsageError(f"cannot set up Django: {type(error).__name__}: {error}") from None
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, or what could not be imported is named; a syntax error says so itself."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith("<frozen ")]
+    last = frames[-1]
+    if last.filename in {__file__, importlib.__file__}:
+        return ""
+    file = Path(last.filename)
+    return f" ({file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}:{last.lineno})"
 
 
 def _import(modules: tuple[str, ...]) -> None:
@@ -240,10 +277,14 @@ def _import(modules: tuple[str, ...]) -> None:
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         _set_up_django()
     for name in modules:
+        dotted = name.removesuffix(".py").removeprefix("./").rstrip("/").replace("/", ".")
+        if ":" in name or not all(dotted.split(".")):
+            raise click.UsageError(f"cannot import {name}: a module is named as in Python's import: shop.jobs")
         try:
-            import_module(name.removesuffix(".py").replace("/", "."))
-        except Exception as error:  # noqa: BLE001 - a module may fail in any way
-            raise click.UsageError(f"cannot import {name}: {type(error).__name__}: {error}") from None
+            importlib.import_module(dotted)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may fail in any way
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}{_place(error)}"
+            raise click.UsageError(f"cannot import {name}: {said}") from None
     if not REGISTRY:
         where = ", ".join(modules) or "jobs.py of the installed applications"
         raise click.UsageError(f"{where}: no job is defined there; decorate a function with @job")

@@ -59,8 +59,10 @@ def parse_queues(words: Sequence[str]) -> tuple[tuple[str, int], ...]:
     """``NAME`` or ``NAME,WEIGHT`` of the command line.
 
     Raises:
-        ValueError: an empty name, or a weight that is no positive number.
+        ValueError: an empty name, or a weight that is no positive number; one name where a list is meant.
     """
+    if isinstance(words, str):  # each of its letters would be a queue
+        raise ValueError(f"queues is a list of names, as in queues=[{words!r}], not {words!r}")
     found = []
     for word in words or ("default",):
         name, separator, weight = word.partition(",")

@@ -66,12 +66,14 @@ def enqueue_on_commit(
     means that hooks registered later do not run.
 
     Raises:
-        TypeError: the call does not fit the job's signature.
+        TypeError: no job, or the call does not fit its signature.
         kiqdoctor.wire.codec.ArgumentError: an argument has no JSON form.
         ValueError: ``delay`` with ``at``, ``session`` with ``using``, or a datetime without a time zone.
     """
     if session is not None and using is not None:
         raise ValueError("session= is SQLAlchemy's and using= is Django's: give one of them")
+    if not hasattr(job, "lay"):
+        raise TypeError(f"enqueue_on_commit takes a job and its arguments; {job!r} is none: decorate it with @job")
     placed, named = job.lay(args, kwargs)
     deferred = Deferred(
         job, _fixed(list(placed), "args"), client.new_jid(), _due(delay, at), _fixed(dict(named), "keywords")

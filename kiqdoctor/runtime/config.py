@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -104,19 +104,20 @@ def configure(
 
     Raises:
         kiqdoctor.connection.UrlError: the address is no Redis URL.
+        TypeError: no list of callables where one is meant.
     """
     server, client_side = _traced()
     found = Settings(
-        _address(redis),
+        _address(redis, "configure(redis=...)"),
         (namespace or "").rstrip(":") or None,
-        (*server, *middleware),
-        (*client_side, *client_middleware),
-        tuple(death_handlers),
-        tuple(error_handlers),
-        tuple(on_startup),
-        tuple(on_quiet),
-        tuple(on_shutdown),
-        tuple(on_recovered),
+        (*server, *_callables("middleware", middleware)),
+        (*client_side, *_callables("client_middleware", client_middleware)),
+        _callables("death_handlers", death_handlers),
+        _callables("error_handlers", error_handlers),
+        _callables("on_startup", on_startup),
+        _callables("on_quiet", on_quiet),
+        _callables("on_shutdown", on_shutdown),
+        _callables("on_recovered", on_recovered),
         resend,
         wait_replicas,
     )
@@ -136,14 +137,22 @@ def _traced() -> tuple[tuple[ServerMiddleware, ...], tuple[ClientMiddleware, ...
     return (server,), (client_side,)
 
 
-def _address(option: str | None) -> str:
+def _callables(name: str, given: Any) -> tuple[Any, ...]:
+    """What would fail at the first job, or at the end of the process, is told where it is written."""
+    found = tuple(given) if isinstance(given, Iterable) else ()
+    if not isinstance(given, Iterable) or not all(map(callable, found)):
+        raise TypeError(f"{name} is a list of callables, as in {name}=[call], not {given!r}")
+    return found
+
+
+def _address(option: str | None, said: str = "--redis") -> str:
     if option is not None and sentinels.is_one(option):
         try:
             sentinels.read(option)
         except sentinels.SentinelError as error:
             raise UrlError(str(error)) from None
         return option
-    return resolve_url(option, os.environ).url
+    return resolve_url(option, os.environ, said).url
 
 
 def override(*, redis: str | None, namespace: str | None) -> None:
@@ -153,7 +162,7 @@ def override(*, redis: str | None, namespace: str | None) -> None:
         kiqdoctor.connection.UrlError: the address is no Redis URL.
     """
     if _current.settings is None:
-        configure(redis=redis, namespace=namespace)
+        configure(redis=None if redis is None else _address(redis), namespace=namespace)
         return
     known = _current.settings
     if redis is None and namespace is None:

@@ -27,7 +27,13 @@ def current() -> Running:
 
 
 def propagate(variable: ContextVar[Any], name: str | None = None) -> None:
-    """Carry this variable's value, which must have a JSON form, from each push to the job's run."""
+    """Carry this variable's value, which must have a JSON form, from each push to the job's run.
+
+    Raises:
+        TypeError: no ContextVar.
+    """
+    if not isinstance(variable, ContextVar):
+        raise TypeError(f"propagate takes a contextvars.ContextVar, not {variable!r}")
     _carried[name or variable.name] = variable
 
 

@@ -252,7 +252,10 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
 
 
 def _after(delay: Seconds) -> float:
-    seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+    try:
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+    except TypeError:
+        raise TypeError(f"a job waits seconds or a timedelta, not {delay!r}") from None
     return _epoch(SYSTEM.now() + seconds)
 
 
@@ -276,7 +279,9 @@ def _options(words: dict[str, Any]) -> JobOptions:
         words["status"] = True
     if words.get("rate") is not None:
         words["rate"] = _rate(words["rate"])
-    options = JobOptions(**{**words, "tags": tuple(words.get("tags", ()))})
+    if isinstance(tags := words.get("tags", ()), str):  # each of its letters would be a tag
+        raise ValueError(f"tags is a list of words, as in tags=[{tags!r}], not {tags!r}")
+    options = JobOptions(**{**words, "tags": tuple(tags)})
     _check(options)
     options.wire.update(_wire(options))
     return options
@@ -304,6 +309,9 @@ def _check(options: JobOptions) -> None:
         raise ValueError("a job's queue must be a name")
     if type(options.retry) not in {bool, int} or options.retry < 0:
         raise ValueError(f"retry must be True, False or a number of times, not {options.retry!r}")
+    for name in ("retry_in", "retries_exhausted"):
+        if (called := getattr(options, name)) is not None and not callable(called):
+            raise ValueError(f"{name} must be a function, not {called!r}")
     if options.limit is not None and (type(options.limit) is not int or options.limit < 1):
         raise ValueError(f"limit must be a number of jobs, not {options.limit!r}")
     if options.timeout_kill and options.timeout is None:
@@ -312,6 +320,8 @@ def _check(options: JobOptions) -> None:
 
 def _fit(function: Callable[..., Any]) -> None:
     """What would run and do nothing, or fail each time, is told where it is written."""
+    if not callable(function):
+        raise ValueError(f"a job is made of a function, not of {function!r}; options are named, as in @job(queue=...)")
     if inspect.isasyncgenfunction(function):
         raise ValueError(f"{function.__qualname__} is an async generator: an iterable job is a plain one")
     if not inspect.isgeneratorfunction(function):

@@ -138,11 +138,11 @@ def strict(value: Any, name: str) -> bool:
     if kind is dict:
         for key in value:
             if type(key) is not str:
-                raise ArgumentError(f"{name}: the key {key!r} is a {type(key).__name__}; JSON keys are strings")
+                raise ArgumentError(f"{name}: the key {key!r} is of type {type(key).__name__}; JSON keys are strings")
         return any([strict(item, f"{name}[{key!r}]") for key, item in value.items()])  # noqa: C419
     refuse = _SCALARS.get(kind)
     if refuse is None:
-        raise ArgumentError(f"{name}: a {kind.__name__} has no JSON form; pass a string, a number, a list or a dict")
+        raise ArgumentError(f"{name}: {kind.__name__} has no JSON form; pass a string, a number, a list or a dict")
     return refuse(value, name)
 
 

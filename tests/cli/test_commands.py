@@ -11,3 +11,17 @@ def test_a_command_leaves_the_others_as_they_are(doctor: Doctor, name: str) -> N
     """`list` is a module of the package too, once it was imported, and hides Python's own there."""
     assert doctor(name, "--help").status == 0
     assert doctor("list").status == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("chekc", "kiqdoctor: No such command 'chekc'. Did you mean 'check'?"),
+        ("frobnicate", "kiqdoctor: No such command 'frobnicate'. See --help."),
+    ],
+)
+def test_a_command_that_there_is_not_is_one_line(doctor: Doctor, word: str, said: str) -> None:
+    found = doctor(word)
+
+    assert found.status == 2
+    assert found.err == f"{said}\n"

@@ -26,6 +26,16 @@ def note_it(name):
 """
 
 
+def test_queues_that_nobody_takes_are_told_at_the_start(redis: Any, redis_server: RedisServer, tmp_path: Path) -> None:
+    app = preamble(tmp_path / "ledger") + APP
+    with Worker.start(app, redis_server.url, "-q", "other") as worker:
+        eventually(lambda: "not taken here" in worker.log(), worker.log())
+        assert "not taken here: slow (capsules.nap), default (capsules.note); -q takes a queue" in worker.log()
+    with Worker.start(app, redis_server.url, "--capsule", "slow:1:slow") as worker:
+        eventually(lambda: worker.log().count(" threads on ") == 2, worker.log())
+        assert "not taken here" not in worker.log()
+
+
 def test_they_stand_beside_the_one_of_queues_and_concurrency() -> None:
     found = with_others(FIRST, ["mail:5:mail,default", "pdf:1:pdf"])
 

@@ -306,6 +306,12 @@ def test_redis_goes_away_and_comes_back(tmp_path: Any) -> None:
         (["app", "-q", "a,0"], "NAME,WEIGHT"),
         (["app", "-c", "0"], "concurrency"),
         (["app", "--redis", "nonsense"], "Redis URL"),
+        (["app", "--health", "99999"], "a port up to 65535"),
+        (["app:f"], "cannot import app:f: a module is named as in Python's import"),
+        (["../app"], "a module is named as in Python's import"),
+        (["broken"], "cannot import broken: ModuleNotFoundError: No module named 'missing' (broken.py:2)"),
+        (["wrapping"], "cannot import wrapping: RuntimeError: two lines (inner.py:1)"),
+        (["leaving"], "cannot import leaving: SystemExit: 3 (leaving.py:1)"),
         ([], "MODULE"),
     ],
 )
@@ -313,6 +319,10 @@ def test_wrong_words_are_one_line(words: list[str], said: str, tmp_path: Any) ->
     from doctoring import kiqdoctor as run
 
     (tmp_path / "app.py").write_text("from kiqdoctor import job\n@job\ndef f(): pass\n")
+    (tmp_path / "broken.py").write_text("import json\nimport missing\n")
+    (tmp_path / "wrapping.py").write_text("import json\nimport inner\n")
+    (tmp_path / "inner.py").write_text("raise RuntimeError('two\\nlines')\n")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
     found = run("work", *words, cwd=tmp_path)
 
     assert found.status == 2

@@ -198,7 +198,8 @@ class Supervisor:
     def _is_ready(self, child: Child) -> None:
         """It runs jobs, and listens: what was asked of it before is asked again."""
         if not self.ever_ready:
-            log.info(f"kiqdoctor {__version__} supervises {self.orders.processes} worker processes")
+            plural = "" if self.orders.processes == 1 else "es"
+            log.info(f"kiqdoctor {__version__} supervises {self.orders.processes} worker process{plural}")
         child.ready = self.ever_ready = True
         if child.wanted:
             child.dump()

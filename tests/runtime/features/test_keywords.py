@@ -63,7 +63,7 @@ def test_a_call_that_does_not_fit_is_told_at_the_call(lab: Any, send: Any, wrong
 
 
 def test_a_value_without_json_form_is_named(lab: Any, send: Any) -> None:
-    with pytest.raises(TypeError, match=r"^SendMail: keywords\['loud'\]: a set has no JSON form"):
+    with pytest.raises(TypeError, match=r"^SendMail: keywords\['loud'\]: set has no JSON form"):
         send.perform_async("a", loud={1})
     assert not lab.redis.keys("*")
 

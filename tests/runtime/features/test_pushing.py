@@ -35,17 +35,17 @@ def note(lab: Any) -> Job[..., None]:
 @pytest.mark.parametrize(
     ("args", "named"),
     [
-        ((1, (2,)), r"args\[1\]: a tuple"),
-        ((1, {"when": [datetime.now(UTC)]}), r"args\[1\]\['when'\]\[0\]: a datetime"),
-        (({1: "a"},), r"args\[0\]: the key 1 is a int"),
+        ((1, (2,)), r"args\[1\]: tuple"),
+        ((1, {"when": [datetime.now(UTC)]}), r"args\[1\]\['when'\]\[0\]: datetime"),
+        (({1: "a"},), r"args\[0\]: the key 1 is of type int"),
         ((float("nan"),), r"args\[0\]: nan"),
         ((float("-inf"),), r"args\[0\]: -inf"),
         ((2**64,), r"args\[0\]: 18446744073709551616 does not fit 64 bits"),
-        ((b"raw",), r"args\[0\]: a bytes"),
-        ((Decimal(1),), r"args\[0\]: a Decimal"),
-        ((Colour.RED,), r"args\[0\]: a Colour"),
+        ((b"raw",), r"args\[0\]: bytes"),
+        ((Decimal(1),), r"args\[0\]: Decimal"),
+        ((Colour.RED,), r"args\[0\]: Colour"),
         (("half \ud800",), r"args\[0\]: the text holds a lone surrogate"),
-        ((object(),), r"args\[0\]: a object"),
+        ((object(),), r"args\[0\]: object"),
     ],
 )
 def test_an_argument_that_would_not_come_back_is_named(
@@ -57,7 +57,7 @@ def test_an_argument_that_would_not_come_back_is_named(
 
 
 def test_of_many_the_one_is_named_and_none_is_pushed(lab: Any, note: Job[..., None]) -> None:
-    with pytest.raises(ArgumentError, match=r"Note, job 1 of 3: args\[0\]: a set"):
+    with pytest.raises(ArgumentError, match=r"Note, job 1 of 3: args\[0\]: set"):
         note.perform_bulk([[1], [{2}], [3]])
     assert not lab.redis.keys("*")
 
