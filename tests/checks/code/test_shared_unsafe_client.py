@@ -51,6 +51,46 @@ def test_python_s_twins(tmp_path: Path, text: str) -> None:
     assert not accused(in_python("COD005", tmp_path, text))
 
 
+_ASKING = (
+    "import requests\nclass Api:\n  kept: requests.Session = None\n"
+    "  def __init__(self, ua: str, session: requests.Session = None):\n    if session: self.kept = session\n"
+    "  def ask(self, u): return self.kept.get(u, timeout=5)\n"
+)
+HELD_FAULTS = crossed(
+    {
+        "told by name": _ASKING + "API = Api('x', session=requests.Session())\n@job\ndef f(u): API.ask(u)\n",
+        "told by place": _ASKING + "API = Api('x', requests.Session())\n@job\ndef f(u): API.ask(u)\n",
+        "told in a mapping": _ASKING + "API = Api(**options())\n@job\ndef f(u): API.ask(u)\n",
+        "held by what is shared": (
+            _ASKING + "class Shop:\n  def __init__(self): self.api = Api('x', requests.Session())\n"
+            "  def ask(self, u): self.api.ask(u)\nSHOP = Shop()\n@job\ndef f(u): SHOP.ask(u)\n"
+        ),
+    },
+    python,
+)
+HELD_TWINS = crossed(
+    {
+        "a job's own": _ASKING + "@job\ndef f(u):\n  s = requests.Session()\n  Api('x', session=s).ask(u)\n",
+        "shared without one": _ASKING + "API = Api('x')\n@job\ndef f(u): Api('x', requests.Session()).ask(u)\n",
+        "held by a job's own": (
+            _ASKING + "class Shop:\n  def __init__(self): self.api = Api('x', requests.Session())\n"
+            "  def ask(self, u): self.api.ask(u)\n@job\ndef f(u): Shop().ask(u)\n"
+        ),
+    },
+    python,
+)
+
+
+@pytest.mark.parametrize("text", HELD_FAULTS.values(), ids=HELD_FAULTS)
+def test_what_a_shared_object_is_told(tmp_path: Path, text: str) -> None:
+    assert accused(in_python("COD005", tmp_path, text))
+
+
+@pytest.mark.parametrize("text", HELD_TWINS.values(), ids=HELD_TWINS)
+def test_what_a_job_s_own_object_is_told(tmp_path: Path, text: str) -> None:
+    assert not accused(in_python("COD005", tmp_path, text))
+
+
 def test_one_job_a_process_shares_nothing(tmp_path: Path) -> None:
     text = "import requests\nfrom celery import shared_task\nS = requests.Session()\n@shared_task\ndef f(u): S.get(u)\n"
 

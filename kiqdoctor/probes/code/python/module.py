@@ -99,6 +99,7 @@ class Function(Unit):
 class Module:
     """A parsed file. ``held``: global or class-level name -> what it holds; ``packages``: what it imports from.
 
+    ``told``: held attributes that a constructor keeps of a parameter, with its place and name.
     ``stars``: modules all of whose names it takes. ``loaded``: no script that somebody runs by hand alone.
     """
 
@@ -108,6 +109,7 @@ class Module:
         self.functions: dict[str, Function] = {}
         self.classes: dict[str, ast.ClassDef] = {}
         self.held: dict[str, ast.expr] = {}
+        self.told: dict[str, tuple[int, str]] = {}
         self.packages: set[str] = set()
         self.stars: list[str] = []
         self.loaded = True

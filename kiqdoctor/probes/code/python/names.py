@@ -62,7 +62,7 @@ class Names:
         self.held = {module.full(name): (module, value) for module in modules for name, value in module.held.items()}
         self._first = {name.partition(".")[0] for name in self._by_name}
         self._packages = {name for module in modules for name in module.packages}
-        self._instances = {holder.dotted(value) for holder, value in self.held.values()}
+        self._instances = self._everybodys_objects()
         self._ways: dict[str, tuple[str, ...]] = {}
         self._own: dict[str, bool] = {}
         self._above: dict[str, tuple[str, ...]] = {}
@@ -376,9 +376,39 @@ class Names:
         return "()" in dotted and not any(map(self.held_as, beginnings(dotted)))
 
     def everybodys(self, key: str) -> bool:
-        """An attribute that a constructor sets is shared where the object is: in some module's globals."""
+        """An attribute that a constructor sets is shared where the object is: in some module's globals.
+
+        What it keeps of a parameter is, where one of those objects is told it.
+        """
         owner, made, _ = key.partition("().")
-        return not made or f"{owner}()" in self._instances
+        if not made:
+            return True
+        told = self.held[key][0].told.get(key.removeprefix(f"{self.held[key][0].name}."))
+        return any(told is None or _gives(call, told) for call in self._instances.get(f"{owner}()", ()))
+
+    def _everybodys_objects(self) -> dict[str, list[ast.Call]]:
+        """What builds the objects that modules and classes hold, and those that such objects hold."""
+        found: dict[str, list[ast.Call]] = {}
+        todo = [(key, holder.dotted(value), value) for key, (holder, value) in self.held.items()]
+        for _ in range(MOST_STEPS):
+            rest = []
+            for key, built, value in todo:
+                owner, made, _ = key.partition("().")
+                if made and f"{owner}()" not in found:
+                    rest.append((key, built, value))
+                elif isinstance(value, ast.Call):
+                    found.setdefault(built, []).append(value)
+            if len(rest) == len(todo):
+                break
+            todo = rest
+        return found
+
+
+def _gives(call: ast.Call, told: tuple[int, str]) -> bool:
+    """Whether a call gives a parameter anything, by its place or its name."""
+    place, name = told
+    spread = any(isinstance(one, ast.Starred) for one in call.args[: place + 1])
+    return spread or len(call.args) > place or any(one.arg in {name, None} for one in call.keywords)
 
 
 def is_property(function: Function) -> bool:

@@ -75,7 +75,10 @@ def _bind(function: Function, binding: Binding) -> None:
                 _hold(module, name, value)
         elif name.startswith("self."):
             if function.owner and name not in module.held and function.name == f"{function.owner}.__init__":
-                module.held.setdefault(f"{function.owner}().{name[5:]}", _given(function, value) or ast.Constant(None))
+                key = f"{function.owner}().{name[5:]}"
+                if key not in module.held and (place := _place(function, value)) is not None:
+                    module.told[key] = place
+                module.held.setdefault(key, _given(function, value) or ast.Constant(None))
         else:
             function.locals.add(name)
             if value is not None:
@@ -92,6 +95,15 @@ def _given(function: Function, value: ast.expr | None) -> ast.expr | None:
     told = (one.annotation for one in (*given.posonlyargs, *given.args, *given.kwonlyargs) if one.arg == value.id)
     kind = next((one for one in told if isinstance(one, ast.Name | ast.Attribute)), None)
     return value if kind is None else ast.copy_location(ast.Call(kind, [], []), kind)
+
+
+def _place(function: Function, value: ast.expr | None) -> tuple[int, str] | None:
+    """The parameter that a constructor keeps as it is: where it stands after the object itself, and its name."""
+    if not isinstance(value, ast.Name) or isinstance(function.node, ast.Module):
+        return None
+    given = function.node.args
+    named = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)][1:]
+    return (named.index(value.id), value.id) if value.id in named else None
 
 
 def _hold(module: Module, name: str, value: ast.expr | None) -> None:
