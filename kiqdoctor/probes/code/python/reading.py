@@ -74,17 +74,23 @@ def _bind(function: Function, binding: Binding) -> None:
             if not isinstance(value, ast.Constant):
                 _hold(module, name, value)
         elif name.startswith("self."):
-            if function.owner and name not in module.held and function.name == f"{function.owner}.__init__":
-                key = f"{function.owner}().{name[5:]}"
-                if key not in module.held and (place := _place(function, value)) is not None:
-                    module.told[key] = place
-                module.held.setdefault(key, _given(function, value) or ast.Constant(None))
+            _keep_given(function, name[5:], value)
         else:
             function.locals.add(name)
             if value is not None:
                 function.values[name] = value
             if (built := module.dotted(value, function)) and len(built) <= LONGEST_NAME:
                 function.types[name] = built
+
+
+def _keep_given(function: Function, attribute: str, value: ast.expr | None) -> None:
+    """What a constructor sets, unless its class says something of it first."""
+    module, key = function.module, f"{function.owner}().{attribute}"
+    if function.name != f"{function.owner}.__init__" or f"self.{attribute}" in module.held or key in module.held:
+        return
+    module.held[key] = _given(function, value) or ast.Constant(None)
+    if (place := _place(function, value)) is not None:
+        module.told[key] = place
 
 
 def _given(function: Function, value: ast.expr | None) -> ast.expr | None:
