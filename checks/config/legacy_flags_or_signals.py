@@ -11,7 +11,8 @@ Formula: fails if a worker's command has -d, -L or -P, or a script calls sidekiq
 Sidekiq 6 on; if `-q a,b` names a second queue where a weight belongs; or if a script sends INFO, which Linux lacks
 
 Commands are read from every deployment file, and the scripts that they call are followed; the version is the lock
-file's. A guard on the version in the same file is not looked for.
+file's. So are the hooks that Kubernetes and compose run before they end a worker. A guard on the version in the same
+file is not looked for.
 
 ## When it is wrong
 The script is for another program that takes USR1.
@@ -62,6 +63,8 @@ def legacy_flags_or_signals(
         if command.program.startswith("sidekiq"):
             yield from _flags(command, version)
             yield from _queues(command)
+            for word, path, at in command.hooked:
+                yield from _line(path, at, word, version)
     read = {command.path for command in commands}
     for line in scripts.all:
         if line.word in FIXES:

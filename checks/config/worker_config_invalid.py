@@ -13,8 +13,9 @@ concurrency < 1, or queues are no list, or a pool's `size` < the threads that it
 
 The threads that an initializer gives to a capsule, or to the default one, count like the file's.
 A queue named twice keeps Sidekiq up to 6.5 from starting, and adds up weights from 7.0 on. Concurrency above CORES_RUBY
-or CORES_PYTHON threads for each core of a limit, or above MOST where no limit is known, is low. Pools: Sidekiq 5.2
-wants more than the threads, 6 two more, 7 and 8 as many as each capsule has.
+or CORES_PYTHON threads for each core of a limit, or above MOST where no limit is known, is low. A section that says
+another concurrency than the top, and a weight above HEAVIEST, are medium. Pools: Sidekiq 5.2 wants more than the
+threads, 6 two more, 7 and 8 as many as each capsule has.
 
 ## When it is wrong
 A key of your own that your code reads from Sidekiq's options is told at low. Keys of scheduler, cron and limit plug-ins
@@ -98,7 +99,7 @@ def worker_config_invalid(
         return
     version = _version(packages)
     for file in workers.files:
-        yield from _of_file(file, version)
+        yield from _of_file(file, version, _cores(file, workers.commands))
     for command in workers.commands:
         yield from _of_command(command, version)
     if isinstance(deployment, Deployment) and isinstance(settings, RedisSettings):
@@ -113,7 +114,18 @@ def _version(packages: Packages | Missing) -> Version | None:
     return version_of(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
 
 
-def _of_file(file: WorkerFile, version: Version | None) -> Iterator[Verdict]:
+def _cores(file: WorkerFile, commands: tuple[WorkerCommand, ...]) -> float | None:
+    """The fewest that a worker with this file's threads may use; None where no limit is known."""
+    own = (
+        one
+        for one in commands
+        if one.program == "sidekiq" and "concurrency" not in dict(one.options) and not one.trial
+        if dict(one.options).get("config", "config/sidekiq.yml").endswith(file.path)
+    )
+    return min((one.cores for one in own if one.cores is not None), default=None)
+
+
+def _of_file(file: WorkerFile, version: Version | None, cores: float | None) -> Iterator[Verdict]:
     if file.problem:
         if file.branches:
             yield Unknown(f"{file.path}: {file.problem}, and what its embedded Ruby makes of it cannot be told")
@@ -122,18 +134,18 @@ def _of_file(file: WorkerFile, version: Version | None) -> Iterator[Verdict]:
         return
     keys = {one.key: one for one in file.settings}
     for one in file.settings:
-        yield from _of_key(file, one, keys)
+        yield from _of_key(file, one, keys, cores)
     yield from _of_queues(file, version)
 
 
-def _of_key(file: WorkerFile, one: Setting, keys: dict[str, Setting]) -> Iterator[Verdict]:
+def _of_key(file: WorkerFile, one: Setting, keys: dict[str, Setting], cores: float | None) -> Iterator[Verdict]:
     above, _, name = one.key.rpartition(".")
     top = above.partition(".")[0]
     section = not above or (top not in KNOWN and "." not in above)
     if section and one.kind != "table":
         yield from _of_name(file, one, name)
     if name == "concurrency" and (section or (top == "capsules" and above.count(".") == 1)):
-        yield from _of_threads(file, one)
+        yield from _of_threads(file, one, cores)
     if name == "queues" and section and one.kind in {"text", "number", "flag"}:
         title = f"{one.key} of {file.path} is no list"
         yield _finding(file.path, one.line, title, "Write the queues as a list: `- default`.", one.key)
@@ -159,7 +171,7 @@ def _of_name(file: WorkerFile, one: Setting, name: str) -> Iterator[Verdict]:
     yield _finding(file.path, one.line, title, "Take it out, unless your own code reads it.", one.key, Severity.LOW)
 
 
-def _of_threads(file: WorkerFile, one: Setting) -> Iterator[Verdict]:
+def _of_threads(file: WorkerFile, one: Setting, cores: float | None) -> Iterator[Verdict]:
     threads = real(one.value, least=-1e300, most=1e300)
     if one.kind in NO_NUMBERS or (threads is None and (one.value or one.kind == "text")):
         title = f"{one.key} of {file.path} is no number"
@@ -170,16 +182,24 @@ def _of_threads(file: WorkerFile, one: Setting) -> Iterator[Verdict]:
     elif threads < 1:
         title = f"{one.key} of {file.path} is {one.value}: no thread would run a job"
         yield _finding(file.path, one.line, title, "Write a whole number of threads, 1 or more.", one.key)
-    elif threads > MOST:
-        title = f"{one.key} of {file.path} is {one.value}: more than {MOST} threads wait for each other"
-        yield _finding(file.path, one.line, title, f"At most {MOST}; more processes instead.", one.key, Severity.LOW)
+    elif threads > (most := _most(CORES_RUBY, cores)):
+        title = f"{one.key} of {file.path} is {one.value}: more than {most} threads{_on(cores)} wait for each other"
+        yield _finding(file.path, one.line, title, f"At most {most}; more processes instead.", one.key, Severity.LOW)
+
+
+def _most(each: int, cores: float | None) -> int:
+    return MOST if cores is None else max(each, int(each * cores))
+
+
+def _on(cores: float | None) -> str:
+    return "" if cores is None else f" on {cores:g} core{'' if cores == 1 else 's'}"
 
 
 def _shadowed(file: WorkerFile, above: Setting, one: Setting) -> Iterator[Verdict]:
     if one.value and above.value and one.value != above.value:
         title = f"{one.key} = {one.value} of {file.path} wins over concurrency = {above.value} on top"
         fix = "Say it once, or leave a comment at the one on top."
-        yield _finding(file.path, one.line, title, fix, one.key, Severity.LOW)
+        yield _finding(file.path, one.line, title, fix, one.key, Severity.MEDIUM)
 
 
 def _of_queues(file: WorkerFile, version: Version | None) -> Iterator[Verdict]:
@@ -196,9 +216,13 @@ def _of_queues(file: WorkerFile, version: Version | None) -> Iterator[Verdict]:
             yield _twice(file.path, queues[0].line, f"{where} names the queue {twice[0]} twice", twice[0], version)
         for one in queues:
             if one.weight is not None and one.weight > HEAVIEST:
-                title = f"{where}: the weight of {one.name} is {one.weight}"
-                fix = f"Weights from 1 to {HEAVIEST} say the same; for strict order leave them out."
-                yield _finding(file.path, one.line, title, fix, f"weight:{one.name}", Severity.LOW)
+                yield _heavy(file.path, one.line, where, one.name, one.weight)
+
+
+def _heavy(path: str, line: int, where: str, name: str, weight: int) -> Finding:
+    title = f"{where}: the weight of {name} is {weight}"
+    fix = f"Weights from 1 to {HEAVIEST} say the same; for strict order leave them out."
+    return _finding(path, line, title, fix, f"weight:{name}", Severity.MEDIUM)
 
 
 def _twice(path: str, line: int, title: str, name: str, version: Version | None) -> Verdict:
@@ -212,7 +236,8 @@ def _twice(path: str, line: int, title: str, name: str, version: Version | None)
 
 def _of_command(one: WorkerCommand, version: Version | None) -> Iterator[Verdict]:
     threads = [value for name, value in one.options if name == "concurrency"]
-    queues = [value.partition(",")[0] for name, value in one.options if name == "queue"]
+    asked = [value.partition(",") for name, value in one.options if name == "queue"]
+    queues = [name for name, _, _ in asked]
     for value in threads:
         plain = value.strip()
         if plain.lstrip("-").isdecimal() and int(plain) < 1:
@@ -223,6 +248,9 @@ def _of_command(one: WorkerCommand, version: Version | None) -> Iterator[Verdict
             yield _finding(one.path, one.line, title, "Give it a whole number.", "concurrency")
         elif plain.isdecimal():
             yield from _too_many(one, int(plain))
+    for name, _, weight in asked:
+        if weight.isdecimal() and len(weight) < len("1000000") and int(weight) > HEAVIEST:
+            yield _heavy(one.path, one.line, one.path, name, int(weight))
     twice = [name for name in dict.fromkeys(queues) if queues.count(name) > 1]
     if twice and one.program != "kiqdoctor":
         yield _twice(one.path, one.line, f"{one.path} names the queue {twice[0]} twice", twice[0], version)
@@ -230,10 +258,9 @@ def _of_command(one: WorkerCommand, version: Version | None) -> Iterator[Verdict
 
 def _too_many(one: WorkerCommand, threads: int) -> Iterator[Verdict]:
     each = CORES_PYTHON if one.program == "kiqdoctor" else CORES_RUBY
-    most = MOST if one.cores is None else max(each, int(each * one.cores))
+    most = _most(each, one.cores)
     if threads > most:
-        limit = "" if one.cores is None else f" on {one.cores:g} cores"
-        title = f"{one.path} starts {one.program} with {counted(threads, 'thread')}{limit}"
+        title = f"{one.path} starts {one.program} with {counted(threads, 'thread')}{_on(one.cores)}"
         fix = f"At most {most}; more processes instead."
         yield _finding(one.path, one.line, title, fix, "threads", Severity.LOW)
 

@@ -7,7 +7,7 @@ is gone at once. Where no handler and no reporter speaks, somebody notices when 
 In the log: nothing but the error itself.
 
 ## How it is found
-Formula: medium if no known reporter of errors (Sentry, Honeybadger, Bugsnag, Rollbar, Airbrake, AppSignal, New Relic,
+Formula: low if no known reporter of errors (Sentry, Honeybadger, Bugsnag, Rollbar, Airbrake, AppSignal, New Relic,
 Datadog, Elastic APM, OpenTelemetry...) is locked for production, and the source sets no error handler, death handler,
 or Celery's signal of failures; each job with `retry: false` and `dead: false` is then a finding too
 
@@ -79,6 +79,7 @@ def failures_unreported(code: Code, calls: Calls, imports: Imports, packages: Pa
         "Nobody is told when a job fails: no reporter of errors, no error handler, no death handler",
         "Add config.death_handlers, a signal's handler, or a reporter.",
         (Evidence("packages looked at", str(len(packages.all)), packages.sources[0]),),
+        Severity.MEDIUM.milder,
     )
     yield from (_lost(code, one) for one in calls.sites if _is_lost(one))
     yield from settled(code, calls, imports, found=True)
@@ -104,5 +105,6 @@ def _lost(code: Code, call: Call) -> Finding:
         "Jobs that fail here are gone at once, and nobody is told: retry: false, dead: false",
         "Write dead: true, or report the error.",
         (Evidence("options", "retry: false, dead: false", f"{place.path}:{place.line}"),),
+        Severity.MEDIUM.milder,
         location=Location(place.path, place.line, place.column),
     )

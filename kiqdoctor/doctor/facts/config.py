@@ -44,7 +44,8 @@ class WorkerFile(msgspec.Struct, frozen=True, omit_defaults=True):
 class WorkerCommand(msgspec.Struct, frozen=True, omit_defaults=True):
     """A command that starts workers: its options by our names, and its words as they stand.
 
-    ``cores``: how many it may use; ``shell``: one waits for it; ``trial``: why this is no production.
+    ``cores``: how many it may use; ``shell``: one waits for it; ``trial``: why this is no production. ``hooked``: words
+    of the past (sidekiqctl, USR1, INFO) in what runs before it is ended, each with file and line.
     """
 
     path: str
@@ -55,6 +56,7 @@ class WorkerCommand(msgspec.Struct, frozen=True, omit_defaults=True):
     cores: float | None = None
     shell: bool = False
     trial: str = ""
+    hooked: tuple[tuple[str, str, int], ...] = ()
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -45,7 +45,11 @@ _FLAG: Final = regex(
     r"(?:^|\b(?:exec|nohup|env|bin/)|[\"'&]|bundle exec)\s*sidekiq\s[^|;&#]*?(?<=\s)"
     r"(-d|--daemon|-L|--logfile|-P|--pidfile)(?=[\s='\"]|$)"
 )
-_SIGNAL: Final = regex(r"\bkill\s++(?:-s\s++(?:SIG)?|-(?:SIG)?)(USR1|INFO)\b|Process\.kill\W++(?:SIG)?(USR1|INFO)\b")
+_SIGNAL: Final = regex(
+    r"\b(?:p?kill|killall)\b[\s'\",]++(?:-[a-zA-Z](?![\w-])\s++){0,4}"
+    r"(?:-s[\s'\",]++|--signal[\s=]++|-n\s++|-)(?:SIG)?(USR1|INFO)\b"
+    r"|Process\.kill\W++(?:SIG)?(USR1|INFO)\b"
+)
 _FLUSH: Final = regex(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]{0,300}\b(flushall|flushdb)\b", re.IGNORECASE)
 _SAID: Final = regex(r"\b(?:echo|printf)\s(?:(?!\$\()[^;&|`])*$|(?:^|\s)#(?![^'\"]*['\"]).*$")
 """What stands before words that are printed, or behind a comment's sign: nobody runs them."""
@@ -143,6 +147,12 @@ def _written(file: "File") -> Iterator[tuple[int, str]]:
     for number, line in enumerate(file.text().splitlines(), 1):
         if not _COMMENT.match(line):
             yield number, line[:2_000]
+
+
+def of_the_past(command: str) -> tuple[str, ...]:
+    """Words of the past in a command that is meant for a worker."""
+    signal = _SIGNAL.search(command)
+    return (("sidekiqctl",) if _CTL.search(command) else ()) + ((signal[1] or signal[2],) if signal else ())
 
 
 def _of_the_past(file: "File") -> Iterator[ScriptLine]:

@@ -15,6 +15,7 @@ from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
     from kiqdoctor.probes.deployment.derived import Derived
+    from kiqdoctor.probes.deployment.records import Ending
     from kiqdoctor.probes.tree.documents import Table, Value
     from kiqdoctor.probes.tree.file import File
 
@@ -68,7 +69,16 @@ def _commands(found: "Derived") -> Iterator[WorkerCommand]:
                 one.started.cores,
                 one.command.shell,
                 one.started.trial,
+                _hooked(one.started.ending),
             )
+
+
+def _hooked(ending: "Ending | None") -> tuple[tuple[str, str, int], ...]:
+    """What of the past a hook does before TERM comes: the word, the file, the line."""
+    from kiqdoctor.probes.config.scripts import of_the_past
+
+    words = of_the_past(ending.hook) if ending is not None else ()
+    return tuple((word, ending.path, ending.hook_line) for word in words if ending is not None)
 
 
 def _file(file: "File") -> WorkerFile:
@@ -135,6 +145,10 @@ def _queues(table: "Table", within: str) -> Iterator[QueueLine]:
         plain, line = name.lstrip(":"), table.lines.get(name, table.line)
         if plain == "queues":
             pairs = list(value.items()) if isinstance(value, Table) else value if isinstance(value, list) else []
-            yield from (one for pair in pairs if (one := queue_line(pair, line, within)) is not None)
+            lined = [
+                queue_line(pair, table.line_of(name, at) if isinstance(value, list) else line, within)
+                for at, pair in enumerate(pairs)
+            ]
+            yield from (one for one in lined if one is not None)
         elif isinstance(value, Table) and within.count(".") < DEEPEST:
             yield from _queues(value, f"{within}.{clean(plain)}".lstrip("."))

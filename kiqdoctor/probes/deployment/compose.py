@@ -56,6 +56,7 @@ def _extends(service: Table, path: str) -> tuple[str, str] | None:
 
 
 def _ending(service: Table, path: str, line: int) -> Ending:
+    hooks = [words(one.get("command")) for one in service.tables("pre_stop")]
     return Ending(
         path,
         service.lines.get("stop_grace_period", line),
@@ -63,6 +64,8 @@ def _ending(service: Table, path: str, line: int) -> Ending:
         seconds(service.get("stop_grace_period")),
         signal=service.text("stop_signal").removeprefix("SIG"),
         init=service.get("init") is True or service.get("init") == "true",
+        hook="; ".join(" ".join(one) for one in hooks),
+        hook_line=service.lines.get("pre_stop", line),
     )
 
 

@@ -67,6 +67,8 @@ def _ending(pod: Table, container: Table, path: str) -> Ending:
         "kubernetes",
         seconds(pod.get("terminationGracePeriodSeconds")),
         before_s=slept or sum(naps),
+        hook=line,
+        hook_line=container.table("lifecycle").lines.get("preStop", container.line),
     )
 
 

@@ -15,7 +15,7 @@ Environment = tuple[tuple[str, str], ...]
 class Ending:
     """How a unit is ended, as far as one file says it. ``before_s``: what a hook takes of the time before TERM comes.
 
-    ``grace_s`` None: the platform's own default counts.
+    ``grace_s`` None: the platform's own default counts. ``hook``: what runs before its signal comes.
     """
 
     path: str
@@ -26,6 +26,8 @@ class Ending:
     signal: str = ""
     mode: str = ""  # systemd's KillMode
     init: bool = False  # something that passes signals on is the first process
+    hook: str = ""
+    hook_line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,22 @@ _BETWEEN_KEYS: Final = regex(rb"[=\[\]{},#\n]")
 
 
 class Table(dict[str, "Value"]):
-    """A mapping with text keys; ``line`` is where it begins, ``lines`` where each key stands (1 in TOML)."""
+    """A mapping with text keys; ``line`` is where it begins, ``lines`` where each key stands (1 in TOML).
+
+    A list's items have lines of their own in YAML: `line_of`.
+    """
 
     def __init__(self, pairs: "Mapping[str, Value] | None" = None, line: int = 1) -> None:
         super().__init__(pairs or {})
         self.line = line
         self.lines: dict[str, int] = {}
+        self.places: dict[str, list[int]] = {}
         self.reset: set[str] = set()  # keys that are as if no file before had said them
+
+    def line_of(self, key: str, at: int) -> int:
+        """Where the item of a list stands; the list's own line where that is not known."""
+        places = self.places.get(key, [])
+        return places[at] if at < len(places) else self.lines.get(key, self.line)
 
     def table(self, *keys: str) -> "Table":
         """The table under these keys; an empty one where there is none."""
@@ -152,6 +161,8 @@ class _Document:
         return table
 
     def _fill(self, table: Table, node: "MappingNode", depth: int) -> None:
+        from yaml import SequenceNode
+
         merged: Value = None
         for key, value in node.value:
             self.count(1)
@@ -161,6 +172,8 @@ class _Document:
                 name = str(self.text(key.value))
                 table[name] = self.value(value, depth + 1)
                 table.lines[name] = _line(key)
+                if isinstance(value, SequenceNode):
+                    table.places[name] = [_line(one) for one in value.value]
                 if value.tag in RESETS:
                     table.reset.add(name)
         for one in merged if isinstance(merged, list) else [merged]:
@@ -169,6 +182,7 @@ class _Document:
                 for name in one.keys() - table.keys():
                     table[name] = one[name]
                     table.lines[name] = one.lines.get(name, one.line)
+                    table.places[name] = one.places.get(name, [])
 
     def text(self, value: Value) -> Value:
         """With its embedded Ruby, if it has some."""

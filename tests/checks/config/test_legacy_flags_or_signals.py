@@ -27,6 +27,23 @@ def judged(root: Path, files: dict[str, str], version: str = "7.3.9") -> Result:
 
 
 RELOAD = "ExecReload=/bin/kill -%s $MAINPID\n"
+PRE_STOP = "services:\n  w:\n    image: a\n    command: sidekiq\n    pre_stop:\n    - command: %s\n"
+HOOK = """kind: Deployment
+metadata: {name: w}
+spec:
+  template:
+    spec:
+      containers:
+      - name: w
+        command: [bundle, exec, sidekiq]
+        lifecycle: {preStop: {exec: {command: [sh, -c, "%s"]}}}
+"""
+
+
+def hook(command: str) -> str:
+    return HOOK % command
+
+
 UNIT = "[Service]\nExecStart=/usr/bin/bundle exec sidekiq\n"
 
 
@@ -40,6 +57,11 @@ UNIT = "[Service]\nExecStart=/usr/bin/bundle exec sidekiq\n"
         ({"bin/stop": "sidekiqctl quiet a.pid\n"}, {"bin/stop": "# sidekiqctl quiet a.pid\n"}),
         ({"config/deploy.rb": "execute 'sidekiqctl stop x'\n"}, {"config/deploy.rb": "execute 'kill -TSTP x'\n"}),
         ({"bin/dump": "pkill -f x\nkill -INFO $(cat sidekiq.pid)\n"}, {"bin/dump": "kill -TTIN $(cat sidekiq.pid)\n"}),
+        ({"a.yml": hook("kill -USR1 1")}, {"a.yml": hook("kill -TSTP 1")}),
+        ({"a.yml": hook("bundle exec sidekiqctl quiet a.pid")}, {"a.yml": hook("sleep 5")}),
+        ({"compose.yml": PRE_STOP % "pkill -USR1 ruby"}, {"compose.yml": PRE_STOP % "pkill -TSTP ruby"}),
+        ({"bin/dump": "pkill -INFO -f sidekiq\n"}, {"bin/dump": "pkill -TTIN -f sidekiq\n"}),
+        ({"bin/quiet": "killall --signal USR1 sidekiq\n"}, {"bin/quiet": "killall --signal USR1 unicorn\n"}),
         ({"bin/quiet": "kill -s USR1 $(pgrep sidekiq)\n"}, {"bin/quiet": "kill -s USR1 $(cat unicorn.pid)\n"}),
     ],
 )  # fmt: skip

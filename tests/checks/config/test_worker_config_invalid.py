@@ -11,7 +11,7 @@ from healthy.settings import SETTING
 from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.config import WorkerSettings
+from kiqdoctor.doctor.facts.config import Setting, WorkerSettings
 from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
 from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.facts.settings import RedisSettings
@@ -63,11 +63,11 @@ def test_sound_files_pass(tmp_path: Path) -> None:
         (":queues: default", "high", "no list"),
         (":concurrency: 80", "low", "more than 50"),
         (":colour: red", "low", "no key"),
-        (":queues: [[a, 100]]", "low", "weight"),
+        (":queues: [[a, 100]]", "medium", "weight"),
         (":queues: [a, a]", "low", "twice"),
         ("production: {concurency: 9}", "high", "production.concurency"),
         (":capsules: {a: {concurrency: 0}}", "high", "no thread"),
-        (":concurrency: 5\nproduction: {concurrency: 50}", "low", "wins over"),
+        (":concurrency: 5\nproduction: {concurrency: 50}", "medium", "wins over"),
         ("- a", "high", "mapping"),
     ],
 )
@@ -121,6 +121,7 @@ def test_the_file_that_a_command_names_is_read(tmp_path: Path) -> None:
         ((("concurrency", "30"),), 1.0, ["low"]),
         ((("concurrency", "30"),), 2.0, []),
         ((("queue", "a,2"), ("queue", "a")), None, ["low"]),
+        ((("queue", "a,20"), ("queue", "b,10")), None, ["medium"]),
     ],
 )
 def test_commands(options: tuple[tuple[str, str], ...], cores: float | None, severities_: list[str]) -> None:
@@ -176,3 +177,21 @@ def test_threads_of_an_initializer(tmp_path: Path, capsule: str, config: str, ou
 
     assert result.outcome is outcome, (result.reason, result.findings)
     assert told in (result.reason or "".join(one.finding.title for one in result.findings))
+
+
+def test_a_files_threads_and_the_cores_of_its_worker() -> None:
+    file = msgspec.structs.replace(
+        FILE, path="config/sidekiq.yml", settings=(Setting("concurrency", 1, "number", "30"),)
+    )
+    for cores, expected in ((1.0, ["low"]), (2.0, []), (None, [])):
+        command = msgspec.structs.replace(COMMAND, options=(), cores=cores)
+        told = diagnose("CFG001", HEALTHY.with_(WorkerSettings((file,), (command,))))
+
+        assert severities(told) == expected
+
+
+def test_a_pair_is_told_where_it_stands(tmp_path: Path) -> None:
+    [found] = judged(tmp_path, ":queues:\n  - [a, 1]\n  - [b, 20]\n").findings
+
+    assert found.finding.location is not None
+    assert found.finding.location.line == 3
