@@ -18,10 +18,11 @@ one is opened that sends PING and goes. Protected mode refuses everybody but thi
 before Redis 7.0 it does nothing where `bind` names an address.
 
 Of files read are compose files (a published port without an address is open on all of them, and the official image
-turns protected mode off), Kubernetes services of type LoadBalancer and NodePort, redis.conf, and addresses in env
-files, units and settings. A published port with a password is no finding. What serves development only, by its path,
-its mounts, its environment or a command that reloads what is edited, is low; a compose file with nothing of the
-application in it is medium.
+turns protected mode off), Kubernetes services of type LoadBalancer and NodePort with the pods that they lead to, pods
+that take a port of their host, redis.conf, and addresses in env files, units, manifests, Dockerfiles, scripts and
+source code. A published port with a password is no finding. What serves development only, by its path, its mounts, its
+environment or a command that reloads what is edited, is low; a compose file with nothing of the application in it is
+medium.
 
 ## When it is wrong
 A firewall, a VPC or a network policy that nothing here tells of: suppress it there, with that reason. A user without a
@@ -64,7 +65,7 @@ from kiqdoctor.doctor import (
     Verdict,
     check,
 )
-from kiqdoctor.doctor.facts.config import RedisAddress, RedisFiles, RedisService
+from kiqdoctor.doctor.facts.config import RedisAddress, RedisAddresses, RedisFiles, RedisService
 from kiqdoctor.doctor.facts.redis import Configuration, Exposure, Server
 
 ALWAYS = (7, 0)  # from here on protected mode works whatever `bind` says
@@ -77,6 +78,7 @@ def redis_exposed(
     configuration: Configuration | Missing,
     server: Server | Missing,
     files: RedisFiles | Missing,
+    addresses: RedisAddresses | Missing,
 ) -> Iterator[Verdict]:
     halves = [one for one in (exposure, files) if isinstance(one, Refused | Absent)]
     for one in halves:
@@ -88,6 +90,8 @@ def redis_exposed(
         yield from _entered(exposure, configuration, server)
     if isinstance(files, RedisFiles):
         yield from _told_by_files(files)
+    if isinstance(addresses, RedisAddresses):
+        yield from _in_the_clear(addresses)
 
 
 def _entered(exposure: Exposure, configuration: Configuration | Missing, server: Server | Missing) -> Iterator[Verdict]:
@@ -164,13 +168,9 @@ def _seen(exposure: Exposure, settings: dict[str, str] | None) -> Iterator[Evide
 def _told_by_files(files: RedisFiles) -> Iterator[Verdict]:
     for service in files.services:
         yield from _of_service(service)
-    for path in dict.fromkeys(one.path for one in files.addresses):
-        yield _in_the_clear([one for one in files.addresses if one.path == path])
     for path, reason in files.unreadable:
         yield Unknown(f"{path}: {reason}; it may publish a Redis")
-    yield Evidence(
-        "files that may start or name a Redis", str(files.files), "compose, Kubernetes, redis.conf, env files"
-    )
+    yield Evidence("files that may start a Redis", str(files.files), "compose, Kubernetes, redis.conf")
 
 
 def _of_service(one: RedisService) -> Iterator[Verdict]:
@@ -220,7 +220,14 @@ def _finding(one: RedisService, title: str, fix: str, severity: Severity) -> Fin
     )
 
 
-def _in_the_clear(found: list[RedisAddress]) -> Finding:
+def _in_the_clear(addresses: RedisAddresses) -> Iterator[Verdict]:
+    clear = [one for one in addresses.all if one.public and not one.encrypted]
+    for path in dict.fromkeys(one.path for one in clear):
+        yield _clear([one for one in clear if one.path == path])
+    yield Evidence("files that may name a Redis", str(addresses.files), "env files, units, *.yml, source code")
+
+
+def _clear(found: list[RedisAddress]) -> Finding:
     first = found[0]
     secret = ", with its password" if first.password else ""
     return Finding(
@@ -228,7 +235,7 @@ def _in_the_clear(found: list[RedisAddress]) -> Finding:
         f"{first.path} names {first.host} by redis://: jobs pass the open internet in the clear{secret}",
         "Write rediss://, or use an address of the private network.",
         tuple(Evidence("host", one.host, f"{one.path}:{one.line}") for one in found[:10]),
-        Severity.HIGH,
+        Severity.LOW if first.trial else Severity.HIGH,
         location=Location(first.path, first.line),
         key="tls",
     )

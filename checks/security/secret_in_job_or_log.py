@@ -11,6 +11,10 @@ Formula: high if something in a sampled job's arguments has the form of a known 
 GitLab, Slack, Google, SendGrid, npm, PyPI, JSON web tokens, private keys); medium if only its name says so (password,
 token, secret, ssn, api_key) and there is a value
 
+Of files: high if an address of Redis in source code, env files, manifests or settings has its password spelt out and
+names a host of the open internet, medium if one of the own network, low in what serves development only. Words that
+stand for a password (changeme), variables, loopback, and files that .gitignore leaves out are none.
+
 Of the source: medium if a job is handed, or a job logs, what its name calls a secret (password, secret, api_key,
 access_token and such); low if all arguments of jobs are logged (`*args`, `job["args"]`).
 
@@ -40,10 +44,11 @@ Sidekiq Enterprise's encryption of the last argument; Sidekiq 7.3.10 (a password
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.code import Code
 from kiqdoctor.doctor.facts.code.habits import Leak, Leaking, Leaks
+from kiqdoctor.doctor.facts.config import RedisAddress, RedisAddresses
 from kiqdoctor.doctor.facts.queues import Argument, Samples, Trait
 from kiqdoctor.doctor.halves import beside, unseen
 from kiqdoctor.doctor.rules import settled, told
@@ -53,10 +58,14 @@ Found = dict[str, dict[Argument, set[str]]]
 
 
 @check("SEC002", severity=Severity.HIGH)
-def secret_in_job_or_log(samples: Samples | Missing, code: Code | Missing, leaks: Leaks | Missing) -> Iterator[Verdict]:
+def secret_in_job_or_log(
+    samples: Samples | Missing, code: Code | Missing, leaks: Leaks | Missing, addresses: RedisAddresses | Missing
+) -> Iterator[Verdict]:
     judged = isinstance(code, Code) and isinstance(leaks, Leaks)
     if isinstance(code, Code) and isinstance(leaks, Leaks):
         yield from beside(_in_source(code, leaks), samples)
+    if isinstance(addresses, RedisAddresses):
+        yield from (_spelt(one) for one in addresses.all if one.secret)
     if isinstance(samples, Samples):
         yield from _sampled(samples)
     else:
@@ -76,6 +85,20 @@ def _leak(code: Code, one: Leak) -> Finding:
     )
     severity = Severity.LOW if one.how is Leaking.ALL else Severity.MEDIUM
     return told(code, one, severity, f"The source {one.how}{what}", fix, key=f"{one.how.name}:{one.name}")
+
+
+def _spelt(one: RedisAddress) -> Finding:
+    whose = f"the Redis at {one.host}" if one.host else "Redis"
+    severity = Severity.LOW if one.trial else Severity.HIGH if one.public else Severity.MEDIUM
+    return Finding(
+        f"file:{one.path}",
+        f"{one.path} spells out the password of {whose}",
+        "Read it from the environment or a store of secrets; then change it, for it is in the history and in copies.",
+        (Evidence("address", one.host or "not told beside it", f"{one.path}:{one.line}"),),
+        severity,
+        location=Location(one.path, one.line),
+        key=f"address:{one.host}",
+    )
 
 
 def _sampled(samples: Samples) -> Iterator[Verdict]:

@@ -200,19 +200,33 @@ class RedisService(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RedisAddress(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """An address without TLS that names a host of the open internet; user and password are left out."""
+    """An address of Redis, without user and password; ``host`` is "" where only a password is told.
+
+    ``public``: it names a host of the open internet; ``password``: it says one, ``secret``: spelt out, and one that
+    somebody could use. ``trial``: why this is no production.
+    """
 
     path: str
     line: int
     host: str
+    public: bool = False
+    encrypted: bool = False
     password: bool = False
+    secret: bool = False
+    trial: str = ""
+
+
+class RedisAddresses(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Those that are public and in the clear, and those with a secret."""
+
+    all: tuple[RedisAddress, ...] = ()
+    files: int = 0
 
 
 class RedisFiles(msgspec.Struct, frozen=True, omit_defaults=True):
     """All of them."""
 
     services: tuple[RedisService, ...] = ()
-    addresses: tuple[RedisAddress, ...] = ()
     files: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
 

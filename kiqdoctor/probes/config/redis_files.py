@@ -1,56 +1,34 @@
-"""Redis servers that the application's files start or configure, and addresses of servers elsewhere."""
+"""Redis servers that the application's files start or configure."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from kiqdoctor.doctor.facts.config import RedisAddress, RedisFiles, RedisService
+from kiqdoctor.doctor.facts.config import RedisFiles, RedisService
 from kiqdoctor.doctor.probe import Lane, Read, probe
+from kiqdoctor.probes.config.redis_addresses import LOCAL, is_inside
 from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.documents import Table
 from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 if TYPE_CHECKING:
-    from kiqdoctor.probes.tree.documents import Table, Value
+    from kiqdoctor.probes.tree.documents import Value
     from kiqdoctor.probes.tree.file import File
 
 CONFS: Final = ("**/redis.conf", "**/redis*.conf", "**/valkey*.conf")
-TEXTS: Final = (
-    *(".env", ".env.*", "**/*.env", "Procfile", "**/*.service", "config/*.yml", "config/*.yaml", "**/*.toml"),
-    *("config/initializers/*.rb", "config/environments/production.rb", "config.ru"),
-    *("**/settings*.py", "**/settings/*.py", "**/config.py", "**/celeryconfig.py"),
-)
 _VERSION: Final = regex(r"(?:^|/)redis:(\d{1,2}\.\d{1,2}(?:\.\d{1,3})?|[1-6])(?![\d.])")
+MANIFESTS: Final = ("**/*.yml", "**/*.yaml")
 PORT: Final = "6379"
 IMAGE: Final = regex(r"(?:^|/)(?:redis|valkey|keydb|dragonfly|redis-stack(?:-server)?|redict)(?::|@|$|-)")
 CATCHER: Final = regex(r"mail(?:hog|catcher|pit|dev|slurper)|localstack|selenium")
-URL: Final = regex(r"redis://(?P<user>[^\s/@'\"]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?")
 _DEFAULT: Final = regex(r"\$\{\w{1,100}:?-([^{}$]{0,200})\}")
-LOCAL: Final = regex(
-    r"localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|0\.0\.0\.0|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\."
-)
-INSIDE: Final = (
-    "local",
-    "internal",
-    "lan",
-    "svc",
-    "cluster",
-    "example",
-    "test",
-    "localdomain",
-    "home",
-    "corp",
-    "invalid",
-)
-PRIVATE_CLOUDS: Final = (".cache.amazonaws.com", ".memorydb.amazonaws.com", ".internal", ".local", ".flycast")
-SAMPLES: Final = (".example", ".sample", ".template", ".dist")
-SPEAKS: Final = frozenset({"example.com", "example.org", "example.net", "host", "hostname", "your-host"})
 
 
 @probe(
     Read("compose files, Kubernetes manifests, redis.conf", "", "up to 1 MB each"),
-    Read(".env files, units, config/*.yml, initializers, settings", "", "up to 1 MB each"),
     lane=Lane.FILES,
     deadline_s=30.0,
 )
@@ -60,10 +38,14 @@ def redis_files(tree: Tree) -> RedisFiles:
     from kiqdoctor.probes.deployment.paths import stage
 
     services: list[RedisService] = []
-    addresses: list[RedisAddress] = []
     unreadable: list[tuple[str, str]] = []
     files = 0
-    readers = ((_compose, NAMES), (_conf, CONFS), (_kubernetes, ("**/*.yml", "**/*.yaml")))
+    pods = tuple(_pods(tree))
+
+    def _kubernetes(file: "File") -> Iterator[RedisService]:
+        return _opened(file, pods)
+
+    readers = ((_compose, NAMES), (_conf, CONFS), (_kubernetes, MANIFESTS))
     for read, names in readers:
         for file in tree.named(*names):
             try:
@@ -75,11 +57,7 @@ def redis_files(tree: Tree) -> RedisFiles:
             except UnparsedError as error:
                 if read is not _kubernetes or PORT.encode() in file.content():
                     unreadable.append((file.path, str(error)))
-    for file in tree.named(*NAMES, *TEXTS):
-        if stage(file.path) and not file.name.endswith(SAMPLES):
-            addresses += _addresses(file)
-            files += 1
-    return RedisFiles(tuple(_merged(services)), tuple(addresses), files, tuple(unreadable))
+    return RedisFiles(tuple(_merged(services)), files, tuple(unreadable))
 
 
 def _merged(services: list[RedisService]) -> list[RedisService]:
@@ -109,8 +87,6 @@ def _merged(services: list[RedisService]) -> list[RedisService]:
 
 
 def _compose(file: "File") -> Iterator[RedisService]:
-    from kiqdoctor.probes.tree.documents import Table
-
     for document in file.yaml():
         services = document.table("services") if isinstance(document, Table) else Table()
         own = any("build" in services.table(name) for name in services)
@@ -121,6 +97,7 @@ def _compose(file: "File") -> Iterator[RedisService]:
                 continue
             line = service.lines.get("ports", services.lines.get(name, 1))
             published = tuple(clean(one) for port in service.items_of("ports") if (one := _published(port)))
+            published += ("the host's network",) if _hosts(service) else ()
             alone = "nothing of the application runs beside it" if not own and _only_servers(services) else ""
             told = _VERSION.search(service.text("image"))
             version = told[1] if told else ""
@@ -148,10 +125,17 @@ def _only_servers(services: "Table") -> bool:
     return all(SERVERS.search(services.table(name).text("image")) for name in services)
 
 
+def _hosts(service: Table) -> bool:
+    """Whether it listens on all addresses of its host."""
+    from kiqdoctor.probes.deployment.shell import words
+
+    command = words(service.get("command"))
+    bound = command[command.index("--bind") + 1 : command.index("--bind") + 2] if "--bind" in command else ()
+    return service.text("network_mode") == "host" and not any(LOCAL.match(one) for one in bound)
+
+
 def _published(port: "Value") -> str:
     """The address on which a port of Redis is open to others; "" where it is not."""
-    from kiqdoctor.probes.tree.documents import Table
-
     if isinstance(port, Table):
         inner, outer = str(port.get("target")), port.get("published")
         host = _usual(port.text("host_ip"))
@@ -165,7 +149,7 @@ def _published(port: "Value") -> str:
     host, _, outer = head.rpartition(":")
     plain = host.strip("[]")
     open_to_all = not plain or plain in {"0.0.0.0", "::"}  # noqa: S104
-    return f"{plain or '0.0.0.0'}:{outer}" if open_to_all or not _inside(plain) else ""  # noqa: S104
+    return f"{plain or '0.0.0.0'}:{outer}" if open_to_all or not is_inside(plain) else ""  # noqa: S104
 
 
 def _usual(text: str) -> str:
@@ -200,7 +184,7 @@ def _conf(file: "File") -> Iterator[RedisService]:
             said[name.lower()] = number, value.strip().strip('"')
     line, bind = said.get("bind", (0, ""))
     hosts = [host.lstrip("-") for host in bind.split()]
-    opened = [host for host in hosts if host in {"*", "0.0.0.0", "::"} or not _inside(host.strip("*") or "open.host")]  # noqa: S104
+    opened = [host for host in hosts if host in {"*", "0.0.0.0", "::"} or not is_inside(host.strip("*") or "open.host")]  # noqa: S104
     protected = said.get("protected-mode", (0, ""))
     if said:
         yield RedisService(
@@ -217,9 +201,66 @@ def _conf(file: "File") -> Iterator[RedisService]:
 # -- Kubernetes ----------------------------------------------------------------------------------------------------
 
 
-def _kubernetes(file: "File") -> Iterator[RedisService]:
-    from kiqdoctor.probes.tree.documents import Table
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What runs a Redis: its labels, whether it asks for a password, and the host's port that it takes."""
 
+    path: str
+    line: int
+    name: str
+    labels: frozenset[tuple[str, str]]
+    password: bool | None
+    taken: str
+
+
+def _pods(tree: Tree) -> Iterator[Pod]:
+    from kiqdoctor.probes.deployment.paths import stage
+
+    for file in tree.named(*MANIFESTS):
+        try:
+            if not stage(file.path) or b"kind:" not in file.content() or b"image:" not in file.content():
+                continue
+            documents = [one for one in file.yaml() if isinstance(one, Table)]
+        except (UnreadableError, UnparsedError):
+            continue
+        for document in documents:
+            template = document.table("spec", "template")
+            pod = template.table("spec") if template else document.table("spec")
+            labels = (template or document).table("metadata", "labels")
+            for one in pod.tables("containers"):
+                if IMAGE.search(one.text("image")):
+                    yield Pod(
+                        file.path,
+                        one.line,
+                        clean(document.table("metadata").text("name") or one.text("name")),
+                        frozenset((name, str(value)) for name, value in labels.items()),
+                        _asks(one),
+                        _taken(pod, one),
+                    )
+
+
+def _asks(container: Table) -> bool | None:
+    """Whether a container's Redis asks for a password; None where something that is not here decides."""
+    from kiqdoctor.probes.deployment.shell import words
+
+    command = " ".join((*words(container.get("command")), *words(container.get("args"))))
+    names = {one.text("name") for one in container.tables("env")}
+    if "requirepass" in command or "aclfile" in command or names & {"REDIS_PASSWORD", "VALKEY_PASSWORD", "REDIS_ARGS"}:
+        return True
+    elsewhere = {"envFrom", "volumeMounts"} & container.keys() and (".conf" in command or "envFrom" in container)
+    return None if elsewhere or "$" in command else False
+
+
+def _taken(pod: Table, container: Table) -> str:
+    ports = [one for one in container.tables("ports") if str(one.get("containerPort")) == PORT]
+    taken = next((one.get("hostPort") for one in ports if one.get("hostPort")), None)
+    if taken is not None and not LOCAL.match(ports[0].text("hostIP") or "*"):
+        return f"hostPort {taken}"
+    return "the host's network" if pod.get("hostNetwork") is True else ""
+
+
+def _opened(file: "File", pods: tuple[Pod, ...]) -> Iterator[RedisService]:
+    """Services that others reach, and pods that take a port of their host."""
     for document in file.yaml():
         if not isinstance(document, Table) or document.text("kind") != "Service":
             continue
@@ -234,32 +275,10 @@ def _kubernetes(file: "File") -> Iterator[RedisService]:
             name = clean(document.table("metadata").text("name"))
             line = spec.lines.get("type", document.line)
             published = () if internal else (kind,)
-            yield RedisService(file.path, line, name, "kubernetes", published, None)
-
-
-# -- addresses -----------------------------------------------------------------------------------------------------
-
-
-def _addresses(file: "File") -> Iterator[RedisAddress]:
-    try:
-        text = file.text()
-    except UnreadableError:
-        return
-    if "redis://" not in text:
-        return
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("#"):
-            continue
-        for found in URL.finditer(line):
-            if not _inside(found["host"]):
-                yield RedisAddress(file.path, number, clean(found["host"]), bool(found["user"]))
-
-
-def _inside(host: str) -> bool:
-    """A name or address that nobody reaches from the open internet, or that means nobody."""
-    plain = host.lower().rstrip(".")
-    if LOCAL.match(plain) or "." not in plain or plain in SPEAKS or plain.endswith(PRIVATE_CLOUDS):
-        return True
-    return plain.rpartition(".")[2] in INSIDE or any(
-        f".{part}." in f".{plain}." for part in ("svc", "internal", "example")
-    )
+            wanted = {(key, str(value)) for key, value in spec.table("selector").items()}
+            asked = {one.password for one in pods if wanted and wanted <= one.labels}
+            password = asked.pop() if len(asked) == 1 else None
+            yield RedisService(file.path, line, name, "kubernetes", published, password)
+    for pod in pods:
+        if pod.path == file.path and pod.taken:
+            yield RedisService(pod.path, pod.line, pod.name, "kubernetes", (pod.taken,), pod.password)

@@ -8,6 +8,7 @@ from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.report import Outcome, Result
+from kiqdoctor.probes.config.redis_addresses import redis_addresses
 from kiqdoctor.probes.config.redis_files import redis_files
 
 OPEN = "ports: ['6379:6379']"
@@ -19,11 +20,22 @@ def compose(redis: str, app: str = APP) -> dict[str, str]:
 
 
 def judged(root: Path, files: dict[str, str]) -> Result:
-    return diagnose("SEC001", HEALTHY.with_(redis_files.read(tree(root, files))))
+    found = tree(root, files)
+    return diagnose("SEC001", HEALTHY.with_(redis_files.read(found), redis_addresses.read(found)))
 
 
 def service(kind: str) -> dict[str, str]:
     return {"k/a.yaml": f"kind: Service\nmetadata: {{name: redis}}\nspec: {{type: {kind}, ports: [{{port: 6379}}]}}\n"}
+
+
+def pod(kind: str, rest: str = "") -> dict[str, str]:
+    """A service and what it leads to."""
+    return {
+        "k/a.yaml": f"kind: Service\nmetadata: {{name: redis}}\n"
+        f"spec: {{type: {kind}, selector: {{app: r}}, ports: [{{port: 6379}}]}}\n",
+        "k/b.yaml": "kind: StatefulSet\nmetadata: {name: redis}\nspec:\n  template:\n"
+        f"    metadata: {{labels: {{app: r}}}}\n    spec: {{containers: [{{name: r, image: 'redis:7'{rest}}}]}}\n",
+    }
 
 
 def conf(lines: str, protected: str) -> dict[str, str]:
@@ -50,6 +62,18 @@ def conf(lines: str, protected: str) -> dict[str, str]:
             compose(OPEN, APP.replace("}", ", volumes: ['.:/app']}")),
             "low",
             compose("expose: [6379]", APP.replace("}", ", volumes: ['.:/app']}")),
+        ),
+        (
+            compose("network_mode: host"),
+            "high",
+            compose("network_mode: host, command: redis-server --bind 127.0.0.1"),
+        ),
+        (pod("LoadBalancer"), "high", pod("LoadBalancer", ", args: [--requirepass, $(P)]")),
+        (pod("NodePort"), "high", pod("ClusterIP")),
+        (
+            pod("ClusterIP", ", ports: [{containerPort: 6379, hostPort: 6379}]"),
+            "high",
+            pod("ClusterIP", ", ports: [{containerPort: 6379}]"),
         ),
         (conf("bind 0.0.0.0", "no"), "high", conf("bind 127.0.0.1", "no")),
         (conf("bind *", "no"), "high", conf("bind *\nrequirepass x", "no")),
@@ -84,3 +108,49 @@ def test_what_is_for_trials_by_its_path_is_passed_over(tmp_path: Path) -> None:
     assert (
         judged(tmp_path, {"docker-compose.dev.yml": text, ".env.test": "R=redis://8.8.8.8\n"}).outcome is Outcome.PASS
     )
+
+
+NAMES = "redis://r.acme.io:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("k/w.yaml", "kind: ConfigMap\ndata:\n  REDIS_URL: URL\n"),
+        ("k/w.yaml", "kind: Deployment\nspec:\n  env:\n  - {name: REDIS_URL, value: 'URL'}\n"),
+        ("chart/values.yaml", "env:\n  REDIS_URL: URL  # theirs\n"),
+        ("render.yaml", "services:\n- envVars:\n  - key: REDIS_URL\n    value: URL\n"),
+        ("app.json", '{"env": {"REDIS_URL": {"value": "URL"}}}'),
+        ("Dockerfile", "FROM ruby:3.3\nENV REDIS_URL=URL\n"),
+        (".github/workflows/deploy.yml", "env:\n  REDIS_URL: URL\n"),
+        ("bin/worker", "export REDIS_URL=URL\nexec bundle exec sidekiq\n"),
+        ("shop/queue.py", "import redis\nclient = redis.from_url('URL')\n"),
+        ("lib/queue.rb", "REDIS = Redis.new(url: ENV.fetch('REDIS_URL', 'URL'))\n"),
+    ],
+)
+def test_an_address_is_found_where_it_may_stand(tmp_path: Path, path: str, text: str) -> None:
+    [finding] = judged(tmp_path / "ill", {path: spelt(text)}).findings
+    well = judged(tmp_path / "well", {path: spelt(text).replace("redis://", "rediss://")})
+
+    assert (str(finding.severity), finding.finding.location is not None) == ("high", True)
+    assert well.outcome is Outcome.PASS, (well.reason, well.findings)
+
+
+def spelt(text: str) -> str:
+    """With the address, and the variable's name as it is."""
+    return text.replace("_URL", "_U#L").replace("URL", NAMES).replace("_U#L", "_URL")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("shop/queue.py", f'"""Opens one, as {NAMES}."""\n# {NAMES}\nHELP = "such as {NAMES}"\n'),
+        ("shop/queue.py", f'"""{NAMES}"""\n'),
+        ("lib/queue.rb", f"# {NAMES}\nputs 'e.g. {NAMES} or so'\n"),
+        ("openapi.yml", f"description: an address as {NAMES} of a server\n"),
+        (".env.example", f"REDIS_URL={NAMES}\n"),
+        ("Dockerfile.dev", f"ENV REDIS_URL={NAMES}\n"),
+    ],
+)
+def test_prose_and_trials_name_nobody(tmp_path: Path, path: str, text: str) -> None:
+    assert judged(tmp_path, {path: text}).outcome is Outcome.PASS

@@ -1,15 +1,20 @@
 """SEC002: a key in the queue."""
 
+from pathlib import Path
+
 import pytest
 import redis as redis_py
 from doctoring import check
+from healthy import HEALTHY
 from jobs import job, sampled
 from servers import RedisServer
 from states import payload
+from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.queues import Argument, Place, Trait
-from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.report import Outcome, Result
+from kiqdoctor.probes.config.redis_addresses import redis_addresses
 from kiqdoctor.probes.queues.arguments import told
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + "a1B2" * 10
@@ -99,3 +104,48 @@ def test_on_a_real_redis(redis: "redis_py.Redis", redis_server: RedisServer) -> 
     assert sorted(found.severities("SEC002")) == ["high", "medium"]
     assert "hunter2" not in found.out
     assert "a1B2a1B2" not in found.out
+
+
+PASSWORD = "k3Yf0rN0b0dy"
+"""What the files below spell out; no report may hold it."""
+
+
+def of_files(root: Path, files: dict[str, str]) -> Result:
+    return diagnose("SEC002", HEALTHY.with_(redis_addresses.read(tree(root, files))))
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "twin", "severity"),
+    [
+        (".env", "R=rediss://:PW@r.acme.io:6379/0\n", "R=rediss://:${PW_}@r.acme.io:6379/0\n", "high"),
+        (".env", "R=rediss://:PW@r.acme.io/0\n", "R=rediss://:changeme@r.acme.io/0\n", "high"),
+        (".env", "R=redis://:PW@10.0.0.3:6379/0\n", "R=redis://:PW@localhost:6379/0\n", "medium"),
+        ("config/redis.yml", "production:\n  password: PW\n", "production:\n  password: <%= ENV['P'] %>\n", "medium"),
+        ("k/w.yaml", "kind: Secret\ndata:\n  R: redis://u:PW@redis\n", "kind: Secret\ndata:\n  R: cmVk\n", "medium"),
+        ("a.rb", "C = Redis.new(password: 'PW')\n", "C = Redis.new(password: ENV['P'])\n", "medium"),
+        ("a.rb", "c.redis = { url: u, password: 'PW' }\n", "c.redis = { url: u }\nDB.new(password: 'PW')\n", "medium"),
+        ("a.py", "import redis\nr = redis.Redis(password='PW')\n", "import redis\nr = redis.Redis()\n", "medium"),
+        ("a.py", "B = 'redis://:PW@redis:6379/0'\n", "B = f'redis://:{P}@redis:6379/0'\n", "medium"),
+        (
+            "compose.yml",
+            "services:\n  w: {command: sidekiq, environment: ['R=redis://:PW@redis']}\n",
+            "services:\n  w: {command: sidekiq, environment: ['R=redis://:$P@redis']}\n",
+            "medium",
+        ),
+    ],
+)  # fmt: skip
+def test_an_address_spells_out_its_password(tmp_path: Path, path: str, fault: str, twin: str, severity: str) -> None:
+    ill = of_files(tmp_path / "ill", {path: fault.replace("PW", PASSWORD)})
+    well = of_files(tmp_path / "well", {path: twin.replace("PW_", "P").replace("PW", PASSWORD)})
+
+    assert [str(one.severity) for one in ill.findings] == [severity]
+    assert PASSWORD not in str(ill)
+    assert well.outcome is Outcome.PASS, (well.reason, well.findings)
+
+
+def test_what_version_control_leaves_out_may_hold_it(tmp_path: Path) -> None:
+    files = {"config/live.env": f"R=redis://:{PASSWORD}@redis\n"}
+
+    assert of_files(tmp_path / "ill", files).outcome is Outcome.FAIL
+    assert of_files(tmp_path / "well", {**files, ".gitignore": "*.env\n"}).outcome is Outcome.PASS
+    assert of_files(tmp_path / "back", {**files, ".gitignore": "*.env\n!*.env\n"}).outcome is Outcome.FAIL

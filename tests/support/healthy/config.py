@@ -3,6 +3,7 @@
 from kiqdoctor.doctor.facts.config import (
     Autoscalers,
     QueueLine,
+    RedisAddresses,
     RedisFiles,
     RedisService,
     Scaler,
@@ -37,5 +38,6 @@ FACTS = (
     Variables((SCOPE,), 1),
     Autoscalers((SCALER,)),
     RedisFiles((REDIS,), files=2),
+    RedisAddresses(files=3),
     Scripts((SCRIPT,), 4),
 )
