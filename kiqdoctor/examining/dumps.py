@@ -3,19 +3,21 @@
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kiqdoctor.clock import SYSTEM
 from kiqdoctor.connection import ConnectError, ReadOnlyConnection, resolve_url
 from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.hanging import computing, diagnosed
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.examining.folded import some
 from kiqdoctor.examining.looking import Asking, Looked, merged, unable
-from kiqdoctor.examining.rubies import Jobs, of_ruby
+from kiqdoctor.examining.rubies import Jobs, by_beat, of_ruby
 from kiqdoctor.examining.threads import named_as_in_redis, told
 from kiqdoctor.probes.host.files import link, listed, read
 from kiqdoctor.probes.host.local_processes import host_names
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 PROC = Path("/proc")
 BOOTING = 600.0  # seconds within which a process that began has told when
+SOON = 3.0  # seconds for what is beside the point
 MOST_JOBS = 10_000
 MOST_BYTES = 16 * 1024 * 1024
 OURS = "kiqdoctor"
@@ -86,12 +89,12 @@ def of_pid(pid: int, settings: "Settings", timeout: float, identity: str = "") -
     title = _title(pid)
     kind = title.kind if title is not None else ""
     if kind == "sidekiq":
-        return of_ruby(pid, PROC, lambda: _jobs(pid, settings, identity))
+        return of_ruby(pid, PROC, lambda: _soon(pid, settings, identity))
     paused = state(pid, PROC) in PAUSED
     asking = None if paused else Asking(lambda: _told(settings, timeout, pid, identity))
     outside = looks(pid, PROC)
     if isinstance(outside, Refused):
-        return _only_asked(pid, kind, asking, outside)
+        return _halted(pid, kind, outside, settings, identity) or _only_asked(pid, kind, asking, outside)
     return _both(pid, kind, asking, outside)
 
 
@@ -194,6 +197,17 @@ def _same_program(pid: int, child: str) -> bool:
     return bool(mine) and mine == theirs
 
 
+def _halted(pid: int, kind: str, stacks: Refused, settings: "Settings", identity: str) -> Looked | None:
+    """That it is stopped needs no permission, nor what it last told Redis; None of one that is not."""
+    nothing = Threads(str(pid), SYSTEM.now(), "/proc", state=state(pid, PROC))
+    wrong = diagnosed((nothing,))
+    if not wrong:
+        return None
+    said = "; ".join(filter(None, (stacks.reason, f"what helps: {stacks.unlock}" if stacks.unlock else "")))
+    told = by_beat(nothing, _soon(pid, settings, identity)) if kind == OURS else nothing
+    return Looked(told, wrong, "py-spy", said)
+
+
 def _only_asked(pid: int, kind: str, asking: Asking | None, stacks: Refused) -> Looked:
     """Its own words, where it cannot be read from outside."""
     unlock = f"; what helps: {stacks.unlock}" if stacks.unlock else ""
@@ -252,6 +266,17 @@ def _asked(settings: "Settings", timeout: float, chosen: str) -> Threads:
         raise UnansweredError(f"the answer cannot be read: {error}") from None
     finally:
         client.close()
+
+
+def _soon(pid: int, settings: "Settings", identity: str) -> Jobs:
+    """The same, unless Redis keeps us waiting: what is stopped is answered for at once."""
+    heard: list[Jobs] = []
+    asking = threading.Thread(
+        target=lambda: heard.append(_jobs(pid, settings, identity)), daemon=True, name="kiq.asking"
+    )
+    asking.start()
+    asking.join(SOON)
+    return heard[0] if heard else Jobs({}, why=f"Redis at {_address(settings)} did not answer within {SOON:g} s")
 
 
 def _jobs(pid: int, settings: "Settings", identity: str) -> Jobs:

@@ -39,7 +39,8 @@ def of_ruby(pid: int, proc: Path, jobs: Callable[[], Jobs]) -> Looked:
         refused = error.refused
         nothing = Threads(str(pid), SYSTEM.now(), "TTIN", state=state(pid, proc))
         said = "; ".join(filter(None, (refused.reason, refused.unlock)))
-        return Looked(nothing, diagnosed((nothing,)), "ttin", said)
+        wrong = diagnosed((nothing,))
+        return Looked(by_beat(nothing, jobs()) if wrong else nothing, wrong, "ttin", said)
     told = jobs()
     named = tuple(with_jobs(one, told) for one in found)
     return Looked(named[-1], diagnosed(named), "ttin")
@@ -51,9 +52,17 @@ def with_jobs(look: Threads, jobs: Jobs) -> Threads:
     return replace(look, threads=threads, note="; ".join(filter(None, (look.note, _note(threads, jobs, look.at)))))
 
 
+def by_beat(look: Threads, jobs: Jobs) -> Threads:
+    """Of a process that shows no threads those that ran a job when it last told Redis so."""
+    threads = tuple(_of(Thread(name, state=look.state), work, look.at) for name, work in sorted(jobs.all.items()))
+    return replace(look, threads=threads, note=_note((), jobs, look.at))
+
+
 def _with_job(one: Thread, work: WorkEntry | None, now: float) -> Thread:
-    if work is None or not _runs_one(one):
-        return one
+    return one if work is None or not _runs_one(one) else _of(one, work, now)
+
+
+def _of(one: Thread, work: WorkEntry, now: float) -> Thread:
     since = max(0.0, now - work.run_at) if work.run_at is not None else None
     job = work.job
     return replace(one, job_class=clean(job.shown_class), jid=clean(job.jid), queue=clean(work.queue), running_s=since)

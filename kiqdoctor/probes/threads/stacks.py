@@ -14,12 +14,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock
+from kiqdoctor.doctor.facts.cores import RunningJob
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.probes.host.files import listed, read
 from kiqdoctor.probes.host.recognise import recognise
 from kiqdoctor.probes.threads.attach import fields, outside_of, refusal
 from kiqdoctor.probes.threads.held import Locks, Sources, Standing, inferred
+from kiqdoctor.probes.threads.running import running
 from kiqdoctor.probes.threads.signals import catches
 from kiqdoctor.probes.threads.tasks import Task, state, tasks
 from kiqdoctor.records import dataclass
@@ -35,7 +37,9 @@ THREADS: Final = 2_000
 FRAMES: Final = 100  # of one thread, innermost first
 OUTPUT: Final = 8 * 1024 * 1024  # bytes of py-spy's answer
 SAID: Final = 300  # characters of py-spy's own words
-NOTE: Final = "read from outside without a pause: a stack that moves may be shown half; jobs and locks are not known"
+MOVES: Final = "read from outside without a pause: a stack that moves may be shown half"
+NOTE: Final = f"{MOVES}; jobs and locks are not known"
+PUT_DOWN: Final = f"{MOVES}; jobs are those in the process's own memory"
 CUT: Final = "py-spy's answer was cut at 8 MB, and further threads are missing"
 
 _FORBIDDEN: Final = ("permission denied", "operation not permitted", "eperm")
@@ -311,13 +315,13 @@ def _read(answer: _Answer) -> list[_Thread]:
 
 
 def _told(found: Sequence[_Thread], cut: bool, identity: str, source: str, folder: Path, clock: Clock) -> Threads:
-    running = _running(folder)
+    on_cpu = _running(folder)
     frames: dict[tuple[str, str, int], Frame] = {}
     return Threads(
         identity=clean(identity),
         at=clock.now(),
         source=source,
-        threads=tuple(_thread(one, running, frames) for one in found[:THREADS]),
+        threads=tuple(_thread(one, on_cpu, frames) for one in found[:THREADS]),
         more_threads=max(0, len(found) - THREADS),
         note=f"{CUT}; {NOTE}" if cut else NOTE,
     )
@@ -336,7 +340,18 @@ def _closely(told: Threads, raw: Sequence[_Thread], pid: int, proc: Path, source
     locks = inferred(stacks, waiting, sources)
     names = {one.id: one.name for one in told.threads}
     threads = tuple(_seen_closely(one, known.get(one.id), locks, names) for one in told.threads)
+    jobs = running(pid, proc)
+    if jobs is not None:
+        by_thread = {name: jobs[one.os_thread_id] for name, one in found.items() if one.os_thread_id in jobs}
+        threads = tuple(_with_job(one, by_thread.get(one.id), told.at) for one in threads)
+        told = replace(told, note=told.note.replace(NOTE, PUT_DOWN))
     return replace(told, threads=threads, state=state(pid, proc), deadlocks=locks.rings())
+
+
+def _with_job(one: Thread, job: RunningJob | None, now: float) -> Thread:
+    if job is None:
+        return one
+    return replace(one, job_class=job.job_class, jid=job.jid, queue=job.queue, running_s=max(0.0, now - job.since))
 
 
 def _standing(call: _Call) -> Standing:
