@@ -52,9 +52,13 @@ _POOLS: Final = {
     ("pymongo/synchronous/pool.py", "_get_conn"): "PyMongo's",
 }  # fmt: skip
 _RESTS: Final = frozenset({
-    "brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "xread", "xreadgroup", "listen", "get_message",
-    "accept", "drain_events", "serve_forever", "run_forever", "start_consuming",
+    "brpop", "blpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "xread", "xreadgroup",
 })  # fmt: skip
+"""Calls that wait for work."""
+_SERVES: Final = frozenset({
+    "listen", "get_message", "accept", "drain_events", "serve_forever", "run_forever", "start_consuming",
+})  # fmt: skip
+"""Calls that wait for work, and call the program's own code when it comes."""
 
 
 class Kind(StrEnum):
@@ -174,8 +178,12 @@ def place(one: Thread) -> str:
 
 def _works(one: Thread) -> bool:
     """Whether it runs a job, or anything of the program's own code where jobs are not known; none that rests."""
-    rests = any(_called(frame.function) in _RESTS or _takes_from_a_queue(frame) for frame in one.frames)
-    return bool(one.jid) or (not rests and any(not _LIBRARY.search(frame.file) for frame in one.frames))
+    if one.jid:
+        return True
+    own = next((number for number, frame in enumerate(one.frames) if not _LIBRARY.search(frame.file)), None)
+    if own is None or any(_called(frame.function) in _RESTS or _takes_from_a_queue(frame) for frame in one.frames):
+        return False
+    return not any(_called(frame.function) in _SERVES for frame in one.frames[: own + 1])
 
 
 def _takes_from_a_queue(frame: Frame) -> bool:

@@ -254,3 +254,25 @@ def test_a_signal_that_is_waited_for_is_no_pile() -> None:
 
     assert kinds(looks(*[replace(one, frames=waiting[0].frames) for one in waiting])) == ["pile-up"]
     assert kinds(looks(*[replace(one, frames=resting[0].frames) for one in resting])) == []
+
+
+GUNICORN = "/venv/lib/python3.11/site-packages/gunicorn/workers/sync.py"
+OWN, ENDLESS = "/srv/app/views.py", Call("recvfrom", endless=True, peer="10.0.0.7:443")
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        ([("show", OWN), ("SyncWorker.accept", GUNICORN), ("SyncWorker.run", GUNICORN)], ["socket-wait"]),
+        ([("show", OWN), ("Hub.drain_events", GUNICORN), ("main", OWN)], ["socket-wait"]),
+        ([("Channel.read", GUNICORN), ("Hub.drain_events", GUNICORN), ("main", OWN)], []),
+        ([("Feed.listen", OWN), ("main", OWN)], []),
+        ([("traced", OWN), ("Redis.brpop", GUNICORN), ("main", OWN)], []),
+    ],
+)
+def test_a_server_that_calls_the_program_s_code_does_not_wait_for_work(
+    frames: list[tuple[str, str]], told: list[str]
+) -> None:
+    stack = tuple(Frame(name, file, 7) for name, file in frames)
+
+    assert kinds(looks(thread("a", call=ENDLESS, frames=stack))) == told
