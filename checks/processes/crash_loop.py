@@ -29,7 +29,8 @@ Risk: none in reading. A supervisor that is stopped starts nothing more.
 Undo: start the service again.
 
 ## Unknown when
-It was watched for less than WATCHED_S, and a process is young or a dead one is still registered.
+It was watched for less than WATCHED_S, and a process is young, or may be by clocks that differ, or a dead one is still
+registered.
 
 ## Source
 Sidekiq's identity: host, pid and six random bytes for each start (lib/sidekiq/component.rb).
@@ -59,6 +60,7 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses, Unit, Units
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
+from kiqdoctor.doctor.hosts_clock import by_hosts
 from kiqdoctor.doctor.workers_here import Present, present
 from kiqdoctor.wire.heartbeat import split_identity
 
@@ -98,11 +100,12 @@ def crash_loop(
         yield from _services(units, present(fleet.last, local, connection, clients), clock, thresholds)
     elif isinstance(units, Refused):
         yield Unknown(units.reason, units.unlock)
+    hosts = by_hosts(clock, fleet.last)
     if not watched:
-        yield from _too_short(fleet.last, clock, thresholds)
-    ages = [clock.now - one.started_at for one in fleet.last.live if one.started_at is not None]
-    youngest = f"{min(ages):.0f} s" if ages else "none is alive"
-    yield Evidence("youngest process started", f"{youngest} ago" if ages else youngest, "info, started_at")
+        yield from _too_short(fleet.last, hosts, thresholds)
+    starts = [one.started_at for one in fleet.last.live if one.started_at is not None]
+    if starts and hosts is not None:
+        yield Evidence("youngest process started", f"{hosts.now - max(starts):.0f} s ago", "info, started_at")
     yield Evidence("came and went", str(sum(map(len, rounds.values()))), f"processes, over {fleet.window_s:.0f} s")
 
 
@@ -185,15 +188,17 @@ def _restarted(unit: Unit, risen: int, severity: Severity) -> Finding:
     )
 
 
-def _too_short(fleet: Fleet, clock: ServerTime, thresholds: Thresholds) -> Iterator[Unknown]:
+def _too_short(fleet: Fleet, hosts: ServerTime | None, thresholds: Thresholds) -> Iterator[Unknown]:
     """Where nobody is young and nobody dead is registered, no loop goes on; else it takes a longer look."""
     young = [
         one for one in fleet.live
-        if one.started_at is None or clock.now - one.started_at < thresholds.of(LIVED, tag=one.tag)
+        if one.started_at is None or hosts is None or hosts.now - one.started_at < thresholds.of(LIVED, tag=one.tag)
     ]  # fmt: skip
     gone = [one for one in fleet.processes if not one.live]
     if young or gone:
         who = f"{young[0].identity} is young" if young else f"{gone[0].identity} is registered and dead"
+        if young and hosts is None:
+            who = f"how old {young[0].identity} is, no clock tells"
         yield Unknown(
             f"a loop shows over {WATCHED_S:.0f} s, and {who}", f"--for {WATCHED_S:.0f}, or --baseline-run FILE"
         )

@@ -33,7 +33,8 @@ another worker.
 Undo: start it again from its release, where that still exists.
 
 ## Unknown when
-The process belongs to another user, whose working directory may not be read.
+The process belongs to another user, whose working directory may not be read; whether a deploy goes on, for want of a
+clock.
 
 ## Source
 A real Sidekiq 6.4.1 whose release was removed: /proc shows its directory as deleted.
@@ -48,6 +49,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcess, LocalProcesses
 from kiqdoctor.doctor.facts.queues import Marks
 from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
+from kiqdoctor.doctor.hosts_clock import by_hosts, untold
 from kiqdoctor.doctor.ownership import works_for
 from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.doctor.workers_here import ROOT, Here, registered
@@ -90,9 +92,15 @@ def leftover_old_worker(
         yield Unknown(local.partial, "root, or a /proc mounted without hidepid")
     here = {one.pid for one, _ in workers}
     elsewhere = [one for one in fleet.live if one.pid not in here or one.hostname != local.hostname]
-    yield from _minorities(elsewhere, fleet, clock, thresholds)
-    if isinstance(marks, Marks) and marks.all and isinstance(clock, ServerTime):
-        yield from _before_mark(elsewhere, fleet, clock, marks, thresholds)
+    hosts = by_hosts(clock, fleet) if isinstance(clock, ServerTime) else None
+    found = [*_minorities(elsewhere, fleet, hosts, thresholds)]
+    if isinstance(marks, Marks) and marks.all:
+        found += _before_mark(elsewhere, fleet, hosts, marks, thresholds)
+    if found and hosts is None:
+        why = untold(clock) if isinstance(clock, ServerTime) else clock.reason
+        yield Unknown(f"{found[0].title}; whether a deploy goes on is not known: {why}", "+time, or clocks that agree")
+    else:
+        yield from found
     yield Evidence("workers on this host", str(len(workers)), "/proc")
 
 
@@ -170,14 +178,14 @@ def _finding(one: Here, signs: list[Evidence], severity: Severity) -> Finding:
 
 
 def _minorities(
-    processes: list[Process], fleet: Fleet, clock: ServerTime | Missing, thresholds: Thresholds
+    processes: list[Process], fleet: Fleet, hosts: ServerTime | None, thresholds: Thresholds
 ) -> Iterator[Finding]:
     fleets: dict[str, list[Process]] = {}
     for one in fleet.live:
         if one.version:
             fleets.setdefault(one.tag, []).append(one)
     counts = {tag: Counter(one.version for one in peers) for tag, peers in fleets.items()}
-    young = {tag: _young(peers, clock, thresholds.of(WINDOW, tag=tag)) for tag, peers in fleets.items()}
+    young = {tag: _young(peers, hosts, thresholds.of(WINDOW, tag=tag)) for tag, peers in fleets.items()}
     for process in processes:
         if not process.version or process.quiet or young[process.tag]:
             continue
@@ -198,7 +206,7 @@ def _minorities(
 
 
 def _before_mark(
-    processes: list[Process], fleet: Fleet, clock: ServerTime, marks: Marks, thresholds: Thresholds
+    processes: list[Process], fleet: Fleet, hosts: ServerTime | None, marks: Marks, thresholds: Thresholds
 ) -> Iterator[Finding]:
     """Those that started well before the last deploy, once that is over; another application's deploy is not theirs."""
     at, label = marks.all[-1]
@@ -206,13 +214,14 @@ def _before_mark(
     for process in processes:
         window_s = thresholds.of(WINDOW, tag=process.tag)
         started = process.started_at
-        if not process.live or started is None or started > at - window_s or clock.now - at < window_s:
+        ago_s = None if hosts is None else hosts.now - at
+        if not process.live or started is None or started > at - window_s or (ago_s is not None and ago_s < window_s):
             continue
         if deployed and process.tag not in deployed:
             continue
         evidence = (
             Evidence("started", f"{(at - started) / 60:.0f} min before the last deploy", "info"),
-            Evidence("deploy", f"{label or 'without a label'}, {(clock.now - at) / 60:.0f} min ago", "its mark"),
+            Evidence("deploy", f"{label or 'without a label'}, {(ago_s or 0.0) / 60:.0f} min ago", "its mark"),
         )
         severity = Severity.INFO if process.quiet else Severity.CRITICAL.milder
         title = f"{process.identity} was started before the last deploy" + (" and drains" if process.quiet else "")
@@ -220,11 +229,11 @@ def _before_mark(
         yield Finding(process.subject, title, remedy, evidence, severity, key="mark", lasting=process.lasting)
 
 
-def _young(peers: list[Process], clock: ServerTime | Missing, window_s: float) -> bool:
-    """Whether a deploy may be going on: somebody has just started."""
-    if not isinstance(clock, ServerTime):
-        return True
-    return any(one.started_at is not None and clock.now - one.started_at < window_s for one in peers)
+def _young(peers: list[Process], hosts: ServerTime | None, window_s: float) -> bool:
+    """Whether a deploy is going on, as far as it is known: somebody has just started."""
+    return hosts is not None and any(
+        one.started_at is not None and hosts.now - one.started_at < window_s for one in peers
+    )
 
 
 def _older(one: str, other: str) -> bool:

@@ -30,7 +30,7 @@ Undo: a dead job that is retried fails again into the dead set; a deleted batch 
 
 ## Unknown when
 Not all jobs could be looked at; the batch was looked at once only and a job of it was nowhere; it is Sidekiq Pro's, and
-what it counts and what it names differ.
+what it counts and what it names differ; Redis' clock and ours differ, and no beat tells which is right.
 
 ## Source
 sidekiq/sidekiq#5143 and #5894, #2283 and #4818 for negative counts; our runtime's batch.lua and seal.lua. Sidekiq
@@ -46,6 +46,7 @@ from kiqdoctor.doctor.facts.beside import Batch, Batches, Sightings
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 
 SHOWN = 10
 OLDER = Threshold(
@@ -69,12 +70,15 @@ BEATS = Threshold(
 def batch_cannot_finish(
     batches: Batches, seen: Series[Sightings], fleet: Fleet, clock: ServerTime, thresholds: Thresholds
 ) -> Iterator[Verdict]:
+    hosts = by_hosts(clock, fleet)
     for batch in batches.all:
-        age_s = None if batch.created_at is None else clock.now - batch.created_at
+        age_s = None if batch.created_at is None or hosts is None else hosts.now - batch.created_at
         if batch.odd:
             yield Unknown(f"{batch.key} is of an unknown layout: {batch.odd}", "the web UI's page of this batch")
-        elif age_s is None:
+        elif batch.created_at is None:
             yield Unknown(f"{batch.key} does not say when it was created")
+        elif age_s is None:
+            yield Unknown(f"how old {batch.key} is: {untold(clock)}", AGREE)
         elif age_s > thresholds[OLDER]:
             yield from _judged(batch, age_s, seen, thresholds[BEATS] * slowest(fleet))
     if batches.partial:

@@ -28,7 +28,7 @@ Undo: the old queue's name in the class.
 
 ## Unknown when
 There is only one reading; the queue may not be read; the stamps tell no rate, and what all processes counted leaves
-it open.
+it open; Redis' clock and ours differ, and no beat tells which is right.
 
 ## Source
 An incident of gitlab.com (production 20628).
@@ -41,10 +41,12 @@ An incident of gitlab.com (production 20628).
 from collections import Counter
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Evidence, Finding, Series, Severity, Unknown, Verdict, check
+from kiqdoctor.doctor import Evidence, Finding, Missing, Series, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import JobCounts, Place, Queues, Sample, Samples
 from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 
 SHARE = Threshold(
     name="flood-share",
@@ -73,16 +75,23 @@ def one_class_floods(
     samples: Samples,
     queues: Series[Queues],
     counts: Series[JobCounts],
+    fleet: Fleet | Missing,
     clock: ServerTime,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
+    hosts = by_hosts(clock, fleet)
     for place in samples.places:
         if not place.queue:
             continue
         if place.unread:
             yield Unknown(f"payloads of {place.queue} were not looked at: {place.unread}")
         elif name := _flooding(place, thresholds.of(SHARE, queue=place.queue)):
-            yield from _judged(place, name, queues, counts, clock, thresholds)
+            if hosts is None:
+                yield Unknown(
+                    f"both ends of {place.queue} are {name}, and how long others wait: {untold(clock)}", AGREE
+                )
+            else:
+                yield from _judged(place, name, queues, counts, hosts, thresholds)
     if samples.partial:
         yield Unknown(f"not every queue was looked at: {samples.partial}", "a budget that reaches all queues")
     yield Evidence("queues", str(sum(bool(place.queue) for place in samples.places)), samples.text)

@@ -44,6 +44,8 @@ from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import Durations, Place, Samples
+from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.hosts_clock import AGREE, by_hosts, untold
 
 CROWD = Threshold(
     name="crowd",
@@ -66,9 +68,13 @@ SHOWN = 5
 
 @check("QUE017", severity=Severity.HIGH, caused_by=("QUE004",), thresholds=(CROWD, LEAST))
 def retry_herd(
-    samples: Samples, fleet: Fleet, durations: Durations | Missing, thresholds: Thresholds
+    samples: Samples, fleet: Fleet, clock: ServerTime, durations: Durations | Missing, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     place = samples.place("retry")
+    if place.size and by_hosts(clock, fleet) != clock:
+        why = "it was counted by Redis' clock, and hosts go by another (RED011)" if fleet.by_ours else untold(clock)
+        yield Unknown(f"what is due in the next ten minutes is not known: {why}", AGREE)
+        return
     if place.unread or (place.size and not place.due):
         yield Unknown(f"what is due in retry is not known: {place.unread or 'it was not counted'}")
         return

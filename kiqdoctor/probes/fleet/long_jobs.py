@@ -40,7 +40,7 @@ FORMATS: Final[tuple[Callable[[str, datetime], str], ...]] = (
 )
 def long_jobs(redis: Redis, fleet: Fleet, clock: ServerTime | Missing) -> LongJobs:
     """Nothing is asked where no job has been running for long."""
-    now = clock.now if isinstance(clock, ServerTime) else time.time()
+    now = (clock.local_now if fleet.by_ours else clock.now) if isinstance(clock, ServerTime) else time.time()
     keys = Keys(redis.namespace)
     found = sorted(_old(fleet, now), key=lambda job: job.run_at or 0.0)
     jobs = found[:MOST]
