@@ -64,18 +64,27 @@ _HOOK: Final = regex(  # addresses that are themselves the secret
     r"(?P<name>://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|(?:[a-z]{1,20}\.)?discord(?:app)?\.com/api/webhooks/"
     r"|api\.telegram\.org/bot|[\w-]{1,60}\.webhook\.office\.com/webhookb2/))(?P<value>[^\s\"'<>]+)"
 )
+_ALNUM: Final = r"(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{20,255}"  # as tokens go on that words do not
 _SHAPES: Final = regex(
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\b(?:github|dckr)_pat_[A-Za-z0-9_-]{20,255}"
-    r"|\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[\w-]{16,255}"
-    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,255}|\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|\bAIza[\w-]{30,60}"
-    r"|\bhf_[A-Za-z0-9]{30,60}|\bsk-(?:(?:proj|svcacct|admin|ant-[a-z0-9]{2,8}|or-v1)-[\w-]{20,255}|[A-Za-z0-9]{40,64}\b)|\bdo[opr]_v1_[0-9a-f]{40,80}"
-    r"|\bsh(?:pat|pca|ppa|pss)_[0-9a-fA-F]{32}|\bwhsec_[A-Za-z0-9+/=]{20,100}|\brubygems_[0-9a-f]{40,60}"
-    r"|\bhv[sb]\.[\w-]{20,500}|\bsq0[a-z]{3}-[\w-]{20,60}|\blin_api_[A-Za-z0-9]{30,60}|\bya29\.[\w-]{20,500}"
-    r"|\bAT[AC]TT3[\w=-]{30,255}|\bdapi[0-9a-f]{32}\b|\bNRAK-[A-Z0-9]{20,40}|\bpscale_[a-z]{2,8}_[\w.-]{20,100}"
-    r"|\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,100}|\bAGE-SECRET-KEY-1[A-Z0-9]{50,70}|\bkey-[0-9a-f]{32}\b"
+    # Beginnings that no word ends with: also where one is glued to it.
+    r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"  # AWS
+    r"|(?:github|dckr)_pat_[A-Za-z0-9_-]{20,255}"
+    r"|gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-(?=[\w-]{0,60}[0-9])[\w-]{16,255}"
+    r"|xox[abeoprs]-[0-9]{6,20}-[A-Za-z0-9-]{6,255}|AIza[\w-]{30,60}|do[opr]_v1_[0-9a-f]{40,80}"
+    r"|sh(?:pat|pca|ppa|pss)_[0-9a-fA-F]{32}|rubygems_[0-9a-f]{40,60}|hv[sb]\.[\w-]{20,500}|ya29\.[\w-]{20,500}"
+    r"|AT[AC]TT3[\w=-]{30,255}|dapi[0-9a-f]{32}(?![0-9a-z])|pscale_[a-z]{2,8}_[\w.-]{20,100}"
+    r"|AGE-SECRET-KEY-1[A-Z0-9]{50,70}|SG\.[\w-]{22}\.[\w-]{43}|pypi-AgE[\w-]{40,500}"
+    r"|eyJ[\w-]{8,2000}+\.eyJ[\w-]{8,2000}+(?:\.[\w-]{0,2000}+)?"  # JSON web tokens
+    # Those that a word may end with, as task_live_ and graph_: glued only where letters and digits follow.
+    rf"|\bgh[pousr]_[A-Za-z0-9]{{20,255}}|gh[pousr]_{_ALNUM}"
+    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,255}|\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[\w-]{16,255}"
+    rf"|\b[rs]k_(?:live|test)_[A-Za-z0-9]{{10,255}}|[rs]k_(?:live|test)_{_ALNUM}"
+    r"|\bhf_[A-Za-z0-9]{30,60}|\bsk-(?:(?:proj|svcacct|admin|ant-[a-z0-9]{2,8}|or-v1)-[\w-]{20,255}|[A-Za-z0-9]{40,64}\b)"
+    r"|\bwhsec_[A-Za-z0-9+/=]{20,100}|\bsq0[a-z]{3}-[\w-]{20,60}|\blin_api_[A-Za-z0-9]{30,60}|\bNRAK-[A-Z0-9]{20,40}"
+    r"|\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,100}|\bkey-[0-9a-f]{32}\b"
     r"|(?<![\w.-])SG\.[\w-]{10,60}+\.[\w-]{10,90}|\bnpm_[A-Za-z0-9]{20,255}|\bpypi-[\w-]{40,500}"
-    r"|(?<![\w-])eyJ[\w-]{8,2000}+\.[\w-]{8,2000}+(?:\.[\w-]{0,2000}+)?"  # JSON web tokens
+    rf"|(?:hf_|sk-(?:proj|svcacct|admin|ant-[a-z0-9]{{2,8}}|or-v1)-|whsec_|sq0[a-z]{{3}}-|lin_api_|NRAK-|npm_){_ALNUM}"
+    r"|(?<![\w-])eyJ[\w-]{8,2000}+\.[\w-]{8,2000}+(?:\.[\w-]{0,2000}+)?"
     r"|-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[^-]{0,8000}+"
     r"(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?"
 )

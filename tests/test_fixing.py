@@ -123,6 +123,22 @@ def test_what_no_step_is_safe_for_is_named_and_still_stands(
     assert contents(redis) == before
 
 
+def test_what_another_check_could_not_look_at_is_not_said_to_be_mended(
+    redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path
+) -> None:
+    ghost(redis)
+    lock = f"uniquejobs:{'d' * 32}"
+    redis.zadd("uniquejobs:digests", {lock: 1.0})
+    redis.hset(f"{lock}:LOCKED", "b" * 24, str(time.time()))
+
+    status, done = fixed(redis_server, "PRO002", "QUE014", "--apply", "--export", str(tmp_path / "e"))
+    assert [(one["check"], one["state"]) for one in done["steps"]] == [("PRO002", "done")]
+    assert (status, done["notes"][0][:7]) == (3, "QUE014:")
+
+    ghost(redis)
+    assert fixed(redis_server, "PRO002", "--apply", "--export", str(tmp_path / "f"))[0] == 0
+
+
 def test_a_redis_that_went_away_is_asked_no_more() -> None:
     waits: list[float] = []
     applying = Applying(resolve_url("redis://127.0.0.1:1/0", {}), None, "t", replace(SYSTEM, sleep=waits.append))

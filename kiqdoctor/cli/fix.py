@@ -49,7 +49,7 @@ def command(
     for its commit (COD001), imports of the standard library leave jobs (COD003), network calls get a time-out (COD010).
 
     Exit status 0: there is nothing to do, or all is done and the doctor agrees. 1: steps are planned, or one stopped
-    or the finding is still there; with --diff, the patch was printed. 3: could not look.
+    or the finding is still there; with --diff, the patch was printed. 3: could not look, be it for one of the checks.
     """
     if diff:
         return _diff(words)

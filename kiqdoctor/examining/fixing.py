@@ -185,15 +185,16 @@ def carried_out(
 def _looked_again(asked: Asked, before: Report, fixed: Fixed, clock: Clock) -> Fixed:
     again, _ = examined(asked, clock)
     told = {one.step.check for one in fixed.steps}
-    reached = not any(one.check.id in told and one.outcome is Outcome.UNKNOWN for one in again.results)
+    lacking = _lacking(again)
     left = {one.fingerprint: one for result in again.results if result.check.id in told for one in result.findings}
     known = {one.fingerprint for one in before.reported}
     notes = tuple(
         f"{'still there' if mark in known else 'new'}: {clean(one.finding.title)}" for mark, one in left.items()
     )
     stopped = any(one.state == "stopped" for one in fixed.steps)
-    status = 3 if not reached and not left and not stopped else 1 if stopped or left else 0
-    return Fixed(fixed.target, fixed.steps, fixed.export, applied=True, status=status, notes=(*fixed.notes, *notes))
+    status = 1 if stopped or left else 3 if lacking else 0
+    notes = tuple(dict.fromkeys((*fixed.notes, *lacking, *notes)))
+    return Fixed(fixed.target, fixed.steps, fixed.export, applied=True, status=status, notes=notes)
 
 
 def undo(file: Path, asked: Asked, clock: Clock = SYSTEM) -> Fixed:

@@ -239,44 +239,52 @@ def test_a_flag_tells_of_the_word_behind_it(secret: str, words: tuple[str, ...])
     assert json.dumps(secret)[1:-1].encode() not in dump(Recording(facts, Target(None, None, None), 1.0, "0", Cost()))
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        "AKIAIOSFODNN7EXAMPLE",
-        "ghp_" + "a1" * 18,
-        "github_pat_" + "a1" * 20,
-        "glpat-" + "a1" * 10,
-        "xoxb-1234567890-abcdef",
-        "sk_" + "live_" + "a1" * 12,
-        "npm_" + "a1" * 18,
-        "dckr_pat_" + "a1" * 14,
-        "glrt-" + "a1" * 10,
-        "hf_" + "a1" * 17,
-        "sk-" + "proj-" + "a1" * 24,
-        "sk-" + "ant-api03-" + "a1" * 30,
-        "dop_v1_" + "a1" * 32,
-        "shp" + "at_" + "a1" * 16,
-        "whsec_" + "a1" * 16,
-        "rubygems_" + "a1" * 24,
-        "hvs." + "a1" * 12,
-        "sq0atp-" + "a1" * 11,
-        "lin_api_" + "a1" * 20,
-        "ya29." + "a1" * 20,
-        "ATATT3" + "xF" * 20,
-        "dapi" + "a1" * 16,
-        "NRAK-" + "A1" * 13,
-        "pscale_tkn_" + "a1" * 20,
-        "a1" * 7 + ".atlasv1." + "a1" * 30,
-        "AGE-SECRET-KEY-1" + "A1" * 29,
-        "key-" + "a1" * 16,
-        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nMIIB\nAAAA\n-----END PGP PRIVATE KEY BLOCK-----",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r",
-        "-----BEGIN RSA PRIVATE KEY-----\nMIIB\nAAAA\n-----END RSA PRIVATE KEY-----",
-    ],
+TOKENS = (
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_" + "a1" * 18,
+    "github_pat_" + "a1" * 20,
+    "glpat-" + "a1" * 10,
+    "xoxb-1234567890-abcdef",
+    "sk_" + "live_" + "a1" * 12,
+    "npm_" + "a1" * 18,
+    "dckr_pat_" + "a1" * 14,
+    "glrt-" + "a1" * 10,
+    "hf_" + "a1" * 17,
+    "sk-" + "proj-" + "a1" * 24,
+    "sk-" + "ant-api03-" + "a1" * 30,
+    "dop_v1_" + "a1" * 32,
+    "shp" + "at_" + "a1" * 16,
+    "whsec_" + "a1" * 16,
+    "rubygems_" + "a1" * 24,
+    "hvs." + "a1" * 12,
+    "sq0atp-" + "a1" * 11,
+    "lin_api_" + "a1" * 20,
+    "ya29." + "a1" * 20,
+    "ATATT3" + "xF" * 20,
+    "dapi" + "a1" * 16,
+    "NRAK-" + "A1" * 13,
+    "pscale_tkn_" + "a1" * 20,
+    "a1" * 7 + ".atlasv1." + "a1" * 30,
+    "AGE-SECRET-KEY-1" + "A1" * 29,
+    "key-" + "a1" * 16,
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nMIIB\nAAAA\n-----END PGP PRIVATE KEY BLOCK-----",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIB\nAAAA\n-----END RSA PRIVATE KEY-----",
 )
+WORDS_END_SO = ("key-", "a1a1a1a1a1a1a1.")  # cachekey-<digest> is an ordinary name
+
+
+@pytest.mark.parametrize("token", TOKENS)
 def test_a_token_is_known_by_its_shape(token: str) -> None:
     assert token not in redact(f"error: {token} was refused")
     assert token not in redact(token)
+
+
+@pytest.mark.parametrize("token", [one for one in TOKENS if not one.startswith(WORDS_END_SO)])
+@pytest.mark.parametrize("word", ["Klass", "job_", "queue9", "\u00e9", "A::B"])
+def test_a_word_that_is_glued_to_it_hides_it_not(word: str, token: str) -> None:
+    assert token[12:] not in redact(f"{word}{token}")
+    assert token[12:] not in redact(f"error in {word}{token}: refused")
 
 
 @pytest.mark.parametrize(
@@ -296,6 +304,13 @@ def test_a_token_is_known_by_its_shape(token: str) -> None:
         "KeyError: 'SECRET_KEY'",
         "global-notifications-and-mails",
         "task-that-is-skipped-for-everybody",
+        "task-0123456789abcdef0123456789abcdef",
+        "task_live_monitoring_of_everything2",
+        "task-proj-migration-2024-cleanup-step-4",
+        "cachekey-d41d8cd98f00b204e9800998ecf8427e",
+        "ApiKeyJobProcessor.perform_something",
+        "MSG.something_there.and_some_more",
+        "graph_something1",
         "mysql -u root -h db",
         "set-cookie: refused",
         "5f0c1e6b2a9d4c7788aa01b2",
