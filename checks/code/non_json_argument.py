@@ -56,7 +56,7 @@ CARRIES = {
 }
 """What each has a word for beyond plain JSON."""
 TEXTS = {Value.SYMBOL, Value.SYMBOL_KEYS, Value.READ_DATE}
-"""What Sidekiq before 7 takes, and gives back as texts, or what the job makes of texts again."""
+"""What a Sidekiq that is not strict takes, and gives back as texts, or what the job makes of texts again."""
 INSTEAD = {
     Value.RECORD: "its id, and read it in the job",
     Value.RECORDS: "list(....values_list('id', flat=True))",
@@ -83,7 +83,7 @@ INSTEAD = {
 def non_json_argument(code: Code, enqueues: Enqueues, packages: Packages | Missing) -> Iterator[Verdict]:
     told = False
     version = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
-    lenient = covers("<7", version) is True
+    lenient = bool(enqueues.lenient) or covers("<7", version) is True
     for enqueue in enqueues.sites:
         wrong = [one for one in enqueue.given if one.what not in CARRIES[enqueue.encoding]]
         if wrong:

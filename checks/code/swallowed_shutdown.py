@@ -12,8 +12,8 @@ Formula: fails if a job leads to `except:`, `except BaseException`, `rescue Exce
 by a constant or in a list) that does not raise again on every path, or to `finally` or `ensure` that leaves by return,
 break or continue; low where all that the clause guards is over in a moment: a text that is taken apart, one thing that
 is deleted or closed; and where Python's clause names KeyboardInterrupt alone, which is raised on the main thread only,
-by a signal that Celery's, RQ's and Dramatiq's workers keep from the processes that run jobs; and in APScheduler's jobs,
-into whose threads nothing is raised
+by a signal that Celery's, RQ's and Dramatiq's workers keep from the processes that run jobs; and in jobs of
+APScheduler, Delayed Job, GoodJob, Solid Queue and Shoryuken, into whose threads nothing is raised
 
 A clause that ends the process raises too, and one that raises whatever is no `Exception`. Not told: a clause after one
 that raises the end again, one around nothing but Python's own quick functions or an import, and `except SystemExit`
@@ -42,8 +42,8 @@ dramatiq's `Interrupt` is a BaseException too.
 
 from collections.abc import Iterator
 
-from kiqdoctor.doctor import Finding, Severity, Verdict, check
-from kiqdoctor.doctor.facts.code import Code, Ending, Handler, Handlers
+from kiqdoctor.doctor import Finding, Missing, Severity, Verdict, check
+from kiqdoctor.doctor.facts.code import Code, Ending, Execution, Handler, Handlers
 from kiqdoctor.doctor.rules import led_to, settled, told
 
 ENDS = {
@@ -51,13 +51,16 @@ ENDS = {
     "ruby": {"Exception", "Object", "BasicObject", "Sidekiq::Shutdown", "Interrupt", "SignalException"},
 }
 BY_HAND = {"KeyboardInterrupt"}
-UNTOLD = {"apscheduler"}
+UNTOLD = {"apscheduler", "delayed_job", "good_job", "solid_queue", "shoryuken"}
+"""Whose workers raise nothing into a job when they stop: they wait, and then end, or kill the thread."""
 NARROWER = {"python": "except Exception", "ruby": "rescue StandardError"}
 
 
 @check("COD009", severity=Severity.HIGH)
-def swallowed_shutdown(code: Code, handlers: Handlers) -> Iterator[Verdict]:
-    found = [_finding(code, one) for one in led_to(code, handlers.sites) if _swallows(code.language(one), one)]
+def swallowed_shutdown(code: Code, handlers: Handlers, execution: Execution | Missing) -> Iterator[Verdict]:
+    found = [
+        _finding(code, one, execution) for one in led_to(code, handlers.sites) if _swallows(code.language(one), one)
+    ]
     yield from found
     yield from settled(code, handlers, found=bool(found))
 
@@ -67,7 +70,7 @@ def _swallows(language: str, clause: Handler) -> bool:
     return clause.final or (ends and clause.ending is not Ending.RAISES and not clause.spares)
 
 
-def _finding(code: Code, clause: Handler) -> Finding:
+def _finding(code: Code, clause: Handler, execution: Execution | Missing) -> Finding:
     language = code.language(clause)
     caught = ", ".join(clause.catches) or "everything"
     if clause.final:
@@ -78,7 +81,16 @@ def _finding(code: Code, clause: Handler) -> Finding:
         title = f"A clause catches {caught}, the end of the process too, and {how}"
         remedy = f"Write {NARROWER[language]}, or raise on every path."
     by_hand = language == "python" and ENDS[language].intersection(clause.catches) == BY_HAND
-    job = code.job(clause)
-    untold = job is not None and job.library in UNTOLD
-    severity = Severity.LOW if untold or ((clause.brief or by_hand) and not clause.final) else Severity.HIGH
+    severity = (
+        Severity.LOW
+        if _untold(code, clause, execution) or ((clause.brief or by_hand) and not clause.final)
+        else Severity.HIGH
+    )
     return told(code, clause, severity, title, remedy, key="final" if clause.final else caught)
+
+
+def _untold(code: Code, clause: Handler, execution: Execution | Missing) -> bool:
+    job = code.job(clause)
+    ways = execution.of(job) if job is not None and isinstance(execution, Execution) else ()
+    runs = {one.adapter or one.library for one in ways} or {job.library if job is not None else ""}
+    return runs <= UNTOLD

@@ -52,7 +52,7 @@ from kiqdoctor.doctor import Evidence, Finding, Location, Missing, NotApplicable
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.config import QueueLine, Setting, WorkerCommand, WorkerFile, WorkerSettings
 from kiqdoctor.doctor.facts.deployment import Deployment, WorkerConfig
-from kiqdoctor.doctor.facts.packages import Packages
+from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.facts.settings import RedisSetting, RedisSettings
 from kiqdoctor.doctor.versions import version_of
 from kiqdoctor.wire.numbers import real
@@ -98,13 +98,17 @@ def worker_config_invalid(
         yield NotApplicable("no file of the application configures or starts workers")
         return
     version = _version(packages)
-    for file in workers.files:
+    unread = _unread(workers, packages)
+    for file in () if unread else workers.files:
         yield from _of_file(file, version, _cores(file, workers.commands))
     for command in workers.commands:
         yield from _of_command(command, version)
     if isinstance(deployment, Deployment) and isinstance(settings, RedisSettings):
         yield from _pools(deployment, settings, version)
     for file in workers.files:
+        if unread:
+            yield Evidence(file.path, "nothing reads it: Sidekiq is not among the locked gems", unread)
+            continue
         source = "Ruby" if file.path.endswith(".rb") else "YAML"
         yield Evidence(file.path, f"{counted(len(file.settings), 'key')}, {counted(len(file.queues), 'queue')}", source)
     yield Evidence("commands that start workers", str(len(workers.commands)), "the deployment's files")
@@ -112,6 +116,18 @@ def worker_config_invalid(
 
 def _version(packages: Packages | Missing) -> Version | None:
     return version_of(packages.version_of("ruby", "sidekiq")) if isinstance(packages, Packages) else None
+
+
+def _unread(workers: WorkerSettings, packages: Packages | Missing) -> str:
+    """The lock file of gems without Sidekiq, where no command starts it either; "" where it may run."""
+    if workers.commands or not isinstance(packages, Packages):
+        return ""
+    gems = [one for one in packages.all if one.ecosystem == "ruby"]
+    return "" if packages.unreadable or any(one.name.startswith("sidekiq") for one in gems) else _lock(gems)
+
+
+def _lock(gems: list[Package]) -> str:
+    return next((one.source for one in gems if one.source.endswith((".lock", ".locked"))), "")
 
 
 def _cores(file: WorkerFile, commands: tuple[WorkerCommand, ...]) -> float | None:
@@ -133,7 +149,8 @@ def _of_file(file: WorkerFile, version: Version | None, cores: float | None) -> 
             yield _finding(file.path, file.problem_line or 1, f"{file.path}: {file.problem}", "Mend the YAML.", "yaml")
         return
     keys = {one.key: one for one in file.settings}
-    for one in file.settings:
+    once = {(one.key.rpartition(".")[2], one.line): one for one in reversed(file.settings)}  # sections may share lines
+    for one in reversed(once.values()):
         yield from _of_key(file, one, keys, cores)
     yield from _of_queues(file, version)
 

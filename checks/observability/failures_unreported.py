@@ -46,7 +46,7 @@ REPORTERS = (
     "elastic-apm", "opentelemetry", "scout-apm", "scout_apm", "raygun", "exception_notification", "solid_errors",
     "logfire", "govuk_app_config", "telebugs", "skylight", "errbit", "exception-track", "stackprof-sentry",
 )  # fmt: skip
-HANDLERS = ("error_handlers", "death_handlers")
+HANDLERS = ("error_handlers", "death_handlers", "on_thread_error")
 OWN = ("sidekiq_retries_exhausted", "rescue_from", "after_discard")
 """Of one class of jobs."""
 SIGNALS = ("celery.signals.task_failure",)

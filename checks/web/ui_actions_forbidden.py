@@ -7,7 +7,7 @@ In the log: `attack prevented by Sidekiq::Web` (or `Sidekiq::Web::CsrfProtection
 
 ## How it is found
 Formula: fails if the form of /busy, sent as a browser would from the same origin, answers 403; or
-files mount the UI of a Sidekiq from 5 to 8.0 where no session is: in an API-only Rails, or in a config.ru
+files mount the UI of a Sidekiq from 6.2 to 8.0 where no session is: in an API-only Rails, or in a config.ru
 
 One POST is sent, and only with --web-post: the form for a process that does not exist, without a button, which changes
 nothing. Up to 8.0 it carries the form's token and the session's cookie, from 8.1 on a browser's `Sec-Fetch-Site`; the
@@ -64,9 +64,9 @@ def ui_actions_forbidden(
 
 
 def _in_files(files: WebFiles, packages: Packages | Missing) -> Iterator[Verdict]:
-    """Up to 8.0 the forms need a session, which an API-only Rails and a bare config.ru do not have."""
+    """From 6.2 to 8.0 the forms need a session that the application gives; before that the UI made its own."""
     locked = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
-    if not covers(">=5,<8.1", locked):
+    if not covers(">=6.2,<8.1", locked):
         yield Evidence("sessions", f"not needed, or Sidekiq's version is not known: {locked or '?'}", "the lock file")
         return
     bare = files.said("no-session")

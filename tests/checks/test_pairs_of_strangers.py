@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from judging import read
 
+from kiqdoctor.doctor import Location
+
 LOCK = "GEM\n  remote: https://rubygems.org/\n  specs:\n    sidekiq ({})\n\nDEPENDENCIES\n  sidekiq\n"
 RAILS = {
     "Gemfile.lock": LOCK.format("7.3.2"),
@@ -245,6 +247,12 @@ def compose(*lines: str) -> dict[str, str]:
     return RAILS | {"docker-compose.yml": "\n".join((*head, *(f"    {one}" for one in lines))) + "\n"}
 
 
+def commented(text: str) -> dict[str, str]:
+    return {path: f"# {text}\n{one}" if "compose" in path else one for path, one in compose("command: sidekiq").items()}
+
+
+LENIENT = "config/initializers/sidekiq.rb"
+SWALLOWS = "begin\n      Remote.ask(id)\n    rescue Exception\n      nil\n    end"
 SERVERS = 'services:\n  redis:\n    image: redis:7\n    ports: ["6379:6379"]\n  other:\n    image: {}\n'
 SYMBOLS = "class Starts\n  def call\n    HardJob.perform_async({ id: 1 })\n  end\nend\n"
 TRIES = """import dramatiq
@@ -284,6 +292,31 @@ GRAVE_AND_LOW = {
         RAILS | {"app/services/starts.rb": SYMBOLS},
         RAILS | {"app/services/starts.rb": SYMBOLS, "Gemfile.lock": LOCK.format("6.5.12")},
     ),
+    "SEC001, a comment that sends it away": (
+        "SEC001",
+        compose("command: sidekiq"),
+        commented("do not use in production"),
+    ),
+    "SEC001, a comment about somebody's own machine": (
+        "SEC001",
+        commented("production, and local development"),
+        commented("so that you can develop locally"),
+    ),
+    "PRO010, a password for trials": (
+        "PRO010",
+        compose("command: bundle exec sidekiq", "environment: [DB_PASSWORD=s3cr3t]"),
+        compose("command: bundle exec sidekiq", "environment: [DB_PASSWORD=developmentpassword]"),
+    ),
+    "COD006, arguments that are not checked": (
+        "COD006",
+        RAILS | {"app/services/starts.rb": SYMBOLS, LENIENT: "Sidekiq.strict_args!(false) if Rails.env.test?\n"},
+        RAILS | {"app/services/starts.rb": SYMBOLS, LENIENT: "Sidekiq.strict_args!(false)\n"},
+    ),
+    "COD009, a worker that raises nothing": (
+        "COD009",
+        {name: text.format(SWALLOWS) for name, text in ADAPTED.items()},
+        {name: text.format(SWALLOWS).replace(":sidekiq", ":good_job") for name, text in ADAPTED.items()},
+    ),
     "COD009, an address": ("COD009", trying("x.fetch()"), trying("all([urlparse(x).scheme])")),
     "COD009, a version": ("COD009", trying("sum(map(go, x))"), trying("sum(map(int, x.split('.')))")),
     "COD009, an answer": ("COD009", trying("answer.get()"), trying("answer.json()")),
@@ -297,6 +330,42 @@ def test_what_makes_it_milder(tmp_path: Path, check: str, grave: dict[str, str],
 
     assert str(first.severity) == "high"
     assert second.severity.rank > first.severity.rank
+
+
+TAPIOCA = {"sorbet/tapioca/require.rb": 'require "sidekiq/testing"\n', "sorbet/rbi/a.rbi": ""}
+
+
+@pytest.mark.parametrize(
+    ("check", "fault", "twin"),
+    [
+        ("CFG004", {name.replace("sorbet", "lib"): text for name, text in TAPIOCA.items()}, TAPIOCA),
+        (
+            "CFG001",
+            {"Gemfile.lock": LOCK.format("7.3.2"), "config/sidekiq.yml": ":namespace: x\n"},
+            {
+                "Gemfile.lock": LOCK.format("7.3.2").replace("sidekiq", "resque"),
+                "config/sidekiq.yml": ":namespace: x\n",
+            },
+        ),
+    ],
+)
+def test_what_nothing_reads(tmp_path: Path, check: str, fault: dict[str, str], twin: dict[str, str]) -> None:
+    assert read(check, tmp_path / "ill", RAILS | fault).outcome.value == "fail"
+    assert read(check, tmp_path / "well", RAILS | twin).outcome.value == "pass"
+
+
+def test_a_line_that_all_environments_share_is_told_once(tmp_path: Path) -> None:
+    text = "default: &d\n  namespace: x\n" + "".join(f"{one}:\n  <<: *d\n" for one in ("production", "staging"))
+
+    assert len(read("CFG001", tmp_path, RAILS | {"config/sidekiq.yml": text}).findings) == 1
+
+
+def test_the_lock_of_an_application_that_lies_deeper_than_another(tmp_path: Path) -> None:
+    files = {"omnibus/Gemfile.lock": LOCK.format("1").replace("sidekiq", "omnibus")}
+    files |= {f"src/shop/{path}": text for path, text in RAILS.items()}
+    files["src/shop/Gemfile.lock"] = LOCK.format("6.5.7")
+
+    assert read("PKG002", tmp_path, files).findings[0].finding.location == Location("src/shop/Gemfile.lock", 4)
 
 
 def test_a_plan_that_is_ordered_for_trials_limits_nobody(tmp_path: Path) -> None:

@@ -187,9 +187,9 @@ def _adapted(told: "Hints", code: Code, ways: Iterable[Way]) -> Iterator[Way]:
         name, said, place = IN_PROCESS, "Rails' default", None
     model = Model.THREADS if name == IN_PROCESS else DEFAULTS.get(name, Model.UNKNOWN)
     if name in locked:
-        yield from (Way(ADAPTED, one.model, f"{said}: {one.said}", one.place or place, one.queues, one.amount)
+        yield from (Way(ADAPTED, one.model, f"{said}: {one.said}", one.place or place, one.queues, one.amount, name)
                     for one in ways if one.library == name)  # fmt: skip
     elif not name and len({one.model for one in ways}) == 1:
         yield Way(ADAPTED, next(iter(locked.values())).model, said, place)
     else:
-        yield Way(ADAPTED, model, said, place)
+        yield Way(ADAPTED, model, said, place, adapter=name)

@@ -87,10 +87,12 @@ def _merged(services: list[RedisService]) -> list[RedisService]:
 
 
 def _compose(file: "File") -> Iterator[RedisService]:
+    from kiqdoctor.probes.deployment.compose import avowed
+
     for document in file.yaml():
         services = document.table("services") if isinstance(document, Table) else Table()
         own = any("build" in services.table(name) for name in services)
-        around = next((why for name in services if (why := _trial(services.table(name)))), "")
+        around = avowed(file) or next((why for name in services if (why := _trial(services.table(name)))), "")
         for name in services:
             service = services.table(name)
             if IMAGE.search(service.text("image")) is None and "ports" not in service.reset:
@@ -116,7 +118,9 @@ def _trial(service: "Table") -> str:
 
 SERVERS: Final = regex(
     r"(?:^|/)(?:redis|valkey|postgres(?:ql)?|postgis|mysql|mariadb|mongo(?:db)?|rabbitmq|memcached|elasticsearch"
-    r"|opensearch|minio|adminer|pgadmin4?|mailhog|mailpit|mailcatcher)(?=[:@-]|$)"
+    r"|opensearch|minio|adminer|pgadmin4?|mailhog|mailpit|mailcatcher|solr|fcrepo|kafka|zookeeper|nats|influxdb"
+    r"|clickhouse(?:-server)?|meilisearch|typesense|localstack|elasticmq|dynamodb-local|clamav|chrome|selenium"
+    r"|standalone-chrome|keycloak|jaeger|prometheus|grafana|maildev|toxiproxy|imgproxy)(?=[:@-]|$)"
 )
 """Images that are nobody's application: alone together they serve somebody who develops, or anybody."""
 

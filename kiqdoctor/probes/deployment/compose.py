@@ -1,18 +1,35 @@
 """Compose files: a service each; several files of one folder speak of the same services."""
 
+import re
 from collections.abc import Iterator
+from itertools import chain, takewhile
 from posixpath import dirname, join, normpath
 
 from kiqdoctor.probes.deployment.amounts import cores, of_value, seconds
 from kiqdoctor.probes.deployment.formats import Rank, deploys
-from kiqdoctor.probes.deployment.paths import TRIALS
+from kiqdoctor.probes.deployment.paths import TRIALS, Stage, stage
 from kiqdoctor.probes.deployment.records import Ending, Environment, Started
 from kiqdoctor.probes.deployment.shell import words
 from kiqdoctor.probes.tree.documents import Table, Value
 from kiqdoctor.probes.tree.file import File
+from kiqdoctor.regex import regex
+from kiqdoctor.text import clean
 
 SOURCES = frozenset({".", "./", "..", "../", "$PWD", "${PWD}"})
 RELOADS = frozenset({"--reload", "--autoreload", "watchmedo", "watchfiles", "nodemon"})
+FOR_TRIALS = regex(r"(?:dev|develop|development|local|test)(?:[-_]?(?:pass(?:word)?|pw|secret))?")
+"""How a password is called that nobody means to keep."""
+UNFIT = regex(
+    r"\b(?:not|don't|never)\s(?:be\s)?(?:use|used|run|meant|intended|suitable|recommended|safe|ready|for)\b[^.\n]{0,60}"
+    r"\bproduction\b",
+    re.IGNORECASE,
+)
+AT_HOME = regex(
+    r"\blocal\s(?:development|testing|use|setup|machine)\b|\b(?:develop|developing|run|running|runs|work|test)\b[^.\n]{0,60}"
+    r"\blocally\b|\b(?:only|just|used|use|meant|intended)\s(?:\w+\s)?for\s(?:development|developing|testing)\b",
+    re.IGNORECASE,
+)
+"""What the comment on top of a file says that production does not start from it."""
 STAGES = ("RAILS_ENV", "RACK_ENV", "APP_ENV", "NODE_ENV")
 NAMES = ("**/docker-compose*.yml", "**/docker-compose*.yaml", "**/compose*.yml", "**/compose*.yaml")
 
@@ -20,6 +37,7 @@ NAMES = ("**/docker-compose*.yml", "**/docker-compose*.yaml", "**/compose*.yml",
 @deploys(*NAMES, rank=Rank.COMPOSED)
 def compose(file: File) -> Iterator[Started]:
     folder = file.path.rpartition("/")[0]
+    avowal = avowed(file)
     for document in file.yaml():
         services = document.table("services") if isinstance(document, Table) else Table()
         for name in services:
@@ -38,7 +56,7 @@ def compose(file: File) -> Iterator[Started]:
                 unsaid=None if deploy.text("mode") == "global" or profiles else 1,
                 environment=environment(service.get("environment")),
                 ending=_ending(service, file.path, services.lines.get(name, 1)),
-                trial=trial(service),
+                trial=trial(service) or avowal,
                 cores=cores(deploy.table("resources", "limits").get("cpus") or service.get("cpus")),
                 further=_further(service.get("environment")),
                 closed="env_file" not in service,
@@ -81,7 +99,19 @@ def trial(service: Table) -> str:
         return f"it reloads what is edited ({min(reloads)})"
     known = dict(environment(service.get("environment")))
     stages = [known.get(name, "") for name in STAGES]
-    return next((f"its environment is {one}" for one in stages if one in TRIALS), "")
+    secrets = [name for name, value in known.items() if name.endswith("PASSWORD") and FOR_TRIALS.fullmatch(value)]
+    said = (f"its environment is {one}" for one in stages if one in TRIALS)
+    return next(chain(said, (f"{one} is one for trials" for one in secrets)), "")
+
+
+def avowed(file: File) -> str:
+    """What the comment on top says of how somebody develops; "" where it says nothing, or speaks of production too."""
+    if stage(file.path) is Stage.PRODUCTION:
+        return ""
+    lines = takewhile(lambda line: not line.strip() or line.startswith("#"), file.text().splitlines())
+    comment = " ".join(line.strip("# \t") for line in lines)
+    found = UNFIT.search(comment) or ("production" not in comment.lower() and AT_HOME.search(comment)) or None
+    return f"its first comment says: {clean(found[0])}" if found else ""
 
 
 def environment(variables: Value) -> Environment:

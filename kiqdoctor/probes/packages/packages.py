@@ -56,12 +56,14 @@ def packages(application: Application, tree: Tree) -> Packages:
 
 
 def _readers(tree: Tree) -> list[tuple[File, Callable[[File], list[Package]]]]:
-    """Those at the root; where there are none, those of the folders below it, as in a repository of several."""
+    """Those at the root; where there are none, the outermost below it, as in a repository of several."""
+    found: list[tuple[File, Callable[[File], list[Package]]]] = []
     for folder in FOLDERS:
-        found = _readers_of(tree, folder)
-        if found:
-            return found
-    return []
+        above = tuple(f"{dirname(file.path)}/" for file, _ in found)
+        found += [one for one in _readers_of(tree, folder) if not one[0].path.startswith(above)]
+        if found and not folder:
+            break
+    return found
 
 
 def _readers_of(tree: Tree, folder: str) -> list[tuple[File, Callable[[File], list[Package]]]]:

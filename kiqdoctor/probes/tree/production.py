@@ -37,6 +37,8 @@ OVERRIDES: Final = "/lib/templates/"
 """What an application gives Rails' generators in place of their own."""
 CUCUMBER: Final = ("features", "step_definitions")
 """`features/` with step definitions in it is Cucumber's; without them it is an application's own word."""
+SORBET: Final = ("sorbet", frozenset({"rbi", "tapioca"}))
+"""What Sorbet's tools read and write: they require every gem, those of tests too, and nothing else loads it."""
 
 MANIFESTS: Final = frozenset({"Gemfile", "gems.rb", "pyproject.toml", "setup.cfg", "setup.py", "Pipfile"})
 """Each lies on top of an application."""
@@ -86,7 +88,10 @@ def is_test(path: str) -> bool:
 def is_skipped(folder: str, holds: frozenset[str]) -> bool:
     """Whether a folder of this name that holds these names is left out with all below it."""
     made_later = folder.startswith(TEMPLATE)
-    return folder in SKIPPED or made_later or _is_installed(holds) or (folder == CUCUMBER[0] and CUCUMBER[1] in holds)
+    by_tools = (folder == CUCUMBER[0] and CUCUMBER[1] in holds) or (
+        folder == SORBET[0] and not SORBET[1].isdisjoint(holds)
+    )
+    return folder in SKIPPED or made_later or by_tools or _is_installed(holds)
 
 
 def is_foreign(folder: str, holds: frozenset[str]) -> bool:

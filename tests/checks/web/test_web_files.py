@@ -73,6 +73,9 @@ API = {"config/application.rb": "config.api_only = true\n", "config/routes.rb": 
         ({**API, "config/initializers/s.rb": "m.use ActionDispatch::Session::CookieStore\n"}, "7.3.9", Outcome.PASS),
         ({"config/routes.rb": ROUTES % MOUNT}, "7.3.9", Outcome.PASS),
         ({"config.ru": "run Sidekiq::Web\n"}, "7.3.9", Outcome.FAIL),
+        ({"config.ru": "run Sidekiq::Web\n"}, "6.2.0", Outcome.FAIL),
+        ({"config.ru": "run Sidekiq::Web\n"}, "6.1.3", Outcome.PASS),
+        (API, "5.1.3", Outcome.PASS),
         ({"config.ru": "use Rack::Session::Cookie, secret: 's'\nrun Sidekiq::Web\n"}, "7.3.9", Outcome.PASS),
     ],
 )  # fmt: skip

@@ -477,6 +477,9 @@ def test_a_method_that_is_called_later(tmp_path: Path, inside: str, outside: str
         ("db/seeds/a.rb", b"# " + b"x" * 1_100_000, False),
         ("app/models/large.rb", b"# " + b"x" * 1_100_000, True),
         ("db/migrate/1_a.rb", b"class A\n  def\n", False),
+        ("lib/generators/event_base.rb", b"class A\n  def\n", False),
+        ("habitat/config/unicorn.rb", b"timeout {{ cfg.app.timeout }}\npreload_app {{ cfg.app.preload }}\n", False),
+        ("habitat/config/unicorn.rb", b"timeout {{ cfg.app.timeout }}\ndef x = {{ cfg.x }}\n", True),
     ],
 )
 def test_what_holds_nothing_that_a_job_could_run_limits_nothing(

@@ -49,6 +49,7 @@ class Way(msgspec.Struct, frozen=True, omit_defaults=True):
     place: Place | None = None
     queues: tuple[str, ...] = ()
     amount: int | None = None
+    adapter: str = ""  # the library that Active Job hands its jobs to, where that is told
 
     @property
     def inherits(self) -> bool:

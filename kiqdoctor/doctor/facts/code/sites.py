@@ -172,10 +172,11 @@ class Enqueue(Site, frozen=True, omit_defaults=True, gc=False):
     encoding: Encoding = Encoding.UNKNOWN
 
 
+@dataclass(frozen=True, slots=True)
 class Enqueues(Sites[Enqueue]):
-    """All of them, of every library."""
+    """All of them, of every library. ``lenient``: where Sidekiq is told to take what JSON cannot carry."""
 
-    __slots__ = ()
+    lenient: str = ""
 
 
 class Booted(Site, frozen=True, omit_defaults=True, gc=False):

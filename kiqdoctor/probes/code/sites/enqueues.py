@@ -11,6 +11,7 @@ from kiqdoctor.probes.code.python.frameworks import QUEUES, SCHEDULES
 from kiqdoctor.probes.code.python.registering import handed
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.code.spans import Position, Span, within
+from kiqdoctor.probes.deployment.paths import stage
 from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.text import SHORT
 
@@ -59,6 +60,8 @@ NAMED: Final = frozenset({"send_task", "enqueue_job"})
 """Verbs that take a job by its name."""
 HANDED: Final = frozenset(f"django_q.{room}async_task" for room in ("", "tasks."))
 """Calls of Python that are handed a function first."""
+STRICT: Final = "Sidekiq.strict_args!"
+LENIENT: Final = (["false"], [":warn"])
 HOOK: Final = "on_commit"
 WITHIN: Final = "procrastinate.contrib.django"
 """Whose jobs are rows of the same database, written in the same transaction."""
@@ -68,7 +71,9 @@ ON_COMMIT: Final = "kiqdoctor.enqueue_on_commit"
 @probe(SOURCE, lane=Lane.FILES, deadline_s=DEADLINE)
 def enqueues(tree: Tree) -> Enqueues:
     """All of them, what each hands on, and whether it waits for the commit."""
-    return Enqueues(*sites(tree, partial(_python, tree), _ruby))
+    from kiqdoctor.probes.code.index import indexed
+
+    return Enqueues(*sites(tree, partial(_python, tree), _ruby), lenient=_lenient(indexed(tree)))
 
 
 class _Encodings:
@@ -240,6 +245,25 @@ def _delayed_job(index: "Index") -> bool:
     from kiqdoctor.probes.code.ruby.jobs import delays
 
     return delays(index.classes)
+
+
+def _lenient(index: "Index") -> str:
+    """Where Sidekiq's strict arguments are turned off, whatever the environment is; "" for nowhere."""
+    for method in index.classes.units:
+        for sent in method.calls if stage(method.path) else ():
+            if sent.name == STRICT and [one.text for one in sent.arguments] in LENIENT and not _is_chosen(sent.node):
+                return f"{method.path}:{method.at(sent.node)[0]}"
+    return ""
+
+
+def _is_chosen(node: "Node") -> bool:
+    """Whether a condition stands around it."""
+    from kiqdoctor.probes.code.ruby.booting import CONDITIONS
+
+    above = node.parent
+    while above is not None and above.type not in CONDITIONS:
+        above = above.parent
+    return above is not None
 
 
 def _has_delay(node: "Node") -> bool:
