@@ -7,16 +7,16 @@ two threads that load files which need each other may deadlock or see half a mod
 In the log: `uninitialized constant`, `partially initialized module`, or a first job that is slow in each process.
 
 ## How it is found
-Formula: low if a job leads to a Ruby `require` of what no file requires when it is loaded; info if it leads to an
-import of a large native package (numpy, pandas, torch, tensorflow, scipy, cv2, sklearn) that no module imports when
-it is loaded; medium if a job imports a module of the application that imports the job's own, or Rails runs without
-eager_load in production; low if a job imports what is named at run time, or a module that changes the environment or
-other globals when it is loaded, or if a job's file says autoload
+Formula: medium if a job leads to a Ruby `require`, `load` or `require_dependency` of what no file loads at start, or to
+an import of a large native package (numpy, pandas, torch, tensorflow, scipy, cv2, sklearn) that no module imports when
+it is loaded (info within `try` and `except ImportError`); if a job imports a module of the application that imports the
+job's own, what is named at run time, or a module that changes the environment or other globals when it is loaded; if a
+job's file says autoload, or Rails runs without eager_load in production
 
 Preview: on nine real applications it found nothing, so how many of its findings are true is not measured.
 
 ## When it is wrong
-A package that few processes ever need, or that an `except ImportError` makes optional.
+A package that few processes ever need.
 
 ## Confirm by hand
 Start the worker and ask whether the name is loaded before its first job.
@@ -46,7 +46,7 @@ from kiqdoctor.doctor.rules import how_it_runs, led_to, shared_only, sharing, to
 HEAVY = {"numpy", "pandas", "torch", "tensorflow", "scipy", "cv2", "sklearn"}
 
 
-@check("COD003", severity=Severity.LOW, preview=True)
+@check("COD003", severity=Severity.MEDIUM, preview=True)
 def load_during_job(code: Code, imports: Imports, late: LateLoads, execution: Execution) -> Iterator[Verdict]:
     booted = {_key(code, one) for one in imports.sites if one.statement and code.functions[one.function].body}
     inside = (one for one in led_to(code, imports.sites) if one.statement and not code.functions[one.function].body)
@@ -59,11 +59,10 @@ def _late(code: Code, one: LateLoad, execution: Execution) -> Finding | None:
     shared = sharing(code, execution, one)
     if shared.truth is False:
         return None
-    severity = Severity.MEDIUM if one.how in {Lateness.CYCLE, Lateness.EAGER} else Severity.LOW
     evidence = (how_it_runs(shared),) if code.leads_to(one) else ()
     remedy = "Write config.eager_load = true." if one.how is Lateness.EAGER else "Load it when the worker starts."
     return told(
-        code, one, severity, f"A job {one.how}: {one.name}", remedy, *evidence, key=f"{one.how.name}:{one.name}"
+        code, one, Severity.MEDIUM, f"A job {one.how}: {one.name}", remedy, *evidence, key=f"{one.how.name}:{one.name}"
     )
 
 
@@ -77,6 +76,6 @@ def _judged(code: Code, one: Import, execution: Execution) -> Finding | None:
     shared = sharing(code, execution, one)
     if shared.truth is False or (language == "python" and name not in HEAVY):
         return None
-    severity = Severity.LOW if language == "ruby" else Severity.INFO
+    severity = Severity.INFO if one.optional else Severity.MEDIUM
     title = f"A job loads {name}, which no file loads at start"
     return told(code, one, severity, title, "Load it at the top of the file.", how_it_runs(shared), key=name)

@@ -37,6 +37,7 @@ RUBY_FAULTS = crossed(
     {
         "P1": performing("Timeout::timeout(5) { http.get }"),
         "P2": performing("timeout(5) { x }").replace("  def", "  include Timeout\n  def", 1),
+        "P2, in every object": performing("timeout(5) { x }", head="include Timeout\n"),
         "P3": performing(
             "Slow.run(x)",
             head="class Slow\n  def self.run(n)\n    Timeout.timeout(n, IOError) do\n      n\n    end\n  end\nend\n",

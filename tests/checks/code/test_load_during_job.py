@@ -14,7 +14,14 @@ TWINS = crossed(
     },
     python,
 )
-RUBY_FAULTS = crossed({"P1": performing('require "csv"')}, ruby)
+RUBY_FAULTS = crossed(
+    {
+        "P1": performing('require "csv"'),
+        "a file": performing('load "lib/csv.rb"'),
+        "Rails' own": performing('require_dependency "csv"'),
+    },
+    ruby,
+)
 RUBY_TWINS = crossed(
     {
         "N1": performing('require "csv"', head='require "csv"\n'),
@@ -28,7 +35,7 @@ RUBY_TWINS = crossed(
 def test_python_s_faults(tmp_path: Path, text: str) -> None:
     [one] = in_python("COD003", tmp_path, text).findings
 
-    assert one.severity == "info"
+    assert one.severity == "medium"
 
 
 @pytest.mark.parametrize("text", TWINS.values(), ids=TWINS)
@@ -40,7 +47,7 @@ def test_python_s_twins(tmp_path: Path, text: str) -> None:
 def test_ruby_s_faults(tmp_path: Path, text: str) -> None:
     [one] = in_ruby("COD003", tmp_path, text).findings
 
-    assert one.severity == "low"
+    assert one.severity == "medium"
 
 
 @pytest.mark.parametrize("text", RUBY_TWINS.values(), ids=RUBY_TWINS)
@@ -85,7 +92,7 @@ def test_a_cycle_of_imports(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "severity"),
-    [("importlib.import_module(name)", ["low"]), ("importlib.import_module('json')", [])],
+    [("importlib.import_module(name)", ["medium"]), ("importlib.import_module('json')", [])],
 )
 def test_what_is_named_at_run_time(tmp_path: Path, line: str, severity: list[str]) -> None:
     found = in_python("COD003", tmp_path, f"import importlib\n@job\ndef f(name):\n  {line}\n")
@@ -98,3 +105,9 @@ def test_a_module_that_changes_the_process(tmp_path: Path, line: str, ill: bool)
     job = "@job\ndef f():\n  import env\n"
 
     assert accused(in_python("COD003", tmp_path, job, env_DOT_py=f"import os\n{line}\n")) is ill
+
+
+def test_what_may_be_missing_is_told_at_info(tmp_path: Path) -> None:
+    text = "@job\ndef f():\n  try:\n    import cv2\n  except ImportError:\n    return\n  cv2.imread('x')\n"
+
+    assert [str(one.severity) for one in in_python("COD003", tmp_path, text).findings] == ["info"]

@@ -44,6 +44,12 @@ RUBY_FAULTS = crossed(
         "P2": performing("K.perform_async(x, notify: true)", head=OTHER),
         "P3": performing("K.perform_async(*[Date.today, :x])", head=OTHER),
         "a scope": performing("K.perform_in(5.minutes, User.where(a: 1).first)", head=OTHER),
+        "a relation": performing("K.perform_async(User.where(a: 1))", head=OTHER),
+        "a relation of several words": performing("K.perform_async(User.order(:a).where(a: 1))", head=OTHER),
+        "what a client pushes": performing('Sidekiq::Client.push("class" => K, "args" => [:a])', head=OTHER),
+        "what a client pushes at once": performing(
+            'Sidekiq::Client.push_bulk("class" => "K", "args" => [[Date.today]])', head=OTHER
+        ),
         "symbols for keys": performing("K.perform_async({ a: 1 })", head=OTHER),
         "a moment": performing('K.perform_async("at" => 2.days.ago)', head=OTHER),
     },
@@ -55,6 +61,11 @@ RUBY_TWINS = crossed(
         "N2": performing("u = User.find(x)", "A.perform_later(u)", head=OTHER),
         "N3": performing('K.perform_async({"a" => 1})', head=OTHER),
         "N3, made strings": performing("K.perform_async({ a: 1 }.stringify_keys)", head=OTHER),
+        "what a client pushes": performing('Sidekiq::Client.push("class" => K, "args" => ["a"])', head=OTHER),
+        "options of what a client pushes": performing(
+            'Sidekiq::Client.push("class" => K, "queue" => :low, "args" => [1])', head=OTHER
+        ),
+        "a relation's ids": performing("K.perform_async(User.where(a: 1).ids)", head=OTHER),
         "when, not what": performing("K.perform_at(2.days.from_now, x)", head=OTHER),
         "ids": performing("K.perform_async(User.where(a: 1).pluck(:id).first)", head=OTHER),
         "counted": performing("K.perform_async(User.count)", head=OTHER),
@@ -111,6 +122,7 @@ CELERY = "import uuid, datetime, decimal\nfrom celery import shared_task\n@share
 def test_celery_s_json_has_more(tmp_path: Path, value: str, *, refused: bool) -> None:
     assert accused(in_python("COD006", tmp_path / "a", f"{CELERY}def w(): f.delay({value})\n")) is refused
     assert accused(in_python("COD006", tmp_path / "b", f"{CELERY}def w(): f.apply_async(({value},))\n")) is refused
+    assert accused(in_python("COD006", tmp_path / "c", f"{CELERY}def w(): f.s({value}).delay()\n")) is refused
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,10 @@ FAULTS = crossed(
             "_c = None\ndef client():\n  global _c\n  if _c is None: _c = Client()\n  return _c\n"
             "@job\ndef f(): client()\n"
         ),
+        "after the lock": (
+            "import threading\nLOCK = threading.Lock()\nCACHE = {}\n@job\ndef f(k, v):\n"
+            "  LOCK.acquire()\n  LOCK.release()\n  CACHE[k] = v\n"
+        ),
         "counted": "n = 0\n@job\ndef f():\n  global n\n  n += 1\n",
         "a counter": "from collections import Counter\nN = Counter()\n@job\ndef f(x):\n  N[x] += 1\n",
     },
@@ -27,6 +31,10 @@ TWINS = crossed(
         "N2": (
             "import threading\n_l = threading.local()\ndef client():\n"
             "  if not hasattr(_l, 'c'): _l.c = Client()\n@job\ndef f(): client()\n"
+        ),
+        "N3, acquired": (
+            "import threading\nLOCK = threading.Lock()\nCACHE = {}\n@job\ndef f(k, v):\n"
+            "  LOCK.acquire()\n  try:\n    CACHE[k] = v\n  finally:\n    LOCK.release()\n"
         ),
         "N3": "import threading\nLOCK = threading.Lock()\nCACHE = {}\n@job\ndef f(k, v):\n  with LOCK: CACHE[k] = v\n",
     },

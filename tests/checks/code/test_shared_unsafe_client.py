@@ -19,11 +19,29 @@ FAULTS = crossed(
             "import httpx, asyncio\nhttp = httpx.AsyncClient()\n"
             "class J(Job):\n  def perform(self, u): asyncio.run(http.get(u))\n"
         ),
+        "what a factory of the application made": (
+            "import requests\ndef make():\n  s = requests.Session()\n  return s\nS = make()\n"
+            "@job\ndef f(u): S.get(u, timeout=5)\n"
+        ),
+        "what a global factory made": (
+            "from sqlalchemy import create_engine\nfrom sqlalchemy.orm import sessionmaker\n"
+            "Session = sessionmaker(create_engine('x'))\ndb = Session()\n@job\ndef f(): db.execute('x')\n"
+        ),
+        "a pipeline": "import redis\nR = redis.Redis()\nP = R.pipeline()\n@job\ndef f(k): P.get(k); P.execute()\n",
     },
     python,
 )
 TWINS = crossed(
     {
+        "an object for each job": (
+            "from sqlalchemy.orm import sessionmaker\nSession = sessionmaker()\n"
+            "@job\ndef f():\n  db = Session()\n  db.execute('x')\n"
+        ),
+        "a pipeline for each job": "import redis\nR = redis.Redis()\n@job\ndef f(k):\n  p = R.pipeline()\n  p.get(k)\n",
+        "under a lock that is acquired": (
+            "import requests, threading\nL = threading.Lock()\nS = requests.Session()\n@job\ndef f(u):\n"
+            "  L.acquire()\n  try:\n    S.get(u, timeout=5)\n  finally:\n    L.release()\n"
+        ),
         "N1": "import boto3\nS3 = boto3.client('s3')\n@job\ndef f(): S3.list_buckets()\n",
         "N2": (
             "import threading, requests\n_l = threading.local()\n"

@@ -57,10 +57,14 @@ class Argument(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Import(Site, frozen=True, omit_defaults=True, gc=False):
-    """A name from outside the application: a ``statement`` that loads it, or its first use in a function."""
+    """A name from outside the application: a ``statement`` that loads it, or its first use in a function.
+
+    ``optional``: it may be missing, for an error of the statement is caught.
+    """
 
     name: str
     statement: bool = False
+    optional: bool = False
 
 
 class Imports(Sites[Import]):

@@ -1,7 +1,7 @@
 """All modules of the application, and what a name of one stands for in another."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -151,11 +151,12 @@ class Names:
 
     def locked(self, function: Function) -> list[Span]:
         """The parts of a function that hold a lock."""
-        return [
+        spans = [
             function.span(one)
             for one in function.withs
             if any(self.spelt(item.context_expr, function) in LOCKS for item in one.items)
         ]
+        return spans + taken(function, lambda lock: self.spelt(lock, function) in LOCKS)
 
     def _step(self, dotted: str) -> str:
         if not self._may_be_own(dotted):
@@ -198,7 +199,9 @@ class Names:
             return ""
         holder, value = self.held[key]
         if (key != name or called) and not isinstance(value, Load):
-            made = self.resolved(holder.dotted(value)) if isinstance(value, ast.Call) and not called else ""
+            made = self.resolved(holder.dotted(value)) if isinstance(value, ast.Call) else ""
+            if called:
+                return f"{made}()" if made.endswith("()") and self.outside(made) else ""
             return made if made.endswith("()") and self.own(made) else ""
         return holder.dotted(value) + ("()" if called else "")
 
@@ -357,8 +360,14 @@ class Names:
         key = self.held_as(name)
         if not key or not self.everybodys(key):
             return ""
-        built = self.resolved(key).removesuffix("()")
-        if "()" not in self.resolved(key) or not self.outside(built.replace("()", "")):
+        full = self.resolved(key)
+        for _ in range(MOST_STEPS):
+            further = self.resolved(self._returned(full)) if self._may_be_own(full) else ""
+            if not further or further == full:
+                break
+            full = further
+        built = full.removesuffix("()")
+        if "()" not in full or not self.outside(built.replace("()", "")):
             return ""
         return "" if built in SAFE else built
 
@@ -409,6 +418,25 @@ def _gives(call: ast.Call, told: tuple[int, str]) -> bool:
     place, name = told
     spread = any(isinstance(one, ast.Starred) for one in call.args[: place + 1])
     return spread or len(call.args) > place or any(one.arg in {name, None} for one in call.keywords)
+
+
+def taken(function: Function, is_lock: Callable[[ast.expr], bool]) -> list[Span]:
+    """From where a function takes a lock by ``acquire`` to where it last lets it go."""
+    asked = [call for call, _ in function.calls if isinstance(call.func, ast.Attribute)]
+    spans: list[Span] = []
+    for call in asked:
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr == "acquire" and is_lock(func.value):
+            lock, begin = ast.unparse(func.value), function.at(call)
+            ends = [
+                function.at(one)
+                for one in asked
+                if isinstance(one.func, ast.Attribute)
+                and one.func.attr == "release"
+                and ast.unparse(one.func.value) == lock
+            ]
+            spans += [(begin, max(ends))] if ends and max(ends) > begin else []
+    return spans
 
 
 def is_property(function: Function) -> bool:

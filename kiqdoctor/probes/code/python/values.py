@@ -80,6 +80,10 @@ PACKED: Final = {"apply_async": 0, "apply_async_on_commit": 0, "send_with_option
 """Verbs that are given a list and a mapping, by position from here on, or as ``args=`` and ``kwargs=``."""
 
 
+SIGNATURES: Final = frozenset({"s", "si"})
+"""Verbs that make a signature of a task and of what it is to be handed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """Where a value stands: in which function, and until when what was bound there counts."""
@@ -92,8 +96,17 @@ class Where:
 def given(names: Names, function: Function, call: ast.Call, verb: str) -> tuple[Given, ...]:
     """All that this enqueue hands on and that is more than text, numbers, lists and mappings of them, each once."""
     where = Where(names, function, Function.at(call))
-    found = (one for node in [*_payload(call, verb)][:MOST] for one in _of(where, node, 0))
+    found = (one for node in [*_signed(call), *_payload(call, verb)][:MOST] for one in _of(where, node, 0))
     return tuple(dict.fromkeys(found))
+
+
+def _signed(call: ast.Call) -> Iterator[ast.expr]:
+    """What a signature of Celery's was given: ``task.s(1).delay()``, ``chain(a.s(1), b.si(2)).apply_async()``."""
+    made = call.func.value if isinstance(call.func, ast.Attribute) else None
+    for one in ast.walk(made) if isinstance(made, ast.Call | ast.BinOp) else ():
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr in SIGNATURES:
+            yield from map(_bare, one.args)
+            yield from (keyword.value for keyword in one.keywords)
 
 
 def _payload(call: ast.Call, verb: str) -> Iterator[ast.expr]:

@@ -18,6 +18,8 @@ TIMED: Final = frozenset({"perform_in", "perform_at"})
 """Verbs whose first argument is no part of what the job is handed."""
 BULK: Final = frozenset({"perform_bulk", "push_bulk"})
 """Verbs that are given a list of what jobs are handed, and options."""
+PUSHES: Final = frozenset({"push", "push_bulk"})
+"""Verbs of Sidekiq's client, which are given a hash."""
 MADE: Final = {
     **dict.fromkeys(
         (
@@ -60,7 +62,10 @@ def given(classes: Classes, method: Method, call: "Node", verb: str, to: Method 
     ``to``: the method that gets it, where that is known.
     """
     nodes = arguments_of(call)
-    if verb in BULK:
+    packed = _packed(nodes) if verb in PUSHES else None
+    if packed is not None:
+        nodes = packed
+    elif verb in BULK:
         nodes = [one for one in nodes[:1] if one.type == "array"]
     elif verb in TIMED:
         nodes = nodes[1:]
@@ -72,6 +77,23 @@ def given(classes: Classes, method: Method, call: "Node", verb: str, to: Method 
         return tuple(dict.fromkeys(one for _, one in found))
     keywords = any(one.type in KEYWORDS for one in named(to.node.child_by_field_name("parameters")))
     return tuple(dict.fromkeys(_received(to, place, one, keywords=keywords) for place, one in found))
+
+
+def _packed(nodes: "list[Node]") -> "list[Node] | None":
+    """What stands under ``args`` of the hash that a client pushes; None where it is none, or not spelt out."""
+    found = _under(nodes, "args")
+    return named(found) if found is not None and found.type == "array" else None
+
+
+def pushed(call: "Node") -> str:
+    """The class that a client is told to push; "?" where it is not spelt out."""
+    found = _under(arguments_of(call), "class")
+    return "?" if found is None else text(found) if found.type in CONSTANTS else string(found) or "?"
+
+
+def _under(nodes: "list[Node]", key: str) -> "Node | None":
+    pairs = [pair for one in nodes for pair in (named(one) if one.type == "hash" else [one]) if pair.type == "pair"]
+    return next((one.child_by_field_name("value") for one in pairs if string(_key(one)) == key), None)
 
 
 def _received(to: Method, place: int, one: Given, *, keywords: bool) -> Given:
@@ -160,13 +182,16 @@ class _Reader:
         one = node.child_by_field_name("receiver")
         if node.child_by_field_name("block") is not None and last != "new":
             return None  # it looks through a list
+        if last in SCOPES and last != "not":
+            one = _asked(node)
+            return Value.OBJECT if one is not None and self._is_class(text(one), one, last) else None
         if last == "new":
             return Value.OBJECT if one is not None and self._is_class(text(one), one, last) else None
         if last not in FINDS or (last in {"first", "last", "take"} and arguments_of(node)):
             return None
         asked = last
-        while one is not None and one.type == "call" and text(one.child_by_field_name("method")) in SCOPES:
-            one, asked = one.child_by_field_name("receiver"), "where"
+        if one is not None and one.type == "call" and text(one.child_by_field_name("method")) in SCOPES:
+            one, asked = _asked(one), "where"
         return Value.RECORD if one is not None and self._is_class(text(one), one, asked) else None
 
     def _is_class(self, name: str, node: "Node", asked: str) -> bool:
@@ -179,6 +204,14 @@ class _Reader:
         if asked != "new" and self._classes.method(own, asked, singleton=True) is not None:
             return False
         return not any(isinstance(one, str) and one.partition("::")[0] in PLAIN for one in self._classes.ancestors(own))
+
+
+def _asked(node: "Node") -> "Node | None":
+    """Of whom ``User.where(a: 1).order(:b)`` asks."""
+    one: Node | None = node
+    while one is not None and one.type == "call" and text(one.child_by_field_name("method")) in SCOPES:
+        one = one.child_by_field_name("receiver")
+    return one
 
 
 PLAINLY: Final = {

@@ -42,7 +42,16 @@ def _ruby(index: "Index", method: "Method") -> Iterator[Call]:
 
 def _spelt(index: "Index", method: "Method", name: str) -> str:
     """The module's name before what a class has mixed in: ``include Timeout`` makes ``timeout`` one of its words."""
-    owner = MIXED_IN.get(name, "") if method.owner is not None else ""
-    if owner and method.owner is not None and owner in index.classes.ancestors(method.owner):
-        return f"{owner}.{name}"
-    return name
+    owner = MIXED_IN.get(name, "")
+    own = bool(owner) and method.owner is not None and owner in index.classes.ancestors(method.owner)
+    return f"{owner}.{name}" if own or (owner == "Timeout" and index.tree_wide(_timeout_for_all)) else name
+
+
+def _timeout_for_all(index: "Index") -> bool:
+    """Whether a file includes Timeout outside of any class: every object has its word."""
+    from kiqdoctor.probes.code.ruby.naming import arguments_of
+    from kiqdoctor.probes.tree.ruby import text
+
+    bodies = (unit for unit in index.classes.units if unit.body and unit.owner is None)
+    given = (arguments_of(sent.node) for unit in bodies for sent in unit.calls if sent.name == "include")
+    return any(text(one).lstrip(":") == "Timeout" for nodes in given for one in nodes)

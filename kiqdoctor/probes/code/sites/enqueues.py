@@ -52,6 +52,7 @@ RUBY: Final = {
     "push_bulk": When.BULK,
 }
 """Words that nothing else in Ruby has."""
+CLIENT: Final = "Sidekiq::Client"
 DELIVER: Final = "deliver_later"  # of Action Mailer, by Active Job
 WAITS: Final = frozenset({"wait", "wait_until"})
 DELAYS: Final = frozenset({"countdown", "eta", "delay"})
@@ -191,15 +192,15 @@ def _when(verb: str, given: tuple[Argument, ...]) -> When:
 
 
 def _ruby(index: "Index", method: "Method") -> Iterator[Enqueue]:
-    from kiqdoctor.probes.code.ruby.values import given
+    from kiqdoctor.probes.code.ruby.values import given, pushed
 
     for sent in method.calls:
         node = sent.node
         head, _, verb = sent.name.rpartition(".")
         if verb in RUBY or (verb == DELIVER and _is_mailer(index, method, head.partition(".")[0])):
-            job = head.partition(".")[0]
-        elif head == "Sidekiq::Client" and verb == "push":
-            job = ""
+            job = head.partition(".")[0] if head != CLIENT else pushed(node)
+        elif head == CLIENT and verb == "push":
+            job = pushed(node)
         else:
             yield from _handed(index, method, sent)
             continue

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code.state import Change, StateWrite, StateWrites
 from kiqdoctor.doctor.probe import Lane, probe
+from kiqdoctor.probes.code.python.names import taken
 from kiqdoctor.probes.code.reading import DEADLINE, SOURCE, sites
 from kiqdoctor.probes.code.ruby.naming import CONSTANTS, name_of
 from kiqdoctor.probes.code.ruby.shared import kept_as
@@ -53,6 +54,7 @@ def _python(index: "Index", function: "Function") -> Iterator[StateWrite]:
     if not found:
         return
     spans = [*index.names.locked(function), *(function.span(one) for one in function.withs if _locks(one))]
+    spans += taken(function, lambda lock: _says_lock(ast.unparse(lock)))
     asked = _conditions(function.node)
     for node, name, holder, change in found:
         if not any(within(function.at(node), span) for span in spans):
@@ -62,8 +64,11 @@ def _python(index: "Index", function: "Function") -> Iterator[StateWrite]:
 
 
 def _locks(node: ast.With | ast.AsyncWith) -> bool:
-    words = " ".join(ast.unparse(item.context_expr).lower() for item in node.items)
-    return any(word in words for word in ("lock", "mutex", "semaphore", "condition"))
+    return _says_lock(" ".join(ast.unparse(item.context_expr) for item in node.items))
+
+
+def _says_lock(words: str) -> bool:
+    return any(word in words.lower() for word in ("lock", "mutex", "semaphore", "condition"))
 
 
 def _conditions(node: ast.AST) -> set[str]:

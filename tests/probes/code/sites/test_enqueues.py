@@ -187,7 +187,7 @@ def test_ruby_s_own_class_and_its_client(tmp_path: Path) -> None:
 
     assert [one.job for one in any_job] == [""]
     assert [one.job for one in again] == ["Mail"]
-    assert [(one.job, one.verb) for one in pushed] == [("", "push")]
+    assert [(one.job, one.verb) for one in pushed] == [("Mail", "push")]
 
 
 @pytest.mark.parametrize(
