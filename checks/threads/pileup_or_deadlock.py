@@ -10,7 +10,8 @@ Formula: fails if threads wait for each other's locks in every look, or at least
 wait at one line for a lock, a pool or a socket in every look
 
 Only with `--deep`. Three looks within a second, two for Ruby. Locks are inferred from the source that the frames stand
-in; the one who holds a lock is told where one thread alone can be that.
+in; the one who holds a lock is told where one thread alone can be that. Of Ruby: each thread that is within a
+`synchronize` of the program's own stands at another, in both looks.
 
 ## When it is wrong
 Threads that wait for one slow answer: it passes. A batch whose jobs are meant to run one after the other.
@@ -28,7 +29,7 @@ Undo: take the change back.
 
 ## Unknown when
 a process may not be read; fewer than two looks succeeded; two or more threads of a Ruby wait for locks in both looks,
-and do not make up a pile: Ruby does not tell who holds a lock.
+and make up neither a pile nor a ring: Ruby does not tell who holds a lock.
 
 ## Source
 Three samples tell what stands from what passes (py-spy's documentation; Sidekiq's wiki asks for a TTIN dump).

@@ -92,7 +92,7 @@ def diagnosed(looks: Sequence[Threads]) -> tuple[Diagnosis, ...]:
     if stopped := _stopped(looks):
         return (stopped,)
     still = standing(looks)
-    found: list[Diagnosis] = [*_deadlocks(looks)]
+    found: list[Diagnosis] = [*_deadlocks(looks), *_deadlocks_of_ruby(looks, still)]
     found += _gil(looks)
     if len(looks) > 1:
         found += _imports(still)
@@ -125,9 +125,14 @@ def _never_slept(before: Thread, after: Thread) -> bool:
 
 def in_doubt(looks: Sequence[Threads]) -> tuple[str, ...]:
     """Working threads that waited for a lock in every look, where nobody tells who holds which (Ruby), a line each."""
-    if len(looks) < 2 or any(one.state or one.waits or one.holds for look in looks for one in look.threads):  # noqa: PLR2004
+    if len(looks) < 2 or not _stacks_alone(looks):  # noqa: PLR2004
         return ()
     return tuple(_said(one) for one in standing(looks) if _works(one) and _waits(one))
+
+
+def _stacks_alone(looks: Sequence[Threads]) -> bool:
+    """Whether frames are all that is known of the threads, as of a Ruby's own dump."""
+    return not any(one.state or one.waits or one.holds for look in looks for one in look.threads)
 
 
 def _stopped(looks: Sequence[Threads]) -> Diagnosis | None:
@@ -169,9 +174,14 @@ def _name(one: Thread) -> str:
     return one.name or one.id
 
 
+def of_library(frame: Frame) -> bool:
+    """Whether it is code that the program uses, and not its own."""
+    return bool(_LIBRARY.search(frame.file))
+
+
 def place(one: Thread) -> str:
     """The innermost line of the program's own code, else the innermost at all."""
-    frame = next((frame for frame in one.frames if not _LIBRARY.search(frame.file)), None)
+    frame = next((frame for frame in one.frames if not of_library(frame)), None)
     frame = frame or next(iter(one.frames), None)
     return f"{frame.file}:{frame.line} in {frame.function}" if frame is not None else "no Python frame"
 
@@ -180,7 +190,7 @@ def _works(one: Thread) -> bool:
     """Whether it runs a job, or anything of the program's own code where jobs are not known; none that rests."""
     if one.jid:
         return True
-    own = next((number for number, frame in enumerate(one.frames) if not _LIBRARY.search(frame.file)), None)
+    own = next((number for number, frame in enumerate(one.frames) if not of_library(frame)), None)
     if own is None or any(_called(frame.function) in _RESTS or _takes_from_a_queue(frame) for frame in one.frames):
         return False
     return not any(_called(frame.function) in _SERVES for frame in one.frames[: own + 1])
@@ -215,6 +225,27 @@ def _deadlocks(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
         lines = tuple(f"{_said(one)} waits for {one.waits or 'a lock'}" for one in members[:SHOWN])
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         yield Diagnosis(Kind.DEADLOCK, names, f"{' and '.join(names[:SHOWN])}{more} {what}", told[-1].sure, lines)
+
+
+def _deadlocks_of_ruby(looks: Sequence[Threads], standing: Sequence[Thread]) -> Iterator[Diagnosis]:
+    """Each thread that is within a lock of the program's own waits for one in every look: so for one of the others'."""
+    if len(looks) < 2 or not _stacks_alone(looks) or any(one.more_frames for one in looks[-1].threads):  # noqa: PLR2004
+        return
+    within = {one.id for one in looks[-1].threads if any(map(_locks, one.frames[1:]))}
+    members = [one for one in standing if one.id in within and _locks(one.frames[0])]
+    if len(members) < 2 or len(members) < len(within):  # noqa: PLR2004 - alone it would be an error of Ruby's
+        return
+    names = tuple(_name(one) for one in members)
+    yield Diagnosis(
+        Kind.DEADLOCK, names, f"{' and '.join(names[:SHOWN])} wait for each other's locks", measured=False,
+        evidence=(*(f"{_said(one)} waits for a lock, within another" for one in members[:SHOWN]),
+                  "no other thread is within a lock of this program"),
+    )  # fmt: skip
+
+
+def _locks(frame: Frame) -> bool:
+    """Ruby's Mutex or Monitor, called by the program's own code: its frame has the caller's file."""
+    return _called(frame.function) in {"synchronize", "mon_synchronize"} and not of_library(frame)
 
 
 def _gil(looks: Sequence[Threads]) -> Iterator[Diagnosis]:
@@ -380,7 +411,7 @@ def _waits(one: Thread) -> bool:
     told = (
         bool(one.jid)
         or (_for_a_place(one) and not one.rests)
-        or not (one.rests or not one.frames or _LIBRARY.search(one.frames[0].file))
+        or not (one.rests or not one.frames or of_library(one.frames[0]))
     )
     return one.call.name == "futex" and not one.call.gil and told
 

@@ -23,7 +23,7 @@ def document(target: str, looked: Looked) -> dict[str, Any]:
         "identity": clean(found.identity),
         "at": found.at,
         "source": looked.source,
-        "note": clean("; ".join(filter(None, (looked.partial, found.note))), LONG),
+        "note": clean("; ".join(filter(None, (looked.partial, looked.doubt, found.note))), LONG),
         "state": found.state,
         "diagnosis": [
             {
@@ -68,17 +68,23 @@ def lines(target: str, looked: Looked) -> list[str]:
     told = [f"{head}: {counted(len(found.threads), 'thread')}{left_out}{running}"]
     told += [line for one in looked.diagnosis for line in wrong(one)]
     if not looked.diagnosis and found.threads:
-        waiting = [one.name or one.id for one in found.threads if one.waits]
-        told.append(
-            f"no cause was seen; {counted(len(waiting), 'thread waits', 'threads wait')} for a lock:"
-            f" {folded.some(waiting)}"
-            if waiting
-            else "nothing wrong was seen: no thread waits for another, for the GIL, or without an end"
-        )
+        told.append(_nothing(looked))
     told += [f"pool {clean(one.name)}: {one.in_use} of {one.size} connections in use" for one in found.pools]
     if found.note:
         told.append(f"note: {clean(found.note, NOTE)}")
     return [*told, *folded.lines(folded.without_guesses(found.threads))]
+
+
+def _nothing(looked: Looked) -> str:
+    """What no diagnosis means: of stacks alone, as Ruby writes them, less than of what the kernel told too."""
+    if looked.doubt:
+        return f"no cause was proven: {clean(looked.doubt, NOTE)}"
+    if looked.source == "ttin":
+        return "nothing wrong was seen in the stacks, which do not tell who holds a lock or Ruby's GVL"
+    if waiting := [one.name or one.id for one in looked.threads.threads if one.waits]:
+        number = counted(len(waiting), "thread waits", "threads wait")
+        return f"no cause was seen; {number} for a lock: {folded.some(waiting)}"
+    return "nothing wrong was seen: no thread waits for another, for the GIL, or without an end"
 
 
 def wrong(one: Diagnosis, since: float | None = None) -> Iterator[str]:

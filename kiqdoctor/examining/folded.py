@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from typing import Final
 
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.threads import Frame, Thread
+from kiqdoctor.doctor.hanging import of_library
 from kiqdoctor.records import dataclass
 from kiqdoctor.text import clean
 
@@ -17,12 +19,16 @@ BRANCHES: Final = 8  # of one call
 DEEP: Final = 20  # branches below each other
 SEEMS: Final = "probably "
 TREE: Final = 300  # lines
+OUTER: Final = 8  # frames of libraries beyond the program's own that are shown
 
 
 def lines(threads: Sequence[Thread]) -> Iterator[str]:
-    """Each thread, the innermost frame first; of more than ``STACKS`` stacks the tree, the outermost call first."""
+    """Each thread, the innermost frame first; those that run jobs come before the others.
+
+    Of more than ``STACKS`` stacks the tree, the outermost call first.
+    """
     stacks: dict[tuple[tuple[Frame, ...], int], list[Thread]] = {}
-    for one in threads:
+    for one in sorted(threads, key=lambda one: not (one.jid or one.job_class)):
         stacks.setdefault((one.frames, one.more_frames), []).append(one)
     shown = sum(1 if len(group) >= ALIKE else len(group) for group in stacks.values())
     if shown > STACKS:
@@ -54,7 +60,8 @@ def some(names: Iterable[str], most: int = SHOWN) -> str:
 
 def _alone(one: Thread) -> Iterator[str]:
     now = ", ".join(filter(None, (_now(one), "has the GIL" if one.owns_gil else "")))
-    yield f"Thread {one.id} {clean(one.name)}{_job(one)}{f' ({now})' if now else ''}"
+    named = clean(one.name) if one.id in one.name else f"{one.id} {clean(one.name)}".rstrip()
+    yield f"Thread {named}{_job(one)}{f' ({now})' if now else ''}"
     yield from (f"  holds {clean(held)}" for held in one.holds)
     if one.waits:
         yield f"  waits for {clean(one.waits)}"
@@ -103,12 +110,15 @@ def _name(one: Thread) -> str:
 
 
 def _frames(one: Thread) -> Iterator[str]:
-    for frame in one.frames:
+    """Down to the program's own outermost one: what a library calls it through is alike in all its threads."""
+    own = max((place for place, frame in enumerate(one.frames) if not of_library(frame)), default=0)
+    shown = one.frames[: own + OUTER]
+    for frame in shown:
         yield f"  {_call(frame)}"
         if frame.source:
             yield f"    {clean(frame.source)}"
-    if one.more_frames:
-        yield f"  {one.more_frames} more frames"
+    if more := len(one.frames) - len(shown) + one.more_frames:
+        yield f"  {counted(more, 'more frame')}"
 
 
 def _call(frame: Frame) -> str:

@@ -4,8 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.threads import Thread, Threads
 from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed
+from kiqdoctor.examining.folded import some
 from kiqdoctor.records import dataclass
 
 
@@ -13,13 +15,25 @@ from kiqdoctor.records import dataclass
 class Looked:
     """What one look came to: the threads as they were last, what is wrong; ``source`` is a word of the contract's.
 
-    ``partial`` says what is missing of it and what would help; "" where nothing is.
+    ``partial`` says what is missing of it and what would help; "" where nothing is. ``doubts`` are threads that waited
+    for a lock in every look, where nobody tells who holds it.
     """
 
     threads: Threads
     diagnosis: tuple[Diagnosis, ...] = ()
     source: str = "py-spy"
     partial: str = ""
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """In a sentence; "" where there is none, or the diagnosis says more."""
+        if not self.doubts or self.diagnosis:
+            return ""
+        told = (
+            f"{counted(len(self.doubts), 'thread')} waited for a lock in each look, and Ruby does not tell who holds it"
+        )
+        return f"{told}: {some(self.doubts)}"
 
 
 def unable(found: Sequence[Threads]) -> bool:

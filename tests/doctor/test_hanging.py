@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kiqdoctor.doctor.facts.threads import Call, Frame, Pool, Thread, Threads
-from kiqdoctor.doctor.hanging import Kind, computing, diagnosed, held_up
+from kiqdoctor.doctor.hanging import Kind, computing, diagnosed, held_up, in_doubt
 
 RUN = Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982)
 FUTEX, GIL = Call("futex", endless=True), Call("futex", gil=True)
@@ -276,3 +276,48 @@ def test_a_server_that_calls_the_program_s_code_does_not_wait_for_work(
     stack = tuple(Frame(name, file, 7) for name, file in frames)
 
     assert kinds(looks(thread("a", call=ENDLESS, frames=stack))) == told
+
+
+# -- Ruby: stacks alone --------------------------------------------------------------------------------------------
+
+LOCK = Frame("Thread::Mutex#synchronize", "/srv/app/job.rb", 14)
+BLOCK = Frame("block in Transfer#perform", "/srv/app/job.rb", 13)
+SLEEP = Frame("Kernel#sleep", "/srv/app/job.rb", 15)
+ENGINE = Frame("execute_job", "/gems/sidekiq-8.1.7/lib/sidekiq/processor.rb", 228)
+CLIENT = Frame("Monitor#synchronize", "/gems/redis-4.8.0/lib/redis/client.rb", 60)
+READS = Frame("wait_readable", "/gems/redis-4.8.0/lib/redis/client.rb", 50)
+
+
+def ruby(name: str, *frames: Frame, more: int = 0) -> Thread:
+    return Thread(name, f"processor TID-{name}", (*frames, ENGINE), more)
+
+
+CROSSED = ruby("a", LOCK, BLOCK, LOCK), ruby("b", LOCK, BLOCK, LOCK)
+
+
+def test_threads_of_ruby_that_wait_within_locks_wait_for_each_other() -> None:
+    idle = ruby("c", READS, CLIENT)
+    [found] = diagnosed(looks(*CROSSED, idle, count=2))
+
+    assert (found.kind, found.measured) == (Kind.DEADLOCK, False)
+    assert found.threads == ("processor TID-a", "processor TID-b")
+    assert found.title == "processor TID-a and processor TID-b wait for each other's locks"
+    assert found.evidence[0].startswith("processor TID-a: /srv/app/job.rb:14 in Thread::Mutex#synchronize waits")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (ruby("c", SLEEP, BLOCK, LOCK),),  # holds one, and may give it back
+        (ruby("c", SLEEP, more=9),),  # what is cut off its stack is not known
+    ],
+)
+def test_where_another_may_hold_what_they_wait_for_it_is_not_said(others: tuple[Thread, ...]) -> None:
+    assert kinds(looks(*CROSSED, *others, count=2)) == []
+    assert len(in_doubt(looks(*CROSSED, *others, count=2))) == 2
+
+
+def test_one_look_or_one_thread_within_a_lock_is_no_ring() -> None:
+    assert kinds(looks(*CROSSED, count=1)) == []
+    assert kinds(looks(CROSSED[0], ruby("b", LOCK, BLOCK), count=2)) == []
+    assert kinds(looks(CROSSED[0], ruby("b", CLIENT, READS, CLIENT), count=2)) == []

@@ -1,7 +1,7 @@
 """Many threads in words that can be read: one stack once, very many stacks as a tree, in bounded lines."""
 
 from kiqdoctor.doctor.facts.threads import Frame, Thread
-from kiqdoctor.examining.folded import BRANCHES, STACKS, TREE, lines, without_guesses
+from kiqdoctor.examining.folded import BRANCHES, OUTER, STACKS, TREE, lines, without_guesses
 
 RUN = Frame("run", "threading.py", 982)
 
@@ -71,3 +71,24 @@ def test_what_only_seems_to_be_held_is_told_where_somebody_waits_for_it() -> Non
     held, _ = without_guesses([thread(0, at(7), holds=holds), thread(1, at(8), waits="A at a.py:8, held by t0")])
 
     assert held.holds == holds[1:]
+
+
+def test_what_a_library_calls_the_program_through_is_left_out() -> None:
+    gem = [Frame(f"f{number}", "/gems/sidekiq-8.1.7/lib/sidekiq/processor.rb", number) for number in range(30)]
+    own = Thread("2g2", "processor TID-2g2", (at(7), *gem), 2)
+    theirs = Thread("2em", "heartbeat", tuple(gem[:5]))
+
+    told = list(lines([theirs, own]))
+
+    assert told[6:9] == ["Thread processor TID-2g2", "  /srv/app.py:7 in work", f"  {gem[0].file}:0 in f0"]
+    assert told[6 + OUTER :] == [f"  {gem[OUTER - 2].file}:{OUTER - 2} in f{OUTER - 2}", "  25 more frames"]
+    assert told[:6] == ["Thread 2em heartbeat", *(f"  {one.file}:{one.line} in {one.function}" for one in gem[:5])]
+
+
+def test_threads_that_run_jobs_come_first() -> None:
+    told = list(lines([thread(0, at(7)), thread(1, at(8), job_class="Nap", jid="j")]))
+
+    assert [line for line in told if line.startswith("Thread")] == [
+        "Thread 0x1 t1 class=Nap jid=j queue=",
+        "Thread 0x0 t0",
+    ]

@@ -5,7 +5,11 @@ import json
 import pytest
 
 from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
+from kiqdoctor.doctor.hanging import in_doubt
+from kiqdoctor.examining.dumped import lines
+from kiqdoctor.examining.looking import Looked
 from kiqdoctor.examining.rubies import Jobs, with_jobs
+from kiqdoctor.probes.threads.ttin import named_apart
 from kiqdoctor.wire.heartbeat import WorkEntry
 
 PAYLOAD = json.dumps({"class": "Mail", "jid": "ab" * 12, "args": ["a-secret"]}).encode()
@@ -46,3 +50,28 @@ def test_what_is_not_known_is_said() -> None:
 
     assert later.note.endswith("; 1 thread runs a job that it did not know then")
     assert never.note == "from its log; which jobs they run is not known: Redis is away"
+
+
+def test_a_lock_whose_holder_nobody_tells_is_a_doubt_and_no_all_clear() -> None:
+    waits = Thread("a", "processor TID-a", (Frame("synchronize", "/srv/app.rb", 5),))
+    gets_on = Thread("b", "processor TID-b", (Frame("sleep", "/srv/app.rb", 5),))
+    found = [
+        lines("1", Looked(Threads("1", 1.0, "TTIN", (one,)), (), "ttin", doubts=in_doubt(looks_at(one))))[1]
+        for one in (waits, gets_on)
+    ]
+
+    assert found[0] == (
+        "no cause was proven: 1 thread waited for a lock in each look, and Ruby does not tell who holds it:"
+        " processor TID-a: /srv/app.rb:5 in synchronize"
+    )
+    assert found[1] == "nothing wrong was seen in the stacks, which do not tell who holds a lock or Ruby's GVL"
+
+
+def looks_at(one: Thread) -> list[Threads]:
+    return [Threads("1", at, "TTIN", (one,)) for at in (1.0, 2.0)]
+
+
+def test_threads_of_one_name_are_told_apart() -> None:
+    found = named_apart([Thread("a", "processor"), Thread("b", "processor"), Thread("c", "heartbeat"), Thread("d")])
+
+    assert [one.name for one in found] == ["processor TID-a", "processor TID-b", "heartbeat", ""]

@@ -7,8 +7,10 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +60,7 @@ def dumps(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...]:
             if number:
                 clock.sleep(BETWEEN)
             # What is left of the dump before may come with this one: a thread is told once, as it was last.
-            threads = tuple({one.id: one for one in _threads(_dumped(pid, log, clock))}.values())
+            threads = named_apart(tuple({one.id: one for one in _threads(_dumped(pid, log, clock))}.values()))
             if not threads:
                 break
             note = "its own dump, from its log"
@@ -155,6 +157,12 @@ def _threads(text: str) -> Iterator[Thread]:
             frames.append(Frame(clean(found["name"]), clean(found["file"]), int(found["line"])))
     if tid:
         yield Thread(tid, name, tuple(frames[:FRAMES]), max(0, len(frames) - FRAMES))
+
+
+def named_apart(threads: Sequence[Thread]) -> tuple[Thread, ...]:
+    """The same, those of one name with their TID in it: all that run jobs are called alike."""
+    names = Counter(one.name for one in threads if one.name)
+    return tuple(replace(one, name=f"{one.name} TID-{one.id}") if names[one.name] > 1 else one for one in threads)
 
 
 def _messages(text: str) -> Iterator[str]:
