@@ -1,6 +1,8 @@
 """Processes that hang, each in a way of its own, and what `kiqdoctor dump` tells of them."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from doctoring import kiqdoctor
+from interpreters import Interpreter
+from roots import Root
 from servers import eventually, free_port
 
+OURS: Final = Interpreter(sys.executable)
 HEAD: Final = """
 import ctypes, queue, re, socket, sys, threading, time
 
@@ -154,11 +159,34 @@ for number in range(3):
 start(beat)
 """
 
+IMPORTS = """
+import os, tempfile
+sys.path.insert(0, tempfile.mkdtemp())
+with open(os.path.join(sys.path[0], "slow_module.py"), "w") as file:
+    file.write("import time; time.sleep(600)")
+def first(): import slow_module
+def second(): import slow_module
+start(first)
+time.sleep(0.3)
+start(second, beat)
+"""
+POOL = """
+sys.path.insert(0, "PLACE")
+import redis
+pool = redis.BlockingConnectionPool(host="127.0.0.1", port=PORT, max_connections=1, timeout=None)
+taken = pool.get_connection()
+def ask(): redis.Redis(connection_pool=pool).ping()
+start(ask, ask)
+"""
+"""PLACE is where redis-py is, PORT that of a server."""
+
 
 @contextmanager
-def running(body: str, python: str = sys.executable) -> Iterator[int]:
+def running(body: str, python: Interpreter = OURS) -> Iterator[int]:
     """The pid of a process that does this, once it does."""
-    with subprocess.Popen([python, "-c", HEAD + body + TAIL], stdout=subprocess.PIPE) as process:
+    folder = python.place.folder("test-hanging-")
+    words = python.place.command([python.program, "-c", HEAD + body + TAIL], folder)
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
@@ -166,13 +194,17 @@ def running(body: str, python: str = sys.executable) -> Iterator[int]:
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()
+            shutil.rmtree(folder)
 
 
 @contextmanager
-def written(body: str, folder: Path) -> Iterator[int]:
-    """The same from a file, whose source can be read."""
-    (folder / "app.py").write_text(HEAD + body + TAIL, encoding="utf-8")
-    with running(f"\nimport runpy; runpy.run_path({str(folder / 'app.py')!r})") as pid:
+def written(body: str, folder: Path, python: Interpreter = OURS) -> Iterator[int]:
+    """The same from a file of that folder, whose source can be read, as it is older than the process."""
+    file = folder / "app.py"
+    file.write_text(HEAD + body + TAIL, encoding="utf-8")
+    os.utime(file, (1_600_000_000, 1_600_000_000))
+    named = python.place.inside(file) if isinstance(python.place, Root) else str(file)
+    with running(f"\nimport runpy; runpy.run_path({named!r})", python) as pid:
         yield pid
 
 

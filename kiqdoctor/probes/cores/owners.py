@@ -1,4 +1,4 @@
-"""Which package a file on disk belongs to: Python's RECORDs, a gem's folder, Debian's lists."""
+"""Which package a file on disk belongs to: Python's RECORDs, a gem's folder, Debian's lists, Python itself."""
 
 import csv
 import io
@@ -22,11 +22,12 @@ SITE: Final = regex(r"(?P<site>.*/(?:site|dist)-packages)/(?P<rest>.+)", re.DOTA
 GEM: Final = regex(
     r".*/(?:gems|extensions/[^/]+/[^/]+)/(?P<name>[A-Za-z0-9][\w.-]*?)-(?P<version>\d[\w.]*)(?:-[\w.-]+)?/.+", re.DOTALL
 )
+STANDARD: Final = regex(r".*/lib(?:64)?/python(?P<version>3\.\d+)t?/lib-dynload/[^/]+", re.DOTALL)
 
 
 def owner(path: str, root: Path = Path("/")) -> Owner | None:
     """``path`` as the process saw it, whose root is ``root`` here; None where no list names it."""
-    return _distribution(path, root) or _gem(path) or _debian(path, root)
+    return _distribution(path, root) or _gem(path) or _debian(path, root) or _standard(path)
 
 
 def beneath(path: str, root: Path) -> Path:
@@ -68,6 +69,12 @@ def _named(folder: Path, root: Path) -> Owner:
 def _gem(path: str) -> Owner | None:
     found = GEM.fullmatch(path)
     return Owner("ruby", found["name"], found["version"]) if found else None
+
+
+def _standard(path: str) -> Owner | None:
+    """A module of Python's own, of one that no package list names."""
+    found = STANDARD.fullmatch(path)
+    return Owner("python", "Python", found["version"]) if found else None
 
 
 def _debian(path: str, root: Path) -> Owner | None:

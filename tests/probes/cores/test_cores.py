@@ -261,4 +261,7 @@ def test_whose_a_library_is(tmp_path: Path) -> None:
     debian = owner("/lib/x86_64-linux-gnu/libvips.so.42.1", tmp_path)
     assert debian is not None
     assert debian[:] == ("debian", "libvips42", "8.14.1-3")
+    standard = owner("/opt/py/lib/python3.13/lib-dynload/_ctypes.cpython-313-x86_64-linux-gnu.so", tmp_path)
+    assert standard is not None
+    assert standard[:] == ("python", "Python", "3.13")
     assert owner("/opt/libvips.so", tmp_path) is None
