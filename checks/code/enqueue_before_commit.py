@@ -9,17 +9,18 @@ In the log: `Couldn't find User with 'id'=42`, `User matching query does not exi
 ## How it is found
 Formula: fails if an enqueue stands, or is called up to 3 calls away, inside a transaction or an ORM's save hook, and
 not inside a commit hook; medium in `post_delete`, `m2m_changed` and SQLAlchemy's events; low in Django's `post_save`
-and in a model's own `save`, where there is a transaction only if the caller has opened one; info where it is delayed,
-or where Active Job may be told to wait by itself
+and in a model's own `save`, where there is a transaction only if the caller has opened one, and in a request under
+ATOMIC_REQUESTS that is not seen to write; info where it is delayed, or where Active Job may be told to wait by itself
 
-Transactions are `atomic` of Django (`with` and decorator), `begin` and `begin_nested` of SQLAlchemy, `transaction` and
-`with_lock` of Active Record. Hooks are Active Record's callbacks, Django's signals and `save`, and SQLAlchemy's events.
+Transactions are `atomic` of Django (`with` and decorator), views under ATOMIC_REQUESTS, `begin` and `begin_nested` of
+SQLAlchemy, `transaction` and `with_lock` of Active Record. Hooks are Active Record's callbacks, Django's signals and
+`save`, and SQLAlchemy's events.
 
 ## When it is wrong
 Where Active Job's queue is a row of the same database (GoodJob, Delayed Job, Que) the transaction writes it too, and
 nothing is said. A job that does not read what the transaction writes is told, and so is one whose argument says that
-the row may not be there. Views under ATOMIC_REQUESTS, transactions that a framework opens elsewhere, and calls through
-names that only run time knows are not seen.
+the row may not be there. Transactions that a framework opens elsewhere, and calls through names that only run time
+knows are not seen, nor is `with_lock` where the application has a method of that name that is no record's.
 
 ## Confirm by hand
 Follow the functions that the evidence names, from the transaction to the enqueue.
@@ -110,6 +111,8 @@ def _finding(code: Code, inside: Inside, enqueue: Enqueue, transaction: Transact
     if transaction.hook and python:
         severity = Severity.LOW if transaction.opens.endswith(AFTERWARDS) else Severity.MEDIUM
     tail = ""
+    if not transaction.writes:
+        severity, tail = Severity.LOW, ", in which nothing is seen to be written"
     if perhaps:
         severity, tail = Severity.INFO, ", unless Active Job is told to wait for the commit"
     elif enqueue.when is When.LATER:

@@ -49,7 +49,7 @@ class Unit:
 class Opened:
     """A database transaction: where it stands, what opens it, and what runs inside: a part of its unit, or others.
 
-    ``hook``: an ORM runs them within whatever transaction its caller has.
+    ``hook``: an ORM runs them within whatever transaction its caller has. ``writes``: something may be written in it.
     """
 
     unit: Unit
@@ -58,6 +58,7 @@ class Opened:
     part: Span | None
     runs: tuple[Unit, ...] = ()
     hook: bool = False
+    writes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

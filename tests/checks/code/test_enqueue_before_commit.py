@@ -111,6 +111,53 @@ def test_python_s_twins(tmp_path: Path, text: str) -> None:
     assert python(tmp_path, text).outcome is Outcome.PASS
 
 
+REQUESTS = {
+    "settings_DOT_py": "DATABASES = {'default': {'ATOMIC_REQUESTS': True}}\n",
+    "urls_DOT_py": (
+        "from django.urls import path\nfrom shop import create, Make\n"
+        "urlpatterns = [path('x/', create), path('y/', Make.as_view())]\n"
+    ),
+    "jobs_DOT_py": DEFINED.format("WelcomeJob"),
+}
+VIEW = "from jobs import WelcomeJob\nclass Make: pass\ndef create(request):\n  {0}\n  WelcomeJob.perform_async(1)\n"
+AWAY = "def kept(request): request.user.save()\ndef asked(request): return request.user.name\n"
+WRITTEN = {
+    "a row": "Order.objects.create(n=1)",
+    "a query": "Order.objects.filter(n=1).update(n=2)",
+    "a relation": "request.user.groups.add(1)",
+    "a call away": "kept(request)",
+    "without waiting": "Order.objects.acreate(n=1)",
+}
+ONLY_READ = {
+    "a row": "Order.objects.get(n=1)",
+    "a dict": "seen = {}; seen.update(n=1)",
+    "a call away": "asked(request)",
+}
+MAKE = (
+    "from jobs import WelcomeJob\ndef create(request): pass\nclass Make(CreateAPIView):\n"
+    "  def perform_create(self, serializer):\n    {0}\n    WelcomeJob.perform_async(1)\n"
+)
+
+
+def requested(root: Path, text: str) -> list[str]:
+    return [str(one.severity) for one in examined(root, None, shop_DOT_py=text, **REQUESTS).findings]
+
+
+@pytest.mark.parametrize("line", WRITTEN.values(), ids=WRITTEN)
+def test_a_request_that_writes(tmp_path: Path, line: str) -> None:
+    assert requested(tmp_path, VIEW.format(line) + AWAY) == ["high"]
+
+
+@pytest.mark.parametrize("line", ONLY_READ.values(), ids=ONLY_READ)
+def test_a_request_in_which_nothing_is_seen_to_be_written(tmp_path: Path, line: str) -> None:
+    assert requested(tmp_path, VIEW.format(line) + AWAY) == ["low"]
+
+
+def test_a_view_that_its_framework_lets_write(tmp_path: Path) -> None:
+    assert requested(tmp_path / "a", MAKE.format("super().perform_create(serializer)")) == ["high"]
+    assert requested(tmp_path / "b", MAKE.format("serializer.is_valid()")) == ["low"]
+
+
 RAILS = "class GreetJob\n  include Sidekiq::Job\n  def perform(id); end\nend\n"
 RUBY = [
     Spelling("as written", call="GreetJob.perform_async({0})"),

@@ -227,11 +227,13 @@ class Patches(Sites[Patch]):
 class Transaction(Site, frozen=True, omit_defaults=True, gc=False):
     """Code that runs inside a database transaction; ``opens`` is what opens it.
 
-    ``hook``: an ORM calls it within whatever transaction its caller has.
+    ``hook``: an ORM calls it within whatever transaction its caller has. ``writes``: something may be written in it;
+    False only where a framework opens it unasked and nothing that writes is seen.
     """
 
     opens: str
     hook: bool = False
+    writes: bool = True
 
 
 class Inside(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from kiqdoctor.probes.code.graph import Opened
+from kiqdoctor.probes.code.graph import Opened, called_from
 from kiqdoctor.probes.code.python.module import Function, Module
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.spans import WHOLE
@@ -17,6 +17,13 @@ VERBS: Final = (
     *("partial_update", "destroy", "perform_create", "perform_update", "perform_destroy"),
 )
 """Methods of views that answer a request."""
+WRITING: Final = frozenset(
+    {"save", "create", "delete", "bulk_create", "bulk_update", "get_or_create", "update_or_create", "execute"}
+    | {"add_all", "flush", "merge", "form_valid", "perform_create", "perform_update", "perform_destroy"}
+)
+OF_MANY: Final = frozenset({"update", "add", "remove", "set", "clear"})
+"""What writes, on any object; and what does on a query or a relation, where a plain name's would be a dict or a set."""
+CALLS: Final = 3  # that are followed in search of what writes
 SIGNALS: Final = tuple(
     f"django.db.models.signals.{name}" for name in ("pre_save", "post_save", "pre_delete", "post_delete", "m2m_changed")
 )
@@ -43,7 +50,19 @@ def requests(names: Names) -> Iterator[Opened]:
     for view in views:
         free = any(names.spelt(one, view.outer or view).endswith("non_atomic_requests") for one in view.decorators)
         if not free:
-            yield Opened(view, view.begin, ATOMIC, WHOLE)
+            yield Opened(view, view.begin, ATOMIC, WHOLE, writes=_is_written(view))
+
+
+def _is_written(view: Function) -> bool:
+    """Whether a view, or what it calls, is seen to write: one that only asks for a job leaves nothing to wait for."""
+    units = [view, *(way[-1] for way in called_from(view, WHOLE, CALLS))]
+    called = (call.func for unit in units if isinstance(unit, Function) for call, _ in unit.calls)
+    return any(isinstance(one, ast.Attribute) and _writes(one) for one in called)
+
+
+def _writes(called: ast.Attribute) -> bool:
+    name = called.attr.removeprefix("a") if called.attr not in OF_MANY | WRITING else called.attr
+    return name in WRITING or (name in OF_MANY and isinstance(called.value, ast.Attribute | ast.Call))
 
 
 def _atomic(module: Module) -> bool:

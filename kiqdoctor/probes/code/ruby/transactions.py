@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.probes.code.graph import Opened
-from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method
+from kiqdoctor.probes.code.ruby.classes import Class, Classes, Method, Sent
+from kiqdoctor.probes.code.ruby.naming import CONSTANTS
 from kiqdoctor.probes.tree.ruby import named, string, text
 
 if TYPE_CHECKING:
@@ -17,15 +18,28 @@ CALLBACKS: Final = frozenset(
 """Active Record's, which run before the commit."""
 RECORDS: Final = frozenset({"ActiveRecord::Base", "ApplicationRecord"})
 CONCERN: Final = "ActiveSupport::Concern"
-BLOCKS: Final = frozenset({"transaction", "with_lock"})
+LOCK: Final = "with_lock"
+"""A method of records; other libraries and applications call locks of their own so."""
 
 
-def blocks(method: Method) -> Iterator[Opened]:
-    """Those that a method opens for a block."""
-    for sent in method.calls:
-        block = sent.node.child_by_field_name("block") if sent.last in BLOCKS else None
-        if block is not None:
-            yield Opened(method, method.at(sent.node), sent.name, method.span(block))
+def blocks(classes: Classes) -> Iterator[Opened]:
+    """Those that methods open for a block."""
+    other = any(one.short == LOCK and not _is_record(classes, one.owner) for one in classes.units)
+    for method in classes.units:
+        for sent in method.calls:
+            opens = sent.last == "transaction" or (sent.last == LOCK and not other and not _is_of_class(sent))
+            block = sent.node.child_by_field_name("block") if opens else None
+            if block is not None:
+                yield Opened(method, method.at(sent.node), sent.name, method.span(block))
+
+
+def _is_record(classes: Classes, cls: Class | None) -> bool:
+    return cls is not None and not RECORDS.isdisjoint(one for one in classes.ancestors(cls) if isinstance(one, str))
+
+
+def _is_of_class(sent: Sent) -> bool:
+    receiver = sent.node.child_by_field_name("receiver")
+    return receiver is not None and receiver.type in CONSTANTS
 
 
 def callbacks(classes: Classes, cls: Class) -> Iterator[Opened]:

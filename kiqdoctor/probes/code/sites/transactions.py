@@ -31,7 +31,7 @@ def transactions(tree: Tree, enqueues: Enqueues) -> Transactions:
         if len(found) == MOST_SITES:
             return Transactions(tuple(found), f"the first {MOST_SITES} transactions were kept", tuple(inside))
         inside |= dict.fromkeys(_inside(opened, len(found), enqueues, holding))
-        found.append(Transaction(opened.unit.number, *opened.at, opened.opens, opened.hook))
+        found.append(Transaction(opened.unit.number, *opened.at, opened.opens, opened.hook, opened.writes))
     return Transactions(tuple(found), inside=tuple(inside))
 
 
@@ -42,8 +42,7 @@ def _opened(index: "Index") -> "Iterator[Opened]":
     for function in index.names.units:
         yield from in_python.opened(index.names, function)
     yield from in_python.requests(index.names)
-    for method in index.classes.units:
-        yield from in_ruby.blocks(method)
+    yield from in_ruby.blocks(index.classes)
     for cls in index.classes.all.values():
         yield from in_ruby.callbacks(index.classes, cls)
 

@@ -154,6 +154,14 @@ RUBY = {
     "a block": ("transaction", "def web\n  User.transaction do\n    Mail.perform_async(1)\n  end\nend\n", ()),
     "a bare block": ("transaction", "class U\n  def web\n    transaction { Mail.perform_async(1) }\n  end\nend\n", ()),
     "a lock": ("with_lock", "def web(u)\n  u.with_lock { Mail.perform_async(1) }\nend\n", ()),
+    "a lock that a record changes": (
+        "with_lock",
+        (
+            "class U < ApplicationRecord\n  def with_lock(...)\n    super\n  end\nend\n"
+            "def web(u)\n  u.with_lock { Mail.perform_async(1) }\nend\n"
+        ),
+        (),
+    ),
     "two calls away": (
         "transaction",
         "def web\n  ApplicationRecord.transaction do\n    Notifier.call(1)\n  end\nend\n",
@@ -206,6 +214,11 @@ RUBY_OUTSIDE = {
     "no model": "class U\n  after_save { Mail.perform_async(1) }\nend\n",
     "a document": "class U\n  include Mongoid::Document\n  after_save { Mail.perform_async(1) }\nend\n",
     "no block": "def web(log)\n  log.transaction(1)\n  Mail.perform_async(1)\nend\n",
+    "a lock of its own": (
+        "class Index\n  def with_lock\n    yield\n  end\nend\n"
+        "def web(i)\n  i.with_lock { Mail.perform_async(1) }\nend\n"
+    ),
+    "a class that locks": "def web\n  Redlock.with_lock('x') { Mail.perform_async(1) }\nend\n",
 }
 
 
