@@ -96,6 +96,7 @@ _NO_SECRET: Final = regex(
 )
 _CLASS: Final = regex(r"(?:[A-Z][a-z0-9]+){2,}")  # TokenCleanupJob: a class, whose name says nothing of a value
 _SPACES: Final = regex(r"(\s+)")
+_BYTE: Final = regex(r"\\x([89a-f][0-9a-f])")
 _ANYWHERE: Final = regex(r"##(?=\w{0,40}\[)")  # Azure's and GitHub's older commands, wherever they stand
 _FIRST: Final = regex(r"^(\s{0,200}:)(?=:)")  # GitHub's, at a line's beginning
 _SECTION: Final = regex(r"\b(section_(?:start|end))(?=:[0-9])")  # GitLab's marks
@@ -104,6 +105,11 @@ _SECTION: Final = regex(r"\b(section_(?:start|end))(?=:[0-9])")  # GitLab's mark
 def decode(raw: bytes) -> str:
     """Bytes from outside as text that every encoder takes: what is not UTF-8 becomes ``\\xNN``."""
     return raw.decode("utf-8", "backslashreplace")
+
+
+def undecoded(name: str) -> str:
+    """What :func:`decode` made of a name, as it is asked for again: ``\\xNN`` is that byte (surrogateescape)."""
+    return _BYTE.sub(lambda found: chr(0xDC00 + int(found[1], 16)), name) if "\\x" in name else name
 
 
 def redact(text: str) -> str:

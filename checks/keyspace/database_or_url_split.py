@@ -33,7 +33,8 @@ Risk: jobs that are moved run late, and those that somebody enqueued again meanw
 Undo: the old URL; moved jobs that have run cannot be taken back, so move one first.
 
 ## Unknown when
-SELECT is refused, or a database has too many keys to look at them all; the environment of a web process may not be
+Jobs wait where no process ever was, and the queues of the same names that others take hold jobs as well; SELECT is
+refused, or a database has too many keys to look at them all; the environment of a web process may not be
 read, or has the worker's address in another variable, which the code may ask for.
 
 ## Source
@@ -67,6 +68,13 @@ def database_or_url_split(
         served = [one for one in everything if _serves(one, stranded)]
         if stranded.waiting and not stranded.live and served and not _neighbour(stranded, everything):
             yield _finding(stranded, served[0])
+        elif busy := _maybe_served(stranded, everything):
+            yield Unknown(
+                f"{counted(stranded.waiting, 'job waits', 'jobs wait')} in {_place(stranded)}, where no process is"
+                f" alive; whether they are meant for the workers of {_place(busy)} is not known, whose queues of these"
+                " names hold jobs as well",
+                "a look while those are empty",
+            )
     for number, reason in databases.skipped:
         yield Unknown(f"database {number} was not looked at: {reason}")
     if not keyspace.complete:
@@ -131,6 +139,14 @@ def _serves(other: Installation, stranded: Installation) -> bool:
     shared = _shared(stranded, other)
     elsewhere = other.database != stranded.database
     return elsewhere and other.live > 0 and bool(shared) and not any(lengths.get(name) for name in shared)
+
+
+def _maybe_served(stranded: Installation, everything: tuple[Installation, ...]) -> Installation | None:
+    """Whose workers take queues of the same names in another database, where none of its own ever worked."""
+    if not stranded.waiting or stranded.live or stranded.processed or _neighbour(stranded, everything):
+        return None
+    others = (one for one in everything if one.database != stranded.database and one.live)
+    return next((one for one in others if _shared(stranded, one)), None)
 
 
 def _neighbour(stranded: Installation, everything: tuple[Installation, ...]) -> bool:

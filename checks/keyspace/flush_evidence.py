@@ -9,15 +9,15 @@ In the log: nothing; counters of the web UI begin at nought.
 ## How it is found
 Formula: stat:processed fell since an earlier recording while run_id is the same (high); or cmdstat_flushall or
 cmdstat_flushdb has calls > 0 since the server started (medium, info on a loopback address with a port or a database of
-its own); or a script of a deploy or of seeds flushes under no condition that keeps production out (high), another
-script does (medium), or a task or the application's own code (low)
+its own where no worker is alive); or a script of a deploy or of seeds flushes under no condition that keeps production
+out (high), another script does (medium), or a task or the application's own code (low)
 
 Redis counts the calls of each command since it started, or since `CONFIG RESETSTAT`. The processed counter only ever
 rises; a server that restarted may have lost it otherwise.
 
 ## When it is wrong
 Somebody who set the counters back (`Sidekiq::Stats.new.reset`). Servers that test suites flush, which
-is what a loopback address with a port or database of its own is taken for. A
+is what a loopback address with a port or database of its own is taken for, as long as no worker is alive there. A
 flush of another database of the same server counts too. A script whose name says that it is for trials (`review`,
 `staging`, `dev`, `teardown`) is info.
 
@@ -57,6 +57,7 @@ from kiqdoctor.doctor import (
 )
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.config import ScriptLine, Scripts
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.queues import JobCounts
 from kiqdoctor.doctor.facts.redis import Connection, Server
 from kiqdoctor.regex import regex
@@ -85,6 +86,7 @@ def flush_evidence(
     before: Earlier[JobCounts] | Missing,
     server_before: Earlier[Server] | Missing,
     connection: Connection | Missing,
+    fleet: Fleet | Missing,
     scripts: Scripts | Missing,
 ) -> Iterator[Verdict]:
     if isinstance(scripts, Scripts):
@@ -107,7 +109,7 @@ def flush_evidence(
     if flushed := {name: count for name, count in calls.items() if count}:
         named = " and ".join(f"{name.upper()} {counted(count, 'time')}" for name, count in flushed.items())
         title = f"Since this Redis started somebody called {named}"
-        severity = Severity.INFO if _dedicated(connection) else Severity.HIGH.milder
+        severity = Severity.INFO if _dedicated(connection, fleet) else Severity.HIGH.milder
         yield Finding("redis", title, REMEDY, seen, severity, key="calls")
     yield from seen
 
@@ -164,9 +166,9 @@ def _fell(
     return Finding("redis", title, REMEDY, (told,), key="counter")
 
 
-def _dedicated(connection: Connection | Missing) -> bool:
-    """As test suites use it: this host alone, and not where everybody's Redis is."""
-    if not isinstance(connection, Connection):
+def _dedicated(connection: Connection | Missing, fleet: Fleet | Missing) -> bool:
+    """As test suites use it: this host alone, not where everybody's Redis is, and nobody works there now."""
+    if not isinstance(connection, Connection) or (isinstance(fleet, Fleet) and fleet.live):
         return False
     parts = urlsplit(connection.url)
     elsewhere = parts.port not in USUAL_PORT or parts.path.strip("/") not in {"", "0"}

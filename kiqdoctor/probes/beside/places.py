@@ -9,7 +9,7 @@ from kiqdoctor.probes.asking import average_sizes, batched, members, number
 from kiqdoctor.probes.fleet.private_lists import listed
 from kiqdoctor.probes.names import Names
 from kiqdoctor.records import dataclass
-from kiqdoctor.text import decode
+from kiqdoctor.text import decode, undecoded
 from kiqdoctor.wire.keys import QUEUE_PREFIX, SETS, Keys
 
 MOST_QUEUES: Final = 20_000
@@ -46,7 +46,7 @@ def places(redis: Redis, names: Names) -> tuple[list[Place], str]:
     queues |= dict.fromkeys(QUEUE_PREFIX + one for one in names.under(keys.queue("")))
     waiting = [f"{WAITING}{one}" for one in names.under(keys.name(WAITING))]
     lists = [*(name for name in queues if name not in private), *waiting]
-    lengths = map(number, batched(redis, [("LLEN", keys.name(name)) for name in (*lists, *private)]))
+    lengths = map(number, batched(redis, [("LLEN", keys.name(undecoded(name))) for name in (*lists, *private)]))
     cards = map(number, batched(redis, [("ZCARD", keys.name(name)) for name in SETS]))
     found = [
         Place(name, size, owner=private[name].owner or "?", taken_from=private[name].queue)
@@ -84,7 +84,7 @@ def pages(redis: Redis, place: Place, budget: Budget) -> Iterator[list[bytes]]:
     A list is read from its head: what is pushed meanwhile comes in front, so nothing that stays is passed over. A set
     is read by ZSCAN, which promises the same.
     """
-    key = Keys(redis.namespace).name(place.name)
+    key = Keys(redis.namespace).name(undecoded(place.name))
     [average] = average_sizes(redis, [key], [place.size])
     count = TOGETHER if not average else max(1, min(TOGETHER, int(PAGE_BYTES // average)))
     cursor: Any = 0

@@ -19,7 +19,7 @@ from kiqdoctor.probes.fleet.fleet import by_right_clock, records, sorted_out
 from kiqdoctor.probes.queues.queues import read_queues
 from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
-from kiqdoctor.text import decode
+from kiqdoctor.text import decode, undecoded
 from kiqdoctor.wire.fields import JID
 from kiqdoctor.wire.keys import PROCESSED, PROCESSES, QUEUE_PREFIX, QUEUES, SETS, Keys
 
@@ -34,7 +34,8 @@ _PRIVATE: Final = ("|", "backup::")  # in names of lists that hold what a worker
 _OPENS: Final = {"queue", "working", "uniquejobs", "kiq"}  # the first words of their names
 MARKS: Final = (QUEUES, PROCESSES, *SETS, PROCESSED)  # reserved names that tell of an installation
 _NAMED: Final = regex(rf"(?:(?P<prefix>.+):)?(?P<name>{'|'.join(map(re.escape, MARKS))})", re.DOTALL)
-_QUEUE: Final = regex(rf"(?:(?P<prefix>.+?):)?{QUEUE_PREFIX}(?P<name>.+)", re.DOTALL)
+# The first queue: counts, for a queue may itself be called shop:queue:mail.
+_QUEUE: Final = regex(rf"(?:(?P<prefix>.+?):)??{QUEUE_PREFIX}(?P<name>.+)", re.DOTALL)
 
 
 @dataclass
@@ -88,7 +89,7 @@ def installations(redis: Redis, names: Iterable[bytes], clock: Clock, database: 
 
 
 def _read(redis: Redis, candidate: Candidate, clock: Clock, database: int) -> Installation | None:
-    keys = Keys(candidate.prefix)
+    keys = Keys(undecoded(candidate.prefix))
     kinds = dict(zip(MARKS, map(word, batched(redis, [("TYPE", keys.name(one)) for one in MARKS])), strict=True))
     registered = _members(redis, keys.queues, MOST_QUEUES) if kinds[QUEUES] == "set" else []
     known = list(dict.fromkeys([*registered, *candidate.lists]))[:MOST_QUEUES]
@@ -124,7 +125,7 @@ def _strays(redis: Redis, keys: Keys, lists: list[str], registered: set[str]) ->
     """Lists of jobs that nobody registered, and of how many lists that was not asked."""
     doubtful = [name for name in lists if name not in registered and not any(one in name for one in _PRIVATE)]
     asked = doubtful[:MOST_LISTS]
-    replies = batched(redis, [("SISMEMBER", keys.queues, name) for name in asked])
+    replies = batched(redis, [("SISMEMBER", keys.queues, undecoded(name)) for name in asked])
     missing = [name for name, reply in zip(asked, replies, strict=True) if not number(reply)]
     queues = read_queues(redis, keys, missing[:MOST_STRAYS])
     strays = tuple(

@@ -12,7 +12,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, PAGE, average_sizes, batched, told
 from kiqdoctor.probes.live.members import Members
 from kiqdoctor.probes.live.reader import LiveReader
-from kiqdoctor.text import decode
+from kiqdoctor.text import decode, undecoded
 from kiqdoctor.wire import payload
 from kiqdoctor.wire.fields import CREATED_AT, ENQUEUED_AT
 from kiqdoctor.wire.keys import SETS
@@ -48,7 +48,7 @@ class DepthsReader(LiveReader):
         raw, complete = self._names.after(names)
         halted = set(paused[1]) if isinstance(paused, list) else set()
         listed = sorted(raw)
-        lengths = list(map(told, batched(self.redis, [("LLEN", self.keys.queue(decode(name))) for name in listed])))
+        lengths = list(map(told, batched(self.redis, [("LLEN", self._key(decode(name))) for name in listed])))
         found = {decode(name): length for name, (length, _) in zip(listed, lengths, strict=True)}
         oldest = self._oldest_of(found)
         queues = tuple(
@@ -66,18 +66,21 @@ class DepthsReader(LiveReader):
         )
         return Depths(now, queues, sets, "" if complete else f"{len(listed)} queues were read, there are more")
 
+    def _key(self, name: str) -> str:
+        return self.keys.queue(undecoded(name))
+
     def _oldest_of(self, sizes: dict[str, int]) -> dict[str, float | None]:
         """When the oldest job of each queue was enqueued; only where payloads are known to be of a sane size."""
         names = sorted((name for name, size in sizes.items() if size), key=lambda name: -sizes[name])[:MOST_OLDEST]
         self._measure(names, sizes)
         small = [name for name in names if (self._averages[name][1] or 0) <= MEMBER_LIMIT]
-        replies = batched(self.redis, [("LINDEX", self.keys.queue(name), -1) for name in small])
+        replies = batched(self.redis, [("LINDEX", self._key(name), -1) for name in small])
         return {name: self._stamp(name, raw) for name, raw in zip(small, replies, strict=True)}
 
     def _measure(self, names: Sequence[str], sizes: dict[str, int]) -> None:
         now = self.clock.monotonic()
         old = [name for name in names if now - self._averages.get(name, (-MEASURED_FOR, 0))[0] >= MEASURED_FOR]
-        found = average_sizes(self.redis, [self.keys.queue(name) for name in old], [sizes[name] for name in old])
+        found = average_sizes(self.redis, [self._key(name) for name in old], [sizes[name] for name in old])
         self._averages |= {name: (now, average) for name, average in zip(old, found, strict=True)}
 
     def _stamp(self, name: str, raw: Any) -> float | None:

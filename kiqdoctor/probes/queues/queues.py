@@ -13,7 +13,7 @@ from kiqdoctor.doctor.tools import Redis
 from kiqdoctor.probes.asking import MEMBER_LIMIT, READ_BUDGET, average_sizes, batched, members, number, refused, told
 from kiqdoctor.probes.asking import word as text_of
 from kiqdoctor.probes.queues.payloads import LARGEST, sample
-from kiqdoctor.text import decode
+from kiqdoctor.text import decode, undecoded
 from kiqdoctor.wire.keys import DEAD, QUEUE_PREFIX, QUEUES, RESERVED, SETS, Keys
 from kiqdoctor.wire.numbers import real
 
@@ -69,14 +69,15 @@ def _paused(redis: Redis, keys: Keys) -> tuple[frozenset[str], str]:
 
 def read_queues(redis: Redis, keys: Keys, names: Sequence[str]) -> tuple[Queue, ...]:
     """These queues: of each its oldest payload, of the longest ones a few of both ends."""
-    kinds = [text_of(one) for one in batched(redis, [("TYPE", keys.queue(name)) for name in names])]
+    kinds = [text_of(one) for one in batched(redis, [("TYPE", keys.queue(undecoded(name))) for name in names])]
     lists = [name for name, kind in zip(names, kinds, strict=True) if kind == "list"]
-    replies = batched(redis, [("LLEN", keys.queue(name)) for name in lists])
+    replies = batched(redis, [("LLEN", keys.queue(undecoded(name))) for name in lists])
     if (refusal := refused(replies)) is not None:
         raise RefusalError(refusal.reason, refusal.unlock)
     sizes = dict(zip(lists, map(number, replies), strict=True))
     ordered = sorted((name for name in lists if sizes[name]), key=lambda name: -sizes[name])
-    averages = average_sizes(redis, [keys.queue(name) for name in ordered], [sizes[name] for name in ordered])
+    longest = [keys.queue(undecoded(name)) for name in ordered]
+    averages = average_sizes(redis, longest, [sizes[name] for name in ordered])
     weights = dict(zip(ordered, averages, strict=True))
     samples, unread = _samples(redis, keys, weights, sizes)
     return tuple(
@@ -111,7 +112,7 @@ def _samples(
         else:
             expected += each * len(places)
             asked += [(name, place) for place in places]
-    replies = batched(redis, [("LINDEX", keys.queue(name), place) for name, place in asked])
+    replies = batched(redis, [("LINDEX", keys.queue(undecoded(name)), place) for name, place in asked])
     found: dict[str, list[Sample]] = {}
     for (name, _), raw in zip(asked, replies, strict=True):
         if isinstance(raw, Refused):

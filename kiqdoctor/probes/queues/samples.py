@@ -14,6 +14,7 @@ from kiqdoctor.probes.asking import READ_BUDGET, number, refused
 from kiqdoctor.probes.queues.payloads import sample
 from kiqdoctor.probes.queues.queues import ENDLESS
 from kiqdoctor.records import dataclass
+from kiqdoctor.text import undecoded
 from kiqdoctor.wire.keys import QUEUE_PREFIX, RETRY, SETS, Keys
 from kiqdoctor.wire.numbers import real
 
@@ -63,7 +64,7 @@ def samples(redis: Redis, queues: Queues, clock: ServerTime | Refused | Absent) 
         if spent > READ_BUDGET or looked >= ALL:
             left_out = len(holding) - count
             break
-        found = _queue(redis, keys.queue(queue.name), queue, end)
+        found = _queue(redis, keys.queue(undecoded(queue.name)), queue, end)
         looked += len(found.sample)
         spent += sum(each.size_bytes for each in found.sample)
         places.append(found)

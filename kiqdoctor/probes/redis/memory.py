@@ -12,6 +12,7 @@ from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, RefusalError, probe
 from kiqdoctor.doctor.tools import Host, Redis
 from kiqdoctor.probes.asking import number, refused
 from kiqdoctor.probes.host.files import read
+from kiqdoctor.text import undecoded
 from kiqdoctor.wire.keys import QUEUE_PREFIX, SETS, Keys
 from kiqdoctor.wire.numbers import whole
 
@@ -31,7 +32,7 @@ def largest_keys(redis: Redis, queues: Queues) -> LargestKeys:
     counts = {keys.name(one.name): one.size for one in queues.sets}
     counts |= {keys.queue(one.name): one.size for one in queues.all}
     asked = sorted((name for name, count in counts.items() if count), key=lambda name: -counts[name])[:MOST_KEYS]
-    replies = redis.ask_all([("MEMORY", "USAGE", name, "SAMPLES", SAMPLES) for name in asked])
+    replies = redis.ask_all([("MEMORY", "USAGE", undecoded(name), "SAMPLES", SAMPLES) for name in asked])
     if (refusal := refused(replies)) is not None:
         raise RefusalError(refusal.reason, refusal.unlock)
     found = [KeySize(name, number(reply), counts[name]) for name, reply in zip(asked, replies, strict=True)]

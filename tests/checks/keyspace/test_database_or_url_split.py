@@ -53,6 +53,14 @@ def test_another_application_in_another_database_is_healthy() -> None:
     assert diagnose("NSP002", state(INSTALLATION, IDLE)).outcome is Outcome.PASS
 
 
+def test_workers_whose_queues_of_that_name_hold_jobs_too_prove_nothing() -> None:
+    busy = replace(IDLE, waiting=1, queues=(("default", 1),))
+
+    assert diagnose("NSP002", state(STRANDED, busy)).outcome is Outcome.UNKNOWN
+    assert diagnose("NSP002", state(replace(STRANDED, processed=True), busy)).outcome is Outcome.PASS  # its own is off
+    assert diagnose("NSP002", state(STRANDED, replace(busy, process_queues=("mail",)))).outcome is Outcome.PASS
+
+
 HERE = "redis://db:6379/0"
 
 

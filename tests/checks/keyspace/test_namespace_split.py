@@ -119,3 +119,9 @@ def test_each_half_alone() -> None:
     assert diagnose("NSP001", no_redis).outcome is Outcome.PASS
     assert diagnose("NSP001", no_files.without(Keyspace, Absent("none"))).outcome is Outcome.NOT_APPLICABLE
     assert diagnose("NSP001", no_files.without(Keyspace, Refused("NOPERM"))).outcome is Outcome.UNKNOWN
+
+
+def test_a_queue_may_be_called_as_a_key_of_a_namespace() -> None:
+    found = candidates([b"queue:shop:queue:mail", b"app:queue:x:queue:y", b"queue:x:queues", b"queues"])
+
+    assert {one.prefix: one.lists for one in found} == {"": ["shop:queue:mail", "x:queues"], "app": ["x:queue:y"]}

@@ -113,6 +113,19 @@ def test_a_queue_that_is_not_readable_is_no_pass() -> None:
     assert diagnose("QUE001", partial).outcome is Outcome.UNKNOWN
 
 
+def test_a_name_of_any_bytes_is_read(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    """As a producer in another language, or another encoding, may spell it."""
+    beat(redis)
+    for name in (b"m\xff\x00il", "größe".encode(), "größe".encode("latin-1"), rb"a\xb"):
+        redis.sadd("queues", name)
+        redis.lpush(b"queue:" + name, payload(enqueued_at=time.time() - 120))
+
+    found = check(redis_server.url, "--select", "QUE001,QUE014,RED005")
+
+    subjects = {one["subject"] for one in found.result("QUE001")["findings"]}
+    assert subjects == {r"queue:m\xff␀il", "queue:größe", r"queue:gr\xf6\xdfe", r"queue:a\xb"}
+
+
 def test_on_a_real_redis(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
     beat(redis)
     push(redis)
