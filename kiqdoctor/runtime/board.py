@@ -3,36 +3,13 @@
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from functools import partial
 
 from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
-from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.marks import Mark, Marks
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.wire.heartbeat import WorkEntry
-from kiqdoctor.wire.payload import Payload
-
-if TYPE_CHECKING:
-    from kiqdoctor.runtime.job import Job
-
-
-class Slot(msgspec.Struct, eq=False, gc=False):
-    """One thread's job: since when (boot clock), its cleaned words, and the right to say in the log that it began.
-
-    ``payload``: where something goes around it or with its end; a plain one needs none.
-    """
-
-    work: Work
-    began: float
-    shown: str
-    jid: str
-    first: list[bool]
-    job: "Job[Any, Any]"
-    running: Running
-    payload: Payload | None = None
 
 
 @dataclass(slots=True)
@@ -42,9 +19,13 @@ class Seat:
     mark: Mark
     name: str = ""
     ident: int = 0
-    slot: Slot | None = None
+    running: Running | None = None
     processed: int = 0
     failed: int = 0
+
+    def runs(self, one: Running) -> bool:
+        """Whether it runs still, and has not ended."""
+        return self.running is one
 
 
 @dataclass
@@ -74,29 +55,23 @@ class Board:
     @property
     def busy(self) -> int:
         """How many run a job."""
-        return sum(seat.slot is not None for seat in self.seats)
+        return sum(seat.running is not None for seat in self.seats)
 
     @property
     def in_flight(self) -> list[WorkEntry]:
         """As the heartbeat tells it."""
-        found = [(seat.name, seat.slot) for seat in self.seats]
+        found = [(seat.name, seat.running) for seat in self.seats]
         return [
-            WorkEntry(name, slot.work.queue, slot.work.payload, slot.began + self.offset)
-            for name, slot in found
-            if slot is not None
+            WorkEntry(name, one.queue, one.work.payload, one.began + self.offset)
+            for name, one in found
+            if one is not None and one.work is not None
         ]
 
     def announce(self) -> None:
-        """Say of each job that still runs that it began; who takes the right to say so says it."""
+        """Say of each job that still runs that it began, once."""
         for seat in self.seats:
-            slot = seat.slot
-            if slot is None or not slot.first:
-                continue
-            try:
-                slot.first.pop()
-            except IndexError:
-                continue
-            log.started(slot.began, seat.name, slot.shown, slot.jid)
+            if (one := seat.running) is not None:
+                log.started(one.began, seat.name, one.shown, one.jid, partial(seat.runs, one))
 
     def totals(self) -> tuple[int, int]:
         """Processed and failed since the start; a failure counts as processed too, as in Sidekiq."""

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ SELDOM: Final = 10.0  # seconds between two lines that say the same
 SLOW: Final = "whoever reads this log is slower than jobs end"
 KEPT: Final = 100_000  # jobs whose lines wait at most, where standard error is slower than they are
 SHOWN: Final = 0.0005  # seconds; what is shorter is shown as 0.000
+OWN_JID: Final = 24  # characters of one that is like ours
 _MILLIS: Final = tuple(f".{number:03}Z" for number in range(1000))
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -35,56 +36,74 @@ def _spelt(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def _stamp(millisecond: int) -> str:
+    return _spelt(millisecond // 1000) + _MILLIS[millisecond % 1000]
+
+
 class _Lines:
     """What was said and not yet written."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.waiting: list[str] = []
-        self.jobs: deque[tuple[float, float, str, str, str, bool | str]] = deque(maxlen=KEPT)
+        self.jobs: deque[tuple[float, float, str, str, str, str | None]] = deque(maxlen=KEPT)
+        self.announced: dict[str, float] = {}  # thread -> the beginning of its last job of which ``started`` told
         self.names = threading.local()
         self.seldom: dict[str, float] = {}
         self.spell: Formatter = text_line
 
     def gather(self) -> None:
         """Spell the jobs that ended, under the lock."""
-        offset, pid = time.time() - boottime(), os.getpid()
-        add, take = self.waiting.append, self.jobs.popleft
-        quick = self.spell is text_line
-        second, spelt = -1, ""
         if len(self.jobs) == KEPT:
-            self.waiting.append(self.spell(Line(time.time(), pid, "", "WARN", "lines of jobs were left out: " + SLOW)))
-        for _ in range(len(self.jobs)):
-            began, ended, tid, shown, jid, announced = take()
-            since, at = began + offset, ended + offset
-            whole = int(at)
-            if whole != second:
-                second, spelt = whole, _spelt(whole)
-            took = ended - began
-            said = f"{took:.3f}" if took >= SHOWN else "0.000"
-            if type(announced) is str:
-                if quick:  # as text_line spells it
-                    told = f"pid={pid} tid={tid} class={shown} jid={jid} elapsed={took:.3f} WARN: {announced}\n"
-                    add(f"{spelt}{_MILLIS[int((at - whole) * 1000)]} {told}")
-                else:
-                    fields = {"class": shown, "jid": jid, "elapsed": f"{took:.3f}"}
-                    add(self.spell(Line(at, pid, tid, "WARN", announced, fields)))
-                continue
-            if not quick or announced or since < whole:
-                self.jobs_lines(Line(since, pid, tid, "INFO", "start", {"class": shown, "jid": jid}),
-                                Line(at, pid, tid, "INFO", "done", {"class": shown, "jid": jid, "elapsed": said}),
-                                announced=bool(announced))  # fmt: skip
-                continue
-            # The same two lines, spelt at once: at a hundred thousand jobs a second nothing else is as dear.
-            middle = f"pid={pid} tid={tid} class={shown} jid={jid}"
-            start, done = spelt + _MILLIS[int((since - whole) * 1000)], spelt + _MILLIS[int((at - whole) * 1000)]
-            add(f"{start} {middle} INFO: start\n{done} {middle} elapsed={said} INFO: done\n")
+            words = "lines of jobs were left out: " + SLOW
+            self.waiting.append(self.spell(Line(time.time(), os.getpid(), "", "WARN", words)))
+        if self.spell is text_line:
+            self._as_text()
+        else:
+            self._as_spelt()
 
-    def jobs_lines(self, start: Line, done: Line, *, announced: bool) -> None:
-        """A job's lines in any format."""
-        if not announced:
-            self.waiting.append(self.spell(start))
-        self.waiting.append(self.spell(done))
+    def _as_text(self) -> None:
+        """As ``text_line`` spells them, both lines at once, and what is alike in many of them once.
+
+        At a hundred thousand jobs a second nothing else is as dear.
+        """
+        offset, pid, announced = time.time() - boottime(), os.getpid(), self.announced
+        add, take = self.waiting.append, self.jobs.popleft
+        second = millisecond = -1
+        spelt = stamp = middle = thread = name = ""
+        for _ in range(len(self.jobs)):
+            began, ended, tid, shown, jid, failure = take()
+            if not (len(jid) == OWN_JID and jid.isascii() and jid.encode().isalnum()):
+                jid = clean(jid)
+            since, at, took = (began + offset) * 1000, (ended + offset) * 1000, ended - began
+            if (whole := int(at)) != millisecond:
+                millisecond = whole
+                if whole // 1000 != second:
+                    second = whole // 1000
+                    spelt = _spelt(second)
+                stamp = spelt + _MILLIS[whole % 1000]
+            if tid is not thread or shown is not name:
+                thread, name, middle = tid, shown, f" pid={pid} tid={tid} class={shown} jid="
+            elapsed = "0.000" if took < SHOWN else f"{took:.3f}"
+            if failure is not None:
+                add(f"{stamp}{middle}{jid} elapsed={elapsed} WARN: {failure}\n")
+            elif announced and announced.get(tid) == began:
+                add(f"{stamp}{middle}{jid} elapsed={elapsed} INFO: done\n")
+            else:
+                first = stamp if since >= whole else _stamp(int(since))
+                add(f"{first}{middle}{jid} INFO: start\n{stamp}{middle}{jid} elapsed={elapsed} INFO: done\n")
+
+    def _as_spelt(self) -> None:
+        """In any format."""
+        offset, pid = time.time() - boottime(), os.getpid()
+        for _ in range(len(self.jobs)):
+            began, ended, tid, shown, jid, failure = self.jobs.popleft()
+            words = {"class": shown, "jid": clean(jid)}
+            if failure is None and self.announced.get(tid) != began:
+                self.waiting.append(self.spell(Line(began + offset, pid, tid, "INFO", "start", words)))
+            level, said = ("INFO", "done") if failure is None else ("WARN", failure)
+            more = {**words, "elapsed": f"{ended - began:.3f}"}
+            self.waiting.append(self.spell(Line(ended + offset, pid, tid, level, said, more)))
 
     def write(self) -> None:
         """Everything, under the lock."""
@@ -112,16 +131,24 @@ def own_thread_id() -> str:
 job_done = _lines.jobs.append
 """A job's two lines, or its last one where ``started`` told the first.
 
-Takes when it began and ended (boot clock), the thread's name, the cleaned class and jid, whether ``started`` was told;
-of one that failed, instead of that, the clean text that its only line has.
+Takes when it began and ended (boot clock), the thread's name, the cleaned class, the jid; of one that failed the clean
+text that its only line has, else None.
 """
 
 
-def started(began: float, tid: str, shown: str, jid: str) -> None:
-    """The first line of a job that still runs when lines are written."""
-    line = Line(began + time.time() - boottime(), os.getpid(), tid, "INFO", "start", {"class": shown, "jid": jid})
+def started(began: float, tid: str, shown: str, jid: str, runs: Callable[[], bool]) -> None:
+    """The first line of a job that still runs when lines are written, once.
+
+    ``runs``, under the lock: it has not been handed to ``job_done``, so that nobody can have spelt its lines.
+    """
+    if _lines.announced.get(tid) == began:
+        return
+    words = {"class": shown, "jid": clean(jid)}
+    line = Line(began + time.time() - boottime(), os.getpid(), tid, "INFO", "start", words)
     with _lines.lock:
-        _lines.waiting.append(_lines.spell(line))
+        if runs():
+            _lines.announced[tid] = began
+            _lines.waiting.append(_lines.spell(line))
 
 
 def flush() -> None:
@@ -171,6 +198,7 @@ def _in_child() -> None:
     _lines.lock = threading.Lock()
     _lines.waiting = []
     _lines.jobs.clear()  # the parent tells of them
+    _lines.announced = {}
 
 
 os.register_at_fork(after_in_child=_in_child)

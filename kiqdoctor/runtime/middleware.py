@@ -6,13 +6,14 @@ does not call ``proceed`` drops the push; a server middleware that does not call
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from kiqdoctor.clock import boottime
 from kiqdoctor.runtime.fetching.work import FencedError, Work
-from kiqdoctor.wire.payload import Payload
+from kiqdoctor.text import clean
+from kiqdoctor.wire.payload import Payload, read
 from kiqdoctor.wire.status import NOTHING_MORE, Outcome
 
 Proceed = Callable[[], Any]
@@ -22,29 +23,57 @@ class DeadlineExceededError(Exception):
     """A job ran longer than its ``timeout``, and came to a checkpoint."""
 
 
-def _never() -> bool:
+def never() -> bool:
+    """What nobody asks of: that the process wants to end."""
     return False
 
 
-class Running(msgspec.Struct, eq=False):
-    """A job that a thread runs now. ``started`` is epoch seconds; ``fields`` is its decoded payload, to be read only.
+class Known(Protocol):
+    """What a log line needs of a job's class: its name on the wire, and the same clean."""
 
-    ``deadline``: of the boot clock, where the job has a ``timeout``; ``stopping``: whether the process wants to end;
-    ``waited``: seconds of its run that are ours, for what is asked for many jobs at once: they say nothing of its pace.
+    name: str
+    shown: str
+
+
+class Running(msgspec.Struct, eq=False):
+    """A job that a thread runs now: what middleware, ``current()`` and the board have of it, in one object.
+
+    ``started`` is epoch seconds, ``began`` the same of the boot clock; ``deadline``: of the boot clock, where the job
+    has a ``timeout``; ``stopping``: whether the process wants to end; ``waited``: seconds of its run that are ours, for
+    what is asked for many jobs at once: they say nothing of its pace; ``payload``: where something goes around it or
+    with its end; a plain one needs none.
     """
 
     job_class: str
     jid: str
     queue: str
     args: list[Any]
-    fields: dict[str, Any]
+    decoded: dict[str, Any] | None
     started: float
     deadline: float | None = None
-    stopping: Callable[[], bool] = _never
+    stopping: Callable[[], bool] = never
     progress: Callable[[int, int], None] | None = None
     outcome: Outcome = NOTHING_MORE
     work: Work | None = None
     waited: float = 0.0
+    began: float = 0.0
+    job: Known | None = None
+    payload: Payload | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Its decoded payload, to be read only; of a plain job it is decoded when somebody asks."""
+        if self.decoded is None:
+            self.decoded = read(self.work.payload).fields if self.work is not None else {}
+        return self.decoded
+
+    @property
+    def shown(self) -> str:
+        """The class that a person knows it by, clean: as the log has it."""
+        job, payload = self.job, self.payload
+        if job is not None and (payload is None or payload.shown_class == job.name):
+            return job.shown  # cleaned once
+        return clean(payload.shown_class if payload is not None else self.job_class)
 
     @property
     def keywords(self) -> dict[str, Any]:

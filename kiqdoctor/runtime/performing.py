@@ -21,22 +21,10 @@ from kiqdoctor.runtime.limits import room
 from kiqdoctor.runtime.loops import Begun
 from kiqdoctor.runtime.middleware import DeadlineExceededError, Running, around
 from kiqdoctor.text import clean
-from kiqdoctor.wire.fields import (
-    ARGS,
-    CLASS,
-    CONTEXT,
-    CREATED_AT,
-    ENQUEUED_AT,
-    JID,
-    KEYWORDS,
-    QUEUE,
-    RETRY,
-)
-from kiqdoctor.wire.payload import TRACES, Payload, PayloadError, read
+from kiqdoctor.wire.fields import CONTEXT, JID, KEYWORDS
+from kiqdoctor.wire.payload import PLAIN, TRACES, Payload, PayloadError, read
 from kiqdoctor.wire.status import DONE, NOTHING, TOTAL, More, Outcome
 
-PLAIN: Final = frozenset({RETRY, QUEUE, CLASS, ARGS, JID, CREATED_AT, ENQUEUED_AT})
-"""The fields that say nothing of what goes around a job or with its end; a payload may have fewer of them."""
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
 
 
@@ -64,8 +52,8 @@ class Performer:
     def run(self, job: Job[Any, Any], running: Running) -> None:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
         context.running.set(running)
-        function, args = job.function, running.args
-        if not (job.surrounded or CONTEXT in running.fields or KEYWORDS in running.fields):
+        function, args, fields = job.function, running.args, running.decoded  # of a plain one it is not decoded
+        if not (job.surrounded or (fields is not None and (CONTEXT in fields or KEYWORDS in fields))):
             if self.chain:
                 copy_context().run(around, self.chain, running, lambda: function(*args))
             else:
@@ -81,7 +69,7 @@ class Performer:
         return job.function(*running.args), inside
 
     def _equipped(self, job: Job[Any, Any], running: Running) -> None:
-        if CONTEXT in running.fields:
+        if running.decoded is not None and CONTEXT in running.decoded:
             with context.restored(running.fields):
                 self._watched(job, running)
         else:

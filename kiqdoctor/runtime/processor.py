@@ -11,28 +11,27 @@ from typing import Any, Final, NoReturn
 from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock, boottime
-from kiqdoctor.runtime import forking, log, loops
-from kiqdoctor.runtime.board import Board, Slot
+from kiqdoctor.runtime import context, forking, log, loops
+from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.endings import End, Ending
 from kiqdoctor.runtime.fetching.work import SHORT, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.loops import Begun
-from kiqdoctor.runtime.middleware import Running
-from kiqdoctor.runtime.performing import PLAIN, SUSPECT, Performer, described, named, unknown
+from kiqdoctor.runtime.middleware import Running, never
+from kiqdoctor.runtime.performing import SUSPECT, Performer, described, named, unknown
 from kiqdoctor.runtime.tracing import traced
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
-from kiqdoctor.wire.fields import ARGS, CLASS, JID, STARTED
-from kiqdoctor.wire.payload import Payload
+from kiqdoctor.wire.fields import CLASS, JID, STARTED
+from kiqdoctor.wire.payload import NOT_PLAIN, Payload, Plain, plain_payload
+from kiqdoctor.wire.status import NOTHING_MORE
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
 RISE: Final = 1.05  # of a class's least time with each run that took longer
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 REFUSALS: Final = 3  # after which a job that its new place refuses is told with others, until that takes it
-OWN_JID: Final = 24  # characters of one that is like ours
-is_plain: Final = PLAIN.issuperset
 
 
 class Processor:
@@ -53,6 +52,7 @@ class Processor:
         self._fetch, self._performer = fetch, performer
         self._stopping, self._fenced, self._clock = stopping, fenced, clock
         self._seat, self._board = board.seat(), board
+        self._registry, self._chain = performer.registry, performer.chain
         self.abandoned = False  # what ends from now on is nobody's business: it was given back, or this is a child
         self._generation = forking.generation
         self.thread = threading.Thread(target=self.run, daemon=True, name=f"kiq.processor {number}")
@@ -92,138 +92,128 @@ class Processor:
 
     def process(self, work: Work) -> None:
         """Run one job and let it go."""
-        fetch = self._fetch
         began = boottime()
-        if began >= fetch.lease.good_until:
-            fetch.put_back(work)
-            self._fenced()
-            self._clock.sleep(TURN)
+        if began >= self._fetch.lease.good_until:
+            self._not_now(work)
             return
         try:
-            fields = decode(work.payload)
-            name = fields[CLASS]
-            job = self._performer.registry.get(name)
-            args, jid = fields[ARGS], fields[JID]
-        except (NotJsonError, KeyError, TypeError):
-            fields = None
-        if fields is None:  # here, not while our error is handled: what such a job raises would name it as its context
+            plain = plain_payload(work.payload)
+            job = self._registry.get(plain.job_class)
+        except NOT_PLAIN:
+            job = None
+        if job is None or job.special:  # here, not while our error is handled: a job's own would name it as its context
             self._odd(work, began)
             return
-        if job is None or not is_plain(fields) or job.special or type(args) is not list or type(jid) is not str:
-            self._special(work, Payload(fields), job, began)
+        running = self._begin(work, plain, job, began)
+        if self._chain or job.coroutine:
+            if self._chain:
+                self._run(work, job, running)
+            else:
+                self._take_turn(work, job, running)
             return
-        slot = self._begin(work, fields, job, args, jid, began)
-        if job.coroutine and not self._performer.chain:
-            self._take_turn(slot)
-            return
+        context.running.set(running)
         try:
-            self._performer.run(job, slot.running)
+            copy_context().run(job.function, *plain.args)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
-            self._raised(slot, error)
+            self._raised(work, job, running, error)
         else:
-            self._ended(slot)
+            self._ended(work, job, running)
 
-    def _begin(
-        self,
-        work: Work,
-        fields: dict[str, Any],
-        job: Job[Any, Any],
-        args: list[Any],
-        jid: str,
-        began: float,
-        payload: Payload | None = None,
-    ) -> Slot:
-        """``payload``: where something goes around it or with its end; a plain one needs none."""
-        words = job.shown if payload is None else self._shown(job, payload)
-        told = jid if len(jid) == OWN_JID and jid.isalnum() else clean(jid)
-        since = began + self._board.offset
-        running = Running(job.name, jid, work.home.queue, args, fields, since, work=work)
-        seat = self._seat
-        slot = seat.slot = Slot(work, began, words, told, [True], job, running, payload)
+    def _not_now(self, work: Work) -> None:
+        """Without a lease nothing is started."""
+        self._fetch.put_back(work)
+        self._fenced()
+        self._clock.sleep(TURN)
+
+    def _begin(self, work: Work, plain: Plain, job: Job[Any, Any], began: float) -> Running:
+        """A plain one runs from now on, as the board and the thread's mark have it."""
+        since, seat = began + self._board.offset, self._seat
+        running = seat.running = Running(
+            job.name, plain.jid, work.home.queue, plain.args, None, since, None, never, None, NOTHING_MORE,
+            work, 0.0, began, job,
+        )  # fmt: skip
         seat.mark.put(work.payload, since)
-        return slot
+        return running
 
-    def _raised(self, slot: Slot, error: BaseException) -> None:
-        work = slot.work
+    def _run(self, work: Work, job: Job[Any, Any], running: Running) -> None:
+        """Within what goes around it."""
+        try:
+            self._performer.run(job, running)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._raised(work, job, running, error)
+        else:
+            self._ended(work, job, running)
+
+    def _raised(self, work: Work, job: Job[Any, Any], running: Running, error: BaseException) -> None:
         if isinstance(error, Interruption):
             self._leave_seat(failed=False)
-            log.info("interrupted: it goes on where it was", _words(slot))
-            payload = slot.payload or Payload(slot.running.fields)
-            self._let_go(work, self._performer.given_back(slot.job, payload, work))
+            log.info("interrupted: it goes on where it was", _words(running))
+            payload = running.payload or Payload(running.fields)
+            self._let_go(work, self._performer.given_back(job, payload, work))
         elif isinstance(error, FencedError):
             self._leave_seat(failed=False)
-            log.warn("fenced: our lease ran out, and another process may run it by now", _words(slot))
+            log.warn("fenced: our lease ran out, and another process may run it by now", _words(running))
             self._fetch.put_back(work)  # where it is in our list after all it is found there
         elif forking.generation != self._generation:
             _end_child(error)
         else:
-            payload = slot.payload or Payload(slot.running.fields)
-            self._failed(work, payload, slot.job, error, slot.began, slot.shown, slot.jid)
+            payload = running.payload or Payload(running.fields)
+            self._failed(work, payload, job, error, running.began, running.shown, running.jid)
 
-    def _ended(self, slot: Slot) -> None:
-        ended, began, job, seat = boottime(), slot.began, slot.job, self._seat
-        try:
-            slot.first.pop()
-        except IndexError:
-            announced = True
-        else:
-            announced = False
-        seat.slot = None
+    def _ended(self, work: Work, job: Job[Any, Any], running: Running) -> None:
+        ended, began, seat, payload = boottime(), running.began, self._seat, running.payload
+        seat.running = None  # first: the log asks whether it runs
         seat.mark.clear()
         seat.processed += 1
-        took = ended - began - slot.running.waited
-        self._ran(job, took)
-        log.job_done((began, ended, seat.name, slot.shown, slot.jid, announced))
+        took = ended - began - running.waited
+        job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
+        if pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
+            self._fetch.slowest = pace
+        log.job_done((began, ended, seat.name, job.shown if payload is None else running.shown, running.jid, None))
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
-        payload = slot.payload
         if payload is None:
-            self._fetch.done(slot.work)
+            self._fetch.done(work)
         else:
-            ending = self._performer.done(job, payload, slot.running.outcome)
-            self._let_go(slot.work, ending, soon=self._short(job, payload, took))
+            ending = self._performer.done(job, payload, running.outcome)
+            self._let_go(work, ending, soon=self._short(job, payload, took))
 
-    def _ran(self, job: Job[Any, Any], took: float) -> None:
-        """Its class's pace; without it jobs would be fetched one by one, and a thread roused for each."""
-        job.pace += (took - job.pace) * PACE if job.pace else took
-        if job.pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
-            self._fetch.slowest = job.pace
-
-    def _take_turn(self, slot: Slot) -> None:
+    def _take_turn(self, work: Work, job: Job[Any, Any], running: Running) -> None:
         """Coroutines one after another on the event loop, as long as such jobs are at hand."""
         rest: list[Work] = []
         ended = False
 
         def following() -> Begun | None:
-            nonlocal slot, ended
-            self._ended(slot)
+            nonlocal work, job, running, ended
+            self._ended(work, job, running)
             ended = True
             if (found := self._next_coroutine(rest)) is None:
                 return None
-            slot, ended = found, False
-            return self._performer.begun(slot.job, slot.running, outside)
+            work, job, running = found
+            ended = False
+            return self._performer.begun(job, running, outside)
 
         outside = copy_context()
         try:
-            loops.turn(self._performer.begun(slot.job, slot.running, outside), following)
+            loops.turn(self._performer.begun(job, running, outside), following)
         except BaseException as error:
             if ended:
                 raise
-            self._raised(slot, error)
-        for work in rest:
-            self.process(work)
+            self._raised(work, job, running, error)
+        for other in rest:
+            self.process(other)
 
-    def _next_coroutine(self, rest: list[Work]) -> Slot | None:
+    def _next_coroutine(self, rest: list[Work]) -> tuple[Work, Job[Any, Any], Running] | None:
         """The job that is next at hand has begun; what is none of those goes to the rest, for the thread."""
         if self._stopping() or self.abandoned or (work := self._fetch.next_at_hand(self._number)) is None:
             return None
         began = boottime()
         if began < self._fetch.lease.good_until:
-            with suppress(NotJsonError, KeyError, TypeError):
-                fields = decode(work.payload)
-                job, args, jid = self._performer.registry.get(fields[CLASS]), fields[ARGS], fields[JID]
-                if job is not None and job.coroutine and is_plain(fields) and type(args) is list and type(jid) is str:
-                    return self._begin(work, fields, job, args, jid, began)
+            with suppress(*NOT_PLAIN):
+                plain = plain_payload(work.payload)
+                job = self._registry.get(plain.job_class)
+                if job is not None and job.coroutine:
+                    return work, job, self._begin(work, plain, job, began)
         rest.append(work)
         return None
 
@@ -237,18 +227,18 @@ class Processor:
             took = job.least = took if took < job.least else job.least * RISE
         return took < SHORT and not payload.at_most_once
 
-    @staticmethod
-    def _shown(job: Job[Any, Any], payload: Payload) -> str:
-        """Cleaned once, where it is known by no other name than its class's."""
-        known = payload.shown_class
-        return job.shown if known == job.name else clean(known)
-
     def _leave_seat(self, *, failed: bool) -> None:
         seat = self._seat
-        seat.slot = None
+        seat.running = None
         seat.mark.clear()
         seat.processed += 1
         seat.failed += failed
+
+    def _ran(self, job: Job[Any, Any], took: float) -> None:
+        """Its class's pace; without it jobs would be fetched one by one, and a thread roused for each."""
+        job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
+        if pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
+            self._fetch.slowest = pace
 
     def _failed(
         self,
@@ -303,14 +293,14 @@ class Processor:
             words = named(payload)
             self._failed(work, payload, None, nobodys, began, words["class"], words["jid"])
         elif not payload.at_most_once or self._begun(work, payload, job):
-            jid, began = payload.fields.get(JID), boottime()  # what was asked before that is no time of the job's
-            slot = self._begin(work, payload.fields, job, payload.args, str(jid or ""), began, payload)
-            try:
-                self._performer.run(job, slot.running)
-            except BaseException as error:  # noqa: BLE001 - as above
-                self._raised(slot, error)
-            else:
-                self._ended(slot)
+            fields, began = payload.fields, boottime()  # what was asked before that is no time of the job's
+            since, jid, seat = began + self._board.offset, str(fields.get(JID) or ""), self._seat
+            running = seat.running = Running(
+                job.name, jid, work.home.queue, payload.args, fields, since, None, never, None, NOTHING_MORE,
+                work, 0.0, began, job, payload,
+            )  # fmt: skip
+            seat.mark.put(work.payload, since)
+            self._run(work, job, running)
 
     def _begun(self, work: Work, payload: Payload, job: Job[Any, Any]) -> bool:
         """Whether a job that may begin once begins now; what somebody began goes to the dead."""
@@ -369,8 +359,8 @@ class Processor:
                 return
 
 
-def _words(slot: Slot) -> dict[str, str]:
-    return {"class": slot.shown, "jid": slot.jid}
+def _words(running: Running) -> dict[str, str]:
+    return {"class": running.shown, "jid": clean(running.jid)}
 
 
 def _end_child(error: BaseException | None) -> NoReturn:

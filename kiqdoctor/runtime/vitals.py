@@ -16,6 +16,7 @@ from kiqdoctor.runtime.heartbeat import Heartbeat, rss_kb
 from kiqdoctor.runtime.manager import Manager
 from kiqdoctor.runtime.periodic import fields as periodic_fields
 from kiqdoctor.runtime.state import Figures, Pulse
+from kiqdoctor.text import clean
 from kiqdoctor.wire.connections import PUSHING
 from kiqdoctor.wire.heartbeat import RECOVERED, SUPERVISOR
 
@@ -98,11 +99,11 @@ class Vitals:
     def jobs(self) -> dict[int, JobNow]:
         """Thread ident -> the job that it runs."""
         now = self.clock.boottime()
-        found = [(seat.ident, seat.slot) for seat in self.board.seats]
+        found = [(seat.ident, seat.running) for seat in self.board.seats]
         return {
-            ident: JobNow(slot.shown, slot.jid, slot.work.queue, now - slot.began)
-            for ident, slot in found
-            if slot is not None
+            ident: JobNow(one.shown, clean(one.jid), one.queue, now - one.began)
+            for ident, one in found
+            if one is not None
         }
 
     def pools(self) -> list[PoolUse]:

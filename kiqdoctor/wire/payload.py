@@ -188,6 +188,28 @@ class Payload(msgspec.Struct, frozen=True, gc=False):  # not a dataclass, which 
         return codec.encode_payload(self.fields)
 
 
+class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A payload that asks for nothing but to be run: its fields say nothing of what goes around it or with its end.
+
+    Read into this record no other field is accepted, and it takes two thirds of the time of a dict.
+    """
+
+    job_class: str = msgspec.field(name=CLASS)
+    args: list[Any]
+    jid: str
+    retry: Any = None
+    queue: Any = None
+    created_at: Any = None
+    enqueued_at: Any = None
+
+
+PLAIN: Final = frozenset(Plain.__struct_encode_fields__)
+"""The fields of a plain payload, which may have fewer of them."""
+plain_payload: Final = msgspec.json.Decoder(Plain).decode
+"""The plain payload in these bytes; whatever is none is refused with an error of ``NOT_PLAIN``."""
+NOT_PLAIN: Final = (msgspec.DecodeError, RecursionError, ValueError)
+
+
 class Frame:
     """What jobs that are pushed together share, encoded once: an encoder costs by the field, and most are alike.
 

@@ -18,7 +18,7 @@ from workers import Worker
 
 import kiqdoctor
 from kiqdoctor import sentinels
-from kiqdoctor.runtime.board import Board, Slot
+from kiqdoctor.runtime.board import Board
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.config import Settings, connect
 from kiqdoctor.runtime.fetching.work import Home, Work
@@ -164,7 +164,7 @@ def test_beats_tell_a_payload_once(redis: Any) -> None:
     def run(payload: bytes) -> None:
         work, since = Work(payload, Home("default")), time.clock_gettime(time.CLOCK_BOOTTIME)
         job = kiqdoctor.job(name="Job")(beat)
-        seat.slot = Slot(work, since, "Job", "a", [], job, Running("Job", "a", "default", [], {}, since))
+        seat.running = Running("Job", "a", "default", [], {}, since, work=work, began=since, job=job)
 
     def beat() -> int:
         before = int(redis.info("stats")["total_net_input_bytes"])
@@ -183,7 +183,7 @@ def test_beats_tell_a_payload_once(redis: Any) -> None:
     run(b'{"jid":"b"}')
     beat()
     assert json.loads(redis.hget("host:1:aa:workers", "thread"))["payload"] == '{"jid":"b"}'
-    seat.slot = None
+    seat.running = None
     beat()
     assert not redis.exists("host:1:aa:work", "host:1:aa:workers")
 

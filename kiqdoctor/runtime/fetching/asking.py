@@ -21,7 +21,7 @@ class Asking:
     def ask(self, lane: Lane, wanted: int) -> int:
         """How many jobs came."""
         ended = self._holdings.take_ended()
-        if any(work.home.lane.retired for work in ended):
+        if self._holdings.outdated and any(work.home.lane.retired for work in ended):
             ended = self._end_retired(ended)
         if not wanted and not ended:
             return 0

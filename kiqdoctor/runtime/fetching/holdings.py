@@ -43,11 +43,13 @@ class Holdings:
         self.unfound = 0  # acknowledgements that removed nothing: somebody else had the job
         self.looked: Callable[[], None] = lambda: None  # told when something has come to hand
         self.lanes: Sequence[Lane] = ()
+        self.outdated = False  # whether there was an identity before: jobs of its may end
         self.lease: Lease
 
     def hold(self, lease: Lease, lanes: Sequence[Lane]) -> None:
         """Under this identity from now on. The lanes last: whoever sees them fetches, and adds to what is there."""
         self.taken = set()
+        self.outdated = bool(self.lanes)
         self.lease = lease
         self.lanes = lanes
 

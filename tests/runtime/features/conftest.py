@@ -85,8 +85,15 @@ class Lab:
         return eventually(holds)
 
     def idle(self, queue: str = "default") -> None:
-        """Wait until nothing is queued there and nothing is held by any process."""
-        eventually(lambda: not (self.redis.exists(f"queue:{queue}") or self.redis.keys("kiq:taken:*")), "idle workers")
+        """Wait until nothing is queued there and nothing is held by any process; at one moment, for jobs push jobs."""
+
+        def nothing() -> bool:
+            with self.redis.pipeline(transaction=True) as pipe:
+                pipe.exists(f"queue:{queue}")
+                pipe.keys("kiq:taken:*")
+                return not any(pipe.execute())
+
+        eventually(nothing, "idle workers")
 
     def work(self, queue: str = "default", **options: Any) -> None:
         """Run what is queued, and what that pushes, with an embedded worker of one thread or more."""
