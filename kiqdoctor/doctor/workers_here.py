@@ -87,7 +87,8 @@ class Present(msgspec.Struct, frozen=True):
 def present(
     fleet: Fleet, local: LocalProcesses, connection: Connection | Missing, clients: Clients | Missing
 ) -> Present:
-    """Workers of another Redis are left out; one that names none counts where it is registered here.
+    """Workers of another Redis are left out, and of another namespace those that name it; one that names no Redis
+    counts where it is registered here.
 
     A child that a registered one forked bears its title and holds its connections, and is no worker.
     """
@@ -96,7 +97,7 @@ def present(
         if worker.kind in KINDS:
             own = works_for(worker, connection, clients, local) if isinstance(connection, Connection) else None
             process = _by_way_of_another(worker, fleet, local) if own is False else registered(worker, fleet, local)
-            if process is not None or own:
+            if process is not None or (own and worker.namespace in {None, fleet.namespace}):
                 found.append(Here(worker, process))
     seen = {one.process.identity for one in found if one.process}
     known = {one.worker.pid for one in found if one.process}

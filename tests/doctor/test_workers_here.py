@@ -50,3 +50,18 @@ def test_who_beats_here_by_way_of_a_proxy_is_here(beat_age_s: float, here: int) 
     seen = present(fleet, local, Connection("redis://redis-1:6379/0"), Clients(()))
 
     assert (len(seen.here), len(seen.elsewhere)) == (here, 0)
+
+
+@pytest.mark.parametrize(
+    ("named", "examined", "here"),
+    [("shop", "shop", 1), ("shop", "", 0), ("shop", "blog", 0), (None, "", 1), (None, "blog", 1)],
+)
+def test_one_whose_command_names_another_namespace_is_of_that(named: str | None, examined: str, here: int) -> None:
+    """It is not registered where it was looked for; which namespace others are of, their commands do not tell."""
+    own = replace(LOCAL, kind="kiqdoctor", namespace=named, sockets=(("127.0.0.1:5000", "127.0.0.1:6379"),), redis=())
+
+    seen = present(
+        Fleet(namespace=examined), LocalProcesses("web-1", (own,)), Connection("redis://localhost"), Clients()
+    )
+
+    assert len(seen.here) == here

@@ -88,6 +88,7 @@ class Fleet:
     partial: str = ""  # why not all were read
     orphaned_work: tuple[Process, ...] = ()  # in-flight hashes whose identity is not in the set
     by_ours: bool | None = None  # where Redis' clock and ours differ: whether beats go by ours; None: not told
+    namespace: str = ""  # in which they registered
 
     @cached_property
     def live(self) -> tuple[Process, ...]:

@@ -50,6 +50,7 @@ class LocalProcess:
     throttled: tuple[int, int] | None = None  # periods in which its cgroup was throttled, of how many
     home: str = ""  # the application's folder, by device and number; "" where it may not be seen
     default_redis: str = ""  # the one of ``redis`` that its library takes where the code names none
+    namespace: str | None = None  # of our own worker, where its command names one
     host_names: tuple[str, ...] = ()  # what it may call its host, as its own root and environment have it
 
 

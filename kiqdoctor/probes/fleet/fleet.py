@@ -59,7 +59,8 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
         partial = f"{MOST_READ} of {len(existing)} process records were read"
     if not raw and redis.namespace is None:
         partial = partial or _elsewhere(redis)
-    return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial, by_ours=by_ours)
+    return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial, by_ours=by_ours,
+                 namespace=(redis.namespace or "").rstrip(":"))  # fmt: skip
 
 
 def by_right_clock(processes: list[Process], clock: ServerTime | Refused | Absent) -> tuple[list[Process], bool | None]:

@@ -16,10 +16,12 @@ from kiqdoctor.probes.host.files import DELETED, beneath, link, listed, plain, r
 from kiqdoctor.probes.host.recognise import Title, recognise, serves
 from kiqdoctor.probes.host.sockets import connections, own_addresses
 from kiqdoctor.records import dataclass
+from kiqdoctor.text import clean
 from kiqdoctor.wire.numbers import whole
 
 RELEASES: Final = "/releases/"
 OPTION: Final = "--redis"  # of our own worker
+NAMESPACE: Final = "--namespace"
 FIRST: Final = 1  # a process that every pid namespace has
 VEILED: Final = "/proc shows this user its own processes only (hidepid): workers of others may run here, unseen"
 MOST_TASKS: Final = 500  # threads of one process whose names are read
@@ -144,6 +146,7 @@ def _worker(
         current_release=current,
         cgroup=_cgroup(folder),
         redis=_told(cmdline) or _redis(environ or b""),
+        namespace=_namespace(cmdline) if title.kind == "kiqdoctor" else None,
         sockets=sockets,
         unread_bytes=sum(waiting for _, waiting in unread),
         unread=unread,
@@ -286,10 +289,24 @@ def _cgroup(folder: Path) -> str:
 
 def _told(cmdline: bytes) -> tuple[str, ...]:
     """The address in a worker's own command, which goes before its environment's."""
+    return tuple(f"{OPTION}={shown}" for url in _values(cmdline, OPTION) if (shown := _shown(url)))
+
+
+def _namespace(cmdline: bytes) -> str | None:
+    """What its command names last, without the colon that may end it."""
+    return next((clean(one.rstrip(":")) for one in reversed(_values(cmdline, NAMESPACE))), None)
+
+
+def _values(cmdline: bytes, option: str) -> list[str]:
+    """What a command gives to an option, in either way to write it."""
     words = [word.decode("utf-8", "backslashreplace") for word in cmdline.split(b"\0")]
-    pairs = [(word, after) for word, after in pairwise([*words, ""]) if word == OPTION]
-    pairs += [word.partition("=")[::2] for word in words if word.startswith(f"{OPTION}=")]
-    return tuple(f"{OPTION}={shown}" for _, url in pairs if (shown := _shown(url)))
+    found: list[str] = []
+    for word, after in pairwise([*words, ""]):
+        if word == option:
+            found.append(after)
+        elif word.startswith(f"{option}="):
+            found.append(word.partition("=")[2])
+    return found
 
 
 def _default(raw: bytes, cmdline: bytes, *, ours: bool) -> str:

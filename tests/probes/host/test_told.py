@@ -2,7 +2,7 @@
 
 import pytest
 
-from kiqdoctor.probes.host.local_processes import _told
+from kiqdoctor.probes.host.local_processes import _namespace, _told
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,16 @@ from kiqdoctor.probes.host.local_processes import _told
 )
 def test_it_is_read_without_its_secret(words: tuple[str, ...], told: tuple[str, ...]) -> None:
     assert _told("\0".join(words).encode() + b"\0") == told
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--namespace", "shop"), "shop"),
+        (("--namespace=shop:", "--redis", "redis://x/0"), "shop"),
+        (("--namespace", "a", "--namespace=b"), "b"),
+        (("--redis", "redis://x/0"), None),
+    ],
+)
+def test_the_namespace_of_a_command(words: tuple[str, ...], named: str | None) -> None:
+    assert _namespace("\0".join(("python", "-m", "kiqdoctor", "work", "app", *words)).encode() + b"\0") == named
