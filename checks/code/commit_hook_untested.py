@@ -8,15 +8,16 @@ In the log: nothing, until the first commit in production.
 
 ## How it is found
 Formula: fails if `transaction.on_commit` (or an enqueue that waits for the commit) enqueues a job, tests name that job
-or the function that enqueues it, and each of those is in Django's `TestCase`, REST framework's `APITestCase` or
-pytest's `django_db` without `transaction=True`, in a file that says nothing of commit hooks
+or the function that enqueues it (also in a dotted text, or by asking its view through Django's client: by path, by the
+name of its route, or any where no file has routes), and each of those is in Django's `TestCase`, REST framework's
+`APITestCase` or pytest's `django_db` without `transaction=True`, in a file that says nothing of commit hooks
 
-Rails runs commit hooks in transactional tests since 5.0. Preview: that a test names a job does not say that it is
+Rails runs commit hooks in transactional tests since 5.0; below, no test in Ruby does without a transaction and
+test_after_commit is not locked. Preview: that a test names a job does not say that it is
 there to test the hook.
 
 ## When it is wrong
-Another test that names neither comes there through a URL and runs the hooks, or a base class in the application's own
-code does so.
+A base class in the application's own code runs the hooks.
 
 ## Confirm by hand
 Break the hook's call on purpose: does a test fail?
@@ -31,7 +32,7 @@ Undo: the test as it was.
 
 ## Unknown when
 No test names the job or what enqueues it, or its base class or fixtures are not known; a Rails whose version is not
-locked, or older than 5.0.
+locked, or older than 5.0 with tests that may run hooks.
 
 ## Source
 Django, Testing tools (`captureOnCommitCallbacks`); pytest-django, `django_db`; grosser/test_after_commit; Rails 5.0
@@ -48,6 +49,7 @@ from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.rules import settled, told
 
 RUNS_THEM = ">=5.0"
+GEM = "test_after_commit"
 
 
 @check("COD014", severity=Severity.LOW, preview=True)
@@ -64,7 +66,7 @@ def commit_hook_untested(
 def _judged(code: Code, enqueue: Enqueue, tests: HookTests, packages: Packages | Missing) -> Iterator[Verdict]:
     job = enqueue.job or "a job"
     if code.language(enqueue) == "ruby":
-        yield _rails(job, packages)
+        yield _rails(code, enqueue, tests, packages)
         return
     words = {enqueue.job.rpartition(".")[2], code.functions[enqueue.function].name.rpartition(".")[2]} - {""}
     naming = [one for one in tests.tests if not words.isdisjoint(one.names)]
@@ -93,9 +95,17 @@ def _finding(code: Code, enqueue: Enqueue, test: HookTest) -> Finding:
     return told(code, enqueue, Severity.LOW, title, remedy, seen, key=enqueue.job)
 
 
-def _rails(job: str, packages: Packages | Missing) -> Verdict:
-    version = packages.version_of("ruby", "activerecord") if isinstance(packages, Packages) else ""
+def _rails(code: Code, enqueue: Enqueue, tests: HookTests, packages: Packages | Missing) -> Verdict:
+    job = enqueue.job or "a job"
+    locked = packages if isinstance(packages, Packages) else Packages()
+    version = locked.version_of("ruby", "activerecord") or locked.version_of("ruby", "rails")
     if version and covers(RUNS_THEM, version):
         return Evidence(f"tests of {job}", f"Rails {version} runs commit hooks in transactional tests", "activerecord")
+    if version and locked.find("ruby", GEM):
+        return Evidence(f"tests of {job}", f"{GEM} runs commit hooks in transactional tests", "the lock file")
+    if version and tests.rolled_back:
+        title = f"A commit hook enqueues {job}, and tests under Rails {version} run no commit hooks"
+        seen = Evidence("tests", f"{counted(tests.ruby, 'file')}, none without a transaction", "spec, test")
+        return told(code, enqueue, Severity.LOW, title, f"Add {GEM}, or upgrade to Rails 5.", seen, key=enqueue.job)
     what = f"Rails {version} runs no commit hooks in transactional tests" if version else "no Active Record is locked"
     return Unknown(f"{what}, and tests in Ruby are not read; whether test_after_commit is used settles it")

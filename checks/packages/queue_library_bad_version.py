@@ -52,7 +52,7 @@ ROWS: tuple[tuple[str, str, str, str, Severity], ...] = (
     ("sidekiq", ">=7.0.4,<7.0.8", "7.0.8", "CVE-2023-1892: a link makes a script run in the web UI", Severity.HIGH),
     ("sidekiq", ">=7.2.dev0,<7.2.4", "7.2.4", "CVE-2024-32887: a link makes a script run in the web UI", Severity.HIGH),
     ("sidekiq", ">=7.0.dev0,<7.0.7", "7.0.7", "connections to Redis get stuck (#5823)", Severity.HIGH),
-    ("sidekiq", ">=8.0.dev0,<8.1.6", "8.1.6", "threads of failed jobs stay in memory (#7006)", Severity.MEDIUM),
+    ("sidekiq", ">=8.0.dev0,<8.1.6", "8.1.6", "threads of failed jobs stay in memory (#7006)", Severity.HIGH),
     ("sidekiq", ">=4.0.dev0,<4.1.3", "4.1.3", "ended jobs stay in the list of running ones", Severity.HIGH),
     ("redis", "==3.3.0", "3.3.1", "it leaks connections", Severity.HIGH),
 )  # fmt: skip

@@ -10,8 +10,8 @@ In the log: `sidekiq requires ruby version >= 3.2`, or nothing.
 Formula: fails if a pinned Ruby < what the locked Sidekiq needs (5: 2.2.2, 6: 2.5, 7: 2.7, 8: 3.2); low if the pinned
 version's end of life < today, for Ruby 2.3.0, whose collector crashes, and where another file pins a Ruby that will do
 
-Pins are .ruby-version, .python-version, runtime.txt, .tool-versions, Gemfile and its lock, an exact requires-python,
-and the image that a Dockerfile's last stage is built on.
+Pins are .ruby-version, .python-version, runtime.txt, .tool-versions, mise.toml, Gemfile and its lock, the newest
+Python that requires-python leaves where it says one, and the image that a Dockerfile's last stage is built on.
 
 ## When it is wrong
 A distribution that supports the version longer than its makers do.
@@ -27,7 +27,7 @@ Risk: code and native packages have to run on it.
 Undo: the old pin.
 
 ## Unknown when
-The table is older than AGES days.
+No file pins a version; the table is older than AGES days.
 
 ## Source
 ruby-lang.org/en/downloads/branches, devguide.python.org/versions, both as of TABLE; Sidekiq's gem specifications and
@@ -77,6 +77,8 @@ def runtime_eol(runtimes: Runtimes, packages: Packages | Missing) -> Iterator[Ve
             continue
         yield from _judged(pin, sidekiq, today, [one for one in pins if one.language == pin.language])
         yield Evidence(pin.language, pin.version, f"{pin.path}:{pin.line}")
+    if not pins:
+        yield Unknown("no file pins a version of Ruby or Python", "a .ruby-version or .python-version")
     if (today - TABLE).days > AGES:
         yield Unknown(f"the table of ends of life is of {TABLE}", "a newer kiqdoctor")
 

@@ -96,7 +96,8 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Runtimes:
-    """All of them, and when they were read (epoch seconds)."""
+    """All of them, and when they were read (epoch seconds). ``floors``: versions below which nothing is taken."""
 
     all: tuple[Pin, ...] = ()
     at: float = 0.0
+    floors: tuple[Pin, ...] = ()

@@ -15,11 +15,16 @@ from kiqdoctor.regex import regex
 if TYPE_CHECKING:
     from kiqdoctor.probes.tree.file import File
 
-FILES: Final = (".ruby-version", ".python-version", "runtime.txt", ".tool-versions", "Gemfile", "pyproject.toml")
+FILES: Final = (
+    *(".ruby-version", ".python-version", "runtime.txt", ".tool-versions", "Gemfile", "pyproject.toml", "setup.cfg"),
+    *("mise.toml", ".mise.toml"),
+)
 _VERSION: Final = regex(r"(\d{1,2}(?:\.\d{1,3}){1,2})")
 _LINE: Final = regex(r"(?P<language>ruby|python)?[-\s]*v?(?P<version>\d{1,2}(?:\.\d{1,3}){0,2})", re.IGNORECASE)
 _IMAGE: Final = regex(r"(?:^|/)(ruby|python):v?(\d{1,2}(?:\.\d{1,3}){0,2})")
 _GEMFILE: Final = regex(r"""^\s*+ruby\s*+(?:\(\s*+)?["'](?:~>|=)?\s*+(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?)["']""")
+_FLOOR: Final = regex(r">=?\s*(\d\.\d{1,2})")
+_CEILING: Final = regex(r"(<=?)\s*(\d)\.(\d{1,2})")
 _REQUIRES: Final = regex(r"(?:==|~=)\s*(\d\.\d{1,2})(?:\.\d{1,3}|\.\*)?")
 
 
@@ -39,9 +44,14 @@ def runtimes(tree: Tree) -> Runtimes:
             found += _pins(file)
         except (UnreadableError, UnparsedError):
             continue
-    if not found and not any(map(_says_ruby, tree.named("Gemfile.lock", "gems.locked"))):
-        raise AbsenceError("no file of the application pins a version of Ruby or Python")
-    return Runtimes(tuple(found), SYSTEM.now())
+    floors = tuple(floor for file in tree.named("pyproject.toml", "setup.cfg") for floor in _floors(file))
+    if not (found or floors or _written(tree) or any(map(_says_ruby, tree.named("Gemfile.lock", "gems.locked")))):
+        raise AbsenceError("the application has no code in Ruby or Python")
+    return Runtimes(tuple(found), SYSTEM.now(), floors)
+
+
+def _written(tree: Tree) -> bool:
+    return bool(tree.files(".py") or tree.files(".rb"))
 
 
 def _says_ruby(lock: "File") -> bool:
@@ -53,7 +63,15 @@ def _says_ruby(lock: "File") -> bool:
 
 
 def _pins(file: "File") -> Iterator[Pin]:
-    readers = {"Gemfile": _gemfile, "pyproject.toml": _pyproject, ".tool-versions": _tools, "runtime.txt": _tools}
+    readers = {
+        "Gemfile": _gemfile,
+        "pyproject.toml": _required,
+        "setup.cfg": _required,
+        ".tool-versions": _tools,
+        "runtime.txt": _tools,
+        "mise.toml": _mise,
+        ".mise.toml": _mise,
+    }
     if file.name in {".ruby-version", ".python-version"}:
         yield from _plain(file, file.name.strip(".").partition("-")[0])
     elif file.name in readers:
@@ -82,9 +100,39 @@ def _gemfile(file: "File") -> Iterator[Pin]:
             yield Pin("ruby", found[1], file.path, number)
 
 
-def _pyproject(file: "File") -> Iterator[Pin]:
-    if found := _REQUIRES.search(file.toml().table("project").text("requires-python")):
+def _mise(file: "File") -> Iterator[Pin]:
+    for name, value in file.toml().table("tools").items():
+        found = _LINE.fullmatch(str(value))
+        if name in {"ruby", "python"} and found is not None:
+            yield Pin(name, found["version"], file.path)
+
+
+def _required(file: "File") -> Iterator[Pin]:
+    """What requires-python leaves: one version, or of a range with an upper end the newest."""
+    said = _said(file)
+    if found := _REQUIRES.search(said):
         yield Pin("python", found[1], file.path)
+    elif found := _CEILING.search(said):
+        minor = int(found[3]) - (found[1] == "<")
+        if minor >= 0 and not (found[1] == "<" and found[3] == "0"):
+            yield Pin("python", f"{found[2]}.{minor}", file.path)
+
+
+def _floors(file: "File") -> Iterator[Pin]:
+    try:
+        found = _FLOOR.search(_said(file))
+    except (UnreadableError, UnparsedError):
+        return
+    if found is not None:
+        yield Pin("python", found[1], file.path)
+
+
+def _said(file: "File") -> str:
+    """requires-python of a project, and what setup.cfg calls it."""
+    if file.name == "setup.cfg":
+        said = re.search(r"(?m)^python_requires\s*=\s*(.{1,80})$", file.text())
+        return said[1] if said is not None else ""
+    return file.toml().table("project").text("requires-python")
 
 
 def _images(file: "File") -> Iterator[Pin]:

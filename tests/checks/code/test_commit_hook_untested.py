@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from judging import IN_PYTHON, accused, judged, performing
+from judging import IN_PYTHON, accused, judged, performing, read
 from rewriting import crossed, python
 
 from kiqdoctor.doctor.report import Outcome, Result
@@ -115,3 +115,65 @@ def test_a_rails_that_is_not_known(tmp_path: Path) -> None:
     result = judged("COD014", tmp_path, j_DOT_rb=performing("x"), a_DOT_rb=model)
 
     assert result.outcome is Outcome.UNKNOWN
+
+
+OLD = "class U < ActiveRecord::Base\n  after_commit { J.perform_async(id) }\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("gems", "spec", "outcome"),
+    [
+        ("rails (4.2.11)", "it('x') { U.create! }\n", Outcome.FAIL),
+        ("rails (4.2.11)", "it('x') { DatabaseCleaner.clean }\n", Outcome.UNKNOWN),
+        ("rails (4.2.11)", "", Outcome.UNKNOWN),
+        ("rails (4.2.11)\n    test_after_commit (1.2.2)", "it('x') { U.create! }\n", Outcome.PASS),
+        ("rails (7.1.0)", "it('x') { U.create! }\n", Outcome.PASS),
+    ],
+    ids=["rolled back", "cleaned", "no tests", "the gem", "newer Rails"],
+)
+def test_rails(tmp_path: Path, gems: str, spec: str, outcome: Outcome) -> None:
+    files = {
+        "Gemfile.lock": f"GEM\n  remote: https://rubygems.org/\n  specs:\n    sidekiq (4.2.10)\n    {gems}\n",
+        "app/models/u.rb": OLD,
+        "app/jobs/j.rb": performing("puts x"),
+        **({"spec/u_spec.rb": spec} if spec else {}),
+    }
+
+    assert read("COD014", tmp_path, files).outcome is outcome
+
+
+ASKS = "from django.test import TestCase\nclass T(TestCase):\n  def test(self):\n    self.client.post({})\n"
+ROUTES = (
+    "from django.urls import path\nimport views\nurlpatterns = [path('orders/<int:pk>/', views.order, name='order')]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("routes", "text", "outcome"),
+    [
+        ("", ASKS.format("'/any/'"), Outcome.FAIL),
+        (ROUTES, ASKS.format("'/shop/orders/3/'"), Outcome.FAIL),
+        (ROUTES, ASKS.format("f'/orders/{1}/'"), Outcome.FAIL),
+        (ROUTES, "from django.urls import reverse\n" + ASKS.format("reverse('shop:order', args=[1])"), Outcome.FAIL),
+        (ROUTES, ASKS.format("'/users/3/'"), Outcome.UNKNOWN),
+        (ROUTES, ASKS.format("'/orders/'"), Outcome.UNKNOWN),
+        (ROUTES, ASKS.format("'/orders/3/'").replace("self.client", "self.queue"), Outcome.UNKNOWN),
+        (ROUTES, ASKS.format("'/orders/3/'").replace("TestCase", "TransactionTestCase"), Outcome.PASS),
+        (ROUTES, ASKS.format("'/x/', 'shop.J.perform_async'"), Outcome.FAIL),
+    ],
+    ids=[
+        "no routes",
+        "a path",
+        "an f-string",
+        "a name",
+        "another path",
+        "less of it",
+        "a queue",
+        "committed",
+        "a text",
+    ],
+)
+def test_a_view_is_asked_through_the_client(tmp_path: Path, routes: str, text: str, outcome: Outcome) -> None:
+    beside = {"urls_DOT_py": routes} if routes else {}
+
+    assert _with(tmp_path, text, **beside).outcome is outcome

@@ -38,6 +38,11 @@ def judged(root: Path, files: dict[str, str], sidekiq: str = "7.3.9", at: float 
             {"pyproject.toml": '[project]\nrequires-python = "==3.8.*"\n'},
             {"pyproject.toml": '[project]\nrequires-python = "==3.12.*"\n'},
         ),
+        (
+            {"pyproject.toml": '[project]\nrequires-python = ">=3.7,<3.9"\n'},
+            {"pyproject.toml": '[project]\nrequires-python = ">=3.7,<3.14"\n'},
+        ),
+        ({"mise.toml": "[tools]\nruby = '3.0'\n"}, {"mise.toml": "[tools]\nruby = '3.4'\nnode = '12'\n"}),
     ],
 )
 def test_past_its_end(tmp_path: Path, fault: dict[str, str], twin: dict[str, str]) -> None:
@@ -45,6 +50,12 @@ def test_past_its_end(tmp_path: Path, fault: dict[str, str], twin: dict[str, str
 
     assert [str(one.severity) for one in ill.findings] == ["low"]
     assert well.outcome is Outcome.PASS, (well.reason, well.findings)
+
+
+def test_no_pin_says_nothing(tmp_path: Path) -> None:
+    assert judged(tmp_path, {"app/a.rb": "puts 1\n"}).outcome is Outcome.UNKNOWN
+    floor = {"pyproject.toml": '[project]\nrequires-python = ">=3.7"\n'}
+    assert judged(tmp_path / "floor", floor).outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(("sidekiq", "ruby"), [("8.1.7", "3.1.4"), ("7.3.9", "2.6.10"), ("6.5.12", "2.4.9")])

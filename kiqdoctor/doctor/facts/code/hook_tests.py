@@ -25,8 +25,13 @@ class HookTest(msgspec.Struct, frozen=True, gc=False):
 
 
 class HookTests(msgspec.Struct, frozen=True, gc=False):
-    """Those that name any; ``files``: how many files of tests there are. Read of Python only."""
+    """Those that name any; ``files``: how many files of tests in Python there are.
+
+    ``ruby``: how many in Ruby; ``rolled_back``: none of those says that it runs without a transaction around it.
+    """
 
     tests: tuple[HookTest, ...] = ()
     files: int = 0
     partial: str = ""
+    ruby: int = 0
+    rolled_back: bool = False
