@@ -12,8 +12,8 @@ Formula: high if what a file does when it is loaded (up to three calls away), `A
 enqueues a job or calls Redis or the database, and files prove that a server forks afterwards (gunicorn's preload_app,
 uWSGI without lazy-apps, Puma's or Unicorn's preload_app, Celery's prefork pool); low where nobody seems to load the
 file, and where Redis is only asked, by a client that is locked in a version that leaves an inherited connection alone
-(redis-client from 0.15, and Ruby's redis from 5 on, which stands on it); info where no file tells how the application
-is served
+(redis-client from 0.15, and Ruby's redis from 5 on, which stands on it; redis-py's pool from 3.5 on); info where no
+file tells how the application is served
 
 Nothing is said of `if __name__ == "__main__"`, scripts and migrations, hooks after a fork, blocks of
 `configure_server` and its like, and conditions that choose a process. A client that is only built has asked nothing.
@@ -53,7 +53,9 @@ WEB = ("wsgi.py", "asgi.py", "config.ru")
 CACHED = ("redis", "Redis", "django")
 """What built the clients that this rule speaks of; engines and databases' connections are DBC002's."""
 
-NOTICES = {"redis-client": ">=0.15", "redis": ">=5"}
+NOTICES = {"redis-client": ">=0.15", "redis": ">=5", "redis-py": ">=3.5"}
+POOLED = ("redis.", "django_redis.")
+"""What builds a client of redis-py's on a pool, which knows in which process it was filled."""
 
 
 @check("COD011", severity=Severity.HIGH)
@@ -76,14 +78,20 @@ def enqueue_at_boot(
         if proof is None and server is not None:
             yield Evidence(f"{site.name} at load", f"{server.value} loads it in each child", server.source)
             continue
-        notices = _notices(site, packages) if language == "ruby" and isinstance(packages, Packages) else None
+        notices = _notices(site, language, packages) if isinstance(packages, Packages) else None
         told.setdefault((site.function, site.name), _finding(code, site, proof, notices))
     yield from told.values()
     yield from settled(code, boot, found=bool(told))
 
 
-def _notices(site: Booted, packages: Packages) -> Evidence | None:
+def _notices(site: Booted, language: str, packages: Packages) -> Evidence | None:
     """What proves that a child of a fork opens a connection of its own; a job is enqueued at each load all the same."""
+    if language == "python":
+        version = packages.version_of("python", "redis")
+        known = not site.job and site.made_by.startswith(POOLED) and covers(NOTICES["redis-py"], version) is True
+        return (
+            Evidence("leaves an inherited connection alone", f"redis-py {version}", "the lock file") if known else None
+        )
     gem = "redis" if site.made_by.startswith("Redis") and not site.name.startswith("Sidekiq") else "redis-client"
     version = packages.version_of("ruby", gem)
     if site.job or covers(NOTICES[gem], version) is not True:

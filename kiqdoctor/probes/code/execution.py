@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULTS: Final = {
     **dict.fromkeys(("sidekiq", "kiqdoctor", "dramatiq", "huey", "apscheduler"), Model.THREADS),
     **dict.fromkeys(("good_job", "solid_queue", "que", "shoryuken", "sneakers", "sucker_punch"), Model.THREADS),
-    **dict.fromkeys(("celery", "django_q"), Model.PREFORK),
+    **dict.fromkeys(("celery", "django_q", "dispatcherd"), Model.PREFORK),
     **dict.fromkeys(("rq", "resque"), Model.FORK_PER_JOB),
     **dict.fromkeys(("arq", "taskiq", "saq", "streaq", "procrastinate"), Model.EVENT_LOOP),
     "delayed_job": Model.SOLO,

@@ -14,6 +14,7 @@ PYTHON: Final = {
     "django-huey": "huey",
     "litestar-saq": "saq",
     "kiqdoctor": "kiqdoctor",
+    "dispatcherd": "dispatcherd",
     "apscheduler": "apscheduler",
 }
 RUBY: Final = {

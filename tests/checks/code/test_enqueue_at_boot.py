@@ -137,6 +137,27 @@ def test_a_client_that_leaves_what_it_inherits_alone(tmp_path: Path, gem: str, l
     assert [one.severity for one in read("COD011", tmp_path, files).findings] == [severity]
 
 
+@pytest.mark.parametrize(
+    ("version", "line", "severity"),
+    [
+        ("5.0.4", "import redis\nr = redis.Redis()\nr.ping()\n", "low"),
+        ("3.4.1", "import redis\nr = redis.Redis()\nr.ping()\n", "high"),
+        ("5.0.4", "from shop import warm\nwarm.perform_async()\n", "high"),
+    ],
+    ids=["a pool that knows its process", "one before that", "a job is enqueued all the same"],
+)
+def test_a_pool_that_leaves_what_it_inherits_alone(tmp_path: Path, version: str, line: str, severity: str) -> None:
+    files = {
+        "requirements.txt": f"redis=={version}\n",
+        "shop.py": WARM,
+        "app.py": line,
+        "gunicorn.conf.py": "workers = 4\npreload_app = True\n",
+        "Procfile": "web: gunicorn app:app\n",
+    }
+
+    assert [one.severity for one in read("COD011", tmp_path, files).findings] == [severity]
+
+
 def test_an_application_below_the_root(tmp_path: Path) -> None:
     files = {
         "README.md": "",

@@ -21,6 +21,9 @@ FAULTS = crossed(
         "P2": "from pymongo import MongoClient\ndb = MongoClient('x')['x']\ndb.flags.find_one()\n",
         "P3": "import psycopg\nconn = psycopg.connect('x')\n",
         "a producer": "from kafka import KafkaProducer\nproducer = KafkaProducer()\n",
+        "another is thrown away": (
+            ENGINE + "def ready():\n  probe = create_engine('x')\n  engine.connect()\n  probe.dispose()\nready()\n"
+        ),
         "in a function": ENGINE + "def check(): engine.connect().execute('select 1')\ncheck()\n",
     },
     python,
@@ -41,6 +44,10 @@ TWINS = crossed(
             "def post_fork(server, worker):\n  global conn\n  conn = psycopg.connect('x')\n"
         ),
         "let go": "import psycopg\ndef ask():\n  conn = psycopg.connect('x')\n  conn.close()\nask()\n",
+        "thrown away": (
+            "from sqlalchemy import create_engine\ndef ready():\n  probe = create_engine('x')\n"
+            "  try:\n    probe.connect().execute('select 1')\n  finally: probe.dispose()\nready()\n"
+        ),
         "in a job": "from pymongo import MongoClient\nfrom shop import job\n@job\ndef f(): MongoClient().x.find()\n",
     },
     python,

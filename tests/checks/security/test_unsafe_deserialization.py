@@ -97,6 +97,9 @@ def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
     ("text", "severity"),
     [
         ("import pickle\nfrom app import cache\n@job\ndef f(key): pickle.loads(cache.get(key))\n", "medium"),
+        ("import pickle\nfrom app import cache\n@job\ndef f(k): pickle.loads(cache.get(k) if k else b'')\n", "medium"),
+        ("import pickle\nfrom app import cache\n@job\ndef f(k): pickle.loads(k and cache.get(k))\n", "medium"),
+        ("import pickle\nfrom app import cache\n@job\ndef f(k): pickle.loads(k if k else cache.get(k))\n", "high"),
         ("import pickle\nfrom app import rows\n@job\ndef f(key): pickle.loads(rows.find(key).blob)\n", "low"),
         ("import yaml\n@job\ndef f(arg): yaml.full_load(arg)\n", "medium"),
     ],

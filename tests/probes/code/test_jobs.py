@@ -114,6 +114,78 @@ def chains(found: Code) -> dict[str, tuple[str, ...]]:
             "apscheduler",
         ),
         (
+            (
+                "from apscheduler.job import Job\nfrom elsewhere import sync_to_async\nimport state\ndef f(): pass\n"
+                "async def web(): await sync_to_async(state.scheduler.add_job)(f, 'interval')\n"
+            ),
+            "apscheduler",
+        ),
+        (
+            "import anyio\nimport rq\nq = rq.Queue()\ndef f(): pass\ndef w(): anyio.to_thread.run_sync(q.enqueue, f)\n",
+            "rq",
+        ),
+        (
+            "import rq\nq = rq.Queue()\ndef f(): pass\ndef w(loop): loop.run_in_executor(None, q.enqueue, f, 1)\n",
+            "rq",
+        ),
+        (
+            (
+                "from apscheduler.job import Job\nscheduler = None\ndef start(made):\n  global scheduler\n"
+                "  scheduler = made\ndef f(): pass\ndef web(): scheduler.add_job(f)\n"
+            ),
+            "apscheduler",
+        ),
+        (
+            (
+                "from apscheduler.schedulers.background import BackgroundScheduler as B\nclass S:\n"
+                "  def __new__(cls):\n    cls.s = B()\n  def put(self, func): self.s.add_job(func=func)\n"
+                "def f(): pass\ndef web(): S().put(f)\n"
+            ),
+            "apscheduler",
+        ),
+        (
+            (
+                "from apscheduler.schedulers.background import BackgroundScheduler\ns = BackgroundScheduler()\n"
+                "def f(): pass\ndef start():\n  table = dict({})\n  table[f] = 5\n"
+                "  for func, every in table.items(): s.add_job(func, 'interval', seconds=every)\n"
+            ),
+            "apscheduler",
+        ),
+        (
+            "import rq\nq = rq.Queue()\ndef f(): pass\ndef start():\n  for g, n in [(f, 1)]: q.enqueue(g, n)\n",
+            "rq",
+        ),
+        (
+            (
+                "import rq\nclass Info:\n  def __init__(self, func, *args): self.func = func\n"
+                "def put(job: Info): rq.Queue().enqueue(job.func)\ndef f(): pass\ndef web(): put(Info(f, 1))\n"
+            ),
+            "rq",
+        ),
+        (
+            (
+                "import rq\nfrom dataclasses import dataclass\n@dataclass\nclass Info:\n  name: str\n  func: object\n"
+                "def put(job: Info): return rq.Queue.prepare_data(job.func)\n"
+                "def f(): pass\ndef web(): put(Info('x', f))\n"
+            ),
+            "rq",
+        ),
+        ("import frappe\ndef f(): pass\ndef web(): frappe.enqueue('shop.f', queue='long')\n", "rq"),
+        ("import frappe\ndef f(): pass\ndef web(): frappe.enqueue(method=f, queue='long')\n", "rq"),
+        (
+            "from dispatcherd.publish import submit_task\ndef f(): pass\ndef web(): submit_task(f, queue='x')\n",
+            "dispatcherd",
+        ),
+        ("from dispatcherd.publish import task\n@task(queue='x')\ndef f(): pass\n", "dispatcherd"),
+        (
+            (
+                "from shop_procrastinate.tasks import task\nimport functools\ndef own(**words):\n  def wrap(func):\n"
+                "    def inner(*a): return func(*a)\n    made = functools.update_wrapper(inner, func)\n"
+                "    return task(**words)(made)\n  return wrap\n@own(retry=1)\ndef f(): pass\n"
+            ),
+            "procrastinate",
+        ),
+        (
             "from django_q.models import Schedule\ndef f(): pass\ndef m(): Schedule.objects.create(func='shop.f')\n",
             "django_q",
         ),
@@ -214,6 +286,44 @@ def test_decorators_of_the_application(tmp_path: Path, own: str, imported: str) 
     )
 
     assert [(one.name, one.library) for one in found.jobs] == [("shop.f", "huey")]
+
+
+def test_what_frappe_s_hooks_and_documents_name(tmp_path: Path) -> None:
+    document = (
+        "import frappe\nclass BuildRun(Document):\n"
+        "  def after_insert(self): frappe.enqueue_doc(self.doctype, self.name, 'build', queue='long')\n"
+        "  def build(self): pass\n  def other(self): pass\n"
+    )
+    found = index(
+        tmp_path,
+        desk__build_run__build_run_DOT_py=document,
+        desk__hooks_DOT_py="scheduler_events = {'cron': {'* * * * *': ['desk.mail.tidy']}, 'daily': ['x.no']}\n",
+        desk__mail_DOT_py="import frappe\ndef tidy(): frappe.enqueue_doc('Build Run', 'x', 'other')\n",
+    )
+
+    assert {one.name.rpartition(".")[2] for one in found.jobs} == {"build", "other", "tidy"}
+
+
+def test_a_job_runs_the_functions_that_it_is_handed(tmp_path: Path) -> None:
+    text = (
+        "import rq\ndef locked(f, *a): f(*a)\ndef chat(): pass\ndef web(): rq.Queue().enqueue(locked, args=(chat, 1))\n"
+    )
+
+    assert "shop.chat" in chains(index(tmp_path, shop_DOT_py=text))
+
+
+def test_two_programs_side_by_side_have_a_root_each(tmp_path: Path) -> None:
+    asks = "from core.a import x\nfrom core.b import y\nfrom web.jobs import f\n"
+    text = f"from rq import Queue\n{asks}def g(): Queue().enqueue(f)\n"
+    found = index(
+        tmp_path,
+        core__a_DOT_py="from core.b import y\nx = 1\n",
+        core__b_DOT_py="y = 1\n",
+        service__web__app_DOT_py=text,
+        service__web__jobs_DOT_py="from core.a import x\ndef f(): pass\n",
+    )
+
+    assert [one.name for one in found.jobs] == ["web.jobs.f"]
 
 
 def test_all_that_a_name_s_beginning_may_be(tmp_path: Path) -> None:

@@ -110,6 +110,9 @@ def _spared(module: Module) -> Iterator[Span]:
             yield Function.span(one)
 
 
+DISPOSED: Final = "dispose"
+
+
 def asked(names: Names, function: Function) -> Iterator[tuple[Position, str, str]]:
     """Calls that ask a server: where, what is called, and what built the client."""
     for call, dotted in function.calls:
@@ -122,8 +125,19 @@ def asked(names: Names, function: Function) -> Iterator[tuple[Position, str, str
         last = call.func.attr
         if ".objects." in name and last in QUERIES and names.own(name):
             yield function.at(call), name, "django"
-        elif client := _client(names, function, call.func.value):
+        elif (client := _client(names, function, call.func.value)) and not _given_back(function, call):
             yield function.at(call), f"{client}{'' if client == CACHE else '()'}.{last}", client
+
+
+def _given_back(function: Function, call: ast.Call) -> bool:
+    """Whether an engine that a function made for itself is thrown away in it, with all its connections."""
+    held: ast.expr = call.func
+    while isinstance(held, ast.Attribute | ast.Call):
+        held = held.value if isinstance(held, ast.Attribute) else held.func
+    if not isinstance(held, ast.Name) or not function.name or held.id not in function.values:
+        return False
+    ended = (one.func for one, _ in function.calls if isinstance(one.func, ast.Attribute) and one.func.attr == DISPOSED)
+    return any(isinstance(one.value, ast.Name) and one.value.id == held.id for one in ended)
 
 
 def _client(names: Names, function: Function, node: ast.expr) -> str:

@@ -17,12 +17,16 @@ FRAMEWORKS: Final = {
     "django_tasks": "django_tasks",
     "taskiq_aio_pika": "taskiq",
     **dict.fromkeys(("apscheduler", "flask_apscheduler", "django_apscheduler"), "apscheduler"),
+    "frappe": "rq",
+    "dispatcherd": "dispatcherd",
 }
 """Packages that know jobs, and the library that runs them."""
 DECORATORS: Final = frozenset(
     {"job", "task", "shared_task", "actor", "db_task", "periodic_task", "db_periodic_task", "cron", "on_commit_task"}
     | {"scheduled_job", "register_job"}
 )
+AROUND: Final = frozenset({"celery", "dramatiq", "huey", "taskiq", "procrastinate"})
+"""Libraries around which others put packages that are called after them."""
 AS_SAID: Final = frozenset({"job", "cron", "scheduled_job", "register_job"})
 """Decorators that are no library's unless their name says whose they are."""
 BASES: Final = frozenset({"Task", "Job", "GenericActor"})
@@ -31,9 +35,12 @@ LIFECYCLE: Final = ("before_start", "on_success", "on_failure", "on_retry", "aft
 """What Celery calls of a job's class around it."""
 SCHEDULES: Final = {"enqueue": 0, "enqueue_call": 0, "enqueue_in": 1, "enqueue_at": 1, "schedule": 1, "cron": 1}
 """RQ's ways to enqueue a function, and its scheduler's, and where it stands among the arguments."""
-MADE: Final = {"rq.job.Job.create": 0, "rq.Job.create": 0}
+MADE: Final = {
+    **dict.fromkeys(("rq.job.Job.create", "rq.Job.create"), 0),
+    **dict.fromkeys(("rq.Queue.prepare_data", "rq.queue.Queue.prepare_data"), 0),
+}
 """Builders of what RQ enqueues later."""
-QUEUES: Final = frozenset({"rq", "django_rq", "flask_rq2", "rq_scheduler"})
+QUEUES: Final = frozenset({"rq", "django_rq", "flask_rq2", "rq_scheduler", "frappe"})
 TIMERS: Final = frozenset({"apscheduler", "flask_apscheduler", "django_apscheduler"})
 TIMED: Final = {"add_job": 0, "add_schedule": 0}
 """APScheduler's ways to be handed a function."""
@@ -64,6 +71,7 @@ HANDS: Final = {
     "litestar_saq.CronJob": "saq",
     "litestar_saq.config.CronJob": "saq",
     "dramatiq.actor": "dramatiq",
+    "dispatcherd.publish.submit_task": "dispatcherd",
 }
 """Calls of libraries that are handed a function first, or its dotted name."""
 OWN_REGISTRY: Final = frozenset({"register_task", "register_job", "register_jobs", "register_tasks"})
@@ -89,4 +97,9 @@ def library_of(name: str) -> str:
         return "huey"
     if name.startswith("django.tasks."):
         return "django_tasks"
-    return FRAMEWORKS.get(root, "")
+    return FRAMEWORKS.get(root) or _named_after(root)
+
+
+def _named_after(root: str) -> str:
+    """The library that a package around it is called after: ``shop_procrastinate``."""
+    return next((one for one in root.split("_") if one in AROUND), "") if "_" in root else ""

@@ -40,9 +40,20 @@ def holds(node: ast.expr, names: frozenset[str]) -> bool:
             todo += _through(one)
         elif isinstance(one, ast.Attribute | ast.Subscript | ast.Starred | ast.Await | ast.NamedExpr):
             todo.append(one.value)
+        elif (ones := branches(one)) != [one]:
+            todo += ones
         elif not isinstance(one, ast.Lambda | ast.Compare):
             todo += ast.iter_child_nodes(one)
     return False
+
+
+def branches(node: ast.AST) -> list[ast.AST]:
+    """All that an expression may turn out to be, without what it asks first: ``a`` and ``b`` of ``a if c else b``."""
+    if isinstance(node, ast.IfExp):
+        return [node.body, node.orelse]
+    if isinstance(node, ast.BoolOp):
+        return [node.values[-1]] if isinstance(node.op, ast.And) else [*node.values]
+    return [node]
 
 
 def _through(call: ast.Call) -> Iterator[ast.AST]:

@@ -18,6 +18,7 @@ from kiqdoctor.probes.code.python.frameworks import (
     RUNS,
     library_of,
 )
+from kiqdoctor.probes.code.python.frappe import of_frappe
 from kiqdoctor.probes.code.python.members import dicts, members
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
@@ -35,6 +36,7 @@ def jobs(names: Names) -> list[Registered]:
         *_classes(names),
         *_called(names, decorators),
         *(one for by in HANDERS for one in enqueued(names, by)),
+        *of_frappe(names),
         *_listed(names),
     )
     return list({one.symbol: one for one in reversed(found)}.values())[::-1]

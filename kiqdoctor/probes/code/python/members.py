@@ -54,6 +54,30 @@ def _added(body: Function, key: str) -> Iterator[ast.expr]:
             yield node.value
 
 
+def looped(names: Names, unit: Function, node: ast.expr | None) -> Iterator[tuple[ast.expr, Function]]:
+    """All that a loop's variable may be, where the loop is over a list or a mapping that the text shows."""
+    if not isinstance(node, ast.Name) or not unit.name or node.id not in unit.locals or node.id in unit.values:
+        return
+    for loop in (one for statement in unit.node.body for one in ast.walk(statement) if isinstance(one, ast.For)):
+        if any(isinstance(one, ast.Name) and one.id == node.id for one in ast.walk(loop.target)):
+            yield from members(names, unit, loop.iter)
+            yield from _of_mapping(names, unit, loop.iter)
+
+
+def _of_mapping(names: Names, unit: Function, node: ast.expr) -> Iterator[tuple[ast.expr, Function]]:
+    """Keys and values of what ``.items()`` is asked of, with those that the function adds by ``table[key] = value``."""
+    over = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+    value, where = names.valued(unit, over)
+    made = value.args[0] if isinstance(value, ast.Call) and len(value.args) == 1 else value
+    if isinstance(made, ast.Dict):
+        yield from ((one, where) for one in (*made.keys, *made.values) if one is not None)
+        for one in unit.bindings:
+            held = one.target.value if isinstance(one.target, ast.Subscript) else None
+            if isinstance(one.target, ast.Subscript) and isinstance(held, ast.Name) and isinstance(over, ast.Name):
+                parts = (one.target.slice, one.value) if held.id == over.id else ()
+                yield from ((part, unit) for part in parts if part is not None)
+
+
 def dicts(unit: Function) -> Iterator[ast.Dict]:
     """Those that are assigned, returned or handed over, and those within them."""
     added = (call.args[0] for call, _ in unit.calls if len(call.args) == 1 and isinstance(call.args[0], ast.Dict))

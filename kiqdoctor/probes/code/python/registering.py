@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from kiqdoctor.probes.code.python.decorating import PARTIALS
+from kiqdoctor.probes.code.graph import Edge
 from kiqdoctor.probes.code.python.frameworks import (
     CALLBACKS,
     FUNCTION,
@@ -18,13 +18,20 @@ from kiqdoctor.probes.code.python.frameworks import (
     TIMERS,
     library_of,
 )
-from kiqdoctor.probes.code.python.members import dicts
+from kiqdoctor.probes.code.python.members import dicts, looped
 from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
 from kiqdoctor.probes.code.python.registered import Registered, made_of
 from kiqdoctor.records import dataclass
 
 THREAD: Final = "Thread"
+ELSEWHERE: Final = {
+    **dict.fromkeys(("partial", "to_thread", "run_sync", "run_in_threadpool", "submit"), 0),
+    "run_in_executor": 1,
+}
+"""Functions that call a function with what follows it, and where it stands."""
+COLOURS: Final = frozenset({"sync_to_async()", "async_to_sync()"})
+"""What makes a function of the other kind of the one that it is given."""
 ROUNDS: Final = 4  # functions that hand on to functions that hand on to a queue
 
 
@@ -40,7 +47,7 @@ class Hander:
     @property
     def words(self) -> AbstractSet[str]:
         """The last words of all calls that may hand it one."""
-        return self.verbs.keys() | {one.rpartition(".")[2] for one in self.made} | {"partial"}
+        return self.verbs.keys() | {one.rpartition(".")[2] for one in self.made} | ELSEWHERE.keys() | COLOURS
 
 
 RQ: Final = Hander("rq", QUEUES, SCHEDULES, MADE)
@@ -71,7 +78,10 @@ def enqueued(names: Names, by: Hander) -> Iterator[Registered]:
                 place = _parameter(unit, given.id)
                 if place is not None:
                     handing.setdefault(unit, (place, given.id))
-            yield from made_of(names, unit, given, by.library)
+            ones = [] if given is None else [(given, unit), *looped(names, unit, given)]
+            made = [found for one, where in ones for found in made_of(names, where, one, by.library)]
+            _hand_over(names, unit, call, made)
+            yield from made
             if by is RQ:
                 yield from _left_open(names, unit, given) if isinstance(given, ast.Attribute) else ()
                 yield from _after(names, unit, call) if given is not None else ()
@@ -82,6 +92,16 @@ def enqueued(names: Names, by: Hander) -> Iterator[Registered]:
         yield from _in_tables(names, unit, by)
 
 
+def _hand_over(names: Names, unit: Function, call: ast.Call, made: list[Registered]) -> None:
+    """Functions among the arguments of what is enqueued: the job calls them."""
+    told = next((one.value for one in call.keywords if one.arg == "args"), None)
+    for node in told.elts if made and isinstance(told, ast.Tuple | ast.List) else ():
+        dotted = unit.module.dotted(node, unit) if isinstance(node, ast.Name | ast.Attribute) else ""
+        for to in names.targets(dotted) if names.resolved(dotted) in names.functions else ():
+            for one in made:
+                one.function.edges.append(Edge(to, one.function.begin, called=True))
+
+
 def _after(names: Names, unit: Function, call: ast.Call) -> Iterator[Registered]:
     """``on_failure=f`` or ``on_failure=Callback(f)`` of an enqueue, which the worker runs after the job."""
     for word in call.keywords:
@@ -90,7 +110,7 @@ def _after(names: Names, unit: Function, call: ast.Call) -> Iterator[Registered]
 
 
 def _left_open(names: Names, unit: Function, given: ast.Attribute) -> Iterator[Registered]:
-    """``task.run`` of any of the application's tasks; ``self.func`` of what each task's constructor is told."""
+    """``task.run`` of any of the application's tasks; ``self.func`` and ``told.func`` of what constructors are told."""
     dotted = unit.module.dotted(given, unit)
     if given.attr in RUNS and not names.targets(dotted):
         bases = (one for one in names.classes if one.rpartition(".")[2] in OWN_BASES)
@@ -99,14 +119,29 @@ def _left_open(names: Names, unit: Function, given: ast.Attribute) -> Iterator[R
             yield from (Registered(to.full, to, "rq") for to in runs if not names.is_left(to))
     if unit.owner and isinstance(given.value, ast.Name) and given.value.id == "self":
         yield from _told(names, unit.module.full(unit.owner), given.attr)
+    elif isinstance(given.value, ast.Name) and (kind := unit.types.get(given.value.id, "")).endswith("()"):
+        cls = names.resolved(kind.removesuffix("()"))
+        yield from _told(names, cls, given.attr) if cls in names.classes else ()
+
+
+def _fields(names: Names, cls: str) -> list[str]:
+    """What a constructor is told by place: its parameters, else what the class annotates, as a dataclass does."""
+    for function in names.targets(f"{cls}.__init__"):
+        if isinstance(function.node, ast.FunctionDef):
+            return [one.arg for one in function.node.args.args][1:]
+    body = names.classes[cls][1].body
+    return [one.target.id for one in body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
 
 
 def _told(names: Names, cls: str, word: str) -> Iterator[Registered]:
-    """What constructors of a class and of those below it are told by a keyword."""
+    """What constructors of a class and of those below it are told by a keyword, or by the place of that name."""
     family = {cls, *names.below(cls)}
+    fields = _fields(names, cls)
+    place = fields.index(word) if word in fields else None
     for unit in names.units:
         for call, dotted in unit.calls:
             named = [one.value for one in call.keywords if one.arg == word]
+            named = named or (call.args[place : place + 1] if place is not None else [])
             own = named and unit.owner and unit.module.full(unit.owner) in family
             if named and (names.resolved(dotted).removesuffix("()") in family or (own and _is_super(call))):
                 yield from made_of(names, unit, named[0], "rq")
@@ -129,16 +164,15 @@ def _asking(names: Names, verbs: AbstractSet[str]) -> Iterator[tuple[Function, a
 
 
 def _handed_to_queue(names: Names, where: Function, call: ast.Call, dotted: str, known: Handed) -> ast.expr | None:
-    if dotted in PARTIALS and call.args and isinstance(verb := call.args[0], ast.Attribute):
-        call = ast.copy_location(ast.Call(verb, call.args[1:], call.keywords), call)
-        dotted = where.module.dotted(verb, where)
+    call = _bared(call, dotted)
+    dotted = where.module.dotted(call.func, where)
     if dotted.rpartition(".")[2] == THREAD:
         call = _in_thread(call)
         dotted = where.module.dotted(call.func, where)
     if (place := known.by.made.get(names.resolved(dotted))) is not None:
         return given_at(call, place)
     given = handed(call, dotted, known.by.verbs)
-    if given is not None and _is_queue(names, dotted, known.by.library):
+    if given is not None and _is_queue(names, where, dotted, known.by):
         return given
     for function in names.targets(dotted) if known.on and dotted else ():
         place, word = known.on.get(function, (len(call.args), ""))
@@ -146,6 +180,17 @@ def _handed_to_queue(names: Names, where: Function, call: ast.Call, dotted: str,
         if named or len(call.args) > place:
             return named[0] if named else call.args[place]
     return None
+
+
+def _bared(call: ast.Call, dotted: str) -> ast.Call:
+    """``q.enqueue(f)`` of ``partial(q.enqueue, f)``, ``to_thread(q.enqueue, f)``, ``sync_to_async(q.enqueue)(f)``."""
+    verb, given = None, call.args
+    inner = call.func
+    if isinstance(inner, ast.Call) and len(inner.args) == 1 and dotted.rpartition(".")[2] in COLOURS:
+        verb = inner.args[0]
+    elif (place := ELSEWHERE.get(dotted.rpartition(".")[2] or getattr(inner, "attr", ""))) is not None:
+        verb, given = (call.args[place], call.args[place + 1 :]) if len(call.args) > place else (None, [])
+    return ast.copy_location(ast.Call(verb, given, call.keywords), call) if isinstance(verb, ast.Attribute) else call
 
 
 def _in_thread(call: ast.Call) -> ast.Call:
@@ -160,15 +205,23 @@ def _in_thread(call: ast.Call) -> ast.Call:
     return ast.copy_location(ast.Call(target, given, spelt), call)
 
 
-def _is_queue(names: Names, dotted: str, library: str) -> bool:
-    """Whether what is asked to enqueue may be the library's: nobody knows it, it is one, or its class inherits one."""
+def _is_queue(names: Names, where: Function, dotted: str, by: Hander) -> bool:
+    """Whether what is asked to enqueue may be the library's: nobody knows it, it is one, or its class inherits one.
+
+    What the application holds under a name of its own, and nobody knows, may be in a module that imports the library.
+    """
+    library = by.library
     name = names.resolved(dotted)
     if not names.own(name):
         return not name or library_of(name) in {library, ""}
     owner = name.rpartition(".")[0]
     if owner.endswith("()") and (made := names.annotated(owner)):
         return library_of(made) == library
-    return any(library_of(one) == library for one in names.above(owner.replace("()", "")))
+    plain = owner.replace("()", "")
+    if any(library_of(one) == library for one in names.above(plain)):
+        return True
+    unknown = plain not in names.classes and plain not in names.functions and not names.targets(dotted)
+    return unknown and not where.module.packages.isdisjoint(by.packages)
 
 
 def _parameter(function: Function, name: str) -> int | None:

@@ -28,6 +28,7 @@ class Roots:
         self._modules = {path.removesuffix(".py") for path in sources}
         self._folders = {folder for path in sources for folder in _above(path)}
         self._votes: Counter[str] = Counter()
+        self._own: Counter[tuple[str, str]] = Counter()  # by root and the first word that is imported from it
         self._named: Counter[str] = Counter()  # first words of what is imported
         self._within: dict[str, Counter[str]] = {}
         for path, content in sources.items():
@@ -42,12 +43,15 @@ class Roots:
         return ".".join(parts[:-1] if parts[-1] == INIT and len(parts) > 1 else parts)
 
     def _root(self, path: str) -> str:
-        """The folder above it from which most is imported, the innermost of equals; a package that is one itself."""
+        """The folder above it from which most is imported, the innermost of equals; a package that is one itself.
+
+        What is imported by the file's own first word comes first: of two programs side by side one has more files.
+        """
         above = _above(path)
         if packages := self._inner.intersection(above):
             return max(packages, key=len)
         found = [folder for folder in above if self._votes[folder]]
-        return max(found, key=lambda one: (self._votes[one], len(one)), default="")
+        return max(found, key=lambda one: (self._own[one, _first(path, one)], self._votes[one], len(one)), default="")
 
     def _vote(self, path: str, content: bytes) -> None:
         above = _above(path)
@@ -58,6 +62,7 @@ class Roots:
             root = next((one for one in roots if self._holds(f"{one}/{file}".lstrip("/"))), None)
             if root is not None:
                 self._votes[root] += 1
+                self._own[root, file.partition("/")[0]] += 1
             else:
                 self._vote_within(above, file.partition("/")[0])
 
@@ -75,6 +80,11 @@ class Roots:
 
     def _holds(self, module: str) -> bool:
         return module in self._modules or module in self._folders
+
+
+def _first(path: str, root: str) -> str:
+    """The first word of what a file is imported as from a root."""
+    return path[len(root) :].lstrip("/").partition("/")[0].removesuffix(".py")
 
 
 def _imported(content: bytes) -> Iterable[str]:

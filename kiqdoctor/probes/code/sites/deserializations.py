@@ -85,7 +85,7 @@ def _plain(index: "Index", function: "Function", call: ast.Call, name: str) -> b
 
 
 def _origin(index: "Index", function: "Function", call: ast.Call, names: frozenset[str]) -> Origin:
-    from kiqdoctor.probes.code.python.handing import holds
+    from kiqdoctor.probes.code.python.handing import branches, holds
 
     data = call.args[0] if call.args else next((one.value for one in call.keywords), None)
     if data is None:
@@ -95,7 +95,8 @@ def _origin(index: "Index", function: "Function", call: ast.Call, names: frozens
     value, _ = index.names.valued(function, data)
     if isinstance(value, ast.Constant):
         return Origin.LITERAL
-    return Origin.CACHE if any(word in _chain(value) for word in CACHES) else Origin.OTHER
+    cached = any(word in _chain(one) for one in branches(value) for word in CACHES)
+    return Origin.CACHE if cached else Origin.OTHER
 
 
 def _chain(node: ast.expr) -> str:
