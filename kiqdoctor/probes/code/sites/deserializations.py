@@ -99,7 +99,7 @@ def _origin(index: "Index", function: "Function", call: ast.Call, names: frozens
     return Origin.CACHE if cached else Origin.OTHER
 
 
-def _chain(node: ast.expr) -> str:
+def _chain(node: ast.AST) -> str:
     """The names of a chain of calls, as they are written."""
     parts: list[str] = []
     one: ast.AST = node
