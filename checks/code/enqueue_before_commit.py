@@ -8,9 +8,10 @@ In the log: `Couldn't find User with 'id'=42`, `User matching query does not exi
 
 ## How it is found
 Formula: fails if an enqueue stands, or is called up to 3 calls away, inside a transaction or an ORM's save hook, and
-not inside a commit hook; medium in `post_delete`, `m2m_changed` and SQLAlchemy's events; low in Django's `post_save`
-and in a model's own `save`, where there is a transaction only if the caller has opened one, and in a request under
-ATOMIC_REQUESTS that is not seen to write; info where it is delayed, or where Active Job may be told to wait by itself
+not inside a commit hook; medium in `m2m_changed` and SQLAlchemy's events; low in hooks of a deletion, after which no
+job finds the row, in Django's `post_save` and a model's own `save`, where there is a transaction only if the caller
+has opened one, and in a request under ATOMIC_REQUESTS that is not seen to write; info where it is delayed, or where
+Active Job may be told to wait by itself
 
 Transactions are `atomic` of Django (`with` and decorator), views under ATOMIC_REQUESTS, `begin` and `begin_nested` of
 SQLAlchemy, `transaction` and `with_lock` of Active Record. Hooks are Active Record's callbacks, Django's signals and
@@ -69,6 +70,8 @@ BY_ACTIVE_JOB = {"perform_later", "deliver_later"}
 NEVER, ALWAYS = {"false", ":never"}, {"true", ":always"}
 AFTERWARDS = ("post_save", "pre_save", ".save", ".delete")
 """Hooks that Django calls outside a transaction of its own: there is one only where the caller has opened it."""
+DELETIONS = ("_destroy", "_delete", ".delete")
+"""Hooks after which the row is gone: what the job may see too early is only that it is still there."""
 
 
 @check("COD001", severity=Severity.HIGH, preview=True)
@@ -100,9 +103,11 @@ def enqueue_before_commit(
     yield Evidence("enqueues", str(len(enqueues.sites)), f"{len(transactions.sites)} transactions and hooks")
 
 
-def _plainest(transactions: Transactions, inside: Inside) -> tuple[int, bool, int, int]:
-    """Of several transactions around one enqueue: a block before a hook, then the shortest way."""
-    return inside.enqueue, transactions.sites[inside.transaction].hook, len(inside.through), inside.transaction
+def _plainest(transactions: Transactions, inside: Inside) -> tuple[int, bool, bool, bool, int, int]:
+    """Of several transactions around one enqueue: what is seen to write, a block, no deletion, the shortest way."""
+    one = transactions.sites[inside.transaction]
+    mild = not one.writes, one.hook, one.opens.endswith(DELETIONS)
+    return inside.enqueue, *mild, len(inside.through), inside.transaction
 
 
 def _finding(code: Code, inside: Inside, enqueue: Enqueue, transaction: Transaction, *, perhaps: bool) -> Finding:
@@ -111,6 +116,8 @@ def _finding(code: Code, inside: Inside, enqueue: Enqueue, transaction: Transact
     if transaction.hook and python:
         severity = Severity.LOW if transaction.opens.endswith(AFTERWARDS) else Severity.MEDIUM
     tail = ""
+    if transaction.hook and transaction.opens.endswith(DELETIONS):
+        severity = Severity.LOW
     if not transaction.writes:
         severity, tail = Severity.LOW, ", in which nothing is seen to be written"
     if perhaps:

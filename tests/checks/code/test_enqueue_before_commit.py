@@ -201,6 +201,38 @@ def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
     assert ruby(tmp_path, text).outcome is Outcome.PASS
 
 
+DELETED = {
+    "Active Record": (
+        "low",
+        "class User < ApplicationRecord\n  after_destroy :bye\n  def bye = GreetJob.perform_async(id)\nend",
+    ),
+    "saved too": (
+        "high",
+        (
+            "class User < ApplicationRecord\n  before_destroy :bye\n  after_save :bye\n"
+            "  def bye = GreetJob.perform_async(id)\nend"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("severity", "text"), DELETED.values(), ids=DELETED)
+def test_after_a_deletion_no_job_finds_the_row(tmp_path: Path, severity: str, text: str) -> None:
+    assert [one.severity for one in ruby(tmp_path, text).findings] == [severity]
+
+
+def test_after_a_deletion_in_django(tmp_path: Path) -> None:
+    signal = FAULTS["P3"].replace("post_save", "post_delete")
+
+    assert [one.severity for one in python(tmp_path, PYTHON[0].write(signal)).findings] == ["low"]
+
+
+def test_of_two_transactions_the_one_that_writes_is_told(tmp_path: Path) -> None:
+    block = "def other(u):\n  with transaction.atomic():\n    u.save()\n    create(u)\n"
+
+    assert requested(tmp_path, DJANGO + VIEW.format("pass") + block) == ["high"]
+
+
 BLOCK = "def web(u)\n  User.transaction do\n    GreetJob.{0}\n  end\nend\n"
 
 
