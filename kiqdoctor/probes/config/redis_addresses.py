@@ -32,6 +32,7 @@ SAMPLES: Final = (".example", ".sample", ".template", ".dist")
 MOST: Final = 1_000
 URL: Final = regex(r"(?P<scheme>rediss?)://(?:(?P<user>[^\s/@'\"]*)@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?")
 WHOLE: Final = regex(r"(?:^|[\s'\"=,{\[-])$")
+MANIFEST: Final = regex(r"(?m)^kind:")
 REST: Final = regex(r"[^\s'\"]*['\"]?\s*[,}\]]*\s*(?:#.*)?$")
 PASSWORD: Final = regex(r"\s*:?password:\s*['\"]?(?P<password>[^\s'\"#]+)['\"]?\s*(?:#.*)?$")
 LOCAL: Final = regex(
@@ -123,12 +124,16 @@ def _lines(file: "File") -> Iterator[RedisAddress]:
 
 
 def _data(file: "File") -> Iterator[RedisAddress]:
-    trial = _trial(file)
+    import msgspec
+
+    trial, manifest = _trial(file), MANIFEST.search(file.text()) is not None
     named = "redis" in file.name.lower()
     for number, line in _numbered(file):
         for found in URL.finditer(line):
             if WHOLE.search(line[: found.start()]) and REST.match(line[found.end() :]):
-                yield _address(found, file.path, number, trial)
+                address = _address(found, file.path, number, trial)
+                in_cluster = manifest and found["host"].count(".") == 1  # SERVICE.NAMESPACE
+                yield msgspec.structs.replace(address, public=False) if in_cluster else address
         said = PASSWORD.match(line) if named else None
         if said is not None and _spelt(said["password"]):
             yield RedisAddress(file.path, number, "", password=True, secret=True, trial=trial)
@@ -236,6 +241,7 @@ def is_inside(host: str) -> bool:
     plain = host.lower().rstrip(".")
     if LOCAL.match(plain) or "." not in plain or plain in SPEAKS or plain.endswith(PRIVATE_CLOUDS):
         return True
-    return plain.rpartition(".")[2] in INSIDE or any(
-        f".{part}." in f".{plain}." for part in ("svc", "internal", "example")
-    )
+    last = plain.rpartition(".")[2]
+    if "-" in last and not last.startswith("xn--"):  # a namespace: no domain ends so
+        return True
+    return last in INSIDE or any(f".{part}." in f".{plain}." for part in ("svc", "internal", "example"))

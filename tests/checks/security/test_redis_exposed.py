@@ -150,6 +150,8 @@ def spelt(text: str) -> str:
         ("openapi.yml", f"description: an address as {NAMES} of a server\n"),
         (".env.example", f"REDIS_URL={NAMES}\n"),
         ("Dockerfile.dev", f"ENV REDIS_URL={NAMES}\n"),
+        ("k/w.yaml", "kind: ConfigMap\ndata:\n  REDIS_URL: redis://redis.queues:6379/0\n"),
+        ("chart/values.yaml", "env:\n  REDIS_URL: redis://redis.my-queues:6379/0\n"),
     ],
 )
 def test_prose_and_trials_name_nobody(tmp_path: Path, path: str, text: str) -> None:
