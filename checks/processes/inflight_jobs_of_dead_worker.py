@@ -106,7 +106,7 @@ def inflight_jobs_of_dead_worker(
                 told = f"{process.identity} holds jobs, and its beat is old by Redis' clock and young by ours (RED011)"
                 yield Unknown(told, "clocks that agree")
             else:
-                yield _finding(process, _likely(process), Severity.CRITICAL.milder)
+                yield _finding(process, _likely(process, local), Severity.CRITICAL.milder)
         elif process.beat_age_s is None and process.error:
             yield Unknown(f"{process.identity} holds jobs, and {process.error}", "a readable process record")
     if fleet.partial:
@@ -156,9 +156,10 @@ def _alive_here(process: Process, local: LocalProcesses | Missing) -> bool:
     return any(process.pid in {one.pid, *one.namespace_pids} for one in local.all)
 
 
-def _likely(process: Process) -> str:
+def _likely(process: Process, local: LocalProcesses | Missing) -> str:
     age = "its record has expired" if process.beat_age_s is None else f"its last beat is {process.beat_age_s:.0f} s old"
-    return f"{age}, and its host is not this one"
+    here = isinstance(local, LocalProcesses) and local.hostname == process.hostname
+    return f"{age}, and {'not all processes of this host can be seen' if here else 'its host is not this one'}"
 
 
 def _finding(process: Process, proof: str, severity: Severity) -> Finding:

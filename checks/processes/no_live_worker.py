@@ -15,7 +15,8 @@ queue or are overdue in `schedule` or `retry`. Where nothing waits yet, it is a 
 
 ## When it is wrong
 Workers that are started on demand; workers under another namespace or database (NSP001, NSP002 name them); a worker
-of this Redis that started less than 15 seconds ago (its sockets or its environment tell whose it is).
+of this Redis that started less than 15 seconds ago (its sockets or its environment tell whose it is); a Redis that
+started anew within that time, whose clients already wait for jobs and have not beaten again.
 
 ## Confirm by hand
 `redis-cli smembers processes`, then `redis-cli hget IDENTITY beat` for each.
@@ -46,8 +47,9 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import Queues
-from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
-from kiqdoctor.doctor.ownership import works_for
+from kiqdoctor.doctor.facts.redis import Clients, Connection, Server, ServerTime
+from kiqdoctor.doctor.ownership import in_same_database, works_for
+from kiqdoctor.doctor.popping import POPS
 from kiqdoctor.doctor.workers_here import lost_beat
 
 BOOTING = Threshold(
@@ -76,6 +78,7 @@ def no_live_worker(
     clock: ServerTime | Missing,
     connection: Connection | Missing,
     clients: Clients | Missing,
+    server: Server | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     fleet, queues = processes.last, lately.last
@@ -90,10 +93,24 @@ def no_live_worker(
         yield Unknown(f"a worker on this host started {age:.0f} s ago and has not beaten yet", "run it again")
     elif not queues.traces and not fleet.members:
         yield NotApplicable("no Sidekiq data lies here")
+    elif reborn := _reborn(server, clients, connection, thresholds[BOOTING]):
+        yield Unknown(reborn, "run it again")
     elif skewed := _skewed(fleet, clock):
         yield Unknown(skewed, "clocks that agree")
     else:
         yield _finding(fleet, queues, lost_beat(fleet, local, clock, connection, clients))
+
+
+def _reborn(
+    server: Server | Missing, clients: Clients | Missing, connection: Connection | Missing, booting_s: float
+) -> str:
+    """Whether a Redis that has just begun without its data has workers, whose next beat is to come."""
+    up_s = server.number("uptime_in_seconds") if isinstance(server, Server) else None
+    if up_s is None or up_s >= booting_s or not isinstance(clients, Clients) or not isinstance(connection, Connection):
+        return ""
+    pops = sum(one.blocked and one.command in POPS and in_same_database(one, connection) for one in clients.all)
+    waits = counted(pops, "client waits", "clients wait")
+    return f"Redis started {up_s} s ago, and {waits} for jobs: their next beat registers them" if pops else ""
 
 
 def _skewed(fleet: Fleet, clock: ServerTime | Missing) -> str:

@@ -33,6 +33,11 @@ def works_for(
     return False if named or (remotes and target[0] == "here" and not any(map(_socket, worker.redis))) else None
 
 
+def in_same_database(client: Client, connection: Connection) -> bool:
+    """Whether it has the examined database selected."""
+    return str(client.database) == _database(connection.url)
+
+
 def is_of(client: Client, worker: LocalProcess) -> bool:
     """One local port serves connections to several servers, so over loopback both ends must fit."""
     ports = {remote.rpartition(":")[2] for mine, remote in worker.sockets if mine == client.address}

@@ -52,8 +52,8 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
     dated, by_ours = by_right_clock(records(redis, keys, existing[:MOST_READ], now), clock)
     told = _with_processors(redis, keys, dated)
     read = _recoverable(redis, keys, with_work(redis, keys, told))
-    haunted = with_work(redis, keys, [Process(decode(one), exists=False) for one in ghosts[:MOST_READ]])
-    plain_ghosts = [Process(decode(one), exists=False) for one in ghosts[MOST_READ:]]
+    haunted = with_work(redis, keys, list(map(_ghost, ghosts[:MOST_READ])))
+    plain_ghosts = list(map(_ghost, ghosts[MOST_READ:]))
     partial = "" if complete else f"processes has more than {MOST_MEMBERS} members"
     if len(existing) > MOST_READ:
         partial = f"{MOST_READ} of {len(existing)} process records were read"
@@ -61,6 +61,13 @@ def fleet(redis: Redis, clock: ServerTime | Refused | Absent) -> Fleet:
         partial = partial or _elsewhere(redis)
     return Fleet((*read, *haunted, *plain_ghosts), len(raw), partial, by_ours=by_ours,
                  namespace=(redis.namespace or "").rstrip(":"))  # fmt: skip
+
+
+def _ghost(member: bytes) -> Process:
+    """What a name alone tells of a process."""
+    identity = decode(member)
+    hostname, pid = heartbeat.split_identity(identity)
+    return Process(identity, exists=False, hostname=hostname if pid is not None else "", pid=pid)
 
 
 def by_right_clock(processes: list[Process], clock: ServerTime | Refused | Absent) -> tuple[list[Process], bool | None]:

@@ -1,12 +1,17 @@
 """PRO008: what proves a death, and what does not."""
 
+import socket
 from dataclasses import replace
 
 import pytest
+import redis as redis_py
+from doctoring import check
 from healthy import HEALTHY
 from healthy.fleet import WORKER
 from healthy.host import LOCAL
 from healthy.moment import NOW
+from servers import RedisServer
+from states import in_flight
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, PrivateLists, Recoveries
@@ -103,3 +108,14 @@ def test_redis_clock_makes_beats_look_old(ahead: float, age: float, outcome: str
     apart = busy(ELSEWHERE.with_(ServerTime(NOW, NOW - ahead, 0.0)), beat_age_s=float(age))
 
     assert diagnose("PRO008", apart).outcome == outcome
+
+
+def test_a_ghost_of_this_host_is_known_by_its_name_alone(redis: "redis_py.Redis", redis_server: RedisServer) -> None:
+    host, pid = socket.gethostname(), 4_194_000  # beyond what Linux numbers processes with by default
+    ghost = f"{host}:{pid}:0123456789ab"
+    redis.sadd("processes", ghost)
+    in_flight(redis, ghost, 2)
+    assert check(redis_server.url, "--select", "PRO008").severities("PRO008") == ["critical"]
+
+    redis.lpush(f"working:queue:default:{host}:{pid}:ba9876543210", "{}")  # a gem's, which names itself
+    assert check(redis_server.url, "--select", "PRO008").outcome("PRO008") == "pass"

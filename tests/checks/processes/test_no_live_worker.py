@@ -9,6 +9,7 @@ from healthy import HEALTHY
 from healthy.fleet import WORKER
 from healthy.host import LOCAL
 from healthy.moment import NOW
+from healthy.redis import SERVER
 from servers import RedisServer
 from states import push
 
@@ -16,7 +17,7 @@ from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import JobSet, Queue, Queues
-from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.facts.redis import Client, Clients, Server, ServerTime
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent
 
@@ -55,6 +56,20 @@ def test_a_worker_that_boots_is_waited_for() -> None:
     booting = LocalProcesses("web-1", (replace(LOCAL, started_at=NOW - 5),))
 
     assert diagnose("PRO001", HEALTHY.with_(Fleet(), booting)).outcome is Outcome.UNKNOWN
+
+
+def test_a_redis_that_started_anew_is_not_yet_known_to_its_workers() -> None:
+    waits = Client(7, "10.0.0.9:5000", flags="b", command="brpop", age_s=2)
+
+    def outcome(up_s: int, *clients: Client) -> Outcome:
+        up = Server({**SERVER.info, "uptime_in_seconds": str(up_s)})
+        return diagnose("PRO001", ALONE.with_(Fleet(), up, Clients(clients))).outcome
+
+    assert outcome(5, waits) is Outcome.UNKNOWN
+    assert outcome(16, waits) is Outcome.FAIL
+    assert outcome(5) is Outcome.FAIL
+    assert outcome(5, replace(waits, flags="N")) is Outcome.FAIL
+    assert outcome(5, replace(waits, database=3)) is Outcome.FAIL
 
 
 def test_records_that_could_not_be_read() -> None:
