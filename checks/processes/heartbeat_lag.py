@@ -21,7 +21,7 @@ A machine that slept, or a debugger that held the process.
 
 ## How to fix
 Lower the concurrency, give it more CPU, or take out what holds the interpreter's lock (THR003): at most ten busy
-threads a core.
+threads a core. One that is stopped goes on with `kill -CONT PID`.
 
 Risk: less concurrency drains queues more slowly.
 
@@ -58,7 +58,7 @@ LATE = 2.0
 OLD_BEAT = 5.0
 NEW_BEAT = 10.0
 DEVIATIONS = 3.0
-SHOWN = 5
+REMEDY = "Lower its concurrency or give it more CPU; find what holds its interpreter with kiqdoctor dump."
 HOPELESS = Threshold(
     name="hopeless-s",
     default=45,
@@ -154,11 +154,12 @@ def _finding(process: Process, interval: float, here: Here | None, severity: Sev
         Evidence("busy", f"{process.busy} of {process.concurrency} threads", "heartbeat"),
         *(_of_the_host(here) if here else ()),
     ]
-    stopped = " (it is stopped)" if here and here.worker.state in {"T", "t"} else ""
+    stopped = here is not None and here.worker.state in {"T", "t"}
+    go_on = f"kill -CONT {here.worker.pid} lets it go on; find out who stopped it." if here else ""
     return Finding(
         process.subject,
-        f"{process.identity} lives{stopped} and has not beaten for {age:.0f} s",
-        "Lower its concurrency or give it more CPU; find what holds its interpreter with kiqdoctor dump.",
+        f"{process.identity} lives{' (it is stopped)' if stopped else ''} and has not beaten for {age:.0f} s",
+        go_on if stopped else REMEDY,
         tuple(evidence),
         severity,
         lasting=process.lasting,

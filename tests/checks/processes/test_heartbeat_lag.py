@@ -70,3 +70,13 @@ def test_what_the_host_tells_stands_beside_it() -> None:
     [finding] = diagnose("PRO007", seen(25.0).with_(LocalProcesses("web-1", (worker,)))).findings
 
     assert {"in 90 of 100 periods", "40.0 s in all"} <= {one.value for one in finding.finding.evidence}
+
+
+def test_one_that_is_stopped_is_told_how_it_goes_on() -> None:
+    def remedy(state: str) -> str:
+        worker = replace(LOCAL, version="7.3.9", state=state)
+        [found] = diagnose("PRO007", HEALTHY.with_(fleet(30.0), LocalProcesses("web-1", (worker,)))).findings
+        return found.finding.remedy
+
+    assert remedy("T").startswith(f"kill -CONT {LOCAL.pid} ")
+    assert remedy("S").startswith("Lower its concurrency")
