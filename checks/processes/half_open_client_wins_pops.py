@@ -8,10 +8,11 @@ In the log: nothing; a jid that was pushed is never started.
 
 ## How it is found
 Formula: fails if bytes of a popping client's send queue are not acknowledged, and were sent again RETRIES times
-(high), or stay in two readings APART_S apart (critical)
+(high), or stay in two readings APART_S apart, while nothing went to it or came from it (critical)
 
 The kernel of Redis' host knows what a client's kernel has not acknowledged. A living one acknowledges at once, be its
-process stopped or not, until SMALL bytes fill its buffer; who does not is not there.
+process stopped or not, until SMALL bytes fill its buffer; who does not is not there. A busy one has bytes under way
+at every look, each time others: Redis tells since when the connection was idle.
 
 ## When it is wrong
 A network that loses much: the same bytes are acknowledged in the end.
@@ -35,6 +36,7 @@ Measured with a link cut: the dead client won the pop, and its entry stood for o
 
 - RETRIES: three times are more than a lost packet; the kernel doubles the time each time.
 - APART_S: a living kernel acknowledges within 0.2 seconds.
+- IDLE_S: Redis counts idle time in whole seconds.
 - SMALL: bytes; less than any receive buffer, so that it is not the reader who is slow.
 """
 
@@ -49,6 +51,7 @@ from kiqdoctor.doctor.ownership import is_of
 POPS = frozenset({"brpop", "blpop", "blmove", "brpoplpush", "blmpop", "bzpopmin"})
 RETRIES = 3
 APART_S = 5.0
+IDLE_S = 1.0
 SMALL = 16_384
 SHOWN = 8
 
@@ -78,9 +81,12 @@ def half_open_client_wins_pops(
 
 
 def _judged(unsent: Unsent, client: Client, now: SendQueues, twice: Twice[SendQueues] | Missing) -> Iterator[Verdict]:
+    if client.idle_s < IDLE_S:
+        return  # what was written within this second is under way
     long_enough = isinstance(twice, Twice) and twice.window_s >= APART_S * 0.95
     before = [one for one in twice.first.all if one.client == unsent.client] if isinstance(twice, Twice) else []
-    stays = long_enough and any(0 < one.waiting_bytes <= unsent.waiting_bytes for one in before)
+    quiet = isinstance(twice, Twice) and client.idle_s >= twice.window_s - IDLE_S
+    stays = long_enough and quiet and any(0 < one.waiting_bytes <= unsent.waiting_bytes for one in before)
     if stays and (unsent.retries or unsent.waiting_bytes < SMALL):
         yield _finding(unsent, client, now, Severity.CRITICAL)
     elif unsent.retries >= RETRIES:

@@ -10,7 +10,7 @@ from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Refused, Snapshot
 
-GONE = Client(9, "10.0.0.66:4000", age_s=900, command="brpop")
+GONE = Client(9, "10.0.0.66:4000", age_s=900, idle_s=6, command="brpop")
 BYTES = Unsent("10.0.0.66:4000", 34)
 BASE = HEALTHY.with_(Clients((*HEALTHY.get(Clients).all, GONE)))  # type: ignore[union-attr]
 
@@ -44,6 +44,17 @@ def test_a_reader_that_is_slow_is_there() -> None:
     much = changed(BYTES, waiting_bytes=200_000)
 
     assert diagnose("PRO013", unsent(much, much)).outcome is Outcome.PASS
+
+
+def test_a_busy_one_has_other_bytes_under_way_at_each_look() -> None:
+    def judged(idle_s: int, *moments: Unsent) -> Outcome:
+        one = Client(9, "10.0.0.66:4000", age_s=900, idle_s=idle_s, command="brpop")
+        return diagnose("PRO013", unsent(*moments).with_(Clients((one,)))).outcome
+
+    assert judged(0, BYTES, BYTES) is Outcome.PASS
+    assert judged(2, BYTES, BYTES) is Outcome.PASS  # it asked for more meanwhile
+    assert judged(4, BYTES, BYTES) is Outcome.FAIL
+    assert judged(0, changed(BYTES, retries=4)) is Outcome.PASS
 
 
 def test_who_does_not_pop_takes_no_jobs() -> None:
