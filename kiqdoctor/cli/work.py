@@ -120,7 +120,7 @@ def command(
 
             born = forked(born)
         records.adopt()
-        _tell_untaken(chosen, born)
+        untaken = _untaken(chosen) if born.number == 0 else ""  # one process says it for all
         config.override(redis=url, namespace=namespace)
         from kiqdoctor.runtime.options import WorkerOptions
 
@@ -128,7 +128,7 @@ def command(
             config.current(), chosen[born.number % len(chosen)], timeout, fetch, tag or Path.cwd().name, environment,
             health=own_health(health or "", born), again=born.again,
         )  # fmt: skip
-        return _work(options, born, began if reload else None)
+        return _work(options, born, untaken, began if reload else None)
 
 
 def _leave_stacks() -> None:
@@ -178,7 +178,7 @@ def _flags(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _work(options: "WorkerOptions", born: "Birth", reload_since: int | None) -> int:
+def _work(options: "WorkerOptions", born: "Birth", untaken: str, reload_since: int | None) -> int:
     """Be a worker process until told to stop, or, where it looks at its source files, until they change."""
     from kiqdoctor.runtime import log, signals
     from kiqdoctor.runtime.launcher import Launcher
@@ -197,6 +197,8 @@ def _work(options: "WorkerOptions", born: "Birth", reload_since: int | None) -> 
     names, where = ", ".join(capsule.names), options.settings.where
     log.info(f"kiqdoctor {__version__} runs {capsule.concurrency} threads on {names} at {where}, {options.fetch} fetch")
     (log.warn if found.short else log.info)(found.line)
+    if untaken:
+        log.info(untaken)
     if born.quiet:
         launcher.quiet()
     parent.ready()
@@ -229,9 +231,8 @@ def _checked_bind(text: str) -> None:
     parse_bind(text)
 
 
-def _tell_untaken(capsules: Sequence["Capsule"], born: "Birth") -> None:
+def _untaken(capsules: Sequence["Capsule"]) -> str:
     """Which queues of the jobs that were imported nobody takes here: ``-q`` forgotten, or another worker's."""
-    from kiqdoctor.runtime import log
     from kiqdoctor.runtime.job import REGISTRY
 
     taken = {name for capsule in capsules for name in capsule.names}
@@ -239,9 +240,8 @@ def _tell_untaken(capsules: Sequence["Capsule"], born: "Birth") -> None:
     for job in REGISTRY.values():
         if job.options.queue not in taken:
             others.setdefault(job.options.queue, []).append(job.shown)
-    if others and born.number == 0:  # one process says it for all
-        listed = ", ".join(f"{clean(queue)} ({_some(jobs)})" for queue, jobs in others.items())
-        log.info(f"not taken here: {listed}; -q takes a queue, or another worker has to")
+    listed = ", ".join(f"{clean(queue)} ({_some(jobs)})" for queue, jobs in others.items())
+    return f"not taken here: {listed}; -q takes a queue, or another worker has to" if others else ""
 
 
 def _some(names: list[str]) -> str:

@@ -16,7 +16,7 @@ def test_it_keeps_its_promise_whatever_it_is_fed(name: str) -> None:
 def test_whatever_opens_ever_anew_ends(name: str) -> None:
     """A Ruby file of ``*a*a*a`` froze the reader of settings: a syntax tree finds a parent from its root each time."""
     for data in fuzzing.deep(name):
-        fuzzing.targets()[name].feed(data)
+        fuzzing.fed(fuzzing.targets()[name], data)
 
 
 @pytest.mark.real

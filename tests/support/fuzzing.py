@@ -531,7 +531,23 @@ def beginning(target: Fuzzed, count: int, seed: int = 0) -> None:
     rng = random.Random(seed)
     others = [one for some in targets().values() for one in some.seeds]
     for _ in range(count):
-        target.feed(mutated(rng.choice(target.seeds), others, rng))
+        fed(target, mutated(rng.choice(target.seeds), others, rng))
+
+
+def fed(target: Fuzzed, data: bytes) -> bool:
+    """One input, whether it was only late: what was left behind on a busy machine ends after all.
+
+    Raises:
+        BrokenPromiseError: it did not keep what is promised.
+    """
+    threads, computed = threading.active_count(), time.process_time()
+    try:
+        target.feed(data)
+    except UnfinishedError:
+        if not _ends(threads, computed):
+            raise
+        return True
+    return False
 
 
 def _ends(threads: int, computed: float) -> bool:
@@ -552,15 +568,9 @@ class Course:
 
     def fed(self, name: str, target: Fuzzed, data: bytes) -> bool:
         """Whether it can go on after this input."""
-        threads, computed = threading.active_count(), time.process_time()
         self.runs[name] += 1
         try:
-            try:
-                target.feed(data)
-            except UnfinishedError:
-                if not _ends(threads, computed):
-                    raise
-                self.late += 1
+            self.late += fed(target, data)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the next one tried
             self.broken += 1
             at = Path(tempfile.gettempdir()) / f"kiqdoctor-fuzz-{name.replace('/', '-')}-{self.broken}.bin"
