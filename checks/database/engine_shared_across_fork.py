@@ -9,8 +9,9 @@ In the log: `decryption failed or bad record mac`, `lost synchronization with se
 ## How it is found
 Formula: high if code that runs when a module is loaded (up to three calls away) connects by an engine, a MongoClient,
 or holds a connection or producer that it opened, and files prove that its process forks (gunicorn's preload_app, uWSGI
-without lazy-apps, prefork workers, `multiprocessing`), and no hook after the fork disposes of it or opens it anew;
-medium for PyMongo from 4.3 on, and where nobody seems to load the module
+without lazy-apps, prefork workers, `multiprocessing`), and no hook after the fork disposes of it or opens it anew, nor
+does a listener of the pool's `checkout` compare `os.getpid()`; medium for PyMongo from 4.3 on, and where nobody seems
+to load the module
 
 `create_engine(...)` alone connects to nothing; an engine with `NullPool` keeps nothing.
 
@@ -39,7 +40,7 @@ SQLAlchemy, "Using Connection Pools with Multiprocessing or os.fork()"; PyMongo,
 from collections.abc import Iterator
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, NotApplicable, Severity, Unknown, Verdict, check
-from kiqdoctor.doctor.facts.code import AtBoot, Booted, BuiltAtLoad, Calls, Code, Execution, Forks
+from kiqdoctor.doctor.facts.code import AtBoot, Booted, BuiltAtLoad, Call, Calls, Code, Execution, Forks
 from kiqdoctor.doctor.facts.deployment import Deployment, Starts
 from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.doctor.rules import foreign, forked, served, settled, through
@@ -50,6 +51,9 @@ OTHERS = ("redis", "Redis", "django")
 MONGO = "pymongo"
 SOFTER = "4.3"  # PyMongo makes its locks anew in the child
 ENDS = ("dispose", "close", "closeall", "disconnect")
+LISTENS = ("listens_for", "listen")
+CHECKOUT = "checkout"  # SQLAlchemy's event, in which its documentation compares the pids
+PID = "os.getpid"
 
 
 @check("DBC002", severity=Severity.HIGH)
@@ -71,7 +75,7 @@ def engine_shared_across_fork(
     found: dict[tuple[int, str], Booted] = {}
     for site in boot.sites:
         kept = site.name != site.made_by or (site.function, site.line, site.column) in held
-        if site.made_by and not site.made_by.startswith(OTHERS) and kept and not _anew(boot, calls, site):
+        if site.made_by and not site.made_by.startswith(OTHERS) and kept and not _anew(code, boot, calls, site):
             found.setdefault((site.function, site.made_by), site)
     proof = forked("python", execution, starts) or _forks(code, forks)
     if found and proof is None:
@@ -81,15 +85,24 @@ def engine_shared_across_fork(
     yield from settled(code, boot, found=bool(found))
 
 
-def _anew(boot: AtBoot, calls: Calls, site: Booted) -> bool:
-    """Whether some hook after the fork lets go of it, or opens another."""
+def _anew(code: Code, boot: AtBoot, calls: Calls, site: Booted) -> bool:
+    """Whether some hook after the fork lets go of it, or opens another; or the pool asks whose a connection is."""
     for call in calls.sites:
         last = call.name.rpartition(".")[2]
         if call.function in boot.hooks and (last in ENDS or call.name == site.made_by):
             return True
+        if last in LISTENS and any(one.text == CHECKOUT for one in call.arguments) and _asks_the_pid(code, calls, call):
+            return True
         if last == "dispose" and any(one.name == "close" and one.text == "False" for one in call.arguments):
             return True
     return False
+
+
+def _asks_the_pid(code: Code, calls: Calls, listens: Call) -> bool:
+    """Whether what listens to a pool's checkout compares processes."""
+    handed = {one.text for one in listens.arguments}
+    heard = {number for number, one in enumerate(code.functions) if one.name in handed} if not listens.decorator else ()
+    return any(one.name == PID and one.function in (heard or (listens.function,)) for one in calls.sites)
 
 
 def _forks(code: Code, forks: Forks) -> Evidence | None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-WORDS: Final = frozenset({"spawn", "forkserver", "fork"})
+WORDS: Final = frozenset({"spawn", "forkserver", "fork", "checkout"})
 MEMORY: Final = ":memory:"
 """An in-memory SQLite database, however it is spelt."""
 

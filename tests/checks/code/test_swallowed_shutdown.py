@@ -116,14 +116,15 @@ def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
         ("store.delete(path)", "low"),
         ("data = json.loads(xs)", "low"),
         ("text = xs.decode('utf-8')", "low"),
+        ("year = dateutil.parser.parse(xs).year", "low"),
         ("store.upload(path)", "high"),
         ("while True: store.delete(path)", "high"),
         ("delete()", "high"),
     ],
-    ids=["clearing away", "taking apart", "a text", "work", "for ever", "a function of its own"],
+    ids=["clearing away", "taking apart", "a text", "a date", "work", "for ever", "a function of its own"],
 )
 def test_what_is_over_in_a_moment(tmp_path: Path, body: str, severity: str) -> None:
-    head = "import json\nfrom shelf import store\ndef delete(): work()\n"
+    head = "import json\nimport dateutil.parser\nfrom shelf import store\ndef delete(): work()\n"
     [one] = in_python(
         "COD009", tmp_path, head + job(f"try: {body}\nexcept: pass".replace("try: while", "try:\n  while"))
     ).findings

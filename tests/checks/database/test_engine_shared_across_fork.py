@@ -24,6 +24,10 @@ FAULTS = crossed(
         "another is thrown away": (
             ENGINE + "def ready():\n  probe = create_engine('x')\n  engine.connect()\n  probe.dispose()\nready()\n"
         ),
+        "another word of the pool": (
+            "import os\nfrom sqlalchemy import event\n" + ENGINE + "@event.listens_for(engine, 'checkout')\n"
+            "def count(connection, record, proxy): print(record)\nprint(os.getpid())\nengine.connect()\n"
+        ),
         "in a function": ENGINE + "def check(): engine.connect().execute('select 1')\ncheck()\n",
     },
     python,
@@ -47,6 +51,16 @@ TWINS = crossed(
         "thrown away": (
             "from sqlalchemy import create_engine\ndef ready():\n  probe = create_engine('x')\n"
             "  try:\n    probe.connect().execute('select 1')\n  finally: probe.dispose()\nready()\n"
+        ),
+        "whose a connection is": (
+            "import os\nfrom sqlalchemy import event\n" + ENGINE + "@event.listens_for(engine, 'checkout')\n"
+            "def ours(connection, record, proxy):\n  if record.info['pid'] != os.getpid(): raise ValueError\n"
+            "engine.connect()\n"
+        ),
+        "whose it is, by a call": (
+            "import os\nfrom sqlalchemy import event\n" + ENGINE + "def ours(connection, record, proxy):\n"
+            "  if record.info['pid'] != os.getpid(): raise ValueError\n"
+            "event.listen(engine, 'checkout', ours)\nengine.connect()\n"
         ),
         "in a job": "from pymongo import MongoClient\nfrom shop import job\n@job\ndef f(): MongoClient().x.find()\n",
     },

@@ -100,6 +100,7 @@ def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
         ("import pickle\nfrom app import cache\n@job\ndef f(k): pickle.loads(cache.get(k) if k else b'')\n", "medium"),
         ("import pickle\nfrom app import cache\n@job\ndef f(k): pickle.loads(k and cache.get(k))\n", "medium"),
         ("import pickle\nfrom app import cache\n@job\ndef f(k): pickle.loads(k if k else cache.get(k))\n", "high"),
+        ("import pickle\nfrom django.core.cache import cache\n@job\ndef f(key): pickle.loads(cache.get(key))\n", "low"),
         ("import pickle\nfrom app import rows\n@job\ndef f(key): pickle.loads(rows.find(key).blob)\n", "low"),
         ("import yaml\n@job\ndef f(arg): yaml.full_load(arg)\n", "medium"),
     ],

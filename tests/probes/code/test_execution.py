@@ -218,6 +218,26 @@ def test_a_site_knows_the_job_that_leads_there() -> None:
     assert [known.job(Site(number, 1, 1)) for number in range(3)] == [known.jobs[0], known.jobs[0], None]
 
 
+@pytest.mark.parametrize(
+    ("settings", "queue"),
+    [("MAIL_QUEUE = 'mail'\n", "mail"), ("import os\nMAIL_QUEUE = os.environ['Q']\n", ""), ("", "")],
+    ids=["told", "not told", "nothing"],
+)
+def test_a_queue_that_a_setting_names(tmp_path: Path, settings: str, queue: str) -> None:
+    head = "from celery import shared_task\nfrom django.conf import settings\n"
+    text = head + "@shared_task(queue=settings.MAIL_QUEUE)\ndef f(): pass\n"
+    found = code.read(tree(tmp_path, {"shop.py": text, "site/settings.py": settings}))
+
+    assert [one.queue for one in found.jobs] == [queue]
+
+
+def test_a_queue_that_a_global_names(tmp_path: Path) -> None:
+    text = "from celery import shared_task\nfrom names import MAIL\n@shared_task(queue=MAIL)\ndef f(): pass\n"
+    found = code.read(tree(tmp_path, {"shop.py": text, "names.py": "MAIL = 'mail'\n"}))
+
+    assert [one.queue for one in found.jobs] == ["mail"]
+
+
 def test_queues_and_coroutines_are_read(tmp_path: Path) -> None:
     source = "from celery import shared_task\n@shared_task(queue='mail')\nasync def f(): pass\n"
     ruby = "class K\n  include Sidekiq::Job\n  sidekiq_options retry: 3, queue: 'low'\n  def perform; end\nend\n"

@@ -26,6 +26,8 @@ from kiqdoctor.probes.code.python.registered import Registered, first, made_of
 from kiqdoctor.probes.code.python.registering import HANDERS, enqueued
 
 LONGEST: Final = 200  # functions in one list
+SETTINGS: Final = "django.conf.settings."
+SETTINGS_MODULE: Final = "settings"
 
 
 def jobs(names: Names) -> list[Registered]:
@@ -48,7 +50,7 @@ def _decorated(names: Names, decorators: Decorators) -> Iterator[Registered]:
             library = decorators.library(decorator, function.outer or function.module.body)
             if library is not None and not decorators.wraps(function):
                 _surround(names, function, decorator)
-                yield Registered(function.full, function, library, _queue(decorator, library))
+                yield Registered(function.full, function, library, _queue(names, function, decorator, library))
 
 
 def _surround(names: Names, function: Function, decorator: ast.expr) -> None:
@@ -59,13 +61,24 @@ def _surround(names: Names, function: Function, decorator: ast.expr) -> None:
             function.edges += [Edge(to, function.begin, called=True) for to in names.targets(f"{base}().{name}")]
 
 
-def _queue(decorator: ast.expr, library: str) -> str:
-    """The queue that a decorator names in its own text."""
+def _queue(names: Names, function: Function, decorator: ast.expr, library: str) -> str:
+    """The queue that a decorator names, by a text, a global or one of Django's settings."""
     if not isinstance(decorator, ast.Call):
         return ""
     named = [one.value for one in decorator.keywords if one.arg in {"queue", "queue_name"}]
     named += decorator.args[:1] if library == "rq" else []
-    return next((one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)), "")
+    told = [_setting(names, function, one) or names.valued(function.outer or function, one)[0] for one in named]
+    return next((one.value for one in told if isinstance(one, ast.Constant) and isinstance(one.value, str)), "")
+
+
+def _setting(names: Names, function: Function, node: ast.expr) -> ast.expr | None:
+    """What ``settings.QUEUE`` holds, where all modules of settings say the same."""
+    name = names.spelt(node, function.outer or function) if isinstance(node, ast.Attribute) else ""
+    if not name.startswith(SETTINGS):
+        return None
+    word = name.removeprefix(SETTINGS)
+    told = [one.held[word] for one in names.modules if SETTINGS_MODULE in one.name and word in one.held]
+    return told[0] if len({ast.dump(one) for one in told}) == 1 else None
 
 
 def _classes(names: Names) -> Iterator[Registered]:

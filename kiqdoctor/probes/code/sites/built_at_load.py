@@ -27,9 +27,12 @@ def _python(index: "Index", function: "Function") -> Iterator[Named]:
     if function.name or not function.module.loaded:
         return
     module = function.module
+    here = {id(one.value) for one in function.bindings}
     for name, value in module.held.items():
         if name.endswith("()") or not index.names.everybodys(module.full(name)):
             continue  # an object's own, or what a call returned first
+        if "()" not in name and id(value) not in here:
+            continue  # made by a function, when somebody first asks
         made_by = index.names.resolved(module.dotted(value)).removesuffix("()")
         if isinstance(value, ast.Call) and index.names.outside(made_by):
             yield Named(function.number, *function.at(value), made_by)

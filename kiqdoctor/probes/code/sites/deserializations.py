@@ -37,6 +37,8 @@ RUBY: Final = frozenset(
 ) | {"Marshal.load", "Marshal.restore", "Oj.object_load"}
 OJ: Final = "Oj.load"
 CACHES: Final = ("cache", "redis", "memcache")
+PICKLED: Final = "django.core.cache."
+"""Django's own cache, which pickles whatever it is given: who may write there needs no second pickle."""
 MOST_STEPS: Final = 20  # links of a chain that are looked at for a cache's name
 
 
@@ -92,9 +94,11 @@ def _origin(index: "Index", function: "Function", call: ast.Call, names: frozens
         return Origin.OTHER
     if holds(data, names):
         return Origin.ARGUMENT
-    value, _ = index.names.valued(function, data)
+    value, where = index.names.valued(function, data)
     if isinstance(value, ast.Constant):
         return Origin.LITERAL
+    if any(isinstance(one, ast.expr) and index.names.spelt(one, where).startswith(PICKLED) for one in branches(value)):
+        return Origin.OTHER
     cached = any(word in _chain(one) for one in branches(value) for word in CACHES)
     return Origin.CACHE if cached else Origin.OTHER
 

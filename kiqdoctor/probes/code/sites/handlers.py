@@ -35,7 +35,11 @@ QUICK: Final = frozenset(
 
 APPLIES: Final = frozenset({"map", "filter", "sorted", "functools.reduce"})
 """They call what they are handed first."""
-AT_HAND: Final = ("json.", "os.path.", "re.", "datetime.", "decimal.", "base64.", "ast.literal_eval", "urllib.parse.")
+AT_HAND: Final = (
+    *("json.", "os.path.", "re.", "datetime.", "decimal.", "base64.", "ast.literal_eval", "urllib.parse.", "math."),
+    *("dateutil.", "zoneinfo.", "pytz.", "uuid.", "ipaddress.", "binascii.", "hashlib.", "unicodedata.", "struct."),
+    *("django.utils.dateparse.", "django.utils.timezone.", "html.", "shlex.", "fractions.", "packaging.version."),
+)
 QUICKLY: Final = frozenset(
     {"delete", "remove", "unlink", "rmtree", "rmdir", "close", "cleanup"}
     | {"decode", "encode", "split", "rsplit", "strip", "lower", "upper", "partition", "index", "format", "isoformat"}
