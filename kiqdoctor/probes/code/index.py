@@ -11,6 +11,7 @@ from kiqdoctor.doctor.probe import AbsenceError, RefusalError
 from kiqdoctor.probes.code.graph import Unit, numbered
 from kiqdoctor.probes.code.python import booting
 from kiqdoctor.probes.code.python import jobs as in_python
+from kiqdoctor.probes.code.python.aside import aside as templates
 from kiqdoctor.probes.code.python.calls import edges as python_edges
 from kiqdoctor.probes.code.python.names import Names, beginnings
 from kiqdoctor.probes.code.python.reading import names_of
@@ -96,7 +97,7 @@ def _index(tree: Tree) -> Index:
     names, unparsed = names_of(tree)
     booting.part(names)
     classes, broken = classes_of(tree)
-    data = aside(tree, broken)
+    data = [*templates(tree, unparsed), *aside(tree, broken)]
     symbols = {one.symbol: one for one in in_python.jobs(names)}
     performed = [*in_ruby.jobs(classes)]
     for function in names.units:
@@ -118,7 +119,7 @@ def _index(tree: Tree) -> Index:
         reached=order.reached,
         jobs=tuple(jobs),
         files=len(names.modules) + sum(method.body for method in classes.units),
-        unparsed=(*unparsed, *(one for one in broken if one not in data)),
+        unparsed=tuple(one for one in (*unparsed, *broken) if one not in data),
         aside=tuple(data),
         lines=sum(module.lines for module in names.modules) + classes.lines,
         beyond=order.beyond,

@@ -551,6 +551,22 @@ def test_delayed_job_asks_for_no_base_class(tmp_path: Path, path: str, text: str
     assert [(one.name, one.library) for one in found] == [(name, "delayed_job") for name in jobs]
 
 
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("{% for one in models %}\nclass {{ one }}: pass\n{% endfor %}\n", False),
+        ("from {{ cookiecutter.name }}.jobs import f\nf()\n", False),
+        ("print 'old {{ name }}'\ntext = '{% if x %}'\n", True),
+        ("def f(:\n", True),
+    ],
+    ids=["statements", "a name", "texts in a file of Python 2", "no template"],
+)
+def test_a_template_of_python_limits_nothing(tmp_path: Path, text: str, limits: bool) -> None:
+    found = index(tmp_path, shop_DOT_py=HEAD + "@job\ndef f(): pass\n", template__x_DOT_py=text)
+
+    assert [bool(found.unparsed), bool(found.aside)] == [limits, not limits]
+
+
 REPORT = "class Report\n  def send_out; end\n  def self.build; end\n  {inside}\nend\n"
 
 
