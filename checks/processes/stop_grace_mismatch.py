@@ -30,6 +30,7 @@ Risk: a deploy takes that much longer.
 Undo: the old number.
 
 ## Unknown when
+A grace period is set by what is not in the file (a template, a variable without a default).
 Nobody says on what platform it runs, and its timeout is longer than the shortest grace that is usual.
 
 ## Source
@@ -100,6 +101,9 @@ def _judged(one: Stop, timeout: float, said: str) -> Iterator[Verdict]:
         yield _signalled(one)
     elif one.mode == "none" or (one.mode == "process" and one.shell):
         yield _moded(one)
+    elif one.untold:
+        what = f"{NAMES.get(one.platform, 'the grace period')} is set by what is not in the file"
+        yield Unknown(f"{one.grace_path}:{one.grace_line}: {what}", "Helm's rendered output (`helm template`)")
     elif grace is not None and grace < one.before_s + timeout + BACK:
         yield _short(one, timeout, said, grace)
     elif one.shell and one.platform in CONTAINERS:

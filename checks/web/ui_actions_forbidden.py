@@ -7,7 +7,8 @@ In the log: `attack prevented by Sidekiq::Web` (or `Sidekiq::Web::CsrfProtection
 
 ## How it is found
 Formula: fails if the form of /busy, sent as a browser would from the same origin, answers 403; or
-files mount the UI of a Sidekiq from 6.2 to 8.0 where no session is: in an API-only Rails, or in a config.ru
+files mount the UI of a Sidekiq from 6.2 to 8.0 where no session is: in an API-only Rails, or in a config.ru; or nginx
+empties Sec-Fetch-Site before a Sidekiq from 8.1 on
 
 One POST is sent, and only with --web-post: the form for a process that does not exist, without a button, which changes
 nothing. Up to 8.0 it carries the form's token and the session's cookie, from 8.1 on a browser's `Sec-Fetch-Site`; the
@@ -66,6 +67,8 @@ def ui_actions_forbidden(
 def _in_files(files: WebFiles, packages: Packages | Missing) -> Iterator[Verdict]:
     """From 6.2 to 8.0 the forms need a session that the application gives; before that the UI made its own."""
     locked = packages.version_of("ruby", "sidekiq") if isinstance(packages, Packages) else ""
+    if covers(">=8.1", locked):
+        yield from (_dropped(path, line) for path, line in ((one.path, one.line) for one in files.said("no-site")))
     if not covers(">=6.2,<8.1", locked):
         yield Evidence("sessions", f"not needed, or Sidekiq's version is not known: {locked or '?'}", "the lock file")
         return
@@ -83,6 +86,17 @@ def _in_files(files: WebFiles, packages: Packages | Missing) -> Iterator[Verdict
             location=Location(one.path, one.line),
             key="session",
         )
+
+
+def _dropped(path: str, line: int) -> Finding:
+    return Finding(
+        f"file:{path}",
+        f"{path} takes Sec-Fetch-Site from what the browser sent: Sidekiq's web UI refuses its own forms",
+        "Let the proxy pass Sec-Fetch-Site as the browser sent it: take the line out.",
+        (Evidence("line", "proxy_set_header Sec-Fetch-Site", f"{path}:{line}"),),
+        location=Location(path, line),
+        key="no-site",
+    )
 
 
 def _posted(post: WebPost) -> Iterator[Verdict]:

@@ -79,7 +79,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 class Stop(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How one worker is ended: ``timeout_s`` that it was told to wait for its jobs, ``grace_s`` that it is given.
 
-    None: nobody says it, and a default counts. ``before_s`` a hook takes of the grace before TERM comes.
+    None: nobody says it, and a default counts; ``untold``: a grace is set, and what to is in no file. ``before_s`` a
+    hook takes of the grace before TERM comes.
     """
 
     path: str
@@ -96,6 +97,7 @@ class Stop(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     mode: str = ""
     shell: bool = False
     trial: str = ""
+    untold: bool = False
 
 
 class Stops(msgspec.Struct, frozen=True, omit_defaults=True):

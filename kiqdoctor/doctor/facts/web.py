@@ -99,7 +99,10 @@ class Mount(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WebLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A line about the UI's way to the browser: ``what`` is auth, session, no-session, sendfile or by-extension."""
+    """A line about the UI's way to the browser.
+
+    ``what`` is auth, session, no-session, sendfile, by-extension, or no-site: Sec-Fetch-Site is not passed on.
+    """
 
     path: str
     line: int

@@ -44,6 +44,7 @@ def _stop(one: "Running", found: "Derived", *, heroku: bool) -> Stop:
         grace_s=ending.grace_s if ending else None,
         grace_path=ending.path if ending else one.started.path,
         grace_line=ending.line if ending else one.started.line,
+        untold=ending is not None and ending.untold,
         before_s=ending.before_s if ending else 0.0,
         signal=ending.signal if ending else "",
         mode=ending.mode if ending else "",

@@ -78,7 +78,7 @@ def _hooked(ending: "Ending | None") -> tuple[tuple[str, str, int], ...]:
     from kiqdoctor.probes.config.scripts import of_the_past
 
     words = of_the_past(ending.hook) if ending is not None else ()
-    return tuple((word, ending.path, ending.hook_line) for word in words if ending is not None)
+    return tuple((word, ending.hook_path, ending.hook_line) for word in words if ending is not None)
 
 
 def _file(file: "File") -> WorkerFile:

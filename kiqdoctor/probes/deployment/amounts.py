@@ -56,6 +56,13 @@ def seconds(value: object) -> float | None:
     return sum(float(one[1]) * _UNITS["ms" if one[2].startswith("ms") else one[2][:1] or "s"] for one in found)
 
 
+def said(value: object) -> tuple[float | None, bool]:
+    """A time with the default of a variable in its place, and whether one is set that this file does not tell."""
+    found = _SHELL.fullmatch(value.strip()) if isinstance(value, str) else None
+    told = seconds(found[3] if found is not None else value)
+    return told, told is None and value is not None
+
+
 def cores(value: object) -> float | None:
     """Processors as limits write them: ``2``, ``0.5``, ``500m`` and systemd's ``150%``."""
     found = _CORES.fullmatch(str(value).strip()) if isinstance(value, str | int | float) else None

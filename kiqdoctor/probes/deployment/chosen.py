@@ -79,9 +79,20 @@ def _particular(one: Started) -> tuple[Stage, int, int]:
 
 def _ended(known: Ending | None, later: Ending | None, *, reset: bool = False) -> Ending | None:
     """What a later file says of the end; what it does not say stays, unless it is reset."""
-    if known is None or later is None or later.grace_s is not None or reset:
+    if known is None or later is None:
         return later or known
-    return replace(known, signal=later.signal or known.signal, init=later.init or known.init)
+    told = later if later.grace_s is not None or later.untold or reset else known
+    hooked = later if later.hook or later.before_s else known
+    return replace(
+        told,
+        before_s=hooked.before_s,
+        signal=later.signal or known.signal,
+        mode=later.mode or known.mode,
+        init=later.init or known.init,
+        hook=hooked.hook,
+        hook_path=hooked.hook_path,
+        hook_line=hooked.hook_line,
+    )
 
 
 def _completed(known: Started, later: Started) -> Started:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain, takewhile
 from posixpath import dirname, join, normpath
 
-from kiqdoctor.probes.deployment.amounts import cores, of_value, seconds
+from kiqdoctor.probes.deployment.amounts import cores, of_value, said
 from kiqdoctor.probes.deployment.formats import Rank, deploys
 from kiqdoctor.probes.deployment.paths import TRIALS, Stage, stage
 from kiqdoctor.probes.deployment.records import Ending, Environment, Started
@@ -75,14 +75,17 @@ def _extends(service: Table, path: str) -> tuple[str, str] | None:
 
 def _ending(service: Table, path: str, line: int) -> Ending:
     hooks = [words(one.get("command")) for one in service.tables("pre_stop")]
+    grace, untold = said(service.get("stop_grace_period"))
     return Ending(
         path,
         service.lines.get("stop_grace_period", line),
         "compose",
-        seconds(service.get("stop_grace_period")),
+        grace,
         signal=service.text("stop_signal").removeprefix("SIG"),
         init=service.get("init") is True or service.get("init") == "true",
+        untold=untold,
         hook="; ".join(" ".join(one) for one in hooks),
+        hook_path=path if hooks else "",
         hook_line=service.lines.get("pre_stop", line),
     )
 

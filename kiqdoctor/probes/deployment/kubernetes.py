@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from kiqdoctor.probes.deployment.amounts import cores, count, seconds
+from kiqdoctor.probes.deployment.amounts import cores, count, said, seconds
 from kiqdoctor.probes.deployment.formats import Rank, deploys
 from kiqdoctor.probes.deployment.records import PART, Ending, Environment, Started
 from kiqdoctor.probes.deployment.shell import words
@@ -46,7 +46,7 @@ def _containers(document: Table, path: str) -> Iterator[Started]:
             container.line,
             words(container.get("command")) + words(container.get("args")),
             replicas=count(spec.get("replicas")),
-            unsaid=None if document.text("kind") == "DaemonSet" else 1,
+            unsaid=None if document.text("kind") == "DaemonSet" or spec.get("replicas") is not None else 1,
             environment=_environment(container.tables("env")),
             surge="" if surge in NO_SURGE else f"{path}: maxSurge {surge}",
             cores=cores(container.table("resources", "limits").get("cpu")),
@@ -61,13 +61,16 @@ def _ending(pod: Table, container: Table, path: str) -> Ending:
     slept = seconds(hook.table("sleep").get("seconds"))
     line = " ".join(words(hook.table("exec").get("command")))
     naps = [float(found[1]) for found in _SLEEP.finditer(line)]
+    grace, untold = said(pod.get("terminationGracePeriodSeconds"))
     return Ending(
         path,
         pod.lines.get("terminationGracePeriodSeconds", container.line),
         "kubernetes",
-        seconds(pod.get("terminationGracePeriodSeconds")),
+        grace,
         before_s=slept or sum(naps),
+        untold=untold,
         hook=line,
+        hook_path=path if line else "",
         hook_line=container.table("lifecycle").lines.get("preStop", container.line),
     )
 

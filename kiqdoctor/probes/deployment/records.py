@@ -15,7 +15,8 @@ Environment = tuple[tuple[str, str], ...]
 class Ending:
     """How a unit is ended, as far as one file says it. ``before_s``: what a hook takes of the time before TERM comes.
 
-    ``grace_s`` None: the platform's own default counts. ``hook``: what runs before its signal comes.
+    ``grace_s`` None: the platform's own default counts, unless ``untold``: it is set, and what to is not in the file.
+    ``hook``: what runs before its signal comes.
     """
 
     path: str
@@ -26,7 +27,9 @@ class Ending:
     signal: str = ""
     mode: str = ""  # systemd's KillMode
     init: bool = False  # something that passes signals on is the first process
+    untold: bool = False
     hook: str = ""
+    hook_path: str = ""
     hook_line: int = 0
 
 

@@ -51,7 +51,8 @@ def systemd(file: File) -> Iterator[Started]:
 
 def _ending(known: Ending, number: int, key: str, value: str) -> Ending:
     if key in {"TimeoutStopSec", "TimeoutSec"}:
-        return replace(known, line=number, grace_s=FOREVER if value == "infinity" else seconds(value))
+        told = FOREVER if value == "infinity" else seconds(value)
+        return replace(known, line=number, grace_s=told, untold=told is None and bool(value))
     if key == "KillSignal":
         return replace(known, signal=value.removeprefix("SIG"))
     return replace(known, mode=value) if key == "KillMode" else known

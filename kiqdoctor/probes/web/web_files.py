@@ -103,6 +103,7 @@ def _of_nginx(file: "File", paths: tuple[str, ...]) -> Iterator[WebLine]:
     """Locations by extension that hand nothing to the application, and that no `^~` keeps from the UI."""
     text = file.text()
     found = list(enumerate(text.splitlines(), 1))
+    yield from (WebLine(file.path, number, "no-site") for number, line in found if _NO_SITE.match(line))
     first = [prefix.strip("/") for prefix in _PREFIX.findall(text)]
     if any(place == prefix or place.startswith(f"{prefix}/") or prefix.endswith(f"/{place}")
            for place in paths for prefix in first if prefix):  # fmt: skip
@@ -114,6 +115,7 @@ def _of_nginx(file: "File", paths: tuple[str, ...]) -> Iterator[WebLine]:
                 yield WebLine(file.path, number, "by-extension")
 
 
+_NO_SITE: Final = regex(r"""[ \t]*+proxy_set_header\s++Sec-Fetch-Site\s++(?:""|'')\s*+;""", re.IGNORECASE)
 _PREFIX: Final = regex(
     r"^[ \t]*+location[ \t]++\^~[ \t]++([^\s{}]{1,500})\s{0,100}\{[^{}]{0,9000}proxy_pass", re.MULTILINE
 )

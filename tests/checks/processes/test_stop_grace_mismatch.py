@@ -26,6 +26,11 @@ UNIT = "[Service]\nExecStart=/usr/bin/bundle exec sidekiq -t 60\n"
 SERVICE = "services:\n  jobs: {command: bundle exec sidekiq -t 20%s}\n"
 
 
+NAMED = "kind: Deployment\nmetadata: {name: jobs}\nspec:\n  template:\n    spec:\n"
+HOOKED = f"{NAMED}      containers: [{{name: jobs, lifecycle: {{preStop: {{sleep: {{seconds: %s}}}}}}}}]\n"
+GRACE = f"{NAMED}      terminationGracePeriodSeconds: %s\n      containers: [{{name: jobs}}]\n"
+
+
 def judged(root: Path, files: dict[str, str], version: str = "7.3.9") -> Result:
     locked = Packages((Package("ruby", "sidekiq", version, "Gemfile.lock"),))
     return diagnose("PRO010", HEALTHY.with_(stops.read(tree(root, files)), locked))
@@ -35,6 +40,18 @@ def judged(root: Path, files: dict[str, str], version: str = "7.3.9") -> Result:
     ("fault", "twin"),
     [
         ({"k.yaml": POD % (27, 25, 0)}, {"k.yaml": POD % (28, 25, 0)}),
+        (
+            {"base/k.yaml": POD % (40, 25, 0), "overlays/prod/k.yaml": HOOKED % 15},
+            {"base/k.yaml": POD % (43, 25, 0), "overlays/prod/k.yaml": HOOKED % 15},
+        ),
+        (
+            {"base/k.yaml": POD % (60, 25, 15), "overlays/prod/k.yaml": GRACE % 40},
+            {"base/k.yaml": POD % (60, 25, 15), "overlays/prod/k.yaml": GRACE % 43},
+        ),
+        (
+            {"a.service": f"{UNIT}TimeoutStopSec=90\n", "a.service.d/o.conf": "[Service]\nKillMode=none\n"},
+            {"a.service": f"{UNIT}TimeoutStopSec=90\n", "a.service.d/o.conf": "[Service]\nKillMode=mixed\n"},
+        ),
         ({"k.yaml": POD % (40, 25, 15)}, {"k.yaml": POD % (43, 25, 15)}),
         ({"a.service": f"{UNIT}TimeoutStopSec=60\n"}, {"a.service": f"{UNIT}TimeoutStopSec=1min 5s\n"}),
         ({"a.service": f"{UNIT}KillSignal=SIGKILL\n"}, {"a.service": f"{UNIT}KillSignal=SIGTERM\n"}),
@@ -106,3 +123,19 @@ def test_what_nobody_says(tmp_path: Path) -> None:
     assert judged(tmp_path, {"Procfile": "w: sidekiq -t 60"}).outcome is Outcome.UNKNOWN
     assert judged(tmp_path, {"Procfile": "w: sidekiq -t 20"}).outcome is Outcome.PASS
     assert judged(tmp_path, {"Procfile": "w: sidekiq"}, "").outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("files", "outcome"),
+    [
+        ({"k.yaml": POD % ("{{ .Values.grace }}", 25, 0)}, Outcome.UNKNOWN),
+        ({"k.yaml": POD % ("${GRACE}", 25, 0)}, Outcome.UNKNOWN),
+        ({"compose.yml": SERVICE % ", stop_grace_period: '${GRACE}'"}, Outcome.UNKNOWN),
+        ({"compose.yml": SERVICE % ", stop_grace_period: '${GRACE:-5s}'"}, Outcome.FAIL),
+        ({"compose.yml": SERVICE % ", stop_grace_period: '${GRACE:-50s}'"}, Outcome.PASS),
+        ({"a.service": f"{UNIT}TimeoutStopSec={{{{ grace }}}}\n"}, Outcome.UNKNOWN),
+    ],
+    ids=["a template", "a variable", "compose's", "a default", "a longer default", "a unit's template"],
+)
+def test_a_grace_that_the_file_does_not_tell(tmp_path: Path, files: dict[str, str], outcome: Outcome) -> None:
+    assert judged(tmp_path, files).outcome is outcome

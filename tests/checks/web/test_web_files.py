@@ -113,3 +113,18 @@ def test_with_neither_half_it_does_not_apply(check: str) -> None:
         facts = facts.without(kind, Absent("none"))
 
     assert diagnose(check, facts).outcome is Outcome.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("line", "sidekiq", "outcome"),
+    [
+        ('proxy_set_header Sec-Fetch-Site "";', "8.1.7", Outcome.FAIL),
+        ('proxy_set_header Sec-Fetch-Site "";', "8.0.10", Outcome.PASS),
+        ("proxy_set_header Sec-Fetch-Site $http_sec_fetch_site;", "8.1.7", Outcome.PASS),
+    ],
+)
+def test_a_proxy_that_takes_the_header_away(tmp_path: Path, line: str, sidekiq: str, outcome: Outcome) -> None:
+    location = f"location / {{\n    proxy_pass http://app;\n    {line}\n  }}"
+    files = {"config/routes.rb": ROUTES % MOUNT, "config/nginx.conf": f"server {{\n  {location}\n}}\n"}
+
+    assert judged("WEB003", tmp_path, files, sidekiq).outcome is outcome
