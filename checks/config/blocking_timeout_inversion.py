@@ -98,6 +98,10 @@ def _raw(line: ScriptLine, settings: RedisSettings | Missing) -> Iterator[Verdic
 
 def _python(code: Code, calls: Calls, packages: Packages | Missing, own: PopLimits | Missing) -> Iterator[Verdict]:
     pops = [(one, waits) for one in calls.sites if (waits := _waits(one)) is not None]
+    computed = [one for one in calls.sites if _pops(one) and _waits(one) is None]
+    if computed and not _patient(calls, packages):
+        place = code.place(computed[0])
+        yield Unknown(f"{place.path}:{place.line}: how long this blocking pop waits is computed")
     if not pops:
         return
     version = packages.version_of("python", "redis") if isinstance(packages, Packages) else ""
@@ -123,6 +127,17 @@ def _python(code: Code, calls: Calls, packages: Packages | Missing, own: PopLimi
             yield Unknown(f"{where}: which time-out its client has is not known")
         else:
             yield Evidence("a blocking pop", "its client waits longer", where)
+
+
+def _pops(call: Call) -> bool:
+    return call.name.startswith("redis.") and call.name.rpartition(".")[2] in POPS
+
+
+def _patient(calls: Calls, packages: Packages | Missing) -> bool:
+    """Whether every client waits for ever."""
+    version = packages.version_of("python", "redis") if isinstance(packages, Packages) else ""
+    limits = {_limit(one, version) for one in calls.sites if one.name in BUILDERS}
+    return bool(limits) and limits == {NEVER}
 
 
 def _told(text: str, version: str) -> float | None:

@@ -38,7 +38,13 @@ SHELLS: Final = (
     ".circleci/config.yml",
     "**/*.conf",
     "**/*.init",
+    "app.json",
+    "fly.toml",
+    "render.yaml",
+    "**/*.yml",
+    "**/*.yaml",
 )
+DATA: Final = (".yml", ".yaml")
 MOST: Final = 2_000
 _CTL: Final = regex(r"(?<![\w/.-])(?:[\w./-]*/)?sidekiqctl\b(?=\s+(?:quiet|stop|start|status)|['\",]|\s*$)")
 _FLAG: Final = regex(
@@ -90,7 +96,14 @@ def scripts(tree: Tree) -> Scripts:
 def _lines(file: "File") -> Iterator[ScriptLine]:
     content = file.content()
     plain = content.lower()
-    speaks = b"sidekiq" in plain or b"sidekiq" in file.path.lower().encode()
+    if (
+        file.path.endswith(DATA)
+        and b"redis-cli" not in plain
+        and b"valkey-cli" not in plain
+        and b"sidekiq" not in plain
+    ):
+        return
+    speaks = not _is_manifest(file) and (b"sidekiq" in plain or b"sidekiq" in file.path.lower().encode())
     if speaks and (b"sidekiqctl" in plain or b"kill" in plain or _FLAG.search(file.text())):
         yield from _of_the_past(file)
     if file.path.endswith(".rb") and b".call" in plain and (b"pop" in plain or b"blmove" in plain):
@@ -103,6 +116,11 @@ def _lines(file: "File") -> Iterator[ScriptLine]:
         yield from _in_shell(file)
 
 
+def _is_manifest(file: "File") -> bool:
+    """Whether it is Kubernetes': what its hooks send is read with the workers that they end."""
+    return file.path.endswith(DATA) and b"\nkind:" in b"\n" + file.content()
+
+
 def _in_shell(file: "File") -> Iterator[ScriptLine]:
     """Calls of redis-cli, each under the conditions of the shell that are open there."""
     from kiqdoctor.probes.config.guards import short
@@ -110,12 +128,14 @@ def _in_shell(file: "File") -> Iterator[ScriptLine]:
     open_: list[str] = []  # of `if`s, innermost last
     left: list[str] = []  # what must hold since a line that leaves unless it does
     before = ""
+    manifest = _is_manifest(file)
     for number, line in _written(file):
         found = _FLUSH.search(line)
         if found is not None and not _SAID.search(line[: found.start()]):
             here = [line[: found.start()]] if "&&" in line[: found.start()] else []
             guards = tuple(short(one.replace("/dev/null", "")) for one in (*here, *reversed(open_), *left))
-            yield ScriptLine(file.path, number, found[1].lower(), place(file.path), guards[:20])
+            where = "deploy" if manifest else place(file.path)
+            yield ScriptLine(file.path, number, found[1].lower(), where, guards[:20])
         if asked := _IF.match(line):
             if asked[1] and open_:
                 open_.pop()
@@ -176,7 +196,8 @@ def place(path: str) -> str:
     if plain.startswith((".github/", ".gitlab-ci", ".circleci/")) and not _DEPLOYS.search(plain):
         return "ci"
     if _DEPLOYS.search(plain) or re.search(
-        r"entrypoint|capistrano|procfile|dockerfile|post[-_]?install|\.service$|compose", plain
+        r"entrypoint|capistrano|fabfile|procfile|dockerfile|app\.json$|fly\.toml$|render\.yaml$|post[-_]?install|\.service$|compose",
+        plain,
     ):
         return "deploy"
     if re.search(r"(?:^|/)seeds?(?:\.|/)|(?:^|/)db/", plain):
@@ -207,12 +228,17 @@ def _in_python(file: "File") -> Iterator[ScriptLine]:
     import ast
 
     module = file.python()
+    clients = b"redis" in file.content()
     stack: list[tuple[ast.AST, tuple[str, ...]]] = [(module, ())]
     while stack:
         node, guards = stack.pop()
         called = node.func if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
-        if called is not None and called.attr in _CALLED and _REDIS.search(ast.unparse(called.value)[:200]):
-            yield ScriptLine(file.path, called.lineno, called.attr, place(file.path), guards)
+        word = called.attr if called is not None else ""
+        if word == "execute_command" and isinstance(node, ast.Call) and node.args:
+            said = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+            word = said.lower() if isinstance(said, str) else ""
+        if called is not None and word in _CALLED and (clients or _REDIS.search(ast.unparse(called.value)[:200])):
+            yield ScriptLine(file.path, called.lineno, word, place(file.path), guards)
         stack += [(child, within[:20]) for child, within in _within(node, guards)]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from kiqdoctor.doctor.facts.config import Scope, Variables
 from kiqdoctor.doctor.probe import AbsenceError, Lane, Read, probe
 from kiqdoctor.probes.tree.disk import UnreadableError
+from kiqdoctor.probes.tree.errors import UnparsedError
 from kiqdoctor.probes.tree.tree import Tree
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
@@ -32,7 +33,7 @@ def variables(tree: Tree) -> Variables:
     from kiqdoctor.probes.deployment.every import of_workers
 
     found = tree.once(derived)
-    scopes = [*_files(tree), *_units(found)]
+    scopes = [*_files(tree), *_units(found), *_maps(tree)]
     unreadable = of_workers(found)
     if not scopes and not unreadable:
         raise AbsenceError("no file of the application sets variables of its processes")
@@ -66,27 +67,37 @@ def _files(tree: Tree) -> Iterator[tuple[str, str, int, Pairs, bool]]:
 
 
 def _units(found: "Derived") -> Iterator[tuple[str, str, int, Pairs, bool]]:
-    from kiqdoctor.probes.deployment.every import every_started
+    from kiqdoctor.probes.deployment.every import every_command, every_started
 
+    for running in every_command(found):
+        if any(name == PROVIDER for name, _ in running.command.environment):
+            pairs = [*running.started.environment, *running.command.environment]
+            yield running.started.path, running.started.unit.strip("/*"), running.started.line, pairs, False
     everywhere: Pairs = []
     for one in every_started(found):
-        own = [*one.environment, *((name, "") for name in one.further), *_before(one.words)]
+        own = [*one.environment, *((name, "") for name in one.further)]
         if one.unit == "*":
             everywhere += own
         if own:
             yield one.path, one.unit.strip("/*"), one.line, [*everywhere, *own], one.closed
 
 
-def _before(words: tuple[str, ...]) -> Pairs:
-    """Variables that a shell's line sets before its command."""
-    line = words[-1] if words[:2] == ("sh", "-c") else ""
-    found: Pairs = []
-    for word in line.split():
-        name, separator, value = word.partition("=")
-        if not separator or not _NAME.fullmatch(name):
-            break
-        found.append((name, value))
-    return found
+def _maps(tree: Tree) -> Iterator[tuple[str, str, int, Pairs, bool]]:
+    """What Kubernetes' ConfigMaps say, which come beside what else a container gets."""
+    from kiqdoctor.probes.deployment.paths import stage
+    from kiqdoctor.probes.tree.documents import Table
+
+    for file in tree.named("**/*.yml", "**/*.yaml"):
+        try:
+            if not stage(file.path) or PROVIDER.encode() not in file.content():
+                continue
+            documents = [one for one in file.yaml() if isinstance(one, Table) and one.text("kind") == "ConfigMap"]
+        except (UnreadableError, UnparsedError):
+            continue
+        for one in documents:
+            data = one.table("data")
+            pairs = [(name, str(value)) for name, value in data.items() if isinstance(value, str | int)]
+            yield file.path, one.table("metadata").text("name"), data.lines.get(PROVIDER, one.line), pairs, False
 
 
 def _scope(path: str, unit: str, line: int, pairs: Pairs, closed: bool) -> Scope:

@@ -104,6 +104,13 @@ def test_a_real_redis_that_somebody_flushes(tmp_path: Path) -> None:
         ({"scripts/teardown-worktree.sh": "redis-cli -n 3 FLUSHDB\n"}, "info"),
         ({"lib/tasks/a.rake": "task(:a) { Sidekiq.redis { |c| c.call('FLUSHDB') } }\n"}, "low"),
         ({"shop/admin.py": "def wipe():\n    redis.flushdb()\n"}, "low"),
+        ({"shop/admin.py": "from redis import from_url\nstore = from_url('x')\nstore.flushdb()\n"}, "low"),
+        ({"shop/admin.py": "import redis\nredis.Redis().execute_command('FLUSHDB')\n"}, "low"),
+        ({"fabfile.py": "def ship(c):\n    c.run('redis-cli flushall')\n"}, "high"),
+        ({"app.json": '{"scripts": {"postdeploy": "redis-cli -u $R flushall"}}'}, "high"),
+        ({"fly.toml": "[deploy]\nrelease_command = 'redis-cli -u $R flushall'\n"}, "high"),
+        ({"render.yaml": "services:\n- preDeployCommand: redis-cli -u $R flushall\n"}, "high"),
+        ({"k/j.yaml": "kind: Job\nspec:\n  command: [sh, -c, 'redis-cli -h redis FLUSHALL']\n"}, "high"),
     ],
 )
 def test_what_files_flush(tmp_path: Path, files: dict[str, str], severity: str) -> None:

@@ -123,7 +123,20 @@ class Names:
 
     def arguments(self, function: Function, call: ast.Call) -> tuple[Argument, ...]:
         """All of them, in order; of ``**options`` what the mapping says that it names."""
+        if any(map(_is_constant, call.args)) or any(_is_constant(one.value) for one in call.keywords):
+            call = ast.Call(
+                call.func,
+                [self._number(function, node) for node in call.args],
+                [ast.keyword(one.arg, self._number(function, one.value)) for one in call.keywords],
+            )
         return arguments(call, lambda node: self.spelt(node, function), lambda node: self._spread(function, node))
+
+    def _number(self, function: Function, node: ast.expr) -> ast.expr:
+        """The number that a constant's name stands for; any other as it is."""
+        if not _is_constant(node):
+            return node
+        value, _ = self.valued(function, node)
+        return value if isinstance(value, ast.Constant) and isinstance(value.value, int | float) else node
 
     def _spread(self, function: Function, node: ast.expr) -> list[ast.keyword]:
         """What a mapping hands on, where its own text says all of it; else nothing."""
@@ -418,6 +431,11 @@ def _gives(call: ast.Call, told: tuple[int, str]) -> bool:
     place, name = told
     spread = any(isinstance(one, ast.Starred) for one in call.args[: place + 1])
     return spread or len(call.args) > place or any(one.arg in {name, None} for one in call.keywords)
+
+
+def _is_constant(node: ast.expr) -> bool:
+    """Whether it is a name in capitals."""
+    return isinstance(node, ast.Name) and node.id.isupper()
 
 
 def taken(function: Function, is_lock: Callable[[ast.expr], bool]) -> list[Span]:
