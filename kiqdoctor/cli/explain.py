@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Final
@@ -10,11 +9,10 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from kiqdoctor.doctor.check import Check
+from kiqdoctor.cli.words.named import named
 from kiqdoctor.doctor.page import page
 from kiqdoctor.examining.parts import every_check, every_probe
 from kiqdoctor.render.page import markdown, plain
-from kiqdoctor.text import clean
 
 WIDEST: Final = 100  # columns that prose fills
 
@@ -32,20 +30,10 @@ def _words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 def command(name: str, form: str, checks: tuple[Path, ...]) -> None:
     """Why a check matters, how it is found, how to fix it, what it reads, its numbers, its source."""
     found = every_check(checks)
-    chosen = page(_chosen(found, name), found, every_probe())
+    chosen = page(named(found, name), found, every_probe())
     if form == "json":
         click.echo(json.dumps(asdict(chosen), indent=2))
     elif form == "markdown":
         click.echo(markdown(chosen), nl=False)
     else:
         click.echo(plain(chosen, min(WIDEST, get_terminal_size((WIDEST, 24)).columns)), nl=False)
-
-
-def _chosen(checks: tuple[Check, ...], name: str) -> Check:
-    chosen = next((check for check in checks if name.upper() == check.id or name == check.name), None)
-    if chosen is None:
-        names = [word for check in checks for word in (check.id, check.name)]
-        near = get_close_matches(name, names, n=1) or get_close_matches(name.upper(), names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; see `kiqdoctor list`"
-        raise click.UsageError(f"no check is called {clean(name)!r}{hint}")
-    return chosen

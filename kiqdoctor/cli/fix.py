@@ -57,9 +57,7 @@ def command(
     from kiqdoctor.examining.fixing import CHECKS, fix
     from kiqdoctor.examining.fixing import undo as take_back
 
-    chosen = tuple(word.upper() for word in words) or CHECKS
-    if wrong := next((one for one in chosen if one not in CHECKS), None):
-        raise click.UsageError(f"{clean(wrong)} has no remedy by machine; these have: {', '.join(CHECKS)}")
+    chosen = tuple(_id(word, CHECKS) for word in words) or CHECKS
     name = (namespace or "").rstrip(":") or None
     asked = Asked(redis=redis, namespace=name, live=True, select=chosen, window_s=window_s)
     if undo is not None:
@@ -101,6 +99,19 @@ def _show(found: "Fixed", form: str) -> None:
         click.echo(f"export: {clean(str(found.export))}")
     for note in found.notes:
         click.echo(f"kiqdoctor: {note}", err=True)
+
+
+def _id(word: str, remedied: tuple[str, ...]) -> str:
+    """Of a check that has a remedy, by its id or its name."""
+    if word.upper() in remedied:
+        return word.upper()
+    from kiqdoctor.cli.words.named import named
+    from kiqdoctor.examining.parts import every_check
+
+    found = named(every_check(), word)
+    if found.id not in remedied:
+        raise click.UsageError(f"{found.id} has no remedy by machine; these have: {', '.join(remedied)}")
+    return found.id
 
 
 def _diff(words: tuple[str, ...]) -> int:

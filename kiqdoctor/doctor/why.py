@@ -123,7 +123,7 @@ def _gap(refused: Refused) -> str:
 
 def answer(sought: Sought, facts: Known, results: Sequence[Result]) -> Answer:
     """What is to be said of it."""
-    hits, trace = facts.trace.hits, facts.trace
+    hits, trace = tuple(sorted(facts.trace.hits, key=_turn)), facts.trace
     reasons = _reasons(facts, hits, results)
     estimate, basis = _starts(facts, hits, reasons) if len(hits) == 1 else (None, _no_single(hits))
     return Answer(
@@ -136,7 +136,7 @@ def answer(sought: Sought, facts: Known, results: Sequence[Result]) -> Answer:
         basis=basis,
         looked_at=trace.looked_at,
         unknown=tuple(dict.fromkeys((*facts.gaps, *trace.unknown))),
-        told=tuple(_told(sought, facts)),
+        told=tuple(dict.fromkeys(_told(sought, facts))),
     )
 
 
@@ -145,6 +145,11 @@ def status(found: Answer) -> int:
     if found.found:
         return 1 if found.reasons else 0
     return 3 if found.unknown else 0
+
+
+def _turn(hit: Hit) -> int:
+    """What is next in a queue comes first; what lies elsewhere stays before it, as it was found."""
+    return -1 if hit.place != places.QUEUE or hit.position is None else hit.position
 
 
 def _reasons(facts: Known, hits: Sequence[Hit], results: Sequence[Result]) -> tuple[Reason, ...]:

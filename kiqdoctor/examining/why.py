@@ -108,8 +108,9 @@ def lines(found: Answer) -> Iterator[str]:
 
 def _where(hit: Hit, now: float) -> str:
     """One line: the job, and where it lies."""
+    turn = f"{hit.position} of {hit.of} before it" if hit.position else "the next to be taken"
     said = {
-        "queue": f"waits in queue {hit.queue}, {hit.position} of {hit.of} before it",
+        "queue": f"waits in queue {hit.queue}, {turn}",
         "in-flight": f"runs in {hit.process}, thread {hit.thread}",
         "private-list": f"is in the private list of {hit.process}, from queue {hit.queue}",
     }

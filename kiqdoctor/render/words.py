@@ -1,5 +1,7 @@
 """What every format says in the same words: a finding's message, the summary line, what counts, what fails."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -47,6 +49,21 @@ def unknowns(report: Report) -> dict[str, list[Result]]:
         if result.outcome is Outcome.UNKNOWN:
             by_reason.setdefault(result.reason or "", []).append(result)
     return by_reason
+
+
+def names(results: Sequence[Result]) -> str:
+    """Checks by id and name; of very many the ids alone, which are a page already."""
+    if len(results) > SHOWN_UNKNOWN:
+        return f"{len(results)} checks: {', '.join(result.check.id for result in results)}"
+    return ", ".join(f"{result.check.id} {result.check.name}" for result in results)
+
+
+def inapplicable(report: Report) -> str:
+    """Why nothing at all could be judged: what most checks say; "" where something was, or could have been."""
+    if any(result.outcome is not Outcome.NOT_APPLICABLE for result in report.results):
+        return ""
+    reasons = Counter(result.reason or "" for result in report.results).most_common(1)
+    return next((f"{reason} ({count} of {len(report.results)} checks)" for reason, count in reasons if reason), "")
 
 
 def message(one: Reported) -> str:

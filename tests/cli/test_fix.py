@@ -92,4 +92,8 @@ def test_words_that_are_wrong(doctor: Doctor) -> None:
 
     assert ran.status == 2
     assert ran.err.count("\n") == 1
+    assert "RED001 has no remedy by machine" in ran.err
+    assert "no check is called 'NOPE1'" in doctor("fix", "NOPE1").err
+    assert "RED001 has no remedy" in doctor("fix", "redis-unreachable").err
+    assert doctor("fix", "ghost-process-entry", "--redis", "redis://localhost:1/0").status == 3
     assert doctor("fix", "--diff", "nowhere").status == 2

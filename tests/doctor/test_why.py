@@ -8,6 +8,7 @@ import pytest
 from healthy import HEALTHY
 from healthy.fleet import WORKER
 from healthy.moment import NOW
+from msgspec import structs
 
 from kiqdoctor.doctor.facts.beside import Batches, Locks
 from kiqdoctor.doctor.facts.fleet import Fleet, LongJob, LongJobs, PrivateList, PrivateLists, Process
@@ -18,6 +19,7 @@ from kiqdoctor.doctor.report import Outcome, Reported, Result
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.doctor.verdict import Evidence, Finding, Severity
 from kiqdoctor.doctor.why import Answer, Known, answer, known, status
+from kiqdoctor.examining.why import lines
 
 JID = "a" * 24
 WAITS = Hit("queue", JID, "SendMail", "default", "queue:default", position=20, of=50)
@@ -211,3 +213,17 @@ def test_what_was_not_read_is_no_lack_of_records() -> None:
     found = known(HEALTHY.without(Durations, Refused("it may not call HLEN", "+hlen")), NOW)
 
     assert "is not known: it may not call HLEN (to settle it: +hlen)" in told(RUNS, unrecorded=found.unrecorded)
+
+
+def test_in_a_queue_the_next_comes_first_and_what_is_said_of_each_is_said_once() -> None:
+    waiting = [structs.replace(WAITS, jid=f"{number:024}", position=number) for number in (2, 1, 0)]
+    running = [structs.replace(RUNS, jid=f"{number:024}", since=NOW - 30) for number in (8, 9)]
+
+    found = asked(*waiting, *running)
+
+    assert [one.jid[-1] for one in found.hits] == ["8", "9", "0", "1", "2"]
+    assert len(found.told) == len(set(found.told))
+    assert sum("how unusual" in line for line in found.told) == 1
+    shown = list(lines(found))
+    assert "the next to be taken" in shown[2]
+    assert "1 of 50 before it" in shown[3]

@@ -14,6 +14,7 @@ from kiqdoctor.doctor.check import check
 from kiqdoctor.doctor.report import Cost, Outcome, Report, Reported, Result, Target
 from kiqdoctor.doctor.verdict import Evidence, Finding, Location, Severity, Verdict
 from kiqdoctor.render.formats import json as as_json
+from kiqdoctor.render.formats import markdown as as_markdown
 from kiqdoctor.render.formats import text as as_text
 from kiqdoctor.render.view import View
 from kiqdoctor.render.words import verdict
@@ -94,8 +95,10 @@ def test_text_names_finding_evidence_remedy_unknown_and_cost() -> None:
     for words in ("HIGH", "TST001 queue-odd", "queue:mail", "app/jobs.py:12", "size: 50  (LLEN)", "→ Add it."):
         assert words in shown
     assert "because NOPERM info" in shown
+    assert "\n2 checks: 0 pass, 1 fail, 1 unknown, 0 not-applicable\n" in shown
+    assert "\n1 check: " in as_text.render(report(PASSED))
     assert "FAILED  1 of 2 applicable checks judged, not TST001; 1 finding (1 high); exit status 1\n" in shown
-    assert "1 Redis commands, 3.9 KiB, slowest round trip INFO 0.7 ms" in shown
+    assert "Cost: 1 Redis command, 3.9 KiB, slowest round trip INFO 0.7 ms" in shown
 
 
 def test_colour_changes_nothing_but_colour() -> None:
@@ -147,3 +150,25 @@ def test_where_nobody_looks_no_line_is_cut() -> None:
     long = replace(FAILED, findings=(Reported(replace(FINDING, title="t " * 300), Severity.HIGH, "TST001:queue:mail"),))
 
     assert max(map(len, as_text.render(report(long)).splitlines())) > 600
+
+
+def test_very_many_checks_without_an_answer_are_told_by_their_ids() -> None:
+    few, many = report(*[UNKNOWN] * 3), report(*[UNKNOWN] * 30)
+
+    for form in (as_text, as_markdown):
+        assert "TST001 queue-odd, TST001 queue-odd" in plain(form.render(few))
+        assert "30 checks: TST001, TST001" in plain(form.render(many))
+
+
+def test_where_nothing_applies_the_reason_is_told() -> None:
+    aside = Result(queue_odd, Outcome.NOT_APPLICABLE, "no application was given", 0.1)
+
+    for form in (as_text, as_markdown):
+        shown = plain(form.render(report(aside, aside, status=3)))
+        assert "othing could be judged: no application was given (2 of 2 checks)" in shown
+        assert "othing could be judged" not in form.render(report(aside, PASSED))
+
+
+def plain(shown: str) -> str:
+    """Without what Markdown makes literal."""
+    return shown.replace("\\", "").replace("&#45;", "-")

@@ -162,7 +162,7 @@ def _must_be_readable(pid: int, folder: Path) -> None:
     if not (kind.startswith(("sidekiq", "resque")) or _RUBY.fullmatch(name)):
         return
     rbspy = f"rbspy snapshot --pid {pid}"
-    asked = f"kill -TTIN {pid} makes it write them to its own log; or {rbspy}"
+    asked = f"kiqdoctor dump {pid}, which has it write them to its own log by TTIN and reads them there; or {rbspy}"
     # Puma starts another worker at TTIN, and a process without a handler is stopped by it.
     sidekiq = kind == "sidekiq" and catches(folder, signal.SIGTTIN)
     raise RefusalError(f"process {pid} is Ruby ({kind or name}), whose stacks py-spy does not read",

@@ -12,7 +12,7 @@ from kiqdoctor.doctor.folding import Knot, folded
 from kiqdoctor.doctor.report import Outcome, Report, Reported, Result, Severity
 from kiqdoctor.regex import regex
 from kiqdoctor.render.view import PLAIN, View
-from kiqdoctor.render.words import coverage, place, summary, unknowns, verdict
+from kiqdoctor.render.words import coverage, inapplicable, names, place, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean
 
 WHOLE: Final = 900_000  # bytes; a step summary above 1 MiB is refused whole
@@ -101,8 +101,10 @@ def _foot(report: Report) -> Iterator[str]:
         yield "| checks | because |"
         yield "|---|---|"
         for reason, results in blind.items():
-            names = ", ".join(f"{result.check.id} {result.check.name}" for result in results)
-            yield f"| {_literal(names, LONG)} | {_literal(reason)} |"
+            yield f"| {_literal(names(results), LONG)} | {_literal(reason)} |"
+        yield ""
+    if why := inapplicable(report):
+        yield f"Nothing could be judged: {_literal(why)}"
         yield ""
     for note in report.notes:
         yield _literal(note, LONG)

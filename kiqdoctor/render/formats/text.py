@@ -5,11 +5,12 @@ from itertools import groupby
 from operator import itemgetter
 from unicodedata import east_asian_width
 
+from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.folding import Knot, folded
 from kiqdoctor.doctor.report import Evidence, Location, Outcome, Report, Reported
 from kiqdoctor.records import dataclass
 from kiqdoctor.render.view import PLAIN, View
-from kiqdoctor.render.words import SHOWN_EVIDENCE, summary, unknowns, verdict
+from kiqdoctor.render.words import SHOWN_EVIDENCE, inapplicable, names, summary, unknowns, verdict
 from kiqdoctor.text import LONG, clean, disarmed
 
 Line = list[tuple[str, str]]
@@ -214,9 +215,11 @@ def _evidence(evidence: Evidence, indent: int = INDENT) -> Line:
 
 def _unknown(page: _Page, report: Report) -> None:
     for reason, results in unknowns(report).items():
-        names = ", ".join(f"{result.check.id} {result.check.name}" for result in results)
-        page.add(("medium", "UNKNOWN "), ("strong", f"  {names}"))
+        page.add(("medium", "UNKNOWN "), ("strong", f"  {names(results)}"))
         page.add(("", f"          because {clean(reason, LONG)}"))
+        page.add()
+    if why := inapplicable(report):
+        page.add(("medium", "N/A     "), ("", f"  nothing could be judged: {clean(why, LONG)}"))
         page.add()
 
 
@@ -234,7 +237,7 @@ def _passed(page: _Page, report: Report) -> None:
 def _foot(page: _Page, report: Report) -> None:
     outcomes = ", ".join(f"{report.count(one)} {one.value}" for one in Outcome)
     page.add((VERDICT_STYLES.get(report.exit_status, "medium"), verdict(report)), ("strong", f"  {summary(report)}"))
-    page.add(("dim", f"{len(report.results)} checks: {outcomes}"))
+    page.add(("dim", f"{counted(len(report.results), 'check')}: {outcomes}"))
     for note in report.notes:
         page.add(("dim", clean(note, LONG)))
     cost = report.cost
@@ -242,7 +245,7 @@ def _foot(page: _Page, report: Report) -> None:
         size = _size(cost.bytes_sent + cost.bytes_received)
         slowest = f"slowest round trip {cost.slowest} {cost.slowest_ms:.1f} ms"
         whole = f"{report.duration_s:.2f} s in all. Nothing was written."
-        page.add(("dim", f"Cost: {cost.total} Redis commands, {size}, {slowest}; {whole}"))
+        page.add(("dim", f"Cost: {counted(cost.total, 'Redis command')}, {size}, {slowest}; {whole}"))
 
 
 def _size(count: int) -> str:

@@ -190,7 +190,7 @@ def test_ruby_is_told_how_it_shows_its_own_stacks(redis_server: Any, sidekiq: Si
         eventually(lambda: "sidekiq/cli.rb" in worker.log(), "its own stacks")
 
     assert found.reason == f"process {worker.pid} is Ruby (sidekiq), whose stacks py-spy does not read"
-    assert found.unlock.startswith(f"kill -TTIN {worker.pid} makes it write them to its own log")
+    assert found.unlock.startswith(f"kiqdoctor dump {worker.pid}, which has it write them to its own log by TTIN")
 
 
 @pytest.mark.ruby
