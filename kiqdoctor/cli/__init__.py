@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import Final
 
 import click
 
@@ -12,28 +13,29 @@ from kiqdoctor.loading import uncollected
 from kiqdoctor.text import LONG, clean, disarmed
 from kiqdoctor.version import __version__
 
-COMMANDS = {
-    "acl": "acl",
-    "bundle": "bundle",
-    "check": "check",
-    "core": "core",
-    "demo": "demo",
-    "diff": "diff",
-    "dump": "dump",
-    "explain": "explain",
-    "fix": "fix",
-    "gate": "gate",
-    "init": "init",
-    "list": "list",
-    "native": "native",
-    "new": "new",
-    "record": "record",
-    "serve": "serve",
-    "top": "top",
-    "whatif": "whatif",
-    "why": "why",
-    "work": "work",
+COMMANDS: Final = {
+    "acl": "The smallest ACL rule that the selected checks need.",
+    "bundle": "A redacted archive of an examination, for a bug report.",
+    "check": "Examine a Redis, this host's workers and an application.",
+    "core": "What a crash left: signal, library, package, job.",
+    "demo": "What the doctor finds, on an embedded Redis, in seconds.",
+    "diff": "What is new, healed and persisting between two reports.",
+    "dump": "What a worker's threads do, and what is wrong with them.",
+    "explain": "A check's own page: why, how it is found, how to fix it.",
+    "fix": "Mend what a machine can: a plan, until --apply.",
+    "gate": "The examination as a step of a pipeline.",
+    "init": "Write a commented configuration for what is found here.",
+    "list": "Every check: id, name, severity, category, what it needs.",
+    "native": "Packages with native code, and what they miss.",
+    "new": "Write a check of your own, and its test.",
+    "record": "Save an examination, to be judged elsewhere.",
+    "serve": "Health and metrics over HTTP, refreshed all the time.",
+    "top": "The live view.",
+    "whatif": "Connections, pools and drain times of another fleet.",
+    "why": "Where a job is, why it has not run, and when it will.",
+    "work": "Run jobs, in worker processes under one small parent.",
 }
+"""Each a module of this package, and what the list of commands says of it: no module is loaded for that."""
 
 
 class _Lazy(click.Group):
@@ -46,8 +48,12 @@ class _Lazy(click.Group):
         if name not in COMMANDS:
             return None
         with uncollected():
-            command: click.Command = import_module(f"kiqdoctor.cli.{COMMANDS[name]}").command
+            command: click.Command = import_module(f"kiqdoctor.cli.{name}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([*COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

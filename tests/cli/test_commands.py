@@ -25,3 +25,13 @@ def test_a_command_that_there_is_not_is_one_line(doctor: Doctor, word: str, said
 
     assert found.status == 2
     assert found.err == f"{said}\n"
+
+
+def test_the_list_of_commands_is_whole_and_nothing_in_it_is_cut(doctor: Doctor) -> None:
+    shown = doctor("--help").out
+
+    assert "..." not in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    for name, said in COMMANDS.items():
+        assert f"  {name} " in shown
+        assert said in shown, "it fits on a line of its own"

@@ -5,7 +5,6 @@ from itertools import groupby
 from operator import itemgetter
 from unicodedata import east_asian_width
 
-from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.folding import Knot, folded
 from kiqdoctor.doctor.report import Evidence, Location, Outcome, Report, Reported
 from kiqdoctor.records import dataclass
@@ -237,7 +236,7 @@ def _passed(page: _Page, report: Report) -> None:
 def _foot(page: _Page, report: Report) -> None:
     outcomes = ", ".join(f"{report.count(one)} {one.value}" for one in Outcome)
     page.add((VERDICT_STYLES.get(report.exit_status, "medium"), verdict(report)), ("strong", f"  {summary(report)}"))
-    page.add(("dim", f"{counted(len(report.results), 'check')}: {outcomes}"))
+    page.add(("dim", f"{_counted(len(report.results), 'check')}: {outcomes}"))
     for note in report.notes:
         page.add(("dim", clean(note, LONG)))
     cost = report.cost
@@ -245,7 +244,11 @@ def _foot(page: _Page, report: Report) -> None:
         size = _size(cost.bytes_sent + cost.bytes_received)
         slowest = f"slowest round trip {cost.slowest} {cost.slowest_ms:.1f} ms"
         whole = f"{report.duration_s:.2f} s in all. Nothing was written."
-        page.add(("dim", f"Cost: {counted(cost.total, 'Redis command')}, {size}, {slowest}; {whole}"))
+        page.add(("dim", f"Cost: {_counted(cost.total, 'Redis command')}, {size}, {slowest}; {whole}"))
+
+
+def _counted(number: int, one: str) -> str:
+    return f"{number} {one}{'' if number == 1 else 's'}"
 
 
 def _size(count: int) -> str:
