@@ -32,6 +32,9 @@ SAMPLES: Final = (".example", ".sample", ".template", ".dist")
 MOST: Final = 1_000
 URL: Final = regex(r"(?P<scheme>rediss?)://(?:(?P<user>[^\s/@'\"]*)@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?")
 WHOLE: Final = regex(r"(?:^|[\s'\"=,{\[-])$")
+DEVELOPED: Final = regex(
+    r"(?m)^(?:export )?(?:RAILS|RACK|APP|HANAMI|NODE|FLASK|DJANGO)_ENV=['\"]?(?:development|test)['\"]?\s*$"
+)
 MANIFEST: Final = regex(r"(?m)^kind:")
 REST: Final = regex(r"[^\s'\"]*['\"]?\s*[,}\]]*\s*(?:#.*)?$")
 PASSWORD: Final = regex(r"\s*:?password:\s*['\"]?(?P<password>[^\s'\"#]+)['\"]?\s*(?:#.*)?$")
@@ -119,8 +122,10 @@ def _fitting(path: str) -> "Callable[[str], bool]":
 
 
 def _lines(file: "File") -> Iterator[RedisAddress]:
+    said = DEVELOPED.search(file.text())
+    trial = f"it says {said[0].strip()}" if said else ""
     for number, line in _numbered(file):
-        yield from (_address(found, file.path, number) for found in URL.finditer(line))
+        yield from (_address(found, file.path, number, trial) for found in URL.finditer(line))
 
 
 def _data(file: "File") -> Iterator[RedisAddress]:

@@ -149,3 +149,19 @@ def test_what_version_control_leaves_out_may_hold_it(tmp_path: Path) -> None:
     assert of_files(tmp_path / "ill", files).outcome is Outcome.FAIL
     assert of_files(tmp_path / "well", {**files, ".gitignore": "*.env\n"}).outcome is Outcome.PASS
     assert of_files(tmp_path / "back", {**files, ".gitignore": "*.env\n!*.env\n"}).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        ("RAILS_ENV=development", "low"),
+        ("export RACK_ENV='test'", "low"),
+        ("RAILS_ENV=production", "medium"),
+        ("#RAILS_ENV=development", "medium"),
+        ("DB_NAME=app_development", "medium"),
+    ],
+)
+def test_an_env_file_may_say_that_it_is_for_development(tmp_path: Path, line: str, severity: str) -> None:
+    found = of_files(tmp_path, {"w/.env": f"{line}\nR=redis://:{PASSWORD}@redis\n"}).findings
+
+    assert [str(one.severity) for one in found] == [severity]
