@@ -77,7 +77,7 @@ def redis_addresses(tree: Tree) -> RedisAddresses:
                 continue
             seen.add(file.path)
             try:
-                if b"redis" in file.content().lower():
+                if "redis" in file.name.lower() or b"redis" in file.content().lower():
                     found += _told(read(file), ignored=any(map(_fitting(file.path), ignored)))
             except (UnreadableError, UnparsedError):
                 continue
