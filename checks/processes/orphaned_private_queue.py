@@ -14,8 +14,8 @@ recovery period
 
 Private lists are told by name: `queue:sq|IDENTITY|QUEUE` (Sidekiq Pro's super_fetch), `queue:backup::NODE::QUEUE`
 (Exq), `working:queue:QUEUE:IDENTITY` (gitlab-sidekiq-fetcher), `uniquejobs:working:IDENTITY` (sidekiq-unique-jobs 9),
-`kiq:taken:IDENTITY:LANE:QUEUE` (our runtime). What proves an owner alive is its record, its heartbeat's key or its
-lease.
+`kiq:taken:IDENTITY:LANE:QUEUE` (our runtime), `queue:QUEUE:ID:inprogress` (go-workers). What proves an owner alive is
+its record, its heartbeat's key or its lease.
 
 ## When it is wrong
 The owner's heartbeat ran out though it works, as under a starved CPU: its own beat would then have run out too. A
@@ -34,8 +34,9 @@ Risk: a job that was nearly done runs a second time.
 Undo: the exported payloads tell which jobs went where; LREM takes one out of its queue again.
 
 ## Unknown when
-Not all keys could be looked at; a list looks private and is of a layout that nobody published; a process that may take
-the jobs back is alive and its recovery period has not passed between two readings.
+Not all keys could be looked at; a list is of go-workers, whose processes sign nowhere; a list looks private and is of a
+layout that nobody published; a process that may take the jobs back is alive and its recovery period has not passed
+between two readings.
 
 ## Source
 sidekiq/sidekiq#5540 and #5719; gitlab-sidekiq-fetcher's base_reliable_fetch.rb; sidekiq-unique-jobs'
@@ -75,7 +76,7 @@ def orphaned_private_queue(
     lists: Series[PrivateLists], fleet: Fleet, clock: ServerTime, thresholds: Thresholds
 ) -> Iterator[Verdict]:
     living = {one.identity for one in fleet.live}
-    orphans = [one for one in lists.last.all if one.kind and not one.signed and not _lives(one.owner, living)]
+    orphans = [one for one in lists.last.all if one.sign and not one.signed and not _lives(one.owner, living)]
     for one in orphans:
         keepers = lists.last.kept_by(one.kind)
         period_s = thresholds[OWN_PERIOD if one.kind == OURS else PERIOD]
@@ -97,6 +98,9 @@ def orphaned_private_queue(
     for one in lists.last.all:
         if not one.kind:
             yield Unknown(f"{one.key} holds {one.size} jobs and is a private list of an unknown layout", "its writer")
+        elif not one.sign:
+            held = f"{one.key} holds {counted(one.size, 'job')} that {one.kind} took as {one.owner}"
+            yield Unknown(f"{held}, which leaves no sign of life", "its log, or its next start, which runs them again")
     if fleet.partial and not orphans:
         yield Unknown(fleet.partial, "fewer members in processes")
     if lists.last.partial:

@@ -27,6 +27,7 @@ PRO: Final = "Sidekiq Pro super_fetch"
 GITLAB: Final = "gitlab-sidekiq-fetcher"
 UNIQUE_JOBS: Final = "sidekiq-unique-jobs"
 EXQ: Final = "Exq"
+GO: Final = "go-workers"
 _SEAT: Final = regex(r"(?P<host>.+)[:-](?P<pid>\d{1,10})(?:[:-][0-9a-f]+)?")
 GITLAB_SIGNS: Final = "reliable-fetcher-heartbeat-"
 
@@ -55,6 +56,7 @@ LAYOUTS: Final = (
     _layout(EXQ, rf"{QUEUE_PREFIX}backup::(?P<owner>.+)::(?P<queue>.+)", lambda owner: f":{owner}"),
     _layout(GITLAB, r"working:queue:(?P<queue>.+):(?P<owner>[^:]*:\d+:[0-9a-f]+)", _gitlab_sign, GITLAB_SIGNS),
     _layout(GITLAB, r"working:queue:(?P<queue>.+):(?P<owner>[^:]*:\d+)", _gitlab_sign, GITLAB_SIGNS),  # long ago
+    _layout(GO, rf"{QUEUE_PREFIX}(?P<queue>.+):(?P<owner>[^:]+):inprogress", lambda _: ""),
     _layout(
         UNIQUE_JOBS,
         r"uniquejobs:working:(?P<owner>.+)(?P<queue>)",

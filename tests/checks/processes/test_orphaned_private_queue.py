@@ -123,3 +123,19 @@ def test_a_registered_queue_of_an_odd_name_is_no_private_list(
     redis.lpush("queue:a|b", payload(queue="a|b"))
 
     assert check(redis_server.url, "--select", "PRO014").outcome("PRO014") == "pass"
+
+
+def test_what_go_workers_took_is_no_queue_and_nobody_s_fault(
+    redis: "redis_py.Redis", redis_server: RedisServer
+) -> None:
+    """Its processes sign nowhere, and run what lies there at their next start."""
+    beat(redis)
+    redis.sadd("queues", "default")
+    redis.lpush("queue:default:1:inprogress", payload(enqueued_at=time.time() - 300))
+
+    found = check(redis_server.url, "--select", "PRO014,QUE001,NSP005,NSP001")
+
+    assert {one: found.outcome(one) for one in ("QUE001", "NSP005", "NSP001")} == {
+        "QUE001": "pass", "NSP005": "pass", "NSP001": "pass",
+    }  # fmt: skip
+    assert "go-workers took as 1" in found.result("PRO014")["reason"]
