@@ -1,4 +1,4 @@
-"""`kiqdoctor dump` of each way to hang, and of sound processes, on other Pythons and in another root."""
+"""`kiqdoctor dump` of each way to hang, and of sound processes, on other Pythons, in a root and in a namespace."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ from hanging import (
     dumped,
     written,
 )
-from interpreters import Interpreter
+from interpreters import Interpreter, Space
 from roots import Root
 from servers import RedisServer, eventually
 
@@ -48,7 +48,7 @@ HANGING: Final = {
 SOUND: Final = {"nothing to do": NOTHING_TO_DO, "instances apart": INSTANCES_APART, "shared": SHARED}
 
 
-@pytest.fixture(params=["3.12", pytest.param("3.13", marks=pytest.mark.long), interpreters.SUITE])
+@pytest.fixture(params=["3.12", pytest.param("3.13", marks=pytest.mark.long), interpreters.SUITE, interpreters.SPACE])
 def python(request: pytest.FixtureRequest) -> Interpreter:
     return interpreters.require(request.param)
 
@@ -89,6 +89,8 @@ def settled(pid: int, wanted: list[str]) -> list[str]:
 
 def test_each_way_to_hang(python: Interpreter, folder: Path, redis_server: RedisServer) -> None:
     wanted = {**{name: [name] for name in HANGING}, **{name: [] for name in SOUND}}
+    if isinstance(python.place, Space):
+        wanted["native-block"] = []  # which is said
     with ExitStack() as stack, ThreadPoolExecutor(BESIDE) as pool:
         pids: dict[str, int] = {}
         for name, body in bodies(python, folder, redis_server.port).items():
@@ -99,5 +101,8 @@ def test_each_way_to_hang(python: Interpreter, folder: Path, redis_server: Redis
         found = dict(zip(pids, pool.map(lambda name: settled(pids[name], wanted[name]), pids), strict=True))
         stopped = state(pids["stopped"], Path("/proc"))
 
+        native = dumped(pids["native-block"])
+
     assert found == wanted
+    assert ("native library" in native["note"]) == isinstance(python.place, Space)
     assert stopped == "stopped", "it is as it was"

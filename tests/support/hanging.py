@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from doctoring import kiqdoctor
-from interpreters import Interpreter
+from interpreters import Interpreter, Space
 from roots import Root
 from servers import eventually, free_port
+from workers import children
 
 OURS: Final = Interpreter(sys.executable)
 HEAD: Final = """
@@ -190,7 +191,8 @@ def running(body: str, python: Interpreter = OURS) -> Iterator[int]:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            yield process.pid
+            pid = children(process.pid)[0] if isinstance(python.place, Space) else process.pid
+            yield pid
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()

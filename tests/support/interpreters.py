@@ -1,16 +1,27 @@
-"""Pythons other than ours that are installed here: on PATH, of pyenv, of another Debian suite's root."""
+"""Pythons other than ours that are installed here, of pyenv, on PATH or in a root; ours in a namespace of its own."""
 
 import os
 import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import apart
 import pytest
 import roots
-from roots import HERE, SID, Place
+from roots import HERE, SID, Here, Place
 
 SUITE: Final = "sid"  # Debian's newest
+SPACE: Final = "pid namespace"
+
+
+class Space(Here):
+    """A process-id namespace: what is started there is the child of what is started here."""
+
+    def command(self, words: Sequence[str], folder: Path) -> list[str]:
+        return [*apart.APART, *super().command(words, folder)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,11 @@ class Interpreter:
 
 
 def require(name: str) -> Interpreter:
-    """That of this version, or of sid; a skip with its reason where this machine has none."""
+    """That of this version, of sid, or in a namespace; a skip with its reason where this machine has none."""
+    if name == SPACE:
+        if not apart.possible():
+            pytest.skip("only root can make a namespace")
+        return Interpreter(sys.executable, Space())
     if name == SUITE:
         return Interpreter("python3", roots.require(SID))
     found = _of_pyenv(name) or shutil.which(f"python{name}")  # which may be a shim of pyenv's

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kiqdoctor.clock import SYSTEM, Clock
-from kiqdoctor.doctor.facts.threads import FROZEN, Thread, Threads
+from kiqdoctor.doctor.facts.threads import FROZEN, Threads
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.probes.threads.attach import fields
@@ -56,10 +56,7 @@ def looks(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...] | 
         if number == 0 and _stays_halted(found[0], pid, proc, clock):
             break
     if found[-1].state not in PAUSED and len(found[-1].threads) <= PAUSABLE and _in_native_code(found):
-        libraries = native(pid, patience=min(PER_LOOK, max(ends - clock.monotonic(), LEAST)))
-        found[-1] = replace(
-            found[-1], threads=tuple(_with(one, libraries.get(one.id, ())) for one in found[-1].threads)
-        )
+        found[-1] = _natively(found[-1], pid, proc, min(PER_LOOK, max(ends - clock.monotonic(), LEAST)))
     return tuple(found)
 
 
@@ -77,8 +74,13 @@ def _count(pid: int, proc: Path) -> int:
     return int(words[0])
 
 
-def _with(one: Thread, libraries: tuple[str, ...]) -> Thread:
-    return replace(one, libraries=libraries)
+def _natively(seen: Threads, pid: int, proc: Path, patience: float) -> Threads:
+    """The same with the native libraries of each thread, or why they could not be seen."""
+    try:
+        libraries = native(pid, proc, patience=patience)
+    except RefusalError as error:
+        return replace(seen, note=f"{seen.note}; {error.refused.reason}")
+    return replace(seen, threads=tuple(replace(one, libraries=libraries.get(one.id, ())) for one in seen.threads))
 
 
 def _in_native_code(found: Sequence[Threads]) -> bool:

@@ -40,6 +40,7 @@ SAID: Final = 300  # characters of py-spy's own words
 MOVES: Final = "read from outside without a pause: a stack that moves may be shown half"
 NOTE: Final = f"{MOVES}; jobs and locks are not known"
 PUT_DOWN: Final = f"{MOVES}; jobs are those in the process's own memory"
+UNSEEN: Final = "in which native library a thread sleeps could not be seen"
 CUT: Final = "py-spy's answer was cut at 8 MB, and further threads are missing"
 
 _FORBIDDEN: Final = ("permission denied", "operation not permitted", "eperm")
@@ -85,17 +86,23 @@ def stacks(
     return _closely(told, found, pid, proc, closely) if closely is not None else told
 
 
-def native(pid: int, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]]:
+def native(pid: int, proc: Path, *, patience: float = PATIENCE) -> dict[str, tuple[str, ...]]:
     """By thread (its ident in hexadecimal), the native libraries innermost on its stack, innermost first.
 
-    The process is paused for some 50 ms. Nothing where py-spy cannot; not to be called for one that is stopped or
-    stuck in the kernel, for which py-spy would wait.
+    The process is paused for some 50 ms. Not to be called for one that is stopped or stuck in the kernel, for which
+    py-spy would wait.
+
+    Raises:
+        RefusalError: they cannot be read.
     """
+    inside = fields(proc / str(pid) / "status").get("NSpid", "").split()[1:]
+    if inside:  # py-spy asks the kernel for threads by the numbers that they have there
+        why = f"it is in another PID namespace, where kiqdoctor dump {inside[-1]} sees it"
+        raise RefusalError(f"{UNSEEN}: {why}")
     answer = _run((_program(), "dump", "--json", "--native", "--pid", str(pid)), patience)
-    try:
-        found = _read(answer)
-    except RefusalError:
-        return {}
+    if not answer.out:
+        raise RefusalError(f"{UNSEEN}: {answer.said}")
+    found = _read(answer)
     return {f"0x{one.thread_id:x}": _innermost(one.frames) for one in found}
 
 

@@ -40,7 +40,8 @@ require 'fiddle'
 class Thumbnail
   include Sidekiq::Worker
   def perform
-    Fiddle::Function.new(Fiddle.dlopen(nil)["strlen"], [Fiddle::TYPE_VOIDP], Fiddle::TYPE_INT).call(16)
+    strlen = Fiddle::Function.new(Fiddle.dlopen(nil)["strlen"], [Fiddle::TYPE_VOIDP], Fiddle::TYPE_INT)
+    (["compiled"] * 200 + [16]).each { |at| strlen.call(at) }
   end
 end
 """
@@ -157,9 +158,12 @@ def test_a_signal_that_was_sent_blames_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.ruby
-@pytest.mark.parametrize("major", [6, pytest.param(8, marks=pytest.mark.long)])
-def test_a_ruby_worker(redis_server: RedisServer, major: int, tmp_path: Path) -> None:
-    with ruby.require(major).start(RUBY, redis_server.url) as worker:
+@pytest.mark.parametrize(
+    ("major", "options"),
+    [(6, ""), pytest.param(6, "--yjit", marks=pytest.mark.long), pytest.param(8, "", marks=pytest.mark.long)],
+)
+def test_a_ruby_worker(redis_server: RedisServer, major: int, options: str, tmp_path: Path) -> None:
+    with ruby.require(major).start(RUBY, redis_server.url, env={"RUBYOPT": options}) as worker:
         with redis_py.Redis.from_url(redis_server.url) as client:
             client.lpush(
                 "queue:default", json.dumps({"class": "Thumbnail", "args": [], "jid": "c" * 24, "retry": False})
