@@ -32,8 +32,9 @@ Risk: a connection that is closed early is opened anew by the next job.
 Undo: take the hook away.
 
 ## Unknown when
-The worker is of another user, whose sockets may not be seen; the live processes are on other hosts; a worker does not
-say how many threads it has; nothing was found and files could not be parsed.
+The worker is of another user, whose sockets may not be seen; the live processes are on other hosts, and a client of a
+database is installed or no lock file tells; a worker does not say how many threads it has; nothing was found and files
+could not be parsed.
 
 ## Source
 django_dramatiq#86, #106; sidekiq#2674.
@@ -74,6 +75,23 @@ TOLD = {
 PORTS = {"5432": "PostgreSQL", "6432": "PgBouncer", "3306": "MySQL", "1433": "SQL Server", "1521": "Oracle"}
 
 
+DRIVERS = frozenset({"pg", "pony", "peewee", "rails", "rom", "sequel", "trilogy", "databases", "orator", "piccolo"})
+WORDS = (
+    "sql",
+    "psycopg",
+    "postgres",
+    "django",
+    "activerecord",
+    "oracle",
+    "odbc",
+    "tortoise",
+    "maria",
+    "alembic",
+    "-orm",
+)
+"""In the names of packages that open connections to a database."""
+
+
 @check("DBC003", severity=Severity.MEDIUM)
 def db_connection_not_released(
     fleet: Fleet | Missing,
@@ -92,7 +110,7 @@ def db_connection_not_released(
         if isinstance(execution, Execution):
             yield from beside(_in_source(code, calls, releases, execution, packages), fleet, local)
     if isinstance(fleet, Fleet) and isinstance(local, LocalProcesses):
-        yield from _live(fleet, local, connection, clients)
+        yield from _live(fleet, local, connection, clients, packages)
     else:
         yield from unseen(fleet, local, judged=judged)
 
@@ -125,15 +143,27 @@ def _kind(call: Call) -> str:
 
 
 def _live(
-    fleet: Fleet, local: LocalProcesses, connection: Connection | Missing, clients: Clients | Missing
+    fleet: Fleet,
+    local: LocalProcesses,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
+    packages: Packages | Missing,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen()
+    if isinstance(packages, Packages) and packages.sources and not packages.unreadable and not _stores(packages):
+        yield Evidence("clients of a database", "none is installed", ", ".join(packages.sources))
+    else:
+        yield from seen.unseen()
     for one in seen.here:
         if one.worker.settings is None:
             yield Unknown(f"the sockets of {one.named} may not be seen", ROOT)
         yield from _judged(one)
     yield seen.evidence
+
+
+def _stores(packages: Packages) -> bool:
+    """Whether anything that may open a database's connection is installed."""
+    return any(one.name in DRIVERS or any(word in one.name for word in WORDS) for one in packages.all)
 
 
 def _judged(one: Here) -> Iterator[Verdict]:

@@ -27,8 +27,8 @@ Risk: a client that is shared is used by all threads, which it is made for.
 Undo: none is needed.
 
 ## Unknown when
-The worker is of another user, whose sockets may not be seen; the live processes are on other hosts; nothing was found
-and files could not be parsed.
+The worker is of another user, whose sockets may not be seen; the live processes are on other hosts and the source was
+not read as a whole; nothing was found and files could not be parsed.
 
 ## Source
 PyMongo's FAQ; the Ruby driver's pool; kiqstand's README.
@@ -70,9 +70,15 @@ def mongo_connection_growth(
     if isinstance(code, Code) and isinstance(built, MongoClients):
         yield from beside(_in_source(code, built, execution, packages), fleet, local)
     if isinstance(fleet, Fleet) and isinstance(local, LocalProcesses):
-        yield from _live(fleet, local, twice, connection, clients)
+        proven = isinstance(code, Code) and isinstance(built, MongoClients) and _proven(code, built)
+        yield from _live(fleet, local, twice, connection, clients, proven=proven)
     else:
         yield from unseen(fleet, local, judged=judged)
+
+
+def _proven(code: Code, built: MongoClients) -> bool:
+    """Whether the source was read as a whole: what it builds is then all that any worker builds."""
+    return all(isinstance(one, Evidence) for one in settled(code, built, found=False))
 
 
 def _in_source(
@@ -107,9 +113,12 @@ def _live(
     twice: Twice[LocalProcesses] | Missing,
     connection: Connection | Missing,
     clients: Clients | Missing,
+    *,
+    proven: bool,
 ) -> Iterator[Verdict]:
     seen = present(fleet, local, connection, clients)
-    yield from seen.unseen()
+    if not proven:
+        yield from seen.unseen()
     for one in seen.here:
         if one.worker.settings is None:
             yield Unknown(f"the sockets of {one.named} may not be seen", ROOT)

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from healthy import HEALTHY
 from healthy.host import LOCAL
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.host import LocalProcesses
+from kiqdoctor.doctor.facts.packages import Package, Packages
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -38,4 +40,15 @@ def test_each_address_counts_by_itself() -> None:
 
 def test_another_user_s_and_another_host_s_are_unknown() -> None:
     assert diagnose("DBC003", held(0, settings=None)).outcome is Outcome.UNKNOWN
-    assert diagnose("DBC003", HEALTHY.with_(LocalProcesses("web-9"))).outcome is Outcome.UNKNOWN
+    elsewhere = HEALTHY.with_(LocalProcesses("web-9"))
+    assert diagnose("DBC003", elsewhere.with_(Packages())).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [("redis", Outcome.PASS), ("psycopg2-binary", Outcome.UNKNOWN), ("flask-sqlalchemy", Outcome.UNKNOWN)],
+)
+def test_where_no_client_of_a_database_is_installed_no_worker_holds_any(name: str, outcome: Outcome) -> None:
+    packages = Packages((Package("python", name, "1.0", "uv.lock"),), sources=("uv.lock",))
+
+    assert diagnose("DBC003", HEALTHY.with_(LocalProcesses("web-9"), packages)).outcome is outcome

@@ -6,8 +6,10 @@ from healthy import HEALTHY
 from healthy.host import LOCAL
 
 from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.code.habits import MongoClients
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.report import Outcome
+from kiqdoctor.doctor.snapshot import Refused
 
 
 def held(count: int) -> LocalProcesses:
@@ -32,4 +34,9 @@ def test_another_user_s_and_another_host_s_are_unknown() -> None:
     other = LocalProcesses("web-1", (replace(LOCAL, settings=None),))
 
     assert diagnose("DBC004", HEALTHY.with_(other)).outcome is Outcome.UNKNOWN
-    assert diagnose("DBC004", HEALTHY.with_(LocalProcesses("web-9"))).outcome is Outcome.UNKNOWN
+    elsewhere = HEALTHY.with_(LocalProcesses("web-9"))
+    assert diagnose("DBC004", elsewhere.without(MongoClients, Refused("it took too long"))).outcome is Outcome.UNKNOWN
+
+
+def test_a_source_that_was_read_as_a_whole_tells_for_workers_elsewhere() -> None:
+    assert diagnose("DBC004", HEALTHY.with_(LocalProcesses("web-9"))).outcome is Outcome.PASS
