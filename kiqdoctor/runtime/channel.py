@@ -101,9 +101,13 @@ class Channel:
 
     def call(self, request: bytes, script: Script | None = None) -> Any:
         """Send and read; a script that the server does not know is loaded, and the request repeated: it did not run."""
+        self.send(request)
+        return self.hear(request, script)
+
+    def hear(self, request: bytes, script: Script | None = None) -> Any:
+        """The reply to what was sent, likewise."""
         import redis
 
-        self.send(request)
         try:
             return self.read()
         except redis.exceptions.NoScriptError:

@@ -151,6 +151,15 @@ def started(began: float, tid: str, shown: str, jid: str, runs: Callable[[], boo
             _lines.waiting.append(_lines.spell(line))
 
 
+def spell() -> None:
+    """The lines of jobs that ended, where nobody writes just now."""
+    if _lines.jobs and _lines.lock.acquire(blocking=False):
+        try:
+            _lines.gather()
+        finally:
+            _lines.lock.release()
+
+
 def flush() -> None:
     """Write what waits."""
     if _lines.jobs or _lines.waiting:

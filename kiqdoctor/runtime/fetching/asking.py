@@ -20,13 +20,33 @@ class Asking:
 
     def ask(self, lane: Lane, wanted: int) -> int:
         """How many jobs came."""
+        request, ended = self._request(lane, wanted)
+        return self._answered(lane, ended, self._holdings.call(lane, request)) if request else 0
+
+    def send(self, lane: Lane, wanted: int) -> None:
+        """The same without waiting for the reply, which is to be heard before anything else of this lane."""
+        request, _ = self._request(lane, wanted)
+        self._holdings.send(lane, request)
+        lane.asked = wanted
+
+    def hear(self, lane: Lane) -> tuple[int, int]:
+        """The reply to what was sent: how many jobs were wanted, and how many came."""
+        wanted, lane.asked = lane.asked, 0  # first: what cannot be read is lost
+        if lane.pending is None:
+            return wanted, 0
+        request, ended = lane.pending
+        return wanted, self._answered(lane, ended, self._holdings.hear(lane, request))
+
+    def _request(self, lane: Lane, wanted: int) -> tuple[bytes, list[Work]]:
+        """What is to be sent, and what it tells; nothing where there is nothing to say."""
         ended = self._holdings.take_ended()
         if self._holdings.outdated and any(work.home.lane.retired for work in ended):
             ended = self._end_retired(ended)
         if not wanted and not ended:
-            return 0
-        lane.pending = (lane.request(wanted, ended, self._order(wanted)), ended)  # before: it may be lost on its way
-        return self._answered(lane, ended, self._holdings.call(lane, lane.pending[0]))
+            return b"", ended
+        request = lane.request(wanted, ended, self._order(wanted))
+        lane.pending = (request, ended)  # before: it may be lost on its way
+        return lane.pending
 
     def _order(self, wanted: int) -> list[tuple[int, int]]:
         """Queues by number, and how many from each at first: all from the first that has some where order is strict."""

@@ -145,6 +145,9 @@ class Holdings:
         """
         if lane.retired:
             raise FencedError
+        if lane.asked:  # whoever settles hears it first; else the next reply on this connection would be taken for it
+            lane.asked = 0
+            lane.channel.close()
         if lane.pending is not None:
             request, ended = lane.pending
             reply = self.call(lane, request)
@@ -174,6 +177,26 @@ class Holdings:
         """
         try:
             return _said(lane.channel.call(request, self._script))
+        except BaseException:
+            lane.lost = True
+            raise
+
+    def send(self, lane: Lane, request: bytes) -> None:
+        """Send, to ``hear`` of it later; where that fails the same holds."""
+        try:
+            lane.channel.send(request)
+        except BaseException:
+            lane.lost = True
+            raise
+
+    def hear(self, lane: Lane, request: bytes) -> Any:
+        """The reply to what was sent.
+
+        Raises:
+            ReplyError: as above.
+        """
+        try:
+            return _said(lane.channel.hear(request, self._script))
         except BaseException:
             lane.lost = True
             raise

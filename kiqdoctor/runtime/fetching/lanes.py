@@ -36,6 +36,7 @@ class Lane:
     lock: threading.Lock = field(default_factory=threading.Lock)
     number: int = 0  # of its last request
     pending: tuple[bytes, list[Work]] | None = None  # a request whose reply was not read, and what it acknowledges
+    asked: int = 0  # jobs, by that request, where it is under way and somebody is to read its reply; else it was lost
     lost: bool = False  # what lies in its lists must be compared with what we know
     audited: float = 0.0
     retired: bool = False

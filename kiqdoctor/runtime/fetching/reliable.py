@@ -54,7 +54,7 @@ class ReliableFetch:
         self.running = self.holdings.running
         self.done: Callable[[Work], Any] = self.holdings.ended.append  # told with the next fetch, or by the ticker
         self.slowest = 0.0
-        self.fetched_at = self.tried_at = clock.monotonic()
+        self.fetched_at = self.tried_at = self._ticked_at = clock.monotonic()
         self._leading = threading.Lock()
         self._beds = Beds(capsule.concurrency)
         self._solo = Solo(clock)
@@ -94,6 +94,7 @@ class ReliableFetch:
             self.parking.waits.close()
             for lane in old:
                 lane.channel.close()
+                lane.asked = 0
                 if lane.pending is not None:  # also: a cycle through works is not seen by the garbage collector
                     self.holdings.ended.extend(lane.pending[1])
                     lane.pending = None
@@ -122,8 +123,11 @@ class ReliableFetch:
             lane = self.holdings.lanes[number & 1]
             if lane.lock.acquire(blocking=False):
                 try:
-                    self._beds.rouse()  # somebody goes on with what is at hand while we wait for the reply
-                    self._refill(lane)
+                    if self.pace.alone and self.local:
+                        self._ask_ahead(lane)
+                    else:
+                        self._beds.rouse()  # somebody goes on with what is at hand while we wait for the reply
+                        self._refill(lane)
                 finally:
                     lane.lock.release()
         try:
@@ -156,12 +160,13 @@ class ReliableFetch:
             work = self._lead(number)
         finally:
             self._leading.release()
-        if work is not None:
+        if work is not None and not (self.pace.alone and self.local):
             self._beds.rouse()  # somebody must lead now, or take the rest
         return work
 
     def _lead(self, number: int) -> Work | None:
-        for lane in (self.holdings.lanes[number & 1], self.holdings.lanes[1 - (number & 1)]):
+        own, other = self.holdings.lanes[number & 1], self.holdings.lanes[1 - (number & 1)]
+        for lane in (other, own) if other.asked else (own, other):
             if lane.lock.acquire(blocking=False):
                 try:
                     self._refill(lane)
@@ -190,11 +195,31 @@ class ReliableFetch:
         return bool(self.local or not self._leading.locked()) and not self._stopped
 
     def _refill(self, lane: Lane) -> None:
-        """Under the lane's lock: tell what ended, bring what is wanted."""
+        """Under the lane's lock: tell what ended, bring what is wanted; or what was asked for before."""
+        if lane.asked:
+            self._hear(lane)
+            return
         self.tried_at = self._clock.monotonic()
         self.holdings.settle(lane)  # first: a new request would outdate the number of one whose reply was lost
         wanted = max(1, len(self._beds), self.pace.want)
-        jobs = self._request(lane, wanted)
+        self._came(wanted, self._request(lane, wanted))
+
+    def _ask_ahead(self, lane: Lane) -> None:
+        """The same without waiting for the reply: whoever finds nothing at hand reads it, or the ticker."""
+        if lane.asked:
+            return
+        self.tried_at = self._clock.monotonic()
+        self.holdings.settle(lane)
+        if self._stopped or self._solo.who is not None:
+            return
+        self._asking.send(lane, self.pace.want)
+        self.pace.low = -1  # until it was read
+        log.spell()  # here, while Redis works: a thread that did so for all would take the interpreter's lock from us
+
+    def _hear(self, lane: Lane) -> None:
+        self._came(*self._asking.hear(lane))
+
+    def _came(self, wanted: int, jobs: int) -> None:
         self.fetched_at = self._clock.monotonic()
         slowest, self.slowest = self.slowest, 0.0
         self.pace.adapt(wanted, jobs, slowest)
@@ -290,11 +315,11 @@ class ReliableFetch:
             self.together(alone)
         held, parking = self.holdings, self.parking
         held.try_again()
+        ended = held.ended and not self._asks_soon()
         for lane in held.lanes[:-1]:
-            if (held.ended or held.due(lane)) and lane.lock.acquire(blocking=False):
+            if (ended or held.due(lane)) and lane.lock.acquire(blocking=False):
                 try:
-                    held.settle(lane)
-                    self._request(lane, 0)
+                    self._tick(lane)
                 finally:
                     lane.lock.release()
         if parking.due and self._leading.acquire(blocking=False):
@@ -306,6 +331,20 @@ class ReliableFetch:
             finally:
                 self._leading.release()
         self._return_untouched()
+        if not (self.local or self._stopped or self._leading.locked()):
+            self._beds.rouse()  # whoever would hear of a new job runs one that was to be short
+
+    def _asks_soon(self) -> bool:
+        """Whether a thread that runs short jobs by itself has asked since the last tick: its next request tells all."""
+        ticked, self._ticked_at = self._ticked_at, self.tried_at
+        return (self.pace.alone and ticked != self.tried_at) or any(lane.asked for lane in self.holdings.lanes)
+
+    def _tick(self, lane: Lane) -> None:
+        if not lane.asked:
+            self.holdings.settle(lane)
+            self._request(lane, 0)
+        elif lane.channel.ready():  # whoever asked is busy with one job for longer than its like
+            self._hear(lane)
 
     def _return_untouched(self) -> None:
         """What lies at hand for long lies behind long jobs: others may have a thread for it."""
@@ -346,6 +385,8 @@ class ReliableFetch:
             self._clock.sleep(left)  # what was cut off may bring a job still, to an account that we close
         for lane in self.holdings.lanes:
             with lane.lock:
+                if lane.asked:
+                    self._hear(lane)
                 self.holdings.settle(lane)
                 self._request(lane, 0)
         self.give_back(self.holdings.at_hand())

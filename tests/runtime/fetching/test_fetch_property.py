@@ -99,12 +99,21 @@ class Fleet(RuleBasedStateMachine):
             self.enqueued[name] += 1
 
     @rule(
-        who=processes, thread=st.integers(0, 1), ahead=st.sampled_from((0, 0, 2, 5)), times=st.integers(1, 3), cut=cuts
+        who=processes,
+        thread=st.integers(0, 1),
+        ahead=st.sampled_from((0, 0, 2, 5)),
+        times=st.integers(1, 3),
+        cut=cuts,
+        short=st.booleans(),
     )
-    def take(self, who: int, thread: int, ahead: int, times: int, cut: str) -> None:
+    def take(self, who: int, thread: int, ahead: int, times: int, cut: str, short: bool = False) -> None:
+        """``short``: the thread that asks for more goes on meanwhile."""
         seat = self.seats[who]
         if ahead:
-            seat.process.fetch.pace.want = ahead
+            pace = seat.process.fetch.pace
+            pace.want = ahead
+            if short:
+                pace.low, pace.alone = ahead, True
         if not any(self.redis.llen(KEYS.queue(name)) for name in QUEUES):
             self.enqueue("default", "twin", 2)
         self.cut(cut, FETCH)
