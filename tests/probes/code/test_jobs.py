@@ -505,6 +505,14 @@ JOB = "class Resize\n  include Sidekiq::Job\n  def perform(id)\n    {body}\n  en
         ),
         ("class J < ActionMailer::MailDeliveryJob\n  def perform; end\nend\n", "activejob"),
         ("class J < Engine::ApplicationJob\n  def perform(x); end\nend\n", "activejob"),
+        (
+            "class ApplicationJob\n  include Sidekiq::Job\nend\nclass J < ApplicationJob\n  def perform; end\nend\n",
+            "sidekiq",
+        ),
+        (
+            "class ApplicationJob < ActiveJob::Base\nend\nclass J < ApplicationJob\n  def perform; end\nend\n",
+            "activejob",
+        ),
         ("class J < Packaged::BaseWorker\n  def perform(x); end\nend\n", "sidekiq"),
         ("class J\n  @queue = :low\n  def self.perform(x); end\nend\n", "resque"),
         ("class J\n  def self.queue = :low\n  def self.perform(x); end\nend\n", "resque"),
@@ -580,6 +588,7 @@ REPORT = "class Report\n  def send_out; end\n  def self.build; end\n  {inside}\n
         ("def self.later = self.delay_until(x).build", "", "Report.build", "sidekiq"),
         ("handle_asynchronously :send_out", "", "Report#send_out", "delayed_job"),
         ("def later = delay.send_out", DELAYED, "Report#send_out", "delayed_job"),
+        ("", "Delayed::Worker.max_attempts = 4\ndef web = Report.delay.build", "Report.build", "delayed_job"),
         ("def self.delay = self", "def web = Report.delay.build", "", ""),
         ("", "def web(animation) = animation.delay.build", "", ""),
         ("", "def web = Report.build", "", ""),

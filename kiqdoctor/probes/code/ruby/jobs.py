@@ -81,10 +81,13 @@ def jobs(classes: Classes) -> Iterator[Registered]:
 
 
 def library_of(classes: Classes, cls: Class) -> str:
-    """The library that makes jobs of such classes; "" for none. An application may add to a library's own class."""
+    """The library that makes jobs of such classes; "" for none. An application may add to a library's own class.
+
+    What its own base class is called says less than what that mixes in: an ``ApplicationJob`` may be Sidekiq's.
+    """
     outside = [above for above in classes.ancestors(cls) if isinstance(above, str)]
-    names = (above if isinstance(above, str) else above.name for above in classes.ancestors(cls))
-    found = next((LIBRARIES[above] for above in names if above in LIBRARIES), "")
+    own = (above.name for above in classes.ancestors(cls) if isinstance(above, Class))
+    found = next((LIBRARIES[above] for above in (*outside, *own) if above in LIBRARIES), "")
     if found:
         return found
     if classes.singleton(cls, "perform") and (RESQUE in cls.held or classes.singleton(cls, "queue")):
@@ -116,7 +119,13 @@ def delays(classes: Classes) -> bool:
     """Whether anything speaks to Delayed Job."""
     return any(
         sent.last == "handle_asynchronously" or sent.name.rpartition(".")[0] in DELAYED for _, sent in classes.queueing
-    )
+    ) or any(_configures(node) for method in classes.units if method.body for node in method.assignments)
+
+
+def _configures(node: "Node") -> bool:
+    """``Delayed::Worker.max_attempts = 4``."""
+    left = node.child_by_field_name("left")
+    return left is not None and left.type == "call" and text(left.child_by_field_name("receiver")) in DELAYED
 
 
 def _by_habit(classes: Classes, cls: Class, *, delayed: bool) -> str:
