@@ -302,6 +302,11 @@ GRAVE_AND_LOW = {
         commented("production, and local development"),
         commented("so that you can develop locally"),
     ),
+    "SEC001, Capistrano beside it": (
+        "SEC001",
+        compose("command: sidekiq"),
+        compose("command: sidekiq") | {"Capfile": "require 'capistrano/setup'\n"},
+    ),
     "PRO010, a password for trials": (
         "PRO010",
         compose("command: bundle exec sidekiq", "environment: [DB_PASSWORD=s3cr3t]"),

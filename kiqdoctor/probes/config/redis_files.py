@@ -26,6 +26,8 @@ IMAGE: Final = regex(r"(?:^|/)(?:redis|valkey|keydb|dragonfly|redis-stack(?:-ser
 CATCHER: Final = regex(r"mail(?:hog|catcher|pit|dev|slurper)|localstack|selenium")
 _DEFAULT: Final = regex(r"\$\{\w{1,100}:?-([^{}$]{0,200})\}")
 
+CAPISTRANO: Final = "Capfile"
+
 
 @probe(
     Read("compose files, Kubernetes manifests, redis.conf", "", "up to 1 MB each"),
@@ -57,7 +59,19 @@ def redis_files(tree: Tree) -> RedisFiles:
             except UnparsedError as error:
                 if read is not _kubernetes or PORT.encode() in file.content():
                     unreadable.append((file.path, str(error)))
+    services = [_beside(tree, one) for one in services]
     return RedisFiles(tuple(_merged(services)), files, tuple(unreadable))
+
+
+def _beside(tree: Tree, one: RedisService) -> RedisService:
+    """A compose file that names no production, where Capistrano brings the application there, is how one develops."""
+    import msgspec
+
+    from kiqdoctor.probes.deployment.paths import Stage, stage
+
+    if one.kind != "compose" or stage(one.path) is Stage.PRODUCTION or tree.file(CAPISTRANO) is None:
+        return one
+    return msgspec.structs.replace(one, trial=f"Capistrano deploys the application ({CAPISTRANO})")
 
 
 def _merged(services: list[RedisService]) -> list[RedisService]:

@@ -513,6 +513,27 @@ JOB = "class Resize\n  include Sidekiq::Job\n  def perform(id)\n    {body}\n  en
             "class ApplicationJob < ActiveJob::Base\nend\nclass J < ApplicationJob\n  def perform; end\nend\n",
             "activejob",
         ),
+        (
+            (
+                "class Base\n  def self.inherited(base)\n    base.class_eval do\n"
+                "      include Sidekiq::Worker\n    end\n  end\nend\nclass J < Base\n  def perform(x); end\nend\n"
+            ),
+            "sidekiq",
+        ),
+        (
+            (
+                "class Base\n  def self.inherited(one) = one.send(:include, Sidekiq::Worker)\nend\n"
+                "class J < Base\n  def perform(x); end\nend\n"
+            ),
+            "sidekiq",
+        ),
+        (
+            (
+                "module Async\n  def self.included(base)\n    base.send :include, Sidekiq::Job\n  end\nend\n"
+                "class J\n  include Async\n  def perform(x); end\nend\n"
+            ),
+            "sidekiq",
+        ),
         ("class J < Packaged::BaseWorker\n  def perform(x); end\nend\n", "sidekiq"),
         ("class J\n  @queue = :low\n  def self.perform(x); end\nend\n", "resque"),
         ("class J\n  def self.queue = :low\n  def self.perform(x); end\nend\n", "resque"),

@@ -27,6 +27,7 @@ COMMITTED: Final = frozenset(
 """Their blocks run once the transaction has committed."""
 
 MIXES: Final = frozenset({"include", "extend", "prepend"})
+SENDS: Final = frozenset({"send", "public_send", "__send__"})
 READERS: Final = frozenset({"attr_reader", "attr_accessor", "attr"})
 MAKERS: Final = frozenset({"Struct", "Class", "Module", "Data"})
 HOOKS: Final = frozenset(
@@ -158,8 +159,8 @@ class Filler:
         elif owner is not None and method.body:
             owner.body.append((node, method))
             declared(owner, node, name)
-        if name in MIXES and owner is not None and method.name == f"{owner.name}.included":
-            owner.above += map(text, arguments_of(node))
+        if owner is not None and method.name in {f"{owner.name}.included", f"{owner.name}.inherited"}:
+            owner.above += _mixed(node, name)
         if given is not None:
             inside.append((given, scope))
         if block is not None:
@@ -269,6 +270,14 @@ def _is_delaying(receiver: "Node | None") -> bool:
     """``delay.send_out`` of the object itself; a text is made of a few receivers only."""
     length = receiver.end_byte - receiver.start_byte if receiver is not None else 0
     return length in DELAYING_LENGTHS and text(receiver) in DELAYING
+
+
+def _mixed(node: "Node", name: str) -> list[str]:
+    """What ``include X`` mixes in, also as ``base.send(:include, X)``."""
+    given = arguments_of(node)
+    if name in SENDS and given and string(given[0]) in MIXES:
+        return [text(one) for one in given[1:]]
+    return [text(one) for one in given] if name in MIXES else []
 
 
 def _nothing(_: "Node", __: Scope) -> Iterable[tuple["Node", Scope]]:
