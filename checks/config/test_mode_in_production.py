@@ -45,6 +45,11 @@ from kiqdoctor.doctor.facts.packages import Packages
 from kiqdoctor.regex import regex
 
 TRIAL = regex(r"(?<![a-z])(?:test|tests|testing|spec|pytest|unittest|dev|develop|development|debug|local|ci)(?![a-z])")
+TOOLS = regex(
+    r"(?:^|[/_.-])(?:spec_helper|rspec|minitest|cucumber|capybara|cypress|playwright|factory_?bot)(?:[/_.-]|$)"
+    r"|^(?:bench|benchmarks?|perf)/"
+)
+"""Of a path: what only tests load, and folders of what runs in a process of its own, by hand."""
 PRODUCTION = regex(r"(?<![a-z])(?:prod|production|live)(?![a-z])")
 BASES = frozenset(
     {"settings", "base", "common", "defaults", "default", "__init__", "celery", "celeryconfig", "config", "conf"}
@@ -84,8 +89,8 @@ def _sound(one: Switch, modes: TestModes) -> str:
         return "a file for tests or development"
     if one.on is False:
         return f"off: {one.decided_by}" if one.decided_by else "off"
-    if one.path.startswith(BESIDE):
-        return "run by hand, in a process of its own"
+    if one.path.startswith(BESIDE) or TOOLS.search(one.path):
+        return "run by tests or by hand, in a process of its own"
     if guard := next((guard for guard in one.guards if _is_trial(guard)), ""):
         return f"only under: {guard}"
     if one.on is None and TRIAL.search(one.decided_by.lower()):

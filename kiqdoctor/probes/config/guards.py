@@ -14,6 +14,7 @@ LONGEST: Final = 200  # characters of a condition that are told
 MOST: Final = 20  # conditions around one statement that are told
 NEGATIVE: Final = frozenset({"unless", "unless_modifier"})
 CONDITIONS: Final = frozenset({"if", "if_modifier", "elsif", "conditional", "case"}) | NEGATIVE
+WHEN: Final = "when"
 LEAVING: Final = frozenset({"return", "next", "break"})
 ENDING: Final = frozenset({"exit", "exit!", "abort", "raise", "fail"})
 METHODS: Final = frozenset({"method", "singleton_method"})
@@ -44,6 +45,8 @@ class Around:
         if self.node.type in CONDITIONS:
             condition = self.node.child_by_field_name("condition") or self.node.child_by_field_name("value")
             return f"{'not ' if self.negated else ''}{text(condition)}"
+        if self.node.type == WHEN:
+            return f"when {', '.join(map(text, self.node.children_by_field_name('pattern')))}"
         receiver, method, arguments = call(self.node)
         if receiver.lstrip(":") == "Sidekiq":
             return method
@@ -88,7 +91,7 @@ def _leaves(node: "Node") -> bool:
 
 
 def _guards(node: "Node") -> bool:
-    if node.type in CONDITIONS or node.type in METHODS:
+    if node.type in CONDITIONS or node.type in METHODS or node.type == WHEN:
         return True
     receiver, method, arguments = call(node)
     if method in {"group", "configure", "environment"}:  # without a word, as Rails' own, it runs everywhere

@@ -27,6 +27,8 @@ def judged(root: Path, files: dict[str, str]) -> Result:
         {INITIALIZER: "Sidekiq.testing!(:inline)\n"},
         {INITIALIZER: "require 'sidekiq/testing'\nSidekiq::Testing.fake!\n"},
         {INITIALIZER: 'unless Rails.env.test?\n  require "sidekiq/testing"\nend\n'},
+        {INITIALIZER: "case Rails.env\nwhen 'production'\n  require 'sidekiq/testing'\nend\n"},
+        {"lib/inspectors/shop.rb": "require 'sidekiq/testing'\n"},
         {"app/models/a.rb": "if Rails.env.production?\n  ::Sidekiq::Testing.inline!\nend\n"},
         {"shop/settings.py": 'CELERY_TASK_ALWAYS_EAGER = os.getenv("EAGER", "1") == "1"\n'},
         {"shop/settings.py": 'CELERY_TASK_ALWAYS_EAGER = env.bool("EAGER", default=True)\n'},
@@ -82,6 +84,12 @@ def test_production_is_in_that_mode(tmp_path: Path, files: dict[str, str]) -> No
         {"shop/settings/dev.py": "CELERY_TASK_ALWAYS_EAGER = True\n"},
         {"shop/settings.py": "class Dev(Base):\n    CELERY_TASK_ALWAYS_EAGER = True\n"},
         {"db/seeds.rb": "require 'sidekiq/testing'\nSidekiq::Testing.inline!\n"},
+        {"lib/shop/spec_helper.rb": "require 'sidekiq/testing'\n"},
+        {"lib/rspec/shop.rb": "require 'sidekiq/testing'\n"},
+        {"lib/capybara_setup.rb": "Sidekiq::Testing.inline!\n"},
+        {"config/initializers/cypress.rb": "Sidekiq::Testing.inline!\n"},
+        {"benchmark/run.rb": "require 'sidekiq/testing'\n"},
+        {INITIALIZER: "case Rails.env\nwhen 'test', 'development'\n  require 'sidekiq/testing'\nend\n"},
     ],
 )
 def test_production_is_not(tmp_path: Path, files: dict[str, str]) -> None:
