@@ -247,6 +247,10 @@ def compose(*lines: str) -> dict[str, str]:
     return RAILS | {"docker-compose.yml": "\n".join((*head, *(f"    {one}" for one in lines))) + "\n"}
 
 
+def built(how: str) -> dict[str, str]:
+    return {path: one.replace("build: ./app", f"build: {how}") for path, one in compose("command: sidekiq").items()}
+
+
 def commented(text: str) -> dict[str, str]:
     return {path: f"# {text}\n{one}" if "compose" in path else one for path, one in compose("command: sidekiq").items()}
 
@@ -306,6 +310,34 @@ GRAVE_AND_LOW = {
         "SEC001",
         compose("command: sidekiq"),
         compose("command: sidekiq") | {"Capfile": "require 'capistrano/setup'\n"},
+    ),
+    **{
+        f"SEC001, {name}": (
+            "SEC001",
+            compose(f"command: sidekiq\n    {grave}"),
+            compose(f"command: sidekiq\n    {mild}"),
+        )
+        for name, grave, mild in (
+            ("the image's tag", "image: acme/dev:7", "image: acme/shop:dev"),
+            ("an env file", "env_file: [.env, .env.production]", "env_file: [.env, docker/dev.env]"),
+            (
+                "a default",
+                "environment: ['RAILS_ENV=${E:-production}']",
+                "environment: ['RAILS_ENV=${E:-development}']",
+            ),
+            ("a folder of source", "volumes: ['./data:/srv/data']", "volumes: ['./app:/srv/app']"),
+        )
+    },
+    "SEC001, a stage of the build": ("SEC001", built("{context: ., target: web}"), built("{context: ., target: dev}")),
+    "SEC001, a Dockerfile": (
+        "SEC001",
+        built("{context: ., dockerfile: dev/Dockerfile.web}"),
+        built("{context: ., dockerfile: Dockerfile.dev}"),
+    ),
+    "SEC001, what the build is told": (
+        "SEC001",
+        built("{context: ., args: {NODE: development}}"),
+        built("{context: ., args: {RAILS_ENV: development}}"),
     ),
     "PRO010, a password for trials": (
         "PRO010",

@@ -15,7 +15,7 @@ from kiqdoctor.probes.tree.file import File
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
-SOURCES = frozenset({".", "./", "..", "../", "$PWD", "${PWD}"})
+SOURCES = frozenset({".", "./", "..", "../", "$PWD", "${PWD}", "./app", "./lib", "./src"})
 RELOADS = frozenset({"--reload", "--autoreload", "watchmedo", "watchfiles", "nodemon"})
 FOR_TRIALS = regex(r"(?:dev|develop|development|local|test)(?:[-_]?(?:pass(?:word)?|pw|secret))?")
 """How a password is called that nobody means to keep."""
@@ -30,6 +30,9 @@ AT_HOME = regex(
     re.IGNORECASE,
 )
 """What the comment on top of a file says that production does not start from it."""
+DEVELOPING = frozenset({"dev", "devel", "development", "devcontainer", "test", "tests", "testing"})
+WORDS = regex(r"[a-z]+")
+DEFAULT = regex(r"^\$\{\w{1,100}:?-([^{}$]{0,200})\}$")
 STAGES = ("RAILS_ENV", "RACK_ENV", "APP_ENV", "NODE_ENV")
 NAMES = ("**/docker-compose*.yml", "**/docker-compose*.yaml", "**/compose*.yml", "**/compose*.yaml")
 
@@ -100,11 +103,28 @@ def trial(service: Table) -> str:
     reloads = RELOADS.intersection(words(service.get("entrypoint")) + words(service.get("command")))
     if reloads:
         return f"it reloads what is edited ({min(reloads)})"
+    named = next(
+        (f"{what} is {one}" for what, one in _names(service) if DEVELOPING.intersection(WORDS.findall(one))), ""
+    )
+    if named:
+        return named
     known = dict(environment(service.get("environment")))
-    stages = [known.get(name, "") for name in STAGES]
+    stages = [DEFAULT.sub(r"\1", known.get(name, "")) for name in STAGES]
     secrets = [name for name, value in known.items() if name.endswith("PASSWORD") and FOR_TRIALS.fullmatch(value)]
     said = (f"its environment is {one}" for one in stages if one in TRIALS)
     return next(chain(said, (f"{one} is one for trials" for one in secrets)), "")
+
+
+def _names(service: Table) -> Iterator[tuple[str, str]]:
+    """What a service is made of, by names that may say for whom."""
+    build = service.table("build")
+    yield "its image's tag", service.text("image").rpartition("/")[2].partition(":")[2]
+    yield "its stage", build.text("target")
+    yield "its Dockerfile", build.text("dockerfile").rpartition("/")[2]
+    yield from ((f"{name} of its build", value) for name, value in environment(build.get("args")) if name in STAGES)
+    files = service.get("env_file")
+    for one in files if isinstance(files, list) else [files]:
+        yield "its env file", one.text("path") if isinstance(one, Table) else one if isinstance(one, str) else ""
 
 
 def avowed(file: File) -> str:
