@@ -22,7 +22,8 @@ turns protected mode off), Kubernetes services of type LoadBalancer and NodePort
 that take a port of their host, redis.conf, and addresses in env files, units, manifests, Dockerfiles, scripts and
 source code. A published port with a password is no finding. What serves development only, by its path, its mounts, its
 environment, the names of its image, build and env file, a command that reloads what is edited, what its first comment
-says, or since a Capfile deploys the application, is low; a compose file with nothing of the application in it is medium.
+says, or since a Capfile deploys the application, is low; a compose file with nothing of the application in it is
+medium.
 
 ## When it is wrong
 A firewall, a VPC or a network policy that nothing here tells of: suppress it there, with that reason. A user without a
