@@ -129,6 +129,13 @@ ORDERED = RAILS | {"app.json": '{"addons": [{"plan": "heroku-redis:mini"}]}'}
 SIDEKIQ = "services:\n  worker:\n    image: acme/shop\n    command: bundle exec sidekiq -c 40\n"
 HANDS = "from shop import kinds\nfrom shop.tasks import mail\ndef create(request):\n    mail.delay({})\n"
 SHELL = "class XJob\n  include Sidekiq::Job\n  def perform(id)\n    {}\n  end\nend\n"
+HANDLES = """Remote.go(id)
+  rescue Exception => error
+    handle(error)
+  end
+  def handle(error)
+    puts error
+    {}"""
 POLLED = "class ReportsController\n  def show\n    stale?(last_modified: report.updated_at)\n  end\nend\n"
 
 
@@ -194,6 +201,11 @@ PAIRS = {
     "COD010, a function that is handed on to RQ by its name": ("COD010", scheduled(""), scheduled(", timeout=3")),
     "COD010, a package that is a root": ("COD010", package(""), package(", timeout=3")),
     "NSP001, two applications in one repository": ("NSP001", two('ENV["OTHER"]', "url"), two("url", "url")),
+    "NSP001, an address that may be empty": (
+        "NSP001",
+        RAILS | {"config/initializers/sidekiq.rb": INITIALIZER.format("A", 'ENV["B"].presence || "redis://h:1"')},
+        RAILS | {"config/initializers/sidekiq.rb": INITIALIZER.format("A", 'ENV["A"].presence || "redis://h:1"')},
+    ),
     "DBC001, a manifest that is a template": (
         "DBC001",
         POOLS | {"kubernetes/deployment-production.tmpl": MANIFEST.format(5)},
@@ -216,6 +228,11 @@ PAIRS = {
         "COD007",
         RAILS | {"app/jobs/x_job.rb": SHELL.format("FileUtils.cd(id) { system('make') }")},
         RAILS | {"app/jobs/x_job.rb": SHELL.format("system('make', chdir: id)")},
+    ),
+    "COD009, a method that raises": (
+        "COD009",
+        RAILS | {"app/jobs/x_job.rb": SHELL.format(HANDLES.format("raise error if error.fatal?"))},
+        RAILS | {"app/jobs/x_job.rb": SHELL.format(HANDLES.format("raise error"))},
     ),
     "COD013, a hash that is merged": (
         "COD013",

@@ -9,6 +9,8 @@ from kiqdoctor.probes.tree.ruby import block, body, call, environment, first, la
 from kiqdoctor.records import dataclass
 
 DEEP = 20  # names that lead to names
+SAME = frozenset({"presence", "freeze", "dup", "to_s", "strip", "itself"})
+"""Methods that give back what they are asked of, or nothing."""
 
 
 @dataclass
@@ -119,11 +121,8 @@ def value(node: Any, scope: Scope, depth: int = 0) -> str | None:
         return None
     if (literal := string(node)) is not None:
         return literal
-    if depth < DEEP:
-        if (target := _meant(node, scope)) is not None:
-            return value(target, scope, depth + 1)
-        if node.type == "binary" and text(node.child_by_field_name("operator")) in {"||", "or"}:
-            return value(node.child_by_field_name("left"), scope, depth + 1)
+    if depth < DEEP and (target := _meant(node, scope) or _within(node)) is not None:
+        return value(target, scope, depth + 1)
     if name := environment(node):
         return _from_environment(name, scope.environ)
     return " ".join(text(node).split())
@@ -138,6 +137,14 @@ def _meant(node: Any, scope: Scope) -> Any:
     if target is None and name in scope.methods:
         return last(body(scope.methods[name]))
     return None if isinstance(target, dict) else target
+
+
+def _within(node: Any) -> Any:
+    """What an expression is where that is there: ``ENV["URL"].presence || "redis://localhost"``; else None."""
+    if node.type == "binary" and text(node.child_by_field_name("operator")) in {"||", "or"}:
+        return node.child_by_field_name("left")
+    receiver, method, arguments = call(node)
+    return node.child_by_field_name("receiver") if receiver and method in SAME and not arguments else None
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> str:

@@ -162,6 +162,7 @@ def _is_brief(index: "Index", function: "Function", call: ast.Call) -> bool:
 def _ruby(lists: "_Lists", index: "Index", method: "Method") -> Iterator[Handler]:
     from kiqdoctor.probes.code.ruby.flow import ways
 
+    raising = partial(_never_returns, index, method)
     raised: set[int] = set()  # statements of which an earlier clause raises the end of the process again
     for node in method.clauses:
         if node.type == "ensure":
@@ -169,15 +170,28 @@ def _ruby(lists: "_Lists", index: "Index", method: "Method") -> Iterator[Handler
                 yield Handler(method.number, *method.at(node), (), Ending.SWALLOWS, final=True)
         elif node.type == "rescue_modifier":
             handler = node.child_by_field_name("handler")
-            how = _ending(ways([handler] if handler is not None else []))
+            how = _ending(ways([handler] if handler is not None else [], raising))
             yield Handler(method.number, *method.at(node), STANDARD, how)
         else:
             names = tuple(_caught(node, lists.of(index))) or STANDARD
-            ending = _ending(ways(named(node.child_by_field_name("body"))))
+            ending = _ending(ways(named(node.child_by_field_name("body")), raising))
             whole = node.parent.id if node.parent is not None else 0
             yield Handler(method.number, *method.at(node), names, ending, spares=whole in raised)
             if ending is Ending.RAISES and not SHUTDOWNS.isdisjoint(names):
                 raised.add(whole)
+
+
+def _never_returns(index: "Index", method: "Method", name: str) -> bool:
+    """Whether the class' own method of this name raises on every path, itself and not by another."""
+    from kiqdoctor.probes.code.ruby.flow import ways
+
+    known = index.classes.method(method.owner, name, singleton=method.singleton) if method.owner is not None else None
+    body = known.node.child_by_field_name("body") if known is not None else None
+    if body is None:
+        return False
+    statements = named(body) if body.type == "body_statement" else [body]
+    caught = any(one.type in {"rescue", "ensure", "else"} for one in statements)
+    return not caught and ways(statements) == {"raise"}
 
 
 def _caught(clause: "Node", lists: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
