@@ -12,7 +12,7 @@ from kiqdoctor.doctor.hanging import diagnosed, in_doubt
 from kiqdoctor.doctor.probe import RefusalError
 from kiqdoctor.examining.looking import Looked
 from kiqdoctor.probes.threads.tasks import state
-from kiqdoctor.probes.threads.ttin import dumps
+from kiqdoctor.probes.threads.ttin import SilentError, dumps
 from kiqdoctor.records import dataclass
 from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
@@ -40,7 +40,8 @@ def of_ruby(pid: int, proc: Path, jobs: Callable[[], Jobs]) -> Looked:
         nothing = Threads(str(pid), SYSTEM.now(), "TTIN", state=state(pid, proc))
         said = "; ".join(filter(None, (refused.reason, refused.unlock)))
         wrong = diagnosed((nothing,))
-        return Looked(by_beat(nothing, jobs()) if wrong else nothing, wrong, "ttin", said)
+        alive = wrong or isinstance(error, SilentError)
+        return Looked(by_beat(nothing, jobs()) if alive else nothing, wrong, "ttin", said)
     told = jobs()
     named = tuple(with_jobs(one, told) for one in found)
     return Looked(named[-1], diagnosed(named), "ttin", doubts=in_doubt(named))

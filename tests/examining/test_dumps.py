@@ -304,3 +304,30 @@ def test_ruby_is_asked_by_ttin_and_its_log_read(redis_server: RedisServer, sidek
     assert "a-secret" not in json.dumps(found)
     assert ([one["kind"] for one in stopped["diagnosis"]], stopped["status"]) == (["stopped"], 3)
     assert {one["job"]["jid"] for one in stopped["threads"]} == set(jids.split())
+
+
+HELD = """
+require 'fiddle'
+SLEEP = Fiddle::Function.new(Fiddle.dlopen(nil)['sleep'], [Fiddle::TYPE_INT], Fiddle::TYPE_INT, need_gvl: true)
+class Held
+  include Sidekiq::Job
+  def perform(_)
+    sleep 15
+    SLEEP.call(600)
+  end
+end
+"""
+
+
+@pytest.mark.long
+@pytest.mark.ruby
+def test_a_ruby_whose_lock_is_held_is_answered_for_with_its_jobs(redis_server: RedisServer, sidekiq: Sidekiq) -> None:
+    """It catches TTIN and cannot answer; what it told at its last beat is there for a minute."""
+    with sidekiq.start(HELD, redis_server.url) as worker, redis_server.client() as redis:
+        sidekiq.run(HELD + "puts Held.perform_async('a-secret')", redis_server.url)
+        eventually(lambda: redis.hlen(f"{worker.identity}:{sidekiq.work}") == 1)
+        found = eventually(lambda: (one := dumped(worker.pid, redis=redis_server.url))["status"] == 3 and one)
+
+    assert [one["job"]["class"] for one in found["threads"]] == ["Held"]
+    assert "keeps Ruby's lock" in found["note"]
+    assert "a-secret" not in json.dumps(found)

@@ -72,7 +72,9 @@ def dumps(pid: int, proc: Path, clock: Clock = SYSTEM) -> tuple[Threads, ...]:
             os.close(log)
     if not found:
         if log is not None:
-            raise SilentError(f"process {pid} catches TTIN and wrote no dump within {PATIENCE:g} s")
+            silent = f"process {pid} catches TTIN and wrote no dump within {PATIENCE:g} s"
+            why = "a thread keeps Ruby's lock (GVL), or its main thread is stuck"
+            raise SilentError(f"{silent}: {why}", f"rbspy snapshot --pid {pid}")
         raise _elsewhere(pid, proc)
     return tuple(found)
 
