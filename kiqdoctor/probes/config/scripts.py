@@ -56,6 +56,8 @@ _SIGNAL: Final = regex(
     r"(?:-s[\s'\",]++|--signal[\s=]++|-n\s++|-)(?:SIG)?(USR1|INFO)\b"
     r"|Process\.kill\W++(?:SIG)?(USR1|INFO)\b"
 )
+_HELD: Final = regex(r"\s*(?:export\s+|local\s+|readonly\s+)?([A-Za-z_]\w{0,60})\s?=(?!=)")
+_WORDS: Final = regex(r"[A-Za-z_]\w*")
 _FLUSH: Final = regex(r"\b(?:redis-cli|valkey-cli)\b[^|;&#]{0,300}\b(flushall|flushdb)\b", re.IGNORECASE)
 _SAID: Final = regex(r"\b(?:echo|printf)\s(?:(?!\$\()[^;&|`])*$|(?:^|\s)#(?![^'\"]*['\"]).*$")
 """What stands before words that are printed, or behind a comment's sign: nobody runs them."""
@@ -177,13 +179,18 @@ def of_the_past(command: str) -> tuple[str, ...]:
 
 def _of_the_past(file: "File") -> Iterator[ScriptLine]:
     named = "sidekiq" in file.path.lower() or file.path.endswith(".service")
+    pids: set[str] = set()  # variables that hold what a line that speaks of Sidekiq gave
     for number, line in _written(file):
         if _CTL.search(line):
             yield ScriptLine(file.path, number, "sidekiqctl", place(file.path))
         if flag := _FLAG.search(line):
             yield ScriptLine(file.path, number, flag[1], place(file.path))
+        speaks = named or "sidekiq" in line.lower()
+        held = _HELD.match(line)
+        if held is not None:
+            (pids.add if speaks else pids.discard)(held[1])
         signal = _SIGNAL.search(line)
-        if signal is not None and (named or "sidekiq" in line.lower()):
+        if signal is not None and (speaks or not pids.isdisjoint(_WORDS.findall(line))):
             yield ScriptLine(file.path, number, signal[1] or signal[2], place(file.path))
 
 

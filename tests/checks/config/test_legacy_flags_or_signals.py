@@ -27,6 +27,7 @@ def judged(root: Path, files: dict[str, str], version: str = "7.3.9") -> Result:
 
 
 RELOAD = "ExecReload=/bin/kill -%s $MAINPID\n"
+HELD = "#!/bin/sh\nbundle exec sidekiq --version\nPID=$(cat tmp/pids/%s.pid)\nkill -%s $PID\n"
 PRE_STOP = "services:\n  w:\n    image: a\n    command: sidekiq\n    pre_stop:\n    - command: %s\n"
 HOOK = """kind: Deployment
 metadata: {name: w}
@@ -62,6 +63,12 @@ UNIT = "[Service]\nExecStart=/usr/bin/bundle exec sidekiq\n"
         ({"compose.yml": PRE_STOP % "pkill -USR1 ruby"}, {"compose.yml": PRE_STOP % "pkill -TSTP ruby"}),
         ({"bin/dump": "pkill -INFO -f sidekiq\n"}, {"bin/dump": "pkill -TTIN -f sidekiq\n"}),
         ({"bin/quiet": "killall --signal USR1 sidekiq\n"}, {"bin/quiet": "killall --signal USR1 unicorn\n"}),
+        ({"bin/quiet": HELD % ("sidekiq", "USR1")}, {"bin/quiet": HELD % ("sidekiq", "TSTP")}),
+        ({"bin/quiet": HELD % ("sidekiq", "USR1")}, {"bin/quiet": HELD % ("puma", "USR1")}),
+        (
+            {"lib/a.rake": "pid = File.read('sidekiq.pid')\nProcess.kill('USR1', pid.to_i)\n"},
+            {"lib/a.rake": "pid = File.read('puma.pid') # no sidekiq.rb\nProcess.kill('TSTP', pid.to_i)\n"},
+        ),
         ({"bin/quiet": "kill -s USR1 $(pgrep sidekiq)\n"}, {"bin/quiet": "kill -s USR1 $(cat unicorn.pid)\n"}),
     ],
 )  # fmt: skip
