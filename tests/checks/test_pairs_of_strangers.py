@@ -429,6 +429,15 @@ def test_a_plan_that_is_ordered_for_trials_limits_nobody(tmp_path: Path) -> None
     assert (ordered.outcome.value, elsewhere.outcome.value) == ("fail", "unknown")
 
 
+def test_an_environment_of_its_own_says_less_than_the_application(tmp_path: Path) -> None:
+    files = {name: text.format("Dir.chdir('/x')") for name, text in ADAPTED.items()}
+    files["config/environments/make_docs.rb"] = "config.active_job.queue_adapter = :delayed_job\n"
+
+    [finding] = read("COD007", tmp_path, files).findings
+
+    assert str(finding.severity) == "high"
+
+
 def test_the_adapter_of_tests_says_nothing_of_production(tmp_path: Path) -> None:
     files = {name: text.format("Dir.chdir('/x')") for name, text in ADAPTED.items()}
     files["config/environments/test.rb"] = "config.active_job.queue_adapter = :test\n"

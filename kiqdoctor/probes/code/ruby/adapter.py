@@ -9,6 +9,7 @@ from kiqdoctor.probes.tree.ruby import string, text
 from kiqdoctor.records import dataclass
 
 SETTING = "queue_adapter"
+ENVIRONMENTS = "/config/environments/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,9 @@ class Adapter:
 
 
 def adapters(classes: Classes) -> list[Adapter]:
-    """All statements but those for trials, those of production last."""
+    """All statements but those for trials, those of production last, those of an environment of its own first."""
     found = [one for method in classes.units if stage(method.path) for one in _set(method)]
-    return sorted(found, key=lambda one: stage(one.place.path))
+    return sorted(found, key=lambda one: (stage(one.place.path), ENVIRONMENTS not in f"/{one.place.path}"))
 
 
 def _set(method: Method) -> Iterator[Adapter]:
