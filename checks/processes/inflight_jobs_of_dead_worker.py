@@ -50,7 +50,8 @@ from kiqdoctor.doctor.death import proofs_of_death
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, PrivateLists, Process, Recoveries
 from kiqdoctor.doctor.facts.host import LocalProcesses
-from kiqdoctor.doctor.facts.redis import ServerTime
+from kiqdoctor.doctor.facts.redis import Clients, Connection, ServerTime
+from kiqdoctor.doctor.late_clock import behind
 from kiqdoctor.doctor.ticks import shown
 from kiqdoctor.wire import recovery
 from kiqdoctor.wire.keys import Keys
@@ -91,6 +92,8 @@ def inflight_jobs_of_dead_worker(
     recoveries: Recoveries | Missing,
     private: PrivateLists | Missing,
     clock: ServerTime | Missing,
+    connection: Connection | Missing,
+    clients: Clients | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
     holding = [one for one in fleet.processes if one.in_flight]
@@ -105,6 +108,8 @@ def inflight_jobs_of_dead_worker(
             if fleet.by_ours is None and _skewed(process, clock, thresholds.of(STALE_BEATS, tag=process.tag)):
                 told = f"{process.identity} holds jobs, and its beat is old by Redis' clock and young by ours (RED011)"
                 yield Unknown(told, "clocks that agree")
+            elif late := behind(process, fleet, connection, clients):
+                yield Unknown(f"jobs are in flight, and {late}", "clocks that agree")
             else:
                 yield _finding(process, _likely(process, local), Severity.CRITICAL.milder)
         elif process.beat_age_s is None and process.error:

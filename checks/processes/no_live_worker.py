@@ -30,7 +30,7 @@ Undo: TERM, which gives jobs that are not done back to their queues.
 
 ## Unknown when
 The process records or queues may not be read, or there are too many members to look at them all; Redis' clock is far
-from ours, and a process beats by ours.
+from ours, and a process beats by ours; a host's clock is behind, its records are renewed, and somebody pops here.
 
 ## Source
 Sidekiq's launcher gives each record 60 seconds (lib/sidekiq/launcher.rb).
@@ -48,6 +48,7 @@ from kiqdoctor.doctor.facts.fleet import Fleet, Process
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.queues import Queues
 from kiqdoctor.doctor.facts.redis import Clients, Connection, Server, ServerTime
+from kiqdoctor.doctor.late_clock import behind
 from kiqdoctor.doctor.ownership import in_same_database, works_for
 from kiqdoctor.doctor.popping import POPS
 from kiqdoctor.doctor.workers_here import lost_beat
@@ -95,6 +96,8 @@ def no_live_worker(
         yield NotApplicable("no Sidekiq data lies here")
     elif reborn := _reborn(server, clients, connection, thresholds[BOOTING]):
         yield Unknown(reborn, "run it again")
+    elif late := next(filter(None, (behind(one, fleet, connection, clients) for one in fleet.processes)), ""):
+        yield Unknown(late, "clocks that agree")
     elif skewed := _skewed(fleet, clock):
         yield Unknown(skewed, "clocks that agree")
     else:
