@@ -177,9 +177,10 @@ def _ends(
 def _finding(basic: list[Process], live: int, ends: list[Evidence]) -> Finding:
     names = tuple(Evidence("basic fetch", one.identity, "Redis") for one in basic[:SHOWN])
     killed = ", and workers do get killed" if ends else ""
+    who = "The only process loses" if live == 1 else f"{len(basic)} of {live} processes lose"
     return Finding(
         "redis",
-        f"{len(basic)} of {live} processes lose what they run when they are killed{killed}",
+        f"{who} what {'it runs when it is' if live == 1 else 'they run when they are'} killed{killed}",
         "Use a reliable fetch: super_fetch of Sidekiq Pro, gitlab-sidekiq-fetcher, or our runtime's own."
         if ends
         else "",

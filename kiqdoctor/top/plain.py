@@ -77,7 +77,7 @@ def findings(before: Diagnosis | None, now: Diagnosis) -> Iterator[str]:
     for result, one in now.findings:
         if before is None or one.fingerprint not in before.since:
             title, remedy = clean(one.finding.title, 1_000), clean(one.finding.remedy, 1_000)
-            yield f"{one.severity.value} finding {result.check.id}: {title}. Do: {remedy}"
+            yield f"{one.severity.value} finding {result.check.id}: {title}" + (f". Do: {remedy}" if remedy else "")
     known = {gone.reported.fingerprint for gone in before.gone} if before is not None else set()
     for gone in now.gone:
         if gone.reported.fingerprint not in known:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from healthy import HEALTHY
+from healthy.fleet import WORKER
 from screens import BLIND, NOW, SICK, TARGET, Scripted, Standing, look, process, report
 
 from kiqdoctor.doctor.facts.fleet import Fleet, InFlight
@@ -252,3 +253,15 @@ def test_every_tab_says_all_that_there_is_to_say_of_it() -> None:
         assert len(tab.key) == 1
         assert len(tab.short or tab.label) <= 5
     assert len({tab.key for tab in TABS}) == len({tab.label for tab in TABS}) == len(TABS)
+
+
+def test_in_lines_a_finding_without_a_remedy_ends_with_its_title() -> None:
+    basic = HEALTHY.with_(Fleet((replace(WORKER, reliable=False),), 1))
+
+    [line] = [
+        one for one in plain.findings(None, follow(None, report("CFG003", snapshot=basic), NOW)) if "CFG003" in one
+    ]
+    [sick] = plain.findings(None, follow(None, report("RED002", snapshot=SICK), NOW))
+
+    assert line == "info finding CFG003: The only process loses what it runs when it is killed"
+    assert ". Do: " in sick

@@ -25,6 +25,18 @@ def test_basic_fetch_alone_is_told() -> None:
     assert diagnose("CFG003", HEALTHY).outcome is Outcome.PASS
 
 
+def test_one_and_many_are_told_in_their_own_words() -> None:
+    other = replace(WORKER, identity="web-2:1:aaaaaaaaaaaa", reliable=False)
+    several = HEALTHY.with_(Fleet((replace(WORKER, reliable=False), other), 2))
+
+    titles = [diagnose("CFG003", one).findings[0].finding.title for one in (BASIC, several)]
+
+    assert titles == [
+        "The only process loses what it runs when it is killed",
+        "2 of 2 processes lose what they run when they are killed",
+    ]
+
+
 def test_basic_fetch_where_workers_are_killed() -> None:
     crash = Crashes((Crash("log", "Segmentation fault", NOW - 60, owner=4711),))
 
