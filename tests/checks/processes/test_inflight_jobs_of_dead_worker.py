@@ -105,7 +105,7 @@ def test_what_our_runtime_took_back_is_told() -> None:
 
 @pytest.mark.parametrize(("ahead", "age", "outcome"), [(120, 121, "unknown"), (120, 160, "fail"), (10, 40, "fail")])
 def test_redis_clock_makes_beats_look_old(ahead: float, age: float, outcome: str) -> None:
-    apart = busy(ELSEWHERE.with_(ServerTime(NOW, NOW - ahead, 0.0)), beat_age_s=float(age))
+    apart = busy(ELSEWHERE.with_(ServerTime(NOW, NOW - ahead, 0.0)), beat_age_s=float(age), ttl_s=None)
 
     assert diagnose("PRO008", apart).outcome == outcome
 

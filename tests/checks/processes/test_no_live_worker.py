@@ -22,7 +22,7 @@ from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Absent
 
 ALONE = HEALTHY.without(LocalProcesses, Absent("elsewhere"))
-STALE = Fleet((replace(WORKER, beat_age_s=61.0),), 1)
+STALE = Fleet((replace(WORKER, beat_age_s=61.0, ttl_s=1),), 1)
 EMPTY = Queues(traces=("queues",))
 
 
@@ -91,7 +91,7 @@ def test_exq_without_a_namespace_registers_elsewhere(redis: redis_py.Redis, redi
 
 @pytest.mark.parametrize(("ahead", "age", "outcome"), [(120, 121, "unknown"), (120, 240, "fail"), (10, 61, "fail")])
 def test_redis_clock_makes_beats_look_old(ahead: float, age: float, outcome: str) -> None:
-    stale = Fleet((replace(WORKER, beat_age_s=float(age)),), 1)
+    stale = Fleet((replace(WORKER, beat_age_s=float(age), ttl_s=None),), 1)
     apart = ALONE.with_(stale, ServerTime(NOW, NOW - ahead, 0.0))
 
     assert diagnose("PRO001", apart).outcome == outcome
