@@ -234,6 +234,19 @@ PAIRS = {
         RAILS | {"app/jobs/x_job.rb": SHELL.format(HANDLES.format("raise error if error.fatal?"))},
         RAILS | {"app/jobs/x_job.rb": SHELL.format(HANDLES.format("raise error"))},
     ),
+    **{
+        f"COD010, {name}": (
+            "COD010",
+            RAILS
+            | {"app/jobs/x_job.rb": SHELL.format(f"{name}.get(id)"), "config/initializers/x.rb": f"{name}.{other}\n"},
+            RAILS
+            | {"app/jobs/x_job.rb": SHELL.format(f"{name}.get(id)"), "config/initializers/x.rb": f"{name}.{word}\n"},
+        )
+        for name, other, word in (
+            ("HTTP", "headers(a: 1)", "default_options = HTTP::Options.new(timeout_options: { global_timeout: 5 })"),
+            ("Typhoeus", "on_complete { |one| log(one) }", "before { |one| one.options[:timeout] ||= 10 }"),
+        )
+    },
     "COD013, a hash that is merged": (
         "COD013",
         RAILS

@@ -1,18 +1,21 @@
 """Calls of Ruby's libraries over the network, and what limits each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import NetworkCall, Timeout
 from kiqdoctor.probes.code.limits import HTTP, Library
 from kiqdoctor.probes.code.ruby.classes import Method
 from kiqdoctor.probes.code.ruby.naming import arguments_of, name_of
+from kiqdoctor.probes.deployment.paths import stage
 from kiqdoctor.probes.tree.ruby import named, string, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 HTTP_GEM: Final = "HTTP"
+EVERYWHERE: Final = {"HTTP.default_options": HTTP_GEM, "Typhoeus.before": "Typhoeus", "Typhoeus.configure": "Typhoeus"}
+"""Words that speak to every call of a library."""
 RUBY: Final[dict[str, Library]] = {
     **{
         f"Net::HTTP.{verb}": Library(("read_timeout", "open_timeout"), default=Timeout.DEFAULT)
@@ -31,17 +34,29 @@ RUBY: Final[dict[str, Library]] = {
 """Ruby's. What stands on Net::HTTP has its 60 s."""
 
 
-def network_calls(method: Method) -> Iterator[NetworkCall]:
+def limited(methods: Iterable[Method]) -> frozenset[str]:
+    """The libraries to which a file says something for all of their calls as it is loaded, such as a limit."""
+    found: set[str] = set()
+    for method in methods:
+        if method.body and stage(method.path):
+            found |= {EVERYWHERE[sent.name] for sent in method.calls if sent.name in EVERYWHERE}
+            left = (node.child_by_field_name("left") for node in method.assignments)
+            found |= {EVERYWHERE[name] for one in left if one is not None and (name := name_of(one)) in EVERYWHERE}
+    return frozenset(found)
+
+
+def network_calls(method: Method, limited: frozenset[str] = frozenset()) -> Iterator[NetworkCall]:
     for sent in method.calls:
         node, name = sent.node, sent.name
         library = RUBY.get(name)
         if library is not None:
             timeout, seconds = _told(node, library.keywords) or _assigned(method, library.keywords)
-            timeout = library.default if timeout is None else timeout
+            if timeout is None:
+                timeout = Timeout.UNKNOWN if name.partition(".")[0] in limited else library.default
             yield NetworkCall(method.number, *method.at(node), name, timeout, seconds)
         elif name.partition(".")[0] == HTTP_GEM and name.rpartition(".")[2] in HTTP:
-            limited = Timeout.UNKNOWN if ".timeout." in name else Timeout.NONE
-            yield NetworkCall(method.number, *method.at(node), name, limited)
+            told = ".timeout." in name or HTTP_GEM in limited
+            yield NetworkCall(method.number, *method.at(node), name, Timeout.UNKNOWN if told else Timeout.NONE)
 
 
 def _told(node: "Node", keywords: tuple[str, ...]) -> tuple[Timeout | None, float | None] | None:

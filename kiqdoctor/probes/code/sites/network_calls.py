@@ -13,7 +13,11 @@ def network_calls(tree: Tree) -> NetworkCalls:
     from kiqdoctor.probes.code.python import network_calls as in_python
     from kiqdoctor.probes.code.ruby import network_calls as in_ruby
 
-    reader = in_python.Reader(indexed(tree).names)
+    index = indexed(tree)
+    reader = in_python.Reader(index.names)
+    limited = in_ruby.limited(index.classes.units)
     return NetworkCalls(
-        *sites(tree, lambda _, function: reader.calls(function), lambda _, method: in_ruby.network_calls(method))
+        *sites(
+            tree, lambda _, function: reader.calls(function), lambda _, method: in_ruby.network_calls(method, limited)
+        )
     )
