@@ -110,6 +110,14 @@ def test_ruby_s_twins(tmp_path: Path, text: str) -> None:
     assert not accused(in_ruby("COD009", tmp_path, text))
 
 
+@pytest.mark.parametrize(("last", "told"), [("raise", False), ("return", True)], ids=["raised", "not raised"])
+def test_what_is_done_before_the_end_is_raised_again(tmp_path: Path, last: str, told: bool) -> None:
+    body = "try: work()\nexcept BaseException:\n  try: store.upload(1)\n  except BaseException: log()\n  " + last
+    found = in_python("COD009", tmp_path, "from shelf import store, work, log\n" + job(body))
+
+    assert bool(accused(found)) is told
+
+
 @pytest.mark.parametrize(
     ("body", "severity"),
     [

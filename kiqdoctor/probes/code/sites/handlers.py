@@ -24,6 +24,7 @@ STANDARD: Final = ("StandardError",)
 """What Ruby's ``rescue`` catches where it names nothing."""
 ENDS: Final = frozenset({"SystemExit", "BaseException"})
 EXIT: Final = "SystemExit"
+WHOLE: Final = frozenset({"BaseException", "CancelledError"})
 PARSERS: Final = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args"})
 SHUTDOWNS: Final = frozenset({"Exception", "Sidekiq::Shutdown", "Interrupt", "SignalException"})
 """What the end of a process is raised as, in Python and in Ruby."""
@@ -65,8 +66,10 @@ def _python(index: "Index", function: "Function") -> Iterator[Handler]:
     from kiqdoctor.probes.code.python.flow import decided, ways
 
     yield from _suppressed(index, function)
+    raised = {id(one) for node in function.tries for clause in node.handlers for one in _before_a_raise(clause)}
     for node in function.tries:
         spared, brief = _harmless(index, function, node.body)
+        spared = spared or id(node) in raised
         for clause in node.handlers:
             names = tuple(_names(index, function, clause.type))
             told = partial(_of_the_end, index, function, clause.name or "")
@@ -136,6 +139,16 @@ def _names(index: "Index", function: "Function", caught: ast.expr | None) -> Ite
     whole, where = index.names.valued(function, caught)
     for one in whole.elts if isinstance(whole, ast.Tuple) else [caught]:
         yield index.names.spelt(one, where if isinstance(whole, ast.Tuple) else function) or "?"
+
+
+def _before_a_raise(clause: ast.ExceptHandler) -> "Iterator[ast.AST]":
+    """What a clause that catches the end of a process does before it raises it again."""
+    from kiqdoctor.probes.code.python.flow import ways
+
+    kind = clause.type
+    caught = kind is None or getattr(kind, "attr", getattr(kind, "id", "")) in WHOLE
+    if caught and ways([one for one in clause.body if not isinstance(one, ast.Try)]) == {"raise"}:
+        yield from (one for statement in clause.body for one in ast.walk(statement) if isinstance(one, ast.Try))
 
 
 def _calls(body: Sequence[ast.stmt]) -> list[ast.Call] | None:
