@@ -52,6 +52,10 @@ TWINS = crossed(
             "from sqlalchemy import create_engine\ndef ready():\n  probe = create_engine('x')\n"
             "  try:\n    probe.connect().execute('select 1')\n  finally: probe.dispose()\nready()\n"
         ),
+        "its connection": (
+            "from sqlalchemy import create_engine\ndef ready():\n  probe = create_engine('x')\n"
+            "  conn = probe.connect()\n  conn.execute('select 1')\n  probe.dispose()\nready()\n"
+        ),
         "whose a connection is": (
             "import os\nfrom sqlalchemy import event\n" + ENGINE + "@event.listens_for(engine, 'checkout')\n"
             "def ours(connection, record, proxy):\n  if record.info['pid'] != os.getpid(): raise ValueError\n"

@@ -131,13 +131,19 @@ def asked(names: Names, function: Function) -> Iterator[tuple[Position, str, str
 
 def _given_back(function: Function, call: ast.Call) -> bool:
     """Whether an engine that a function made for itself is thrown away in it, with all its connections."""
-    held: ast.expr = call.func
-    while isinstance(held, ast.Attribute | ast.Call):
-        held = held.value if isinstance(held, ast.Attribute) else held.func
-    if not isinstance(held, ast.Name) or not function.name or held.id not in function.values:
-        return False
     ended = (one.func for one, _ in function.calls if isinstance(one.func, ast.Attribute) and one.func.attr == DISPOSED)
-    return any(isinstance(one.value, ast.Name) and one.value.id == held.id for one in ended)
+    thrown = {one.value.id for one in ended if isinstance(one.value, ast.Name)} if function.name else set()
+    held: ast.expr | None = call.func
+    for _ in range(MOST_STEPS):
+        if isinstance(held, ast.Name) and held.id in thrown:
+            return held.id in function.values
+        if isinstance(held, ast.Name):
+            held = function.values.get(held.id)  # conn of conn = engine.connect()
+        elif isinstance(held, ast.Attribute | ast.Call):
+            held = held.value if isinstance(held, ast.Attribute) else held.func
+        else:
+            return False
+    return False
 
 
 def _client(names: Names, function: Function, node: ast.expr) -> str:
