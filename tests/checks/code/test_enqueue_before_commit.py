@@ -158,6 +158,15 @@ def test_a_view_that_its_framework_lets_write(tmp_path: Path) -> None:
     assert requested(tmp_path / "b", MAKE.format("serializer.is_valid()")) == ["low"]
 
 
+def test_what_a_job_writes_that_is_called_plainly_is_no_write_of_the_request(tmp_path: Path) -> None:
+    task = "from huey.contrib.djhuey import db_task\n@db_task()\ndef sync(pk): Order.objects.get(pk=pk).save()\n"
+    view = "from django.urls import path\ndef create(request):\n  {0}\n  sync(1)\nurlpatterns = [path('x/', create)]\n"
+    asked = requested(tmp_path / "a", task + view.format("pass"))
+    written = requested(tmp_path / "b", task + view.format("Order.objects.create(n=1)"))
+
+    assert (asked, written) == (["low"], ["high"])
+
+
 RAILS = "class GreetJob\n  include Sidekiq::Job\n  def perform(id); end\nend\n"
 RUBY = [
     Spelling("as written", call="GreetJob.perform_async({0})"),

@@ -40,8 +40,8 @@ def opened(names: Names, function: Function) -> Iterator[Opened]:
     yield from _connected(names, function)
 
 
-def requests(names: Names) -> Iterator[Opened]:
-    """Views, each within a transaction of its own, where Django is told ATOMIC_REQUESTS."""
+def requests(names: Names, jobs: set[Function]) -> Iterator[Opened]:
+    """Views, each within a transaction of its own, where Django is told ATOMIC_REQUESTS; what they call may be jobs."""
     if not any(map(_atomic, names.modules)):
         return
     views = {
@@ -50,12 +50,12 @@ def requests(names: Names) -> Iterator[Opened]:
     for view in views:
         free = any(names.spelt(one, view.outer or view).endswith("non_atomic_requests") for one in view.decorators)
         if not free:
-            yield Opened(view, view.begin, ATOMIC, WHOLE, writes=_is_written(view))
+            yield Opened(view, view.begin, ATOMIC, WHOLE, writes=_is_written(view, jobs))
 
 
-def _is_written(view: Function) -> bool:
+def _is_written(view: Function, jobs: set[Function]) -> bool:
     """Whether a view, or what it calls, is seen to write: one that only asks for a job leaves nothing to wait for."""
-    units = [view, *(way[-1] for way in called_from(view, WHOLE, CALLS))]
+    units = [view, *(way[-1] for way in called_from(view, WHOLE, CALLS) if jobs.isdisjoint(way))]
     called = (call.func for unit in units if isinstance(unit, Function) for call, _ in unit.calls)
     return any(isinstance(one, ast.Attribute) and _writes(one) for one in called)
 

@@ -41,7 +41,7 @@ def _opened(index: "Index") -> "Iterator[Opened]":
 
     for function in index.names.units:
         yield from in_python.opened(index.names, function)
-    yield from in_python.requests(index.names)
+    yield from in_python.requests(index.names, {one.function for one in index.symbols.values()})
     yield from in_ruby.blocks(index.classes)
     for cls in index.classes.all.values():
         yield from in_ruby.callbacks(index.classes, cls)
