@@ -123,7 +123,7 @@ def _gap(refused: Refused) -> str:
 
 def answer(sought: Sought, facts: Known, results: Sequence[Result]) -> Answer:
     """What is to be said of it."""
-    hits, trace = tuple(sorted(facts.trace.hits, key=_turn)), facts.trace
+    hits, trace = _in_turn(facts.trace.hits), facts.trace
     reasons = _reasons(facts, hits, results)
     estimate, basis = _starts(facts, hits, reasons) if len(hits) == 1 else (None, _no_single(hits))
     return Answer(
@@ -147,9 +147,10 @@ def status(found: Answer) -> int:
     return 3 if found.unknown else 0
 
 
-def _turn(hit: Hit) -> int:
-    """What is next in a queue comes first; what lies elsewhere stays before it, as it was found."""
-    return -1 if hit.place != places.QUEUE or hit.position is None else hit.position
+def _in_turn(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """As they were found, but what is next in a queue comes before what waits behind it."""
+    order = {key: number for number, key in enumerate(dict.fromkeys((hit.place, hit.queue) for hit in hits))}
+    return tuple(sorted(hits, key=lambda hit: (order[hit.place, hit.queue], hit.position or 0)))
 
 
 def _reasons(facts: Known, hits: Sequence[Hit], results: Sequence[Result]) -> tuple[Reason, ...]:

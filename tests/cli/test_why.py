@@ -154,7 +154,7 @@ def test_its_text_is_neutralised(redis: "redis_py.Redis", redis_server: RedisSer
 
     ran = kiqdoctor("why", JID, "--redis", redis_server.url)
     assert ran.out.startswith("␛[31mEvil\\u202e")
-    assert "waits in queue default, 0 of 1 before it" in ran.out
+    assert "waits in queue default, the next to be taken" in ran.out
 
 
 APP = """\

@@ -221,9 +221,9 @@ def test_in_a_queue_the_next_comes_first_and_what_is_said_of_each_is_said_once()
 
     found = asked(*waiting, *running)
 
-    assert [one.jid[-1] for one in found.hits] == ["8", "9", "0", "1", "2"]
+    assert [one.jid[-1] for one in found.hits] == ["0", "1", "2", "8", "9"]
     assert len(found.told) == len(set(found.told))
     assert sum("how unusual" in line for line in found.told) == 1
     shown = list(lines(found))
-    assert "the next to be taken" in shown[2]
-    assert "1 of 50 before it" in shown[3]
+    assert "the next to be taken" in shown[0]
+    assert "1 of 50 before it" in shown[1]
