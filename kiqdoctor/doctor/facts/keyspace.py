@@ -29,7 +29,7 @@ class Installation:
     job_classes: tuple[str, ...] = ()  # of a few waiting jobs
     process_queues: tuple[str, ...] = ()  # what its live processes take
     threads: int = 0  # of its live processes that are not quiet
-    identities: tuple[str, ...] = ()  # of its live processes
+    identities: tuple[str, ...] = ()  # of its processes that have a record
     processed: bool = False  # a worker has counted jobs here, now or long ago
     strays: tuple[Stray, ...] = ()
     unchecked: int = 0  # lists of which it was not asked whether they are registered

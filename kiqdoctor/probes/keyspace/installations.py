@@ -114,7 +114,7 @@ def _read(redis: Redis, candidate: Candidate, clock: Clock, database: int) -> In
         job_classes=tuple(dict.fromkeys(one.job_class for one in samples if one.job_class))[:20],
         process_queues=tuple(dict.fromkeys(name for one in live for name in one.queues or ())),
         threads=sum(one.concurrency or 0 for one in live if not one.quiet),
-        identities=tuple(one.identity for one in live),
+        identities=tuple(one.identity for one in processes if one.exists),  # late ones are registered too
         processed=kinds[PROCESSED] == "string",
         strays=strays,
         unchecked=unchecked,

@@ -1,11 +1,17 @@
 """PRO004: who waits for jobs, and who is known to."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import redis as redis_py
+from doctoring import check
 from healthy import HEALTHY
 from healthy.host import LOCAL
 from healthy.keyspace import INSTALLATION
+from servers import RedisServer
+from states import beat
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.host import Inheritance, LocalProcess, LocalProcesses, Owner
@@ -208,3 +214,25 @@ def test_who_may_pass_on_what_a_worker_asks_for_is_not_accused(
     )
 
     assert diagnose("PRO004", seen).outcome is outcome
+
+
+def test_a_record_whose_beat_looks_old_is_registered_all_the_same(
+    redis: "redis_py.Redis", redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """As that of a host whose clock is behind: it is no stranger, whatever pops there."""
+    beat(redis, "late-host:71:0123456789ab", age=600)
+    redis.sadd("processes", "gone-host:72:0123456789ab")
+    file = tmp_path / "seen.json"
+
+    check(redis_server.url, "--select", "PRO004", "--record", str(file))
+
+    [told] = _identities(json.loads(file.read_text("utf-8")))
+    assert told == ["late-host:71:0123456789ab"]
+
+
+def _identities(recorded: object) -> list[object]:
+    """What is called so anywhere in a recording."""
+    if isinstance(recorded, dict):
+        own = [recorded["identities"]] if recorded.get("identities") else []
+        return own + [each for one in recorded.values() for each in _identities(one)]
+    return [each for one in recorded for each in _identities(one)] if isinstance(recorded, list) else []
