@@ -271,7 +271,7 @@ def test_it_listens_on_loopback_and_warns_of_anything_else() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--listen", "nowhere"), "--listen: host:port is needed, not 'nowhere'"),
+        (("--listen", "nowhere"), "--listen: host:port or a port up to 65535 is needed, not 'nowhere'"),
         (("--select", "NIL999"), "no check has the id"),
         (("--interval", "0"), "--interval"),
     ],

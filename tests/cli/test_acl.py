@@ -140,7 +140,7 @@ def refused(server: RedisServer) -> set[str]:
         return {entry[b"object"].decode() for entry in client.execute_command("ACL", "LOG", 128)} - FREE
 
 
-NARROW: Final = ("--select", "NSP006,QUE019,QUE020,SEC002,RED005")
+NARROW: Final = ("--select", "QUE011,QUE020,SEC002,SEC003,RED005")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """`kiqdoctor dump` of Celery's workers and gunicorn's, hung, deadlocked and idle."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -71,16 +70,22 @@ def app(environ, start_response):
 )
 
 
+def environment(**more: str) -> dict[str, str]:
+    """Where both can be imported: beside our own packages they would be those of each application that is examined."""
+    folder = os.environ.get("KIQDOCTOR_TEST_SERVERS")
+    if not folder:
+        roots.absent("KIQDOCTOR_TEST_SERVERS names no folder (pip install --target FOLDER celery gunicorn)")
+    return {**os.environ, "PYTHONPATH": folder, **more}
+
+
 @contextmanager
 def server(module: str, code: str, folder: Path, *words: str, **environ: str) -> Iterator[int]:
     """`python -m module words...` beside this code, and its children; all gone at the end."""
-    if importlib.util.find_spec(module) is None:
-        roots.absent(f"{module} is not installed")
     (folder / "hung.py").write_text(code)
     os.utime(folder / "hung.py", (1_600_000_000, 1_600_000_000))
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *words], cwd=folder, env={**os.environ, **environ}, stdout=log, stderr=log
+            [sys.executable, "-m", module, *words], cwd=folder, env=environment(**environ), stdout=log, stderr=log
         )
     with process:
         try:
@@ -104,7 +109,7 @@ def celery(pool: str, number: int, url: str, folder: Path) -> Any:
 def sent(folder: Path, url: str, *names: str) -> None:
     """These tasks, as an application pushes them."""
     code = f"import hung\nfor name in {names!r}: hung.app.send_task(name, args=['hunter2-argument'])"
-    subprocess.run([sys.executable, "-c", code], cwd=folder, env={**os.environ, "BROKER": url}, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(BROKER=url), check=True)
 
 
 def told(pids: list[int]) -> dict[int, dict[str, Any]]:

@@ -8,6 +8,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 FILES = {
     "Gemfile.lock": "GEM\n  remote: https://rubygems.org/\n  specs:\n    right_aws (3.1.0)\n    sidekiq (7.3.9)\n\n"
     "PLATFORMS\n  ruby\n\nDEPENDENCIES\n  right_aws\n  sidekiq\n",
+    ".ruby-version": "3.3.6\n",
     "app/jobs/upload.rb": "class Upload\n  include Sidekiq::Job\n  def perform\n    RightAws::S3.new\n  end\nend\n",
 }
 TITLE = "right_aws 3.1.0 keeps connections and caches in state that threads share, without a lock"

@@ -270,7 +270,7 @@ def test_a_worker_is_killed_while_one_looks_on_in_tmux(redis: "redis_py.Redis", 
         (("--replay", "nowhere"), "does not exist"),
         (("--plain", "--redis", "http://x"), "not a Redis URL"),
         (("--plain", "--select", "NIL999"), "no check has the id"),
-        (("--serve", "--listen", "nowhere"), "--listen: host:port is needed"),
+        (("--serve", "--listen", "nowhere"), "--listen: host:port or a port up to 65535 is needed"),
         (("--interval", "0"), "--interval"),
     ],
 )
