@@ -36,7 +36,8 @@ DEVELOPED: Final = regex(
     r"(?m)^(?:export )?(?:RAILS|RACK|APP|HANAMI|NODE|FLASK|DJANGO)_ENV=['\"]?(?:development|test)['\"]?\s*$"
 )
 MANIFEST: Final = regex(r"(?m)^kind:")
-REST: Final = regex(r"[^\s'\"]*['\"]?\s*[,}\]]*\s*(?:#.*)?$")
+LONGEST_LINE: Final = 4_096  # characters; what is longer nobody wrote by hand
+REST: Final = regex(r"[^\s'\"]*+['\"]?\s*+(?:[,}\]]+\s*+)?(?:#.*)?$")
 PASSWORD: Final = regex(r"\s*:?password:\s*['\"]?(?P<password>[^\s'\"#]+)['\"]?\s*(?:#.*)?$")
 LOCAL: Final = regex(
     r"localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|0\.0\.0\.0|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\."
@@ -146,7 +147,7 @@ def _data(file: "File") -> Iterator[RedisAddress]:
 
 def _numbered(file: "File") -> Iterator[tuple[int, str]]:
     for number, line in enumerate(file.text().splitlines(), 1):
-        if not line.lstrip().startswith("#"):
+        if len(line) <= LONGEST_LINE and not line.lstrip().startswith("#"):
             yield number, line
 
 

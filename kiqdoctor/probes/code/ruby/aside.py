@@ -17,7 +17,7 @@ RUNS: Final = regex(
     rb"(?<![\w:.])(?:def|class|module|lambda|proc|included|task)\b|->|\b(?:Class|Module|Struct|Data)\.new\b"
 )
 """Words without which a file has nothing that runs but when it is loaded."""
-TEMPLATE: Final = regex(rb"\{\{[{#/&^!>~]?\s{0,9}[A-Za-z_][\w.]*\s{0,9}~?\}\}|<%[-=#]?\s[^\n]*%>")
+TEMPLATE: Final = regex(rb"\{\{[{#/&^!>~]?\s{0,9}[A-Za-z_][\w.]*\s{0,9}~?\}\}|<%[-=#]?\s[^\n]{0,200}?%>")
 """Mustaches and ERB: text from which another program makes Ruby."""
 
 
