@@ -35,7 +35,7 @@ Undo: start it again.
 
 ## Unknown when
 CLIENT LIST is not allowed, or a live process does not say how many threads it has; those too many have a name of
-their own (CLIENT SETNAME), beside clients without one.
+their own (CLIENT SETNAME), beside clients without one; a host's clock is behind, and a worker's record is renewed.
 
 ## Source
 Sidekiq's issue 3202; a real Sidekiq 6.4.1 shows one blocked connection a thread.
@@ -53,7 +53,8 @@ from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import Inheritance, LocalProcess, LocalProcesses, Owner
 from kiqdoctor.doctor.facts.keyspace import Keyspace
-from kiqdoctor.doctor.facts.redis import Client, Clients
+from kiqdoctor.doctor.facts.redis import Client, Clients, Connection
+from kiqdoctor.doctor.late_clock import behind
 from kiqdoctor.doctor.ownership import is_of
 from kiqdoctor.doctor.popping import POPS, exactly, fits, too_short
 from kiqdoctor.regex import regex
@@ -88,6 +89,7 @@ def hidden_popper(
     keyspace: Keyspace,
     local: LocalProcesses | Missing,
     inheritance: Inheritance | Missing,
+    connection: Connection | Missing,
     twice: Twice[Clients] | Missing,
     thresholds: Thresholds,
 ) -> Iterator[Verdict]:
@@ -100,7 +102,8 @@ def hidden_popper(
     if proven:
         yield _proven(*proven[0], len(proven))
         return
-    reason = _unclear(fleet, keyspace, popping)
+    late = next(filter(None, (behind(one, fleet, connection, clients) for one in fleet.processes)), "")
+    reason = late or _unclear(fleet, keyspace, popping)
     threads = sum(one.threads for one in keyspace.installations)
     most = threads * thresholds[SLACK]
     before = _popping(twice.first, keyspace) if isinstance(twice, Twice) else []
@@ -109,7 +112,7 @@ def hidden_popper(
     strangers = _strangers(popping, keyspace, local)
     tied = _tied(popping, keyspace, local, inheritance)
     if (reason := reason or _named(popping, most)) and popping:
-        yield Unknown(reason, "a database of their own for Sidekiq's keys")
+        yield Unknown(reason, "clocks that agree" if late else "a database of their own for Sidekiq's keys")
     elif len(popping) > most:
         title = (
             f"{counted(len(popping), 'client waits', 'clients wait')} for"
@@ -193,7 +196,7 @@ def _tied(
     """Those whose connection only processes of this host hold that no live record names, nor one of their parents."""
     if not isinstance(local, LocalProcesses) or not isinstance(inheritance, Inheritance):
         return []
-    seats = {tuple(identity.rsplit(":", 2)[:2]) for one in keyspace.installations for identity in one.identities}
+    seats = {_seat(identity) for one in keyspace.installations for identity in one.identities}
     clients = {one.address: one for one in popping}
     known = {one.pid for one in local.all if any(_sits(one, local.hostname, *seat) for seat in seats)}
     known |= {int(pid) for host, pid in seats if host == local.hostname and pid.isascii() and pid.isdigit()}
@@ -218,10 +221,10 @@ def _roundabout(clients: Clients, keyspace: Keyspace, local: LocalProcesses | Mi
         identity
         for one in keyspace.installations
         for identity in one.identities
-        if not any(_sits(worker, name, *identity.rsplit(":", 2)[:2]) for worker in direct)
+        if not any(_sits(worker, name, *_seat(identity)) for worker in direct)
     ]
     others = {_host(one, local) for one in clients.all if not one.address.startswith("/")} - {"this host"}
-    return apart[0] if len({identity.rsplit(":", 2)[0] for identity in apart}) > len(others) else ""
+    return apart[0] if len({_seat(identity)[0] for identity in apart}) > len(others) else ""
 
 
 def _unclear(fleet: Fleet, keyspace: Keyspace, popping: Sequence[Client]) -> str:
@@ -247,7 +250,7 @@ def _host(client: Client, local: LocalProcesses | Missing) -> str:
 
 def _strangers(popping: Sequence[Client], keyspace: Keyspace, local: LocalProcesses | Missing) -> list[str]:
     """Hosts of blocked clients beyond as many as there are hosts with live processes."""
-    known = {identity.rsplit(":", 2)[0] for one in keyspace.installations for identity in one.identities}
+    known = {_seat(identity)[0] for one in keyspace.installations for identity in one.identities}
     hosts = sorted({_host(client, local) for client in popping if not client.address.startswith("/")})
     return hosts[len(known) :]
 
@@ -256,14 +259,20 @@ def _unregistered(local: LocalProcesses | Missing, keyspace: Keyspace) -> list[L
     """Workers of this host that no live record names."""
     if not isinstance(local, LocalProcesses):
         return []
-    seats = [identity.rsplit(":", 2)[:2] for one in keyspace.installations for identity in one.identities]
+    seats = [_seat(identity) for one in keyspace.installations for identity in one.identities]
     workers = [one for one in local.all if one.kind in {"sidekiq", "kiqdoctor"} and not one.stopping]
     strangers = [one for one in workers if not any(_sits(one, local.hostname, *seat) for seat in seats)]
     known = {one.pid for one in workers} - {one.pid for one in strangers}
     return [one for one in strangers if one.ppid not in known]  # a child that a known one forked takes no jobs
 
 
-def _sits(worker: LocalProcess, hostname: str, host: str, pid: str = "") -> bool:
+def _seat(identity: str) -> tuple[str, str]:
+    """Host and pid of HOST:PID:NONCE; whoever writes to Redis may have named a process anything."""
+    host, *rest = identity.rsplit(":", 2)
+    return host, rest[0] if rest else ""
+
+
+def _sits(worker: LocalProcess, hostname: str, host: str, pid: str) -> bool:
     """Whether a live identity is this process: inside a container it knows another host name and pid."""
     inner = [str(number) for number in worker.namespace_pids[1:]]
     return (host == hostname and pid == str(worker.pid)) or pid in inner

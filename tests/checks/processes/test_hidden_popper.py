@@ -8,12 +8,15 @@ import pytest
 import redis as redis_py
 from doctoring import check
 from healthy import HEALTHY
+from healthy.fleet import WORKER
 from healthy.host import LOCAL
 from healthy.keyspace import INSTALLATION
+from healthy.moment import NOW
 from servers import RedisServer
 from states import beat
 
 from kiqdoctor.doctor.diagnose import diagnose
+from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import Inheritance, LocalProcess, LocalProcesses, Owner
 from kiqdoctor.doctor.facts.keyspace import Foreign, Keyspace
 from kiqdoctor.doctor.facts.redis import Client, Clients
@@ -40,6 +43,23 @@ def test_more_than_there_are_threads() -> None:
 
     assert finding.severity == "high"
     assert "8 clients wait for jobs, but the live processes have 5 threads" in finding.finding.title
+
+
+def test_a_host_whose_clock_is_behind_has_threads_that_nobody_counts() -> None:
+    late = replace(WORKER, identity="far:1:aa", hostname="far", beat_age_s=600.0, beat=NOW - 600, ttl_s=58)
+    fleet = Fleet((late,), 1)
+
+    assert diagnose("PRO004", BASE.with_(waiting(8), fleet)).outcome is Outcome.UNKNOWN
+    assert diagnose("PRO004", BASE.with_(waiting(8), replace(fleet, processes=(replace(late, ttl_s=None),)))).findings
+
+
+def test_a_process_may_be_called_anything() -> None:
+    odd = replace(KNOWN, identities=("", "x", "x:1", ":::", "a:b:c:d"))
+    held = Inheritance(owners=(Owner("10.0.0.9:4000", pids=(7,), parent=1, program="ruby", age_s=600),))
+
+    seen = diagnose("PRO004", HEALTHY.with_(Keyspace((odd,), scanned=9, total=9), waiting(4), LOCAL, held))
+
+    assert not (seen.reason or "").startswith("crashed")
 
 
 def test_more_at_both_ends_of_a_window_is_critical() -> None:
