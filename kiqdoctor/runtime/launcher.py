@@ -31,6 +31,7 @@ from kiqdoctor.runtime.recover import Recovery
 from kiqdoctor.runtime.scheduled import Poller
 from kiqdoctor.runtime.servers import fit
 from kiqdoctor.runtime.state import worker_metrics
+from kiqdoctor.runtime.supervising.link import STACKS
 from kiqdoctor.runtime.systemd import Notifier
 from kiqdoctor.runtime.tenure import Tenure
 from kiqdoctor.runtime.vitals import Vitals
@@ -83,6 +84,7 @@ class Launcher:
             identity=lambda: self.identity,
             signals=not options.embedded,
             stall_s=0 if options.embedded else STALL,
+            stacks=0 if options.embedded else STACKS,
         )
         self.on_signal: Callable[[str], None] = self._act
 

@@ -1,11 +1,11 @@
 """When a thread dump is made: at TTIN, while the GIL is stuck, when somebody asks through Redis.
 
 A thread of its own waits on the pipe that C writes each signal's number to, so that a main thread deep in C does not
-keep a dump from being made. ``faulthandler.register`` would need no thread, but it walks the frames of threads that
-run meanwhile: on 3.11 and 3.12 that crashes a busy process at one of the first signals. Its timer is used for the one
-case that no Python can see: it is armed while this thread waits, and fires only if this thread does not get the GIL
-back. It is disarmed while a dump is written, which may wait for whoever reads the log, and around a fork, whose child
-would wait for ever for the timer's thread, which it does not have.
+keep a dump from being made. ``faulthandler`` walks the frames of threads that run meanwhile: on 3.11 and 3.12 that
+crashes a busy process at one of the first signals. It is used for the one case that no Python can see, a GIL that is
+kept, and only where somebody outside has seen it: the parent, which sends ``STACKS`` to a child that is silent and does
+not stand still. A timer of faulthandler's own would ring when a stopped process goes on, while all its threads run:
+one of ten crashed.
 """
 
 import faulthandler
@@ -29,8 +29,8 @@ from kiqdoctor.wire.keys import Keys
 if TYPE_CHECKING:
     from redis import Redis
 
-STALL: Final = 10.0  # seconds without the GIL after which every stack is written
-TICKS: Final = 4  # times that the timer is armed anew within that
+STALL: Final = 10.0  # seconds without the GIL after which that is told
+TICKS: Final = 4  # looks within that
 ASK_TTL: Final = 60  # seconds that a question and its answer are kept
 ASKERS: Final = 20  # that one beat answers
 PATIENCE: Final = 15.0  # seconds: a beat comes every 5 s, and may wait 10 s for a slow Redis
@@ -47,7 +47,8 @@ class Watchdog:
     """One thread of a process.
 
     ``write`` gets each log line; ``stall_s`` 0 looks for no stuck GIL; ``signals`` False leaves TTIN and the wakeup
-    fd alone, as must be in somebody else's program. ``stderr`` is where a stuck process's stacks go.
+    fd alone, as must be in somebody else's program. At the signal ``stacks`` every stack goes to ``stderr``, whoever
+    keeps the GIL; 0: at none.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Watchdog:
         write: Callable[[str], None],
         identity: Callable[[], str] = str,
         stall_s: float = STALL,
+        stacks: int = 0,
         signals: bool = True,
         on_stall: Callable[[float], None] | None = None,
         stderr: int = STANDARD_ERROR,
@@ -65,21 +67,21 @@ class Watchdog:
     ) -> None:
         self._jobs, self._pools, self._write, self._identity = jobs, pools, write, identity
         self._stall_s, self._signals, self._on_stall = stall_s, signals, on_stall
-        self._clock, self._stderr = clock, stderr
+        self._clock, self._stderr, self._stacks = clock, stderr, stacks
         self._file: int | None = None
         self._pipe: tuple[int, int] | None = None
         self._ours = False  # the wakeup fd
         self._handler: Any = None  # TTIN's, before ours
         self._told_by_c = self._stopping = False
-        self.arming = threading.Lock()
         self.thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Take the signal, where this is the main thread, and watch. A wakeup fd of somebody else's stays in place."""
-        global _watching  # noqa: PLW0603 - a process has one timer and one wakeup fd
-        if self._stall_s:
+        global _watching  # noqa: PLW0603 - a process has one wakeup fd
+        if self._stacks:
             with suppress(OSError):  # standard error is closed: nowhere to write to
-                self._file = os.dup(self._stderr)  # the timer keeps the number: it must never become a socket's
+                self._file = os.dup(self._stderr)  # its number is kept by C: it must never become a socket's
+                faulthandler.register(self._stacks, file=self._file)
         self._open()
         if self._signals and threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGTTIN, self._note)
@@ -143,6 +145,8 @@ class Watchdog:
         return True
 
     def _close(self) -> None:
+        if self._file is not None:
+            faulthandler.unregister(self._stacks)
         for number in (*(self._pipe or ()), self._file):
             if number is not None:
                 with suppress(OSError):
@@ -158,13 +162,11 @@ class Watchdog:
         read = self._pipe[0]
         poll = select.poll()
         poll.register(read, select.POLLIN)
-        tick_ms = int(self._stall_s / TICKS * 1000) if self._file is not None else None
+        tick_ms = int(self._stall_s / TICKS * 1000) if self._stall_s else None
         while True:
             began = self._clock.monotonic()
-            self._arm()
             woken = poll.poll(tick_ms)
             waited = self._clock.monotonic() - began
-            self._disarm()
             told = _drained(read)
             if self._stopping:
                 return
@@ -172,16 +174,6 @@ class Watchdog:
                 self._was_stuck(waited if woken else waited - tick_ms / 1000)
             if self._asked(told):
                 self._tell("TTIN")
-
-    def _arm(self) -> None:
-        if self._file is not None:
-            with self.arming, suppress(OSError, RuntimeError):
-                faulthandler.dump_traceback_later(self._stall_s, file=self._file)
-
-    def _disarm(self) -> None:
-        if self._file is not None:
-            with self.arming:
-                faulthandler.cancel_dump_traceback_later()
 
     def _asked(self, told: bytes) -> bool:
         """Python's handler runs after C wrote the number, if it runs at all: one signal is one dump."""
@@ -202,9 +194,9 @@ class Watchdog:
                 self._write(f"no thread dump: {type(error).__name__}: {error}")
 
     def _was_stuck(self, seconds: float) -> None:
-        """Say so, and whose the numbers in the stacks above are: faulthandler knows no names."""
+        """Say so, and whose the numbers are in stacks that were written: faulthandler knows no names."""
         try:
-            told = [f"the GIL was stuck for {seconds:.1f} s: C code kept it, or the process stood still; dump above"]
+            told = [f"the GIL was stuck for {seconds:.1f} s: C code kept it (its stack is above), or we stood still"]
             told += [
                 f"  thread 0x{ident:016x} is TID-{log.thread_id(ident)} class={job.job_class} jid={job.jid}"
                 for ident, job in self._jobs().items()
@@ -216,12 +208,6 @@ class Watchdog:
         except Exception as error:  # noqa: BLE001 - to watch on matters more
             with suppress(Exception):
                 self._write(f"watchdog: {type(error).__name__}: {error}")
-
-    def before_fork(self) -> None:
-        """No timer, and nobody who sets one, until the fork is done."""
-        self.arming.acquire()
-        if self._file is not None:
-            faulthandler.cancel_dump_traceback_later()
 
     def in_child(self) -> None:
         """A pipe and a thread of its own; the parent's would tell the parent of the child's signals."""
@@ -243,32 +229,15 @@ def _drained(number: int) -> bytes:
 
 
 _watching: Watchdog | None = None
-_forking: Watchdog | None = None
-
-
-def _before() -> None:
-    global _forking  # noqa: PLW0603 - from one hook to the next
-    if (watchdog := _watching) is not None:
-        watchdog.before_fork()
-        _forking = watchdog
-
-
-def _after() -> None:
-    global _forking  # noqa: PLW0603
-    if (watchdog := _forking) is not None:
-        _forking = None
-        watchdog.arming.release()
 
 
 def _after_in_child() -> None:
-    watchdog = _forking
-    _after()
-    if watchdog is not None:
+    if (watchdog := _watching) is not None:
         with suppress(OSError, RuntimeError, ValueError):  # no thread or no descriptor left: the child does without
             watchdog.in_child()
 
 
-os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)
+os.register_at_fork(after_in_child=_after_in_child)
 
 
 def answer(client: "Redis", keys: Keys, identity: str, make_dump: Callable[[], Dump]) -> bool:

@@ -56,7 +56,7 @@ class Child:
         if self.ready:
             self.send(signal.SIGTTIN)
 
-    def send(self, number: signal.Signals) -> None:
+    def send(self, number: int) -> None:
         """As the kernel does."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
@@ -67,6 +67,13 @@ class Child:
         with suppress(OSError, IndexError, ValueError):
             return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * PAGE / MIB
         return 0.0
+
+    def catches(self, number: int) -> bool:
+        """Whether it has a handler for this signal, which ends whoever has none."""
+        with suppress(OSError, IndexError, ValueError):
+            told = Path(f"/proc/{self.pid}/status").read_text("utf-8").partition("SigCgt:")[2].split()[0]
+            return bool(int(told, 16) >> (number - 1) & 1)
+        return False
 
     @property
     def stands_still(self) -> bool:

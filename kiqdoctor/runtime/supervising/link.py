@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +11,9 @@ from typing import Any, Final
 VARIABLE: Final = "_KIQDOCTOR_CHILD"  # in a child's environment: what its parent tells it of itself
 LINE: Final = 64 * 1024  # bytes of a message at most
 CHUNK: Final = 65_536
+
+STACKS: Final[int] = getattr(signal, "SIGRTMIN", -6) + 6
+"""At this signal a child writes every thread's stack, whoever keeps its GIL; 0 where there is none so."""
 
 Message = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.supervising import link
 from kiqdoctor.runtime.supervising.child import Child, End, fleet_words, spawn
-from kiqdoctor.runtime.supervising.link import Birth, Message
+from kiqdoctor.runtime.supervising.link import STACKS, Birth, Message
 from kiqdoctor.runtime.supervising.orders import Orders
 from kiqdoctor.runtime.supervising.overrun import DUMP, GRACE, Overrun, Watched
 from kiqdoctor.runtime.supervising.renewal import Renewal
@@ -249,6 +249,8 @@ class Supervisor:
             child.silent = True
             why = "it was stopped" if child.stands_still else "a job keeps its GIL, or it waits in the kernel"
             log.warn(f"process {child.pid} has been silent for {seconds:.0f} s: {why}; its jobs stay its own")
+            if not child.stands_still and child.catches(STACKS):
+                child.send(STACKS)
         limit = self.orders.stuck_after_s
         if limit and seconds > limit:
             log.warn(f"process {child.pid} is killed after {seconds:.0f} s of silence: --stuck-after {limit:g}")
