@@ -139,6 +139,18 @@ def test_a_serializer_of_its_own(tmp_path: Path, told: str) -> None:
     assert not accused(in_python("COD006", tmp_path, text))
 
 
+@pytest.mark.parametrize(("folder", "refused"), [("third_party", False), ("others", True)])
+def test_settings_in_a_folder_that_is_not_read_may_say_anything(tmp_path: Path, folder: str, *, refused: bool) -> None:
+    settings = tmp_path / "shop" / "settings"
+    (settings / folder).mkdir(parents=True)
+    (settings.parent / "__init__.py").touch()
+    (settings / folder / "__init__.py").touch()
+    (settings / folder / "celery.py").write_text("CELERY_TIMEZONE = 'UTC'\n")
+    (settings / "__init__.py").write_text(f"from .{folder}.celery import *\n")
+
+    assert accused(in_python("COD006", tmp_path, f"{CELERY}def w(): f.delay({{1, 2}})\n")) is refused
+
+
 @pytest.mark.parametrize(("value", "refused"), [("{1, 2}", False), ("lambda: 1", True)])
 def test_rq_pickles(tmp_path: Path, value: str, *, refused: bool) -> None:
     text = f"from rq import Queue\nq = Queue()\ndef mail(x): pass\ndef w(): q.enqueue(mail, {value})\n"

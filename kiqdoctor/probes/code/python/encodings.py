@@ -43,9 +43,19 @@ RQ_SETTING: Final = "RQ_QUEUES"  # django-rq's
 
 def encodings(names: Names) -> dict[str, Encoding]:
     """By library."""
-    told = {library for unit in names.units for library in _told(names, unit)}
+    told = {library for unit in names.units for library in _told(names, unit)} | (
+        {"celery"} if _unread(names) else set()
+    )
     rq = {one for unit in names.units for one in _rq(names, unit)} or {USUAL["rq"]}
     return {**USUAL, **dict.fromkeys(told, Encoding.UNKNOWN), "rq": rq.pop() if len(rq) == 1 else Encoding.UNKNOWN}
+
+
+def _unread(names: Names) -> bool:
+    """Whether a module of the application takes all names of one of its own that was not read: settings, maybe."""
+    known = {one.name for one in names.modules}
+    tops = {one.partition(".")[0] for one in known}
+    stars = {star for one in names.modules for star in one.stars}
+    return any(one not in known and one.partition(".")[0] in tops for one in stars)
 
 
 def of_queue(names: Names, function: Function, queue: ast.expr) -> Encoding | None:
