@@ -10,7 +10,7 @@ errors and answers to somebody else's question.
 
 ## How it is found
 Formula: fails if a job leads to `Timeout.timeout` or `PyThreadState_SetAsyncExc`, in whatever wrapper; or, where jobs
-run in threads, to `signal.alarm`, `setitimer`, `signal` or a decorator that uses them; medium where nothing tells how
+run in threads, to `signal.alarm`, `setitimer`, `signal` or a decorator that uses them; low where nothing tells how
 they run
 
 What a job leads to is followed through the application's own functions; the finding names the way there.
@@ -79,7 +79,7 @@ def _judged(code: Code, call: Call, execution: Execution) -> Finding | None:
     shared = sharing(code, execution, call)
     if shared.truth is False:
         return None  # the job runs on its process' main thread
-    severity = Severity.HIGH if shared.truth else Severity.MEDIUM
+    severity = Severity.HIGH if shared.truth else Severity.LOW
     title = f"{call.name} works on the main thread only, and a job leads to it"
     remedy = f"Write {SWITCH}=False." if call.name in WRAPPERS else "Write timeout= at the call that waits."
     return told(code, call, severity, title, remedy, how_it_runs(shared), key=call.name)

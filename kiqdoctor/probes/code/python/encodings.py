@@ -43,9 +43,9 @@ RQ_SETTING: Final = "RQ_QUEUES"  # django-rq's
 
 def encodings(names: Names) -> dict[str, Encoding]:
     """By library."""
-    told = {library for unit in names.units for library in _told(names, unit)} | (
-        {"celery"} if _unread(names) else set()
-    )
+    told = {library for unit in names.units for library in _told(names, unit)}
+    if _unread(names):
+        told.add("celery")
     rq = {one for unit in names.units for one in _rq(names, unit)} or {USUAL["rq"]}
     return {**USUAL, **dict.fromkeys(told, Encoding.UNKNOWN), "rq": rq.pop() if len(rq) == 1 else Encoding.UNKNOWN}
 
