@@ -34,7 +34,7 @@ FILLED: Mapping[tuple[str, str], Sequence[str]] = {
     ("kiqdoctor.probes.keyspace.foreign", "pattern"): [mark.pattern for mark in MARKS],
     ("kiqdoctor.probes.fleet.private_lists", "pattern"): [],  # which LAYOUTS holds: they are found there
     ("kiqdoctor.regex", "*self._told"): [],  # each of those is found where it stands
-    ("kiqdoctor.probes.code.sites.hook_tests", "f\"(?:^|/){'/'.join(parts)}/?$\""): [r"(?:^|/)a/[^/]+/?$"],
+    ("kiqdoctor.probes.code.sites.hook_tests", "f'(?:^|/){parts}/?$'"): [r"(?:^|/)a/[^/]+/?$"],
     ("kiqdoctor.probes.queues.payloads", r"f'(?<!\\w){re.escape(value)}(?!\\w)'"): [r"(?<!\w)a(?!\w)"],
 }
 """What is made of a local's value, by module and expression: the patterns that it may be."""

@@ -101,8 +101,8 @@ def _leads(pattern: str, path: str) -> bool:
     plain = pattern.strip("^$/")
     if not plain:
         return False
-    parts = [PART if "<" in part or "(" in part else re.escape(part) for part in plain.split("/")]
-    return re.search(rf"(?:^|/){'/'.join(parts)}/?$", path.partition("?")[0]) is not None
+    parts = "/".join(PART if "<" in part or "(" in part else re.escape(part) for part in plain.split("/"))
+    return re.search(rf"(?:^|/){parts}/?$", path.partition("?")[0]) is not None
 
 
 def _read(files: "tuple[File, ...]") -> "tuple[list[tuple[File, Module]], list[str]]":
