@@ -74,12 +74,21 @@ def push(server: RedisServer, job_class: str, *args: Any) -> None:
 def stopped_with(worker: RubySidekiq, server: RedisServer, job_class: str, *args: Any) -> bool:
     """Stop it while it waits for a job, and push one; between two of its pops nobody takes it, and it goes on."""
     worker.signal(signal.SIGSTOP)
+    tasks = Path(f"/proc/{worker.pid}/task")
+    eventually(lambda: all(_state(one) == "T" for one in tasks.iterdir()), "a thread that runs would read it")
     push(server, job_class, *args)
     with server.client() as client:
         taken: bool = not client.delete("queue:default")
     if not taken:
         worker.signal(signal.SIGCONT)
     return taken
+
+
+def _state(task: Path) -> str:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # it has just ended
+        return ""
 
 
 def frozen_with(state: Path, server: RedisServer) -> bool:
