@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.config import RedisAddress, RedisAddresses
@@ -104,7 +105,8 @@ def _ignored(tree: Tree) -> tuple[str, ...]:
         except UnreadableError:
             continue
     back = {line[1:] for line in lines if line.startswith("!")}
-    return tuple(line for line in lines if line and not line.startswith(("#", "!")) and line not in back)
+    kept = (line for line in lines if line and not line.startswith(("#", "!")) and line not in back)
+    return tuple(islice(kept, MOST))  # each is held against each file
 
 
 def _fitting(path: str) -> "Callable[[str], bool]":
