@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from kiqdoctor.runtime.endings import Ending
+    from kiqdoctor.runtime.endings import Ending, Likewise
     from kiqdoctor.runtime.fetching.work import Work
     from kiqdoctor.runtime.instead import Instead
     from kiqdoctor.runtime.job import Job
@@ -193,15 +193,18 @@ class _Memory:
             return None
         return Progress(found.total, len(found.open), len(found.pending), found.failures)
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: "Work") -> float:  # noqa: ARG002 - there is room
+    def enter(self, job: "Job[Any, Any]", owner: str, work: "Work") -> float:  # noqa: ARG002 - there is room
         return 0.0
+
+    def pass_on(self, job: "Job[Any, Any]", work: "Work") -> bool:  # noqa: ARG002 - nobody has a place
+        return False
 
     def tell(self, jid: str, state: str, now: float, more: "More") -> None:
         from kiqdoctor.wire.status import VERSION, change
 
         known = self.told.setdefault(jid, {})
         version = int(known.get(VERSION.encode(), 0)) + 1
-        words = [*change(state, now, more), VERSION, version]
+        words = [*change(state, repr(now), more), VERSION, version]
         told = [one if isinstance(one, bytes) else str(one).encode() for one in words]
         known.update(zip(told[::2], told[1::2], strict=True))
 
@@ -240,9 +243,9 @@ class _Memory:
             work = Work(payload.encode(), Home(payload.queue))
             self._ended(found, payload, performer.failed(found, payload, work, error), {})
             raise
-        self._ended(found, payload, performer.done(found, payload, running.outcome), running.outcome.more)
+        self._ended(found, payload, performer.done(found, payload, running, soon=False), running.outcome.more)
 
-    def _ended(self, job: "Job[Any, Any]", payload: "Payload", ending: "Ending", more: "More") -> None:
+    def _ended(self, job: "Job[Any, Any]", payload: "Payload", ending: "Ending | Likewise", more: "More") -> None:
         from kiqdoctor.clock import SYSTEM
         from kiqdoctor.runtime.endings import FOLLOWS, End
 
@@ -263,7 +266,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.value: Any = None
-        self.cancelled = False
+        self.cancelled = self.kept = False
 
     def load(self) -> None: ...
 

@@ -24,8 +24,11 @@ Note = tuple[float, More]  # since when, and how far
 class Books(Protocol):
     """A worker keeps them in Redis, a testing mode in memory."""
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: Work) -> float:
+    def enter(self, job: "Job[Any, Any]", owner: str, work: Work) -> float:
         """0 where a job of a limited class may begin, and has its place; else seconds until asking is worthwhile."""
+
+    def pass_on(self, job: "Job[Any, Any]", work: Work) -> bool:
+        """Whether the place of a short job that ends is kept for the next; else it is to be given up with its end."""
 
     def runs(self, running: Running, now: float, more: More) -> None:
         """That a job whose status is kept runs, and how far it is."""
@@ -50,9 +53,17 @@ class RedisBooks:
         self._sending: dict[Running, Note] = {}
         self._lock = threading.Lock()
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: Work) -> float:
+    def enter(self, job: "Job[Any, Any]", owner: str, work: Work) -> float:
         """Asks Redis, where all processes of the fleet ask."""
-        return self._limits.enter(job, owner, jid, work)
+        return self._limits.enter(job, owner, work)
+
+    def pass_on(self, job: "Job[Any, Any]", work: Work) -> bool:
+        """For a moment, while nobody waits for it."""
+        return self._limits.pass_on(job, work)
+
+    def close(self) -> None:
+        """Give up what no job uses."""
+        self._limits.close()
 
     def runs(self, running: Running, now: float, more: More) -> None:
         """Soon, with those of others: a round trip for each would be most of a short job's cost."""
@@ -69,6 +80,7 @@ class RedisBooks:
 
     def tick(self) -> None:
         """Some hundred times a second."""
+        self._limits.tick()
         if self._notes:
             with self._lock:
                 self._sending = (

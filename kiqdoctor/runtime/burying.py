@@ -17,12 +17,12 @@ class InterruptedOnceError(Exception):
 
 
 def bury(
-    keys: Keys, payload: Payload, error: Exception, options: EndOptions | None, owner: str, now: float
+    keys: Keys, payload: Payload, error: Exception, options: EndOptions | None, place: str, now: float
 ) -> tuple[Ending, Payload]:
     """Its ending, and what death handlers are to hear: it is kept unless its payload says otherwise."""
     name = type(error).__name__.removesuffix("Error")
     said = saying(payload, f"kiqdoctor.{name}", str(error), now)
     said.fields.pop(STARTED, None)  # whoever takes it out of the dead again wants it to begin
     end = End.DEAD if said.kept else End.DROPPED
-    place = endings.buried(keys, said.encode(), now) if said.kept else ()
-    return endings.ending(keys, end, said, options, owner, now, place), said
+    stored = endings.buried(keys, said.encode(), now) if said.kept else ()
+    return endings.ending(keys, end, said, options, place, now, stored), said

@@ -19,12 +19,12 @@ def failing(
     payload: Payload,
     raw: bytes,
     queue: str,
-    owner: str,
+    place: str,
     error: BaseException,
     now: float,
     draw: Callable[[], float] = random.random,
 ) -> Ending:
-    """The ending of a job that ``owner`` held; whoever wants to hear of it has heard."""
+    """The ending of a job, ``place``: its own among the running; whoever wants to hear of it has heard."""
     handlers = settings.death_handlers
     hear("error handler", settings.error_handlers, payload.fields, error)
     try:
@@ -34,7 +34,7 @@ def failing(
         mourn(handlers, payload.fields, error)
         found = Destination(End.DEAD, now, raw)
     options = job.options if job is not None else None
-    return endings.ending(settings.keys, found.end, payload, options, owner, now, _stored(settings, found))
+    return endings.ending(settings.keys, found.end, payload, options, place, now, _stored(settings, found))
 
 
 def _stored(settings: Settings, found: Destination) -> tuple[Step, ...]:

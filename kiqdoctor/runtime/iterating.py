@@ -23,10 +23,14 @@ class Interruption(Exception):  # noqa: N818 - no error: the job goes on elsewhe
 
 
 class Position(Protocol):
-    """Where one iterable job goes on: ``value`` is what it yielded last; ``cancelled``: somebody wants it to stop."""
+    """Where one iterable job goes on: ``value`` is what it yielded last; ``cancelled``: somebody wants it to stop.
+
+    ``kept``: whether it lies somewhere else than here.
+    """
 
     value: Any
     cancelled: bool
+    kept: bool
 
     def load(self) -> None:
         """Where it was."""
@@ -38,15 +42,19 @@ class Position(Protocol):
 class Cursor:
     """A place in the job's ``it-<jid>`` hash, gone with the job's end. ``new``: it is known that there is none."""
 
+    __slots__ = ("_client", "_jid", "_keys", "_runs", "_seconds", "_work", "cancelled", "kept", "value")
+
     def __init__(self, client: "Redis", keys: Keys, jid: str, work: Work | None = None, *, new: bool = False) -> None:
-        self._client, self._key, self._work, self._new = client, keys.iteration(jid), work, new
-        self._runs, self._seconds = 0, 0.0
+        self._client, self._keys, self._jid, self._work, self.kept = client, keys, jid, work, not new
+        self._runs, self._seconds = 1, 0.0
         self.value: Any = None
         self.cancelled = False
 
     def load(self) -> None:
         """Where it was."""
-        found: Any = {} if self._new else self._client.hgetall(self._key)
+        if not self.kept:
+            return
+        found: Any = self._client.hgetall(self._keys.iteration(self._jid))
         cursor = found.get(CURSOR.encode())
         self._runs = int(found.get(RUNS.encode(), 0)) + 1
         self._seconds = float(found.get(SECONDS.encode(), 0))
@@ -60,14 +68,15 @@ class Cursor:
             FencedError: another process has the job: its place is that one's to tell.
         """
         ran = round(self._seconds + time.monotonic() - since, 3)
+        self.kept = True
         told = {RUNS: self._runs, CURSOR: codec.encode(self.value), SECONDS: ran}
         self.cancelled = self._told(KEEP, *(word for pair in told.items() for word in pair)) == 1
 
     def _told(self, *words: Any) -> int:
         work = self._work
-        held = work is not None and work.home.key
+        held, key = work is not None and work.home.key, self._keys.iteration(self._jid)
         found: Any = self._client.register_script(lua.source("cursor"))(
-            keys=[self._key, work.home.key if work is not None and held else self._key],
+            keys=[key, work.home.key if work is not None and held else key],
             args=[work.payload if work is not None and held else b"", *words],
         )
         if int(found) < 0:
@@ -75,7 +84,7 @@ class Cursor:
         return int(found)
 
 
-def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, running: Running) -> None:
+def run(steps: Callable[..., Iterator[Any]], cursor: Position, running: Running) -> None:
     """Iterate from the saved cursor to the end.
 
     Raises:
@@ -84,7 +93,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, running: Runnin
     """
     cursor.load()
     began = time.monotonic()
-    iterator = steps(cursor.value)
+    iterator = steps(cursor=cursor.value)
     try:
         interrupted = _iterate(iterator, cursor, running, began)
     except FencedError:
@@ -93,6 +102,7 @@ def run(steps: Callable[[Any], Iterator[Any]], cursor: Position, running: Runnin
         _save_anyway(cursor, began)
         raise
     finally:
+        running.kept = cursor.kept
         close = getattr(iterator, "close", None)
         if close is not None:
             close()

@@ -80,7 +80,8 @@ class Job(Generic[P, R]):
         self.iterable = inspect.isgeneratorfunction(function)
         self.asynchronous = inspect.iscoroutinefunction(function)
         self.surrounded = bool(options.timeout or options.status or self.iterable or self.asynchronous)
-        asks = options.limit or options.rate or options.at_most_once
+        self.limited = bool(options.limit or options.rate)
+        asks = self.limited or options.at_most_once
         self.special = bool(asks or options.timeout or options.status or self.iterable)  # before it, or with its end
         self.coroutine = self.asynchronous and not self.special
         self.calls: Calls = calls(function, iterable=self.iterable)

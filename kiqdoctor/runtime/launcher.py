@@ -297,12 +297,19 @@ class Launcher:
 
     def _leave(self) -> None:
         self._done.set()
+        self._give_up_places()
         self._say_goodbye()
         self.tenure.end()
         log.flush()
         self._client.close()
         self._client.connection_pool.disconnect()
         self._gone.set()
+
+    def _give_up_places(self) -> None:
+        try:
+            self._books.close()
+        except Exception as error:  # noqa: BLE001 - they are nobody's once our lease is gone
+            log.warn(f"while stopping: {type(error).__name__}: {error}")
 
     def _say_goodbye(self) -> None:
         try:

@@ -1,27 +1,38 @@
 """How many jobs of a class may run at once, or in a period, in the whole fleet."""
 
+import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
+
+from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import log, lua
-from kiqdoctor.runtime.endings import freed, slot
-from kiqdoctor.runtime.fetching.work import SHORT, Work
-from kiqdoctor.wire.fields import CLASS, JID
+from kiqdoctor.runtime.endings import Step, freed, slot
+from kiqdoctor.runtime.fetching.leaving import Leaving
+from kiqdoctor.runtime.fetching.work import SHORT, Place, Work
+from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 from kiqdoctor.wire.numbers import whole
-from kiqdoctor.wire.payload import PayloadError, read
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from kiqdoctor.runtime.job import Job
 
+Kind = TypeVar("Kind")
 
 QUICK: Final = 0.2  # seconds between two looks for room while jobs wait for some
 SLOW: Final = 1.0  # seconds, where none does
-PAGE: Final = 200  # jobs at hand for which places are asked at once
+PAGE: Final = 200  # jobs at hand for which starts are asked at once
+PASSED_ON: Final = 0.05  # seconds that a place goes from job to job here; then whoever waits for one has a turn
+IDLE: Final = 0.01  # seconds after which what no job took is given up
+CROWDED: Final = 1.0  # seconds in which nothing is kept since some were seen to wait
 PARTS: Final = 3  # limit, rate, period
 
 
@@ -66,54 +77,129 @@ class Waiting:
         )
 
 
+class _Held(msgspec.Struct, eq=False):
+    """What this process has of one class, under one identity, and no job of it uses just now."""
+
+    owner: str
+    places: deque[Place]  # used last, taken first
+    starts: deque[str]  # within its rate, by their names
+    asked: float = 0.0  # of the boot clock: when the starts were
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    crowded: float = 0.0  # until when some wait for room, as far as we know: nothing is kept from them
+
+
 class Limits:
-    """Asks for places among the running, which are given up where a job ends, or goes back unbegun."""
+    """Asks for places among the running, and for starts within a rate.
+
+    A round trip for each would be most of a short job's cost. So starts are asked for all jobs at hand at once, and the
+    place of a short job is passed on to the next of its class here, for a moment, while nobody waits for one.
+    """
 
     def __init__(self, client: "Redis", keys: Keys, ahead: Callable[[], Iterable[Work]] = tuple) -> None:
         self._keys, self._ahead = keys, ahead
         self._script = client.register_script(lua.source("enter"))
-        self._lock = threading.Lock()
+        self._leaving = Leaving(client)
+        self._numbers = itertools.count(1)
+        self._held: dict[str, _Held] = {}
+        self._owed: list[Step] = []  # what is to be given up in Redis
+        self._closed = False
 
-    def enter(self, job: "Job[Any, Any]", owner: str, jid: str, work: Work | None = None) -> float:
-        """0 where the job may begin, and has its place; else seconds after which asking again is worthwhile.
+    def enter(self, job: "Job[Any, Any]", owner: str, work: Work | None = None) -> float:
+        """0 where the job may begin, and has its place; else seconds after which asking again is worthwhile."""
+        held = self._held.get(job.name)
+        if held is None or held.owner != owner:
+            held = self._held[job.name] = _Held(owner, deque(), deque())
+        if job.least >= SHORT:
+            return self._entered(job, held, work)
+        with held.lock:  # what one asks for others find
+            return self._entered(job, held, work)
 
-        Where jobs are short, places are asked for those at hand too: a round trip for each would be most of its cost.
+    def _entered(self, job: "Job[Any, Any]", held: _Held, work: Work | None) -> float:
+        limit, rate = job.options.limit, job.options.rate
+        place = _next(held.places.pop) if limit else None
+        start = _next(held.starts.popleft) if rate else None
+        if (limit and place is None) or (rate and start is None):
+            wait, made = self._asked(job, held, 0 if place else limit or 0, None if start else rate)
+            if wait:
+                if place is not None:
+                    held.places.append(place)
+                if start is not None:
+                    held.starts.append(start)
+                return wait / 1000
+            place = place or made
+        if work is not None:
+            work.place = place
+        return 0.0
+
+    def _asked(
+        self, job: "Job[Any, Any]", held: _Held, limit: int, rate: tuple[int, float] | None
+    ) -> tuple[int, Place | None]:
+        """Milliseconds to wait; if none, the place that was asked for."""
+        count, period = rate or (0, 0.0)
+        wanted = 1 + self._at_hand(job.name) if count and job.least < SHORT else 1
+        name, keys, began = slot(held.owner, next(self._numbers)), self._keys, boottime()
+        words: list[Any] = [
+            limit,
+            count,
+            int(period * 1_000_000),
+            keys.lease(""),
+            keys.process(""),
+            name,
+            wanted,
+            f"{name}.",
+        ]
+        told: Any = self._script(keys=[keys.slots(job.name), keys.rate(job.name), keys.waiting(job.name)], args=words)
+        wait, granted, waiting = map(int, told)
+        if waiting:
+            held.crowded = began + CROWDED
+        if granted > 1:
+            held.asked = boottime()
+            held.starts.extend([f"{name}.{number}" for number in range(2, granted + 1)])
+        return wait, Place(name, began + PASSED_ON) if limit and not wait else None
+
+    def _at_hand(self, name: str) -> int:
+        """How many jobs of this class come next, about."""
+        words = b'"class":' + codec.encode(name)
+        return sum(words in work.payload for work in islice(self._ahead(), PAGE))
+
+    def pass_on(self, job: "Job[Any, Any]", work: Work) -> bool:
+        """Keep the place of a short job that ends for the next one; else it is to be given up with its end."""
+        place, held, now = work.place, self._held.get(job.name), boottime()
+        if place is None or held is None or self._closed or now >= place.until or now < held.crowded:
+            return False
+        work.place, place.kept = None, now
+        held.places.append(place)
+        return True
+
+    def tick(self) -> None:
+        """Give up what no job took for a moment.
+
+        Raises:
+            redis.exceptions.RedisError: it is tried again at the next tick.
         """
-        if work is None or job.least >= SHORT:
-            return self._asked(job, owner, jid, [])[0] / 1000
-        with self._lock:
-            if work.entered:
-                return 0.0
-            page = self._page(job, owner, work)
-            first, *others = self._asked(job, owner, jid, page)
-            for (_, one), wait in zip(page, others, strict=False):
-                one.entered = wait == 0
-        return first / 1000
+        before, keys = inf if self._closed else boottime() - IDLE, self._keys
+        for name, held in list(self._held.items()):
+            while held.places and held.places[0].kept <= before and (place := _next(held.places.popleft)) is not None:
+                self._owed.append(freed(keys, name, place.name))
+            if (
+                held.starts
+                and held.asked <= before
+                and (unused := tuple(iter(partial(_next, held.starts.popleft), None)))
+            ):
+                self._owed.append(Step("ZREM", keys.rate(name), unused))
+        if self._owed:
+            self._leaving.store(self._owed)
+            self._owed.clear()
 
-    def _page(self, job: "Job[Any, Any]", owner: str, begins: Work) -> list[tuple[str, Work]]:
-        """Jobs of this class that come next. Each knows first which place it may have: it may go back at any time."""
-        found: list[tuple[str, Work]] = []
-        for work in islice(self._ahead(), PAGE):
-            fields = _fields(work)
-            if work is begins or work.entered or fields.get(CLASS) != job.name or not isinstance(fields.get(JID), str):
-                continue
-            if job.options.limit:
-                work.place = freed(self._keys, job.name, owner, fields[JID])
-            found.append((fields[JID], work))
-        return found
-
-    def _asked(self, job: "Job[Any, Any]", owner: str, jid: str, page: list[tuple[str, Work]]) -> list[int]:
-        count, period = job.options.rate or (0, 0.0)
-        words: list[Any] = [job.options.limit or 0, count, int(period * 1_000_000)]
-        words += [self._keys.lease(""), self._keys.process(""), slot(owner, jid), "", ""]
-        for later, work in page:
-            words += [slot(owner, later), work.home.key, work.payload]
-        found: Any = self._script(keys=[self._keys.slots(job.name), self._keys.rate(job.name)], args=words)
-        return [int(one) for one in found]
+    def close(self) -> None:
+        """Give up all; jobs that end from now on do so themselves."""
+        self._closed = True
+        self.tick()
 
 
-def _fields(work: Work) -> dict[str, Any]:
+def _next(take: Callable[[], Kind]) -> Kind | None:
+    """None where nothing is left: threads take without asking."""
     try:
-        return read(work.payload).fields
-    except PayloadError:
-        return {}
+        return take()
+    except IndexError:
+        return None

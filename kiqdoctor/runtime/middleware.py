@@ -4,7 +4,7 @@ A middleware gets the job and ``proceed``, which takes no argument and runs what
 does not call ``proceed`` drops the push; a server middleware that does not call it ends the job as done.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,8 +13,8 @@ import msgspec
 from kiqdoctor.clock import boottime
 from kiqdoctor.runtime.fetching.work import FencedError, Work
 from kiqdoctor.text import clean
-from kiqdoctor.wire.payload import Payload, read
-from kiqdoctor.wire.status import NOTHING_MORE, Outcome
+from kiqdoctor.wire.payload import Payload, Plain, read
+from kiqdoctor.wire.status import DONE, NOTHING_MORE, TOTAL, Outcome
 
 Proceed = Callable[[], Any]
 
@@ -40,8 +40,9 @@ class Running(msgspec.Struct, eq=False):
 
     ``started`` is epoch seconds, ``began`` the same of the boot clock; ``deadline``: of the boot clock, where the job
     has a ``timeout``; ``stopping``: whether the process wants to end; ``waited``: seconds of its run that are ours, for
-    what is asked for many jobs at once: they say nothing of its pace; ``payload``: where something goes around it or
-    with its end; a plain one needs none.
+    what is asked for many jobs at once: they say nothing of its pace; ``payload``: as it was read, with all its fields
+    or as a record of the few that most have; ``more``: whether with its end more is to be told than that it ended;
+    ``tell``: writes how far it is, where that is kept; ``kept``: whether a cursor of it lies in Redis.
     """
 
     job_class: str
@@ -52,13 +53,15 @@ class Running(msgspec.Struct, eq=False):
     started: float
     deadline: float | None = None
     stopping: Callable[[], bool] = never
-    progress: Callable[[int, int], None] | None = None
+    tell: "Callable[[Running, Mapping[str, int | bytes]], None] | None" = None
     outcome: Outcome = NOTHING_MORE
     work: Work | None = None
     waited: float = 0.0
     began: float = 0.0
     job: Known | None = None
-    payload: Payload | None = None
+    payload: Payload | Plain | None = None
+    more: bool = False
+    kept: bool = True
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -77,7 +80,9 @@ class Running(msgspec.Struct, eq=False):
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """Arguments by name, which have no place among ``args``."""
+        """Arguments by name, which have no place among ``args``; what was read as a record has none."""
+        if isinstance(self.payload, Plain):
+            return {}
         return Payload(self.fields).keywords
 
     @property
@@ -115,8 +120,8 @@ class Running(msgspec.Struct, eq=False):
 
     def at(self, done: int, total: int) -> None:
         """Tell how far it is, where it was declared with ``status=True``."""
-        if self.progress is not None:
-            self.progress(done, total)
+        if self.tell is not None:
+            self.tell(self, {DONE: done, TOTAL: total})
 
 
 ServerMiddleware = Callable[[Running, Proceed], Any]

@@ -12,7 +12,7 @@ from kiqdoctor.runtime import context, endings, iterating, loops, overrunning
 from kiqdoctor.runtime.books import Books
 from kiqdoctor.runtime.burying import InterruptedOnceError, bury
 from kiqdoctor.runtime.config import Settings
-from kiqdoctor.runtime.endings import End, Ending, Step
+from kiqdoctor.runtime.endings import Alike, End, Ended, Ending, Likewise, Step
 from kiqdoctor.runtime.failing import failing
 from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.hearing import mourn
@@ -20,11 +20,14 @@ from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import room
 from kiqdoctor.runtime.loops import Begun
 from kiqdoctor.runtime.middleware import DeadlineExceededError, Running, around
+from kiqdoctor.runtime.retrying import after_first_failure
 from kiqdoctor.text import clean
 from kiqdoctor.wire.fields import CONTEXT, JID, KEYWORDS
-from kiqdoctor.wire.payload import PLAIN, TRACES, Payload, PayloadError, read
-from kiqdoctor.wire.status import DONE, NOTHING, TOTAL, More, Outcome
+from kiqdoctor.wire.payload import PLAIN, TRACES, Payload, PayloadError, Plain, read
+from kiqdoctor.wire.status import NOTHING, NOTHING_MORE, More
 
+KINDS: Final = 1_000  # of ends that are alike, which are kept
+NOTHING_ELSE: Final = Ending()
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
 
 
@@ -48,6 +51,8 @@ class Performer:
     def __post_init__(self) -> None:
         self.keys = self.settings.keys
         self.chain = self.settings.middleware
+        self._kinds: dict[tuple[End, Job[Any, Any], str | None, bool], Alike] = {}
+        self._moment = (0, "")
 
     def run(self, job: Job[Any, Any], running: Running) -> None:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
@@ -79,7 +84,10 @@ class Performer:
         self._equip(job, running)
         try:
             if job.options.timeout is None:
-                around(self.chain, running, lambda: self._body(job, running))
+                if self.chain:
+                    around(self.chain, running, lambda: self._body(job, running))
+                else:
+                    self._body(job, running)
             else:
                 with self.watch(job, running):
                     around(self.chain, running, lambda: self._body(job, running))
@@ -92,7 +100,7 @@ class Performer:
         if job.options.timeout is not None:
             running.deadline = self.clock.boottime() + job.options.timeout
         if job.options.status:
-            running.progress = lambda done, total: self._tell(running, {DONE: done, TOTAL: total})
+            running.tell = self._tell
             self._tell(running, NOTHING)
 
     def _tell(self, running: Running, more: More) -> None:
@@ -100,45 +108,89 @@ class Performer:
 
     def _body(self, job: Job[Any, Any], running: Running) -> None:
         value: Any = None
-        call = partial(job.function, *running.args, **running.keywords)
         if job.iterable:
             asked = boottime()
             place = self.books.cursor(running)
             running.waited = boottime() - asked
-            iterating.run(lambda at: call(cursor=at), place, running)
+            iterating.run(partial(job.function, *running.args, **running.keywords), place, running)
         elif job.asynchronous:
-            value = loops.run(_in_time(job, call()))
+            value = loops.run(_in_time(job, job.function(*running.args, **running.keywords)))
         else:
-            value = call()
-        running.outcome = job.options.outcome(value)
+            value = job.function(*running.args, **running.keywords)
+        if job.options.result_ttl is not None:
+            running.outcome = job.options.outcome(value)
 
-    def before(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending | None:
+    def before(self, job: Job[Any, Any] | None, payload: Payload | Plain, work: Work) -> Ending | None:
         """An ending where the job must not begin: it has expired, or its class has no room now."""
-        now, expiry = self.clock.now(), payload.expiry
-        if expiry is not None and now > expiry:
-            return self.ending(job, payload, End.GONE)
-        if job is None or not (job.options.limit or job.options.rate):
+        expiry = payload.expiry
+        if expiry is not None and self.clock.now() > expiry:
+            return self.ending(job, payload, End.GONE, work)
+        if job is None or not job.limited or not self.books.enter(job, self.identity(), work):
             return None
-        if not self.books.enter(job, self.identity(), payload.jid, work):
-            return None
-        place = endings.waiting(self.keys, job.name, work.payload, room(job.options.limit, job.options.rate))
-        return self.ending(job, payload, End.LATER, place)
+        stored = endings.waiting(self.keys, job.name, work.payload, room(job.options.limit, job.options.rate))
+        return self.ending(job, payload, End.LATER, work, stored)
 
-    def ending(self, job: Job[Any, Any] | None, payload: Payload, end: End, place: tuple[Step, ...] = ()) -> Ending:
+    def ending(
+        self, job: Job[Any, Any] | None, payload: Ended, end: End, work: Work, stored: tuple[Step, ...] = ()
+    ) -> Ending:
         """What becomes of a job of ours."""
         options = job.options if job is not None else None
-        return endings.ending(self.keys, end, payload, options, self.identity(), self.clock.now(), place)
+        return endings.ending(self.keys, end, payload, options, _place(work), self.clock.now(), stored)
 
-    def done(self, job: Job[Any, Any], payload: Payload, outcome: Outcome) -> Ending:
-        """What becomes of a job that came to its end."""
-        now = self.clock.now()
-        cursor = (Step("UNLINK", self.keys.iteration(payload.jid)),) if job.iterable else ()
-        return endings.ending(self.keys, End.DONE, payload, job.options, self.identity(), now, cursor, outcome)
+    def done(self, job: Job[Any, Any], payload: Payload | Plain, running: Running, *, soon: bool) -> Ending | Likewise:
+        """What becomes of a job that came to its end; ``soon``: one of many short ones."""
+        work, options = running.work, job.options
+        if work is not None and work.place is not None and soon:
+            self.books.pass_on(job, work)
+        place = _place(work) if work is not None else ""
+        cursor = job.iterable and running.kept
+        if isinstance(payload, Payload) or place or cursor or running.outcome is not NOTHING_MORE:
+            stored = (Step("UNLINK", self.keys.iteration(payload.jid)),) if cursor else ()
+            now, outcome = self.clock.now(), running.outcome
+            return endings.ending(self.keys, End.DONE, payload, options, place, now, stored, outcome)
+        if payload.lock is None and payload.batch is None and not options.status:
+            return NOTHING_ELSE
+        alike = self._alike(End.DONE, job, payload)
+        return Likewise(alike, (payload.jid, self._spelt() if options.status else "", payload.lock or ""))
 
-    def failed(self, job: Job[Any, Any] | None, payload: Payload, work: Work, error: BaseException) -> Ending:
+    def _alike(self, end: End, job: Job[Any, Any], payload: Plain) -> Alike:
+        kind = (end, job, payload.batch, payload.lock is None)
+        found = self._kinds.get(kind)
+        if found is None:
+            if len(self._kinds) > KINDS:  # each batch has its own
+                self._kinds.clear()
+            found = self._kinds[kind] = endings.alike(
+                self.keys,
+                end,
+                job.name,
+                job.options,
+                payload.batch,
+                locked=payload.lock is not None,
+                retry=end is End.RETRY,
+            )
+        return found
+
+    def _spelt(self) -> str:
+        """The time now, in whole milliseconds, as a number is spelt; most of a moment are the same."""
+        millisecond = int(self.clock.now() * 1000)
+        known = self._moment
+        if known[0] != millisecond:
+            known = self._moment = (millisecond, repr(millisecond / 1000))
+        return known[1]
+
+    def failed(
+        self, job: Job[Any, Any] | None, payload: Payload | Plain, work: Work, error: BaseException
+    ) -> Ending | Likewise:
         """Where a failure sends the job."""
-        owner, now = self.identity(), self.clock.now()
-        return failing(self.settings, job, payload, work.payload, work.queue, owner, error, now, self.draw)
+        now, place = self.clock.now(), _place(work)
+        if not isinstance(payload, Payload):
+            if job is not None and not place and not self.settings.error_handlers:
+                again = after_first_failure(work.payload, payload, work.queue, job, error, now, self.draw())
+                if again is not None:
+                    words = (payload.jid, self._spelt(), payload.lock or "", repr(again[0]), again[1].decode())
+                    return Likewise(self._alike(End.RETRY, job, payload), words, End.RETRY)
+            payload = read(work.payload)
+        return failing(self.settings, job, payload, work.payload, work.queue, place, error, now, self.draw)
 
     def at_deadline(self, work: Work) -> Ending | None:
         """What becomes of a job that still runs when the process must end; None: it goes back, and nothing else."""
@@ -148,34 +200,38 @@ class Performer:
             return None
         job = self.registry.get(payload.job_class)
         if payload.at_most_once and payload.started:
-            return self._buried(job, payload)
+            return self._buried(job, payload, work)
         if job is not None and (job.special or not PLAIN.issuperset(payload.fields)):
             return self.given_back(job, payload, work)
         return None
 
-    def _buried(self, job: Job[Any, Any] | None, payload: Payload) -> Ending:
+    def _buried(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending:
         error = InterruptedOnceError("it still ran when its process had to end, and it may run at most once")
         options = job.options if job is not None else None
-        found, said = bury(self.keys, payload, error, options, self.identity(), self.clock.now())
+        found, said = bury(self.keys, payload, error, options, _place(work), self.clock.now())
         mourn(self.settings.death_handlers, said.fields, error)
         return found
 
     def given_back(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending:
         """Into its queue as it was; what it ran for spared the process."""
         raw = work.payload if TRACES.isdisjoint(payload.fields) else payload.spared().encode()
-        return self.ending(job, payload, End.BACK, endings.returned(self.keys, work.queue, raw))
+        return self.ending(job, payload, End.BACK, work, endings.returned(self.keys, work.queue, raw))
 
-    def not_begun(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending:
+    def not_begun(self, job: Job[Any, Any] | None, payload: Payload | Plain, work: Work) -> Ending:
         """Into its queue with what is known of it, and after all others: it may not begin now."""
-        return self.ending(job, payload, End.BACK, endings.postponed(self.keys, work.queue, work.payload))
+        return self.ending(job, payload, End.BACK, work, endings.postponed(self.keys, work.queue, work.payload))
 
-    def begun_before(self, job: Job[Any, Any] | None, payload: Payload) -> Ending:
+    def begun_before(self, job: Job[Any, Any] | None, payload: Payload, work: Work) -> Ending:
         """To the dead: it may begin once, and somebody began it."""
-        return self._buried(job, payload)
+        return self._buried(job, payload, work)
 
     def unreadable(self, work: Work) -> Ending:
         """Bytes that are no payload go to the dead, as Sidekiq sends them: nothing is known that goes with that."""
         return Ending(endings.buried(self.keys, work.payload, self.clock.now()), End.DEAD)
+
+
+def _place(work: Work) -> str:
+    return work.place.name if work.place is not None else ""
 
 
 def _in_time(job: Job[Any, Any], coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:

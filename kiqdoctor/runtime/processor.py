@@ -13,7 +13,7 @@ from weakref import WeakSet
 from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import context, forking, log, loops
 from kiqdoctor.runtime.board import Board
-from kiqdoctor.runtime.endings import End, Ending
+from kiqdoctor.runtime.endings import End, Ending, Likewise
 from kiqdoctor.runtime.fetching.work import SHORT, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
@@ -24,7 +24,7 @@ from kiqdoctor.runtime.tracing import traced
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 from kiqdoctor.wire.fields import CLASS, JID, STARTED
-from kiqdoctor.wire.payload import NOT_PLAIN, Payload, Plain, plain_payload
+from kiqdoctor.wire.payload import NOT_PLAIN, Known, Payload, Plain, known_payload, plain_payload
 from kiqdoctor.wire.status import NOTHING_MORE
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
@@ -53,6 +53,7 @@ class Processor:
         self._stopping, self._fenced, self._clock = stopping, fenced, clock
         self._seat, self._board = board.seat(), board
         self._registry, self._chain = performer.registry, performer.chain
+        self._read: Callable[[bytes], Plain] = plain_payload
         self.abandoned = False  # what ends from now on is nobody's business: it was given back, or this is a child
         self._generation = forking.generation
         self.thread = threading.Thread(target=self.run, daemon=True, name=f"kiq.processor {number}")
@@ -97,23 +98,25 @@ class Processor:
             self._not_now(work)
             return
         try:
-            plain = plain_payload(work.payload)
-            job = self._registry.get(plain.job_class)
+            record = self._read(work.payload)
+            job = self._registry.get(record.job_class)
         except NOT_PLAIN:
             job = None
-        if job is None or job.special:  # here, not while our error is handled: a job's own would name it as its context
-            self._odd(work, began)
-            return
-        running = self._begin(work, plain, job, began)
-        if self._chain or job.coroutine:
-            if self._chain:
+        if job is None or job.special or record.__class__ is Known:  # not while an error is handled: see _otherwise
+            if (found := self._more(work, None if job is None else (record, job), began)) is None:
+                return
+            job, running = found
+        else:
+            running = self._begin(work, record, job, began)
+        if self._chain or job.surrounded:
+            if self._chain or not job.coroutine:
                 self._run(work, job, running)
             else:
                 self._take_turn(work, job, running)
             return
         context.running.set(running)
         try:
-            copy_context().run(job.function, *plain.args)
+            copy_context().run(job.function, *running.args)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
             self._raised(work, job, running, error)
         else:
@@ -125,12 +128,44 @@ class Processor:
         self._fenced()
         self._clock.sleep(TURN)
 
-    def _begin(self, work: Work, plain: Plain, job: Job[Any, Any], began: float) -> Running:
-        """A plain one runs from now on, as the board and the thread's mark have it."""
+    def _more(
+        self, work: Work, found: tuple[Plain, Job[Any, Any]] | None, began: float
+    ) -> tuple[Job[Any, Any], Running] | None:
+        """What asks for more than to be run: it begins, or is seen to otherwise."""
+        found = found or self._otherwise(work)
+        if found is None:
+            self._odd(work, began)
+            return None
+        record, job = found
+        if (job.limited or record.expiry is not None) and not self._may_begin(job, record, work):
+            return None
+        if job.limited:
+            began = boottime()  # what was asked before that is no time of the job's
+        return job, self._begin(work, record, job, began, more=True)
+
+    def _otherwise(self, work: Work) -> tuple[Plain, Job[Any, Any]] | None:
+        """A payload that is not of the kind of the last one; the next is likely to be as this one.
+
+        Here, and not where the first reading failed: a job's own error would have ours as its context.
+        """
+        if self._read is known_payload:
+            return None
+        try:
+            record = known_payload(work.payload)
+        except NOT_PLAIN:
+            return None
+        job = self._registry.get(record.job_class)
+        if job is None:
+            return None
+        self._read = known_payload
+        return record, job
+
+    def _begin(self, work: Work, record: Plain, job: Job[Any, Any], began: float, *, more: bool = False) -> Running:
+        """It runs from now on, as the board and the thread's mark have it."""
         since, seat = began + self._board.offset, self._seat
         running = seat.running = Running(
-            job.name, plain.jid, work.home.queue, plain.args, None, since, None, never, None, NOTHING_MORE,
-            work, 0.0, began, job,
+            job.name, record.jid, work.home.queue, record.args, None, since, None, never, None, NOTHING_MORE,
+            work, 0.0, began, job, record, more,
         )  # fmt: skip
         seat.mark.put(work.payload, since)
         return running
@@ -148,8 +183,7 @@ class Processor:
         if isinstance(error, Interruption):
             self._leave_seat(failed=False)
             log.info("interrupted: it goes on where it was", _words(running))
-            payload = running.payload or Payload(running.fields)
-            self._let_go(work, self._performer.given_back(job, payload, work))
+            self._let_go(work, self._performer.given_back(job, _whole(running), work))
         elif isinstance(error, FencedError):
             self._leave_seat(failed=False)
             log.warn("fenced: our lease ran out, and another process may run it by now", _words(running))
@@ -169,14 +203,16 @@ class Processor:
         job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
         if pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
             self._fetch.slowest = pace
-        log.job_done((began, ended, seat.name, job.shown if payload is None else running.shown, running.jid, None))
+        log.job_done(
+            (began, ended, seat.name, job.shown if payload.__class__ is Plain else running.shown, running.jid, None)
+        )
         if self.abandoned:
             return  # it was given back at the deadline: somebody else owns it now
-        if payload is None:
+        if not running.more or payload is None:
             self._fetch.done(work)
         else:
-            ending = self._performer.done(job, payload, running.outcome)
-            self._let_go(work, ending, soon=self._short(job, payload, took))
+            soon = self._short(job, payload, took)
+            self._let_go(work, self._performer.done(job, payload, running, soon=soon), soon=soon)
 
     def _take_turn(self, work: Work, job: Job[Any, Any], running: Running) -> None:
         """Coroutines one after another on the event loop, as long as such jobs are at hand."""
@@ -210,15 +246,15 @@ class Processor:
         began = boottime()
         if began < self._fetch.lease.good_until:
             with suppress(*NOT_PLAIN):
-                plain = plain_payload(work.payload)
-                job = self._registry.get(plain.job_class)
-                if job is not None and job.coroutine:
-                    return work, job, self._begin(work, plain, job, began)
+                record = self._read(work.payload)
+                job = self._registry.get(record.job_class)
+                if job is not None and job.coroutine and record.expiry is None:
+                    return work, job, self._begin(work, record, job, began, more=record.__class__ is Known)
         rest.append(work)
         return None
 
     @staticmethod
-    def _short(job: Job[Any, Any] | None, payload: Payload, took: float) -> bool:
+    def _short(job: Job[Any, Any] | None, payload: Payload | Plain, took: float) -> bool:
         """Whether its end may wait for the next request; that of one that may run once may not.
 
         As jobs of its class are: one of a microsecond that other threads hold up takes five milliseconds.
@@ -243,7 +279,7 @@ class Processor:
     def _failed(
         self,
         work: Work,
-        payload: Payload,
+        payload: Payload | Plain,
         job: Job[Any, Any] | None,
         error: BaseException,
         began: float,
@@ -276,18 +312,9 @@ class Processor:
                 self._fetch.together(self._number)
 
     def _checked(self, work: Work, payload: Payload, job: Job[Any, Any] | None, began: float) -> None:
-        try:
-            refused = self._performer.before(job, payload, work)
-        except Exception as error:  # noqa: BLE001 - Redis could not say whether there is room: as if there were none
-            log.warn_seldom(f"limits: {type(error).__name__}: {error}")
-            self._pause()
-            self._let_go(work, self._performer.not_begun(job, payload, work))
+        if not self._may_begin(job, payload, work):
             return
-        if refused is not None:
-            if refused.end is End.GONE:
-                log.info("expired: it is not run", named(payload))
-            self._let_go(work, refused)
-        elif job is None:
+        if job is None:
             name = payload.fields.get(CLASS)
             nobodys = unknown(clean(str(name)), self._performer.registry)
             words = named(payload)
@@ -297,17 +324,33 @@ class Processor:
             since, jid, seat = began + self._board.offset, str(fields.get(JID) or ""), self._seat
             running = seat.running = Running(
                 job.name, jid, work.home.queue, payload.args, fields, since, None, never, None, NOTHING_MORE,
-                work, 0.0, began, job, payload,
+                work, 0.0, began, job, payload, True,
             )  # fmt: skip
             seat.mark.put(work.payload, since)
             self._run(work, job, running)
+
+    def _may_begin(self, job: Job[Any, Any] | None, payload: Payload | Plain, work: Work) -> bool:
+        """False where it has expired, or finds no room, and was let go for that."""
+        try:
+            refused = self._performer.before(job, payload, work)
+        except Exception as error:  # noqa: BLE001 - Redis could not say whether there is room: as if there were none
+            log.warn_seldom(f"limits: {type(error).__name__}: {error}")
+            self._pause()
+            self._let_go(work, self._performer.not_begun(job, payload, work))
+            return False
+        if refused is None:
+            return True
+        if refused.end is End.GONE:
+            log.info("expired: it is not run", {"class": clean(payload.shown_class), "jid": clean(payload.jid)})
+        self._let_go(work, refused)
+        return False
 
     def _begun(self, work: Work, payload: Payload, job: Job[Any, Any]) -> bool:
         """Whether a job that may begin once begins now; what somebody began goes to the dead."""
         if payload.started:
             if self._fetch.unbegun(work):
                 return True
-            self._let_go(work, self._performer.begun_before(job, payload))
+            self._let_go(work, self._performer.begun_before(job, payload, work))
             return False
         owner = self._performer.identity()
         try:
@@ -334,7 +377,7 @@ class Processor:
         job = self._performer.registry.get(name) if isinstance(name, str) else None
         self._special(work, Payload(fields), job, began)
 
-    def _let_go(self, work: Work, ending: Ending, *, soon: bool = False) -> None:
+    def _let_go(self, work: Work, ending: Ending | Likewise, *, soon: bool = False) -> None:
         """Until Redis has heard of it; the job must not be lost because Redis is away for a while.
 
         ``soon``: not at once, but with the ends of others.
@@ -357,6 +400,12 @@ class Processor:
                 self._pause()
             else:
                 return
+
+
+def _whole(running: Running) -> Payload:
+    """With all its fields."""
+    payload = running.payload
+    return payload if isinstance(payload, Payload) else Payload(running.fields)
 
 
 def _words(running: Running) -> dict[str, str]:

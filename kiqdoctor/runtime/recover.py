@@ -248,7 +248,8 @@ class Recovery:
         if error is not None:
             return self._buried(identity, job, again, error, found)
         back = endings.returned(self._keys, job.queue, again.encode() if counted else job.raw)
-        moved = self._moved(identity, job, ending(self._keys, End.BACK, again, None, identity, now, back).steps)
+        end = ending(self._keys, End.BACK, again, None, endings.slot(identity), now, back)
+        moved = self._moved(identity, job, end.steps)
         if moved == 1:
             found.back.append(again.fields)
         return moved >= 0
@@ -259,7 +260,7 @@ class Recovery:
         if payload.at_most_once and payload.started:
             return self._buried(identity, job, payload, error, found)
         now, known = self._clock.now(), REGISTRY.get(payload.job_class)
-        end = failing(self._settings, known, payload, job.raw, job.queue, identity, error, now)
+        end = failing(self._settings, known, payload, job.raw, job.queue, endings.slot(identity), error, now)
         moved = self._moved(identity, job, end.steps)
         if moved == 1:
             found.back.append(payload.fields)
@@ -267,7 +268,7 @@ class Recovery:
         return moved >= 0
 
     def _buried(self, identity: str, job: Stranded, payload: Payload, error: Exception, found: Recovered) -> bool:
-        end, said = bury(self._keys, payload, error, None, identity, self._clock.now())
+        end, said = bury(self._keys, payload, error, None, endings.slot(identity), self._clock.now())
         moved = self._moved(identity, job, end.steps)
         if moved == 1:
             found.buried.append(said.fields)

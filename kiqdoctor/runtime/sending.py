@@ -203,7 +203,8 @@ def script_words(keys: Keys, push: Push) -> tuple[list[str], list[Any]]:
     queue, jid = push.queue, push.jid
     target = keys.queue(queue) if push.at is None else keys.schedule
     lasts = max(1, int(push.lock_for * 1000)) if push.lock else 0
-    told = (STATUS_TTL, *change(*_state(push))) if push.told else ()
+    state, since = _state(push)
+    told = (STATUS_TTL, *change(state, repr(since))) if push.told else ()
     names = [keys.unique(push.lock), keys.queues, target, keys.status(jid)]
     return names, [jid, lasts, queue, push.raw, "" if push.at is None else repr(push.at), *told]
 

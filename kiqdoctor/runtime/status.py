@@ -61,7 +61,7 @@ def commands(keys: Keys, jid: str, state: str, now: float, more: More | None = N
     """What writes a state."""
     key = keys.status(jid)
     return [
-        ("HSET", key, *wire.change(state, now, more)),
+        ("HSET", key, *wire.change(state, repr(now), more)),
         ("HINCRBY", key, wire.VERSION, 1),
         ("EXPIRE", key, STATUS_TTL),
     ]

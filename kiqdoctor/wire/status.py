@@ -79,6 +79,6 @@ class Outcome:
 NOTHING_MORE: Final = Outcome()
 
 
-def change(state: str, at: float, more: More | None = None) -> tuple[str | bytes | int, ...]:
-    """Names and values of what is written at a change, but for the version."""
-    return (STATE, state, AT, repr(at), *(part for pair in (more or {}).items() for part in pair))
+def change(state: str, at: str, more: More | None = None) -> tuple[str | bytes | int, ...]:
+    """Names and values of what is written at a change, but for the version; ``at`` as a number is spelt."""
+    return (STATE, state, AT, at, *(part for pair in (more or {}).items() for part in pair))

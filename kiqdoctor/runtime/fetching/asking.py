@@ -44,7 +44,7 @@ class Asking:
             ended = self._end_retired(ended)
         if not wanted and not ended:
             return b"", ended
-        request = lane.request(wanted, ended, self._order(wanted))
+        request, ended = lane.request(wanted, ended, self._order(wanted))
         lane.pending = (request, ended)  # before: it may be lost on its way
         return lane.pending
 

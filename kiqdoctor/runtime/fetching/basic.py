@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.runtime import log
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.endings import Ending
+from kiqdoctor.runtime.endings import Ending, Likewise
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.wire.keys import Keys
@@ -65,13 +65,13 @@ class BasicFetch:
         """Into its queue."""
         self.give_back([work])
 
-    def send_on(self, work: Work, ending: Ending) -> bool:
+    def send_on(self, work: Work, ending: Ending | Likewise) -> bool:
         """Into retry or dead."""
         self._leaving.store(ending.steps)
         self._running.discard(work)
         return True
 
-    def leave(self, work: Work, ending: Ending) -> None:
+    def leave(self, work: Work, ending: Ending | Likewise) -> None:
         """At once: nothing else is asked here with which it could go."""
         self.send_on(work, ending)
 

@@ -34,7 +34,7 @@ class Pace:
         self.want = max(1, min(ahead, max(wanted, self._threads) * 2))
         # Half empty, and the queue had as many as were wanted: the next reply comes before the last job is taken.
         self.wide, self.alone = not 0 < pace < WAKE, 0 < pace < ALONE
-        self.low = self.want * (3 if self.alone else 2) // 4 if got >= wanted and ahead >= WORTH else -1
+        self.low = (self.want if self.alone else self.want // 2) if got >= wanted and ahead >= WORTH else -1
 
     def rest(self) -> None:
         """What is at hand is not taken: no more than one at a time, and no sooner than it is needed."""

@@ -15,7 +15,7 @@ from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
-from kiqdoctor.runtime.endings import Ending, Step, returned
+from kiqdoctor.runtime.endings import Ending, Likewise, returned
 from kiqdoctor.runtime.fetching.asking import Asking
 from kiqdoctor.runtime.fetching.beds import Beds
 from kiqdoctor.runtime.fetching.holdings import Holdings
@@ -242,7 +242,7 @@ class ReliableFetch:
         """It is next again, if it is still ours."""
         self.holdings.lose([work])
 
-    def send_on(self, work: Work, ending: Ending) -> bool:
+    def send_on(self, work: Work, ending: Ending | Likewise) -> bool:
         """Out of the private list and elsewhere in one step, once, though it is asked for again after a lost reply."""
         self._origin.check()
         left = self._doors.send(work, ending.steps)
@@ -250,7 +250,7 @@ class ReliableFetch:
         self.holdings.unfound += not left
         return bool(left)
 
-    def leave(self, work: Work, ending: Ending) -> None:
+    def leave(self, work: Work, ending: Ending | Likewise) -> None:
         """With the next request, as what is simply done: a round trip for each would be most of a short job's cost."""
         self._origin.check()
         work.ending = ending
@@ -265,16 +265,12 @@ class ReliableFetch:
         self._origin.check()
         listed = list(works)
         try:
-            left = self._doors.many([(work, self._unbegun_steps(work)) for work in listed])
+            left = self._doors.many([(work, returned(self._keys, work.queue, work.payload)) for work in listed])
         except BaseException:
             self.holdings.lose(listed)
             raise
         self.holdings.taken.difference_update(listed)
         return left
-
-    def _unbegun_steps(self, work: Work) -> tuple[Step, ...]:
-        back = returned(self._keys, work.queue, work.payload)
-        return back if work.place is None else (*back, work.place)
 
     def begin(self, work: Work, marked: bytes, owner: str) -> bool:
         """The list says who began it, before it begins."""

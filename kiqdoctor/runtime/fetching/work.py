@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from kiqdoctor.runtime.endings import Ending, Step
+from kiqdoctor.runtime.endings import Ending, Likewise
 
 SHORT: Final = 0.001  # seconds; what a shorter job needs of Redis is asked and told together with what others need
 
@@ -37,18 +37,27 @@ class Home:
         return self.lane.term.good_until if self.lane is not None else inf
 
 
+class Place(msgspec.Struct, eq=False, gc=False):
+    """Among the running of a limited class, by its name there.
+
+    It may be passed on to the next job of that class here until then, of the boot clock; ``kept``: since when it waits.
+    """
+
+    name: str
+    until: float
+    kept: float = 0.0
+
+
 class Work(msgspec.Struct, eq=False, gc=False):
     """A job's bytes and where they lie; two with equal bytes are two. ``ending``: what is to be told beside its end.
 
-    ``entered``: it has its place among the running of its class before its turn; ``place``: what gives that up, where
-    it has it or asks for it, should it go back unbegun.
+    ``place``: the one that it has while it runs, where its class is limited.
     """
 
     payload: bytes
     home: Home
-    ending: Ending | None = None
-    place: Step | None = None
-    entered: bool = False
+    ending: Ending | Likewise | None = None
+    place: Place | None = None
 
     @property
     def queue(self) -> str:
@@ -84,10 +93,10 @@ class Fetch(Protocol):
     def put_back(self, work: Work) -> None:
         """Taken and not to be started now."""
 
-    def send_on(self, work: Work, ending: Ending) -> bool:
+    def send_on(self, work: Work, ending: Ending | Likewise) -> bool:
         """It ended otherwise; False where it had left us before."""
 
-    def leave(self, work: Work, ending: Ending) -> None:
+    def leave(self, work: Work, ending: Ending | Likewise) -> None:
         """The same of a short job, one of many: it is told with others, soon."""
 
     def give_back(self, works: Iterable[Work]) -> int:

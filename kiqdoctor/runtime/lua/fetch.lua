@@ -1,8 +1,10 @@
 -- Acknowledge what ended, let go with its consequences what ended otherwise, then move jobs from queues into this connection's private lists.
 -- KEYS: lease, this connection's sequence, queues q1..qn, then private lists; ours begin at ARGV[5]
 -- ARGV: sequence number, how many jobs, how many bytes at most, n, index of our first private list, of how many lists
---   something is acknowledged, exits with consequences as one MessagePack of (index in KEYS, payload, commands as name, key,
---   words) or "", then for each of those lists its index in KEYS, how many payloads, the payloads; then (index of a queue,
+--   something is acknowledged, exits with consequences as one MessagePack or "": those by themselves as (index in KEYS,
+--   payload, commands as name, key, words), then those that are alike as (index in KEYS, how long each is, commands as name, key,
+--   which of a row's own words the key ends in or 0, pairs of which word is which of the row's own, words; rows one after the
+--   other, each a payload and its own words); then for each of those lists its index in KEYS, how many payloads, the payloads; then (index of a queue,
 --   how many at most) in the order in which queues are asked. What is still wanted after that is taken in the same order
 --   without the shares.
 -- Returns {"FENCED"} without the lease; {"REPEATED"} when this number was applied before, and nothing was done now;
@@ -23,7 +25,10 @@ end
 if tonumber(ARGV[1]) <= (tonumber(last or 0) or 0) then
   return {'REPEATED'}
 end
-local exits = ARGV[7] ~= '' and cmsgpack.unpack(ARGV[7]) or {}
+local exits, groups = {}, {}
+if ARGV[7] ~= '' then
+  exits, groups = unpack(cmsgpack.unpack(ARGV[7]))
+end
 redis.call('PERSIST', KEYS[2]) -- says nothing, and is refused where a later command would be, before anything was done
 redis.call('SET', KEYS[2], ARGV[1]) -- before the jobs move: a request that was applied in part would be applied again
 local wanted, room, count, ours = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -44,7 +49,7 @@ end
 -- include follow
 -- Whoever removes a job decides what becomes of it, so what follows does so only where it was there still.
 local refused = {}
-local function leave(place, private, payload, steps)
+local function leave(place, private, payload, steps, rows, row)
   local removed = redis.pcall('LREM', private, -1, payload)
   if type(removed) == 'table' then
     errors[#errors + 1] = private .. ': ' .. removed.err
@@ -54,7 +59,18 @@ local function leave(place, private, payload, steps)
     return
   end
   for number, step in ipairs(steps) do
-    local no = follow(step[1], step[2], step[3], number == 1)
+    local key, words = step[2], step[3]
+    if rows then
+      local own = step[4]
+      words = step[5]
+      if step[3] > 0 then
+        key = key .. rows[row + step[3]]
+      end
+      for pair = 1, #own, 2 do
+        words[own[pair]] = rows[row + own[pair + 1]]
+      end
+    end
+    local no = follow(step[1], key, words, number == 1)
     if no then
       redis.call('RPUSH', private, payload)
       refused[#refused + 1] = place
@@ -66,6 +82,14 @@ local function leave(place, private, payload, steps)
 end
 for place, exit in ipairs(exits) do
   leave(place, KEYS[exit[1]], exit[2], exit[3])
+end
+local place = #exits
+for _, group in ipairs(groups) do
+  local private, length, steps, rows = KEYS[group[1]], group[2], group[3], group[4]
+  for row = 1, #rows, length do
+    place = place + 1
+    leave(place, private, rows[row], steps, rows, row)
+  end
 end
 local reply = {'OK', acknowledged, errors, refused}
 local failed = {}

@@ -2,8 +2,8 @@
 -- Its name, its key, its further words, and whether it is the first. The first one, where it is ZADD, RPUSH or LPUSH, stores the
 -- job elsewhere: where it is refused, the refusal is returned, and whoever asked puts the job back. What follows cannot be
 -- refused: a lock or a status that holds something else must not keep a job that ended.
--- Four names are ours: DELIF deletes a key that holds a value (a lock of ours), FREE gives up a place among the running and
--- hands it on to a job that waits for one (see hand.lua), CLOSE tells a batch what became of the job (see batch.lua), TELL
+-- Four names are ours: DELIF deletes a key that holds a value (a lock of ours), FREE gives up a place among the running, or
+-- all of a process where its name ends in "|", and hands it on to jobs that wait for one (see hand.lua), CLOSE tells a batch what became of the job (see batch.lua), TELL
 -- tells its status (see tell.lua).
 -- include hand
 local function delete_if(key, value)
@@ -12,8 +12,18 @@ local function delete_if(key, value)
   end
 end
 local function free(slots, member, waiting, prefix)
-  if redis.call('ZREM', slots, member) == 1 then
-    hand(waiting, 1, prefix)
+  local freed = 0
+  if string.sub(member, -1) == '|' then
+    for _, other in ipairs(redis.call('ZRANGE', slots, 0, -1)) do
+      if string.sub(other, 1, #member) == member then
+        freed = freed + redis.call('ZREM', slots, other)
+      end
+    end
+  else
+    freed = redis.call('ZREM', slots, member)
+  end
+  if freed > 0 then
+    hand(waiting, freed, prefix)
   end
 end
 -- include batch

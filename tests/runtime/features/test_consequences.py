@@ -308,7 +308,7 @@ def test_recovered(
     dead, survivor = Process(redis_server.url), Process(redis_server.url)
     try:
         dead.need()
-        assert Limits(redis, KEYS).enter(found.job, dead.identity, found.jid) == 0
+        assert Limits(redis, KEYS).enter(found.job, dead.identity) == 0
         redis.hset(KEYS.status(found.jid), "state", "running")
         dead.sit(replace(here(), started="long before"))
         dead.die()

@@ -1,9 +1,9 @@
-import itertools
 import json
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fetching import Process, payload
@@ -14,8 +14,10 @@ import kiqdoctor
 from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import performing, processor
 from kiqdoctor.runtime.books import RedisBooks
+from kiqdoctor.runtime.fetching.leaving import Leaving
+from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.job import Job
-from kiqdoctor.runtime.limits import Limits, Waiting
+from kiqdoctor.runtime.limits import IDLE, PASSED_ON, Limits, Waiting
 from kiqdoctor.wire.keys import Keys
 
 APP = """
@@ -142,7 +144,7 @@ def test_no_window_of_that_length_has_more_starts(lab: Any, rated: Job[..., None
     waits: list[float] = []
 
     def ask() -> bool:
-        wait = limits.enter(rated, "us", f"jid{len(starts)}")
+        wait = limits.enter(rated, "us")
         if wait:
             waits.append(wait)
         else:
@@ -158,7 +160,7 @@ def test_no_window_of_that_length_has_more_starts(lab: Any, rated: Job[..., None
 
 def test_what_the_script_answers_is_when_there_is_room(lab: Any, rated: Job[..., None]) -> None:
     limits = Limits(lab.redis, Keys())
-    waits = (limits.enter(rated, "us", str(number)) for number in itertools.count())
+    waits = iter(lambda: limits.enter(rated, "us"), None)
     time.sleep(eventually(lambda: next(waits)))
 
     assert next(waits) == 0
@@ -245,27 +247,139 @@ def process(redis_server: RedisServer) -> Iterator[Process]:
     found.leave()
 
 
-def test_short_jobs_ask_for_places_together_and_give_them_up_unbegun(
+def asked(lab: Any) -> int:
+    return int(lab.redis.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+
+def works(lab: Any, job: Job[..., None], process: Process, count: int) -> list[Work]:
+    """So many of its jobs: the first is to begin, the others are at hand."""
+    job.perform_bulk([[n] for n in range(count)])
+    process.fetch.pace.want = count
+    return [process.need(), *process.fetch.ahead()]
+
+
+def test_the_place_of_a_short_job_is_passed_on_and_given_up_when_none_takes_it(
     lab: Any, short: Job[..., None], process: Process
 ) -> None:
-    jids = short.perform_bulk([[n] for n in range(7)])
-    process.fetch.pace.want = 7
-    first = process.need()
+    first, second, third = works(lab, short, process, 3)
     limits = Limits(lab.redis, Keys(), process.fetch.ahead)
-    ahead = list(process.fetch.ahead())
-    assert len(ahead) == 6
-    lab.redis.lrem(ahead[0].home.key, 1, ahead[0].payload)  # it left meanwhile: its place would be nobody's
 
-    assert limits.enter(short, process.identity, jids[0], first) == 0
-    assert [one.entered for one in ahead] == [False, True, True, True, False, False]
-    assert slots(lab) == 4
-    calls = lab.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
-    assert limits.enter(short, process.identity, jids[2], ahead[1]) == 0
-    assert lab.redis.info("commandstats")["cmdstat_evalsha"]["calls"] == calls
-    assert limits.enter(short, process.identity, jids[5], ahead[4]) > 0
+    assert limits.enter(short, process.identity, first) == 0
+    [name] = lab.redis.zrange("kiq:slots:Few", 0, -1)
+    before, held = asked(lab), first.place
+    assert held is not None
+    assert name == held.name.encode()
+    assert limits.pass_on(short, first)
+    assert limits.enter(short, process.identity, second) == 0
+    assert (first.place, second.place) == (None, held)
+    assert asked(lab) == before
+    limits.tick()
+    assert slots(lab) == 1  # it is in use
 
-    assert process.fetch.give_back(process.fetch.holdings.at_hand()) == 5
-    assert lab.redis.zrange("kiq:slots:Few", 0, -1) == [f"{process.identity}|{jids[0]}".encode()]
+    assert limits.pass_on(short, second)
+    time.sleep(2 * IDLE)
+    limits.tick()
+    assert slots(lab) == 0
+    assert limits.enter(short, process.identity, third) == 0
+    assert slots(lab) == 1
+
+
+def test_a_place_is_not_passed_on_for_long(lab: Any, short: Job[..., None], process: Process) -> None:
+    [first] = works(lab, short, process, 1)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(short, process.identity, first)
+    time.sleep(PASSED_ON)
+
+    assert not limits.pass_on(short, first)
+    assert first.place is not None
+
+
+def test_a_place_is_not_passed_on_while_others_wait(lab: Any, short: Job[..., None], process: Process) -> None:
+    first, second = works(lab, short, process, 2)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(short, process.identity, first)
+    lab.redis.rpush("kiq:waiting:Few", payload("Few", "waits"))
+    limits.enter(short, process.identity, second)
+
+    assert not limits.pass_on(short, second)
+    assert not limits.pass_on(short, first)
+
+
+def test_a_process_that_ends_gives_up_what_it_kept(lab: Any, short: Job[..., None], process: Process) -> None:
+    first, second = works(lab, short, process, 2)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(short, process.identity, first)
+    limits.enter(short, process.identity, second)
+    assert limits.pass_on(short, first)
+    limits.close()
+
+    assert slots(lab) == 1
+    assert not limits.pass_on(short, second)
+
+
+def test_what_could_not_be_given_up_is_given_up_later(
+    lab: Any, short: Job[..., None], process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [first] = works(lab, short, process, 1)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(short, process.identity, first)
+    limits.pass_on(short, first)
+    with monkeypatch.context() as patch:
+        patch.setattr(Leaving, "store", Mock(side_effect=ConnectionError))
+        with pytest.raises(ConnectionError):
+            limits.close()
+    assert slots(lab) == 1
+    limits.tick()
+
+    assert slots(lab) == 0
+
+
+def test_another_identity_has_none_of_the_places_of_the_first(
+    lab: Any, short: Job[..., None], process: Process
+) -> None:
+    first, second = works(lab, short, process, 2)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(short, "before", first)
+    limits.pass_on(short, first)
+
+    assert limits.enter(short, process.identity, second) == 0
+    assert second.place is not None
+    assert second.place.name.startswith(f"{process.identity}|")
+
+
+def test_short_jobs_ask_for_starts_together_and_give_up_those_that_none_takes(lab: Any, process: Process) -> None:
+    @kiqdoctor.job(name="Rated", rate=(5, 60))
+    def rated(n: int) -> None: ...
+
+    rated.least = 0.0001
+    first, *others = works(lab, rated, process, 4)
+    few(3)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+
+    assert limits.enter(rated, process.identity, first) == 0
+    assert lab.redis.zcard("kiq:rate:Rated") == 4  # none for another class
+    before = asked(lab)
+    assert limits.enter(rated, process.identity, others[0]) == 0
+    assert asked(lab) == before
+    time.sleep(2 * IDLE)
+    limits.tick()
+    assert lab.redis.zcard("kiq:rate:Rated") == 2
+
+
+def test_a_jid_with_a_bar_costs_nobody_his_place(lab: Any) -> None:
+    seen: list[int] = []
+
+    @kiqdoctor.job(name="Few", limit=1)
+    def one(n: int) -> None:
+        seen.append(lab.redis.zcard("kiq:slots:Few"))
+        time.sleep(0.05)
+        seen.append(lab.redis.zcard("kiq:slots:Few"))
+
+    lab.redis.lpush("queue:default", *[payload("Few", f"a|{n}", args=[n]) for n in range(3)])
+    with kiqdoctor.embed(concurrency=3):
+        eventually(lambda: len(seen) == 6)
+
+    assert set(seen) == {1}
 
 
 def test_of_short_jobs_too_no_more_run_at_once_and_each_place_is_given_up(lab: Any) -> None:
