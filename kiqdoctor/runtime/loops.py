@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import selectors
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from contextvars import Context, copy_context
+from time import monotonic
 from typing import Any, Final
 
 from kiqdoctor.runtime import forking
@@ -15,6 +17,7 @@ from kiqdoctor.runtime import forking
 Begun = tuple[Coroutine[Any, Any, Any], Context]
 """A job's body, and the context variables that it runs with."""
 
+MOMENT: Final = 0.0005  # seconds in which a loop that has callbacks to run does not look at files again
 FAREWELL: Final = 1.0  # seconds that jobs which are cancelled at the end have for their ``finally``
 
 _lock = threading.Lock()
@@ -43,13 +46,13 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return run.result()
 
 
-def turn(begun: Begun, following: Callable[[], Begun | None]) -> None:
-    """Run it, and what follows each that ends well; waited for by the calling thread.
+def turn(first: Callable[[], Begun], following: Callable[[], Begun | None]) -> None:
+    """Run the first, and what follows each that ends well; waited for by the calling thread, asked for by the loop's.
 
     Raises:
         BaseException: what one of them raised; nothing followed it.
     """
-    turn = _Turn(begun, following)
+    turn = _Turn(first, following)
     _running().put(turn)
     turn.wait()
 
@@ -85,8 +88,9 @@ class _Turn:
     Two switches between threads for each were most of a short one's cost.
     """
 
-    def __init__(self, begun: Begun, following: Callable[[], Begun | None]) -> None:
-        self._begun, self._following = begun, following
+    def __init__(self, first: Callable[[], Begun], following: Callable[[], Begun | None]) -> None:
+        self._next: Callable[[], Begun | None] = first
+        self._following = following
         self._over = threading.Lock()
         self._over.acquire()
         self._generation = forking.generation
@@ -94,25 +98,26 @@ class _Turn:
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the loop's thread."""
-        coroutine, context = self._begun
-        task = loop.create_task(coroutine, context=context)
-        task.add_done_callback(self._ended)
+        try:
+            begun = self._next()
+            if begun is not None:
+                coroutine, context = begun
+                loop.create_task(_Telling(coroutine, self, loop), context=context)
+                return
+        except BaseException as fault:  # noqa: BLE001 - it is the thread's that waits
+            self._failure = fault
+        self._over.release()
 
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
+    def ended(self, loop: asyncio.AbstractEventLoop, error: BaseException | None) -> None:
+        """The one that began last; on the loop's thread."""
         if forking.generation != self._generation:
             return  # a child, which ends with its loop: the job is its parent's
-        self._failure = CancelledError() if task.cancelled() else task.exception()
-        if self._failure is None:
-            try:
-                begun = self._following()
-            except BaseException as error:  # noqa: BLE001 - it is the thread's that waits
-                self._failure = error
-            else:
-                if begun is not None:
-                    self._begun = begun
-                    self.begin(task.get_loop())
-                    return
-        self._over.release()
+        if error is None:
+            self._next = self._following
+            self.begin(loop)
+        else:
+            self._failure = error
+            self._over.release()
 
     def wait(self) -> None:
         """Until the last has ended.
@@ -126,6 +131,72 @@ class _Turn:
                 raise self._failure
             finally:
                 self._failure = None  # no cycle through its traceback
+
+
+class _Telling(Coroutine[Any, Any, None]):
+    """A coroutine that tells its turn of its end within its last step: a task's callback comes a round later.
+
+    What it raised is the turn's; its task has come to its end.
+    """
+
+    __slots__ = ("_coroutine", "_loop", "_turn")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], turn: _Turn, loop: asyncio.AbstractEventLoop) -> None:
+        self._coroutine, self._turn, self._loop = coroutine, turn, loop
+
+    def __getattr__(self, name: str) -> Any:
+        """What debuggers ask a coroutine for: its frame, its code, its name."""
+        return getattr(self._coroutine, name)
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """As a task never does."""
+        raise NotImplementedError
+
+    def send(self, value: Any) -> Any:
+        """Its next step."""
+        return self._step(self._coroutine.send, value)
+
+    def throw(self, *words: Any) -> Any:
+        """Its next step begins with an error; also where it has not begun."""
+        return self._step(self._coroutine.throw, *words)
+
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+        self._coroutine.close()
+
+    def _step(self, step: Callable[..., Any], *words: Any) -> Any:
+        try:
+            return step(*words)
+        except StopIteration:
+            error = None
+        except BaseException as found:  # noqa: BLE001 - it is told to whoever waits
+            error = CancelledError() if isinstance(found, asyncio.CancelledError) else found
+        self._turn.ended(self._loop, error)
+        raise StopIteration
+
+
+class _Sparing(selectors.DefaultSelector):
+    """Looks at files not at each round of a busy loop, but after a moment: the kernel is dearer than a short job."""
+
+    _again_at = 0.0  # monotonic
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """At once nothing where something else is to do and files were looked at just now."""
+        if timeout is not None and timeout <= 0:
+            now = monotonic()
+            if now < self._again_at:
+                return []
+            self._again_at = now + MOMENT
+        return super().select(timeout)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Of the kind that the application wants, where it wants another than Python's own."""
+    loop = asyncio.new_event_loop()
+    if type(loop) is not asyncio.SelectorEventLoop:
+        return loop
+    loop.close()
+    return asyncio.SelectorEventLoop(_Sparing())
 
 
 class _Inbox:
@@ -153,7 +224,7 @@ def _running() -> _Inbox:
     global _loop, _inbox, _ending, _thread  # noqa: PLW0603 - one for the process
     with _lock:
         if _loop is None or _inbox is None or _loop.is_closed():
-            _loop, _ending = asyncio.new_event_loop(), threading.Event()
+            _loop, _ending = _new_loop(), threading.Event()
             _inbox = _Inbox(_loop)
             _thread = threading.Thread(target=_forever, args=(_loop, _ending), daemon=True, name="kiq.loop")
             _thread.start()

@@ -219,8 +219,14 @@ class Processor:
         rest: list[Work] = []
         ended = False
 
+        def first() -> Begun:
+            running.waited = boottime() - running.began  # for the loop
+            return self._performer.begun(job, running, outside)
+
         def following() -> Begun | None:
             nonlocal work, job, running, ended
+            if running.more and min(boottime() - running.began, job.least * RISE) >= SHORT:
+                return None  # its end is told at once, and the loop waits for no Redis
             self._ended(work, job, running)
             ended = True
             if (found := self._next_coroutine(rest)) is None:
@@ -231,11 +237,14 @@ class Processor:
 
         outside = copy_context()
         try:
-            loops.turn(self._performer.begun(job, running, outside), following)
+            loops.turn(first, following)
         except BaseException as error:
             if ended:
                 raise
             self._raised(work, job, running, error)
+        else:
+            if not ended:
+                self._ended(work, job, running)
         for other in rest:
             self.process(other)
 
