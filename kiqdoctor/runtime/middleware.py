@@ -35,7 +35,7 @@ class Known(Protocol):
     shown: str
 
 
-class Running(msgspec.Struct, eq=False):
+class Running(msgspec.Struct, eq=False, gc=False):
     """A job that a thread runs now: what middleware, ``current()`` and the board have of it, in one object.
 
     ``started`` is epoch seconds, ``began`` the same of the boot clock; ``deadline``: of the boot clock, where the job

@@ -17,7 +17,9 @@ from kiqdoctor.runtime.endings import End, Ending, Likewise
 from kiqdoctor.runtime.fetching.work import SHORT, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job
+from kiqdoctor.runtime.log import job_done
 from kiqdoctor.runtime.loops import Begun
+from kiqdoctor.runtime.marks import DATA, write
 from kiqdoctor.runtime.middleware import Running, never
 from kiqdoctor.runtime.performing import SUSPECT, Performer, described, named, unknown
 from kiqdoctor.runtime.tracing import traced
@@ -53,6 +55,7 @@ class Processor:
         self._stopping, self._fenced, self._clock = stopping, fenced, clock
         self._seat, self._board = board.seat(), board
         self._registry, self._chain = performer.registry, performer.chain
+        self._mark = self._seat.mark
         self._read: Callable[[bytes], Plain] = plain_payload
         self.abandoned = False  # what ends from now on is nobody's business: it was given back, or this is a child
         self._generation = forking.generation
@@ -92,35 +95,43 @@ class Processor:
         self._clock.sleep(AWAY * (0.5 + self._performer.draw()))
 
     def process(self, work: Work) -> None:
-        """Run one job and let it go."""
+        """Run one job and let it go; a plain one right here, for each call more is felt at so many a second."""
         began = boottime()
-        if began >= self._fetch.lease.good_until:
+        fetch, payload = self._fetch, work.payload
+        if began >= fetch.lease.good_until:
             self._not_now(work)
             return
         try:
-            record = self._read(work.payload)
+            record = self._read(payload)
             job = self._registry.get(record.job_class)
         except NOT_PLAIN:
             job = None
-        if job is None or job.special or record.__class__ is Known:  # not while an error is handled: see _otherwise
-            if (found := self._more(work, None if job is None else (record, job), began)) is None:
-                return
-            job, running = found
-        else:
-            running = self._begin(work, record, job, began)
-        if self._chain or job.surrounded:
-            if self._chain or not job.coroutine:
-                self._run(work, job, running)
-            else:
-                self._take_turn(work, job, running)
+        if job is None or job.special or job.surrounded or self._chain or record.__class__ is Known:
+            self._more(work, None if job is None else (record, job), began)  # not while an error is handled
             return
+        since, seat, args, mark = began + self._board.offset, self._seat, record.args, self._mark
+        running = seat.running = Running(
+            job.name, record.jid, work.home.queue, args, None, since, None, never, None, NOTHING_MORE,
+            work, 0.0, began, job, record,
+        )  # fmt: skip
+        write(mark.memory, mark.place, 1, mark.tid, id(payload) + DATA, len(payload), since)
         context.running.set(running)
         try:
-            copy_context().run(job.function, *running.args)
+            copy_context().run(job.function, *args)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a job is a failure of that job
             self._raised(work, job, running, error)
-        else:
-            self._ended(work, job, running)
+            return
+        ended = boottime()
+        seat.running = None  # first: the log asks whether it runs
+        mark.memory[mark.place] = 0
+        seat.processed += 1
+        took = ended - began
+        job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
+        if pace > fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
+            fetch.slowest = pace
+        job_done((began, ended, seat.name, job.shown, record.jid, None))
+        if not self.abandoned:
+            fetch.done(work)
 
     def _not_now(self, work: Work) -> None:
         """Without a lease nothing is started."""
@@ -128,20 +139,22 @@ class Processor:
         self._fenced()
         self._clock.sleep(TURN)
 
-    def _more(
-        self, work: Work, found: tuple[Plain, Job[Any, Any]] | None, began: float
-    ) -> tuple[Job[Any, Any], Running] | None:
-        """What asks for more than to be run: it begins, or is seen to otherwise."""
+    def _more(self, work: Work, found: tuple[Plain, Job[Any, Any]] | None, began: float) -> None:
+        """A payload that asks for more than to be run, or a job that something goes around."""
         found = found or self._otherwise(work)
         if found is None:
             self._odd(work, began)
-            return None
+            return
         record, job = found
-        if (job.limited or record.expiry is not None) and not self._may_begin(job, record, work):
-            return None
-        if job.limited:
+        if job.limited or record.expiry is not None:
+            if not self._may_begin(job, record, work):
+                return
             began = boottime()  # what was asked before that is no time of the job's
-        return job, self._begin(work, record, job, began, more=True)
+        running = self._begin(work, record, job, began, more=job.special or record.__class__ is Known)
+        if job.coroutine and not self._chain:
+            self._take_turn(work, job, running)
+        else:
+            self._run(work, job, running)
 
     def _otherwise(self, work: Work) -> tuple[Plain, Job[Any, Any]] | None:
         """A payload that is not of the kind of the last one; the next is likely to be as this one.
@@ -203,7 +216,7 @@ class Processor:
         job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
         if pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
             self._fetch.slowest = pace
-        log.job_done(
+        job_done(
             (began, ended, seat.name, job.shown if payload.__class__ is Plain else running.shown, running.jid, None)
         )
         if self.abandoned:
@@ -302,7 +315,7 @@ class Processor:
             self._ran(job, took)
         told = traced(error)
         text = "fail: " + (told if job is not None else told.rpartition("\n")[2])
-        log.job_done((began, ended, self._seat.name, shown, jid, text))
+        job_done((began, ended, self._seat.name, shown, jid, text))
         if not self.abandoned:
             soon = self._short(job, payload, took)
             self._let_go(work, self._performer.failed(job, payload, work, error), soon=soon)
