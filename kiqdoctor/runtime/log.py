@@ -69,29 +69,32 @@ class _Lines:
         """
         offset, pid, announced = time.time() - boottime(), os.getpid(), self.announced
         add, take = self.waiting.append, self.jobs.popleft
-        second = millisecond = -1
-        spelt = stamp = middle = thread = name = ""
-        for _ in range(len(self.jobs)):
-            began, ended, tid, shown, jid, failure = take()
+        second, millisecond, next_one = -1, -1, -1.0
+        spelt = stamp = middle = head = thread = name = ""
+        for began, ended, tid, shown, jid, failure in [take() for _ in range(len(self.jobs))]:
             if not (len(jid) == OWN_JID and jid.isascii() and jid.encode().isalnum()):
-                jid = clean(jid)
-            since, at, took = (began + offset) * 1000, (ended + offset) * 1000, ended - began
-            if (whole := int(at)) != millisecond:
-                millisecond = whole
-                if whole // 1000 != second:
-                    second = whole // 1000
+                jid = clean(jid)  # noqa: PLW2901 - it is meant from here on
+            at, took = (ended + offset) * 1000, ended - began
+            if not millisecond <= at < next_one:
+                millisecond = int(at)
+                next_one = millisecond + 1.0
+                if millisecond // 1000 != second:
+                    second = millisecond // 1000
                     spelt = _spelt(second)
-                stamp = spelt + _MILLIS[whole % 1000]
+                stamp = spelt + _MILLIS[millisecond % 1000]
+                head = stamp + middle
             if tid is not thread or shown is not name:
                 thread, name, middle = tid, shown, f" pid={pid} tid={tid} class={shown} jid="
+                head = stamp + middle
             elapsed = "0.000" if took < SHOWN else f"{took:.3f}"
             if failure is not None:
-                add(f"{stamp}{middle}{jid} elapsed={elapsed} WARN: {failure}\n")
+                add(f"{head}{jid} elapsed={elapsed} WARN: {failure}\n")
             elif announced and announced.get(tid) == began:
-                add(f"{stamp}{middle}{jid} elapsed={elapsed} INFO: done\n")
+                add(f"{head}{jid} elapsed={elapsed} INFO: done\n")
+            elif (since := (began + offset) * 1000) >= millisecond:
+                add(f"{head}{jid} INFO: start\n{head}{jid} elapsed={elapsed} INFO: done\n")
             else:
-                first = stamp if since >= whole else _stamp(int(since))
-                add(f"{first}{middle}{jid} INFO: start\n{stamp}{middle}{jid} elapsed={elapsed} INFO: done\n")
+                add(f"{_stamp(int(since))}{middle}{jid} INFO: start\n{head}{jid} elapsed={elapsed} INFO: done\n")
 
     def _as_spelt(self) -> None:
         """In any format."""

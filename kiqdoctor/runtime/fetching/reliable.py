@@ -119,24 +119,30 @@ class ReliableFetch:
         if (alone := self._solo.who) is not None and alone != number:
             threading.Event().wait(LONGEST_PAUSE)
             return None
-        if len(self.local) <= self.pace.low:
-            lane = self.holdings.lanes[number & 1]
-            if lane.lock.acquire(blocking=False):
-                try:
-                    if self.pace.alone and self.local:
-                        self._ask_ahead(lane)
-                    else:
-                        self._beds.rouse()  # somebody goes on with what is at hand while we wait for the reply
-                        self._refill(lane)
-                finally:
-                    lane.lock.release()
+        local, pace = self.local, self.pace
+        if len(local) <= pace.low:
+            self._ask_early(number)
         try:
-            work = self.local.popleft()
+            work = local.popleft()
         except IndexError:
             return self._wait(number)
-        if self.pace.wide and self.local:
+        if pace.wide and local:
             self._beds.rouse()
         return work
+
+    def _ask_early(self, number: int) -> None:
+        """While something is at hand still, where nobody asks on this thread's lane."""
+        lane = self.holdings.lanes[number & 1]
+        if not lane.lock.acquire(blocking=False):
+            return
+        try:
+            if self.pace.alone and self.local:
+                self._ask_ahead(lane)
+            else:
+                self._beds.rouse()  # somebody goes on with what is at hand while we wait for the reply
+                self._refill(lane)
+        finally:
+            lane.lock.release()
 
     def next_at_hand(self, number: int) -> Work | None:
         """None, too, where it is time to ask for more, and this thread's lane is free for that."""
