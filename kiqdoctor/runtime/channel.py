@@ -25,11 +25,11 @@ def bulk(word: Word) -> bytes:
 
 def bulks(words: Sequence[bytes]) -> bytes:
     """Arguments as RESP has them: of many, spelling each by itself would take twice as long."""
-    lines: list[bytes] = []
-    for word in words:
-        size = len(word)
-        lines += (_SIZES[size] if size < _KNOWN else b"$%d" % size, word)
-    return b"\r\n".join([*lines, b""])
+    ends = 2 * len(words)
+    lines = [b""] * (ends + 1)
+    lines[0:ends:2] = [_SIZES[size] if size < _KNOWN else b"$%d" % size for size in map(len, words)]
+    lines[1:ends:2] = words
+    return b"\r\n".join(lines)
 
 
 def command(*words: Word) -> bytes:

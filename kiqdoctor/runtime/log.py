@@ -91,10 +91,11 @@ class _Lines:
                 add(f"{head}{jid} elapsed={elapsed} WARN: {failure}\n")
             elif announced and announced.get(tid) == began:
                 add(f"{head}{jid} elapsed={elapsed} INFO: done\n")
-            elif (since := (began + offset) * 1000) >= millisecond:
+            elif (since := int((began + offset) * 1000)) >= millisecond:
                 add(f"{head}{jid} INFO: start\n{head}{jid} elapsed={elapsed} INFO: done\n")
             else:
-                add(f"{_stamp(int(since))}{middle}{jid} INFO: start\n{head}{jid} elapsed={elapsed} INFO: done\n")
+                first = spelt + _MILLIS[since % 1000] if since // 1000 == second else _stamp(since)
+                add(f"{first}{middle}{jid} INFO: start\n{head}{jid} elapsed={elapsed} INFO: done\n")
 
     def _as_spelt(self) -> None:
         """In any format."""

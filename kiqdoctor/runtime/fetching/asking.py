@@ -16,6 +16,7 @@ class Asking:
 
     def __init__(self, capsule: Capsule, holdings: Holdings, doors: Doors) -> None:
         self._capsule, self._holdings, self._doors = capsule, holdings, doors
+        self._strict, self._places = capsule.strict, tuple(enumerate(capsule.names, 1))
         self.paused: frozenset[str] = frozenset()
 
     def ask(self, lane: Lane, wanted: int) -> int:
@@ -52,6 +53,8 @@ class Asking:
         """Queues by number, and how many from each at first: all from the first that has some where order is strict."""
         if not wanted:
             return []
+        if self._strict:
+            return [(place, wanted) for place, name in self._places if name not in self.paused]
         shares = self._capsule.shares(wanted, random.random)
         return [(index + 1, share) for index, name, share in shares if name not in self.paused]
 
