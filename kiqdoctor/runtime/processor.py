@@ -33,6 +33,7 @@ AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while 
 RISE: Final = 1.05  # of a class's least time with each run that took longer
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
+LEAP: Final = 16.0  # times its pace that a run counts at most: one that was held up by others says little
 REFUSALS: Final = 3  # after which a job that its new place refuses is told with others, until that takes it
 
 
@@ -126,7 +127,10 @@ class Processor:
         mark.memory[mark.place] = 0
         seat.processed += 1
         took = ended - began
-        job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
+        if pace := job.pace:
+            job.pace = pace = pace + ((min(LEAP * pace, took)) - pace) * PACE
+        else:
+            job.pace = pace = took
         if pace > fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
             fetch.slowest = pace
         job_done((began, ended, seat.name, job.shown, record.jid, None))
@@ -213,7 +217,10 @@ class Processor:
         seat.mark.clear()
         seat.processed += 1
         took = ended - began - running.waited
-        job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
+        if pace := job.pace:
+            job.pace = pace = pace + ((min(LEAP * pace, took)) - pace) * PACE
+        else:
+            job.pace = pace = took
         if pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
             self._fetch.slowest = pace
         job_done(
@@ -294,7 +301,10 @@ class Processor:
 
     def _ran(self, job: Job[Any, Any], took: float) -> None:
         """Its class's pace; without it jobs would be fetched one by one, and a thread roused for each."""
-        job.pace = pace = job.pace + (took - job.pace) * PACE if job.pace else took
+        if pace := job.pace:
+            job.pace = pace = pace + ((min(LEAP * pace, took)) - pace) * PACE
+        else:
+            job.pace = pace = took
         if pace > self._fetch.slowest:  # noqa: PLR1730 - a call for each job would be dearer
             self._fetch.slowest = pace
 
