@@ -199,6 +199,9 @@ class _Memory:
     def pass_on(self, job: "Job[Any, Any]", work: "Work") -> bool:  # noqa: ARG002 - nobody has a place
         return False
 
+    def give_up(self, job: "Job[Any, Any]", work: "Work") -> None:
+        """Nobody has a place."""
+
     def tell(self, jid: str, state: str, now: float, more: "More") -> None:
         from kiqdoctor.wire.status import VERSION, change
 

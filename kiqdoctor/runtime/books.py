@@ -30,6 +30,9 @@ class Books(Protocol):
     def pass_on(self, job: "Job[Any, Any]", work: Work) -> bool:
         """Whether the place of a short job that ends is kept for the next; else it is to be given up with its end."""
 
+    def give_up(self, job: "Job[Any, Any]", work: Work) -> None:
+        """The place of a job that is no longer ours to end."""
+
     def runs(self, running: Running, now: float, more: More) -> None:
         """That a job whose status is kept runs, and how far it is."""
 
@@ -60,6 +63,10 @@ class RedisBooks:
     def pass_on(self, job: "Job[Any, Any]", work: Work) -> bool:
         """For a moment, while nobody waits for it."""
         return self._limits.pass_on(job, work)
+
+    def give_up(self, job: "Job[Any, Any]", work: Work) -> None:
+        """Soon, with what no job uses."""
+        self._limits.give_up(job, work)
 
     def close(self) -> None:
         """Give up what no job uses."""

@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from math import inf
@@ -118,18 +118,20 @@ class Limits:
         limit, rate = job.options.limit, job.options.rate
         place = _next(held.places.pop) if limit else None
         start = _next(held.starts.popleft) if rate else None
+        wait = 0
         if (limit and place is None) or (rate and start is None):
-            wait, made = self._asked(job, held, 0 if place else limit or 0, None if start else rate)
-            if wait:
-                if place is not None:
+            wait = -1
+            try:
+                wait, made = self._asked(job, held, 0 if place else limit or 0, None if start else rate)
+            finally:
+                if wait and place is not None:
                     held.places.append(place)
-                if start is not None:
+                if wait and start is not None:
                     held.starts.append(start)
-                return wait / 1000
             place = place or made
-        if work is not None:
+        if work is not None and not wait:
             work.place = place
-        return 0.0
+        return wait / 1000
 
     def _asked(
         self, job: "Job[Any, Any]", held: _Held, limit: int, rate: tuple[int, float] | None
@@ -138,24 +140,29 @@ class Limits:
         count, period = rate or (0, 0.0)
         wanted = 1 + self._at_hand(job.name) if count and job.least < SHORT else 1
         name, keys, began = slot(held.owner, next(self._numbers)), self._keys, boottime()
-        words: list[Any] = [
-            limit,
-            count,
-            int(period * 1_000_000),
-            keys.lease(""),
-            keys.process(""),
-            name,
-            wanted,
-            f"{name}.",
-        ]
-        told: Any = self._script(keys=[keys.slots(job.name), keys.rate(job.name), keys.waiting(job.name)], args=words)
-        wait, granted, waiting = map(int, told)
+        starts = [f"{name}.{number}" for number in range(1, wanted + 1)] if count else []
+        words: list[Any] = [limit, count, int(period * 1_000_000), keys.lease(""), keys.process("")]
+        words += [name, wanted, f"{name}."]
+        try:
+            told: Any = self._script(
+                keys=[keys.slots(job.name), keys.rate(job.name), keys.waiting(job.name)], args=words
+            )
+            wait, granted, waiting = map(int, told)
+        except BaseException:  # perhaps it has them: nobody else would give them up while this process lives
+            self._owe(job.name, [name] if limit else [], starts)
+            raise
         if waiting:
             held.crowded = began + CROWDED
         if granted > 1:
             held.asked = boottime()
-            held.starts.extend([f"{name}.{number}" for number in range(2, granted + 1)])
+            held.starts.extend(starts[1:granted])
         return wait, Place(name, began + PASSED_ON) if limit and not wait else None
+
+    def _owe(self, job_class: str, places: Iterable[str], starts: Sequence[str]) -> None:
+        """These are to be given up at the next tick."""
+        self._owed += [freed(self._keys, job_class, place) for place in places]
+        if starts:
+            self._owed.append(Step("ZREM", self._keys.rate(job_class), tuple(starts)))
 
     def _at_hand(self, name: str) -> int:
         """How many jobs of this class come next, about."""
@@ -171,25 +178,28 @@ class Limits:
         held.places.append(place)
         return True
 
+    def give_up(self, job: "Job[Any, Any]", work: Work) -> None:
+        """The place of a job that is no longer ours to end."""
+        if work.place is not None:
+            self._owe(job.name, [work.place.name], ())
+            work.place = None
+
     def tick(self) -> None:
         """Give up what no job took for a moment.
 
         Raises:
             redis.exceptions.RedisError: it is tried again at the next tick.
         """
-        before, keys = inf if self._closed else boottime() - IDLE, self._keys
+        before = inf if self._closed else boottime() - IDLE
         for name, held in list(self._held.items()):
             while held.places and held.places[0].kept <= before and (place := _next(held.places.popleft)) is not None:
-                self._owed.append(freed(keys, name, place.name))
-            if (
-                held.starts
-                and held.asked <= before
-                and (unused := tuple(iter(partial(_next, held.starts.popleft), None)))
-            ):
-                self._owed.append(Step("ZREM", keys.rate(name), unused))
-        if self._owed:
-            self._leaving.store(self._owed)
-            self._owed.clear()
+                self._owe(name, [place.name], ())
+            if held.starts and held.asked <= before:
+                self._owe(name, (), list(iter(partial(_next, held.starts.popleft), None)))
+        count = len(self._owed)
+        if count:
+            self._leaving.store(self._owed[:count])
+            del self._owed[:count]
 
     def close(self) -> None:
         """Give up all; jobs that end from now on do so themselves."""

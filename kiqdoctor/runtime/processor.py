@@ -204,6 +204,7 @@ class Processor:
         elif isinstance(error, FencedError):
             self._leave_seat(failed=False)
             log.warn("fenced: our lease ran out, and another process may run it by now", _words(running))
+            self._performer.books.give_up(job, work)
             self._fetch.put_back(work)  # where it is in our list after all it is found there
         elif forking.generation != self._generation:
             _end_child(error)
@@ -391,6 +392,7 @@ class Processor:
             log.warn_seldom(f"at_most_once: {type(error).__name__}: {error}")
             began = False
         if not began:
+            self._performer.books.give_up(job, work)
             self._fetch.put_back(work)
             self._pause()
         return began

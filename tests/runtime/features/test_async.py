@@ -33,9 +33,9 @@ def test_plain_ones_follow_each_other_on_the_loop_each_for_itself(lab: Any, monk
     turns: list[Any] = []
     take = loops.turn
 
-    def counted(begun: loops.Begun, following: Any) -> None:
-        turns.append(begun)
-        take(begun, following)
+    def counted(first: Any, following: Any) -> None:
+        turns.append(first)
+        take(first, following)
 
     monkeypatch.setattr(loops, "turn", counted)
 

@@ -189,9 +189,17 @@ def test_a_place_is_handed_on_to_who_waited_longest(lab: Any) -> None:
     assert raw not in lab.redis.lrange("kiq:waiting:Few", 0, -1)
 
 
-def test_a_rate_is_used_to_the_full_under_contention(lab: Any) -> None:
+def test_a_rate_is_used_to_the_full_under_contention(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[float] = []
     started: dict[bytes, float] = {}  # by Redis' own clock, whoever saw it
+    unused: set[bytes] = set()
+    owe = Limits._owe
+
+    def noted(self: Limits, job_class: str, places: Any, starts: Any) -> None:
+        unused.update(one.encode() for one in starts)
+        owe(self, job_class, places, starts)
+
+    monkeypatch.setattr(Limits, "_owe", noted)
 
     @kiqdoctor.job(name="Rated", rate=(20, 1))
     def rated(n: int) -> None:
@@ -203,7 +211,7 @@ def test_a_rate_is_used_to_the_full_under_contention(lab: Any) -> None:
         eventually(lambda: len(done) == 100)
     done.sort()
     print(f"100 jobs at 20 a second took {done[-1] - done[0]:.1f} s")  # 4 s are allowed, 5 s are promised
-    starts = sorted(started.values())
+    starts = sorted(at for name, at in started.items() if name not in unused)
     assert len(starts) > 20
     assert all(later - earlier >= 1_000_000 for earlier, later in zip(starts, starts[20:], strict=False))
 
@@ -331,6 +339,44 @@ def test_what_could_not_be_given_up_is_given_up_later(
     assert slots(lab) == 1
     limits.tick()
 
+    assert slots(lab) == 0
+
+
+@pytest.mark.parametrize("options", [{"limit": 2}, {"rate": (5, 60)}, {"limit": 2, "rate": (5, 60)}])
+def test_what_was_perhaps_given_is_given_up_where_the_reply_was_lost(
+    lab: Any, options: dict[str, Any], process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @kiqdoctor.job(name="Few", **options)
+    def some(n: int) -> None: ...
+
+    some.least = 0.0001
+    first, *_ = works(lab, some, process, 4)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    script = limits._script
+
+    def lost(**words: Any) -> None:
+        script(**words)
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "_script", lost)
+        with pytest.raises(ConnectionError):
+            limits.enter(some, process.identity, first)
+    assert lab.redis.exists("kiq:slots:Few", "kiq:rate:Few") == len(options)
+    limits.tick()
+
+    assert not lab.redis.exists("kiq:slots:Few", "kiq:rate:Few")
+    assert limits.enter(some, process.identity, first) == 0
+
+
+def test_a_place_is_given_up_where_its_job_is_no_longer_ours(lab: Any, short: Job[..., None], process: Process) -> None:
+    [first] = works(lab, short, process, 1)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(short, process.identity, first)
+    limits.give_up(short, first)
+    limits.tick()
+
+    assert first.place is None
     assert slots(lab) == 0
 
 
