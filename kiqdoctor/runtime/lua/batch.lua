@@ -15,7 +15,7 @@ local function close(key, jid, ending, open, pending, queues, prefix)
   if ending == 'done' then
     redis.call('SREM', pending, jid)
   elseif jid ~= '' then
-    redis.call('HINCRBY', key, 'failures', 1)
+    redis.call('HINCRBY', key, 'failures', '1')
   end
   if redis.call('HGET', key, 'sealed') ~= '1' then
     return

@@ -6,6 +6,6 @@ local function tell(key, keep, known, ...)
     return
   end
   redis.call('HSET', key, ...)
-  redis.call('HINCRBY', key, 'version', 1)
+  redis.call('HINCRBY', key, 'version', '1')
   redis.call('EXPIRE', key, keep)
 end
