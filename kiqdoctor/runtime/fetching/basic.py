@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.runtime import log
@@ -48,6 +48,11 @@ class BasicFetch:
             return None
         self._running.add(work)
         return work
+
+    def works(self, number: int) -> Iterator[Work]:
+        """One: nothing is fetched ahead."""
+        if (work := self.take(number)) is not None:
+            yield work
 
     def _returned(self, work: Work) -> bool:
         """Else it must run, though we are stopping: nobody else has it."""

@@ -6,7 +6,7 @@ while the other's jobs run. When every queue is empty one thread waits in a BLMO
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
@@ -129,6 +129,22 @@ class ReliableFetch:
         if pace.wide and local:
             self._beds.rouse()
         return work
+
+    def works(self, number: int) -> Iterator[Work]:
+        """The same again and again, until nothing is at hand; where nothing is to be asked, without a call for each."""
+        solo, pace, work = self._solo, self.pace, self.take(number)
+        while work is not None:
+            yield work
+            local = self.local
+            if solo.who is not None or len(local) <= pace.low:
+                work = self.take(number)
+                continue
+            try:
+                work = local.popleft()
+            except IndexError:
+                return
+            if pace.wide and local:
+                self._beds.rouse()
 
     def _ask_early(self, number: int) -> None:
         """While something is at hand still, where nobody asks on this thread's lane."""

@@ -1,6 +1,6 @@
 """A unit of work, and what every way of fetching offers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, Protocol
@@ -86,6 +86,9 @@ class Fetch(Protocol):
 
     def take(self, number: int) -> Work | None:
         """The next job for thread ``number``, or None when there is none for now."""
+
+    def works(self, number: int) -> Iterator[Work]:
+        """One after another for thread ``number``, as ``take`` gives them, until there is none for now."""
 
     def next_at_hand(self, number: int) -> Work | None:
         """The same without asking Redis: None also where thread ``number`` had better do so."""
