@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from kiqdoctor.runtime.endings import Ending, Likewise
+    from kiqdoctor.runtime.alike import Likewise
+    from kiqdoctor.runtime.endings import Ending
     from kiqdoctor.runtime.fetching.work import Work
     from kiqdoctor.runtime.instead import Instead
     from kiqdoctor.runtime.job import Job

@@ -1,7 +1,7 @@
 """What goes with a job's end: its lock, its batch, its place among the running, its status.
 
 Written once, for whoever ends a job: a processor, a recovery, a testing mode. A new consequence is a column of
-``FOLLOWS`` and a few lines in ``ending``; a new way to end is a row.
+``FOLLOWS`` and a few lines in ``consequences``; a new way to end is a row.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +16,6 @@ from kiqdoctor.wire import batch as batches
 from kiqdoctor.wire import status
 from kiqdoctor.wire.keys import DEAD_SIZE, DEAD_TTL, QUEUE_PREFIX, Keys
 from kiqdoctor.wire.payload import Payload
-
-JID_HERE: Final = "\0jid"
-AT_HERE: Final = "\0at"
-LOCK_HERE: Final = "\0lock"
-SCORE_HERE: Final = "\0score"
-RAW_HERE: Final = "\0raw"
-HERE: Final = (JID_HERE, AT_HERE, LOCK_HERE, SCORE_HERE, RAW_HERE)
-"""What stands for a job's own words while what is alike is written, in the order in which those come."""
 
 
 class End(StrEnum):
@@ -82,35 +74,6 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
         return bool(self.steps)
 
 
-class Alike(msgspec.Struct, frozen=True, eq=False):
-    """What goes with the ends of many jobs, written once; what differs from job to job stands apart, by number.
-
-    Each of ``pattern``: a command's name, its key, which of those words its key ends in (0 for none), pairs of which
-    of its further words is which of those (all from 1 on), its further words.
-    """
-
-    pattern: tuple[tuple[str, str, int, tuple[int, ...], tuple[Any, ...]], ...]
-
-
-class Likewise(msgspec.Struct, frozen=True, gc=False):
-    """An end like many others: ``words`` are this job's own."""
-
-    alike: Alike
-    words: tuple[str | bytes, ...]
-    end: End = End.DONE
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """As if it had been written by itself."""
-        found = []
-        for name, key, at, places, words in self.alike.pattern:
-            filled = list(words)
-            for place, number in zip(places[::2], places[1::2], strict=True):
-                filled[place - 1] = self.words[number - 1]
-            found.append(Step(name, f"{key}{self.words[at - 1]!s}" if at else key, tuple(filled)))
-        return tuple(found)
-
-
 class Ended(Protocol):
     """What must be known of a job at its end."""
 
@@ -164,18 +127,19 @@ def ending(
     steps = stored
     if end is End.DONE and (after := payload.following(now)) is not None:
         steps += tuple(_following(keys, after))
-    return Ending((*steps, *_consequences(keys, end, payload, options, place, repr(now), outcome)), end)
+    return Ending((*steps, *consequences(keys, end, payload, options, place, repr(now), outcome)), end)
 
 
-def _consequences(
+def consequences(
     keys: Keys,
     end: End,
     payload: Ended,
     options: EndOptions | None,
     place: str,
     at: str,
-    outcome: status.Outcome,
+    outcome: status.Outcome = status.NOTHING_MORE,
 ) -> Iterator[Step]:
+    """What goes with an end whatever stores the job. ``at``: the time, as a number is spelt."""
     follows, jid = FOLLOWS[end], payload.jid
     if follows.batch is not None and payload.batch is not None:
         sets = (keys.batch(payload.batch, batches.OPEN), keys.batch(payload.batch, batches.PENDING))
@@ -189,35 +153,6 @@ def _consequences(
         known = "known" if options is not None else ""
         told = status.change(follows.state, at, outcome.more)
         yield Step("TELL", keys.status(jid), (str(outcome.keep), known, *told))
-
-
-class _Any(msgspec.Struct, frozen=True):
-    """Some job of a class, with what is another job's own left open."""
-
-    job_class: str
-    batch: str | None
-    lock: str | None
-    jid: str = JID_HERE
-
-    def following(self, now: float) -> Payload | None:
-        """Nothing: what follows is no job's that ends as others do."""
-
-
-def alike(
-    keys: Keys, end: End, job_class: str, options: EndOptions, batch: str | None, *, locked: bool, retry: bool = False
-) -> Alike:
-    """The ends of jobs of one class and batch; their words are jid, time and lock, then score and payload."""
-    some = _Any(job_class, batch, LOCK_HERE if locked else None)
-    stored = (Step("ZADD", keys.retry, (SCORE_HERE, RAW_HERE)),) if retry else ()
-    steps = (*stored, *_consequences(keys, end, some, options, "", AT_HERE, status.NOTHING_MORE))
-    return Alike(tuple(map(_opened, steps)))
-
-
-def _opened(step: Step) -> tuple[str, str, int, tuple[int, ...], tuple[Any, ...]]:
-    at = next((number for number, word in enumerate(HERE, 1) if step.key.endswith(word)), 0)
-    places = [(place, HERE.index(word) + 1) for place, word in enumerate(step.words, 1) if word in HERE]
-    flat = tuple(number for pair in places for number in pair)
-    return step.name, step.key.removesuffix(HERE[at - 1]) if at else step.key, at, flat, step.words
 
 
 def _following(keys: Keys, after: Payload) -> list[Step]:

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import context, endings, iterating, loops, overrunning
+from kiqdoctor.runtime.alike import Kinds, Likewise
 from kiqdoctor.runtime.books import Books
 from kiqdoctor.runtime.burying import InterruptedOnceError, bury
 from kiqdoctor.runtime.config import Settings
-from kiqdoctor.runtime.endings import Alike, End, Ended, Ending, Likewise, Step
+from kiqdoctor.runtime.endings import End, Ended, Ending, Step
 from kiqdoctor.runtime.failing import failing
 from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.hearing import mourn
@@ -26,7 +27,6 @@ from kiqdoctor.wire.fields import CONTEXT, JID, KEYWORDS
 from kiqdoctor.wire.payload import PLAIN, TRACES, Payload, PayloadError, Plain, read
 from kiqdoctor.wire.status import NOTHING, NOTHING_MORE, More
 
-KINDS: Final = 1_000  # of ends that are alike, which are kept
 NOTHING_ELSE: Final = Ending()
 SUSPECT: Final = 2  # deaths of processes after which a job runs alone
 
@@ -51,7 +51,7 @@ class Performer:
     def __post_init__(self) -> None:
         self.keys = self.settings.keys
         self.chain = self.settings.middleware
-        self._kinds: dict[tuple[End, Job[Any, Any], str | None, bool], Alike] = {}
+        self._kinds = Kinds(self.keys)
         self._moment = (0, "")
 
     def run(self, job: Job[Any, Any], running: Running) -> None:
@@ -150,25 +150,8 @@ class Performer:
             return endings.ending(self.keys, End.DONE, payload, options, place, now, stored, outcome)
         if payload.lock is None and payload.batch is None and not options.status:
             return NOTHING_ELSE
-        alike = self._alike(End.DONE, job, payload)
-        return Likewise(alike, (payload.jid, self._spelt() if options.status else "", payload.lock or ""))
-
-    def _alike(self, end: End, job: Job[Any, Any], payload: Plain) -> Alike:
-        kind = (end, job, payload.batch, payload.lock is None)
-        found = self._kinds.get(kind)
-        if found is None:
-            if len(self._kinds) > KINDS:  # each batch has its own
-                self._kinds.clear()
-            found = self._kinds[kind] = endings.alike(
-                self.keys,
-                end,
-                job.name,
-                job.options,
-                payload.batch,
-                locked=payload.lock is not None,
-                retry=end is End.RETRY,
-            )
-        return found
+        words = (payload.jid, self._spelt() if options.status else "", payload.lock or "")
+        return Likewise(self._kinds.of(job, payload, End.DONE), words)
 
     def _spelt(self) -> str:
         """The time now, in whole milliseconds, as a number is spelt; most of a moment are the same."""
@@ -188,7 +171,7 @@ class Performer:
                 again = after_first_failure(work.payload, payload, work.queue, job, error, now, self.draw())
                 if again is not None:
                     words = (payload.jid, self._spelt(), payload.lock or "", repr(again[0]), again[1].decode())
-                    return Likewise(self._alike(End.RETRY, job, payload), words, End.RETRY)
+                    return Likewise(self._kinds.of(job, payload, End.RETRY), words, End.RETRY)
             payload = read(work.payload)
         return failing(self.settings, job, payload, work.payload, work.queue, place, error, now, self.draw)
 

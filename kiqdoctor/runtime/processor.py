@@ -12,8 +12,9 @@ from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock, boottime
 from kiqdoctor.runtime import context, forking, log, loops
+from kiqdoctor.runtime.alike import Likewise
 from kiqdoctor.runtime.board import Board
-from kiqdoctor.runtime.endings import End, Ending, Likewise
+from kiqdoctor.runtime.endings import End, Ending
 from kiqdoctor.runtime.fetching.work import SHORT, FencedError, Fetch, Work
 from kiqdoctor.runtime.iterating import Interruption
 from kiqdoctor.runtime.job import Job

@@ -166,7 +166,7 @@ class Keys:
         return self.name(f"{LOCKS}{fingerprint}")
 
     def slots(self, job_class: str) -> str:
-        """Ours: sorted set of ``identity|jid`` by start, of a class with ``limit``; no TTL; processors."""
+        """Ours: sorted set of ``identity|number`` by start, of a class with ``limit``; no TTL; processors."""
         return self.name(f"kiq:slots:{job_class}")
 
     def waiting(self, job_class: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from kiqdoctor.runtime import log
+from kiqdoctor.runtime.alike import Likewise
 from kiqdoctor.runtime.capsule import Capsule
-from kiqdoctor.runtime.endings import Ending, Likewise
+from kiqdoctor.runtime.endings import Ending
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.wire.keys import Keys

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kiqdoctor.runtime.alike import Alike, Likewise
 from kiqdoctor.runtime.channel import Channel, Script, bulk, bulks
-from kiqdoctor.runtime.endings import Alike, Likewise, Step
+from kiqdoctor.runtime.endings import Step
 from kiqdoctor.runtime.fetching.lease import Lease
 from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.wire.keys import LANES, Keys

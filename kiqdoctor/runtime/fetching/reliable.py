@@ -13,9 +13,10 @@ from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import forking, log
+from kiqdoctor.runtime.alike import Likewise
 from kiqdoctor.runtime.capsule import Capsule
 from kiqdoctor.runtime.channel import Script
-from kiqdoctor.runtime.endings import Ending, Likewise, returned
+from kiqdoctor.runtime.endings import Ending, returned
 from kiqdoctor.runtime.fetching.asking import Asking
 from kiqdoctor.runtime.fetching.beds import Beds
 from kiqdoctor.runtime.fetching.holdings import Holdings

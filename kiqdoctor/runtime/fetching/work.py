@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from kiqdoctor.runtime.endings import Ending, Likewise
+from kiqdoctor.runtime.alike import Likewise
+from kiqdoctor.runtime.endings import Ending
 
 SHORT: Final = 0.001  # seconds; what a shorter job needs of Redis is asked and told together with what others need
 
