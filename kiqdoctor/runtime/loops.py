@@ -94,29 +94,38 @@ class _Turn:
         self._over = threading.Lock()
         self._over.acquire()
         self._generation = forking.generation
-        self._failure: BaseException | None = None
+        self.failure: BaseException | None = None
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the loop's thread."""
         try:
             begun = self._next()
             if begun is not None:
-                coroutine, context = begun
-                loop.create_task(_Telling(coroutine, self, loop), context=context)
+                self._start(loop, *begun)
                 return
         except BaseException as fault:  # noqa: BLE001 - it is the thread's that waits
-            self._failure = fault
+            self.failure = fault
         self._over.release()
 
-    def ended(self, loop: asyncio.AbstractEventLoop, error: BaseException | None) -> None:
-        """The one that began last; on the loop's thread."""
+    def _start(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
+        """A factory of the application's may run it at once, or within a coroutine that is cancelled before ours."""
+        if loop.get_task_factory() is None:
+            asyncio.Task(_Telling(coroutine, self, loop), loop=loop, context=context)
+        else:
+            loop.create_task(coroutine, context=context).add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[Any]) -> None:
+        self.failure = CancelledError() if task.cancelled() else task.exception()
+        self.ended(task.get_loop())
+
+    def ended(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The one that began last, well where it left no failure; on the loop's thread."""
         if forking.generation != self._generation:
             return  # a child, which ends with its loop: the job is its parent's
-        if error is None:
+        if self.failure is None:
             self._next = self._following
             self.begin(loop)
         else:
-            self._failure = error
             self._over.release()
 
     def wait(self) -> None:
@@ -126,11 +135,11 @@ class _Turn:
             BaseException: what a job raised, which was the last.
         """
         self._over.acquire()  # the loop's thread releases it
-        if self._failure is not None:
+        if self.failure is not None:
             try:
-                raise self._failure
+                raise self.failure
             finally:
-                self._failure = None  # no cycle through its traceback
+                self.failure = None  # no cycle through its traceback
 
 
 class _Telling(Coroutine[Any, Any, None]):
@@ -168,35 +177,43 @@ class _Telling(Coroutine[Any, Any, None]):
         try:
             return step(*words)
         except StopIteration:
-            error = None
+            pass
+        except asyncio.CancelledError as found:
+            self._turn.failure = CancelledError()
+            found.__traceback__ = None  # its frames have it, as what was thrown
         except BaseException as found:  # noqa: BLE001 - it is told to whoever waits
-            error = CancelledError() if isinstance(found, asyncio.CancelledError) else found
-        self._turn.ended(self._loop, error)
+            self._turn.failure = found  # in no local of ours: a cycle would keep what the job held
+        self._turn.ended(self._loop)
         raise StopIteration
 
 
-class _Sparing(selectors.DefaultSelector):
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """As the application wants it."""
+    loop = asyncio.new_event_loop()
+    selector = getattr(loop, "_selector", None)
+    if isinstance(loop, asyncio.SelectorEventLoop) and isinstance(selector, selectors.BaseSelector):
+        selector.select = _sparing(selector.select)  # type: ignore[method-assign, assignment]
+    return loop
+
+
+_Ready = list[tuple[selectors.SelectorKey, int]]
+
+
+def _sparing(select: Callable[[float | None], _Ready]) -> Callable[[float | None], _Ready]:
     """Looks at files not at each round of a busy loop, but after a moment: the kernel is dearer than a short job."""
+    again_at = 0.0  # monotonic
 
-    _again_at = 0.0  # monotonic
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    def sparing(timeout: float | None = None) -> _Ready:
         """At once nothing where something else is to do and files were looked at just now."""
+        nonlocal again_at
         if timeout is not None and timeout <= 0:
             now = monotonic()
-            if now < self._again_at:
+            if now < again_at:
                 return []
-            self._again_at = now + MOMENT
-        return super().select(timeout)
+            again_at = now + MOMENT
+        return select(timeout)
 
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """Of the kind that the application wants, where it wants another than Python's own."""
-    loop = asyncio.new_event_loop()
-    if type(loop) is not asyncio.SelectorEventLoop:
-        return loop
-    loop.close()
-    return asyncio.SelectorEventLoop(_Sparing())
+    return sparing
 
 
 class _Inbox:

@@ -220,7 +220,8 @@ class Processor:
             payload = running.payload or Payload(running.fields)
             self._failed(work, payload, job, error, running.began, running.shown, running.jid)
 
-    def _ended(self, work: Work, job: Job[Any, Any], running: Running) -> None:
+    def _ended(self, work: Work, job: Job[Any, Any], running: Running, *, soon: bool = False) -> None:
+        """``soon``: it may wait for the next request, whatever it took."""
         ended, began, seat, payload = boottime(), running.began, self._seat, running.payload
         seat.running = None  # first: the log asks whether it runs
         seat.mark.clear()
@@ -235,7 +236,7 @@ class Processor:
         if not running.more or payload is None:
             self._fetch.done(work)
         else:
-            soon = self._short(job, payload, took)
+            soon = self._short(job, payload, took) or soon
             self._let_go(work, self._performer.done(job, payload, running, soon=soon), soon=soon)
 
     def _take_turn(self, work: Work, job: Job[Any, Any], running: Running) -> None:
@@ -249,12 +250,13 @@ class Processor:
 
         def following() -> Begun | None:
             nonlocal work, job, running, ended
-            if running.more and min(boottime() - running.began, job.least * RISE) >= SHORT:
-                return None  # its end is told at once, and the loop waits for no Redis
-            self._ended(work, job, running)
-            ended = True
-            if (found := self._next_coroutine(rest)) is None:
+            if not self._may_follow(job, running, rest):
                 return None
+            self._ended(work, job, running, soon=True)
+            ended = True
+            if (found := self._next_coroutine(rest[0])) is None:
+                return None
+            rest.clear()
             work, job, running = found
             ended = False
             return self._performer.begun(job, running, outside)
@@ -272,10 +274,17 @@ class Processor:
         for other in rest:
             self.process(other)
 
-    def _next_coroutine(self, rest: list[Work]) -> tuple[Work, Job[Any, Any], Running] | None:
-        """The job that is next at hand has begun; what is none of those goes to the rest, for the thread."""
+    def _may_follow(self, job: Job[Any, Any], running: Running, rest: list[Work]) -> bool:
+        """Whether a job is at hand, which is the rest now."""
+        if running.more and min(boottime() - running.began, job.least * RISE) >= SHORT:
+            return False  # its end is told at once, by its thread: the loop waits for no Redis
         if self._stopping() or self.abandoned or (work := self._fetch.next_at_hand(self._number)) is None:
-            return None
+            return False
+        rest.append(work)
+        return True
+
+    def _next_coroutine(self, work: Work) -> tuple[Work, Job[Any, Any], Running] | None:
+        """It has begun; None where it is another kind of job, for the thread."""
         began = boottime()
         if began < self._fetch.lease.good_until:
             with suppress(*NOT_PLAIN):
@@ -283,7 +292,6 @@ class Processor:
                 job = self._registry.get(record.job_class)
                 if job is not None and job.coroutine and record.expiry is None:
                     return work, job, self._begin(work, record, job, began, more=record.__class__ is Known)
-        rest.append(work)
         return None
 
     @staticmethod

@@ -1,7 +1,11 @@
 import asyncio
+import gc
 import json
 import threading
-from contextvars import ContextVar
+import weakref
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -9,7 +13,11 @@ from servers import RedisServer, eventually
 from workers import Worker
 
 import kiqdoctor
-from kiqdoctor.runtime import loops
+from kiqdoctor.clock import boottime
+from kiqdoctor.runtime import loops, processor
+from kiqdoctor.runtime.fetching import work
+from kiqdoctor.runtime.fetching.basic import BasicFetch
+from kiqdoctor.runtime.fetching.reliable import ReliableFetch
 
 
 def test_they_run_at_once_on_one_loop(lab: Any) -> None:
@@ -208,3 +216,149 @@ def test_at_the_deadline_they_are_given_back_and_may_tidy_up(lab: Any, redis: An
     assert redis.llen("tidied") == 2
     assert redis.llen("queue:default") == 2
     assert not redis.exists("retry")
+
+
+def _factories() -> list[Any]:
+    """Of an application: one that puts a coroutine around each, as tracers do, and Python's own of 3.12."""
+
+    def wraps(loop: asyncio.AbstractEventLoop, coroutine: Any, **words: Any) -> "asyncio.Task[Any]":
+        async def around() -> Any:
+            return await coroutine
+
+        return asyncio.Task(around(), loop=loop, **words)
+
+    eager = getattr(asyncio, "eager_task_factory", None)
+    return [pytest.param(wraps, id="wraps"), *([pytest.param(eager, id="eager")] if eager is not None else [])]
+
+
+@pytest.mark.parametrize("factory", _factories())
+def test_a_task_factory_of_the_application_s_holds_up_no_job(lab: Any, factory: Any) -> None:
+    @kiqdoctor.job(name="Sets")
+    async def sets() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+
+    @kiqdoctor.job(name="Small")
+    async def small(n: int) -> None:
+        lab.note(n)
+        if n == 7:
+            raise LookupError("seven")
+
+    sets.perform_async()
+    small.perform_bulk([[n] for n in range(3000)])
+    lab.work()
+
+    assert sorted(lab.seen) == list(range(3000))
+    assert [job["args"] for job in lab.jobs("retry")] == [[7]]
+
+
+def test_one_that_a_factory_s_coroutine_never_began_has_failed() -> None:
+    async def around(_coroutine: Any) -> None:
+        raise LookupError("before it began")
+
+    def refuses(loop: asyncio.AbstractEventLoop, coroutine: Any, **words: Any) -> "asyncio.Task[Any]":
+        coroutine.close()
+        loop.set_task_factory(None)
+        return asyncio.Task(around(coroutine), loop=loop, **words)
+
+    async def sets() -> None:
+        asyncio.get_running_loop().set_task_factory(refuses)
+
+    async def nothing() -> None: ...
+
+    rest = iter([sets, nothing])
+    found: list[BaseException] = []
+
+    def take() -> None:
+        try:
+            loops.turn(lambda: (next(rest)(), copy_context()), lambda: (next(rest)(), copy_context()))
+        except LookupError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    thread.join(60)
+    loops.stop()
+
+    assert [str(error) for error in found] == ["before it began"]
+
+
+def test_the_loop_is_the_application_s_as_its_policy_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    new = asyncio.new_event_loop
+
+    def configured() -> asyncio.AbstractEventLoop:
+        loop = new()
+        loop.set_debug(True)
+        made.append(loop)
+        return loop
+
+    monkeypatch.setattr(asyncio, "new_event_loop", configured)
+
+    async def loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    found = loops.run(loop())
+    loops.stop()
+
+    assert made == [found]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_a_failed_one_held_goes_with_it(*, cancelled: bool) -> None:
+    held: list[Any] = []
+
+    class Connection: ...
+
+    async def fails() -> None:
+        connection = Connection()
+        held.append(weakref.ref(connection))
+        task = asyncio.current_task()
+        if cancelled and task is not None:
+            task.cancel()
+        await asyncio.sleep(0)
+        raise LookupError
+
+    gc.disable()
+    try:
+        with suppress(LookupError, CancelledError):
+            loops.turn(lambda: (fails(), copy_context()), lambda: None)
+        loops.run(asyncio.sleep(0))  # the step in which it ended is over
+        assert held[0]() is None
+    finally:
+        gc.enable()
+        loops.stop()
+
+
+@pytest.mark.parametrize("fetch", ["reliable", "basic"])
+def test_the_loop_waits_for_no_redis_to_tell_an_end(lab: Any, monkeypatch: pytest.MonkeyPatch, fetch: str) -> None:
+    """Also where a clock that is looked at again has gone on, and with a fetch that tells each end at once."""
+    told: set[str] = set()
+    ahead = 0.0
+
+    def clock() -> float:
+        nonlocal ahead
+        if threading.current_thread().name == "kiq.loop":
+            ahead += work.SHORT * 0.7
+        return boottime() + ahead
+
+    def noted(send_on: Any) -> Any:
+        def noting(self: Any, *words: Any) -> Any:
+            told.add(threading.current_thread().name)
+            return send_on(self, *words)
+
+        return noting
+
+    for kind in (ReliableFetch, BasicFetch):
+        monkeypatch.setattr(kind, "send_on", noted(kind.send_on))
+    monkeypatch.setattr(processor, "boottime", clock)
+
+    @kiqdoctor.job(name="Once", unique_for=60)
+    async def once(n: int) -> None:
+        lab.note(n)
+
+    once.perform_bulk([[n] for n in range(40)])
+    lab.work(fetch=fetch)
+
+    assert sorted(lab.seen) == list(range(40))
+    assert "kiq.loop" not in told
+    assert not lab.redis.keys("kiq:unique:*")
