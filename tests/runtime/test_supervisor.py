@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,10 @@ from workers import Worker, children, ended
 
 import kiqdoctor
 from kiqdoctor.probes.threads.signals import catches
+from kiqdoctor.runtime.supervising.child import Child
+from kiqdoctor.runtime.supervising.link import STACKS, Link
+from kiqdoctor.runtime.supervising.orders import Orders
+from kiqdoctor.runtime.supervising.supervisor import Supervisor
 from kiqdoctor.wire.payload import read
 
 APP: Final = """
@@ -281,6 +287,70 @@ def test_a_parent_that_dies_leaves_children_that_end_their_jobs(
         assert "our parent is gone" in worker.log()
     assert Ledger.read(ledger).ends.total() == 1
     assert not redis.keys("kiq:taken:*")
+
+
+@dataclass
+class Signalled(Child):
+    """One that is our own process, gets no signal, and stands still when a test says so."""
+
+    still: bool = False
+    sent: list[int] = field(default_factory=list)
+
+    def judged(self, supervisor: Supervisor, silence: float) -> bool:
+        """Whether it is called silent after so many seconds."""
+        supervisor._judge(self, self.heard + silence)
+        return self.silent
+
+    def send(self, number: int) -> None:
+        self.sent.append(number)
+
+    def catches(self, number: int) -> bool:
+        return number == STACKS
+
+    @property
+    def stands_still(self) -> bool:
+        return self.still
+
+
+@contextmanager
+def watched(stuck_after_s: float = 0.0) -> Iterator[tuple[Supervisor, Signalled]]:
+    """A parent, and a child that was heard just now."""
+    ours, theirs = socket.socketpair()
+    now = time.monotonic()
+    with ours, theirs:
+        child = Signalled(os.getpid(), Link(ours), 0, now, now, ready=True)
+        supervisor = Supervisor(Orders(["nothing"], stuck_after_s=stuck_after_s))
+        supervisor.places[0].child = child
+        yield supervisor, child
+
+
+def test_a_parent_that_stood_still_itself_calls_nobody_silent() -> None:
+    with watched(stuck_after_s=11) as (supervisor, child):
+        supervisor._looked -= 30
+        child.heard -= 30
+        supervisor._tend()
+
+        assert not child.silent
+        assert child.sent == []
+
+
+def test_who_goes_on_after_it_was_stopped_has_a_moment_to_say_so() -> None:
+    with watched() as (supervisor, child):
+        child.still = True
+        assert not child.judged(supervisor, 9.9)
+        child.still = False
+        assert not child.judged(supervisor, 10.1)
+        assert child.judged(supervisor, 12.1)
+        assert child.sent == [STACKS]
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_who_is_silent_for_long_is_asked_for_its_stacks_unless_it_was_stopped(*, still: bool) -> None:
+    with watched() as (supervisor, child):
+        child.still = still
+        assert not child.judged(supervisor, 9.0)
+        assert child.judged(supervisor, 10.1)
+        assert child.sent == ([] if still else [STACKS])
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ class Child:
     asked: bool = False  # to stop
     kill_at: float | None = None
     silent: bool = False  # and that was said
+    stood_at: float = -inf  # when it was seen to stand still, last
     fleet: str = ""
     redis: str = ""
     overran: str = ""  # the key that tells which jobs it is killed for

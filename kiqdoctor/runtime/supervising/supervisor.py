@@ -25,6 +25,7 @@ from kiqdoctor.version import __version__
 
 LOOK: Final = 0.25  # seconds between two looks at what tells nobody of itself
 SILENT: Final = 10.0  # seconds without a pulse after which a child is called stuck
+AWAKENING: Final = 2.0  # seconds in which a pulse comes of whoever goes on after it was stopped
 SETTLED: Final = 10.0  # seconds; who ended before that had no good start
 BACK_OFF: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before a start, by how many went wrong one after another
 MARGIN: Final = 4.5  # seconds beyond a child's own deadline until it is killed
@@ -66,6 +67,7 @@ class Supervisor:
         self._template: Template | None = None
         self._systemd = Notifier(os.environ, os.getpid())
         self._fed = 0.0
+        self._looked = time.monotonic()
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -106,6 +108,7 @@ class Supervisor:
 
     def _tend(self) -> None:
         now = time.monotonic()
+        self._excuse(now)
         if self._template is not None and not self.stopping:
             self._template.start()
         for place in self.places if self.ever_ready else self.places[:1]:  # what is wrong with all is said once
@@ -118,6 +121,13 @@ class Supervisor:
         self._roll()
         self._tell_fleet()
         self._feed(now)
+
+    def _excuse(self, now: float) -> None:
+        """Where we stood still ourselves, or the whole machine did, what children said was not heard: no silence."""
+        gap, self._looked = now - self._looked, now
+        if gap > LOOK + AWAKENING:
+            for child in self._children():
+                child.heard = min(now, child.heard + gap)
 
     # -- signals -------------------------------------------------------------------------------------------------
 
@@ -233,9 +243,8 @@ class Supervisor:
             child.send(signal.SIGKILL)
         if child.watched or child.overrun is not None:
             self._overrun(child, now)
-        quiet_for = now - child.heard
-        if child.ready and quiet_for > SILENT:
-            self._stuck(child, quiet_for)
+        if child.ready and now - child.heard > SILENT - AWAKENING:
+            self._silent(child, now)
         if child.ready and not child.asked and self.places[child.place].successor is None:
             orders, rss = self.orders, child.rss_mib if self.orders.max_rss_mib else 0.0
             if orders.max_jobs and child.processed >= orders.max_jobs:
@@ -243,14 +252,23 @@ class Supervisor:
             elif orders.max_rss_mib and rss > orders.max_rss_mib:
                 self._replace(child, f"it holds {rss:.0f} MiB")
 
+    def _silent(self, child: Child, now: float) -> None:
+        """Its stacks are asked for, but not when it goes on after a stop: C would walk frames of threads that run."""
+        seconds, stopped = now - child.heard, child.stands_still
+        if stopped:
+            child.stood_at = now
+        if seconds <= SILENT:
+            return
+        if not child.silent and (stopped or now - child.stood_at > AWAKENING):
+            child.silent = True
+            why = "it was stopped" if stopped else "a job keeps its GIL, or it waits in the kernel"
+            log.warn(f"process {child.pid} has been silent for {seconds:.0f} s: {why}; its jobs stay its own")
+            if not stopped and child.catches(STACKS):
+                child.send(STACKS)
+        self._stuck(child, seconds)
+
     def _stuck(self, child: Child, seconds: float) -> None:
         """It lives, and nobody takes its jobs; what is done about it was said at the start."""
-        if not child.silent:
-            child.silent = True
-            why = "it was stopped" if child.stands_still else "a job keeps its GIL, or it waits in the kernel"
-            log.warn(f"process {child.pid} has been silent for {seconds:.0f} s: {why}; its jobs stay its own")
-            if not child.stands_still and child.catches(STACKS):
-                child.send(STACKS)
         limit = self.orders.stuck_after_s
         if limit and seconds > limit:
             log.warn(f"process {child.pid} is killed after {seconds:.0f} s of silence: --stuck-after {limit:g}")
