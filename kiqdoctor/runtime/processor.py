@@ -35,6 +35,7 @@ RISE: Final = 1.05  # of a class's least time with each run that took longer
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 LEAP: Final = 16.0  # times its pace that a run counts at most: one that was held up by others says little
+SOME: Final = 8  # payloads that were plain though read as more, after which the next is taken for a plain one
 REFUSALS: Final = 3  # after which a job that its new place refuses is told with others, until that takes it
 
 
@@ -58,6 +59,7 @@ class Processor:
         self._seat, self._board = board.seat(), board
         self._registry, self._chain = performer.registry, performer.chain
         self._read: Callable[[bytes], Plain] = plain_payload
+        self._plain = 0  # payloads that were read as more than they are
         self.abandoned = False  # what ends from now on is nobody's business: it was given back, or this is a child
         self._generation = forking.generation
         self.thread = threading.Thread(target=self.run, daemon=True, name=f"kiq.processor {number}")
@@ -71,19 +73,21 @@ class Processor:
         down_since = 0.0
         while not (stopping() or self.abandoned):
             try:
-                self._work_off(works(number))
+                if down_since:
+                    work = self._fetch.take(number)
+                    log.info(f"Redis is online, {self._clock.monotonic() - down_since:.1f} s downtime")
+                    down_since = 0.0
+                    if work is not None:
+                        self.process(work)
+                else:
+                    self._work_off(works(number))
             except FencedError:
                 self._fenced()
-                continue
             except Exception as error:  # noqa: BLE001 - whatever Redis does, a worker waits and goes on
                 if not down_since:
                     down_since = self._clock.monotonic()
                     log.warn_seldom(f"fetch: {type(error).__name__}: {error}")
                 self._pause()
-                continue
-            if down_since:
-                log.info(f"Redis is online, {self._clock.monotonic() - down_since:.1f} s downtime")
-                down_since = 0.0
         if forking.generation != self._generation:
             _end_child(None)
 
@@ -158,11 +162,14 @@ class Processor:
             self._odd(work, began)
             return
         record, job = found
+        known = record.__class__ is Known
+        if known and record.lock is None and record.batch is None and record.expiry is None and record.plain:
+            self._plainly()
         if job.limited or record.expiry is not None:
             if not self._may_begin(job, record, work):
                 return
             began = boottime()  # what was asked before that is no time of the job's
-        running = self._begin(work, record, job, began, more=job.special or record.__class__ is Known)
+        running = self._begin(work, record, job, began, more=job.special or known)
         if job.coroutine and not self._chain:
             self._take_turn(work, job, running)
         else:
@@ -184,6 +191,12 @@ class Processor:
             return None
         self._read = known_payload
         return record, job
+
+    def _plainly(self) -> None:
+        """After some plain ones they are read as such again, at half the price; at each, a mixture would pay."""
+        self._plain += 1
+        if self._plain >= SOME:
+            self._read, self._plain = plain_payload, 0
 
     def _begin(self, work: Work, record: Plain, job: Job[Any, Any], began: float, *, more: bool = False) -> Running:
         """It runs from now on, as the board and the thread's mark have it."""

@@ -216,6 +216,11 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         return self.job_class
 
     @property
+    def plain(self) -> bool:
+        """Whether it is one though it was read as another kind."""
+        return True
+
+    @property
     def untried(self) -> bool:
         """Whether it never failed, and says nothing more of how it is tried again than how often."""
         return True
@@ -242,6 +247,13 @@ class Known(Plain, forbid_unknown_fields=True, gc=False):
     retried_at: Any = None
     error_class: Any = None
     error_message: Any = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether none of what it knows is there."""
+        if self.expiry is None and self.lock is None and self.batch is None and self.untried:
+            return self.expires_in is None and self.unique_for is None and self.tags is None and self.dead is None
+        return False
 
     @property
     def untried(self) -> bool:
