@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from math import inf
@@ -101,6 +102,7 @@ class Limits:
         self._leaving = Leaving(client)
         self._numbers = itertools.count(1)
         self._held: dict[str, _Held] = {}
+        self._lock = threading.Lock()
         self._owed: list[Step] = []  # what is to be given up in Redis
         self._closed = False
 
@@ -108,11 +110,21 @@ class Limits:
         """0 where the job may begin, and has its place; else seconds after which asking again is worthwhile."""
         held = self._held.get(job.name)
         if held is None or held.owner != owner:
-            held = self._held[job.name] = _Held(owner, deque(), deque())
+            held = self._first(job.name, owner)
         if job.least >= SHORT:
             return self._entered(job, held, work)
         with held.lock:  # what one asks for others find
             return self._entered(job, held, work)
+
+    def _first(self, job_class: str, owner: str) -> _Held:
+        """Once, whichever threads come first; what an identity before had is to be given up."""
+        with self._lock:
+            held = self._held.get(job_class)
+            if held is None or held.owner != owner:
+                if held is not None:
+                    self._drain(job_class, held, inf)
+                held = self._held[job_class] = _Held(owner, deque(), deque())
+        return held
 
     def _entered(self, job: "Job[Any, Any]", held: _Held, work: Work | None) -> float:
         limit, rate = job.options.limit, job.options.rate
@@ -192,14 +204,18 @@ class Limits:
         """
         before = inf if self._closed else boottime() - IDLE
         for name, held in list(self._held.items()):
-            while held.places and held.places[0].kept <= before and (place := _next(held.places.popleft)) is not None:
-                self._owe(name, [place.name], ())
-            if held.starts and held.asked <= before:
-                self._owe(name, (), list(iter(partial(_next, held.starts.popleft), None)))
+            self._drain(name, held, before)
         count = len(self._owed)
         if count:
             self._leaving.store(self._owed[:count])
             del self._owed[:count]
+
+    def _drain(self, job_class: str, held: _Held, before: float) -> None:
+        with suppress(IndexError):  # threads take beside us
+            while held.places[0].kept <= before:
+                self._owe(job_class, [held.places.popleft().name], ())
+        if held.starts and held.asked <= before:
+            self._owe(job_class, (), list(iter(partial(_next, held.starts.popleft), None)))
 
     def close(self) -> None:
         """Give up all; jobs that end from now on do so themselves."""

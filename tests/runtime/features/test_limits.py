@@ -1,6 +1,7 @@
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -15,7 +16,7 @@ from kiqdoctor.clock import boottime
 from kiqdoctor.runtime import performing, processor
 from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.fetching.leaving import Leaving
-from kiqdoctor.runtime.fetching.work import Work
+from kiqdoctor.runtime.fetching.work import Place, Work
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.limits import IDLE, PASSED_ON, Limits, Waiting
 from kiqdoctor.wire.keys import Keys
@@ -410,6 +411,38 @@ def test_short_jobs_ask_for_starts_together_and_give_up_those_that_none_takes(la
     time.sleep(2 * IDLE)
     limits.tick()
     assert lab.redis.zcard("kiq:rate:Rated") == 2
+
+
+def test_starts_of_another_identity_are_given_up(lab: Any, process: Process) -> None:
+    @kiqdoctor.job(name="Rated", rate=(5, 60))
+    def rated(n: int) -> None: ...
+
+    rated.least = 0.0001
+    first, second, *_ = works(lab, rated, process, 4)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(rated, "before", first)
+    assert lab.redis.zcard("kiq:rate:Rated") == 4
+
+    process.fetch.local.clear()
+    assert limits.enter(rated, process.identity, second) == 0
+    limits.tick()
+    assert lab.redis.zcard("kiq:rate:Rated") == 2
+
+
+def test_a_place_that_is_taken_just_when_it_would_be_given_up(
+    lab: Any, short: Job[..., None], process: Process
+) -> None:
+    class Taken(deque[Place]):
+        def __bool__(self) -> bool:
+            return True  # as it was a moment ago
+
+    [first] = works(lab, short, process, 1)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(short, process.identity, first)
+    limits._held["Few"].places = Taken()
+    limits.tick()
+
+    assert slots(lab) == 1
 
 
 def test_a_jid_with_a_bar_costs_nobody_his_place(lab: Any) -> None:
