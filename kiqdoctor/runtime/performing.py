@@ -52,7 +52,6 @@ class Performer:
         self.keys = self.settings.keys
         self.chain = self.settings.middleware
         self._kinds = Kinds(self.keys)
-        self._moment = (0, "")
 
     def run(self, job: Job[Any, Any], running: Running) -> None:
         """The body, within what goes around it, in a context of its own: what it sets is not there for the next job."""
@@ -150,16 +149,8 @@ class Performer:
             return endings.ending(self.keys, End.DONE, payload, options, place, now, stored, outcome)
         if payload.lock is None and payload.batch is None and not options.status:
             return NOTHING_ELSE
-        words = (payload.jid, self._spelt() if options.status else "", payload.lock or "")
+        words = (payload.jid, repr(self.clock.now()) if options.status else "", payload.lock or "")
         return Likewise(self._kinds.of(job, payload, End.DONE), words)
-
-    def _spelt(self) -> str:
-        """The time now, in whole milliseconds, as a number is spelt; most of a moment are the same."""
-        millisecond = int(self.clock.now() * 1000)
-        known = self._moment
-        if known[0] != millisecond:
-            known = self._moment = (millisecond, repr(millisecond / 1000))
-        return known[1]
 
     def failed(
         self, job: Job[Any, Any] | None, payload: Payload | Plain, work: Work, error: BaseException
@@ -170,7 +161,7 @@ class Performer:
             if job is not None and not place and not self.settings.error_handlers:
                 again = after_first_failure(work.payload, payload, work.queue, job, error, now, self.draw())
                 if again is not None:
-                    words = (payload.jid, self._spelt(), payload.lock or "", repr(again[0]), again[1].decode())
+                    words = (payload.jid, repr(now), payload.lock or "", repr(again[0]), again[1].decode())
                     return Likewise(self._kinds.of(job, payload, End.RETRY), words, End.RETRY)
             payload = read(work.payload)
         return failing(self.settings, job, payload, work.payload, work.queue, place, error, now, self.draw)

@@ -68,7 +68,7 @@ def after_first_failure(
     retry = record.retry if record.retry is not None else job.options.retry
     if record.queue != queue or job.options.retry_in is not None or not backoff.limit(retry) or not record.untried:
         return None
-    again = failed_first(raw, error_name(error), message(error), now)
+    again = failed_first(raw, record.args, error_name(error), message(error), now)
     return (now + backoff.delay(0, fraction), again) if again is not None else None
 
 

@@ -42,6 +42,16 @@ def encode_payload(fields: dict[str, Any] | list[Any]) -> bytes:
     return _ENCODER.encode(_ruby(fields)) if _doubtful(values) and _ODD.search(raw) else raw
 
 
+def foreign(raw: bytes, args: list[Any]) -> bool:
+    """Whether ``encode_payload`` may spell these bytes otherwise; ``args``: what alone may hold odd floats there.
+
+    By what other writers do: spaces, escapes that nobody needs, numbers with an exponent. In doubt it says so.
+    """
+    if b'": ' in raw or b"\\u" in raw or b"\\/" in raw or b"\n" in raw or b'" ' in raw:
+        return True
+    return _doubtful(args) and _ODD.search(raw) is not None
+
+
 def _doubtful(values: Iterable[Any]) -> bool:
     """Whether a float that must be spelt may be among them: searching the text takes longer than writing it."""
     for value in values:

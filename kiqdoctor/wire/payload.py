@@ -188,7 +188,8 @@ class Payload(msgspec.Struct, frozen=True, gc=False):  # not a dataclass, which 
         return codec.encode_payload(self.fields)
 
 
-_NOTHING: Final = (None,) * 6
+_NOTHING: Final = (None,) * 4
+_ABSENT: Final = (msgspec.UNSET,) * 4
 
 
 class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -242,11 +243,11 @@ class Known(Plain, forbid_unknown_fields=True, gc=False):
     dead: Any = None
     retry_for: Any = None
     retry_queue: Any = None
-    retry_count: Any = None
-    failed_at: Any = None
+    retry_count: Any = msgspec.UNSET  # also one that is null is there, and would be there twice
+    failed_at: Any = msgspec.UNSET
     retried_at: Any = None
-    error_class: Any = None
-    error_message: Any = None
+    error_class: Any = msgspec.UNSET
+    error_message: Any = msgspec.UNSET
 
     @property
     def plain(self) -> bool:
@@ -258,8 +259,9 @@ class Known(Plain, forbid_unknown_fields=True, gc=False):
     @property
     def untried(self) -> bool:
         """As of a plain one."""
-        known = (self.backtrace, self.retry_for, self.retry_queue, self.retry_count, self.failed_at, self.error_class)
-        return known == _NOTHING and self.retried_at is None and self.error_message is None
+        if (self.retry_count, self.failed_at, self.error_class, self.error_message) != _ABSENT:
+            return False
+        return (self.backtrace, self.retry_for, self.retry_queue, self.retried_at) == _NOTHING
 
 
 PLAIN: Final = frozenset(Plain.__struct_encode_fields__)
@@ -337,9 +339,12 @@ def pushed(payload: Payload, now: float) -> Payload:
     return Payload({**fields, ENQUEUED_AT: stamp(now)})
 
 
-def failed_first(raw: bytes, error_class: str, message: str, now: float) -> bytes | None:
-    """The same bytes after the first failure of an ``untried`` one that stays in its queue; None where that is odd."""
-    if raw[-1:] != b"}":
+def failed_first(raw: bytes, args: list[Any], error_class: str, message: str, now: float) -> bytes | None:
+    """The same bytes after the first failure of an ``untried`` one that stays in its queue.
+
+    None where they may not be spelt as ``failed`` spells them: then Ruby would not find the job by writing it again.
+    """
+    if raw[-1:] != b"}" or codec.foreign(raw, args):
         return None
     encode = codec.encode
     words = encode(_told(message)), encode(error_class), encode(stamp(now))

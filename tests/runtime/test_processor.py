@@ -16,7 +16,8 @@ from kiqdoctor.runtime.fetching.work import Home, Work
 from kiqdoctor.runtime.job import Job
 from kiqdoctor.runtime.performing import Performer
 from kiqdoctor.runtime.processor import Processor
-from kiqdoctor.wire.payload import Known, Plain
+from kiqdoctor.wire.payload import Known, Plain, plain_payload
+from kiqdoctor.wire.status import NOTHING_MORE
 
 
 class Given:
@@ -91,3 +92,22 @@ def test_it_says_that_redis_is_back_before_it_goes_on(capsys: pytest.CaptureFixt
     assert len(seen) == 2
     assert "Redis is online, 0.0 s downtime" in seen[0]
     assert "online" not in seen[1]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_time_of_an_end_is_not_before_what_was_told_while_it_ran(fails: bool) -> None:
+    class Late(Still):
+        def now(self) -> float:
+            return 1_700_000_000.1239
+
+    job = kiqdoctor.job(name="Told", status=True)(print)
+    clock, books = Late(), SimpleNamespace()
+    performer = Performer(books, Settings("redis://nowhere"), {}, lambda: "me", lambda: False, clock=clock)  # type: ignore[arg-type]
+    one = work("Told")
+    record = plain_payload(one.payload)
+    running: Any = SimpleNamespace(work=one, outcome=NOTHING_MORE)
+
+    ending = performer.failed(job, record, one, OSError()) if fails else performer.done(job, record, running, soon=True)
+
+    [told] = [step.words for step in ending.steps if step.name == "TELL"]
+    assert told[told.index("at") + 1] == repr(clock.now())

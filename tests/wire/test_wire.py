@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -115,6 +116,61 @@ def test_a_failure_counts_from_nought() -> None:
     assert (once.retry_count, once.at("failed_at"), len(once.fields["error_message"])) == (0, 2.5, 10_000)
     assert (twice.retry_count, twice.at("failed_at"), twice.at("retried_at")) == (1, 2.5, 3.5)
     assert "at" not in payload.pushed(fresh.with_(at=9), 4.5).fields
+
+
+@given(st.lists(JSON, max_size=3), TEXT, st.sampled_from(["msgspec", "json", "escaped", "pretty", "slashes"]))
+@example([{"a": 1e22, "b": [0.00001]}], "", "json").via("floats that Ruby spells otherwise")
+@example(["/<&>"], "", "slashes").via("an escape that nobody needs")
+@example(["é"], "", "escaped").via("another")
+def test_a_first_failure_has_the_bytes_that_any_other_has(args: list[object], said: str, how: str) -> None:
+    fields = {"class": "A", "args": args, "jid": "j", "queue": "q", "retry": True}
+    writers: dict[str, Callable[[dict[str, object]], bytes]] = {
+        "msgspec": codec.encode_payload,
+        "json": lambda value: json.dumps(value).encode(),
+        "escaped": lambda value: json.dumps(value, separators=(",", ":")).encode(),
+        "pretty": lambda value: json.dumps(value, indent=1, separators=(",", ":")).encode(),
+        "slashes": lambda value: codec.encode(value).replace(b"/", b"\\/"),
+    }
+    raw = writers[how](fields)
+
+    first = payload.failed_first(raw, args, "E", said, 2.5)
+
+    assert first in {None, payload.failed(payload.read(raw), "E", said, "q", 2.5).encode()}
+
+
+def test_a_first_failure_of_our_own_payload_is_written_behind_it() -> None:
+    args = [1, "a: b", "é", None, {"deep": [True]}]
+    raw = payload.new("A", args, "j", 1.5, {}).encode()
+
+    assert (payload.failed_first(raw, args, "E", "no", 2.5) or b"").startswith(raw[:-1])
+
+
+ODDITIES: list[object] = [None, 0, 1, 1.5, -1, 2**63, 2**70, 10**400, "", "x", "3", True, False, [], {}, [1], "\0"]
+MEANT = ("job_class", "shown_class", "args", "jid", "expiry", "batch", "lock", "at_most_once")
+
+
+@pytest.mark.parametrize("name", sorted(payload.Known.__struct_encode_fields__))
+@pytest.mark.parametrize("kind", [payload.plain_payload, payload.known_payload], ids=["plain", "known"])
+def test_a_record_means_what_its_fields_mean(name: str, kind: Callable[[bytes], payload.Plain]) -> None:
+    fields = {"class": "A", "args": [1], "jid": "j", "queue": "default", "retry": True, "tags": []}
+    for odd in ODDITIES:
+        raw = (
+            codec.encode_payload({**fields, name: odd})
+            if odd != 10**400
+            else b'{"%b":1%b}' % (name.encode(), b"0" * 400)
+        )
+        try:
+            record, whole = kind(raw), payload.read(raw)
+        except (*payload.NOT_PLAIN, payload.PayloadError):
+            continue
+        assert [getattr(record, one) for one in MEANT] == [getattr(whole, one) for one in MEANT]
+        assert whole.following(1.0) is None
+        again = (
+            payload.failed_first(raw, record.args, "E", "no", 2.5)
+            if record.untried and record.queue == "default"
+            else None
+        )
+        assert again in {None, payload.failed(whole, "E", "no", "default", 2.5).encode()}
 
 
 def test_a_backtrace_of_any_version() -> None:
