@@ -38,11 +38,9 @@ class Capsule:
     def shares(self, wanted: int, draw: Callable[[], float]) -> list[tuple[int, str, int]]:
         """For one fetch of ``wanted`` jobs: each queue's place, name and share, in the order in which they are asked.
 
-        Strict: all from the first. Weighted: drawn by weight as Sidekiq draws the order of each single fetch, and the
-        share is the weight's part of what is wanted, so that a batch is divided as so many single fetches would be.
+        Drawn by weight as Sidekiq draws the order of each single fetch, and the share is the weight's part of what is
+        wanted, so that a batch is divided as so many single fetches would be.
         """
-        if self.strict:
-            return [(place, name, wanted) for place, name in enumerate(self.names)]
         weights = {name: max(1, weight) for name, weight in self.queues}
         total = sum(weights.values())
         # Efraimidis and Spirakis: the greatest u ** (1 / w) comes first with probability w / total, and so on.

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 _NOT_THE_USER: Final = (str(Path(__file__).parents[1]) + os.sep, contextlib.__file__)
 
@@ -68,6 +69,20 @@ def in_child(forget: Callable[[], None]) -> None:
     It must wait for no lock: the thread that held it may not be there.
     """
     _forgetting.append(forget)
+
+
+def end(error: BaseException | None) -> NoReturn:
+    """A child that comes back from the job that forked it ends, as a program would: the worker is its parent's."""
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _born() -> None:

@@ -1,13 +1,10 @@
 """One thread: fetch, run, and see to it that the job leaves in one of the ways that there are."""
 
-import os
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from weakref import WeakSet
 
 from kiqdoctor.clock import SYSTEM, Clock, boottime
@@ -23,11 +20,12 @@ from kiqdoctor.runtime.loops import Begun
 from kiqdoctor.runtime.marks import DATA, write
 from kiqdoctor.runtime.middleware import Running, never
 from kiqdoctor.runtime.performing import SUSPECT, Performer, described, named, unknown
+from kiqdoctor.runtime.reading import Reading
 from kiqdoctor.runtime.tracing import traced
 from kiqdoctor.text import clean
 from kiqdoctor.wire.codec import NotJsonError, decode
 from kiqdoctor.wire.fields import CLASS, JID, STARTED
-from kiqdoctor.wire.payload import NOT_PLAIN, Known, Payload, Plain, known_payload, plain_payload
+from kiqdoctor.wire.payload import NOT_PLAIN, Known, Payload, Plain
 from kiqdoctor.wire.status import NOTHING_MORE
 
 AWAY: Final = 1.0  # seconds, half to one and a half of it, between tries while Redis is away
@@ -35,7 +33,6 @@ RISE: Final = 1.05  # of a class's least time with each run that took longer
 TURN: Final = 0.05  # seconds that a thread waits where it may not start what it has
 PACE: Final = 1 / 16  # weight of the latest run in a class's pace
 LEAP: Final = 16.0  # times its pace that a run counts at most: one that was held up by others says little
-SOME: Final = 8  # payloads that were plain though read as more, after which the next is taken for a plain one
 REFUSALS: Final = 3  # after which a job that its new place refuses is told with others, until that takes it
 
 
@@ -58,8 +55,7 @@ class Processor:
         self._stopping, self._fenced, self._clock = stopping, fenced, clock
         self._seat, self._board = board.seat(), board
         self._registry, self._chain = performer.registry, performer.chain
-        self._read: Callable[[bytes], Plain] = plain_payload
-        self._plain = 0  # payloads that were read as more than they are
+        self._reading = Reading()
         self.abandoned = False  # what ends from now on is nobody's business: it was given back, or this is a child
         self._generation = forking.generation
         self.thread = threading.Thread(target=self.run, daemon=True, name=f"kiq.processor {number}")
@@ -89,7 +85,7 @@ class Processor:
                     log.warn_seldom(f"fetch: {type(error).__name__}: {error}")
                 self._pause()
         if forking.generation != self._generation:
-            _end_child(None)
+            forking.end(None)
 
     def _pause(self) -> None:
         self._clock.sleep(AWAY * (0.5 + self._performer.draw()))
@@ -105,6 +101,7 @@ class Processor:
         """
         fetch, board, seat, mark, chained = self._fetch, self._board, self._seat, self._seat.mark, bool(self._chain)
         lookup, stopping, memory, place, tid = self._registry.get, self._stopping, mark.memory, mark.place, mark.tid
+        reading = self._reading
         for work in works:
             try:
                 began, payload = boottime(), work.payload
@@ -112,7 +109,7 @@ class Processor:
                     self._not_now(work)
                     return
                 try:
-                    record = self._read(payload)
+                    record = reading.read(payload)
                     job = lookup(record.job_class)
                 except NOT_PLAIN:
                     job = None
@@ -164,7 +161,7 @@ class Processor:
         record, job = found
         known = record.__class__ is Known
         if known and record.lock is None and record.batch is None and record.expiry is None and record.plain:
-            self._plainly()
+            self._reading.plainly()
         if job.limited or record.expiry is not None:
             if not self._may_begin(job, record, work):
                 return
@@ -176,27 +173,10 @@ class Processor:
             self._run(work, job, running)
 
     def _otherwise(self, work: Work) -> tuple[Plain, Job[Any, Any]] | None:
-        """A payload that is not of the kind of the last one; the next is likely to be as this one.
-
-        Here, and not where the first reading failed: a job's own error would have ours as its context.
-        """
-        if self._read is known_payload:
-            return None
-        try:
-            record = known_payload(work.payload)
-        except NOT_PLAIN:
-            return None
-        job = self._registry.get(record.job_class)
-        if job is None:
-            return None
-        self._read = known_payload
-        return record, job
-
-    def _plainly(self) -> None:
-        """After some plain ones they are read as such again, at half the price; at each, a mixture would pay."""
-        self._plain += 1
-        if self._plain >= SOME:
-            self._read, self._plain = plain_payload, 0
+        """Here, and not where the first reading failed: a job's own error would have ours as its context."""
+        record = self._reading.otherwise(work.payload)
+        job = self._registry.get(record.job_class) if record is not None else None
+        return (record, job) if record is not None and job is not None else None
 
     def _begin(self, work: Work, record: Plain, job: Job[Any, Any], began: float, *, more: bool = False) -> Running:
         """It runs from now on, as the board and the thread's mark have it."""
@@ -228,7 +208,7 @@ class Processor:
             self._performer.books.give_up(job, work)
             self._fetch.put_back(work)  # where it is in our list after all it is found there
         elif forking.generation != self._generation:
-            _end_child(error)
+            forking.end(error)
         else:
             payload = running.payload or Payload(running.fields)
             self._failed(work, payload, job, error, running.began, running.shown, running.jid)
@@ -301,7 +281,7 @@ class Processor:
         began = boottime()
         if began < self._fetch.lease.good_until:
             with suppress(*NOT_PLAIN):
-                record = self._read(work.payload)
+                record = self._reading.read(work.payload)
                 job = self._registry.get(record.job_class)
                 if job is not None and job.coroutine and record.expiry is None:
                     return work, job, self._begin(work, record, job, began, more=record.__class__ is Known)
@@ -465,20 +445,6 @@ def _whole(running: Running) -> Payload:
 
 def _words(running: Running) -> dict[str, str]:
     return {"class": running.shown, "jid": clean(running.jid)}
-
-
-def _end_child(error: BaseException | None) -> NoReturn:
-    """A child that comes back from the job that forked it ends, as a program would: the worker is its parent's."""
-    status = 0
-    if isinstance(error, SystemExit):
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    elif error is not None:
-        traceback.print_exception(error)
-        status = 1
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
 
 
 _processors: "WeakSet[Processor]" = WeakSet()

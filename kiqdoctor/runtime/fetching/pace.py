@@ -32,8 +32,8 @@ class Pace:
         pace = self._slowest = max(slowest, self._slowest * EASING)
         ahead = min(MOST, int(AHEAD * self._threads / pace)) if pace else 1
         self.want = max(1, min(ahead, max(wanted, self._threads) * 2))
-        # Half empty, and the queue had as many as were wanted: the next reply comes before the last job is taken.
         self.wide, self.alone = not 0 < pace < WAKE, 0 < pace < ALONE
+        # Before the last job is taken the next reply is to be there, where the queue had as many as were wanted.
         self.low = (self.want if self.alone else self.want // 2) if got >= wanted and ahead >= WORTH else -1
 
     def rest(self) -> None:
