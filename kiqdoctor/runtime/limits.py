@@ -33,6 +33,7 @@ SLOW: Final = 1.0  # seconds, where none does
 PAGE: Final = 200  # jobs at hand for which starts are asked at once
 PASSED_ON: Final = 0.05  # seconds that a place goes from job to job here; then whoever waits for one has a turn
 IDLE: Final = 0.01  # seconds after which what no job took is given up
+FRESH: Final = 0.02  # seconds after which a start is none any more: Redis counts it from when it was asked for
 CROWDED: Final = 1.0  # seconds in which nothing is kept since some were seen to wait
 PARTS: Final = 3  # limit, rate, period
 
@@ -84,7 +85,8 @@ class _Held(msgspec.Struct, eq=False):
     owner: str
     places: deque[Place]  # used last, taken first
     starts: deque[str]  # within its rate, by their names
-    asked: float = 0.0  # of the boot clock: when the starts were
+    asked: float = 0.0  # of the boot clock: when the starts came
+    fresh: float = 0.0  # and until when they may be used
     lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
     crowded: float = 0.0  # until when some wait for room, as far as we know: nothing is kept from them
 
@@ -128,6 +130,8 @@ class Limits:
 
     def _entered(self, job: "Job[Any, Any]", held: _Held, work: Work | None) -> float:
         limit, rate = job.options.limit, job.options.rate
+        if held.starts and boottime() >= held.fresh:  # we stood still, or the ticker did
+            self._drop(job.name, held)
         place = _next(held.places.pop) if limit else None
         start = _next(held.starts.popleft) if rate else None
         wait = 0
@@ -166,7 +170,7 @@ class Limits:
         if waiting:
             held.crowded = began + CROWDED
         if granted > 1:
-            held.asked = boottime()
+            held.asked, held.fresh = boottime(), began + FRESH
             held.starts.extend(starts[1:granted])
         return wait, Place(name, began + PASSED_ON) if limit and not wait else None
 
@@ -215,7 +219,11 @@ class Limits:
             while held.places[0].kept <= before:
                 self._owe(job_class, [held.places.popleft().name], ())
         if held.starts and held.asked <= before:
-            self._owe(job_class, (), list(iter(partial(_next, held.starts.popleft), None)))
+            self._drop(job_class, held)
+
+    def _drop(self, job_class: str, held: _Held) -> None:
+        """All starts that no job took."""
+        self._owe(job_class, (), list(iter(partial(_next, held.starts.popleft), None)))
 
     def close(self) -> None:
         """Give up all; jobs that end from now on do so themselves."""

@@ -445,6 +445,25 @@ def test_a_place_that_is_taken_just_when_it_would_be_given_up(
     assert slots(lab) == 1
 
 
+def test_starts_of_before_a_standstill_are_none_any_more(
+    lab: Any, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @kiqdoctor.job(name="Rated", rate=(5, 60))
+    def rated(n: int) -> None: ...
+
+    rated.least = 0.0001
+    first, second, *_ = works(lab, rated, process, 4)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+    limits.enter(rated, process.identity, first)
+    before = asked(lab)
+    monkeypatch.setattr("kiqdoctor.runtime.limits.boottime", lambda: boottime() + 2.0)  # as after SIGCONT
+
+    assert limits.enter(rated, process.identity, second) == 0
+    assert asked(lab) == before + 1
+    limits.close()
+    assert lab.redis.zcard("kiq:rate:Rated") == 2
+
+
 def test_a_jid_with_a_bar_costs_nobody_his_place(lab: Any) -> None:
     seen: list[int] = []
 
