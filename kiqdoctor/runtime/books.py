@@ -90,9 +90,7 @@ class RedisBooks:
         self._limits.tick()
         if self._notes:
             with self._lock:
-                self._sending = (
-                    self._notes.copy()
-                )  # before they are taken away: ``over`` finds each in one or the other
+                self._sending = self._notes.copy()  # first: ``over`` finds each in one or the other
                 try:
                     found = {one: note for one in self._sending if (note := self._notes.pop(one, None)) is not None}
                     self._send(found)
@@ -124,10 +122,7 @@ class RedisBooks:
             kept: Any = self._client.exists(*(self._keys.iteration(jid) for jid in map(_jid, ahead) if jid))
             if kept:
                 return False
-            self._without, self._latest = (
-                ahead | self._latest,
-                ahead,
-            )  # threads took some meanwhile
+            self._without, self._latest = ahead | self._latest, ahead  # threads took some meanwhile
         return True
 
 

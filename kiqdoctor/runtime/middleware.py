@@ -28,7 +28,7 @@ def never() -> bool:
     return False
 
 
-class Known(Protocol):
+class Named(Protocol):
     """What a log line needs of a job's class: its name on the wire, and the same clean."""
 
     name: str
@@ -58,7 +58,7 @@ class Running(msgspec.Struct, eq=False, gc=False):
     work: Work | None = None
     waited: float = 0.0
     began: float = 0.0
-    job: Known | None = None
+    job: Named | None = None
     payload: Payload | Plain | None = None
     more: bool = False
     kept: bool = True

@@ -85,7 +85,7 @@ class Lane:
 
 def _packed(exits: Iterable[Work]) -> tuple[list[Work], bytes]:
     """As one word, in the order in which they lie there: packing each by itself would cost more than the jobs."""
-    odd: list[Work] = []
+    order: list[Work] = []
     single: list[tuple[int, str | msgspec.Raw, list[Any]]] = []
     alike: dict[tuple[Home, Alike], tuple[list[Work], list[Any]]] = {}
     for work in exits:
@@ -99,13 +99,13 @@ def _packed(exits: Iterable[Work]) -> tuple[list[Work], bytes]:
             found[1].append(_text(work.payload))
             found[1].extend(ending.words)
         elif ending is not None:
-            odd.append(work)
+            order.append(work)
             single.append((work.home.at, _text(work.payload), [_spelt(one) for one in ending.steps]))
     groups = []
     for (home, how), (works, rows) in alike.items():
-        odd += works
+        order += works
         groups.append((home.at, len(rows) // len(works), how.pattern, rows))
-    return odd, bulk(_exits((single, groups)))
+    return order, bulk(_exits((single, groups)))
 
 
 def _spelt(step: Step) -> Step | tuple[str, str, list[Any]]:

@@ -1,12 +1,14 @@
--- Acknowledge what ended, let go with its consequences what ended otherwise, then move jobs from queues into this connection's private lists.
+-- Acknowledge what ended, let go with its consequences what ended otherwise, then move jobs from queues into this
+-- connection's private lists.
 -- KEYS: lease, this connection's sequence, queues q1..qn, then private lists; ours begin at ARGV[5]
 -- ARGV: sequence number, how many jobs, how many bytes at most, n, index of our first private list, of how many lists
---   something is acknowledged, exits with consequences as one MessagePack or "": those by themselves as (index in KEYS,
---   payload, commands as name, key, words), then those that are alike as (index in KEYS, how long each is, commands as name, key,
---   which of a row's own words the key ends in or 0, pairs of which word is which of the row's own, words; rows one after the
---   other, each a payload and its own words); then for each of those lists its index in KEYS, how many payloads, the payloads; then (index of a queue,
---   how many at most) in the order in which queues are asked. What is still wanted after that is taken in the same order
---   without the shares.
+--   something is acknowledged, exits with consequences as one MessagePack or ""; then for each of those lists its index in
+--   KEYS, how many payloads, the payloads; then (index of a queue, how many at most) in the order in which queues are asked.
+--   What is still wanted after that is taken in the same order without the shares.
+-- Exits by themselves are each (index in KEYS, payload, commands as name, key, words). After them come those that are alike
+--   (see alike.py): (index in KEYS, how long a row is, commands, rows one after the other, each a payload and its own words);
+--   of those commands each is name, key, which of a row's own words the key ends in or 0, pairs of which word is which of
+--   the row's own, words.
 -- Returns {"FENCED"} without the lease; {"REPEATED"} when this number was applied before, and nothing was done now;
 --   else {"OK", how many left, errors, refused, index of a queue, {payload, ...}, ...}; refused: the place of an exit among
 --   the exits, and why the job's new place did not take it, by turns: it lies in its private list still.

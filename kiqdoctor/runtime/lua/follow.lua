@@ -1,10 +1,10 @@
 -- One command of those that go with a job's way out of its private list; included by leave.lua and fetch.lua.
--- Its name, its key, its further words, and whether it is the first. The first one, where it is ZADD, RPUSH or LPUSH, stores the
--- job elsewhere: where it is refused, the refusal is returned, and whoever asked puts the job back. What follows cannot be
--- refused: a lock or a status that holds something else must not keep a job that ended.
+-- Its name, its key, its further words, and whether it is the first. The first one, where it is ZADD, RPUSH or LPUSH, stores
+-- the job elsewhere: where it is refused, the refusal is returned, and whoever asked puts the job back. What follows cannot
+-- be refused: a lock or a status that holds something else must not keep a job that ended.
 -- Four names are ours: DELIF deletes a key that holds a value (a lock of ours), FREE gives up a place among the running, or
--- all of a process where its name ends in "|", and hands it on to jobs that wait for one (see hand.lua), CLOSE tells a batch what became of the job (see batch.lua), TELL
--- tells its status (see tell.lua).
+-- all of a process where its name ends in "|", and hands it on to jobs that wait for one (see hand.lua), CLOSE tells a batch
+-- what became of the job (see batch.lua), TELL tells its status (see tell.lua).
 -- include hand
 local function delete_if(key, value)
   if redis.call('GET', key) == value then
