@@ -31,8 +31,12 @@ from fetching import (
 )
 from servers import RedisServer, eventually
 
+from kiqdoctor.runtime.alike import Kinds, Likewise
 from kiqdoctor.runtime.endings import End, Ending, Step
+from kiqdoctor.runtime.fetching.holdings import AGAIN
 from kiqdoctor.runtime.fetching.work import FencedError, Work
+from kiqdoctor.runtime.job import Job, JobOptions
+from kiqdoctor.wire.payload import plain_payload
 
 
 def test_a_wrong_type_on_one_of_several_queues_strands_nothing_of_another(redis: Any, start: Start) -> None:
@@ -158,6 +162,38 @@ def test_a_retry_set_of_the_wrong_type_leaves_a_job_where_it_was_and_no_other(re
     assert redis.zcard("retry") == 1
     assert process.held(redis) == Counter()
     assert process.fetch.running() == []
+
+
+def test_of_ends_that_are_alike_those_that_are_refused_are_told_again_and_no_other(redis: Any, start: Start) -> None:
+    """By themselves, and of two kinds, in one request: each refusal is put to the job that was refused."""
+    process, kinds = start(concurrency=20), Kinds(KEYS)
+    job: Job[..., Any] = Job(print, "Job", JobOptions(status=True))
+    push(redis, *jobs(9))
+    works = process.take_all()
+    redis.set(KEYS.retry, "no sorted set")
+    for number, work in enumerate(works):
+        record, raw = plain_payload(work.payload), b"again %d" % number
+        words = (record.jid, "1.5", "", "2.5", raw.decode())
+        if number % 3 == 0:
+            ending: Ending | Likewise = Ending((Step("ZADD", KEYS.retry, ("2.5", raw)),), End.RETRY)
+        elif number % 3 == 1:
+            ending = Likewise(kinds.of(job, record, End.RETRY), words, End.RETRY)
+        else:
+            ending = Likewise(kinds.of(job, record, End.DONE), words[:3])
+        process.fetch.leave(work, ending)
+    process.fetch.take(0)
+
+    assert process.held(redis) == bytes_of(work for number, work in enumerate(works) if number % 3 < 2)
+    done = [plain_payload(work.payload).jid for work in works[2::3]]
+    assert [redis.hget(KEYS.status(jid), "state") for jid in done] == [b"done"] * 3
+    assert len(redis.keys(KEYS.status("*"))) == 3
+
+    redis.delete(KEYS.retry)
+    process.skipped += AGAIN
+    told(process)
+    assert process.held(redis) == Counter()
+    assert set(redis.zrange(KEYS.retry, 0, -1)) == {b"again %d" % number for number in range(9) if number % 3 < 2}
+    assert [redis.hget(KEYS.status(jid), "version") for jid in done] == [b"1"] * 3
 
 
 def test_a_place_that_takes_no_job_is_asked_on_until_somebody_mends_it(redis: Any, start: Start) -> None:
