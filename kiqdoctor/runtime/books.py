@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from kiqdoctor.clock import SYSTEM, Clock
 from kiqdoctor.runtime import log, status
 from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.iterating import Cursor, Position
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from kiqdoctor.runtime.job import Job
 
+FRESH: Final = 0.1  # seconds for which it is believed that no cursor of a job is kept
 Note = tuple[float, More]  # since when, and how far
 
 
@@ -46,11 +48,13 @@ class Books(Protocol):
 class RedisBooks:
     """A worker's."""
 
-    def __init__(self, client: "Redis", keys: Keys, ahead: Callable[[], Iterable[Work]]) -> None:
+    def __init__(self, client: "Redis", keys: Keys, ahead: Callable[[], Iterable[Work]], clock: Clock = SYSTEM) -> None:
         self._client, self._keys, self._limits = client, keys, Limits(client, keys, ahead)
+        self._clock = clock
         self._ahead = ahead  # jobs that are at hand
         self._without: set[Work] = set()  # jobs of which no cursor was kept a moment ago
         self._latest: set[Work] = set()  # those of the last question
+        self._asked = 0.0  # when that was, of the boot clock
         self._asking = threading.Lock()
         self._notes: dict[Running, Note] = {}  # the last of each job that runs
         self._sending: dict[Running, Note] = {}
@@ -79,11 +83,11 @@ class RedisBooks:
     def over(self, running: Running) -> None:
         """A note of its progress is told now, one that it runs is needless, and one under way comes before its end."""
         note = self._notes.pop(running, None)
-        if note is not None and note[1]:
-            self._send({running: note})
-        elif running in self._sending:
+        if running in self._sending:
             with self._lock:
                 pass
+        if note is not None and note[1]:
+            self._send({running: note})
 
     def tick(self) -> None:
         """Some hundred times a second."""
@@ -113,17 +117,21 @@ class RedisBooks:
         """Whether no cursor of it is kept, as is true of most; one question tells it of all jobs that come next."""
         if work is None:
             return False
-        if work in self._without:
+        if self._known_without(work):
             return True
         with self._asking:  # others come with jobs of the same page
-            if work in self._without:
+            if self._known_without(work):
                 return True
-            ahead = {work, *self._ahead()}
-            kept: Any = self._client.exists(*(self._keys.iteration(jid) for jid in map(_jid, ahead) if jid))
+            ahead, self._asked = {work, *self._ahead()}, self._clock.boottime()
+            kept: Any = self._client.exists(*(self._keys.iteration(jid) for jid in map(_jid, ahead)))
             if kept:
                 return False
             self._without, self._latest = ahead | self._latest, ahead  # threads took some meanwhile
         return True
+
+    def _known_without(self, work: Work) -> bool:
+        """Not for long: behind a slow job one waits here for minutes, and is cancelled meanwhile."""
+        return work in self._without and self._clock.boottime() - self._asked < FRESH
 
 
 def _jid(work: Work) -> str:

@@ -61,7 +61,7 @@ class Launcher:
         self.board = Board()
         self.tenure = Tenure(self._client, self._keys, options.capsule, clock)
         self.heartbeat = Heartbeat(self._client, self._keys, self.board, self._about, clock)
-        self._books = RedisBooks(self._client, self._keys, self._ahead)
+        self._books = RedisBooks(self._client, self._keys, self._ahead, self._clock)
         self.performer = Performer(
             self._books,
             self._settings,
