@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 UNTOUCHED: Final = 0.02  # seconds after which what nobody started goes back to its queue
+GLANCE: Final = 0.002  # seconds in which a thread that runs all short jobs by itself takes the next one
 
 
 class ReliableFetch:
@@ -375,6 +376,10 @@ class ReliableFetch:
         now = self._clock.monotonic()
         if first is not self._first[0]:
             self._first = (first, now)
+            if self.pace.alone:  # nobody else is awake, and this one may be a long one
+                self._clock.sleep(GLANCE)
+                if next(iter(self.local.copy()), None) is first:
+                    self._beds.rouse()
             return
         self._beds.rouse()
         if now - self._first[1] > UNTOUCHED and self._clock.boottime() < self.lease.good_until:

@@ -1,8 +1,10 @@
 """What was fetched and nobody starts goes to others, and is counted once."""
 
 from collections import Counter, deque
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from faults import Proxy
 from fetching import FETCH, KEYS, TWIN, Start, all_again, jobs, push, queued, tick, ticked, told
 from servers import eventually
@@ -40,6 +42,29 @@ def test_what_was_just_fetched_is_not_given_back(redis: Any, start: Start) -> No
     turned[0] += UNTOUCHED
     process.fetch.tick()
     assert not process.fetch.local
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_one_long_job_among_short_ones_holds_up_no_other_until_the_next_tick(
+    redis: Any, start: Start, monkeypatch: pytest.MonkeyPatch, *, moves: bool
+) -> None:
+    """Where one thread runs them all by itself, another is roused as soon as it is seen that it does not go on."""
+    process = start(concurrency=2)
+    push(redis, *jobs(3))
+    process.fetch.pace.want = 3
+    assert process.take() is not None
+    process.fetch.pace.alone = True
+    roused = []
+
+    def sleep(_seconds: float) -> None:
+        if moves:
+            process.fetch.local.popleft()
+
+    monkeypatch.setattr(process.fetch._beds, "rouse", lambda: roused.append(True))
+    process.fetch._clock = replace(process.clock, sleep=sleep)
+    process.fetch.tick()
+
+    assert roused == ([] if moves else [True])
 
 
 def test_nothing_is_given_back_by_a_process_that_was_suspended_past_its_lease(redis: Any, start: Start) -> None:
