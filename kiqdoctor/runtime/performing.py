@@ -161,7 +161,8 @@ class Performer:
             if job is not None and not place and not self.settings.error_handlers:
                 again = after_first_failure(work.payload, payload, work.queue, job, error, now, self.draw())
                 if again is not None:
-                    words = (payload.jid, repr(now), payload.lock or "", repr(again[0]), again[1].decode())
+                    at = repr(now) if job.options.status else ""
+                    words = (payload.jid, at, payload.lock or "", repr(again[0]), again[1].decode())
                     return Likewise(self._kinds.of(job, payload, End.RETRY), words, End.RETRY)
             payload = read(work.payload)
         return failing(self.settings, job, payload, work.payload, work.queue, place, error, now, self.draw)

@@ -244,6 +244,7 @@ class Processor:
         def following() -> Begun | None:
             nonlocal work, job, running, ended
             if not self._may_follow(job, running, rest):
+                running.waited -= boottime()  # until its thread goes on
                 return None
             self._ended(work, job, running, soon=True)
             ended = True
@@ -263,6 +264,7 @@ class Processor:
             self._raised(work, job, running, error)
         else:
             if not ended:
+                running.waited += boottime()
                 self._ended(work, job, running)
         for other in rest:
             self.process(other)

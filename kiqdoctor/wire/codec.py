@@ -47,7 +47,9 @@ def foreign(raw: bytes, args: list[Any]) -> bool:
 
     By what other writers do: spaces, escapes that nobody needs, numbers with an exponent. In doubt it says so.
     """
-    if b'": ' in raw or b"\\u" in raw or b"\\/" in raw or b"\n" in raw or b'" ' in raw:
+    if b" " in raw and (b'": ' in raw or b'" ' in raw):  # of one byte it is known soon
+        return True
+    if b"\n" in raw or (b"\\" in raw and (b"\\u" in raw or b"\\/" in raw)):
         return True
     return _doubtful(args) and _ODD.search(raw) is not None
 
