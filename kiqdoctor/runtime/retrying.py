@@ -66,9 +66,17 @@ def after_first_failure(
 ) -> tuple[float, bytes] | None:
     """The same of most failures, at a fifth of the cost: score and payload. None where more is to be decided."""
     retry = record.retry if record.retry is not None else job.options.retry
-    if record.queue != queue or job.options.retry_in is not None or not backoff.limit(retry) or not record.untried:
+    if (
+        record.queue != queue
+        or job.options.retry_in is not None
+        or not record.untried
+        or (backoff.limit(retry) or 0) <= 0
+    ):
         return None
-    again = failed_first(raw, record.args, error_name(error), message(error), now)
+    try:
+        again = failed_first(raw, record.args, error_name(error), message(error), now)
+    except UnicodeEncodeError:  # a class may be called anything
+        return None
     return (now + backoff.delay(0, fraction), again) if again is not None else None
 
 

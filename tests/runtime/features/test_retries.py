@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 import kiqdoctor
+from kiqdoctor.runtime.endings import End
 from kiqdoctor.runtime.job import Job
+from kiqdoctor.runtime.retrying import Destination, after_failure, after_first_failure
 from kiqdoctor.wire import codec
-from kiqdoctor.wire.payload import backtrace
+from kiqdoctor.wire.payload import backtrace, plain_payload
 
 
 def failing(lab: Any, **options: Any) -> Job[..., None]:
@@ -255,3 +257,30 @@ def test_the_error_of_an_odd_payload_s_job_has_none_of_ours_as_its_context(lab: 
     lab.work()
 
     assert contexts == [None]
+
+
+def called(name: str) -> Exception:
+    return type("Odd", (Exception,), {"__qualname__": name})("no")  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("retry", [True, False, 0, 1, -5, "3", "x", [], None, 0.5, 2**70, 1e308])
+@pytest.mark.parametrize("error", [ValueError("no"), called("a.b"), called("\ud800")], ids=["plain", "dotted", "half"])
+def test_a_first_failure_is_decided_as_any_other(retry: Any, error: Exception) -> None:
+    raw = codec.encode_payload({"class": "Odd", "args": [1], "jid": "j", "queue": "q", "retry": retry})
+    job: Job[..., Any] = kiqdoctor.job(name="Odd")(print)
+
+    first = after_first_failure(raw, plain_payload(raw), "q", job, error, 2.5, 0.25)
+
+    if first is not None:
+        assert Destination(End.RETRY, *first) == after_failure(raw, "q", job, error, 2.5, 0.25)
+
+
+def test_an_error_whose_class_cannot_be_told_loses_no_job(lab: Any) -> None:
+    @kiqdoctor.job(name="Odd")
+    def odd() -> None:
+        raise called("\ud800")
+
+    odd.perform_async()
+    lab.work()
+
+    assert [job["class"] for job in lab.jobs("dead")] == ["Odd"]
