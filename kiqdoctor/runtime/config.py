@@ -200,6 +200,8 @@ def connect(settings: Settings, connections: int, *, name: str | None = None) ->
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
+    from kiqdoctor.runtime.inturn import InTurn
+
     options: dict[str, Any] = {
         "socket_timeout": READ_TIMEOUT,
         "socket_connect_timeout": CONNECT_TIMEOUT,
@@ -215,7 +217,7 @@ def connect(settings: Settings, connections: int, *, name: str | None = None) ->
     if sentinels.is_one(settings.url):
         return _by_sentinel(sentinels.read(settings.url), options)
     pool = redis.BlockingConnectionPool.from_url(
-        settings.url, max_connections=connections, timeout=READ_TIMEOUT, **options
+        settings.url, max_connections=connections, timeout=READ_TIMEOUT, queue_class=InTurn, **options
     )
     return redis.Redis(connection_pool=pool)
 
