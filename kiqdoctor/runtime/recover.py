@@ -227,7 +227,9 @@ class Recovery:
         elif now - since >= LATE and close_account(self._forget, self._keys, identity, account):
             self._known_dead.discard(identity)
             self._client.srem(self._keys.processes, identity)
-            self._client.unlink(self._keys.work(identity), self._keys.workers(identity), self._keys.overran(identity))
+            keys = self._keys
+            records = (keys.process, keys.work, keys.workers, keys.overran)
+            self._client.unlink(*(key(identity) for key in records))  # without the first its places are nobody's
 
     def _listed(self, key: str) -> list[bytes]:
         """Newest first: the oldest is given back last, to the end that is taken first, and so it is next."""

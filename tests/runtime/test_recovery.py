@@ -22,10 +22,11 @@ from kiqdoctor.runtime.batches import progress
 from kiqdoctor.runtime.burying import InterruptedOnceError, PoisonError
 from kiqdoctor.runtime.config import Settings
 from kiqdoctor.runtime.embedding import embed
-from kiqdoctor.runtime.endings import End
+from kiqdoctor.runtime.endings import End, slot
 from kiqdoctor.runtime.fetching.lease import LEASE, MARGIN, RENEW
 from kiqdoctor.runtime.fetching.seats import here
 from kiqdoctor.runtime.job import REGISTRY
+from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.runtime.recover import LATE, LOCK, PROMPT
 from kiqdoctor.runtime.retrying import after_failure
 from kiqdoctor.wire.account import Whereabouts
@@ -603,6 +604,31 @@ def test_an_account_is_closed_when_it_is_empty_and_nothing_can_come_any_more(
     assert not redis.hexists(KEYS.index, process.identity)
     assert redis.keys(f"kiq:*{process.identity}*") == []
     assert "late" in deaths(queued(redis))
+
+
+def test_a_place_that_a_dead_process_kept_for_its_next_job_holds_up_nobody(
+    redis: Any, start: Start, dead: Dead
+) -> None:
+    """No job that is taken back tells of it; the process's record, which lasts a minute, says that somebody has it."""
+    survivor = start()
+    recovery = survivor.recovery()
+    push(redis, *jobs(1))
+    process = dead.holding(1)
+    redis.hset(KEYS.process(process.identity), "busy", 0)
+    redis.zadd(KEYS.slots("Few"), {slot(process.identity, 7): 1})
+
+    for _ in range(3):
+        recovery.scan()
+        survivor.skipped += LATE
+        redis.delete(KEYS.recovering)
+
+    @kiqdoctor.job(name="Few", limit=1)
+    def few() -> None: ...
+
+    try:
+        assert Limits(redis, KEYS).enter(few, survivor.identity) == 0
+    finally:
+        del REGISTRY["Few"]
 
 
 def test_an_account_that_cannot_be_read_is_left_alone(redis: Any, start: Start) -> None:
