@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind")
 
-QUICK: Final = 0.2  # seconds between two looks for room while jobs wait for some
+QUICK: Final = 0.2  # seconds between two looks for room while jobs wait for some, at most
+TURNS: Final = 8  # looks within a rate's period: what waits for its next turn has most of it
+SOON: Final = 0.01  # seconds, at least
 SLOW: Final = 1.0  # seconds, where none does
 PAGE: Final = 200  # jobs at hand for which starts are asked at once
 PASSED_ON: Final = 0.05  # seconds that a place goes from job to job here; then whoever waits for one has a turn
@@ -57,19 +59,22 @@ class Waiting:
         wait = SLOW
         while not self._stop.wait(wait):
             try:
-                wait = QUICK if self.look() else SLOW
+                wait = self.look()
             except Exception as error:  # noqa: BLE001 - Redis may be away; the next look tries again
                 log.warn_seldom(f"limits: {type(error).__name__}: {error}")
                 wait = SLOW
 
-    def look(self) -> bool:
-        """Whether any class waits."""
+    def look(self) -> float:
+        """Hand on what there is room for; seconds until the next look."""
         found: Any = self._client.hgetall(self._keys.limited)
-        for name, told in found.items():
-            self._hand(name.decode("utf-8", "replace"), told.decode("ascii", "replace"))
-        return bool(found)
+        periods = [
+            self._hand(name.decode("utf-8", "replace"), told.decode("ascii", "replace")) for name, told in found.items()
+        ]
+        shortest = min((one for one in periods if one), default=inf) / TURNS
+        return min(QUICK, max(SOON, shortest)) if found else SLOW
 
-    def _hand(self, name: str, told: str) -> None:
+    def _hand(self, name: str, told: str) -> float:
+        """The period of its rate in seconds, 0 where it has none."""
         keys = self._keys
         numbers = [whole(word) or 0 for word in told.split(" ")]
         limits = numbers if len(numbers) == PARTS else [0] * PARTS
@@ -77,6 +82,7 @@ class Waiting:
             keys=[keys.slots(name), keys.rate(name), keys.waiting(name), keys.limited],
             args=[name, *limits, keys.name(QUEUE_PREFIX), keys.lease(""), keys.process("")],
         )
+        return limits[2] / 1_000_000 if limits[1] else 0.0
 
 
 class _Held(msgspec.Struct, eq=False):

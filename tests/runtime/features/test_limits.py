@@ -18,7 +18,7 @@ from kiqdoctor.runtime.books import RedisBooks
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.work import Place, Work
 from kiqdoctor.runtime.job import Job
-from kiqdoctor.runtime.limits import IDLE, PASSED_ON, Limits, Waiting
+from kiqdoctor.runtime.limits import IDLE, PASSED_ON, QUICK, SLOW, SOON, Limits, Waiting
 from kiqdoctor.wire.keys import Keys
 
 APP = """
@@ -223,13 +223,34 @@ def test_whoever_does_not_know_a_class_hands_its_jobs_on_by_its_limits(lab: Any)
     lab.redis.hset("kiq:limited", "Gone", "what")
     waits = Waiting(lab.redis, Keys(), threading.Event())
 
-    assert waits.look()
+    assert waits.look() == QUICK
     assert lab.redis.llen("queue:default") == 2
     assert not lab.redis.hexists("kiq:limited", "Gone")
     lab.redis.zadd("kiq:slots:Strange", {"somebody|a": 1, "somebody|b": 2})
     lab.redis.set("kiq:lease:somebody", "1", ex=60)
-    assert waits.look()
+    assert waits.look() == QUICK
     assert waiting(lab, "Strange") == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("0 5 200000", 0.025),
+        ("3 5 200000", 0.025),
+        ("0 5 60000000", QUICK),
+        ("0 5 1000", SOON),
+        ("3 0 0", QUICK),
+        ("3 0 8000", QUICK),
+        ("what", QUICK),
+        (None, SLOW),
+    ],
+)
+def test_within_a_short_period_it_is_looked_often(lab: Any, told: str | None, seconds: float) -> None:
+    if told is not None:
+        lab.redis.hset("kiq:limited", "Strange", told)
+        lab.redis.rpush("kiq:waiting:Strange", payload("Strange", "waits"))
+
+    assert Waiting(lab.redis, Keys(), threading.Event()).look() == seconds
 
 
 @pytest.mark.parametrize(
