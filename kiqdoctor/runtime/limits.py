@@ -161,23 +161,23 @@ class Limits:
         """Milliseconds to wait; if none, the place that was asked for."""
         count, period = rate or (0, 0.0)
         wanted = 1 + self._at_hand(job.name) if count and job.least < SHORT else 1
+        more = 2 * wanted if wanted > PAGE // 2 else 0  # of so many the next pages are likely to be, too
         name, keys, began = slot(held.owner, next(self._numbers)), self._keys, boottime()
-        starts = [f"{name}.{number}" for number in range(1, wanted + 1)] if count else []
         words: list[Any] = [limit, count, int(period * 1_000_000), keys.lease(""), keys.process("")]
-        words += [name, wanted, f"{name}."]
+        words += [name, wanted, f"{name}.", more]
         try:
             told: Any = self._script(
                 keys=[keys.slots(job.name), keys.rate(job.name), keys.waiting(job.name)], args=words
             )
             wait, granted, waiting = map(int, told)
         except BaseException:  # perhaps it has them: nobody else would give them up while this process lives
-            self._owe(job.name, [name] if limit else [], starts)
+            self._owe(job.name, [name] if limit else [], _starts(name, 1, wanted + more) if count else ())
             raise
         if waiting:
             held.crowded = began + CROWDED
         if granted > 1:
             held.asked, held.fresh = boottime(), began + FRESH
-            held.starts.extend(starts[1:granted])
+            held.starts.extend(_starts(name, 2, granted))
         return wait, Place(name, began + PASSED_ON) if limit and not wait else None
 
     def _owe(self, job_class: str, places: Iterable[str], starts: Sequence[str]) -> None:
@@ -235,6 +235,11 @@ class Limits:
         """Give up all; jobs that end from now on do so themselves."""
         self._closed = True
         self.tick()
+
+
+def _starts(name: str, first: int, last: int) -> list[str]:
+    """As the script names them."""
+    return [f"{name}.{number}" for number in range(first, last + 1)]
 
 
 def _next(take: Callable[[], Kind]) -> Kind | None:

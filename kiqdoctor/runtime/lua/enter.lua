@@ -2,7 +2,7 @@
 -- KEYS: slots (sorted set of places, `identity|number`, by time), rate (sorted set of starts within the period), waiting list
 -- ARGV: how many at once (0: any, or it has a place), how many in a period (0: any, or it has a start), the period in
 --   microseconds, prefix of leases, prefix of process records, the name of its place, how many starts are wanted (its own,
---   and those of jobs that come next), what their names begin with
+--   and those of jobs that come next), what their names begin with, how many more would be welcome where there is plenty
 -- Returns 0 where it may, else after how many milliseconds asking again is worthwhile; how many starts it has, named by
 --   numbers from 1 on; whether others wait for room. Time is Redis' own.
 -- Cost: O(starts * log n); O(limit) where all slots are taken: those of processes that are gone are freed.
@@ -29,7 +29,8 @@ if count > 0 then
     local oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
     return {math.max(1, math.ceil((tonumber(oldest) + period - now) / 1000)), 0, 1}
   end
-  granted = math.min(room, tonumber(ARGV[7]))
+  local wanted = tonumber(ARGV[7])
+  granted = math.min(room, wanted + math.max(0, math.min(tonumber(ARGV[9]), math.floor((room - wanted) / 8))))
   local starts = {}
   for number = 1, granted do
     starts[2 * number - 1] = score

@@ -485,6 +485,21 @@ def test_starts_of_before_a_standstill_are_none_any_more(
     assert lab.redis.zcard("kiq:rate:Rated") == 2
 
 
+@pytest.mark.parametrize(("rate", "granted"), [(10_000, 363), (1_000, 230), (130, 122), (100, 100)])
+def test_where_there_is_plenty_starts_are_asked_for_pages_to_come(
+    lab: Any, process: Process, rate: int, granted: int
+) -> None:
+    @kiqdoctor.job(name="Rated", rate=(rate, 60))
+    def rated(n: int) -> None: ...
+
+    rated.least = 0.0001
+    first, *_ = works(lab, rated, process, 121)
+    limits = Limits(lab.redis, Keys(), process.fetch.ahead)
+
+    assert limits.enter(rated, process.identity, first) == 0
+    assert lab.redis.zcard("kiq:rate:Rated") == granted
+
+
 def test_a_jid_with_a_bar_costs_nobody_his_place(lab: Any) -> None:
     seen: list[int] = []
 
