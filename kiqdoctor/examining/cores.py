@@ -98,7 +98,7 @@ def _crashed(
     path: Path, core: Core, found: Files, folder: Path, advisories: Sequence[Advisory], root: Path, log: Path | None
 ) -> Crashed:
     notes = core.notes
-    handled = core.handled() if _raised_again(notes) else None
+    handled = core.handled()
     known = handled is not None or _seen(core)
     fault, point = handled or (notes.fault or Fault(notes.signal), _first(notes))
     calls = unwound(path, notes.executable, folder, point.tid)
@@ -109,7 +109,10 @@ def _crashed(
     running, unread = jobs(core)
     language = _language(notes)
     stack, by, why = _stack(path, notes, found, root, point.tid, language, log)
-    culprit = _culprit(frames, fault, notes)
+    failed = (
+        None if handled or core.raised_again else next((n for n, one in enumerate(calls.calls) if one.handler), None)
+    )
+    culprit = _culprit(frames[:failed], fault, notes)  # a handler's own failure is not of what it interrupted
     missing = (
         "the core is cut off: it ends before what it announces" if notes.cut else "",
         "" if known else "whether an instruction failed: the core does not hold the stack on which that would stand",
@@ -138,15 +141,10 @@ def _crashed(
     )
 
 
-def _raised_again(notes: CoreFile) -> bool:
-    """Whether the process sent itself what ended it, as a handler does that has told of the signal before."""
-    return notes.fault is None or (notes.fault.code <= 0 and notes.fault.sender in {None, notes.pid})
-
-
 def _seen(core: Core) -> bool:
     """Whether it tells why the signal came: by itself, or because no handler's frame is on a stack that it holds."""
     notes = core.notes
-    if not _raised_again(notes):
+    if not core.raised_again:
         return True
     return notes.fault is not None and notes.machine == X86_64 and bool(core.memory(_first(notes).stack, 8))
 
@@ -169,6 +167,11 @@ def _after(calls: Sequence[Call], point: Thread, handled: bool) -> Sequence[Call
         return [one for one in calls if not one.handler]
     after = (number for number in handlers if [one.counter for one in calls[number + 1 :][:1]] == [point.counter])
     return [one for one in calls[next(after, handlers[0]) + 1 :] if not one.handler]
+
+
+def _within(calls: Sequence[Call]) -> int | None:
+    """How many are of a handler, whose own failure is not that of what it interrupted; None: there was no handler."""
+    return next((number for number, one in enumerate(calls) if one.handler), None)
 
 
 def _by_registers(core: Core, point: Thread) -> Iterator[Call]:

@@ -131,8 +131,16 @@ class Core:
                 return _read(self._file, one.offset + inside, min(size, one.size - inside))
         return b""
 
+    @property
+    def raised_again(self) -> bool:
+        """Whether the process sent itself what ended it, as a handler does that has told of the signal before."""
+        fault = self.notes.fault
+        return fault is None or (fault.code <= 0 and fault.sender in {None, self.notes.pid})
+
     def handled(self) -> tuple[Fault, Thread] | None:
-        """What came to the thread first, where a handler (Ruby's, faulthandler's) then raised what ended it."""
+        """What came to the thread first, where a handler (Ruby's, faulthandler's) answered it and then raised what
+        ended the process, or failed itself: faulthandler walks the frames of threads that run meanwhile.
+        """
         if not self.notes.threads or self.notes.machine != X86_64:
             return None
         first = self.notes.threads[0]
@@ -142,7 +150,9 @@ class Core:
             flags, link = struct.unpack_from("<QQ", frame, 8)
             pointer, counter, state, segment = struct.unpack_from("<QQQH", frame, 168)
             if flags <= MOST_FLAGS and not link and segment == USER and state & 2 and state < 1 << 22:
-                return _interrupted(frame, self.notes.signal), Thread(first.tid, counter, pointer)
+                found = _interrupted(frame, self.notes.signal)
+                # A handler that failed by itself is to blame itself, unless a failed instruction had called it.
+                return (found, Thread(first.tid, counter, pointer)) if self.raised_again or found.code > 0 else None
         return None
 
 

@@ -35,6 +35,14 @@ def thumbnail(secret):
 def harmless():
     pass
 """
+HANDLERS = """
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+static void fails(int number) { *(volatile int *)24; }
+void answered(void) { signal(SIGSEGV, fails); *(volatile int *)16; }
+void interrupted(void) { signal(SIGUSR1, (void (*)(int))strlen); for (;;) raise(SIGUSR1); }
+"""
 RUBY = """
 require 'fiddle'
 class Thumbnail
@@ -154,6 +162,28 @@ def test_a_signal_that_was_sent_blames_nobody(tmp_path: Path) -> None:
         text = kiqdoctor("core", str(folder / "cut")).out
         assert "cut off" in text
         assert ("not known" in text, "the signal was sent" in text) == ((True, False) if number == 1 else (False, True))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "address", "function", "blamed"),
+    [("answered", "0x10", "answered", True), ("interrupted", "0xa", "", False)],
+)
+def test_a_handler_that_failed_itself(tmp_path: Path, name: str, address: str, function: str, blamed: bool) -> None:
+    """As faulthandler's own does at times: what it answered is to blame; what it merely interrupted never is."""
+    (tmp_path / "handlers.c").write_text(HANDLERS)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "handlers.so", tmp_path / "handlers.c"], check=True)
+    code = f"import ctypes; ctypes.CDLL({str(tmp_path / 'handlers.so')!r}).{name}()"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+
+    core = core_in(tmp_path)
+    found, bare = told(core), told(core, PATH=without_gdb(tmp_path))
+
+    for one in (found, bare):
+        assert (one["signal"], one["fault_address"]) == ("SIGSEGV", address)
+        library = one["culprit"] and one["culprit"]["library"]
+        assert library == (str(tmp_path / "handlers.so") if blamed else None)
+        assert one["frames"][0]["function"] == function or not blamed
 
 
 @pytest.mark.real
