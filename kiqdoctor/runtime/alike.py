@@ -15,14 +15,16 @@ from kiqdoctor.wire.payload import Payload, Plain
 KINDS: Final = 1_000  # that are kept: each batch has its own
 
 _OURS: Final = f"\0{os.urandom(8).hex()} "  # nobody's batch is called so
-_JID, _AT, _LOCK, _SCORE, _RAW = _MARKS = tuple(_OURS + word for word in ("jid", "at", "lock", "score", "raw"))
-"""What stands for a job's own words while a pattern is written, in the order in which those come."""
+_JID, _LOCK, _AT, _SCORE, _TAIL = (_OURS + word for word in ("jid", "lock", "at", "score", "tail"))
+"""What stands for a job's own words while a pattern is written."""
+_WORDS: Final = {End.DONE: (_JID, _LOCK, _AT), End.RETRY: (_SCORE, _TAIL, _JID, _AT)}
+"""The order in which those come, the last of them where they are asked for."""
 
 Part = tuple[str, str, int, tuple[int, ...], tuple[Any, ...]]
 """One command of a pattern, as fetch.lua reads it.
 
 Its name, its key, which of a job's words its key ends in (0 for none), pairs of which of its further words is which of
-those (all from 1 on), its further words.
+those (all from 1 on; below 0 where it is the payload with that word in the place of its last byte), its further words.
 """
 
 
@@ -33,10 +35,11 @@ class Alike(msgspec.Struct, frozen=True, eq=False):
 
 
 class Likewise(msgspec.Struct, frozen=True, gc=False):
-    """An end like many others: ``words`` are this job's own."""
+    """An end like many others: ``words`` are the own ones of the job with these bytes."""
 
     alike: Alike
     words: tuple[str, ...]
+    raw: bytes
     end: End = End.DONE
 
     @property
@@ -46,7 +49,8 @@ class Likewise(msgspec.Struct, frozen=True, gc=False):
         for name, key, at, places, words in self.alike.pattern:
             filled = list(words)
             for place, number in zip(places[::2], places[1::2], strict=True):
-                filled[place - 1] = self.words[number - 1]
+                word = self.words[abs(number) - 1]
+                filled[place - 1] = word if number > 0 else self.raw[:-1] + word.encode()
             found.append(Step(name, key + self.words[at - 1] if at else key, tuple(filled)))
         return tuple(found)
 
@@ -69,9 +73,26 @@ class Kinds:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._known: dict[tuple[JobClass, str | None, bool, End], Alike] = {}
+        self._again: dict[JobClass, Alike] = {}  # of failures in no batch, most of all
 
-    def of(self, job: JobClass, payload: Plain, end: End) -> Alike:
-        """Of a job without a place; its words are jid, time, lock, and, where it is tried again, score and payload."""
+    def done(self, job: JobClass, payload: Plain, raw: bytes, now: float) -> Likewise:
+        """Of a job that came to its end, and has no place."""
+        words: tuple[str, ...] = (payload.jid,) if payload.lock is None else (payload.jid, payload.lock)
+        if job.options.status:
+            words = (payload.jid, payload.lock or "", repr(now))
+        return Likewise(self._of(job, payload, End.DONE), words, raw)
+
+    def tried_again(self, job: JobClass, payload: Plain, raw: bytes, score: str, tail: str, now: float) -> Likewise:
+        """Of one without a place that failed; ``tail`` is what its payload ends in from then on, instead of a brace."""
+        alike = self._again.get(job) if payload.batch is None else None
+        if alike is None:
+            alike = self._of(job, payload, End.RETRY)
+            if payload.batch is None:
+                self._again[job] = alike
+        words = (score, tail, payload.jid, repr(now)) if job.options.status else (score, tail, payload.jid)
+        return Likewise(alike, words, raw, End.RETRY)
+
+    def _of(self, job: JobClass, payload: Plain, end: End) -> Alike:
         kind = (job, payload.batch, payload.lock is None, end)
         found = self._known.get(kind)
         if found is None:
@@ -82,8 +103,9 @@ class Kinds:
 
     def _written(self, job: JobClass, payload: Plain, end: End) -> Alike:
         some = _Any(job.name, payload.batch, _LOCK if payload.lock is not None else None)
-        stored = (Step("ZADD", self._keys.retry, (_SCORE, _RAW)),) if end is End.RETRY else ()
-        return Alike(tuple(map(_part, (*stored, *consequences(self._keys, end, some, job.options, "", _AT)))))
+        stored = (Step("ZADD", self._keys.retry, (_SCORE, _TAIL)),) if end is End.RETRY else ()
+        steps = (*stored, *consequences(self._keys, end, some, job.options, "", _AT))
+        return Alike(tuple(_part(step, _WORDS[end]) for step in steps))
 
 
 class _Any(msgspec.Struct, frozen=True):
@@ -98,8 +120,11 @@ class _Any(msgspec.Struct, frozen=True):
         """Nothing: what follows is no job's that ends as others do."""
 
 
-def _part(step: Step) -> Part:
-    at = next((number for number, mark in enumerate(_MARKS, 1) if step.key.endswith(mark)), 0)
-    places = [(place, _MARKS.index(word) + 1) for place, word in enumerate(step.words, 1) if word in _MARKS]
-    flat = tuple(number for pair in places for number in pair)
-    return step.name, step.key.removesuffix(_MARKS[at - 1]) if at else step.key, at, flat, step.words
+def _part(step: Step, marks: tuple[str, ...]) -> Part:
+    at = next((number for number, mark in enumerate(marks, 1) if step.key.endswith(mark)), 0)
+    flat: list[int] = []
+    for place, word in enumerate(step.words, 1):
+        if word in marks:
+            number = marks.index(word) + 1
+            flat += (place, -number if word is _TAIL else number)
+    return step.name, step.key.removesuffix(marks[at - 1]) if at else step.key, at, tuple(flat), step.words

@@ -38,6 +38,7 @@ def call(what: str, hooks: Sequence[Hook]) -> None:
 def message(error: BaseException) -> str:
     """What it says of itself."""
     try:
-        return str(error)
+        said = str(error)
+        return said if type(said) is str else str.__str__(said)  # of a kind of its own it may do anything when asked
     except Exception:  # noqa: BLE001 - an exception's own text may raise anything
         return "!!! the exception's message raised an exception itself"

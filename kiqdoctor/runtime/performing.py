@@ -149,23 +149,21 @@ class Performer:
             return endings.ending(self.keys, End.DONE, payload, options, place, now, stored, outcome)
         if payload.lock is None and payload.batch is None and not options.status:
             return NOTHING_ELSE
-        words = (payload.jid, repr(self.clock.now()) if options.status else "", payload.lock or "")
-        return Likewise(self._kinds.of(job, payload, End.DONE), words)
+        return self._kinds.done(job, payload, work.payload if work is not None else b"", self.clock.now())
 
     def failed(
         self, job: Job[Any, Any] | None, payload: Payload | Plain, work: Work, error: BaseException
     ) -> Ending | Likewise:
         """Where a failure sends the job."""
-        now, place = self.clock.now(), _place(work)
+        now = self.clock.now()
         if not isinstance(payload, Payload):
-            if job is not None and not place and not self.settings.error_handlers:
-                again = after_first_failure(work.payload, payload, work.queue, job, error, now, self.draw())
+            raw = work.payload
+            if job is not None and work.place is None and not self.settings.error_handlers:
+                again = after_first_failure(raw, payload, work.home.queue, job, error, now, self.draw())
                 if again is not None:
-                    at = repr(now) if job.options.status else ""
-                    words = (payload.jid, at, payload.lock or "", repr(again[0]), again[1].decode())
-                    return Likewise(self._kinds.of(job, payload, End.RETRY), words, End.RETRY)
-            payload = read(work.payload)
-        return failing(self.settings, job, payload, work.payload, work.queue, place, error, now, self.draw)
+                    return self._kinds.tried_again(job, payload, raw, *again, now)
+            payload = read(raw)
+        return failing(self.settings, job, payload, work.payload, work.queue, _place(work), error, now, self.draw)
 
     def at_deadline(self, work: Work) -> Ending | None:
         """What becomes of a job that still runs when the process must end; None: it goes back, and nothing else."""

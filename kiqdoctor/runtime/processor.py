@@ -211,7 +211,8 @@ class Processor:
             forking.end(error)
         else:
             payload = running.payload or Payload(running.fields)
-            self._failed(work, payload, job, error, running.began, running.shown, running.jid)
+            shown = job.shown if payload.__class__ is Plain else running.shown
+            self._failed(work, payload, job, error, running.began, shown, running.jid)
 
     def _ended(self, work: Work, job: Job[Any, Any], running: Running, *, soon: bool = False) -> None:
         """``soon``: it may wait for the next request, whatever it took."""
@@ -309,8 +310,11 @@ class Processor:
     def _ran(self, job: Job[Any, Any], took: float) -> None:
         """Its class's pace; without it jobs would be fetched one by one, and a thread roused for each."""
         pace = job.pace
-        job.pace = pace = pace + (min(took, LEAP * pace) - pace) * PACE if pace else took
-        self._fetch.slowest = max(self._fetch.slowest, pace)
+        if took > LEAP * pace:
+            took = LEAP * pace if pace else took
+        job.pace = pace = pace + (took - pace) * PACE if pace else took
+        if pace > self._fetch.slowest:  # noqa: PLR1730 - as above
+            self._fetch.slowest = pace
 
     def _failed(
         self,
@@ -322,14 +326,14 @@ class Processor:
         shown: str,
         jid: str,
     ) -> None:
+        ended, seat = boottime(), self._seat
         self._leave_seat(failed=True)
-        ended = boottime()
         took = ended - began
         if job is not None:
             self._ran(job, took)
-        told = traced(error)
-        text = "fail: " + (told if job is not None else told.rpartition("\n")[2])
-        job_done((began, ended, self._seat.name, shown, jid, text))
+            job_done((began, ended, seat.name, shown, jid, f"fail: {traced(error)}"))
+        else:
+            job_done((began, ended, seat.name, shown, jid, "fail: " + traced(error).rpartition("\n")[2]))
         if not self.abandoned:
             soon = self._short(job, payload, took)
             self._let_go(work, self._performer.failed(job, payload, work, error), soon=soon)

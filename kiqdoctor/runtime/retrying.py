@@ -14,6 +14,7 @@ from kiqdoctor.runtime.job import Job
 from kiqdoctor.wire import backoff
 from kiqdoctor.wire.fields import BACKTRACE, DEAD, ERROR_BACKTRACE, FAILED_AT, RETRY, RETRY_FOR
 from kiqdoctor.wire.payload import Payload, PayloadError, Plain, failed, failed_first, pack_backtrace, read
+from kiqdoctor.wire.stamps import spelt
 
 BACKTRACE_LINES: Final = 1_000
 LONGEST_RETRY_IN: Final = 1_000_000_000  # seconds; a score beyond it is nobody's wish
@@ -58,26 +59,32 @@ def after_failure(
     if chosen == "kill" or _spent(counted, limit, now):
         return _exhausted(counted, job, error, now, handlers)
     delay = chosen + backoff.jitter(count, fraction) if isinstance(chosen, int) else backoff.delay(count, fraction)
-    return Destination(End.RETRY, now + delay, counted.encode())
+    return Destination(End.RETRY, float(spelt(now).later(delay)), counted.encode())
 
 
 def after_first_failure(
     raw: bytes, record: Plain, queue: str, job: Job[..., object], error: BaseException, now: float, fraction: float
-) -> tuple[float, bytes] | None:
-    """The same of most failures, at a fifth of the cost: score and payload. None where more is to be decided."""
-    retry = record.retry if record.retry is not None else job.options.retry
+) -> tuple[str, str] | None:
+    """The same of most failures, at a tenth of the cost. None where more is to be decided.
+
+    The score, and what the payload has in the place of its last byte.
+    """
+    retry = record.retry
+    if retry is None:
+        retry = job.options.retry
     if (
-        record.queue != queue
+        (retry is not True and (backoff.limit(retry) or 0) <= 0)
+        or record.queue != queue
         or job.options.retry_in is not None
         or not record.untried
-        or (backoff.limit(retry) or 0) <= 0
     ):
         return None
+    at = spelt(now)
     try:
-        again = failed_first(raw, record.args, error_name(error), message(error), now)
+        tail = failed_first(raw, record.args, error_name(error), message(error), at)
     except UnicodeEncodeError:  # a class may be called anything
         return None
-    return (now + backoff.delay(0, fraction), again) if again is not None else None
+    return None if tail is None else (at.later(backoff.delay(0, fraction)), tail)
 
 
 def _spent(counted: Payload, limit: int, now: float) -> bool:

@@ -1,7 +1,7 @@
 """What the log says of a failure: Python's traceback, cleaned, of which most is the same at every failure of a job."""
 
 import traceback
-from functools import lru_cache
+from collections import deque
 from types import CodeType, TracebackType
 from typing import Final
 
@@ -9,60 +9,80 @@ from kiqdoctor.runtime.hearing import message
 from kiqdoctor.text import LONG, clean
 
 SHOWN: Final = 50  # lines of a failure's traceback
-KNOWN: Final = 2_000  # places in code whose lines are kept
+KNOWN: Final = 1_000  # ways through code, and messages, whose lines are kept
+WORDY: Final = 1_000  # characters of a message from which on it is not kept
 HEAD: Final = "Traceback (most recent call last):\n"
 _TELLING_MORE: Final = (BaseExceptionGroup, SyntaxError, NameError, AttributeError, ImportError)
-_places: dict[tuple[int, int], tuple[CodeType, str]] = {}
-"""By the identity of the code, which is kept with it: its own hash is reckoned anew each time, from all it holds."""
+_ways: dict[tuple[int, ...], tuple[tuple[CodeType, ...], str, int]] = {}
+"""Lines, and how many, by the identities of codes, which are kept with them, and where in each: a code's own hash is
+reckoned anew each time, from all it holds.
+"""
+_said: dict[tuple[int, str], tuple[type, str, int]] = {}
+"""What stands below them, and how many lines, likewise: a class may have a hash of its own."""
 
 
 def traced(error: BaseException) -> str:
     """The last lines of its traceback, clean.
 
-    Made anew, a traceback takes thirty times as long as a short job: a place's lines are read and cleaned once.
+    Made anew, a traceback takes thirty times as long as a short job: the lines of a way are read and cleaned once.
     """
-    if _plain(error):
-        said = message(error)
-        words = _cleaned(f"{_name(error)}: {said}" if said else _name(error))
-        text = f"{HEAD}{''.join(_frames(error.__traceback__)[-SHOWN:])}{words}"
-    else:
-        text = clean("".join(traceback.format_exception(error)), LONG, lines=True)
-    text = text.rstrip()
-    return text if text.count("\n") < SHOWN else "\n".join(text.split("\n")[-SHOWN:])
-
-
-@lru_cache(maxsize=256)
-def _cleaned(words: str) -> str:
-    return clean(words, LONG, lines=True)
-
-
-def _plain(error: BaseException) -> bool:
-    """Whether nothing is told beside its own frames and words."""
-    return (
+    if (
         error.__cause__ is None
         and (error.__context__ is None or error.__suppress_context__)
         and not getattr(error, "__notes__", None)
-        and not isinstance(error, _TELLING_MORE)
-    )
+    ):
+        said = message(error)
+        kind = type(error)
+        known = _said.get((id(kind), said))
+        _, words, more = known if known is not None else _words(kind, said)
+        if more:
+            lines, count = _way(error.__traceback__)
+            text = f"{lines}{words}"
+            return text if count + more <= SHOWN else _last(text)
+    return _last(clean("".join(traceback.format_exception(error)), LONG, lines=True).rstrip())
 
 
-def _name(error: BaseException) -> str:
-    kind = type(error)
-    return (
+def _last(text: str) -> str:
+    return text if text.count("\n") < SHOWN else "\n".join(text.split("\n")[-SHOWN:])
+
+
+def _words(kind: type[BaseException], said: str) -> tuple[type, str, int]:
+    """What stands below its frames, and how many lines: 0 where Python tells more of such an error."""
+    if issubclass(kind, _TELLING_MORE):
+        return kind, "", 0
+    name = (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
-
-
-def _frames(trace: TracebackType | None) -> list[str]:
-    found: list[str] = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        place = (id(code), trace.tb_lasti)
-        known = _places.get(place)
-        if known is None:
-            if len(_places) >= KNOWN:
-                _places.clear()
-            known = _places[place] = (code, clean("".join(traceback.format_tb(trace, 1)), LONG, lines=True))
-        found.append(known[1])
-        trace = trace.tb_next
+    words = clean(f"{name}: {said}" if said else name, LONG, lines=True).rstrip()
+    found = kind, words, words.count("\n") + 1
+    if len(said) < WORDY:
+        if len(_said) >= KNOWN:
+            _said.clear()
+        _said[id(kind), said] = found
     return found
+
+
+def _way(trace: TracebackType | None) -> tuple[str, int]:
+    """The lines above its words, and how many."""
+    way: list[int] = []
+    at = trace
+    while at is not None:
+        way += (id(at.tb_frame.f_code), at.tb_lasti)
+        at = at.tb_next
+    if len(way) > 2 * SHOWN:  # two for each frame
+        return _read(trace)[1:]
+    known = _ways.get(key := tuple(way))
+    if known is None:
+        if len(_ways) >= KNOWN:
+            _ways.clear()
+        known = _ways[key] = _read(trace)
+    return known[1:]
+
+
+def _read(trace: TracebackType | None) -> tuple[tuple[CodeType, ...], str, int]:
+    frames: deque[TracebackType] = deque(maxlen=SHOWN)
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    text = HEAD + "".join(clean("".join(traceback.format_tb(one, 1)), LONG, lines=True) for one in frames)
+    return tuple(one.tb_frame.f_code for one in frames), text, text.count("\n")

@@ -7,7 +7,7 @@ DEFAULT_RETRIES: Final = 25
 
 def base_delay(count: int) -> int:
     """Seconds before jitter; ``count`` is the payload's new retry_count, 0 after the first failure."""
-    return int(count**4) + 15
+    return count * count * count * count + 15
 
 
 def jitter(count: int, fraction: float) -> int:
@@ -17,7 +17,7 @@ def jitter(count: int, fraction: float) -> int:
 
 def delay(count: int, fraction: float) -> int:
     """Seconds until the next try."""
-    return base_delay(count) + jitter(count, fraction)
+    return count * count * count * count + 15 + int(fraction * 10 * (count + 1))  # both, written out
 
 
 def limit(retry: object, default: int = DEFAULT_RETRIES) -> int | None:

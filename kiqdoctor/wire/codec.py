@@ -16,6 +16,7 @@ ODD_BELOW: Final = 1e-4
 ODD_FROM: Final = 1e15
 FIXED_BELOW: Final = 1e16
 _ODD: Final = re.compile(rb"[:,\[]-?(?:\d+(?:\.\d+)?[eE]|0\.0000|\d{15,}\.)")
+_SPACE, _LINE, _ESCAPE = b" \n\\"
 _TYPING: Final = threading.RLock()
 LARGEST: Final = 2**64 - 1
 SMALLEST: Final = -(2**63)
@@ -47,9 +48,9 @@ def foreign(raw: bytes, args: list[Any]) -> bool:
 
     By what other writers do: spaces, escapes that nobody needs, numbers with an exponent. In doubt it says so.
     """
-    if b" " in raw and (b'": ' in raw or b'" ' in raw):  # of one byte it is known soon
+    if _SPACE in raw and (b'": ' in raw or b'" ' in raw):  # a number is found in a seventh of the time
         return True
-    if b"\n" in raw or (b"\\" in raw and (b"\\u" in raw or b"\\/" in raw)):
+    if _LINE in raw or (_ESCAPE in raw and (b"\\u" in raw or b"\\/" in raw)):
         return True
     return _doubtful(args) and _ODD.search(raw) is not None
 

@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -37,8 +38,9 @@ from kiqdoctor.wire.fields import (
     WRAPPED,
 )
 from kiqdoctor.wire.numbers import whole
-from kiqdoctor.wire.stamps import plain, seconds, stamp
+from kiqdoctor.wire.stamps import Spelt, plain, seconds, stamp
 
+CLOSE: Final = ord("}")
 MESSAGE_LIMIT: Final = 10_000  # characters of error_message
 FADES: Final = 72 * 3600.0  # seconds after which a process' death says nothing of the jobs that it held
 DEATHS: Final = 16  # that are remembered of one job
@@ -339,16 +341,21 @@ def pushed(payload: Payload, now: float) -> Payload:
     return Payload({**fields, ENQUEUED_AT: stamp(now)})
 
 
-def failed_first(raw: bytes, args: list[Any], error_class: str, message: str, now: float) -> bytes | None:
-    """The same bytes after the first failure of an ``untried`` one that stays in its queue.
+def failed_first(raw: bytes, args: list[Any], error_class: str, message: str, at: Spelt) -> str | None:
+    """What stands in the place of its last byte after the first failure of an ``untried`` one that stays in its queue.
 
-    None where they may not be spelt as ``failed`` spells them: then Ruby would not find the job by writing it again.
+    None where the rest may not be spelt as ``failed`` spells it: then Ruby would not find the job by writing it again.
     """
-    if raw[-1:] != b"}" or codec.foreign(raw, args):
+    if raw[-1] != CLOSE or codec.foreign(raw, args):
         return None
-    encode = codec.encode
-    words = encode(_told(message)), encode(error_class), encode(stamp(now))
-    return b'%b,"error_message":%b,"error_class":%b,"retry_count":0,"failed_at":%b}' % (raw[:-1], *words)
+    return f"{_failure(error_class, _told(message))}{at.text}}}"
+
+
+@lru_cache(maxsize=256)
+def _failure(error_class: str, message: str) -> str:
+    """Up to the time. It is the same for many jobs; the message is bounded."""
+    told, name = codec.encode(message), codec.encode(error_class)
+    return (b',"error_message":%b,"error_class":%b,"retry_count":0,"failed_at":' % (told, name)).decode()
 
 
 def _told(message: str) -> str:

@@ -1,6 +1,6 @@
 """Points in time as the wire has them: float seconds before Sidekiq 8, integer milliseconds from 8 on."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kiqdoctor.wire.numbers import real
 
@@ -22,6 +22,34 @@ def seconds(value: Any) -> float | None:
 def plain(value: Any) -> float | None:
     """Epoch seconds of a field that is seconds in every version (beat, started_at, run_at), as text or number."""
     return real(value, least=0, most=NEVER_SECONDS)
+
+
+class Spelt(NamedTuple):
+    """A stamp as JSON has it: whole, and its second and what follows that."""
+
+    millis: int
+    text: str
+    second: int
+    fraction: str
+
+    def later(self, seconds: int) -> str:
+        """The same so many seconds later."""
+        return f"{self.second + seconds}{self.fraction}"
+
+
+_latest = Spelt(-1, "", 0, "")
+
+
+def spelt(now: float) -> Spelt:
+    """``stamp``. The last one is kept: many jobs of one end in the same millisecond."""
+    global _latest  # noqa: PLW0603 - it is read and written in one step each
+    millis = int(now * 1000 + 0.5)
+    known = _latest
+    if known[0] != millis:
+        text = repr(stamp(now))
+        second, _, fraction = text.partition(".")
+        known = _latest = Spelt(millis, text, int(second), f".{fraction}")
+    return known
 
 
 def stamp(now: float) -> float:

@@ -93,3 +93,38 @@ def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     error.__cause__ = None
     error.__suppress_context__ = True
     assert traced(error) == "".join(traceback.format_exception(error)).rstrip()
+
+
+class OddText(str):
+    """What may not be asked for its hash, nor anything else."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        raise TypeError
+
+    def __len__(self) -> int:
+        raise TypeError
+
+
+def test_a_message_of_a_kind_of_its_own() -> None:
+    class OwnError(Exception):
+        def __str__(self) -> str:
+            return OddText("mine")
+
+    def raises() -> None:
+        raise OwnError
+
+    assert traced(caught(raises)).endswith("OwnError: mine")
+
+
+def test_what_is_long_or_deep_is_not_kept() -> None:
+    def talks() -> None:
+        raise ValueError("x" * 10_000)
+
+    before = len(tracing._said), len(tracing._ways)
+    assert len(traced(caught(talks)).split("\n")) <= SHOWN
+    traced(caught(lambda: deep(100)))
+    traced(caught(lambda: deep(101)))
+    assert len(tracing._said) <= before[0] + 1  # the words of the deep ones are short
+    assert len(tracing._ways) == before[1] + 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kiqdoctor.wire import backoff, codec, heartbeat, payload, recovery, status
 from kiqdoctor.wire.keys import Keys
-from kiqdoctor.wire.stamps import plain, seconds, stamp
+from kiqdoctor.wire.stamps import plain, seconds, spelt, stamp
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(
@@ -118,6 +118,12 @@ def test_a_failure_counts_from_nought() -> None:
     assert "at" not in payload.pushed(fresh.with_(at=9), 4.5).fields
 
 
+def failed_first(raw: bytes, args: list[object], said: str) -> bytes | None:
+    """Its bytes after that."""
+    tail = payload.failed_first(raw, args, "E", said, spelt(2.5))
+    return raw[:-1] + tail.encode() if tail is not None else None
+
+
 @given(st.lists(JSON, max_size=3), TEXT, st.sampled_from(["msgspec", "json", "escaped", "pretty", "slashes"]))
 @example([{"a": 1e22, "b": [0.00001]}], "", "json").via("floats that Ruby spells otherwise")
 @example(["/<&>"], "", "slashes").via("an escape that nobody needs")
@@ -133,16 +139,25 @@ def test_a_first_failure_has_the_bytes_that_any_other_has(args: list[object], sa
     }
     raw = writers[how](fields)
 
-    first = payload.failed_first(raw, args, "E", said, 2.5)
+    first = failed_first(raw, args, said)
 
     assert first in {None, payload.failed(payload.read(raw), "E", said, "q", 2.5).encode()}
+
+
+@given(st.floats(0, 4e9), st.integers(0, 10**9))
+@example(1795471663.0, 15).via("a whole second")
+def test_a_stamp_is_spelt_as_json_has_it(now: float, delay: int) -> None:
+    found = spelt(now)
+
+    assert (found.text, spelt(now)) == (codec.encode(stamp(now)).decode(), found)
+    assert float(found.later(delay)) == pytest.approx(stamp(now) + delay, abs=1e-6)
 
 
 def test_a_first_failure_of_our_own_payload_is_written_behind_it() -> None:
     args = [1, "a: b", "é", None, {"deep": [True]}]
     raw = payload.new("A", args, "j", 1.5, {}).encode()
 
-    assert (payload.failed_first(raw, args, "E", "no", 2.5) or b"").startswith(raw[:-1])
+    assert failed_first(raw, args, "no") is not None
 
 
 ODDITIES: list[object] = [None, 0, 1, 1.5, -1, 2**63, 2**70, 10**400, "", "x", "3", True, False, [], {}, [1], "\0"]
@@ -165,11 +180,7 @@ def test_a_record_means_what_its_fields_mean(name: str, kind: Callable[[bytes], 
             continue
         assert [getattr(record, one) for one in MEANT] == [getattr(whole, one) for one in MEANT]
         assert whole.following(1.0) is None
-        again = (
-            payload.failed_first(raw, record.args, "E", "no", 2.5)
-            if record.untried and record.queue == "default"
-            else None
-        )
+        again = failed_first(raw, record.args, "no") if record.untried and record.queue == "default" else None
         assert again in {None, payload.failed(whole, "E", "no", "default", 2.5).encode()}
 
 

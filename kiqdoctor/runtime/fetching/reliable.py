@@ -276,7 +276,6 @@ class ReliableFetch:
 
     def leave(self, work: Work, ending: Ending | Likewise) -> None:
         """With the next request, as what is simply done: a round trip for each would be most of a short job's cost."""
-        self._origin.check()
         work.ending = ending
         self.done(work)
 

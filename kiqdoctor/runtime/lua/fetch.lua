@@ -8,7 +8,7 @@
 -- Exits by themselves are each (index in KEYS, payload, commands as name, key, words). After them come those that are alike
 --   (see alike.py): (index in KEYS, how long a row is, commands, rows one after the other, each a payload and its own words);
 --   of those commands each is name, key, which of a row's own words the key ends in or 0, pairs of which word is which of
---   the row's own, words.
+--   the row's own (below 0: the payload with that one in the place of its last byte), words.
 -- Returns {"FENCED"} without the lease; {"REPEATED"} when this number was applied before, and nothing was done now;
 --   else {"OK", how many left, errors, refused, index of a queue, {payload, ...}, ...}; refused: the place of an exit among
 --   the exits, and why the job's new place did not take it, by turns: it lies in its private list still.
@@ -70,7 +70,8 @@ local function leave(place, private, payload, steps, rows, row)
         key = key .. rows[row + step[3]]
       end
       for pair = 1, #own, 2 do
-        words[own[pair]] = rows[row + own[pair + 1]]
+        local from = own[pair + 1]
+        words[own[pair]] = from > 0 and rows[row + from] or string.sub(payload, 1, -2) .. rows[row - from]
       end
     end
     local no = follow(step[1], key, words, number == 1)

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 import kiqdoctor
-from kiqdoctor.runtime.alike import Kinds, Likewise
+from kiqdoctor.runtime.alike import Kinds
 from kiqdoctor.runtime.endings import End, Step, ending
 from kiqdoctor.wire.keys import Keys
 from kiqdoctor.wire.payload import Known
 
 KEYS = Keys("app")
 NOW = 1_700_000_000.25
-HOSTILE = ["one", "\0jid", "\0at", "\0lock", "\0raw", "ends in \0raw"]
+HOSTILE = ["one", "\0jid", "\0at", "\0lock", "\0tail", "ends in \0tail"]
 
 
 def known(jid: str, lock: str | None, batch: str | None) -> Known:
@@ -37,10 +37,12 @@ def nothing() -> None: ...
 def test_it_says_the_same_whatever_the_job_s_words_are(end: End, status: bool) -> None:
     job = kiqdoctor.job(name="All", status=status)(nothing)
     kinds = Kinds(KEYS)
-    store = ("5.0", "{}") if end is End.RETRY else ()
-    stored = (Step("ZADD", KEYS.retry, store),) if store else ()
+    stored = (Step("ZADD", KEYS.retry, ("5.0", b'{"x":1,"y":2}')),) if end is End.RETRY else ()
     for jid, lock, batch in product(HOSTILE, [None, *HOSTILE], [None, *HOSTILE]):
         record = known(jid, lock, batch)
-        likewise = Likewise(kinds.of(job, record, end), (jid, repr(NOW), lock or "", *store), end)
+        if end is End.RETRY:
+            likewise = kinds.tried_again(job, record, b'{"x":1}', "5.0", ',"y":2}', NOW)
+        else:
+            likewise = kinds.done(job, record, b'{"x":1}', NOW)
 
         assert likewise.steps == ending(KEYS, end, record, job.options, "", NOW, stored).steps

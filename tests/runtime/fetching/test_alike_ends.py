@@ -8,7 +8,7 @@ import pytest
 from faults import Proxy
 from fetching import FETCH, KEYS, Process, Start, all_again, push, retire, told
 
-from kiqdoctor.runtime.alike import Kinds, Likewise
+from kiqdoctor.runtime.alike import Kinds
 from kiqdoctor.runtime.endings import End
 from kiqdoctor.runtime.fetching.work import Work
 from kiqdoctor.runtime.job import Job, JobOptions
@@ -47,13 +47,11 @@ def pushed(redis: Any) -> list[bytes]:
 
 def end(process: Process, kinds: Kinds, work: Work, end: End = End.DONE) -> None:
     record = known_payload(work.payload)
-    words = (
-        record.jid,
-        "1.5",
-        record.lock or "",
-        *(("5.0", f"{work.payload.decode()} again") if end is End.RETRY else ()),
-    )
-    process.fetch.leave(work, Likewise(kinds.of(JOB, record, end), words, end))
+    if end is End.RETRY:
+        likewise = kinds.tried_again(JOB, record, work.payload, "5.0", ' ,"again":1}', 1.5)
+    else:
+        likewise = kinds.done(JOB, record, work.payload, 1.5)
+    process.fetch.leave(work, likewise)
 
 
 def state(redis: Any) -> list[tuple[bytes | None, ...]]:
@@ -77,7 +75,7 @@ def test_they_happen_once_and_spare_an_equal_job(
     assert process.held(redis) == Counter([pushed[0]])
     assert process.fetch.running() == [twin]
     assert process.fetch.unfound == 0
-    assert redis.zrange("retry", 0, -1, withscores=True) == [(pushed[3] + b" again", 5.0)]
+    assert redis.zrange("retry", 0, -1, withscores=True) == [(pushed[3][:-1] + b' ,"again":1}', 5.0)]
     assert state(redis) == [(b"retry" if jid == "j3" else b"done", b"1") for jid in JIDS]
     assert {jid for jid in JIDS if redis.exists(KEYS.unique(jid))} == {"j1", "j3"}
     assert redis.smembers(KEYS.batch("b", "pending")) == {b"j3"}

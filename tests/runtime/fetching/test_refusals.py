@@ -172,14 +172,13 @@ def test_of_ends_that_are_alike_those_that_are_refused_are_told_again_and_no_oth
     works = process.take_all()
     redis.set(KEYS.retry, "no sorted set")
     for number, work in enumerate(works):
-        record, raw = plain_payload(work.payload), b"again %d" % number
-        words = (record.jid, "1.5", "", "2.5", raw.decode())
+        record, raw = plain_payload(work.payload), work.payload
         if number % 3 == 0:
-            ending: Ending | Likewise = Ending((Step("ZADD", KEYS.retry, ("2.5", raw)),), End.RETRY)
+            ending: Ending | Likewise = Ending((Step("ZADD", KEYS.retry, ("2.5", raw[:-1] + b" again}")),), End.RETRY)
         elif number % 3 == 1:
-            ending = Likewise(kinds.of(job, record, End.RETRY), words, End.RETRY)
+            ending = kinds.tried_again(job, record, raw, "2.5", " again}", 1.5)
         else:
-            ending = Likewise(kinds.of(job, record, End.DONE), words[:3])
+            ending = kinds.done(job, record, raw, 1.5)
         process.fetch.leave(work, ending)
     process.fetch.take(0)
 
@@ -192,7 +191,9 @@ def test_of_ends_that_are_alike_those_that_are_refused_are_told_again_and_no_oth
     process.skipped += AGAIN
     told(process)
     assert process.held(redis) == Counter()
-    assert set(redis.zrange(KEYS.retry, 0, -1)) == {b"again %d" % number for number in range(9) if number % 3 < 2}
+    assert set(redis.zrange(KEYS.retry, 0, -1)) == {
+        work.payload[:-1] + b" again}" for number, work in enumerate(works) if number % 3 < 2
+    }
     assert [redis.hget(KEYS.status(jid), "version") for jid in done] == [b"1"] * 3
 
 
