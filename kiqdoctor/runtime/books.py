@@ -11,7 +11,7 @@ from kiqdoctor.runtime.iterating import Cursor, Position
 from kiqdoctor.runtime.limits import Limits
 from kiqdoctor.runtime.middleware import Running
 from kiqdoctor.wire.keys import Keys
-from kiqdoctor.wire.payload import PayloadError, read
+from kiqdoctor.wire.payload import jid_of
 from kiqdoctor.wire.status import RUNNING, More
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ class RedisBooks:
             if self._known_without(work):
                 return True
             ahead, self._asked = {work, *self._ahead()}, self._clock.boottime()
-            kept: Any = self._client.exists(*(self._keys.iteration(jid) for jid in map(_jid, ahead)))
+            kept: Any = self._client.exists(
+                *(self._keys.iteration(jid) for jid in (jid_of(one.payload) for one in ahead))
+            )
             if kept:
                 return False
             self._without, self._latest = ahead | self._latest, ahead  # threads took some meanwhile
@@ -132,10 +134,3 @@ class RedisBooks:
     def _known_without(self, work: Work) -> bool:
         """Not for long: behind a slow job one waits here for minutes, and is cancelled meanwhile."""
         return work in self._without and self._clock.boottime() - self._asked < FRESH
-
-
-def _jid(work: Work) -> str:
-    try:
-        return read(work.payload).jid
-    except PayloadError:
-        return ""

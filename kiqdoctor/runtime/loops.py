@@ -163,28 +163,36 @@ class _Telling(Coroutine[Any, Any, None]):
 
     def send(self, value: Any) -> Any:
         """Its next step."""
-        return self._step(self._coroutine.send, value)
+        try:
+            return self._coroutine.send(value)
+        except StopIteration:
+            pass
+        except BaseException as found:  # noqa: BLE001 - it is told to whoever waits
+            self._failed(found)
+        self._turn.ended(self._loop)  # not while an error is handled, which the next one's would have as its context
+        raise StopIteration
 
     def throw(self, *words: Any) -> Any:
         """Its next step begins with an error; also where it has not begun."""
-        return self._step(self._coroutine.throw, *words)
+        try:
+            return self._coroutine.throw(*words)
+        except StopIteration:
+            pass
+        except BaseException as found:  # noqa: BLE001 - as above
+            self._failed(found)
+        self._turn.ended(self._loop)
+        raise StopIteration
 
     def close(self) -> None:
         """Nobody waits for it any more."""
         self._coroutine.close()
 
-    def _step(self, step: Callable[..., Any], *words: Any) -> Any:
-        try:
-            return step(*words)
-        except StopIteration:
-            pass
-        except asyncio.CancelledError as found:
+    def _failed(self, found: BaseException) -> None:
+        if isinstance(found, asyncio.CancelledError):
             self._turn.failure = CancelledError()
             found.__traceback__ = None  # its frames have it, as what was thrown
-        except BaseException as found:  # noqa: BLE001 - it is told to whoever waits
-            self._turn.failure = found  # in no local of ours: a cycle would keep what the job held
-        self._turn.ended(self._loop)
-        raise StopIteration
+        else:
+            self._turn.failure = found
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

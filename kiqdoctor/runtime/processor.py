@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final
 from weakref import WeakSet
@@ -283,11 +282,13 @@ class Processor:
         """It has begun; None where it is another kind of job, for the thread."""
         began = boottime()
         if began < self._fetch.lease.good_until:
-            with suppress(*NOT_PLAIN):
+            try:
                 record = self._reading.read(work.payload)
                 job = self._registry.get(record.job_class)
-                if job is not None and job.coroutine and record.expiry is None:
-                    return work, job, self._begin(work, record, job, began, more=record.__class__ is Known)
+            except NOT_PLAIN:
+                return None
+            if job is not None and job.coroutine and record.expiry is None:
+                return work, job, self._begin(work, record, job, began, more=record.__class__ is Known)
         return None
 
     @staticmethod

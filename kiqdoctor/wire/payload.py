@@ -266,6 +266,21 @@ class Known(Plain, forbid_unknown_fields=True, gc=False):
         return (self.backtrace, self.retry_for, self.retry_queue, self.retried_at) == _NOTHING
 
 
+class _Named(msgspec.Struct, gc=False):
+    jid: str = ""
+
+
+_named: Final = msgspec.json.Decoder(_Named).decode
+
+
+def jid_of(raw: bytes) -> str:
+    """The jid in these bytes, at a third of the price of all of them; "" where there is none."""
+    try:
+        return _named(raw).jid
+    except NOT_PLAIN:
+        return ""
+
+
 PLAIN: Final = frozenset(Plain.__struct_encode_fields__)
 """The fields of a plain payload, which may have fewer of them."""
 plain_payload: Final = msgspec.json.Decoder(Plain).decode

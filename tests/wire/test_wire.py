@@ -153,6 +153,20 @@ def test_a_stamp_is_spelt_as_json_has_it(now: float, delay: int) -> None:
     assert float(found.later(delay)) == pytest.approx(stamp(now) + delay, abs=1e-6)
 
 
+@pytest.mark.parametrize("odd", [None, 1, [], "", "j", "\ud83d\ude00"])
+@pytest.mark.parametrize(
+    "raw", [b'{"jid":%b}', b'{"args":[{"jid":1}],"jid":"x","jid":%b,"y":2}', b"[%b]", b"%b", b'{"jid":%b']
+)
+def test_a_jid_is_read_as_the_rest_is(raw: bytes, odd: object) -> None:
+    raw = raw.replace(b"%b", json.dumps(odd).encode())
+    try:
+        known = payload.read(raw).jid
+    except payload.PayloadError:
+        known = ""
+
+    assert payload.jid_of(raw) == known
+
+
 def test_a_first_failure_of_our_own_payload_is_written_behind_it() -> None:
     args = [1, "a: b", "é", None, {"deep": [True]}]
     raw = payload.new("A", args, "j", 1.5, {}).encode()
