@@ -123,9 +123,8 @@ class RedisBooks:
             if self._known_without(work):
                 return True
             ahead, self._asked = {work, *self._ahead()}, self._clock.boottime()
-            kept: Any = self._client.exists(
-                *(self._keys.iteration(jid) for jid in (jid_of(one.payload) for one in ahead))
-            )
+            keys = [self._keys.iteration(jid_of(one.payload)) for one in ahead]
+            kept: Any = self._client.exists(*keys)
             if kept:
                 return False
             self._without, self._latest = ahead | self._latest, ahead  # threads took some meanwhile
