@@ -40,6 +40,8 @@ class Given:
     def leave(self, work: Work, ending: object) -> None:
         self.ended.append(work)
 
+    send_on = leave
+
 
 class Still:
     """A clock on which waiting takes no time."""
@@ -111,3 +113,28 @@ def test_the_time_of_an_end_is_not_before_what_was_told_while_it_ran(fails: bool
 
     [told] = [step.words for step in ending.steps if step.name == "TELL"]
     assert told[told.index("at") + 1] == repr(clock.now())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_one_run_that_was_held_up_says_little_of_its_class(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """Else what is fetched ahead would fall to nothing at each hiccup of the machine; long ones are soon seen."""
+    time = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("kiqdoctor.runtime.processor.boottime", lambda: time.now)
+
+    def lasts(seconds: float) -> None:
+        time.now += seconds
+        if fails:
+            raise ValueError
+
+    job = kiqdoctor.job(name="Lasts")(lasts)
+    paces = []
+    for seconds in (0.001, 10.0, *[0.001] * 30, *[10.0] * 30):
+        fetch = Given(work("Lasts", args=[seconds]))
+        processor(fetch, job)._work_off(fetch.works(1))
+        paces.append(job.pace)
+
+    assert paces[0] == pytest.approx(0.001)
+    assert paces[1] < 0.003
+    assert paces[31] < 0.002
+    assert paces[-1] > 1.0
+    assert fetch.slowest == job.pace
