@@ -17,6 +17,7 @@ from kiqdoctor.runtime import log, lua
 from kiqdoctor.runtime.endings import Step, freed, slot
 from kiqdoctor.runtime.fetching.leaving import Leaving
 from kiqdoctor.runtime.fetching.work import SHORT, Place, Work
+from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 from kiqdoctor.wire.numbers import whole
@@ -67,11 +68,22 @@ class Waiting:
     def look(self) -> float:
         """Hand on what there is room for; seconds until the next look."""
         found: Any = self._client.hgetall(self._keys.limited)
-        periods = [
-            self._hand(name.decode("utf-8", "replace"), told.decode("ascii", "replace")) for name, told in found.items()
-        ]
+        periods = [self._handed(name, told) for name, told in found.items()]
         shortest = min((one for one in periods if one), default=inf) / TURNS
         return min(QUICK, max(SOON, shortest)) if found else SLOW
+
+    def _handed(self, name: bytes, told: bytes) -> float:
+        """As ``_hand``; one class whose keys are of another type holds up no other."""
+        import redis
+
+        shown = name.decode("utf-8", "replace")
+        try:
+            return self._hand(shown, told.decode("ascii", "replace"))
+        except redis.ReadOnlyError:
+            raise
+        except redis.ResponseError as error:
+            log.warn_seldom(f"limits of {clean(shown)}: {type(error).__name__}: {error}")
+            return 0.0
 
     def _hand(self, name: str, told: str) -> float:
         """The period of its rate in seconds, 0 where it has none."""

@@ -1,16 +1,25 @@
 -- Jobs of a class that waited for room go to the ends of their queues that are taken next; included by leave.lua and free.lua.
 -- The class's waiting list, how many at most, the prefix of queue keys. Only the queue is read from a payload: nothing is
--- written anew.
+-- written anew. They keep their order. One whose queue is no list goes behind all others, which it must not hold up.
 local function hand(waiting, count, prefix)
-  local from = redis.call('LLEN', waiting) <= count and 'RIGHT' or 'LEFT' -- all of them keep their order
-  for moved = 1, count do
-    local raw = redis.call('LRANGE', waiting, from == 'LEFT' and 0 or -1, from == 'LEFT' and 0 or -1)[1]
-    if not raw then
-      return moved - 1
+  local length, stuck = redis.call('LLEN', waiting), 0
+  if count < length then
+    for _ = 1, count do -- the oldest of all, the last of them outermost
+      redis.call('LMOVE', waiting, waiting, 'LEFT', 'RIGHT')
     end
-    local read, job = pcall(cjson.decode, raw)
-    local queue = read and type(job) == 'table' and type(job.queue) == 'string' and job.queue or 'default'
-    redis.call('LMOVE', waiting, prefix .. queue, from, 'RIGHT')
+  else
+    count = length
   end
-  return count
+  for _ = 1, count do
+    local read, job = pcall(cjson.decode, redis.call('LRANGE', waiting, -1, -1)[1])
+    local queue = read and type(job) == 'table' and type(job.queue) == 'string' and job.queue or 'default'
+    if type(redis.pcall('LMOVE', waiting, prefix .. queue, 'RIGHT', 'RIGHT')) == 'table' then
+      redis.call('LMOVE', waiting, waiting, 'RIGHT', 'LEFT')
+      stuck = stuck + 1
+    end
+  end
+  for _ = 1, stuck do
+    redis.call('LMOVE', waiting, waiting, 'LEFT', 'RIGHT')
+  end
+  return count - stuck
 end

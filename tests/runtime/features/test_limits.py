@@ -232,6 +232,41 @@ def test_whoever_does_not_know_a_class_hands_its_jobs_on_by_its_limits(lab: Any)
     assert waiting(lab, "Strange") == 3
 
 
+def test_those_that_are_handed_on_together_keep_their_order(lab: Any) -> None:
+    lab.redis.rpush("kiq:waiting:Strange", *[payload("Strange", str(n)) for n in range(5)])
+    lab.redis.hset("kiq:limited", "Strange", "3 0 0")
+    Waiting(lab.redis, Keys(), threading.Event()).look()
+
+    assert [one["jid"] for one in reversed(lab.jobs("queue:default"))] == ["0", "1", "2"]  # as they are taken
+    assert [one["jid"] for one in lab.jobs("kiq:waiting:Strange")] == ["3", "4"]
+
+
+def test_whose_queue_is_no_list_holds_up_no_other_of_its_class(lab: Any) -> None:
+    lab.redis.set("queue:broken", "text")
+    lab.redis.rpush("kiq:waiting:Strange", *[payload("Strange", f"b{n}", queue="broken") for n in range(3)])
+    lab.redis.rpush("kiq:waiting:Strange", *[payload("Strange", str(n)) for n in range(2)])
+    lab.redis.hset("kiq:limited", "Strange", "2 0 0")
+    waits = Waiting(lab.redis, Keys(), threading.Event())
+    for _ in range(4):
+        waits.look()
+
+    assert {one["jid"] for one in lab.jobs("queue:default")} == {"0", "1"}
+    assert {one["jid"] for one in lab.jobs("kiq:waiting:Strange")} == {"b0", "b1", "b2"}
+
+
+@pytest.mark.parametrize("key", ["waiting", "slots", "rate"])
+def test_a_class_with_a_key_of_another_type_holds_up_no_other(lab: Any, key: str) -> None:
+    for name in ("One", "Two", "Three"):
+        lab.redis.rpush(f"kiq:waiting:{name}", payload(name, name))
+        lab.redis.hset("kiq:limited", name, "2 3 1000000")
+    for name in ("One", "Two"):
+        lab.redis.delete(f"kiq:{key}:{name}")
+        lab.redis.set(f"kiq:{key}:{name}", "text")
+    Waiting(lab.redis, Keys(), threading.Event()).look()
+
+    assert [one["jid"] for one in lab.jobs("queue:default")] == ["Three"]
+
+
 @pytest.mark.parametrize(
     ("told", "seconds"),
     [
