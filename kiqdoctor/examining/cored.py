@@ -23,6 +23,7 @@ def document(found: Crashed, next_time: tuple[str, ...]) -> dict[str, Any]:
         "signal": found.signal,
         "raised": found.raised or None,
         "fault_address": f"0x{found.address:x}" if found.address is not None else None,
+        "stack_overflow": found.overflowed,
         "sent_by": found.sender,
         "executable": clean(found.executable, LONG),
         "pid": found.pid,
@@ -88,6 +89,8 @@ def _why(found: Crashed) -> str:
         told = f"{found.raised}, after which its handler raised {found.signal}"
     if found.address is not None:
         told += f", at address 0x{found.address:x}"
+    if found.overflowed:
+        told += ", beyond the end of its stack: calls went too deep"
     if found.sender is not None and found.sender != found.pid:
         told += f", sent by process {found.sender}"
     return told

@@ -24,14 +24,33 @@ from kiqdoctor.probes.cores.reports import reported
 from kiqdoctor.probes.cores.symbols import function
 from kiqdoctor.probes.native.core_file import X86_64, Core, CoreFile, Fault, NoCoreError, Thread, opened
 from kiqdoctor.probes.native.own import own
+from kiqdoctor.regex import regex
 from kiqdoctor.text import clean
 
 PY_SPY: Final = 4 * 1024**3  # bytes of a core that py-spy, which takes all of it into memory, is given
 KEEPING: Final = 120.0  # seconds that systemd may take to unpack one
-HEAP: Final = frozenset({"malloc_printerr", "__libc_message", "__stack_chk_fail", "__fortify_fail"})
+BELOW: Final = 64 * 1024  # bytes below the end of a stack, that a call may reach at once
+FRAME: Final = 1024 * 1024  # bytes of one call's own variables
+GUARD: Final = 1024 * 1024  # bytes between two stacks, in which nothing may lie
+DAMAGED: Final = (
+    "who damaged memory: it was found afterwards, which PYTHONMALLOC=debug, MALLOC_CHECK_=3 (glibc), valgrind or"
+    " AddressSanitizer do sooner"
+)
 ROOT: Final = Path("/")
 PROC: Final = Path("/proc")
 KUBERNETES: Final = "KUBERNETES_SERVICE_HOST"
+_RUNS_CODE: Final = regex(r"(?:_PyEval_EvalFrame\w*+|_TAIL_CALL_\w++|(?:rb_)?vm_exec(?:_core)?)(?:\..*)?")
+_KEEPS_MEMORY: Final = regex(
+    r"(?:malloc_printerr|__libc_message(?:_impl)?|__stack_chk_fail\w*+|__fortify_fail\w*+"
+    r"|(?:__GI_)?(?:__libc_)?[mc]alloc|_int_(?:malloc|free|realloc|memalign)\w*+|unlink_chunk|malloc_consolidate"
+    r"|sysmalloc\w*+|tcache_\w++|pymalloc_\w++|_?PyObject_(?:Malloc|Calloc|GC_New\w*+|GC_Alloc\w*+)"
+    r"|PyMem_(?:Raw)?[MC]alloc|PyType_GenericAlloc|_?PyGC_Collect\w*+|gc_collect_\w++"
+    r"|(?:rb_)?gc_(?:mark|sweep|start|rest|impl_mark|impl_sweep)\w*+|garbage_collect|_?mi_\w++"
+    r"|(?:rb_)?(?:wb_(?:un)?protected_)?newobj\w*+)"
+    r"(?:\..*)?"
+)
+"""Functions that allocate, check and collect, of the C library, Python and Ruby. `free` fails by what it is given."""
+_ALLOCATORS: Final = regex(r"lib(?:jemalloc|tcmalloc|mimalloc|hardened_malloc|scudo)")
 
 
 @contextmanager
@@ -112,11 +131,14 @@ def _crashed(
     failed = (
         None if handled or core.raised_again else next((n for n, one in enumerate(calls.calls) if one.handler), None)
     )
-    culprit = _culprit(frames[:failed], fault, notes)  # a handler's own failure is not of what it interrupted
+    direct = _direct(frames[:failed])  # a handler's own failure is not of what it interrupted
+    overflowed = fault.code > 0 and _overflowed(core, fault, point)
+    damaged = not overflowed and _found_later(direct)
+    culprit = None if damaged else _culprit(direct, fault, notes)
     missing = (
         "the core is cut off: it ends before what it announces" if notes.cut else "",
         "" if known else "whether an instruction failed: the core does not hold the stack on which that would stand",
-        calls.why, why, unread, *owners.changed,
+        DAMAGED if damaged else "", calls.why, why, unread, *owners.changed,
         "" if culprit is None or culprit.owner else f"no package list names {culprit.library}",
     )  # fmt: skip
     return Crashed(
@@ -127,6 +149,7 @@ def _crashed(
         raised=_name(fault.signal) if handled is not None and fault.signal != notes.signal else "",
         faulted=fault.code > 0 if known else None,
         address=fault.address,
+        overflowed=overflowed,
         sender=fault.sender,
         language=language,
         frames=frames,
@@ -169,11 +192,6 @@ def _after(calls: Sequence[Call], point: Thread, handled: bool) -> Sequence[Call
     return [one for one in calls[next(after, handlers[0]) + 1 :] if not one.handler]
 
 
-def _within(calls: Sequence[Call]) -> int | None:
-    """How many are of a handler, whose own failure is not that of what it interrupted; None: there was no handler."""
-    return next((number for number, one in enumerate(calls) if one.handler), None)
-
-
 def _by_registers(core: Core, point: Thread) -> Iterator[Call]:
     """Where it stood; and where a call into nowhere came from, which lies on top of the stack."""
     yield Call(point.counter)
@@ -209,14 +227,36 @@ class _Owners:
         return self._known[path]
 
 
+def _direct(frames: Sequence[NativeFrame]) -> Sequence[NativeFrame]:
+    """Up to where the interpreter runs the program's own code: who is outside of that called this code, and no more."""
+    ends = (number for number, one in enumerate(frames) if _RUNS_CODE.fullmatch(one.function))
+    return frames[: next(ends, len(frames))]
+
+
+def _found_later(frames: Sequence[NativeFrame]) -> bool:
+    """Whether who keeps memory failed, by what somebody wrote there before: who calls it now need not be to blame."""
+    for one in frames:
+        if _KEEPS_MEMORY.fullmatch(one.function) or _ALLOCATORS.match(one.library.rpartition("/")[2]):
+            return True
+        if one.library and not own(one.library):
+            return False
+    return False
+
+
 def _culprit(frames: Sequence[NativeFrame], fault: Fault, notes: CoreFile) -> NativeFrame | None:
-    """The innermost library that is neither the interpreter nor the C library; nobody where it was a kill, or where the
-    C library found damage that somebody did before.
-    """
+    """The innermost library that is neither the interpreter nor the C library; nobody where it was a kill."""
     aborted = fault.signal == signal.SIGABRT and fault.sender in {None, notes.pid}
-    if not (fault.code > 0 or aborted) or any(one.function in HEAP for one in frames):
+    if not (fault.code > 0 or aborted):
         return None
     return next((one for one in frames if one.library and not own(one.library)), None)
+
+
+def _overflowed(core: Core, fault: Fault, point: Thread) -> bool:
+    """Whether what failed was just below what there is of its stack."""
+    at = fault.address
+    if at is None or core.notes.cut or not point.stack - BELOW <= at < point.stack + FRAME or core.memory(at, 1):
+        return False
+    return any(at < one.address <= at + GUARD for one in core.notes.segments)
 
 
 def _language(notes: CoreFile) -> str:

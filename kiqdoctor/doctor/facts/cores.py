@@ -37,6 +37,7 @@ class Crashed(NamedTuple):
 
     ``sender``: the process whose kill it was; None: an instruction of its own did it, or that is not known.
     ``faulted``: the processor stopped an instruction, at ``address`` where it says which; None: that is not known.
+    ``overflowed``: that is just beyond the end of its stack.
     ``missing`` says what could not be told.
     """
 
@@ -47,6 +48,7 @@ class Crashed(NamedTuple):
     raised: str = ""
     faulted: bool | None = None
     address: int | None = None
+    overflowed: bool = False
     sender: int | None = None
     language: str = ""  # python, ruby, ""
     frames: tuple[NativeFrame, ...] = ()

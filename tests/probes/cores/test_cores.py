@@ -18,6 +18,8 @@ from doctoring import kiqdoctor
 from servers import RedisServer, eventually
 from workers import Worker
 
+from kiqdoctor.doctor.facts.cores import NativeFrame
+from kiqdoctor.examining.cores import _found_later
 from kiqdoctor.probes.cores.backtrace import _gdb
 from kiqdoctor.probes.cores.owners import owner
 from kiqdoctor.probes.native.core_file import HEADER, PROGRAM, core_file
@@ -42,6 +44,12 @@ HANDLERS = """
 static void fails(int number) { *(volatile int *)24; }
 void answered(void) { signal(SIGSEGV, fails); *(volatile int *)16; }
 void interrupted(void) { signal(SIGUSR1, (void (*)(int))strlen); for (;;) raise(SIGUSR1); }
+"""
+CALLS = """
+int deep(volatile char *above) { volatile char own[4096]; own[0] = *above; return deep(own) + own[0]; }
+void overflowed(void) { char first = 1; deep(&first); }
+void calls_back(void (*back)(void)) { back(); }
+void calls(void) { *(volatile int *)16; }
 """
 RUBY = """
 require 'fiddle'
@@ -184,6 +192,56 @@ def test_a_handler_that_failed_itself(tmp_path: Path, name: str, address: str, f
         library = one["culprit"] and one["culprit"]["library"]
         assert library == (str(tmp_path / "handlers.so") if blamed else None)
         assert one["frames"][0]["function"] == function or not blamed
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("call", "signal", "blamed", "overflow"),
+    [
+        ("lib.overflowed()", "SIGSEGV", True, True),
+        ("lib.calls()", "SIGSEGV", True, False),
+        ("lib.calls_back(BACK(lambda: os.abort()))", "SIGABRT", False, False),
+        ("lib.calls_back(BACK(lambda: lib.calls()))", "SIGSEGV", True, False),
+    ],
+)
+def test_who_called_what_failed(tmp_path: Path, call: str, signal: str, blamed: bool, overflow: bool) -> None:
+    """A library that calls the program's own code is not to blame for what that does."""
+    (tmp_path / "calls.c").write_text(CALLS)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O0", "-o", tmp_path / "calls.so", tmp_path / "calls.c"], check=True)
+    code = (
+        f"import ctypes, os; lib = ctypes.CDLL({str(tmp_path / 'calls.so')!r}); BACK = ctypes.CFUNCTYPE(None); {call}"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+
+    core = core_in(tmp_path)
+    found, text = told(core), kiqdoctor("core", str(core)).out
+
+    library = found["culprit"] and found["culprit"]["library"]
+    assert (found["signal"], library) == (signal, str(tmp_path / "calls.so") if blamed else None)
+    assert (found["stack_overflow"], "went too deep" in text) == (overflow, overflow)
+
+
+INNOCENT = NativeFrame("load", "/site/innocent.so")
+LIBC, PYTHON = "/lib/x86_64-linux-gnu/libc.so.6", "/usr/bin/python3.13"
+
+
+@pytest.mark.parametrize(
+    ("frames", "later"),
+    [
+        ([NativeFrame("_int_malloc", LIBC), NativeFrame("__GI___libc_malloc", LIBC), INNOCENT], True),
+        ([NativeFrame("tcache_get", LIBC), NativeFrame("malloc", LIBC), INNOCENT], True),
+        ([NativeFrame("", PYTHON), NativeFrame("_PyObject_GC_New", PYTHON), INNOCENT], True),
+        ([NativeFrame("gc_mark_children.lto_priv.0", "/lib/libruby-3.1.so.3.1"), INNOCENT], True),
+        ([NativeFrame("rb_wb_protected_newobj_of", "/lib/libruby-3.1.so.3.1"), INNOCENT], True),
+        ([NativeFrame("arena_bin_malloc", "/usr/lib/libjemalloc.so.2"), INNOCENT], True),
+        ([NativeFrame("__GI___libc_free", LIBC), INNOCENT], False),
+        ([NativeFrame("strlen", LIBC), INNOCENT], False),
+        ([INNOCENT, NativeFrame("gc_collect_main", PYTHON)], False),
+        ([NativeFrame("visit_decref", PYTHON), INNOCENT, NativeFrame("gc_collect_main", PYTHON)], False),
+    ],
+)
+def test_who_keeps_memory_finds_what_others_damaged(frames: list[NativeFrame], later: bool) -> None:
+    assert _found_later(frames) is later
 
 
 @pytest.mark.real
