@@ -69,6 +69,8 @@ def mongo_connection_growth(
     judged = isinstance(code, Code) and isinstance(built, MongoClients)
     if isinstance(code, Code) and isinstance(built, MongoClients):
         yield from beside(_in_source(code, built, execution, packages), fleet, local)
+    else:
+        yield from _old_mongoid(packages)
     if isinstance(fleet, Fleet) and isinstance(local, LocalProcesses):
         proven = isinstance(code, Code) and isinstance(built, MongoClients) and _proven(code, built)
         yield from _live(fleet, local, twice, connection, clients, proven=proven)

@@ -12,7 +12,7 @@ is the first process
 
 `timeout` is what the worker was told (`-t`, `:timeout:`), else its default: 8 s up to Sidekiq 5, 25 s from 6 on and in
 kiqdoctor's runtime. `grace` is what the platform gives from TERM to KILL, and its default where no file says it:
-compose and supervisord 10 s, Kubernetes, Heroku, Render and ECS 30 s, systemd 90 s, Fly 5 s. `before` is what a
+compose and supervisord 10 s, Kubernetes, Heroku, Render, ECS and Kamal 30 s, systemd 90 s, Fly 5 s. `before` is what a
 preStop hook sleeps first. A signal that gives no jobs back, systemd's `KillMode=none`, and `KillMode=process` where
 the process is a shell, are told too.
 
@@ -35,7 +35,8 @@ Nobody says on what platform it runs, and its timeout is longer than the shortes
 
 ## Source
 Sidekiq's changes at 6.0 (25 s within 30 s); docs.docker.com (10 s), kubernetes.io (30 s), systemd.service and
-systemd.kill, devcenter.heroku.com (30 s), fly.io/docs (5 s), render.com/docs (30 s).
+systemd.kill, devcenter.heroku.com (30 s), fly.io/docs (5 s), render.com/docs (30 s); Kamal 2's
+drain_timeout, which a role without its proxy is stopped with.
 
 - USUAL: seconds that most platforms give; a worker that waits longer may be killed on any of them.
 - DAY: seconds, from which on a grace is no limit.
@@ -58,7 +59,7 @@ USUAL = 30.0
 DAY = 86_400.0
 DEFAULTS = {
     "compose": 10.0, "kubernetes": 30.0, "systemd": 90.0, "heroku": 30.0, "fly": 5.0, "render": 30.0, "ecs": 30.0,
-    "supervisord": 10.0,
+    "supervisord": 10.0, "kamal": 30.0,
 }  # fmt: skip
 NAMES = {
     "compose": "stop_grace_period", "kubernetes": "terminationGracePeriodSeconds", "systemd": "TimeoutStopSec",

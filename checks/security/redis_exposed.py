@@ -19,11 +19,11 @@ before Redis 7.0 it does nothing where `bind` names an address.
 
 Of files read are compose files (a published port without an address is open on all of them, and the official image
 turns protected mode off), Kubernetes services of type LoadBalancer and NodePort with the pods that they lead to, pods
-that take a port of their host, redis.conf, and addresses in env files, units, manifests, Dockerfiles, scripts and
-source code. A published port with a password is no finding. What serves development only, by its path, its mounts, its
-environment, the names of its image, build and env file, a command that reloads what is edited, what its first comment
-says, or since a Capfile deploys the application, is low; a compose file with nothing of the application in it is
-medium.
+that take a port of their host, Kamal's accessories (a port alone is open on all addresses of its host), redis.conf,
+and addresses in env files, units, manifests, Dockerfiles, scripts and source code. A published port with a password is
+no finding. What serves development only, by its path, its mounts, its environment, the names of its image, build and
+env file, a command that reloads what is edited, what its first comment says, or since a Capfile deploys the
+application, is low; a compose file with nothing of the application in it is medium.
 
 ## When it is wrong
 A firewall, a VPC or a network policy that nothing here tells of: suppress it there, with that reason. A user without a
@@ -171,7 +171,7 @@ def _told_by_files(files: RedisFiles) -> Iterator[Verdict]:
         yield from _of_service(service)
     for path, reason in files.unreadable:
         yield Unknown(f"{path}: {reason}; it may publish a Redis")
-    yield Evidence("files that may start a Redis", str(files.files), "compose, Kubernetes, redis.conf")
+    yield Evidence("files that may start a Redis", str(files.files), "compose, Kubernetes, Kamal, redis.conf")
 
 
 def _of_service(one: RedisService) -> Iterator[Verdict]:

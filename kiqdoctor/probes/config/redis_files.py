@@ -27,10 +27,11 @@ CATCHER: Final = regex(r"mail(?:hog|catcher|pit|dev|slurper)|localstack|selenium
 _DEFAULT: Final = regex(r"\$\{\w{1,100}:?-([^{}$]{0,200})\}")
 
 CAPISTRANO: Final = "Capfile"
+KAMAL: Final = ("config/deploy.yml", "config/deploy.*.yml")
 
 
 @probe(
-    Read("compose files, Kubernetes manifests, redis.conf", "", "up to 1 MB each"),
+    Read("compose files, Kubernetes manifests, Kamal's deploy.yml, redis.conf", "", "up to 1 MB each"),
     lane=Lane.FILES,
     deadline_s=30.0,
 )
@@ -47,7 +48,7 @@ def redis_files(tree: Tree) -> RedisFiles:
     def _kubernetes(file: "File") -> Iterator[RedisService]:
         return _opened(file, pods)
 
-    readers = ((_compose, NAMES), (_conf, CONFS), (_kubernetes, MANIFESTS))
+    readers = ((_compose, NAMES), (_conf, CONFS), (_kamal, KAMAL), (_kubernetes, MANIFESTS))
     for read, names in readers:
         for file in tree.named(*names):
             try:
@@ -189,6 +190,36 @@ def _password(service: "Table") -> bool | None:
             known.get("REDIS_PASSWORD") or known.get("VALKEY_PASSWORD") or "requirepass" in known.get("REDIS_ARGS", "")
         )
     return None if ".conf" in command or "env_file" in service else False
+
+
+# -- Kamal ---------------------------------------------------------------------------------------------------------
+
+
+def _kamal(file: "File") -> Iterator[RedisService]:
+    """Servers that Kamal runs beside the application: a port alone is published on all addresses of its host."""
+    for document in file.yaml():
+        accessories = document.table("accessories") if isinstance(document, Table) else Table()
+        for name in accessories:
+            one = accessories.table(name)
+            if IMAGE.search(one.text("image")) is None:
+                continue
+            port = str(one.get("port") or "")
+            opened = _published(port if ":" in port else f"{port}:{port}") if port else ""
+            host = one.text("network") or one.table("options").text("network")
+            published = ("the host's network",) if host == "host" else (clean(opened),) if opened else ()
+            line = one.lines.get("port", accessories.lines.get(name, 1))
+            yield RedisService(file.path, line, clean(name), "kamal", published, _accessory_asks(one))
+
+
+def _accessory_asks(one: "Table") -> bool | None:
+    from kiqdoctor.probes.deployment.shell import words
+
+    command, env = " ".join(words(one.get("cmd"))), one.table("env")
+    if any(word in command for word in ("requirepass", "aclfile", "--user ")):
+        return True
+    if {"REDIS_PASSWORD", "VALKEY_PASSWORD", "REDIS_ARGS"} & {*env, *env.table("clear"), *env.items_of("secret")}:
+        return True
+    return None if ".conf" in command else False
 
 
 # -- redis.conf ----------------------------------------------------------------------------------------------------

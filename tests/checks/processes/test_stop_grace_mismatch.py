@@ -23,6 +23,7 @@ spec:
           lifecycle: {preStop: {exec: {command: [sh, -c, "sleep %s"]}}}
 """
 UNIT = "[Service]\nExecStart=/usr/bin/bundle exec sidekiq -t 60\n"
+KAMAL = "service: a\nservers: {jobs: {hosts: [h], cmd: bundle exec sidekiq -t %s}}\n"
 SERVICE = "services:\n  jobs: {command: bundle exec sidekiq -t 20%s}\n"
 
 
@@ -68,6 +69,11 @@ def judged(root: Path, files: dict[str, str], version: str = "7.3.9") -> Result:
         (
             {"Procfile": "w: sidekiq", "app.json": "{}", "config/sidekiq.yml": ":timeout: 60\n"},
             {"Procfile": "w: sidekiq -t 20", "app.json": "{}", "config/sidekiq.yml": ":timeout: 60\n"},
+        ),
+        ({"config/deploy.yml": KAMAL % 28}, {"config/deploy.yml": KAMAL % 27}),
+        (
+            {"config/deploy.yml": KAMAL % 60},
+            {"config/deploy.yml": f"{KAMAL % 60}drain_timeout: 65\n"},
         ),
         (
             {"fly.toml": '[processes]\nworker = "exec sidekiq"\n'},

@@ -42,6 +42,10 @@ def conf(lines: str, protected: str) -> dict[str, str]:
     return {"redis.conf": f"{lines}\nprotected-mode {protected}\n"}
 
 
+def kamal(rest: str) -> dict[str, str]:
+    return {"config/deploy.yml": f"service: a\naccessories:\n  redis: {{image: 'redis:7', host: h, {rest}}}\n"}
+
+
 @pytest.mark.parametrize(
     ("fault", "severity", "twin"),
     [
@@ -75,6 +79,9 @@ def conf(lines: str, protected: str) -> dict[str, str]:
             "high",
             pod("ClusterIP", ", ports: [{containerPort: 6379}]"),
         ),
+        (kamal("port: 6379"), "high", kamal("port: '127.0.0.1:6379:6379'")),
+        (kamal("port: '0.0.0.0:7000:6379'"), "high", kamal("port: 6379, cmd: redis-server --requirepass x")),
+        (kamal("options: {network: host}"), "high", kamal("port: 6379, env: {secret: [REDIS_PASSWORD]}")),
         (conf("bind 0.0.0.0", "no"), "high", conf("bind 127.0.0.1", "no")),
         (conf("bind *", "no"), "high", conf("bind *\nrequirepass x", "no")),
         (conf("", "no"), "high", conf("bind * -::*", "yes")),
