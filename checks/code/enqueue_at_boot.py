@@ -16,7 +16,8 @@ file, and where Redis is only asked, by a client that is locked in a version tha
 file tells how the application is served
 
 Nothing is said of `if __name__ == "__main__"`, scripts and migrations, hooks after a fork, blocks of
-`configure_server` and its like, and conditions that choose a process. A client that is only built has asked nothing.
+`configure_server` and its like, blocks that a method on the way is handed for later (`subscribe`), and conditions that
+choose a process. A client that is only built has asked nothing.
 
 ## When it is wrong
 A file that the server never loads.

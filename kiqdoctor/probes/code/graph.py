@@ -1,7 +1,7 @@
 """What runs what: units of code in either language, and which of them a job leads to."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import Final
 
@@ -103,14 +103,17 @@ def _beyond(last: list[Unit]) -> int:
     return len(seen)
 
 
-def called_from(unit: Unit, span: Span, depth: int) -> Iterator[tuple[Unit, ...]]:
+Runs = Callable[[Unit, Position, Span], bool]
+
+
+def called_from(unit: Unit, span: Span, depth: int, runs: Runs = Unit.runs) -> Iterator[tuple[Unit, ...]]:
     """What a span of a unit runs, each with the ways that lead there; the shortest way, at most so many calls."""
     seen = {unit}
     ways: deque[tuple[Unit, tuple[Unit, ...], Span]] = deque([(unit, (), span)])
     while ways:
         one, way, part = ways.popleft()
         for edge in one.edges:
-            if edge.called and edge.to not in seen and one.runs(edge.at, part):
+            if edge.called and edge.to not in seen and runs(one, edge.at, part):
                 seen.add(edge.to)
                 further = (*way, edge.to)
                 yield further

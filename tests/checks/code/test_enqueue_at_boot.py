@@ -34,6 +34,10 @@ TWINS = crossed(
     },
     python,
 )
+LISTENS = (
+    "module Listener\n  def self.changed(said)\n    WarmJob.perform_async\n  end\n"
+    "  def self.subscribe!\n    ActiveSupport::Notifications.subscribe('changed') { |*, said| changed(said) }\n"
+)
 RUBY_FAULTS = {
     "P1": "WarmJob.perform_async\n",
     "P2": "FOO = Sidekiq::Limiter.concurrent(:foo, 2)\n",
@@ -41,12 +45,16 @@ RUBY_FAULTS = {
     "initialised": "Rails.application.config.after_initialize do\n  WarmJob.perform_async\nend\n",
     "a method": "def warm\n  WarmJob.perform_async\nend\nwarm()\n",
     "a constant": "STORE = Redis.new\nSTORE.get('x')\n",
+    "a method's loop": "def warm\n  [1].each { WarmJob.perform_async }\nend\nwarm()\n",
+    "kept for later and at once": LISTENS + "    changed('x')\n  end\nend\nListener.subscribe!\n",
 }
 RUBY_TWINS = {
     "N1": "Sidekiq.configure_server do |config|\n  config.on(:startup) { WarmJob.perform_async }\nend\n",
     "N2": "on_worker_boot do\n  WarmJob.perform_async\nend\n",
     "N3": "Rails.application.config.after_initialize do\n  WarmJob.perform_async if Sidekiq.server?\nend\n",
     "built only": "STORE = Redis.new(url: 'x')\n",
+    "a method keeps it for later": LISTENS + "  end\nend\nListener.subscribe!\n",
+    "a method that chooses": "def warm\n  WarmJob.perform_async if Sidekiq.server?\nend\nwarm()\n",
     "configured": "Sidekiq.redis = { url: 'x' }\n",
 }
 

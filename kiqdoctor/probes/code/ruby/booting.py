@@ -43,10 +43,11 @@ def begins(classes: Classes) -> Iterator[tuple[Method, list[Span], bool]]:
     """What each file of the boot does, and what of it belongs to some processes only."""
     for method in classes.units:
         if method.body and BOOTS.search(method.path):
-            yield method, [*_spared(method)], True
+            yield method, [*spared(method)], True
 
 
-def _spared(method: Method) -> Iterator[Span]:
+def spared(method: Method) -> Iterator[Span]:
+    """What of it does not run at boot in every process: blocks that somebody keeps for later, and what is chosen."""
     for sent in method.calls:
         inside = block(sent.node)
         if inside is not None and sent.last not in AT_ONCE and sent.name != BLOCK:

@@ -1,6 +1,7 @@
 """What happens while the application's files are loaded: jobs that are handed over, servers that are asked."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kiqdoctor.doctor.facts.code import AtBoot, Booted, Enqueue, Enqueues
@@ -10,7 +11,7 @@ from kiqdoctor.probes.code.spans import WHOLE, Position, Span, within
 from kiqdoctor.probes.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from kiqdoctor.probes.code.graph import Unit
+    from kiqdoctor.probes.code.graph import Runs, Unit
     from kiqdoctor.probes.code.index import Index
 
 DEPTH: Final = 3  # calls that are followed from what a file does
@@ -41,26 +42,27 @@ def _booted(index: "Index", holding: dict[int, list[Enqueue]]) -> Iterator[Boote
 
     clients = in_ruby.clients(index.classes)
     for unit, spared, loaded in (*booting.begins(index.names), *in_ruby.begins(index.classes)):
-        yield from _of(index, unit, (), spared, holding, clients, loaded=loaded)
-        for way in called_from(unit, WHOLE, DEPTH):
-            if _leads(unit, way[0], spared):
-                yield from _of(index, way[-1], (unit, *way[:-1]), [], holding, clients, loaded=loaded)
+        runs = partial(_runs, {unit: spared})
+        yield from _of(index, unit, (), runs, holding, clients, loaded=loaded)
+        for way in called_from(unit, WHOLE, DEPTH, runs):
+            yield from _of(index, way[-1], (unit, *way[:-1]), runs, holding, clients, loaded=loaded)
 
 
-def _leads(unit: "Unit", to: "Unit", spared: list[Span]) -> bool:
-    """Whether one of the calls that lead there runs at boot."""
-    return any(edge.to is to and edge.called and _runs(unit, edge.at, spared) for edge in unit.edges)
+def _runs(spared: "dict[Unit, list[Span]]", unit: "Unit", at: Position, part: Span) -> bool:
+    """Whether what stands there runs at boot; ``spared``: what does not, by unit, filled here."""
+    from kiqdoctor.probes.code.ruby import booting
+    from kiqdoctor.probes.code.ruby.classes import Method
 
-
-def _runs(unit: "Unit", at: Position, spared: list[Span]) -> bool:
-    return unit.runs(at, WHOLE) and not any(within(at, span) for span in spared)
+    if unit not in spared:
+        spared[unit] = [*booting.spared(unit)] if isinstance(unit, Method) else []
+    return unit.runs(at, part) and not any(within(at, span) for span in spared[unit])
 
 
 def _of(
     index: "Index",
     unit: "Unit",
     way: "tuple[Unit, ...]",
-    spared: list[Span],
+    runs: "Runs",
     holding: dict[int, list[Enqueue]],
     clients: frozenset[str],
     *,
@@ -73,11 +75,11 @@ def _of(
 
     through = tuple(one.number for one in way)
     for one in holding.get(unit.number, ()):
-        if _runs(unit, (one.line, one.column), spared):
+        if runs(unit, (one.line, one.column), WHOLE):
             name = f"{one.job}.{one.verb}" if one.verb else one.job
             yield Booted(unit.number, one.line, one.column, name, one.job or "?", through=through, loaded=loaded)
     asked = booting.asked(index.names, unit) if isinstance(unit, Function) else ()
     asked = in_ruby.asked(clients, unit) if isinstance(unit, Method) else asked
     for at, name, made_by in asked:
-        if _runs(unit, at, spared):
+        if runs(unit, at, WHOLE):
             yield Booted(unit.number, *at, name, made_by=made_by, through=through, loaded=loaded)
