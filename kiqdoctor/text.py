@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from kiqdoctor.regex import regex
+from kiqdoctor.tokens import BARE, BEGINNINGS, SHAPES, SHORTEST
 
 SHORT: Final = 200  # characters, in lists
 LONG: Final = 10_000  # characters, in details
@@ -17,25 +18,23 @@ AHEAD: Final = 4_096  # characters beyond a cut that are looked at: no secret is
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 _HINTS: Final = (  # one of these is in every text that holds a secret which we would know, but for URLs and tokens
-    *("passw", "passphrase", "secret", "token", "key", "credential", "signature", "bearer", "basic ", "pwd"),
-    *("dsn", "-user", " -a ", "\0-a\0", " -a\0", "\0-a ", "-u ", "-u=", "-u\0", "cookie", " -p", "\0-p"),
-    "authorization",
+    *("pass", "pw", "secret", "token", "key", "cred", "sig", "bearer", "basic ", "auth", "dsn", "psk", "cookie"),
+    *("sess", "-user", " -a ", "\0-a\0", " -a\0", "\0-a ", "-u", " -p", "\0-p", "identified", "bundle", " >"),
 )
-_TOKENS: Final = regex(  # how tokens begin, in a text that has a word as long as one
-    r"akia|asia|gh[opusr]_|pat_|gl[a-z]{2,6}-|xox|[rs]k_(?:live|test)_|aiza|sg\.|npm_|pypi-|eyj|hf_|sk-|do[opr]_v1_"
-    r"|sh(?:pat|pca|ppa|pss)_|whsec_|rubygems_|hv[sb]\.|sq0|lin_api_|ya29\.|atatt3|atctt3|dapi|nrak-|pscale_|atlasv1"
-)
-_BARE: Final = regex(r"eyJ|SG\.|AKIA|ASIA|AIza|hv[sb]\.|ya29\.|AT[AC]TT3|dapi|atlasv1")  # those that look like a name
-SHORTEST: Final = 20  # characters of a token
-_LONG: Final = regex(r"[A-Za-z0-9]{10}")  # in every token there is
+_LONG: Final = regex(r"[\w.~$-]{25}|[A-Z][\w-]{19}|xox|_(?:live|test)_")  # in every token there is; no jid has it
 _TELLING: Final = (
-    r"passw(?:or)?d|passwd|passphrase|secret|token|api_?-?key|access_?-?key|private_?-?key|encryption_?-?key"
-    r"|master_?-?key|client_?-?key|auth_?-?key|account_?-?key|credential|signature|pwd|dsn"
+    r"pass(?:w(?:or)?[dt]|phrase|code)|s(?:ecret|ignature|ess(?:ion)?_?id|igning_?-?key|sh_?-?key)|token|credential|pwd|dsn|requirepass"
+    r"|a(?:(?:pi|ccess|uth|ccount)_?-?key|uth-pass)|(?:private|encryption|master|client|hmac|fernet|licen[cs]e)_?-?key"
 )
-_NAME: Final = rf"[\w.-]{{0,40}}(?:{_TELLING})[\w-]{{0,40}}+"
+_ENDING: Final = (
+    r"(?:[\w.-]{0,40}(?:[_.-]|db|user|smtp|mail|bind|root|admin))?(?:pass|pw|psk|creds)(?![\w-])"
+    r"|masterauth|_auth(?![\w-])"
+)
+_NAME: Final = rf"(?:[\w.-]{{0,40}}(?:{_TELLING})[\w-]{{0,40}}+|{_ENDING})"
 _VALUE: Final = r"""(?P<value>"[^"\n]+"?|'[^'\n]+'?|\S+)"""
 _PAIR: Final = regex(
-    rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>\\{{0,3}}[\"']?[ \t]{{0,4}}(?:=>|=|:(?=[\s\"'\\]))[ \t]{{0,4}}){_VALUE}",
+    rf"(?P<name>(?<![\w.-]){_NAME})(?P<between>\\{{0,3}}[\"']?[ \t]{{0,4}}(?:=>|=|%3D|:(?=[\s\"'\\]))[ \t]{{0,4}})"
+    rf"{_VALUE}",
     re.IGNORECASE,
 )
 _LINE: Final = regex(
@@ -43,7 +42,7 @@ _LINE: Final = regex(
     re.IGNORECASE | re.MULTILINE,
 )
 _FLAG: Final = regex(rf"(?P<name>(?<![\w-])--?{_NAME})(?P<between>[ =\0]){_VALUE}", re.IGNORECASE)
-_USER: Final = regex(r"(?P<name>(?<![\w-])(?:--(?:web-)?user|-u)[ =\0])(?P<value>[^\s:]{0,200}:\S+)")
+_USER: Final = regex(r"(?P<name>(?<![\w-])(?:--(?:web-)?user[ =\0]|-u[ =\0]?))(?P<value>[^\s:]{0,200}:\S+)")
 _REDIS_CLI: Final = regex(r"(?P<name>\bredis-cli\b[^\n]{0,200}?[ \0]-a[ \0])(?P<value>\S+)")
 # A URL in source that other literals, or values with white space in them, go on with; up to what ends its user.
 _SPLICED: Final = regex(r"""://[^\s"'@]{0,200}+["'][ \t]{0,4}(?:\+|<<|\\|["'])[^\n]{0,1000}@""")
@@ -55,38 +54,44 @@ _FILLED: Final = regex(  # a template's values
     r"""(?P<value>[^\n"']{0,300}+["'][^\n]{1,1000})"""
 )
 _HEADER: Final = regex(r"(?P<name>\b(?:bearer|basic) {1,4})(?P<value>[\w.~+/=*-]{8,})", re.IGNORECASE)
-_SCHEME: Final = regex(
-    r"(?P<name>\bauthorization: {0,4}(?:token|apikey|digest|negotiate) {1,4})(?P<value>\S{8,})", re.IGNORECASE
+_SCHEME: Final = regex(  # with or without a word before it; a header's value, not prose
+    r"(?P<name>authorization[\"']?[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}[\"']?"
+    r"(?:(?:token|apikey|digest|negotiate|bearer|basic) {1,4})?)"
+    r"(?P<value>(?-i:(?=[^\s\"']{0,40}[A-Z0-9*]))[^\s\"']{8,})",
+    re.IGNORECASE,
 )
-_COOKIE: Final = regex(r"(?P<name>\b(?:set-)?cookie: {0,4})(?P<value>[\"']?[^\s=;\"']{1,200}=[^\n\"']+)", re.IGNORECASE)
+_COOKIE: Final = regex(
+    r"(?P<name>\b(?:set-|http_)?cookie(?:: {0,4}|[\"']?[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}(?=[\"'])))"
+    r"(?P<value>[\"']?[^\s=;\"']{1,200}=[^\n\"']+)",
+    re.IGNORECASE,
+)
+_QUERY: Final = regex(
+    r"(?P<name>://[^\s\"'<>?]{1,500}\?(?:[^\s\"'<>]{0,500}?&)??(?:sig|key|auth)=)(?P<value>[^\s&\"'<>]+)"
+)
+_SAID: Final = regex(  # words of other programs and files, which no sign stands between
+    r"(?P<name>\blogin[ \t]{1,4}\S{1,200}\s{1,4}password[ \t]{1,4}"
+    r"|\bidentified (?:with \S{1,40} )?by |\bsshpass[ \0]-p[ \0]?"
+    r"|\b(?:docker|podman)[ \0]login\b[^\n]{0,200}?[ \0]-p[ \0]|\bmongo[a-z]{0,10}\b[^\n]{0,200}?[ \0]-p[ \0]"
+    r"|-pass(?:in|out)?[ =\0]pass:|\b(?:setuser|user) \S{1,200} [^\n>]{0,200}?>)(?P<value>\S+)",
+    re.IGNORECASE,
+)
+_ALONE: Final = regex(  # a line of Redis' own configuration
+    r"(?P<name>^[ \t]{0,20}(?:requirepass|masterauth|sentinel auth-pass \S{1,100})[ \t]{1,4})"
+    r"(?P<value>\S+)(?=\s{0,20}$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_GEMS: Final = regex(  # what a paid gem's server takes
+    r"(?P<name>\bBUNDLE_[A-Z0-9_]{3,100}[\"']?(?:=|: {0,4})[\"']?"
+    r"|\bbundle config (?:set )?(?:--[a-z]{1,10} ){0,3}(?:set )?[\w.-]{3,100} )"
+    r"(?P<value>(?!https?:|\*)[^\s:\"']{3,200}:[^\s\"']{3,})"
+)
+_MARKUP: Final = regex(
+    rf"(?P<name><{_NAME}>|\b(?:key|name)=[\"']{_NAME}[\"'] value=[\"'])(?P<value>[^<\"'\n]+)", re.IGNORECASE
+)
 _MYSQL: Final = regex(r"(?P<name>\bmysql(?:dump|admin)?\b[^\n]{0,200}?[ \0]-p)(?P<value>[^\s\0]+)")
 _HOOK: Final = regex(  # addresses that are themselves the secret
-    r"(?P<name>://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|(?:[a-z]{1,20}\.)?discord(?:app)?\.com/api/webhooks/"
+    r"(?P<name>://(?:hooks\.slack\.com/(?:services|workflows|triggers)/|hooks\.zapier\.com/hooks/catch/|(?:[a-z]{1,20}\.)?discord(?:app)?\.com/api/webhooks/"
     r"|api\.telegram\.org/bot|[\w-]{1,60}\.webhook\.office\.com/webhookb2/))(?P<value>[^\s\"'<>]+)"
-)
-_ALNUM: Final = r"(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{20,255}"  # as tokens go on that words do not
-_SHAPES: Final = regex(
-    # Beginnings that no word ends with: also where one is glued to it.
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"  # AWS
-    r"|(?:github|dckr)_pat_[A-Za-z0-9_-]{20,255}"
-    r"|gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-(?=[\w-]{0,60}[0-9])[\w-]{16,255}"
-    r"|xox[abeoprs]-[0-9]{6,20}-[A-Za-z0-9-]{6,255}|AIza[\w-]{30,60}|do[opr]_v1_[0-9a-f]{40,80}"
-    r"|sh(?:pat|pca|ppa|pss)_[0-9a-fA-F]{32}|rubygems_[0-9a-f]{40,60}|hv[sb]\.[\w-]{20,500}|ya29\.[\w-]{20,500}"
-    r"|AT[AC]TT3[\w=-]{30,255}|dapi[0-9a-f]{32}(?![0-9a-z])|pscale_[a-z]{2,8}_[\w.-]{20,100}"
-    r"|AGE-SECRET-KEY-1[A-Z0-9]{50,70}|SG\.[\w-]{22}\.[\w-]{43}|pypi-AgE[\w-]{40,500}"
-    r"|eyJ[\w-]{8,2000}+\.eyJ[\w-]{8,2000}+(?:\.[\w-]{0,2000}+)?"  # JSON web tokens
-    # Those that a word may end with, as task_live_ and graph_: glued only where letters and digits follow.
-    rf"|\bgh[pousr]_[A-Za-z0-9]{{20,255}}|gh[pousr]_{_ALNUM}"
-    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,255}|\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[\w-]{16,255}"
-    rf"|\b[rs]k_(?:live|test)_[A-Za-z0-9]{{10,255}}|[rs]k_(?:live|test)_{_ALNUM}"
-    r"|\bhf_[A-Za-z0-9]{30,60}|\bsk-(?:(?:proj|svcacct|admin|ant-[a-z0-9]{2,8}|or-v1)-[\w-]{20,255}|[A-Za-z0-9]{40,64}\b)"
-    r"|\bwhsec_[A-Za-z0-9+/=]{20,100}|\bsq0[a-z]{3}-[\w-]{20,60}|\blin_api_[A-Za-z0-9]{30,60}|\bNRAK-[A-Z0-9]{20,40}"
-    r"|\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,100}|\bkey-[0-9a-f]{32}\b"
-    r"|(?<![\w.-])SG\.[\w-]{10,60}+\.[\w-]{10,90}|\bnpm_[A-Za-z0-9]{20,255}|\bpypi-[\w-]{40,500}"
-    rf"|(?:hf_|sk-(?:proj|svcacct|admin|ant-[a-z0-9]{{2,8}}|or-v1)-|whsec_|sq0[a-z]{{3}}-|lin_api_|NRAK-|npm_){_ALNUM}"
-    r"|(?<![\w-])eyJ[\w-]{8,2000}+\.[\w-]{8,2000}+(?:\.[\w-]{0,2000}+)?"
-    r"|-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[^-]{0,8000}+"
-    r"(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?"
 )
 # A reference, a placeholder, or a word that says that there is none: it tells nothing, and explains much.
 _NO_SECRET: Final = regex(
@@ -121,19 +126,22 @@ def redact(text: str) -> str:
     if _plain(text):
         return text
     lower = text.lower()
-    hinted = any(hint in lower for hint in _HINTS) or (("://" in text or _LONG.search(text)) and _TOKENS.search(lower))
+    hinted = any(hint in lower for hint in _HINTS)
+    begun = (hinted or _LONG.search(text)) and BEGINNINGS.search(lower)
     if "://" in text:
         text = _HOOK.sub(_masked_after, text)
         for pattern in (_SPLICED, _INTERPOLATED):
             text = pattern.sub(f"://{MASK}@", text)
         text = _FILLED.sub(_masked_after, text)
         text = "".join(_without_users(word) if "://" in word else word for word in _SPACES.split(text))
+    if begun:
+        for shape in SHAPES:
+            text = shape.sub(MASK, text)
     if not hinted:  # as most addresses are: nothing else is looked for, nor compiled
         return text
-    text = _SHAPES.sub(MASK, text)
     for pattern in (_LINE, _PAIR, _FLAG):
         text = pattern.sub(_masked, text)
-    for pattern in (_USER, _REDIS_CLI, _MYSQL, _HEADER, _SCHEME, _COOKIE):
+    for pattern in (_USER, _REDIS_CLI, _MYSQL, _SAID, _ALONE, _GEMS, _MARKUP, _QUERY, _HEADER, _SCHEME, _COOKIE):
         text = pattern.sub(_masked_after, text)
     return text
 
@@ -160,7 +168,8 @@ def _plain(text: str) -> bool:
     """
     return not (
         "=" in text or ":" in text or " " in text or "\0" in text or "-" in text or "_" in text or "\n" in text
-        or (len(text) >= SHORTEST and _BARE.search(text))
+        or "<" in text
+        or (len(text) >= SHORTEST and BARE.search(text))
     )  # fmt: skip
 
 
