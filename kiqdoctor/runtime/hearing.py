@@ -40,5 +40,5 @@ def message(error: BaseException) -> str:
     try:
         said = str(error)
         return said if type(said) is str else str.__str__(said)  # of a kind of its own it may do anything when asked
-    except Exception:  # noqa: BLE001 - an exception's own text may raise anything
+    except BaseException:  # noqa: BLE001 - an exception's own text may raise anything, SystemExit too
         return "!!! the exception's message raised an exception itself"

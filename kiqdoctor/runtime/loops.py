@@ -188,7 +188,7 @@ class _Telling(Coroutine[Any, Any, None]):
         self._coroutine.close()
 
     def _failed(self, found: BaseException) -> None:
-        if isinstance(found, asyncio.CancelledError):
+        if issubclass(type(found), asyncio.CancelledError):  # whatever it says of itself
             self._turn.failure = CancelledError()
             found.__traceback__ = None  # its frames have it, as what was thrown
         else:

@@ -197,11 +197,12 @@ class Processor:
             self._ended(work, job, running)
 
     def _raised(self, work: Work, job: Job[Any, Any], running: Running, error: BaseException) -> None:
-        if isinstance(error, Interruption):
+        kind = type(error)  # not what it says of itself
+        if issubclass(kind, Interruption):
             self._leave_seat(failed=False)
             log.info("interrupted: it goes on where it was", _words(running))
             self._let_go(work, self._performer.given_back(job, _whole(running), work))
-        elif isinstance(error, FencedError):
+        elif issubclass(kind, FencedError):
             self._leave_seat(failed=False)
             log.warn("fenced: our lease ran out, and another process may run it by now", _words(running))
             self._performer.books.give_up(job, work)

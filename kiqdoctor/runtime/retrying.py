@@ -82,7 +82,7 @@ def after_first_failure(
     at = spelt(now)
     try:
         tail = failed_first(raw, record.args, error_name(error), message(error), at)
-    except UnicodeEncodeError:  # a class may be called anything
+    except Exception:  # noqa: BLE001 - a class may be called anything
         return None
     return None if tail is None else (at.later(backoff.delay(0, fraction)), tail)
 
@@ -128,7 +128,10 @@ def _frames(error: BaseException) -> list[str]:
 def error_name(error: BaseException) -> str:
     """The class as Python spells it: builtins without their module."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    except BaseException:  # noqa: BLE001 - a class may have names that raise anything when asked
+        return "Exception"
 
 
 def _chosen(job: "Job[..., object] | None", count: int, error: BaseException) -> int | str | None:

@@ -11,6 +11,7 @@ from kiqdoctor.text import LONG, clean
 SHOWN: Final = 50  # lines of a failure's traceback
 KNOWN: Final = 1_000  # ways through code, and messages, whose lines are kept
 WORDY: Final = 1_000  # characters of a message from which on it is not kept
+UNTOLD: Final = "an error whose traceback cannot be told: what it has of its own raised another"
 HEAD: Final = "Traceback (most recent call last):\n"
 _TELLING_MORE: Final = (BaseExceptionGroup, SyntaxError, NameError, AttributeError, ImportError)
 _ways: dict[tuple[int, ...], tuple[tuple[CodeType, ...], str, int]] = {}
@@ -26,6 +27,13 @@ def traced(error: BaseException) -> str:
 
     Made anew, a traceback takes thirty times as long as a short job: the lines of a way are read and cleaned once.
     """
+    try:
+        return _traced(error)
+    except BaseException:  # noqa: BLE001 - what it has of its own, notes or a class, may raise anything when asked
+        return UNTOLD
+
+
+def _traced(error: BaseException) -> str:
     if (
         error.__cause__ is None
         and (error.__context__ is None or error.__suppress_context__)
