@@ -35,6 +35,7 @@ Undo: the old lock file; the old capsule.
 
 ## Unknown when
 A lock file cannot be parsed, or source files cannot be parsed and nothing else decides.
+There are jobs, and no file names a package.
 
 ## Source
 The projects' own documentation and issue trackers, named by each row.
@@ -123,6 +124,10 @@ def thread_unsafe_package(
             yield from _judged(advisory, match, spoken[advisory.ecosystem])
     for path, reason in seen.packages.unreadable:
         yield Unknown(f"{path} could not be read: {reason}", "a lock file that can be parsed")
+    if not seen.packages.all and seen.code is not None and seen.code.jobs:
+        yield Unknown(
+            "no file names the packages that the jobs stand on", "a lock file, requirements, or --python PATH"
+        )
     refused = [one for one in (code, imports, calls, shared, writes, built, forks, starts, redis, execution)
                if isinstance(one, Refused)]  # fmt: skip
     for one in dict.fromkeys(refused):

@@ -21,12 +21,14 @@ TABLES: Final = ("uv.lock", "poetry.lock", "pdm.lock")
 PIPFILE: Final = "Pipfile.lock"
 OTHERS: Final = (PIPFILE, "pylock.toml")
 REQUIREMENTS: Final = ("requirements*.txt", "*requirements.txt", "requirements/*.txt")
-ASKING: Final = ("pyproject.toml",)
+SETUP: Final = "setup.cfg"
+ASKING: Final = ("pyproject.toml", SETUP, "Pipfile")
 FOLDERS: Final = ("", "*/", "*/*/")
 
 
 @probe(
     Read("Gemfile.lock, requirements*.txt, uv.lock, poetry.lock, pdm.lock, Pipfile.lock, pyproject.toml", "", "small"),
+    Read("setup.cfg, Pipfile, environment.yml, conda-lock.yml", "", "small"),
     Read("site-packages/*.dist-info", "", "one listing; no interpreter is run"),
     lane=Lane.FILES,
     deadline_s=30.0,
@@ -67,20 +69,34 @@ def _readers(tree: Tree) -> list[tuple[File, Callable[[File], list[Package]]]]:
 
 
 def _readers_of(tree: Tree, folder: str) -> list[tuple[File, Callable[[File], list[Package]]]]:
-    from kiqdoctor.probes.packages import python
+    from kiqdoctor.probes.packages import conda, python
 
-    gems, tables, others, pins, asks = (
-        tree.named(*(f"{folder}{name}" for name in names)) for names in (GEMFILES, TABLES, OTHERS, REQUIREMENTS, ASKING)
+    gems, tables, others, pins, asks, condas, locks = (
+        tree.named(*(f"{folder}{name}" for name in names))
+        for names in (GEMFILES, TABLES, OTHERS, REQUIREMENTS, ASKING, conda.NAMES, conda.LOCKS)
     )
+    asking = {"pyproject.toml": python.pyproject, SETUP: python.setup_cfg, "Pipfile": python.pipenv}
     wanted = sorted(pins, key=_closeness)
-    asked = () if tables or others else asks
+    asked = (
+        () if tables or others else [one for one in asks if one.name != SETUP or b"install_requires" in one.content()]
+    )
     return [
         *((file, lambda file: _gems(file, tree)) for file in gems),
         *((file, python.lock) for file in tables),
         *((file, python.pipfile if file.name == PIPFILE else python.pylock) for file in others),
         *((file, lambda file: python.requirements(file, tree)) for file in wanted),
-        *((file, python.pyproject) for file in asked),
+        *((file, asking[file.name]) for file in asked),
+        *((file, conda.conda_lock) for file in locks),
+        *((file, conda.environment_yml) for file in condas if not locks and _says(file, b"dependencies:")),
     ]
+
+
+def _says(file: File, word: bytes) -> bool:
+    """Whether it speaks of packages at all; one that cannot be read may."""
+    try:
+        return word in file.content()
+    except UnreadableError:
+        return True
 
 
 def _closeness(file: File) -> tuple[bool, bool]:

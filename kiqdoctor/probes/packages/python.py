@@ -1,4 +1,4 @@
-"""requirements files, locks of uv, Poetry, PDM and Pipenv, pylock.toml, pyproject.toml, and installed environments."""
+"""requirements files, locks of uv, Poetry, PDM and Pipenv, pylock.toml, what projects ask for, what is installed."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,10 +15,12 @@ from kiqdoctor.probes.packages.ruby import LockError
 from kiqdoctor.probes.tree.documents import Table
 from kiqdoctor.probes.tree.file import File
 from kiqdoctor.probes.tree.tree import Tree
+from kiqdoctor.regex import regex
 
 INCLUDES = frozenset({"-r", "--requirement"})
 CONSTRAINS = frozenset({"-c", "--constraint"})
 DEPTH = 5  # requirements files that include others
+_EXACT = regex(r"(?:==?)?\s{0,9}(\d{1,9}(?:\.\d{1,9}){1,5}(?:[a-z]{1,4}\d{1,9})?)")
 
 
 def requirements(file: File, tree: Tree, depth: int = 0) -> list[Package]:
@@ -34,8 +36,8 @@ def requirements(file: File, tree: Tree, depth: int = 0) -> list[Package]:
                 found += further
             else:
                 pins |= {one.name: one.version for one in further}
-        elif not line.startswith("-") and (package := _requirement(line, file.path, number)):
-            found.append(replace(package, groups=(of_file(file.path),)))
+        elif not line.startswith("-") and (one := asked_for(line, file.path, number)):
+            found.append(replace(one, groups=(of_file(file.path),)))
     return [replace(one, version=one.version or pins.get(one.name, "")) for one in found]
 
 
@@ -53,17 +55,19 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         joined = ""
 
 
-def _requirement(text: str, source: str, line: int) -> Package | None:
+def asked_for(text: str, source: str, line: int) -> Package | None:
+    """What one requirement asks for; None where it is none, or none for Linux."""
     try:
         wanted = Requirement(text)
     except InvalidRequirement:
         return None
     if wanted.marker is not None and not _applies(wanted):
         return None
-    return _package(wanted.name, _pinned(wanted), source, line)
+    return package(wanted.name, _pinned(wanted), source, line)
 
 
-def _package(spelt: str, version: str, source: str, line: int = 1) -> Package:
+def package(spelt: str, version: str, source: str, line: int = 1) -> Package:
+    """A distribution by its normalised name."""
     name = canonicalize_name(spelt)
     return Package("python", name, version, source, line, spelt=spelt if spelt != name else "")
 
@@ -95,7 +99,7 @@ def lock(file: File) -> list[Package]:
     found = [
         replace(known, groups=_groups(one), direct=known.name in roots)
         for one in packages
-        if not _is_root(one) and (known := _package(one.text("name"), one.text("version"), file.path)).name
+        if not _is_root(one) and (known := package(one.text("name"), one.text("version"), file.path)).name
     ]
     needs: dict[str, list[str]] = {canonicalize_name(one.text("name")): _needs(one) for one in packages}
     return grouped(found, needs, _asked(packages)) if roots else found
@@ -136,7 +140,7 @@ def pipfile(file: File) -> list[Package]:
     document = next(iter(file.yaml()), None)
     groups = document if isinstance(document, Table) else Table()
     return [
-        replace(_package(name, locked.table(name).text("version").lstrip("="), file.path), groups=(group,))
+        replace(package(name, locked.table(name).text("version").lstrip("="), file.path), groups=(group,))
         for group in groups
         if group != "_meta"
         for locked in [groups.table(group)]
@@ -147,18 +151,56 @@ def pipfile(file: File) -> list[Package]:
 def pylock(file: File) -> list[Package]:
     """pylock.toml of PEP 751."""
     packages = file.toml().tables("packages")
-    return [_package(one.text("name"), one.text("version"), file.path) for one in packages]
+    return [package(one.text("name"), one.text("version"), file.path) for one in packages]
 
 
 def pyproject(file: File) -> list[Package]:
-    """What the project asks for, by groups."""
+    """What the project asks for, by groups; Poetry's own tables too."""
     document = file.toml()
-    project = document.table("project")
+    project, poetry = document.table("project"), document.table("tool", "poetry")
     wanted = [("default", text) for text in project.items_of("dependencies")]
     for groups in (project.table("optional-dependencies"), document.table("dependency-groups")):
         wanted += [(group, text) for group in groups for text in groups.items_of(group)]
-    asked = [(group, _requirement(text, file.path, 1)) for group, text in wanted if isinstance(text, str)]
-    return [replace(package, groups=(group,)) for group, package in asked if package is not None]
+    asked = [(group, asked_for(text, file.path, 1)) for group, text in wanted if isinstance(text, str)]
+    found = [replace(one, groups=(group,)) for group, one in asked if one is not None]
+    found += _by_name(poetry.table("dependencies"), "default", file.path)
+    found += _by_name(poetry.table("dev-dependencies"), "dev", file.path)
+    for group in poetry.table("group"):
+        found += _by_name(poetry.table("group", group, "dependencies"), group, file.path)
+    return found
+
+
+def pipenv(file: File) -> list[Package]:
+    """What Pipfile asks for, where nothing is locked."""
+    document = file.toml()
+    found = _by_name(document.table("packages"), "default", file.path)
+    return found + _by_name(document.table("dev-packages"), "develop", file.path)
+
+
+def _by_name(asked: Table, group: str, source: str) -> list[Package]:
+    """Tables of names with what versions may be: text, or a table that has it below ``version``."""
+    said = {name: asked.table(name).text("version") or asked.text(name) for name in asked if name != "python"}
+    pins = {name: found[1] if (found := _EXACT.fullmatch(text)) else "" for name, text in said.items()}
+    return [replace(package(name, pin, source), groups=(group,)) for name, pin in pins.items()]
+
+
+def setup_cfg(file: File) -> list[Package]:
+    """What setuptools' setup.cfg asks for, by extras.
+
+    Raises:
+        LockError: it is no file of its kind.
+    """
+    from configparser import Error, RawConfigParser
+
+    reader = RawConfigParser(strict=False)
+    try:
+        reader.read_string(file.text())
+    except Error as error:
+        raise LockError("it is not INI") from error
+    extras = dict(reader["options.extras_require"]) if reader.has_section("options.extras_require") else {}
+    wanted = {"default": reader.get("options", "install_requires", fallback=""), **extras}
+    asked = [(group, asked_for(line, file.path, 1)) for group, text in wanted.items() for line in text.splitlines()]
+    return [replace(one, groups=(group,)) for group, one in asked if one is not None]
 
 
 def installed(site: Path, source: str) -> list[Package]:
@@ -168,5 +210,5 @@ def installed(site: Path, source: str) -> list[Package]:
         if folder.name.endswith(".dist-info"):
             name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
             direct = (folder / "REQUESTED").exists()
-            found.append(replace(_package(name, version, source), installed=True, direct=direct))
+            found.append(replace(package(name, version, source), installed=True, direct=direct))
     return found

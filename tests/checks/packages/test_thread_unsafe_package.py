@@ -301,3 +301,16 @@ def test_an_unreadable_lock_is_unknown() -> None:
     assert diagnose("PKG001", TABLE.without(Packages, Refused("denied", "r"))).outcome is Outcome.UNKNOWN
     jobless = TABLE.with_(Code(files=1))
     assert diagnose("PKG001", jobless.without(Packages, Absent("no files"))).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_jobs_whose_packages_nobody_names_prove_nothing(tmp_path: Path) -> None:
+    assert examined(tmp_path, jobs_DOT_py=JOB.format(imports="os", body="pass", top="")).outcome is Outcome.UNKNOWN
+
+
+def test_an_environment_of_conda_names_them(tmp_path: Path) -> None:
+    asked = "dependencies:\n  - netcdf4=1.6.5\n  - pip:\n    - dramatiq==1.17.0\n"
+    source = JOB.format(imports="netCDF4", body="netCDF4.Dataset('x')", top="")
+
+    [finding] = examined(tmp_path, environment_DOT_yml=asked, jobs_DOT_py=source).findings
+
+    assert (finding.finding.key, str(finding.severity)) == ("P34", "critical")

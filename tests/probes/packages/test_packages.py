@@ -129,6 +129,83 @@ def test_a_broken_lock_beside_a_good_file(tmp_path: Path) -> None:
     assert found.unreadable[0][0] == "uv.lock"
 
 
+CONDA = """\
+name: shop
+channels: [conda-forge]
+dependencies:
+  - python=3.11
+  - netCDF4=1.6.5
+  - conda-forge::lxml==5.2.1
+  - h5py=3.11.0=nompi_py311hab
+  - numpy=1.26
+  - pandas>=2
+  - redis-py
+  - pip:
+      - dramatiq==1.17.0
+      - --extra-index-url x
+"""
+
+
+def test_conda(tmp_path: Path) -> None:
+    found = read(tmp_path, environment_DOT_yml=CONDA)
+
+    assert versions(found) == {
+        "netcdf4": "1.6.5", "lxml": "5.2.1", "h5py": "3.11.0", "numpy": "", "pandas": "", "redis": "",
+        "dramatiq": "1.17.0",
+    }  # fmt: skip
+    assert found.find("python", "netcdf4")[0].line == 5
+
+
+def test_a_lock_of_conda_speaks_instead_of_what_was_asked_for(tmp_path: Path) -> None:
+    locked = (("netcdf4", "1.7.1", "main"), ("pytest", "8.0.0", "dev"), ("python", "3.11", "main"))
+    lock = "package:\n" + "".join(
+        f"- {{name: {name}, version: {version}, manager: conda, platform: {platform}, category: {group}}}\n"
+        for name, version, group in locked
+        for platform in ("linux-64", "osx-arm64")
+    )
+
+    found = read(tmp_path, environment_DOT_yml=CONDA, conda_DASH_lock_DOT_yml=lock)
+
+    assert versions(found) == {"netcdf4": "1.7.1", "pytest": "8.0.0"}
+    assert [one.name for one in found.all if one.production] == ["netcdf4"]
+
+
+POETRY = """\
+[tool.poetry.dependencies]
+python = "^3.11"
+boto = "2.49.0"
+lxml = "^5"
+[tool.poetry.group.dev.dependencies]
+pytest = {version = "8.0.0", extras = ["a"]}
+"""
+SETUP = """\
+[options]
+install_requires =
+    boto==2.49.0
+    lxml>=5
+[options.extras_require]
+dev =
+    pytest==8.0.0
+"""
+PIPFILE = '[packages]\nboto = "==2.49.0"\nlxml = "*"\n[dev-packages]\npytest = "==8.0.0"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("pyproject_DOT_toml", POETRY), ("setup_DOT_cfg", SETUP), ("Pipfile", PIPFILE)]
+)
+def test_what_is_asked_for_where_nothing_is_locked(tmp_path: Path, name: str, text: str) -> None:
+    found = read(tmp_path, **{name: text})
+
+    assert versions(found) == {"boto": "2.49.0", "lxml": "", "pytest": "8.0.0"}
+    assert {one.name for one in found.all if one.production} == {"boto", "lxml"}
+
+
+def test_a_setup_cfg_that_is_none(tmp_path: Path) -> None:
+    assert read(tmp_path, setup_DOT_cfg="install_requires").unreadable == (("setup.cfg", "it is not INI"),)
+    with pytest.raises(AbsenceError):
+        read(tmp_path / "other", setup_DOT_cfg="[flake8]\nmax-line-length = 120\n")
+
+
 def test_nothing_at_all(tmp_path: Path) -> None:
     with pytest.raises(AbsenceError):
         read(tmp_path)
