@@ -18,7 +18,8 @@ no worker ever counted a job under the waiting prefix and the live processes tak
 ## When it is wrong
 Several applications may share a database, each prefix with its own processes: that is healthy. Values through one
 constant, one method or one environment variable are equal. Of a repository that holds several applications, each with
-both roles, each is compared with itself.
+both roles, each is compared with itself. What stands under `if Rails.env.development?` (or `test?`) is not compared;
+a role that a file tells twice has what it was told last.
 
 ## Confirm by hand
 `redis-cli --scan --pattern '*:queues'` and `'*:processes'`; compare both configure blocks.

@@ -18,6 +18,8 @@ ROLES = {"configure_server": "server", "configure_client": "client"}
 TELLS = regex(rb"configure_server|configure_client|Sidekiq\s*\.\s*redis")
 BRANCHES = {"then", "else", "elsif", "when", "if_modifier", "unless_modifier", "in_clause"}
 ASKING = BRANCHES - {"then", "else"} | {"if", "unless", "case", "case_match"}
+ELSEWHERE = regex(r"(?:^|; )(?:then|if_modifier) +Rails\.env\.(?:development|test|local)\? *;")
+"""What is said for a developer's machine alone."""
 LONGEST = 500  # characters of conditions that are compared
 APART = "both roles are told under conditions, and not under the same"
 
@@ -109,7 +111,8 @@ def _branched(root: Any, branch: str = "", *, outside: bool = False) -> Iterator
         if outside and _role(node):
             continue
         below = f"{branch}{_branch(node, asked)}; "[:LONGEST] if node.type in BRANCHES else branch
-        inner = _condition(node) or asked
+        asks = _condition(node)
+        inner = ("not " if node.type == "unless" else "") + asks if asks else asked
         stack.extend((child, below, inner) for child in reversed(node.children))
 
 
@@ -186,18 +189,20 @@ def _split(given: Options, environ: Mapping[str, str]) -> tuple[str | None, str 
 
 
 def _chosen(found: list[Found]) -> list[RedisSetting]:
-    """Settings under conditions belong together where those are the same: the first of them, or such as differ."""
-    outside = [one.setting for one in found if not one.branch]
-    branches: dict[str, list[RedisSetting]] = {}
-    for one in found:
-        if one.branch:
-            branches.setdefault(one.branch, []).append(one.setting)
-    groups = [outside + group for group in branches.values()] or [outside]
+    """What one condition leaves to each role, its last assignment: the first such group, or one that differs."""
+    found = [one for one in found if not ELSEWHERE.search(one.branch)]
+    branches = dict.fromkeys([*(one.branch for one in found if one.branch), ""])
+    groups = [_last(one.setting for one in found if one.branch in {"", branch}) for branch in branches]
     if len(_roles(one.setting for one in found)) > 1:
         groups = [group for group in groups if len(_roles(group)) > 1]
     if not groups:
         return [replace(one.setting, unresolved=one.setting.unresolved or APART) for one in found]
     return next((group for group in groups if _differs(group)), groups[0])
+
+
+def _last(settings: Iterable[RedisSetting]) -> list[RedisSetting]:
+    """Who is told twice has what was said last."""
+    return [*{one.role: one for one in settings}.values()]
 
 
 def _roles(settings: Iterable[RedisSetting]) -> set[str]:

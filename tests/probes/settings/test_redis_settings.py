@@ -158,6 +158,32 @@ def test_branches_of_a_condition_belong_together(tmp_path: Path) -> None:
     assert split(initializer(tmp_path, f"if Rails.env.production?\n{one}else\n{other}end\n")) is Outcome.PASS
 
 
+CLIENT = "Sidekiq.configure_client { |c| c.redis = {} }\n"
+NEAR = BLOCKS.format(server='{ url: ENV["A"] }', client='{ url: ENV["A"] }')
+FAR = BLOCKS.format(server='{ url: ENV["A"] }', client='{ url: ENV["B"] }')
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        (f"{CLIENT}if Rails.env.development?\n{NEAR}end\n", Outcome.PASS),
+        (f"{CLIENT}if Rails.env.development?\n{FAR}end\n", Outcome.PASS),
+        (f"{NEAR}if Rails.env.development?\n{FAR}end\n", Outcome.PASS),
+        (f"{FAR}if Rails.env.development?\n{NEAR}end\n", Outcome.FAIL),
+        (f"{FAR}if A\n{NEAR}end\n", Outcome.FAIL),
+        (f"{CLIENT}unless Rails.env.development?\n{FAR}end\n", Outcome.FAIL),
+        (f"if Rails.env.development?\n{NEAR}else\n{FAR}end\n", Outcome.FAIL),
+        (f"{CLIENT}if A\n{NEAR}end\n", Outcome.PASS),
+        (f"{CLIENT}{NEAR}", Outcome.PASS),
+        (f"{NEAR}{CLIENT}", Outcome.FAIL),
+    ],
+)
+def test_a_developer_s_machine_is_not_compared_and_the_last_word_counts(
+    tmp_path: Path, text: str, outcome: Outcome
+) -> None:
+    assert split(initializer(tmp_path, text)) is outcome
+
+
 WITHIN = "Sidekiq.configure_server do |c|\n  {server}\nend\nSidekiq.configure_client do |c|\n  {client}\nend\n"
 
 
