@@ -171,7 +171,7 @@ def slot(owner: str, number: int | str = "") -> str:
 
 def freed(keys: Keys, job_class: str, place: str) -> Step:
     """A place given up, and handed on."""
-    words = (place, keys.waiting(job_class), keys.name(QUEUE_PREFIX))
+    words = (place, keys.waiting(job_class), keys.name(QUEUE_PREFIX), keys.turns(job_class))
     return Step("FREE", keys.slots(job_class), words)
 
 
@@ -184,9 +184,12 @@ def buried(keys: Keys, raw: bytes, at: float) -> tuple[Step, ...]:
     )
 
 
-def waiting(keys: Keys, job_class: str, raw: bytes, room: str) -> tuple[Step, ...]:
+def waiting(keys: Keys, job_class: str, jid: str, raw: bytes, room: str) -> tuple[Step, ...]:
     """Among those of its class that wait for room; whoever gives up a place hands it on."""
-    return (Step("RPUSH", keys.waiting(job_class), (raw,)), Step("HSET", keys.limited, (job_class, room)))
+    return (
+        Step("WAIT", keys.waiting(job_class), (raw, keys.turns(job_class), jid)),
+        Step("HSET", keys.limited, (job_class, room)),
+    )
 
 
 def postponed(keys: Keys, queue: str, raw: bytes) -> tuple[Step, ...]:

@@ -21,6 +21,7 @@ from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.keys import QUEUE_PREFIX, Keys
 from kiqdoctor.wire.numbers import whole
+from kiqdoctor.wire.payload import jid_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -91,7 +92,7 @@ class Waiting:
         numbers = [whole(word) or 0 for word in told.split(" ")]
         limits = numbers if len(numbers) == PARTS else [0] * PARTS
         self._script(
-            keys=[keys.slots(name), keys.rate(name), keys.waiting(name), keys.limited],
+            keys=[keys.slots(name), keys.rate(name), keys.waiting(name), keys.limited, keys.turns(name)],
             args=[name, *limits, keys.name(QUEUE_PREFIX), keys.lease(""), keys.process("")],
         )
         return limits[2] / 1_000_000 if limits[1] else 0.0
@@ -156,7 +157,7 @@ class Limits:
         if (limit and place is None) or (rate and start is None):
             wait = -1
             try:
-                wait, made = self._asked(job, held, 0 if place else limit or 0, None if start else rate)
+                wait, made = self._asked(job, held, work, 0 if place else limit or 0, None if start else rate)
             finally:
                 if wait and place is not None:
                     held.places.append(place)
@@ -168,7 +169,7 @@ class Limits:
         return wait / 1000
 
     def _asked(
-        self, job: "Job[Any, Any]", held: _Held, limit: int, rate: tuple[int, float] | None
+        self, job: "Job[Any, Any]", held: _Held, work: Work | None, limit: int, rate: tuple[int, float] | None
     ) -> tuple[int, Place | None]:
         """Milliseconds to wait; if none, the place that was asked for."""
         count, period = rate or (0, 0.0)
@@ -176,10 +177,12 @@ class Limits:
         more = 2 * wanted if wanted > PAGE // 2 else 0  # of so many the next pages are likely to be, too
         name, keys, began = slot(held.owner, next(self._numbers)), self._keys, boottime()
         words: list[Any] = [limit, count, int(period * 1_000_000), keys.lease(""), keys.process("")]
-        words += [name, wanted, f"{name}.", more]
+        words += [name, wanted, f"{name}.", more, jid_of(work.payload) if work is not None else ""]
+        words.append(keys.name(QUEUE_PREFIX))
         try:
             told: Any = self._script(
-                keys=[keys.slots(job.name), keys.rate(job.name), keys.waiting(job.name)], args=words
+                keys=[keys.slots(job.name), keys.rate(job.name), keys.waiting(job.name), keys.turns(job.name)],
+                args=words,
             )
             wait, granted, waiting = map(int, told)
         except BaseException:  # perhaps it has them: nobody else would give them up while this process lives

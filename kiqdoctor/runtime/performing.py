@@ -126,7 +126,8 @@ class Performer:
             return self.ending(job, payload, End.GONE, work)
         if job is None or not job.limited or not self.books.enter(job, self.identity(), work):
             return None
-        stored = endings.waiting(self.keys, job.name, work.payload, room(job.options.limit, job.options.rate))
+        least = room(job.options.limit, job.options.rate)
+        stored = endings.waiting(self.keys, job.name, payload.jid, work.payload, least)
         return self.ending(job, payload, End.LATER, work, stored)
 
     def ending(

@@ -173,6 +173,10 @@ class Keys:
         """Ours: list of payloads of a class with ``limit`` or ``rate`` that wait for room, oldest first; no TTL."""
         return self.name(f"kiq:waiting:{job_class}")
 
+    def turns(self, job_class: str) -> str:
+        """Ours: set of jids of a class with ``limit`` or ``rate`` that waited and have room now; 60 s; processors."""
+        return self.name(f"kiq:turns:{job_class}")
+
     @property
     def limited(self) -> str:
         """Ours: hash class whose jobs wait for room -> its limit, rate, period in microseconds; no TTL; processors."""

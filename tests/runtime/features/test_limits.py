@@ -183,6 +183,7 @@ def test_a_place_is_handed_on_to_who_waited_longest(lab: Any) -> None:
     few(1)
     [raw] = lab.redis.lrange("queue:default", 0, -1)
     lab.redis.rpush("kiq:waiting:Few", *[payload("Few", str(n), queue="other") for n in range(3)])
+    lab.redis.sadd("kiq:turns:Few", json.loads(raw)["jid"])
     lab.work()
 
     assert [json.loads(one)["jid"] for one in lab.redis.lrange("queue:other", 0, -1)] == ["0"]
@@ -252,6 +253,52 @@ def test_whose_queue_is_no_list_holds_up_no_other_of_its_class(lab: Any) -> None
 
     assert {one["jid"] for one in lab.jobs("queue:default")} == {"0", "1"}
     assert {one["jid"] for one in lab.jobs("kiq:waiting:Strange")} == {"b0", "b1", "b2"}
+
+
+@pytest.mark.parametrize("words", [{"limit": 1}, {"rate": (1, 60)}])
+def test_what_comes_takes_no_room_from_those_that_wait(lab: Any, words: dict[str, Any]) -> None:
+    @kiqdoctor.job(name="Kept", **words)
+    def kept(n: int) -> None:
+        lab.note(n)
+
+    lab.redis.rpush("kiq:waiting:Kept", *[payload("Kept", f"j{n}", n, queue="other") for n in range(3)])
+    kept.perform_bulk([[7], [8]])
+    lab.work()
+    assert lab.seen == []
+    assert [one["args"] for one in lab.jobs("queue:other")] == [[0]]  # the room that they found
+    assert [one["args"] for one in lab.jobs("kiq:waiting:Kept")] == [[1], [2], [7], [8]]
+
+    kept.perform_async(9)
+    lab.redis.lmove("queue:other", "queue:default", "RIGHT", "LEFT")  # so that the one that came later is asked first
+    lab.work()
+    assert lab.seen[0] == 0
+    assert not lab.redis.sismember("kiq:turns:Kept", "j0")
+    assert [one["args"] for one in lab.jobs("kiq:waiting:Kept")][-1] == [9]
+
+
+def test_whose_turn_it_was_waits_before_the_others_where_it_finds_no_room_after_all(lab: Any) -> None:
+    few(2)
+    early, late = lab.jobs("queue:default")[::-1]
+    lab.redis.zadd("kiq:slots:Few", {"somebody|a": 1, "somebody|b": 2})
+    lab.redis.set("kiq:lease:somebody", "1", ex=60)
+    lab.redis.rpush("kiq:waiting:Few", payload("Few", "waits"))
+    lab.redis.sadd("kiq:turns:Few", early["jid"])
+    lab.work()
+
+    assert [one["jid"] for one in lab.jobs("kiq:waiting:Few")] == [early["jid"], "waits", late["jid"]]
+    assert not lab.redis.exists("kiq:turns:Few")
+
+
+def test_with_a_waiting_list_of_another_type_jobs_run_while_there_is_room(lab: Any) -> None:
+    lab.redis.set("kiq:waiting:Few", "text")
+
+    @kiqdoctor.job(name="Few", limit=2)
+    def declared() -> None:
+        lab.note("ran")
+
+    declared.perform_async()
+    lab.work()
+    assert lab.seen == ["ran"]
 
 
 @pytest.mark.parametrize("key", ["waiting", "slots", "rate"])
