@@ -22,7 +22,7 @@ RESPELT: Final = (
     (regex(rb"^([ \t]*[a-z_]\w*) (\[[^]\n]*\])(?=[ \t]*=[^=~])", re.MULTILINE), rb"\1\2 "),  # options [:x] = 1
     (
         regex(
-            rb"^([ \t]*def [\w.]+[?!]?(?:\([^)\n]*\))? =) ([a-z_]\w*[?!]?)"
+            rb"^([ \t]*def [\w.]+[?!]?(?:\([^)\n]*\))? {1,40}=) ([a-z_]\w*[?!]?)"
             rb" (?!(?:if|unless|and|or|rescue|while|until|in|do)\b)([\w\"':@][^\n]*?)"
             rb"((?:[ \t]{1,8}#[ \t][^\n\"']{0,90})?)$",
             re.MULTILINE,
@@ -34,6 +34,17 @@ INTERPOLATED: Final = regex(rb"^[ \t]*#\{[ \t]*\n(?:(?![ \t]*\}[ \t]*$)[^\n]*\n)
 HEREDOC: Final = regex(
     rb"(<<[~-](\w{2,40}))([^\n]{0,200}\n)((?:[^\n]{0,500}\n){0,40}?[ \t]{0,99}\2)(?=[ \t]{0,9}$)", re.MULTILINE
 )
+VALUE: Final = (
+    rb"(?:'[^'\n]{0,200}'|\"[^\"\n]{0,200}\"|/[^/\n]{0,200}/\w{0,5}|%r\{[^}\n]{0,200}\}\w{0,5}"
+    rb"|\^?:?\w[\w.:]{0,99}[?!]?)"
+)
+PATTERN: Final = regex(
+    rb"(?<=\bin )(\w+: (?:[^\n]{0,300}\|[ \t]{0,9}\n){0,3}[^\n]{0,300}),"
+    rb"((?:[ \t]{0,9}\n[ \t]{1,200}\w+: " + VALUE + rb"(?:[ \t]{0,9}\|\s{1,200}" + VALUE + rb"){0,40},?)+)"
+)
+"""A hash as a pattern without braces, over lines: ``in pointer: %r{x},\\n  code: /y/``; what follows the first line."""
+DEFAULT: Final = regex(rb"(-> ?[a-z_][^\n({]{0,200}: )([a-z_]\w*\.[\w.]+[?!]?)(?= \{)")  # -> x, strict: x.nil? {
+NO_NEWLINE: Final = regex(rb"[^\n]")
 SHORT: Final = 4 * 1024  # bytes; what takes 32 kB five seconds takes this a twentieth of one
 PIECE: Final = 64 * 1024  # bytes that the parser is handed at once
 
@@ -63,12 +74,14 @@ def parse(source: bytes, seconds: float = PARSE_SECONDS) -> "Node":
 def _respelt(source: bytes) -> bytes:
     for old, new in RESPELT:
         source = old.sub(new, source)
+    source = PATTERN.sub(lambda found: found[1] + b" " + NO_NEWLINE.sub(b" ", found[2]), source)
+    source = DEFAULT.sub(lambda found: found[1] + b"nil".ljust(len(found[2])), source)
     return INTERPOLATED.sub(lambda found: HEREDOC.sub(_blank, found[0]), source)
 
 
 def _blank(found: re.Match[bytes]) -> bytes:
     """A heredoc within another's interpolation, as an empty text of the same length."""
-    return b'"' + b" " * (len(found[1]) - 2) + b'"' + found[3] + re.sub(rb"[^\n]", b" ", found[4])
+    return b'"' + b" " * (len(found[1]) - 2) + b'"' + found[3] + NO_NEWLINE.sub(b" ", found[4])
 
 
 def _parsed(source: bytes, seconds: float) -> "Node":

@@ -37,6 +37,10 @@ def test_ruby_that_takes_minutes_is_given_up() -> None:
         b"opts [:approved] = false",
         b'def log(text) = puts "at #{text}"',
         b"x <<~MD\n  a\n  #{\n    f('t', <<~MD)\n      b: 1\n    MD\n  }\nMD",
+        b"def f(x) = 1\ndef g(data)  = raise NotImplementedError",
+        b"case x\nin a: { p: %r{^/y}i },\n   b: /^A_(.+)/\n  go 1\nend",
+        b"f if: -> r { r.ok? && r.p in c: 'x' | 'y' |\n  'z',\n  action: 'a' | :b |\n  'c' } do |r|\n  1\nend",
+        b"scope :for, -> by, strict: by.nil? {\n  where(by: { id: 1 })\n}",
         b'def to_param = raise "use #{self} # not this"  # nobody does\ndef is? = a != :b',
     ],
 )
