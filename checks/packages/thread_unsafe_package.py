@@ -61,7 +61,7 @@ from kiqdoctor.doctor import (
     covers,
     holds,
 )
-from kiqdoctor.doctor.facts.code import BuiltAtLoad, Calls, Code, Execution, Forks, Imports, SharedUses, Writes
+from kiqdoctor.doctor.facts.code import AtBoot, BuiltAtLoad, Calls, Code, Execution, Forks, Imports, SharedUses, Writes
 from kiqdoctor.doctor.facts.deployment import Starts
 from kiqdoctor.doctor.facts.packages import Advisories, Advisory, Package, Packages
 from kiqdoctor.doctor.facts.settings import RedisSettings
@@ -92,6 +92,7 @@ def thread_unsafe_package(
     starts: Starts | Missing,
     redis: RedisSettings | Missing,
     execution: Execution | Missing,
+    boot: AtBoot | Missing,
 ) -> Iterator[Verdict]:
     if isinstance(packages, Absent) and not (isinstance(code, Code) and code.jobs):
         yield NotApplicable(packages.reason)
@@ -111,6 +112,7 @@ def thread_unsafe_package(
         starts if isinstance(starts, Starts) else None,
         RedisSettings() if isinstance(redis, Absent) else redis if isinstance(redis, RedisSettings) else None,
         execution if isinstance(execution, Execution) else None,
+        boot if isinstance(boot, AtBoot) else None,
     )
     spoken = {language: seen.speaking(language) for language in ("python", "ruby")}
     for advisory in advisories.all:
@@ -128,7 +130,7 @@ def thread_unsafe_package(
         yield Unknown(
             "no file names the packages that the jobs stand on", "a lock file, requirements, or --python PATH"
         )
-    refused = [one for one in (code, imports, calls, shared, writes, built, forks, starts, redis, execution)
+    refused = [one for one in (code, imports, calls, shared, writes, built, forks, starts, redis, execution, boot)
                if isinstance(one, Refused)]  # fmt: skip
     for one in dict.fromkeys(refused):
         yield Unknown(one.reason, one.unlock)

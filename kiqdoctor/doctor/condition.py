@@ -5,7 +5,9 @@ Words, joined by ``and``, ``or``, ``not`` and parentheses:
 - ``any``: nothing more than the version is needed; ``crashed``: a native crash was seen, which no source shows
 - ``with(name>=1,<2)``, ``without(name)``: another package; ``python>=3.14``, ``ruby<2.1``: the interpreter
 - ``import(NAME, ...)``, ``call(...)``, ``shared(...)``, ``mutated(...)``, ``before_fork(...)``: a site of that kind
-  whose name is NAME, lies within it (NAME.x, NAME::x) or ends in it (x.NAME)
+  whose name is NAME, lies within it (NAME.x, NAME::x) or ends in it (x.NAME); ``import`` also sees calls of what lies
+  within it, and uses of what was made of it
+- ``after_fork(NAME, ...)``: such a call in a hook that a child runs after its fork
 - ``keyword(CALL:NAME, CALL:NAME=TEXT, CALL:=TEXT)``: a call with such an argument; without a name one by position
 - ``late(CALL)``: a module calls it below an import of what it should have patched
 - ``~NAME`` in place of a NAME: one that holds it anywhere (``~.objects.``)

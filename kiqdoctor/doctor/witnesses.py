@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Final, TypeVar
 
 from kiqdoctor.doctor.facts.code import (
+    AtBoot,
     BuiltAtLoad,
     Call,
     Calls,
@@ -73,6 +74,7 @@ class Seen:
     starts: Starts | None = None
     redis: RedisSettings | None = None
     execution: Execution | None = None
+    boot: AtBoot | None = None
     language: str = ""  # what the row speaks of: files of others that were not parsed hide nothing of it
 
     def speaking(self, language: str) -> "Seen":
@@ -140,6 +142,21 @@ def _named(seen: Seen, names: Sequence[str], *, word: str, fact: str) -> Sight:
     return Sight(tuple(found), _whole(seen, getattr(seen, fact)))
 
 
+def _imported(seen: Seen, names: Sequence[str]) -> Sight:
+    """Where it is imported, called, and where what was made of it is used: a job need not import what its file has."""
+    imports = _named(seen, names, word="import", fact="imports")
+    used = [
+        _witness(seen, "import", name, site)
+        for word in ("call", "shared")
+        if any(wanted in seen.spoken[word] for wanted in names)
+        for name, sites in seen.by_name[word].items()
+        if any(name.startswith((f"{wanted}.", f"{wanted}(", f"{wanted}::")) for wanted in names)
+        for site in sites
+    ]
+    whole = imports.whole and _whole(seen, seen.calls) and _whole(seen, seen.shared)
+    return Sight((*imports.witnesses, *used), whole)
+
+
 def fits(name: str, wanted: str, *, made: bool = False) -> bool:
     """Whether a name is the wanted one, lies within it or ends in it; ``made``: or is what that made."""
     if wanted.startswith("~"):
@@ -185,6 +202,19 @@ def _before_fork(seen: Seen, names: Sequence[str]) -> Sight:
     forks = _forks(seen, ())
     built = _named(seen, names, word="before_fork", fact="built")
     return Sight(built.witnesses if forks.witnesses else (), forks.whole and (built.whole or not forks.witnesses))
+
+
+def _after_fork(seen: Seen, names: Sequence[str]) -> Sight:
+    """What a child calls once it is forked, as its server's hooks tell."""
+    hooks = frozenset(seen.boot.hooks if seen.boot else ())
+    found = [
+        _witness(seen, "after_fork", name, site)
+        for name, sites in (seen.by_name["call"].items() if hooks else ())
+        if any(fits(name, wanted) for wanted in names)
+        for site in sites
+        if site.function in hooks
+    ]
+    return Sight(tuple(found), _whole(seen, seen.calls) and _whole(seen, seen.boot))
 
 
 def _forks(seen: Seen, _: Sequence[str]) -> Sight:
@@ -238,7 +268,7 @@ def _witness(seen: Seen, word: str, name: str, site: Site) -> Witness:
     )
 
 
-def _whole(seen: Seen, fact: Calls | Forks | BuiltAtLoad | Imports | SharedUses | Writes | None) -> bool:
+def _whole(seen: Seen, fact: AtBoot | Calls | Forks | BuiltAtLoad | Imports | SharedUses | Writes | None) -> bool:
     """Whether the fact holds all that there is; a file that was not parsed may hold more."""
     if seen.code is None or not seen.code.files:
         return False
@@ -251,11 +281,12 @@ def _language(path: str) -> str:
 
 
 WORDS: Final[dict[str, Callable[[Seen, Sequence[str]], Sight]]] = {
-    "import": partial(_named, word="import", fact="imports"),
+    "import": _imported,
     "call": partial(_named, word="call", fact="calls"),
     "shared": partial(_named, word="shared", fact="shared"),
     "mutated": partial(_named, word="mutated", fact="writes"),
     "before_fork": _before_fork,
+    "after_fork": _after_fork,
     "keyword": _keyword,
     "late": _late,
     "forks": _forks,

@@ -47,6 +47,7 @@ def ruby(root: Path, gem: str, body: str = "nil", **written: str) -> Result:
 
 FAULTS = [
     ("netCDF4==1.7.2", "netCDF4", "netCDF4.Dataset('x')", "", "P34", "critical"),
+    ("netCDF4==1.7.2", "netCDF4", "D.variables['t']", "D = netCDF4.Dataset('x')", "P34", "critical"),
     ("boto==2.49.0", "boto", "boto.connect_s3()", "", "P12", "medium"),
     ("a==1", "sqlite3", "c.execute('x')", "c = sqlite3.connect('x')", "P08", "high"),
     ("psycopg2-binary==2.9.9", "psycopg2", "c.cursor()", "c = psycopg2.connect('')", "P01", "high"),
@@ -174,6 +175,46 @@ def test_what_connects_later_is_not_inherited(tmp_path: Path, row: str) -> None:
     result = examined(tmp_path, requirements_DOT_txt=requirement, **written, **preload)
 
     assert [one.severity for one in result.findings if one.severity != "info"] == []
+
+
+ANEW = {
+    "P03": "def post_fork(server, worker):\n    import db, psycopg2\n    db.conn = psycopg2.connect('')\n",
+    "P57": "def post_fork(server, worker):\n    from db import r\n    r.connection_pool.disconnect()\n",
+    "P19": "def post_fork(server, worker):\n    from db import e\n    e.dispose(close=False)\n",
+}
+
+
+@pytest.mark.parametrize("row", ANEW)
+def test_what_a_child_lets_go_of_after_its_fork_is_not_shared(tmp_path: Path, row: str) -> None:
+    requirement, written = FORKED[row]
+    lock, web = {"requirements_DOT_txt": requirement}, {"Procfile": "web: gunicorn shop\n"}
+    conf = f"preload_app = True\n{ANEW[row]}"
+    mended = examined(tmp_path, **lock, **written, **web, gunicorn_DOT_conf_DOT_py=conf)
+
+    assert [one.finding.key for one in mended.findings if one.severity != "info"] == []
+
+
+def test_an_engine_without_a_pool_hands_nothing_on(tmp_path: Path) -> None:
+    source = (
+        "import sqlalchemy\nfrom sqlalchemy.pool import NullPool\n"
+        "e = sqlalchemy.create_engine(U, poolclass=NullPool)\ne.connect()\n"
+    )
+    preload = {"gunicorn_DOT_conf_DOT_py": "preload_app = True\n", "Procfile": "web: gunicorn shop\n"}
+    result = examined(tmp_path, requirements_DOT_txt="sqlalchemy==2.0", db_DOT_py=source, **preload)
+
+    assert [one.severity for one in result.findings if one.severity != "info"] == []
+
+
+@pytest.mark.parametrize(("body", "found"), [("M.predict(1)", ["P44"]), ("print(1)", [])])
+def test_a_model_that_is_loaded_before_the_fork(tmp_path: Path, body: str, found: list[str]) -> None:
+    source = (
+        f"import tensorflow as tf\nfrom celery import shared_task\nM = tf.keras.models.load_model('m')\n"
+        f"@shared_task\ndef f():\n    {body}\n"
+    )
+    asked = "celery==5.4.0\ntensorflow==2.16.1\n"
+    result = examined(tmp_path, requirements_DOT_txt=asked, jobs_DOT_py=source, Procfile="w: celery -A jobs worker\n")
+
+    assert [one.finding.key for one in result.findings if one.severity != "info"] == found
 
 
 OF_THREADS = [one for one in FAULTS if one[4] != "P54"]
