@@ -50,6 +50,55 @@ from shared.names import NAME
 def fetch(u):
     requests.get(u{})
 """
+READY = """import sys
+from django.apps import AppConfig
+from shop.tasks import mail
+def skipped():
+    return any(one in sys.argv for one in ({}))
+class Shop(AppConfig):
+    def ready(self):
+        try:
+            if skipped():
+                return
+        except ValueError:
+            print(1)
+        self.start()
+    def start(self):
+        mail.delay(1)
+"""
+WITHIN_READY = """import sys
+from django.apps import AppConfig
+from shop.tasks import mail
+class Shop(AppConfig):
+    def ready(self):
+        words = {{{}}}
+        if not any(one in sys.argv for one in words):
+            mail.delay(1)
+"""
+STARTING = {
+    "requirements.txt": "celery==5.4.0\nflask==3.0.0\nrequests==2.32.0\n",
+    "Procfile": "worker: celery -A shop worker\n",
+    "shop/web.py": "import requests\ndef view():\n    requests.get('http://h')\n",
+}
+STARTS = """from celery import shared_task
+from werkzeug.routing import Rule
+from shop.web import view
+@shared_task
+def start(app):
+    {}
+"""
+INVOKED = """import invoke
+import requests
+from celery import Celery
+app = Celery()
+def task(function):
+    made = {}.task(function)
+    print(made)
+    return made
+@task
+def fetch(c):
+    requests.get('http://h')
+"""
 INITIALIZER = """url = ENV["{}"]
 Sidekiq.configure_server {{ |config| config.redis = {{ url: url }} }}
 Sidekiq.configure_client {{ |config| config.redis = {{ url: {} }} }}
@@ -177,6 +226,33 @@ PAIRS = {
         "COD011",
         CELERY | {"shop/urls.py": URLS.format("DEBUG")},
         CELERY | {"shop/urls.py": URLS.format("WORKER_RUNNING")},
+    ),
+    "COD011, a function that asks how it was started": (
+        "COD011",
+        PRELOADING | {"shop/apps.py": READY.format("'migrate', 'test'")},
+        PRELOADING | {"shop/apps.py": READY.format("'migrate', 'gunicorn'")},
+    ),
+    "COD011, words of a command line": (
+        "COD011",
+        PRELOADING | {"shop/apps.py": WITHIN_READY.format("'migrate'")},
+        PRELOADING | {"shop/apps.py": WITHIN_READY.format("'migrate', 'celery'")},
+    ),
+    **{
+        f"COD010, a function for requests: {kept}": (
+            "COD010",
+            STARTING | {"shop/tasks.py": STARTS.format(called)},
+            STARTING | {"shop/tasks.py": STARTS.format(kept)},
+        )
+        for called, kept in (
+            ("app.wrap('/', view)", "app.add_url_rule('/', view_func=view)"),
+            ("app.wrap([print('/', view)])", "app.wrap([Rule('/', 'get', view)])"),
+            ("app.wrap({'now': view})", "app.wrap({'before_request': view})"),
+        )
+    },
+    "COD010, a decorator of another package": (
+        "COD010",
+        CELERY | {"shop/jobs.py": INVOKED.format("app")},
+        CELERY | {"shop/jobs.py": INVOKED.format("invoke")},
     ),
     "PKG001, a script that somebody runs by hand": (
         "PKG001",
@@ -335,6 +411,11 @@ GRAVE_AND_LOW = {
         "SEC001",
         commented("production, and local development"),
         commented("so that you can develop locally"),
+    ),
+    "SEC001, a comment about development": (
+        "SEC001",
+        commented("for development and production purposes"),
+        commented("NOTE: This image is for development purposes only."),
     ),
     "SEC001, Capistrano beside it": (
         "SEC001",

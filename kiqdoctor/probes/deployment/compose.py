@@ -26,7 +26,8 @@ UNFIT = regex(
 )
 AT_HOME = regex(
     r"\blocal\s(?:development|testing|use|setup|machine)\b|\b(?:develop|developing|run|running|runs|work|test)\b[^.\n]{0,60}"
-    r"\blocally\b|\b(?:only|just|used|use|meant|intended)\s(?:\w+\s)?for\s(?:development|developing|testing)\b",
+    r"\blocally\b|\b(?:only|just|used|use|meant|intended)\s(?:\w+\s)?for\s(?:development|developing|testing)\b"
+    r"|\bfor\s(?:development|dev|testing|test|demo)\s(?:(?:and|or)\s\w+\s)?(?:only|purposes?)\b",
     re.IGNORECASE,
 )
 """What the comment on top of a file says that production does not start from it."""

@@ -14,6 +14,11 @@ from kiqdoctor.regex import regex
 READY: Final = "ready"
 CHOOSES: Final = regex(r"__name__|worker|celery|testing|pytest|argv|run_main|migrat", re.IGNORECASE)
 """What a condition asks to tell one process from another."""
+STARTED_AS: Final = regex(r"\bargv\b|\bRUN_MAIN\b")
+"""What asks how the process was started."""
+FORKING: Final = regex(r"worker|celery|gunicorn|uwsgi|runserver|RUN_MAIN")
+"""Words for processes that fork, or for the one that does not: a condition about tests or migrations has none."""
+LEAVES: Final = (ast.Return, ast.Raise)
 CONFIGS: Final = frozenset({"django.apps.AppConfig", "django.apps.config.AppConfig"})
 BY_HAND: Final = frozenset(
     {"scripts", "script", "bin", "management", "migrations", "versions", "alembic", "tools", "benchmarks", "samples"}
@@ -69,11 +74,11 @@ def begins(names: Names) -> Iterator[tuple[Function, list[Span], bool]]:
     for module in names.modules:
         loaded = module.name in imported or _by_convention(module)
         if loaded or not _by_hand(module):
-            yield module.body, [*_spared(module)], loaded
+            yield module.body, [*spared(names, module.body)], loaded
     for cls in names.classes:
         ready = names.functions.get(f"{cls}.{READY}")
         if ready is not None and not CONFIGS.isdisjoint(names.above(cls)):
-            yield ready, [], True
+            yield ready, [*spared(names, ready)], True
 
 
 def part(names: Names) -> None:
@@ -103,11 +108,37 @@ def _by_hand(module: Module) -> bool:
     return not BY_HAND.isdisjoint(path.parts[:-1]) or path.stem in STARTED
 
 
-def _spared(module: Module) -> Iterator[Span]:
-    """``if __name__ == "__main__":``, whatever else it asks, and what else chooses a process."""
-    for one in module.body.node.body:
-        if isinstance(one, ast.If) and CHOOSES.search(ast.unparse(one.test)):
-            yield Function.span(one)
+def spared(names: Names, function: Function) -> Iterator[Span]:
+    """What a condition keeps for some processes: its branches, and all that follows where one of them leaves.
+
+    Of a module ``if __name__ == "__main__":``, whatever else it asks, and what else chooses a process; of a function
+    a condition that asks how the process was started, itself or by a function of the application, and names who forks.
+    """
+    todo: list[tuple[ast.stmt, bool]] = [(one, True) for one in function.node.body]
+    for one, always in todo:  # grows while it is read
+        if isinstance(one, ast.If):
+            if _chooses(names, function, one.test):
+                yield Function.span(one)
+                if always and any(isinstance(branch[-1], LEAVES) for branch in (one.body, one.orelse) if branch):
+                    yield Function.span(one)[1], Function.span(function.node.body[-1])[1]
+                continue
+            todo += [(each, False) for each in (*one.body, *one.orelse)]
+        elif isinstance(one, ast.With | ast.Try):
+            todo += [(each, always) for each in one.body]
+
+
+def _chooses(names: Names, function: Function, test: ast.expr) -> bool:
+    """Whether a condition tells one process from another, itself or by what it calls and names."""
+    if not function.name and CHOOSES.search(ast.unparse(test)):
+        return True
+    said = [ast.unparse(test)]
+    for one in ast.walk(test):
+        if isinstance(one, ast.Call):
+            said += (ast.unparse(to.node) for to in names.targets(function.module.dotted(one.func, function)))
+        elif isinstance(one, ast.Name) and one.id in function.values:
+            said.append(ast.unparse(function.values[one.id]))
+    text = "\n".join(said)
+    return STARTED_AS.search(text) is not None and FORKING.search(text) is not None
 
 
 DISPOSED: Final = "dispose"

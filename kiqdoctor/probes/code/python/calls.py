@@ -8,6 +8,10 @@ from kiqdoctor.probes.code.python.module import Function
 from kiqdoctor.probes.code.python.names import Names
 
 SUPER = "super()."
+OF_REQUESTS = frozenset({"before_request", "after_request", "teardown_request"})
+ROUTES = OF_REQUESTS | {"Rule", "Route", "add_url_rule", "add_api_route", "add_route", "register_error_handler"}
+DJANGO_ROUTES = frozenset({"django.urls.path", "django.urls.re_path", "django.conf.urls.url"})
+"""What keeps a function for the requests to come."""
 ENTERED = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
@@ -24,7 +28,7 @@ def edges(names: Names, function: Function) -> Iterator[Edge]:
         elif dotted == "getattr" and (asked := _asked(function, call)):
             yield from (Edge(to, at, called=True) for to in names.targets(asked))
     yield from _entered(names, function)
-    elsewhere = {id(one) for call, dotted in function.calls for one in _of_process(call, dotted)}
+    elsewhere = {id(one) for call, dotted in function.calls for one in _run_elsewhere(names, call, dotted)}
     for load, dotted in function.loads:
         if id(load) not in elsewhere:
             yield from (Edge(to, function.at(load), called=False) for to in names.targets(dotted))
@@ -45,10 +49,17 @@ def _entered(names: Names, function: Function) -> Iterator[Edge]:
                 )
 
 
-def _of_process(call: ast.Call, dotted: str) -> Iterator[ast.expr]:
-    """``Process(target=f)``: what another process runs, on its own main thread."""
-    if (dotted.rpartition(".")[2] or getattr(call.func, "attr", "")) == "Process":
+def _run_elsewhere(names: Names, call: ast.Call, dotted: str) -> Iterator[ast.expr]:
+    """``Process(target=f)``: what another process runs, on its own main thread; what a request runs by a route."""
+    last = dotted.rpartition(".")[2] or getattr(call.func, "attr", "")
+    if last == "Process":
         yield from (one.value for one in call.keywords if one.arg == "target")
+    elif last in ROUTES or names.resolved(dotted) in DJANGO_ROUTES:
+        yield from (*call.args, *(one.value for one in call.keywords))
+    for given in call.args:
+        if isinstance(given, ast.Dict):
+            pairs = zip(given.keys, given.values, strict=True)
+            yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value in OF_REQUESTS)
 
 
 def _asked(function: Function, call: ast.Call) -> str:

@@ -47,9 +47,15 @@ class Decorators:
         for one in (name, dotted):
             if library := library_of(one):
                 return library
-        if self._names.targets(dotted) or name in self._names.classes:
+        if self._names.targets(dotted) or name in self._names.classes or self._of_package(called, name):
             return None
         return self.only if last not in AS_SAID and isinstance(called, ast.Attribute) else None
+
+    def _of_package(self, called: ast.expr, name: str) -> bool:
+        """``invoke.task``: what a package offers that is no library of jobs, where no object is asked."""
+        package, _, last = name.partition(".")
+        asked = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)
+        return asked and last in DECORATORS and self._names.imports(package) and package not in FRAMEWORKS
 
     def _own(self, dotted: str, name: str, depth: int) -> str | None:
         """What the application calls by this name: a class above which a library's stands, a value, or a function."""

@@ -13,6 +13,7 @@ from kiqdoctor.probes.tree.tree import Tree
 if TYPE_CHECKING:
     from kiqdoctor.probes.code.graph import Runs, Unit
     from kiqdoctor.probes.code.index import Index
+    from kiqdoctor.probes.code.python.names import Names
 
 DEPTH: Final = 3  # calls that are followed from what a file does
 
@@ -42,19 +43,22 @@ def _booted(index: "Index", holding: dict[int, list[Enqueue]]) -> Iterator[Boote
 
     clients = in_ruby.clients(index.classes)
     for unit, spared, loaded in (*booting.begins(index.names), *in_ruby.begins(index.classes)):
-        runs = partial(_runs, {unit: spared})
+        runs = partial(_runs, index.names, {unit: spared})
         yield from _of(index, unit, (), runs, holding, clients, loaded=loaded)
         for way in called_from(unit, WHOLE, DEPTH, runs):
             yield from _of(index, way[-1], (unit, *way[:-1]), runs, holding, clients, loaded=loaded)
 
 
-def _runs(spared: "dict[Unit, list[Span]]", unit: "Unit", at: Position, part: Span) -> bool:
+def _runs(names: "Names", spared: "dict[Unit, list[Span]]", unit: "Unit", at: Position, part: Span) -> bool:
     """Whether what stands there runs at boot; ``spared``: what does not, by unit, filled here."""
-    from kiqdoctor.probes.code.ruby import booting
+    from kiqdoctor.probes.code.python import booting
+    from kiqdoctor.probes.code.python.module import Function
+    from kiqdoctor.probes.code.ruby import booting as in_ruby
     from kiqdoctor.probes.code.ruby.classes import Method
 
     if unit not in spared:
-        spared[unit] = [*booting.spared(unit)] if isinstance(unit, Method) else []
+        in_python = booting.spared(names, unit) if isinstance(unit, Function) else ()
+        spared[unit] = [*(in_ruby.spared(unit) if isinstance(unit, Method) else in_python)]
     return unit.runs(at, part) and not any(within(at, span) for span in spared[unit])
 
 
