@@ -11,8 +11,9 @@ Formula: fails if a job leads to a call over the network without a time limit, o
 (`timeout=None`, `read_timeout: nil`); info for Ruby's `Net::HTTP` and what stands on it, which ends after 60 s itself
 
 Known are requests, urllib3, urllib, http.client, httpx, smtplib, ftplib, imaplib, poplib, socket, psycopg, redis-py;
-Net::HTTP, RestClient, Typhoeus, Excon, TCPSocket, the http gem. A limit counts where it is given to the call, to the
-object, by an adapter that is mounted, in options that are spread, and by `socket.setdefaulttimeout`.
+Net::HTTP, RestClient, Typhoeus, Excon, TCPSocket (not one that is closed at once), the http gem. A limit counts where
+it is given to the call, to the object, by an adapter that is mounted, in options that are spread, and by
+`socket.setdefaulttimeout`.
 
 ## When it is wrong
 A subclass of a session that adds the limit itself.

@@ -31,9 +31,10 @@ Risk: a larger pool opens more connections of the server.
 Undo: the old number.
 
 ## Unknown when
-The pool's size is computed; no file starts a worker, and only some of the live processes, of several applications, have
-more threads; or the limit is known and the number of processes is not. Where a pooler (PgBouncer) stands before the
-server, its own limit counts, and the server's is not judged.
+The pool's size is computed, or Capistrano's `linked_files` put the server's own database.yml in the file's place; no
+file starts a worker, and only some of the live processes, of several applications, have more threads; or the limit is
+known and the number of processes is not. Where a pooler (PgBouncer) stands before the server, its own limit counts, and
+the server's is not judged.
 
 ## Source
 Sidekiq's upgrade notes to 7.0, its issues 523 and 3988; SQLAlchemy, Connection Pooling; Django, Databases; Heroku's

@@ -32,6 +32,9 @@ _ANOTHER: Final = regex(
     re.MULTILINE,
 )
 """In a file that configures workers: their pool is made anew."""
+DEPLOY: Final = "config/deploy.rb"
+_LINKED: Final = regex(rb"^[^#\n]{0,200}\blinked_files\b[^\n]{0,500}(?:\n[ \t]+[^\n]{0,200}){0,20}", re.MULTILINE)
+"""Capistrano's statement, with the lines that go on with it."""
 _SERVER: Final = regex(r"(?:^|/)(?:postgres|postgis|mysql|mariadb|percona|timescaledb)")
 _POOLER: Final = regex(r"pgbouncer|pgcat|odyssey|proxysql|supavisor|pgpool", re.IGNORECASE)
 DRAMATIQ: Final = frozenset({"dramatiq", "rundramatiq"})
@@ -53,7 +56,7 @@ def pools(tree: Tree, settings: Settings) -> Pools:
     found = tree.once(derived)
     unreadable: list[tuple[str, str]] = []
     rails = _rails(tree, unreadable)
-    another = _at_boot(tree) if rails is not None else ""
+    another = (_linked(tree, rails[0]) or _at_boot(tree)) if rails is not None else ""
     made = [*(_of_rails(rails, found, another) if rails is not None else ()), *_of_python(tree, found)]
     ceilings = (
         [Ceiling(settings.db_limit, "--db-limit")] if settings.db_limit else [*_ceilings(tree, found, unreadable)]
@@ -78,6 +81,19 @@ def _rails(tree: Tree, unreadable: list[tuple[str, str]]) -> "tuple[str, Table] 
         if documents and isinstance(documents[0], Table):
             return file.path, documents[0]
     return None
+
+
+def _linked(tree: Tree, path: str) -> str:
+    """What tells that each release gets the server's own file in its place; "" where Capistrano is told none."""
+    config, _, name = path.rpartition("config/")
+    file = tree.file(f"{config}{DEPLOY}")
+    try:
+        content = file.content() if file is not None else b""
+    except UnreadableError:
+        return ""
+    told = next((one for one in _LINKED.finditer(content) if f"config/{name}".encode() in one[0]), None)
+    line = content.count(b"\n", 0, told.start()) + 1 if told else 0
+    return f"{clean(config)}{DEPLOY}:{line} puts the server's own file in its place" if told else ""
 
 
 def _at_boot(tree: Tree) -> str:

@@ -48,6 +48,22 @@ def test_a_worker_s_pool(tmp_path: Path, pool: str, command: str, outcome: Outco
 @pytest.mark.parametrize(
     ("line", "outcome"),
     [
+        ('append :linked_files, "config/database.yml"', Outcome.UNKNOWN),
+        ("set :linked_files, %w[\n  config/secrets.yml\n  config/database.yml\n]", Outcome.UNKNOWN),
+        ("set :linked_files, %w[config/secrets.yml]\n# config/database.yml is ours", Outcome.FAIL),
+        ('# append :linked_files, "config/database.yml"', Outcome.FAIL),
+        ('set :linked_dirs, %w[log]\nupload! "config/database.yml"', Outcome.FAIL),
+    ],
+)
+def test_a_file_in_whose_place_the_server_s_own_is_put(tmp_path: Path, line: str, outcome: Outcome) -> None:
+    files = {"config/database.yml": YML % 5, "config/deploy.rb": f"{line}\n", "Procfile": "w: sidekiq -c 10\n"}
+
+    assert judged(tmp_path, files).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
         ("ENV['DATABASE_URL'] = \"#{url}?pool=25\"", Outcome.UNKNOWN),
         ("c['pool'] = 25", Outcome.UNKNOWN),
         ("ActiveRecord::Base.establish_connection(config)", Outcome.UNKNOWN),

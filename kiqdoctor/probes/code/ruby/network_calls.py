@@ -32,6 +32,8 @@ RUBY: Final[dict[str, Library]] = {
     "URI.open": Library(("read_timeout",), default=Timeout.DEFAULT),
 }
 """Ruby's. What stands on Net::HTTP has its 60 s."""
+CLOSED: Final = frozenset({"TCPSocket.new.close", "TCPSocket.open.close", "Socket.tcp.close"})
+"""Who only knocks waits as long as the system tries to connect, and for nothing that is read."""
 
 
 def limited(methods: Iterable[Method]) -> frozenset[str]:
@@ -46,6 +48,7 @@ def limited(methods: Iterable[Method]) -> frozenset[str]:
 
 
 def network_calls(method: Method, limited: frozenset[str] = frozenset()) -> Iterator[NetworkCall]:
+    knocks = {one.id for sent in method.calls if sent.name in CLOSED and (one := _receiver(sent.node)) is not None}
     for sent in method.calls:
         node, name = sent.node, sent.name
         library = RUBY.get(name)
@@ -53,10 +56,16 @@ def network_calls(method: Method, limited: frozenset[str] = frozenset()) -> Iter
             timeout, seconds = _told(node, library.keywords) or _assigned(method, library.keywords)
             if timeout is None:
                 timeout = Timeout.UNKNOWN if name.partition(".")[0] in limited else library.default
+                timeout = Timeout.DEFAULT if node.id in knocks else timeout
             yield NetworkCall(method.number, *method.at(node), name, timeout, seconds)
         elif name.partition(".")[0] == HTTP_GEM and name.rpartition(".")[2] in HTTP:
             told = ".timeout." in name or HTTP_GEM in limited
             yield NetworkCall(method.number, *method.at(node), name, Timeout.UNKNOWN if told else Timeout.NONE)
+
+
+def _receiver(node: "Node") -> "Node | None":
+    """What a call is sent to."""
+    return node.child_by_field_name("receiver")
 
 
 def _told(node: "Node", keywords: tuple[str, ...]) -> tuple[Timeout | None, float | None] | None:

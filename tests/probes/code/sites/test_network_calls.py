@@ -77,6 +77,8 @@ def test_options_of_another_module(tmp_path: Path) -> None:
         ("http = Net::HTTP.new(h)\n  http.read_timeout = nil", "Net::HTTP.new", NONE, None),
         ("http = Net::HTTP.new(h)\n  http.open_timeout = 1_0", "Net::HTTP.new", GIVEN, 10.0),
         ("TCPSocket.new(h, 80)", "TCPSocket.new", NONE, None),
+        ("TCPSocket.new(h, 80).close", "TCPSocket.new", DEFAULT, None),
+        ("TCPSocket.new(h, 80).gets", "TCPSocket.new", NONE, None),
         ("TCPSocket.open(h, 80, connect_timeout: 2)", "TCPSocket.open", GIVEN, 2.0),
         ("HTTP.get(u)", "HTTP.get", NONE, None),
         ("HTTP.timeout(3).get(u)", "HTTP.timeout.get", UNKNOWN, None),
