@@ -10,6 +10,8 @@ In the log: nothing new from that process, and no error.
 Formula: the oldest job of a queue is the same in READINGS readings APART_S apart, processes that take the queue have
 idle threads in each, and fewer clients wait in a pop than there are idle threads, by a whole process or more
 
+Threads of a capsule that does not take the queue are not idle for it.
+
 An idle thread of basic fetch waits in a blocking pop, which CLIENT LIST shows by the flag `b`. Fetchers that ask
 again and again (super_fetch, our runtime) hold none; of them the job that nobody takes is what tells.
 
@@ -28,7 +30,8 @@ Risk: a restart gives back what it runs after --timeout seconds.
 Undo: none is needed.
 
 ## Unknown when
-CLIENT LIST is not allowed; there was one reading; a beat is old; jobs stand still although threads wait for jobs.
+CLIENT LIST is not allowed; there was one reading; a beat is old; jobs stand still although threads wait for jobs; a
+process has capsules, and does not say how many threads each has.
 
 ## Source
 sidekiq#3690, celery#10302; idle connections of a real Sidekiq 6.4.1 show `flags=b cmd=brpop`.
@@ -71,19 +74,29 @@ def beating_not_fetching(
         waited = None if queue.oldest_at is None else clock.last.now - queue.oldest_at
         if not queue.size or queue.paused or not pool or not _same(moments.facts, queue):
             continue
+        told = [one for one in pool if one.spare(queue.name) is not None]
         if waited is None:
             yield Unknown(f"how long the jobs of {queue.name} wait is not known, and threads that take it are idle")
         elif waited > WAITED_S:
             standing += 1
-            yield from _judged(queue, pool, moments, fleet.last, clients)
+            yield from _judged(queue, told, moments, fleet.last, clients) if told else _capsules(queue, pool)
     yield Evidence("queues that stand though threads are idle", str(standing), "LINDEX, heartbeats")
     yield Evidence("idle threads", str(sum(map(_spare, fleet.last.live))), "busy, concurrency")
 
 
 def _idle(seen: Sequence[Fleet], queue: Queue) -> list[Process]:
-    """Processes that take a queue and had a thread to spare in every reading."""
-    pools = [{one.identity: one for one in moment.takers(queue.name) if _spare(one) > 0} for moment in seen]
+    """Processes that take a queue and had a thread to spare for it in every reading, or do not say it."""
+    pools = [{one.identity: one for one in moment.takers(queue.name) if one.spare(queue.name) != 0} for moment in seen]
     return [one for identity, one in pools[-1].items() if all(identity in pool for pool in pools)]
+
+
+def _capsules(queue: Queue, pool: list[Process]) -> Iterator[Unknown]:
+    """Who has capsules and does not say their threads (7.x) may have those of this queue busy, and others idle."""
+    first = pool[0].identity
+    yield Unknown(
+        f"the oldest job of {queue.name} stands, and {first} does not say how many threads of it take that queue",
+        "Sidekiq 8.0.9 or later, which tells the threads of each capsule",
+    )
 
 
 def _spare(process: Process) -> int:

@@ -8,7 +8,8 @@ In the log: no `Gained leadership` line for long, or one at every beat.
 
 ## How it is found
 Formula: fails if dear-leader names the same identity at two readings at least stuck-s apart and that process is not
-alive or is quiet at both; or if live processes bear two tags; or if each of CHANGING readings names another leader
+alive or is quiet at both; or if live processes bear two tags that begin with different words; or if each of CHANGING
+readings names another leader
 
 `dear-leader` holds the leader's identity. Its record and beat tell whether it lives, `quiet` whether it still works. A
 leader that changes at every reading is no leader: two applications contend for it, or it cannot keep its key.
@@ -28,7 +29,8 @@ Risk: the next leader runs the periodic jobs that are due from then on; what was
 Undo: nothing to undo.
 
 ## Unknown when
-It was looked at once only, and the leader looks dead or quiet; process records may not be read.
+It was looked at once only, and the leader looks dead or quiet; process records may not be read; tags differ after their
+first word only (shop-mail, shop-web), as those of one application do.
 
 ## Source
 sidekiq/sidekiq#4078 and #6804; Process.leader? in lib/sidekiq/api.rb reads the same key.
@@ -43,6 +45,7 @@ from kiqdoctor.doctor import Evidence, Finding, NotApplicable, Series, Severity,
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.engine import Threshold, Thresholds
 from kiqdoctor.doctor.facts.fleet import Fleet, Leader
+from kiqdoctor.regex import regex
 
 CHANGING = 4
 STUCK = Threshold(
@@ -96,15 +99,26 @@ def _same(leader: Series[Leader], fleet: Series[Fleet], stuck_s: float) -> bool:
     return bool(led and looked) and named == {name}
 
 
-def _of_two_applications(name: str, fleet: Fleet) -> Iterator[Finding]:
+def _of_two_applications(name: str, fleet: Fleet) -> Iterator[Finding | Unknown]:
     tags = {one.identity: one.tag for one in fleet.live if one.tag}
-    others = sorted({tag for tag in tags.values() if tag != tags.get(name)})
-    if name not in tags or not others:
+    if name not in tags:
+        return
+    strange = sorted({tag for tag in tags.values() if tag != tags[name]})
+    others = [tag for tag in strange if _first(tag) != _first(tags[name])]
+    if strange and not others:
+        told = f"the leader's tag is {tags[name]}, another is {strange[0]}: both may be of one application"
+        yield Unknown(told, "one tag for each application")
+    if not others:
         return
     evidence = [Evidence("leader", f"{name}, tag {tags[name]}", SOURCE)]
     evidence += [Evidence("other tag", tag, "processes, info") for tag in others[:10]]
     title = f"The leader belongs to {tags[name]}; processes of {', '.join(others[:3])} share its Redis and have none"
     yield Finding("redis", title, REMEDY, tuple(evidence), key="tags")
+
+
+def _first(tag: str) -> str:
+    """Its first word, without a number: what is told apart by the rest is often one application's (shop-mail)."""
+    return regex(r"[\W\d_]+").split(tag.casefold(), maxsplit=1)[0] or tag
 
 
 def _changing(leader: Series[Leader], fleet: Series[Fleet]) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ retries; while the deploy lasts, old workers refuse new ones as well.
 In the log: `wrong number of arguments`, `unknown keyword`, `got an unexpected keyword argument`, from the deploy on.
 
 ## How it is found
-Formula: fails if sampled jobs of a class in retry or dead failed with an error of arity or keywords, first after a
-deploy, and were created before it; or were created after it while a process from before it is alive; or if a job that
+Formula: fails if sampled jobs of a class in retry or dead failed with the same error of arity or keywords, first after
+a deploy, and were created before it; or were created after it while a process from before it is alive; or if a job that
 waits (queues, schedule, retry) carries arguments that the source under PATH does not take
 
 The last needs an application: `kiqdoctor check --replay RECORDING PATH` tells of a production's recording and a pull
@@ -43,6 +43,7 @@ docs.gitlab.com, Sidekiq compatibility across updates.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from kiqdoctor.doctor import Evidence, Finding, Location, Missing, Refused, Severity, Unknown, Verdict, check
 from kiqdoctor.doctor.counting import counted
@@ -144,6 +145,14 @@ def _releases(fleet: Fleet) -> list[tuple[float, str]]:
 
 
 def _judged(name: str, found: list[Sample], deploys: list[tuple[float, str]], fleet: Fleet) -> Iterator[Finding]:
+    """The first kind of error that came with a deploy: another that the class had before says nothing of it."""
+    kinds: dict[str, list[Sample]] = {}
+    for one in found:
+        kinds.setdefault(one.message, []).append(one)
+    yield from islice((told for kind in kinds.values() for told in _since(name, kind, deploys, fleet)), 1)
+
+
+def _since(name: str, found: list[Sample], deploys: list[tuple[float, str]], fleet: Fleet) -> Iterator[Finding]:
     since = min(one.failed_at for one in found if one.failed_at is not None)
     before = [one for one in deploys if one[0] <= since + NEAR]
     if not before:

@@ -60,6 +60,19 @@ class Process:
         """Queues of each capsule that takes them in strict order, the first first; before 7.0.3 nobody says it."""
         return tuple(tuple(name for name, _ in one) for one in self.weights if not any(weight for _, weight in one))
 
+    def spare(self, queue: str) -> int | None:
+        """Threads that could take a job of this queue now: those of its capsules. None: it does not say how many."""
+        free = 0 if self.quiet else max(0, (self.concurrency or 0) - (self.busy or 0))
+        takes = [{name for name, _ in one} for one in self.weights]
+        mine = [at for at, names in enumerate(takes) if queue in names]
+        if not free or len(mine) == len(takes):
+            return free
+        theirs = set().union(*takes).difference(*(takes[at] for at in mine))  # queues of its other capsules alone
+        running = max(0, (self.busy or 0) - sum(job.queue in theirs for job in self.in_flight))
+        if len(self.capsules) == len(takes):
+            return min(free, max(0, sum(self.capsules[at][1] for at in mine) - running))
+        return None if running else len(mine)  # a capsule that runs nothing has a thread at least
+
     @property
     def live(self) -> bool:
         """Its beat is younger than 60 s, after which Sidekiq itself forgets it."""

@@ -8,7 +8,7 @@ from healthy.moment import NOW
 from healthy.queues import QUEUE
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import Client, Clients
 from kiqdoctor.doctor.report import Outcome
@@ -49,6 +49,35 @@ def test_one_reading_cannot_tell() -> None:
 def test_nobody_has_a_thread_to_spare() -> None:
     for worker in (replace(BASIC, busy=5), replace(BASIC, quiet=True), replace(BASIC, queues=("mail",))):
         assert diagnose("PRO015", seen(STANDS, STANDS, STANDS, fleet=(worker,))).outcome is Outcome.PASS
+
+
+SPLIT = replace(
+    WORKER,
+    version="8.1.7",
+    busy=1,
+    queues=("mail", "default"),
+    weights=((("mail", 0),), (("default", 0),)),
+    capsules=(("default", 4), ("single", 1)),
+    in_flight=(InFlight("t1", "default", "f" * 24, "Export", NOW - 90),),
+)  # one thread for the queue that stands, and four for another
+
+
+def test_idle_threads_of_another_capsule_cannot_take_it() -> None:
+    idle = replace(SPLIT, busy=1, in_flight=(replace(SPLIT.in_flight[0], queue="mail"),))
+
+    for worker in (SPLIT, replace(SPLIT, reliable=False)):
+        assert diagnose("PRO015", seen(STANDS, STANDS, STANDS, fleet=(worker,))).outcome is Outcome.PASS
+    assert diagnose("PRO015", seen(STANDS, STANDS, STANDS, fleet=(idle,))).outcome is Outcome.FAIL
+
+
+def test_capsules_that_do_not_tell_their_threads() -> None:
+    silent = replace(SPLIT, version="7.3.2", capsules=())
+    found = diagnose("PRO015", seen(STANDS, STANDS, STANDS, fleet=(silent,)))
+
+    assert found.outcome is Outcome.UNKNOWN
+    assert "does not say how many threads of it take that queue" in (found.reason or "")
+    idle = replace(silent, in_flight=(replace(SPLIT.in_flight[0], queue="mail"),))
+    assert diagnose("PRO015", seen(STANDS, STANDS, STANDS, fleet=(idle,))).outcome is Outcome.FAIL
 
 
 def test_as_many_pops_as_idle_threads_settle_nothing() -> None:

@@ -57,6 +57,15 @@ def test_it_is_another_application_s() -> None:
     assert judged(Leader(WORKER.identity), fleet=same).outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize(("one", "other"), [("shop-mail", "shop-web"), ("shop", "shop_bulk"), ("worker1", "worker2")])
+def test_tags_that_begin_alike_may_be_of_one_application(one: str, other: str) -> None:
+    fleet = (replace(WORKER, tag=one), replace(WORKER, identity="web-2:5:aabbccddeeff", tag=other))
+
+    assert judged(Leader(WORKER.identity), fleet=fleet).outcome is Outcome.UNKNOWN
+    third = (*fleet, replace(fleet[1], identity="web-3:5:aabbccddeeff", tag="crm"))
+    assert judged(Leader(WORKER.identity), fleet=third).outcome is Outcome.FAIL
+
+
 def test_it_changes_at_every_reading() -> None:
     one, other = (replace(WORKER, identity=f"web-{number}:5:aabbccddeeff") for number in (1, 2))
     turns = [Leader(one.identity), Leader(other.identity)] * 2

@@ -65,6 +65,16 @@ def test_its_twins(twin: Snapshot) -> None:
     assert diagnose("QUE021", twin).outcome is Outcome.PASS
 
 
+def test_another_error_that_the_class_had_before_says_nothing() -> None:
+    old = failed(2, message="wrong number of arguments (given 4, expected 1)", error_class="ArgumentError",
+                 created_at=MARK - 9000, failed_at=MARK - 8000)  # fmt: skip
+    new = failed(1, message=ARITY, error_class="ArgumentError", created_at=MARK - 60, failed_at=MARK + 60)
+    snapshot = retrying(old, new).with_(Marks(((MARK, "a1b2c3d"),), 30), SINCE)
+
+    [found] = diagnose("QUE021", snapshot).findings
+    assert found.finding.subject == "job:SendMail"
+
+
 def test_no_deploy_is_known() -> None:
     found = diagnose("QUE021", refused(MARK - 60, MARK + 60).with_(Marks((), 30)))
 
