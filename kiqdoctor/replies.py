@@ -26,16 +26,20 @@ def _pong(reply: Any) -> bool:
     return bool(reply == b"PONG")
 
 
+def _number(reply: Any) -> bool:
+    return isinstance(reply, int) and not isinstance(reply, bool)  # which is of RESP3, and nobody spoke that
+
+
 def _count(reply: Any) -> bool:
-    return isinstance(reply, int) and reply >= 0
+    return _number(reply) and reply >= 0
 
 
 def _answer(reply: Any) -> bool:
-    return isinstance(reply, int) and reply in {0, 1}
+    return _number(reply) and reply in {0, 1}
 
 
 def _life(reply: Any) -> bool:
-    return isinstance(reply, int) and reply >= NO_KEY
+    return _number(reply) and reply >= NO_KEY
 
 
 def _count_or_none(reply: Any) -> bool:

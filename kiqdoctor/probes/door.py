@@ -15,10 +15,14 @@ TOO_LARGE: Final = "size"
 LONGEST_KEY: Final = 100  # characters of one that is shown
 AWAY: Final = ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOAUTH")
 """What a server says of itself and of no key: it answers nobody now, or not us any more."""
-OF_THE_KEY: Final = ("WRONGTYPE", "NOGROUP", "NOPROTO", "MISCONF", "ERR no such key", "ERR value", "ERR syntax")
+OF_THE_KEY: Final = ("WRONGTYPE", "NOGROUP", "NOPROTO", "ERR no such key", "ERR value", "ERR syntax")
 """What is answered to our very question: of what a key holds, or of what a version knows. Any other refusal tells
 nothing of either, as those of proxies that pass on some commands.
 """
+OF_ANY_TYPE: Final = frozenset(
+    {"exists", "type", "ttl", "pttl", "scan", "dbsize", "time", "info", "memory|usage", "mget"}
+)
+"""Commands to which no key is of the wrong type."""
 ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN", "CROSSSLOT")
 """What a node of a cluster says of keys that it does not hold."""
 
@@ -99,7 +103,8 @@ class Door:
             return "one Redis that holds every key, no node of a cluster"
         if "unknown command" in text or "unknown subcommand" in text:
             return f"a server that offers {name.upper().replace('|', ' ')} (here it is renamed or left out)"
-        return "" if text.startswith(OF_THE_KEY) else f"a server that answers {name.upper().replace('|', ' ')}"
+        own = text.startswith(OF_THE_KEY) and not (name in OF_ANY_TYPE and text.startswith("WRONGTYPE"))
+        return "" if own else f"a server that answers {name.upper().replace('|', ' ')}"
 
 
 def _key(command: Command, name: str) -> str:

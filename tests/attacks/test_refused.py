@@ -104,6 +104,37 @@ def test_what_a_node_or_a_proxy_does_not_answer_was_not_read(ill: RedisServer, c
     assert {"PRO004", "NSP005"} & {check for check, _ in found(report)} == set()
 
 
+STATES = (
+    b"-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.\r\n",
+    b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    b"-READONLY You can't write against a read only replica.\r\n",
+)
+
+
+@pytest.mark.parametrize("said", STATES)
+@pytest.mark.parametrize("command", ["EXISTS", "LLEN", "SCARD", "SSCAN", "TYPE", "HMGET", "HELLO"])
+def test_a_server_s_state_says_nothing_of_a_key_nor_of_what_it_speaks(
+    redis: Any, ill: RedisServer, command: str, said: bytes
+) -> None:
+    alive(redis)
+    whole = examined(ill.url)
+    with lying(ill.port, command, said) as url:
+        report = examined(url)
+    failing = {one.check.id for one in whole.results if one.outcome is Outcome.FAIL} - TRENDS
+    assert failing & {one.check.id for one in report.results if one.outcome is Outcome.PASS} == set()
+    new = {one for one in found(report) - found(whole) if one[0] not in {*TRENDS, *ABOUT_REFUSALS}}
+    assert new == set()
+
+
+@pytest.mark.parametrize("command", ["EXISTS", "TYPE"])
+def test_no_key_is_of_the_wrong_type_for_every_command(ill: RedisServer, command: str) -> None:
+    with lying(ill.port, command, b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n") as url:
+        report = examined(url)
+    passed = {one.check.id for one in report.results if one.outcome is Outcome.PASS}
+    assert passed & {"QUE001", "PRO014", "NSP001", "PRO002"} == set()
+    assert {"PRO004", "NSP005"} & {check for check, _ in found(report)} == set()
+
+
 def test_the_healthy_twin_is_read(ill: RedisServer) -> None:
     with lying(ill.port, "", b"") as url:
         assert found(examined(url)) >= {("QUE001", "queue:lonely")}

@@ -128,7 +128,7 @@ def test_the_examination_ends_and_says_so(first: bytes, then: bytes, pause: floa
 LIES = {
     "none": b"$-1\r\n", "a number": b":1\r\n", "a list": b"*0\r\n",
     "nested": b"*2\r\n*1\r\n$-1\r\n*3\r\n:1\r\n*-1\r\n$0\r\n\r\n",
-    "text": b"+x\r\n", "bytes": b"$9000000000\r\n", "members": b"*2000000000\r\n",
+    "text": b"+x\r\n", "a word of RESP3": b"#t\r\n", "bytes": b"$9000000000\r\n", "members": b"*2000000000\r\n",
 }  # fmt: skip
 TRUE = {
     *((name, "a number") for name in ("EXISTS", "DBSIZE", "LLEN", "ZCARD")),

@@ -18,6 +18,8 @@ PINGS: Final = 20
 LONGEST: Final = 2.0  # seconds of pinging: over a slow line fewer are sent
 ENOUGH: Final = 5
 ENTRIES: Final = 128
+FOR_NOW: Final = ("OOM", "MISCONF", "READONLY", "NOREPLICAS", "TRYAGAIN", "MOVED", "ASK", "WRONGTYPE")
+"""How refusals begin that are of the server's state and not of what it speaks."""
 KEYLESS: Final = frozenset({"AUTH", "HELLO", "EVAL", "EVALSHA", "ACL", "CONFIG", "MIGRATE", "SCRIPT"})
 """Commands whose first word is no key: a secret, a script, or another command's name."""
 
@@ -84,4 +86,6 @@ def _shown(words: list[str]) -> str:
 def greeting(redis: Redis) -> Greeting:
     """Whether the server speaks RESP3."""
     reply, _ = redis.ask_all([("HELLO", 3), ("HELLO", 2)])
+    if isinstance(reply, Refused) and reply.reason.partition(": ")[2].startswith(FOR_NOW):
+        raise RefusalError(reply.reason, reply.unlock)
     return Greeting(reply.reason if isinstance(reply, Refused) else "")
