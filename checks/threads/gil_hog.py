@@ -1,4 +1,4 @@
-"""One thread of a Python worker holds the GIL, and the others starve.
+"""One thread holds the interpreter's lock (GIL, GVL), and the others starve.
 
 ## Why it hurts
 Only one thread runs; the heartbeat comes late, leases run out, and the other threads' jobs take many times as long.
@@ -11,6 +11,9 @@ owns it asleep
 
 Only with `--deep`. Who owns the GIL is read by py-spy, who waits for it from the system call that each thread stands
 in. Threads that take turns are no hogs.
+
+A Ruby worker is asked for its threads by TTIN: it writes them in Ruby, on its main thread, which takes Ruby's own lock
+(GVL). Whoever answers has no thread that keeps it.
 
 ## When it is wrong
 A job of pure Python that is alone in its process: nobody waits for the GIL then, and nothing is said.
@@ -27,7 +30,8 @@ Risk: none: the advice changes code.
 Undo: take the change back.
 
 ## Unknown when
-a process may not be read; who has the GIL in each look got no core meanwhile, for the host is busy.
+a process may not be read; who has the GIL in each look got no core meanwhile, for the host is busy; a Ruby worker did
+not answer (THR001 says so), or its log cannot be read.
 
 ## Source
 py-spy's documentation on the GIL; measured on CPython 3.11 to 3.14.
@@ -39,7 +43,7 @@ from kiqdoctor.doctor import Evidence, Finding, Missing, Severity, Unknown, Verd
 from kiqdoctor.doctor.facts.fleet import Fleet
 from kiqdoctor.doctor.facts.host import LocalProcesses
 from kiqdoctor.doctor.facts.redis import Clients, Connection
-from kiqdoctor.doctor.facts.threads import ThreadLooks
+from kiqdoctor.doctor.facts.threads import ProcessLooks, ThreadLooks
 from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed, held_up
 from kiqdoctor.doctor.workers_here import Here, present
 
@@ -55,13 +59,11 @@ def gil_hog(
     seen = present(fleet, local, connection, clients)
     yield from seen.unseen()
     by_pid = {one.pid: one for one in looks.all}
-    pythons = [one for one in seen.here if one.worker.kind == "kiqdoctor"]
     for one in seen.here:
-        if one.worker.kind != "kiqdoctor":
-            yield Evidence(one.named, f"{one.worker.kind}: no GIL of Python's", f"/proc/{one.worker.pid}/cmdline")
-    for one in pythons:
         looked = by_pid.get(one.worker.pid)
-        if looked is None or looked.refused or len(looked.looks) < 2:  # noqa: PLR2004 - who always has it takes two
+        if one.worker.kind != "kiqdoctor":
+            yield _of_ruby(one, looked)
+        elif looked is None or looked.refused or len(looked.looks) < 2:  # noqa: PLR2004 - who always has it takes two
             why, unlock = (looked.refused, looked.unlock) if looked else ("too many workers run here", "")
             yield Unknown(f"who has the GIL of {one.named} was not seen: {why or 'one look only'}", unlock)
         elif hogs := [found for found in diagnosed(looked.looks) if found.kind in {Kind.GIL_HOG, Kind.STOPPED}]:
@@ -71,6 +73,16 @@ def gil_hog(
             yield Unknown(f"{owner} of {one.named} had the GIL, and this host no core for it", "a calmer host")
         else:
             yield Evidence(one.named, "no thread kept the GIL from another", looked.looks[-1].source)
+
+
+def _of_ruby(one: Here, looked: ProcessLooks | None) -> Verdict:
+    """What its own dump proves: it is written under the lock that a hog would keep."""
+    if looked is None or looked.refused or len(looked.looks) < 2:  # noqa: PLR2004
+        why, unlock = (looked.refused, looked.unlock) if looked else ("too many workers run here", "")
+        silent = "it was asked for its threads and did not answer (THR001)" if looked and looked.silent else ""
+        why = silent or why or (looked.looks[-1].state if looked and looked.looks else "") or "one look only"
+        return Unknown(f"whether a thread keeps Ruby's lock (GVL) in {one.named} was not seen: {why}", unlock)
+    return Evidence(one.named, "its main thread wrote each dump: no thread kept the GVL", looked.looks[-1].source)
 
 
 def _finding(one: Here, found: Diagnosis) -> Finding:

@@ -6,13 +6,14 @@ import pytest
 import redis as redis_py
 from doctoring import check
 from healthy import HEALTHY
+from healthy.threads import LOOKS
 from looked import NOT_DEEP, REFUSED, looking
 from servers import RedisServer, eventually
 from states import payload
 from workers import Worker
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.threads import Call, Frame, Thread
+from kiqdoctor.doctor.facts.threads import Call, Frame, ProcessLooks, Thread, ThreadLooks
 from kiqdoctor.doctor.report import Outcome
 from kiqdoctor.doctor.snapshot import Snapshot
 
@@ -34,8 +35,26 @@ def test_on_a_host_without_a_core_for_it_nobody_is_accused() -> None:
     assert "no core for it" in (found.reason or "")
 
 
-def test_ruby_has_none() -> None:
-    assert diagnose("THR003", HEALTHY).outcome is Outcome.PASS
+def test_a_ruby_that_answers_has_no_thread_that_keeps_its_lock() -> None:
+    found = diagnose("THR003", HEALTHY)
+
+    assert found.outcome is Outcome.PASS
+    assert any("no thread kept the GVL" in one.value for one in found.evidence)
+
+
+@pytest.mark.parametrize(
+    ("looks", "why"),
+    [
+        (ProcessLooks(4711, (), "no dump within 5 s", silent=True), "did not answer (THR001)"),
+        (ProcessLooks(4711, (), "its log is another user's", "root"), "another user's"),
+        (ProcessLooks(4711, LOOKS[:1]), "sleeping"),
+    ],
+)
+def test_of_a_ruby_that_does_not_answer_nothing_is_told(looks: ProcessLooks, why: str) -> None:
+    found = diagnose("THR003", HEALTHY.with_(ThreadLooks((looks,))))
+
+    assert found.outcome is Outcome.UNKNOWN
+    assert why in (found.reason or "")
 
 
 @pytest.mark.parametrize("state", ["stopped", "frozen"])
