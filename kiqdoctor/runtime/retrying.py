@@ -81,7 +81,7 @@ def after_first_failure(
         return None
     at = spelt(now)
     try:
-        tail = failed_first(raw, record.args, error_name(error), message(error), at)
+        tail = failed_first(raw, record, error_name(error), message(error), at)
     except Exception:  # noqa: BLE001 - a class may be called anything
         return None
     return None if tail is None else (at.later(backoff.delay(0, fraction)), tail)

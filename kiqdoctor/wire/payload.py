@@ -35,12 +35,13 @@ from kiqdoctor.wire.fields import (
     RETRY_COUNT,
     RETRY_QUEUE,
     STARTED,
+    UNIQUE_FOR,
     WRAPPED,
 )
 from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import Spelt, plain, seconds, stamp
 
-CLOSE: Final = ord("}")
+OPEN, CLOSE = b"{}"
 MESSAGE_LIMIT: Final = 10_000  # characters of error_message
 FADES: Final = 72 * 3600.0  # seconds after which a process' death says nothing of the jobs that it held
 DEATHS: Final = 16  # that are remembered of one job
@@ -194,6 +195,11 @@ _NOTHING: Final = (None,) * 4
 _ABSENT: Final = (msgspec.UNSET,) * 4
 
 
+_CREATED, _ENQUEUED, _RETRY, _EXPIRY, _EXPIRES_IN, _UNIQUE_FOR, _DEAD = (
+    b'"%b":' % name.encode() for name in (CREATED_AT, ENQUEUED_AT, RETRY, EXPIRY, EXPIRES_IN, UNIQUE_FOR, DEAD)
+)
+
+
 class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A payload that asks for nothing but to be run: its fields say nothing of what goes around it or with its end.
 
@@ -227,6 +233,11 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     def untried(self) -> bool:
         """Whether it never failed, and says nothing more of how it is tried again than how often."""
         return True
+
+    @property
+    def beside(self) -> tuple[tuple[bytes, Any], ...]:
+        """What may be a number but the arguments, while it is untried."""
+        return (_CREATED, self.created_at), (_ENQUEUED, self.enqueued_at), (_RETRY, self.retry)
 
     def following(self, now: float) -> None:
         """Nothing is pushed when it has succeeded."""
@@ -264,6 +275,17 @@ class Known(Plain, forbid_unknown_fields=True, gc=False):
         if (self.retry_count, self.failed_at, self.error_class, self.error_message) != _ABSENT:
             return False
         return (self.backtrace, self.retry_for, self.retry_queue, self.retried_at) == _NOTHING
+
+    @property
+    def beside(self) -> tuple[tuple[bytes, Any], ...]:
+        """As of a plain one."""
+        more = (
+            (_EXPIRY, self.expiry),
+            (_EXPIRES_IN, self.expires_in),
+            (_UNIQUE_FOR, self.unique_for),
+            (_DEAD, self.dead),
+        )
+        return (_CREATED, self.created_at), (_ENQUEUED, self.enqueued_at), (_RETRY, self.retry), *more
 
 
 class _Named(msgspec.Struct, gc=False):
@@ -356,12 +378,12 @@ def pushed(payload: Payload, now: float) -> Payload:
     return Payload({**fields, ENQUEUED_AT: stamp(now)})
 
 
-def failed_first(raw: bytes, args: list[Any], error_class: str, message: str, at: Spelt) -> str | None:
+def failed_first(raw: bytes, record: Plain, error_class: str, message: str, at: Spelt) -> str | None:
     """What stands in the place of its last byte after the first failure of an ``untried`` one that stays in its queue.
 
     None where the rest may not be spelt as ``failed`` spells it: then Ruby would not find the job by writing it again.
     """
-    if raw[-1] != CLOSE or codec.foreign(raw, args):
+    if raw[0] != OPEN or raw[-1] != CLOSE or codec.foreign(raw, record.args, record.beside):
         return None
     return f"{_failure(error_class, _told(message))}{at.text}}}"
 

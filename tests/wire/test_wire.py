@@ -118,9 +118,9 @@ def test_a_failure_counts_from_nought() -> None:
     assert "at" not in payload.pushed(fresh.with_(at=9), 4.5).fields
 
 
-def failed_first(raw: bytes, args: list[object], said: str) -> bytes | None:
+def failed_first(raw: bytes, record: payload.Plain, said: str) -> bytes | None:
     """Its bytes after that."""
-    tail = payload.failed_first(raw, args, "E", said, spelt(2.5))
+    tail = payload.failed_first(raw, record, "E", said, spelt(2.5))
     return raw[:-1] + tail.encode() if tail is not None else None
 
 
@@ -139,7 +139,7 @@ def test_a_first_failure_has_the_bytes_that_any_other_has(args: list[object], sa
     }
     raw = writers[how](fields)
 
-    first = failed_first(raw, args, said)
+    first = failed_first(raw, payload.known_payload(raw), said)
 
     assert first in {None, payload.failed(payload.read(raw), "E", said, "q", 2.5).encode()}
 
@@ -171,7 +171,39 @@ def test_a_first_failure_of_our_own_payload_is_written_behind_it() -> None:
     args = [1, "a: b", "é", None, {"deep": [True]}]
     raw = payload.new("A", args, "j", 1.5, {}).encode()
 
-    assert failed_first(raw, args, "no") is not None
+    assert failed_first(raw, payload.plain_payload(raw), "no") is not None
+
+
+@pytest.mark.parametrize("number", [b"1.50", b"1e5", b"1E2", b"-0", b"10.000000", b"0.10000000000000001", b"1.0e-3"])
+@pytest.mark.parametrize("place", ["args", "deep", "created_at", "enqueued_at", "expiry", "expires_in", "unique_for"])
+def test_a_first_failure_keeps_no_number_that_ruby_would_write_otherwise(number: bytes, place: str) -> None:
+    """Its API moves a job by writing it again: it would be there twice."""
+    args, more = b"[1]", b""
+    if place == "args":
+        args = b'["a",%b]' % number
+    elif place == "deep":
+        args = b'[{"a":[%b]}]' % number
+    else:
+        more = b',"%b":%b' % (place.encode(), number)
+    raw = b'{"retry":true,"queue":"q","class":"A","args":%b,"jid":"j"%b}' % (args, more)
+
+    first = failed_first(raw, payload.known_payload(raw), "no")
+
+    assert first in {None, payload.failed(payload.read(raw), "E", "no", "q", 2.5).encode()}
+
+
+@pytest.mark.parametrize("old", [b",", b":", b"{", b"[", b"}", b"]"])
+@pytest.mark.parametrize("space", [b" ", b"\t", b"\r"])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_first_failure_keeps_no_spaces(old: bytes, space: bytes, before: bool) -> None:
+    plain = b'{"queue":"q","class":"A","args":[1,2],"jid":"j","created_at":1.5,"enqueued_at":2.5}'
+    for at in (number for number, byte in enumerate(plain) if plain[number : number + 1] == old):
+        cut = at if before else at + 1
+        raw = plain[:cut] + space + plain[cut:]
+
+        first = failed_first(raw, payload.known_payload(raw), "no")
+
+        assert first in {None, payload.failed(payload.read(raw), "E", "no", "q", 2.5).encode()}, raw
 
 
 ODDITIES: list[object] = [None, 0, 1, 1.5, -1, 2**63, 2**70, 10**400, "", "x", "3", True, False, [], {}, [1], "\0"]
@@ -194,7 +226,7 @@ def test_a_record_means_what_its_fields_mean(name: str, kind: Callable[[bytes], 
             continue
         assert [getattr(record, one) for one in MEANT] == [getattr(whole, one) for one in MEANT]
         assert whole.following(1.0) is None
-        again = failed_first(raw, record.args, "no") if record.untried and record.queue == "default" else None
+        again = failed_first(raw, record, "no") if record.untried and record.queue == "default" else None
         assert again in {None, payload.failed(whole, "E", "no", "default", 2.5).encode()}
 
 
