@@ -149,16 +149,28 @@ def _of_file(file: WorkerFile, version: Version | None, cores: float | None) -> 
             yield _finding(file.path, file.problem_line or 1, f"{file.path}: {file.problem}", "Mend the YAML.", "yaml")
         return
     keys = {one.key: one for one in file.settings}
-    once = {(one.key.rpartition(".")[2], one.line): one for one in reversed(file.settings)}  # sections may share lines
-    for one in reversed(once.values()):
+    once: dict[tuple[str, int], Setting] = {}  # sections may share lines; what is read speaks for them
+    for one in sorted(file.settings, key=_elsewhere):
+        once.setdefault((one.key.rpartition(".")[2], one.line), one)
+    for one in once.values():
         yield from _of_key(file, one, keys, cores)
     yield from _of_queues(file, version)
+
+
+def _in_section(one: Setting) -> bool:
+    """Whether it stands on top or in what may be an environment's section."""
+    above = one.key.rpartition(".")[0]
+    return not above or (above.partition(".")[0] not in KNOWN and "." not in above)
+
+
+def _elsewhere(one: Setting) -> bool:
+    return not _in_section(one)
 
 
 def _of_key(file: WorkerFile, one: Setting, keys: dict[str, Setting], cores: float | None) -> Iterator[Verdict]:
     above, _, name = one.key.rpartition(".")
     top = above.partition(".")[0]
-    section = not above or (top not in KNOWN and "." not in above)
+    section = _in_section(one)
     if section and one.kind != "table":
         yield from _of_name(file, one, name)
     if name == "concurrency" and (section or (top == "capsules" and above.count(".") == 1)):

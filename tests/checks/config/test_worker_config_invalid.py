@@ -68,6 +68,11 @@ def test_sound_files_pass(tmp_path: Path) -> None:
         ("production: {concurency: 9}", "high", "production.concurency"),
         (":capsules: {a: {concurrency: 0}}", "high", "no thread"),
         (":concurrency: 5\nproduction: {concurrency: 50}", "medium", "wins over"),
+        (
+            "defaults: &d {concurrency: 50}\nconcurrency: 5\nproduction: {<<: *d}",
+            "medium",
+            "production.concurrency = 50",
+        ),
         ("- a", "high", "mapping"),
     ],
 )
