@@ -16,7 +16,8 @@ from kiqdoctor.runtime.supervising.link import Birth, Link
 SELF: Final = Path("/proc/self")
 PEERED: Final = frozenset({socket.AF_INET, socket.AF_INET6, socket.AF_UNIX})
 STANDARD: Final = frozenset({0, 1, 2})
-IGNORED: Final = (signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGUSR2)  # a terminal tells them to all of us
+IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGUSR2)
+"""A terminal tells them to all of us, systemd does: our parent sees to our end."""
 
 
 def forked(birth: Birth) -> Birth:

@@ -85,6 +85,17 @@ def test_the_application_is_imported_once_and_each_process_is_the_parents(
         assert worker.stop() == 0
 
 
+def test_a_stop_that_all_processes_are_told_is_no_fault(imports: Path, redis: Any, redis_server: RedisServer) -> None:
+    """As systemd does it."""
+    with Worker.start(app(imports), redis_server.url, "--preload") as worker:
+        eventually(lambda: len(members(redis)) == 1, worker.log())
+        for pid in (*importers(imports), *members(redis)):
+            os.kill(pid, signal.SIGTERM)
+
+        assert worker.stop() == 0
+        assert "WARN" not in worker.log()
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [

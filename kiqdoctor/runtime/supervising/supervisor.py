@@ -160,6 +160,8 @@ class Supervisor:
             log.info("shutting down")
         self._systemd.stopping()
         self.rolling.clear()
+        if self._template is not None:
+            self._template.close()
         for place in self.places:
             place.start_at = None
         for child in self._children():
