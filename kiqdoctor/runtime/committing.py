@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client, log, transactions
+from kiqdoctor.runtime.due import after, epoch
 from kiqdoctor.runtime.frameworks import DJANGO, SQLALCHEMY, integration
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
@@ -110,9 +110,5 @@ def _due(delay: float | timedelta | None, at: float | datetime | None) -> float 
     if delay is not None and at is not None:
         raise ValueError("delay= and at= exclude each other")
     if delay is not None:
-        return SYSTEM.now() + (delay.total_seconds() if isinstance(delay, timedelta) else float(delay))
-    if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise ValueError("at= needs an aware datetime: this one has no time zone")
-        return at.timestamp()
-    return None if at is None else float(at)
+        return after(delay)
+    return None if at is None else epoch(at)

@@ -10,9 +10,9 @@ from functools import update_wrapper
 from pathlib import Path
 from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
-from kiqdoctor.clock import SYSTEM
 from kiqdoctor.runtime import client
 from kiqdoctor.runtime.calling import CURSOR, Calls, calls
+from kiqdoctor.runtime.due import Seconds, after, epoch
 from kiqdoctor.text import clean
 from kiqdoctor.wire import codec
 from kiqdoctor.wire.fields import AT_MOST_ONCE, BACKTRACE, DEAD, QUEUE, RETRY, RETRY_FOR, RETRY_QUEUE, TAGS
@@ -26,7 +26,6 @@ REGISTRY: "dict[str, Job[Any, Any]]" = {}
 
 RetryIn = Callable[[int, BaseException], Any]
 Exhausted = Callable[[dict[str, Any], BaseException], Any]
-Seconds = float | timedelta
 
 LONGEST_RETRY_FOR = 1_000_000_000  # seconds; as Sidekiq, which takes more for a mistaken epoch
 
@@ -113,7 +112,7 @@ class Job(Generic[P, R]):
         Raises:
             ValueError: no finite number of seconds.
         """
-        return self._push(args, kwargs, _after(delay))
+        return self._push(args, kwargs, after(delay))
 
     def perform_at(self, when: float | datetime, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Have it run at epoch seconds or an aware datetime; its jid.
@@ -121,7 +120,7 @@ class Job(Generic[P, R]):
         Raises:
             ValueError: a datetime without a time zone, which could mean any hour; no finite number.
         """
-        return self._push(args, kwargs, _epoch(when))
+        return self._push(args, kwargs, epoch(when))
 
     def perform_bulk(self, batch: Iterable[Sequence[Any]], *, at: float | datetime | None = None) -> list[str]:
         """Have it run once for each list of arguments, a thousand in a round trip; the jids, in order.
@@ -129,7 +128,7 @@ class Job(Generic[P, R]):
         ``at``: epoch seconds or an aware datetime, for all of them. Raises as ``perform_async``, and of more than a
         thousand those of earlier round trips are pushed then: ``MaybeEnqueued`` names them, other errors count them.
         """
-        return client.enqueue(self.name, self._fitting(batch), self.options, at=None if at is None else _epoch(at))
+        return client.enqueue(self.name, self._fitting(batch), self.options, at=None if at is None else epoch(at))
 
     async def aperform_async(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """``perform_async`` that blocks no event loop. Whoever is cancelled meanwhile may have pushed."""
@@ -137,15 +136,15 @@ class Job(Generic[P, R]):
 
     async def aperform_in(self, delay: Seconds, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """``perform_in`` that blocks no event loop."""
-        return await self._apush(args, kwargs, _after(delay))
+        return await self._apush(args, kwargs, after(delay))
 
     async def aperform_at(self, when: float | datetime, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """``perform_at`` that blocks no event loop."""
-        return await self._apush(args, kwargs, _epoch(when))
+        return await self._apush(args, kwargs, epoch(when))
 
     async def aperform_bulk(self, batch: Iterable[Sequence[Any]], *, at: float | datetime | None = None) -> list[str]:
         """``perform_bulk`` that blocks no event loop."""
-        when = None if at is None else _epoch(at)
+        when = None if at is None else epoch(at)
         return await client.aenqueue(self.name, self._fitting(batch), self.options, at=when)
 
     def lay(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -250,23 +249,6 @@ def job(function: Callable[P, R] | None = None, /, *, name: str | None = None, *
         return made
 
     return make if function is None else make(function)
-
-
-def _after(delay: Seconds) -> float:
-    try:
-        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-    except TypeError:
-        raise TypeError(f"a job waits seconds or a timedelta, not {delay!r}") from None
-    return _epoch(SYSTEM.now() + seconds)
-
-
-def _epoch(when: float | datetime) -> float:
-    if isinstance(when, datetime) and when.tzinfo is None:
-        raise ValueError("a job needs an aware datetime: this one has no time zone")
-    at = when.timestamp() if isinstance(when, datetime) else float(when)
-    if not math.isfinite(at):
-        raise ValueError(f"a job cannot be scheduled for {at}")
-    return at
 
 
 def _options(words: dict[str, Any]) -> JobOptions:

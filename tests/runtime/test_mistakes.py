@@ -41,6 +41,10 @@ anything: Any = kiqdoctor
         (lambda: anything.enqueue_on_commit(plain), "is none: decorate it with @job"),
         (lambda: anything.propagate("tenant"), r"propagate takes a contextvars.ContextVar, not 'tenant'"),
         (lambda: anything.job(plain).perform_in(None), "a job waits seconds or a timedelta, not None"),
+        (lambda: anything.job(plain).perform_in("soon"), "a job waits seconds or a timedelta, not 'soon'"),
+        (lambda: anything.job(plain).perform_at("2026-01-01"), "epoch seconds or an aware datetime, not '2026-01-01'"),
+        (lambda: anything.enqueue_on_commit(anything.job(plain), at="now"), "aware datetime, not 'now'"),
+        (lambda: anything.enqueue_on_commit(anything.job(plain), delay=float("nan")), "cannot be scheduled for nan"),
     ],
 )
 def test_it_is_told_at_once(wrong: Callable[[], Any], told: str) -> None:
