@@ -114,6 +114,7 @@ def command(
             return _supervise(limits, url if embedded else None)
         _leave_stacks()
         began = time.time_ns()
+        records.name()
         _import(modules)
         if born.template:
             from kiqdoctor.runtime.preloaded import forked

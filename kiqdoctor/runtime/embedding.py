@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from kiqdoctor.runtime import config, forking
+from kiqdoctor.runtime import config, forking, records
 from kiqdoctor.runtime.capsule import Capsule, parse_queues
 from kiqdoctor.runtime.launcher import Launcher
 from kiqdoctor.runtime.options import WorkerOptions
@@ -31,6 +31,7 @@ def embed(
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     chosen = Capsule("default", concurrency, parse_queues(queues))
+    records.name()
     origin = forking.origin("a worker, by embed(),")
     launcher = Launcher(WorkerOptions(config.current(), chosen, timeout, fetch, tag, embedded=True))
     launcher.start()

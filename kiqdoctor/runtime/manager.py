@@ -71,7 +71,8 @@ class Manager:
                 if ending.end is not End.BACK:
                     log.warn("buried: it still ran, and it may run at most once", described(work))
         back += self._patiently(lambda: self.fetch.give_back(plain))
-        log.warn(f"gave {back} running jobs back to their queues" + (f"; {buried} were buried" if buried else ""))
+        if back or buried:
+            log.warn(f"gave {back} running jobs back to their queues" + (f"; {buried} were buried" if buried else ""))
 
     def _patiently(self, act: Callable[[], Any]) -> Any:
         """What cannot be told stays in the private lists, and is recovered by others."""

@@ -8,6 +8,8 @@ from kiqdoctor.text import clean
 
 NOBODY: Final = "-"  # what stands for a job's words where none runs
 
+_named: Any = None
+
 
 class Among(logging.Handler):
     """Writes each record as a line of our log."""
@@ -20,12 +22,15 @@ class Among(logging.Handler):
             self.handleError(record)
 
 
-def adopt() -> None:
-    """Once the application was imported. Where it has handlers of its own for all records, those stay the only ones.
+def name() -> None:
+    """Each record has ``jid``, ``job_class`` and ``queue`` from now on, for formats such as ``%(jid)s``.
 
-    Either way each record has ``jid``, ``job_class`` and ``queue``, for formats such as ``%(jid)s``.
+    Before the application is imported, which may log meanwhile, and after it: it may have a factory of its own.
     """
+    global _named  # noqa: PLW0603 - logging has one factory, for all of the process
     make = logging.getLogRecordFactory()
+    if make is _named:
+        return
 
     def with_job(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
@@ -33,7 +38,13 @@ def adopt() -> None:
         record.jid, record.job_class, record.queue = (told.get(name, NOBODY) for name in ("jid", "class", "queue"))
         return record
 
+    _named = with_job
     logging.setLogRecordFactory(with_job)
+
+
+def adopt() -> None:
+    """Once the application was imported. Where it has handlers of its own for all records, those stay the only ones."""
+    name()
     if not logging.root.handlers:
         logging.root.addHandler(Among())
         if logging.root.level == logging.WARNING:  # as nobody set it

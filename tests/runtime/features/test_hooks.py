@@ -52,6 +52,41 @@ def test_a_worker_calls_them_in_turn_and_its_log_has_the_application_s_records(
     assert "ZeroDivisionError" in log
 
 
+OWN_FORMAT = """
+import logging
+from kiqdoctor import job
+logging.basicConfig(format="OWN %(jid)s %(job_class)s %(queue)s %(message)s")
+logging.warning("imported")
+
+@job(name="Sell")
+def sell():
+    logging.warning("sold")
+"""
+
+
+def test_a_format_of_the_application_s_own_tells_the_job_from_its_import_on(
+    redis: Any, redis_server: RedisServer
+) -> None:
+    with Worker.start(OWN_FORMAT, redis_server.url) as worker:
+        redis.lpush("queue:default", '{"class":"Sell","args":[],"jid":"5e11","queue":"default"}')
+        eventually(lambda: "sold" in worker.log(), "the job")
+        lines = [one for one in worker.log().splitlines() if "OWN" in one or "Error" in one]
+
+    assert lines == ["OWN - - - imported", "OWN 5e11 Sell default sold"]
+
+
+def test_so_it_does_in_an_embedded_worker(lab: Any, caplog: pytest.LogCaptureFixture) -> None:
+    @kiqdoctor.job(name="Sell")
+    def sell() -> None:
+        logging.getLogger("shop").warning("sold")
+
+    jid = sell.perform_async()
+    lab.work()
+
+    [record] = [one for one in caplog.records if one.name == "shop"]
+    assert logging.Formatter("%(jid)s %(job_class)s %(queue)s").format(record) == f"{jid} Sell default"
+
+
 def test_error_handlers_hear_of_each_failure_and_death_handlers_of_the_last(lab: Any) -> None:
     heard: list[Any] = []
     lab.configure(
