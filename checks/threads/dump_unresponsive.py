@@ -28,7 +28,8 @@ Risk: a process that is killed gives back its jobs only with reliable fetch.
 Undo: nothing to undo after CONT.
 
 ## Unknown when
-a process may not be read, or what it writes cannot be.
+a process may not be read, or what it writes cannot be; it ended, or waits in the kernel, so that none of its threads
+shows.
 
 ## Source
 Measured: with the GIL held in C, a Python handler runs only after release (faulthandler, py-spy documentation).
@@ -68,6 +69,9 @@ def dump_unresponsive(
             yield Unknown(f"the threads of {one.named} were not seen: {looked.refused}", looked.unlock)
         elif wrong := [found for found in diagnosed(looked.looks) if found.kind in GRAVE]:
             yield _finding(one, GRAVE[wrong[0].kind], wrong[0].title, wrong[0].evidence)
+        elif not (looked.looks and looked.looks[-1].threads):
+            why = looked.looks[-1].state if looked.looks else "no look at it"
+            yield Unknown(f"no thread of {one.named} was seen: {why or 'it shows none'}", "look again once it runs")
         else:
             yield Evidence(one.named, f"{len(looked.looks[-1].threads)} threads, which get on", looked.looks[-1].source)
 

@@ -46,6 +46,14 @@ def test_what_was_not_seen(seen: Snapshot, outcome: Outcome) -> None:
     assert diagnose("THR001", seen).outcome is outcome
 
 
+@pytest.mark.parametrize("state", ["zombie", "disk sleep", ""])
+def test_without_a_thread_that_was_seen_nothing_is_proven(state: str) -> None:
+    found = diagnose("THR001", looking(kind="sidekiq", count=1, state=state))
+
+    assert found.outcome is Outcome.UNKNOWN
+    assert state in (found.reason or "")
+
+
 def test_waiting_for_the_gil_alone_is_nothing() -> None:
     waits = Thread("b", "b", HELD.frames, state="sleeping", cpu_s=1.0, call=Call("futex", gil=True))
 
