@@ -68,16 +68,13 @@ def _info(seen: Snapshot) -> str:
 def _dumps(seen: Snapshot) -> dict[str, bytes]:
     """What the threads of this host's workers did, where they were looked at (--deep)."""
     from kiqdoctor.doctor.facts.threads import ThreadLooks
-    from kiqdoctor.doctor.hanging import diagnosed
     from kiqdoctor.examining import dumped
-    from kiqdoctor.examining.looking import Looked
+    from kiqdoctor.examining.looking import judged
 
     found = seen.get(ThreadLooks)
     every = found.all if isinstance(found, ThreadLooks) else ()
     return {
-        f"dump-{one.pid}.json": json.dumps(
-            dumped.document(str(one.pid), Looked(one.looks[-1], diagnosed(one.looks))), indent=2
-        ).encode()
+        f"dump-{one.pid}.json": json.dumps(dumped.document(str(one.pid), judged(one.looks)), indent=2).encode()
         for one in every
         if one.looks
     }

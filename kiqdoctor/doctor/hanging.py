@@ -40,6 +40,12 @@ _PYTHON_S: Final = regex(
 )
 _QUEUES: Final = ("/multiprocessing/queues.py", "/billiard/queues.py", "/multiprocess/queues.py")
 _CONDITIONS: Final = "/threading.py"
+_BETWEEN: Final = ("/multiprocessing/synchronize.py", "/billiard/synchronize.py", "/multiprocess/synchronize.py")
+"""Locks that several processes share: whoever has one may be in another, and nobody tells which."""
+_LOOP: Final = "/asyncio/base_events.py"
+_LOCKS: Final = frozenset({"flock", "fcntl", "open", "openat"})
+"""Calls that wait for another process: for a file's lock, or for who opens a FIFO's other end."""
+_SLEEPS: Final = frozenset({"nanosleep", "clock_nanosleep", "restart_syscall"})
 _LOCKING: Final = frozenset({"wait", "acquire", "lock", "synchronize", "sleep_forever", "pop"})
 _POOLS: Final = {
     ("redis/connection.py", "get_connection"): "redis-py's",
@@ -128,6 +134,33 @@ def in_doubt(looks: Sequence[Threads]) -> tuple[str, ...]:
     if len(looks) < 2 or not _stacks_alone(looks):  # noqa: PLR2004
         return ()
     return tuple(_said(one) for one in standing(looks) if _works(one) and _waits(one))
+
+
+def unexplained(looks: Sequence[Threads], found: Sequence[Diagnosis]) -> tuple[str, ...]:
+    """Working threads that got no further from look to look, and that no diagnosis names, a line each.
+
+    A job that sleeps, and one that waits for a file's lock, a child, a coroutine or a lock of native code, look alike
+    from outside: that is no fault, and no proof that there is none.
+    """
+    if len(looks) < 2 or _stacks_alone(looks):  # noqa: PLR2004
+        return ()
+    told = {name for one in found for name in one.threads}
+    stood = tuple(
+        f"{_said(one)} ({one.call.name})" if one.call is not None else _said(one)
+        for one in standing(looks)
+        if _name(one) not in told and one.state != "running" and (one.jid or (_works(one) and _stuck(one)))
+    )
+    return (*stood, *(computing(looks) if not told else ()))
+
+
+def _stuck(one: Thread) -> bool:
+    """Where nobody waits who has nothing to do."""
+    if one.call is None:
+        return False
+    if one.call.name in _SLEEPS:  # which holds up everything else that its loop runs
+        return any(frame.file.endswith(_LOOP) for frame in one.frames)
+    between = bool(one.frames) and one.frames[0].file.endswith(_BETWEEN)
+    return one.call.name in _LOCKS or (one.call.name == "futex" and not one.call.gil and (between or _waits(one)))
 
 
 def _stacks_alone(looks: Sequence[Threads]) -> bool:

@@ -81,10 +81,12 @@ def _nothing(looked: Looked) -> str:
         return f"no cause was proven: {clean(looked.doubt, NOTE)}"
     if looked.source == "ttin":
         return "nothing wrong was seen in the stacks, which do not tell who holds a lock or Ruby's GVL"
+    if looked.once:
+        return "nothing wrong was seen in one look, which tells a ring of locks and not what else stands still"
     if waiting := [one.name or one.id for one in looked.threads.threads if one.waits]:
         number = counted(len(waiting), "thread waits", "threads wait")
         return f"no cause was seen; {number} for a lock: {folded.some(waiting)}"
-    return "nothing wrong was seen: no thread waits for another, for the GIL, or without an end"
+    return "nothing wrong was seen: no thread waits for another, for the GIL, or for a socket without an end"
 
 
 def wrong(one: Diagnosis, since: float | None = None) -> Iterator[str]:

@@ -16,7 +16,7 @@ from kiqdoctor.doctor.facts.threads import Threads
 from kiqdoctor.doctor.hanging import computing, diagnosed
 from kiqdoctor.doctor.snapshot import Refused
 from kiqdoctor.examining.folded import some
-from kiqdoctor.examining.looking import Asking, Looked, merged, unable
+from kiqdoctor.examining.looking import Asking, Looked, judged, merged, unable
 from kiqdoctor.examining.rubies import Jobs, by_beat, of_ruby
 from kiqdoctor.examining.threads import named_as_in_redis, told
 from kiqdoctor.probes.host.files import link, listed, read
@@ -162,15 +162,15 @@ def _told(settings: "Settings", timeout: float, pid: int, identity: str) -> Thre
 
 def _answered(own: Threads, outside: tuple[Threads, ...]) -> Looked:
     every = merged(own, outside)
-    return Looked(every[-1], diagnosed(every), "own")
+    return judged(every, "own")
 
 
 def _seen(pid: int, ours: bool, outside: tuple[Threads, ...], why: str = "") -> Looked:
     """From outside only: a worker of ours that cannot answer is named as it is in Redis."""
-    last = outside[-1]
-    words = ("" if ours else why, _orphaned(pid, last), _about_children(pid), *computing(outside), last.note)
-    note = "; ".join(filter(None, words))
-    return Looked(replace(last, identity=str(pid), note=note), diagnosed(outside))
+    found = judged(outside)
+    running = computing(outside) if found.diagnosis else ()  # else it is what is told in place of a cause
+    words = ("" if ours else why, _orphaned(pid, outside[-1]), _about_children(pid), *running, outside[-1].note)
+    return replace(found, threads=replace(outside[-1], identity=str(pid), note="; ".join(filter(None, words))))
 
 
 def _about_children(pid: int) -> str:

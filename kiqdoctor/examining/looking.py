@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.threads import Thread, Threads
-from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed
+from kiqdoctor.doctor.hanging import Diagnosis, Kind, diagnosed, in_doubt, unexplained
 from kiqdoctor.examining.folded import some
 from kiqdoctor.records import dataclass
 
@@ -16,7 +16,7 @@ class Looked:
     """What one look came to: the threads as they were last, what is wrong; ``source`` is a word of the contract's.
 
     ``partial`` says what is missing of it and what would help; "" where nothing is. ``doubts`` are threads that waited
-    for a lock in every look, where nobody tells who holds it.
+    for a lock in every look, where nobody tells who holds it; ``stood`` those that got no further, for whatever reason.
     """
 
     threads: Threads
@@ -24,16 +24,36 @@ class Looked:
     source: str = "py-spy"
     partial: str = ""
     doubts: tuple[str, ...] = ()
+    stood: tuple[str, ...] = ()
+    once: bool = False  # one look alone, in which whatever waits may be passing
 
     @property
     def doubt(self) -> str:
         """In a sentence; "" where there is none, or the diagnosis says more."""
-        if not self.doubts or self.diagnosis:
+        if self.diagnosis:
+            return ""
+        if self.stood:
+            told = f"{counted(len(self.stood), 'thread')} got no further from look to look, whatever the reason"
+            return f"{told}: {some(self.stood)}"
+        if not self.doubts:
             return ""
         told = (
             f"{counted(len(self.doubts), 'thread')} waited for a lock in each look, and Ruby does not tell who holds it"
         )
         return f"{told}: {some(self.doubts)}"
+
+
+def judged(looks: Sequence[Threads], source: str = "py-spy") -> Looked:
+    """The last of them, and what all of them tell."""
+    wrong = diagnosed(looks)
+    return Looked(
+        looks[-1],
+        wrong,
+        source,
+        doubts=in_doubt(looks),
+        stood=unexplained(looks, wrong),
+        once=len(looks) == 1,
+    )
 
 
 def unable(found: Sequence[Threads]) -> bool:

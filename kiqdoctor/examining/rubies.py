@@ -8,9 +8,9 @@ from typing import Final
 from kiqdoctor.clock import SYSTEM
 from kiqdoctor.doctor.counting import counted
 from kiqdoctor.doctor.facts.threads import Thread, Threads
-from kiqdoctor.doctor.hanging import diagnosed, in_doubt
+from kiqdoctor.doctor.hanging import diagnosed
 from kiqdoctor.doctor.probe import RefusalError
-from kiqdoctor.examining.looking import Looked
+from kiqdoctor.examining.looking import Looked, judged
 from kiqdoctor.probes.threads.tasks import state
 from kiqdoctor.probes.threads.ttin import SilentError, dumps
 from kiqdoctor.records import dataclass
@@ -44,7 +44,7 @@ def of_ruby(pid: int, proc: Path, jobs: Callable[[], Jobs]) -> Looked:
         return Looked(by_beat(nothing, jobs()) if alive else nothing, wrong, "ttin", said)
     told = jobs()
     named = tuple(with_jobs(one, told) for one in found)
-    return Looked(named[-1], diagnosed(named), "ttin", doubts=in_doubt(named))
+    return judged(named, "ttin")
 
 
 def with_jobs(look: Threads, jobs: Jobs) -> Threads:

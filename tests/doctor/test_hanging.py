@@ -1,11 +1,12 @@
 """What is wrong with threads, told from looks at them: each fault beside a twin that only looks like it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from kiqdoctor.doctor.facts.threads import Call, Frame, Pool, Thread, Threads
-from kiqdoctor.doctor.hanging import Kind, computing, diagnosed, held_up, in_doubt
+from kiqdoctor.doctor.hanging import Kind, computing, diagnosed, held_up, in_doubt, unexplained
 
 RUN = Frame("Thread.run", "/usr/lib/python3.11/threading.py", 982)
 FUTEX, GIL = Call("futex", endless=True), Call("futex", gil=True)
@@ -233,6 +234,52 @@ def test_a_thread_that_computes_at_one_line_is_told_and_not_accused() -> None:
         [replace(one, threads=(replace(one.threads[0], cpu_s=one.at / 100, yields=4),)) for one in spinning]
     )
     assert computing(elsewhere) == computing(seen(state="sleeping")) == computing(spinning[:1]) == ()
+
+
+SHARED = Frame("SemLock.__enter__", "/usr/lib/python3.13/multiprocessing/synchronize.py", 95)
+LOOP = Frame("BaseEventLoop._run_once", "/usr/lib/python3.13/asyncio/base_events.py", 1987)
+
+
+@pytest.mark.parametrize(
+    ("call", "beside", "told"),
+    [
+        (Call("flock"), {}, True),
+        (Call("openat"), {}, True),  # of a FIFO, whose other end nobody opens
+        (FUTEX, {"rests": True, "first": SHARED}, True),  # a lock of several processes
+        (Call("clock_nanosleep"), {"last": LOOP}, True),
+        (Call("clock_nanosleep"), {"jid": "a" * 24}, True),
+        (Call("wait4"), {"jid": "a" * 24}, True),
+        (Call("clock_nanosleep"), {}, False),
+        (FUTEX, {"rests": True}, False),
+        (Call("epoll_wait"), {"last": LOOP}, False),
+        (GIL, {}, False),
+        (Call("flock"), {"cpu_s": None, "moves": True}, False),
+    ],
+)
+def test_what_gets_no_further_is_told_where_no_cause_is(call: Call, beside: dict[str, Any], told: bool) -> None:
+    first, last, moves = beside.pop("first", None), beside.pop("last", None), beside.pop("moves", False)
+    one = thread("a", call=call, **beside)
+    one = replace(one, frames=(*filter(None, (first,)), *one.frames, *filter(None, (last,))))
+    seen = looks(one)
+    if moves:
+        seen[0] = replace(seen[0], threads=(replace(one, frames=thread("a", 9).frames),))
+
+    assert kinds(seen) == []
+    assert unexplained(seen, ()) == ((f"{_words(one)} ({call.name})",) if told else ())
+    assert unexplained(seen[:1], ()) == ()
+
+
+def _words(one: Thread) -> str:
+    job = f" ( {one.jid})" if one.jid else ""
+    return f"a{job}: /srv/app/jobs.py:7 in work_a"
+
+
+def test_what_a_diagnosis_names_is_explained() -> None:
+    one = thread("a", call=Call("recvfrom", endless=True, peer="10.0.0.5:5432"))
+    two = thread("b", call=Call("flock"))
+    seen = looks(one, two)
+
+    assert unexplained(seen, diagnosed(seen)) == ("b: /srv/app/jobs.py:7 in work_b (flock)",)
 
 
 @pytest.mark.parametrize(

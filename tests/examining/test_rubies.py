@@ -1,13 +1,14 @@
 """Which job a Ruby thread runs: by its stack and its process's last beat, never by the beat alone."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from kiqdoctor.doctor.facts.threads import Frame, Thread, Threads
+from kiqdoctor.doctor.facts.threads import Call, Frame, Thread, Threads
 from kiqdoctor.doctor.hanging import in_doubt
-from kiqdoctor.examining.dumped import lines
-from kiqdoctor.examining.looking import Looked
+from kiqdoctor.examining.dumped import document, lines
+from kiqdoctor.examining.looking import Looked, judged
 from kiqdoctor.examining.rubies import Jobs, with_jobs
 from kiqdoctor.probes.threads.ttin import named_apart
 from kiqdoctor.wire.heartbeat import WorkEntry
@@ -65,6 +66,20 @@ def test_a_lock_whose_holder_nobody_tells_is_a_doubt_and_no_all_clear() -> None:
         " processor TID-a: /srv/app.rb:5 in synchronize"
     )
     assert found[1] == "nothing wrong was seen in the stacks, which do not tell who holds a lock or Ruby's GVL"
+
+
+def test_who_gets_no_further_is_no_all_clear() -> None:
+    job = Thread("a", "a", (Frame("sync", "/srv/app.py", 5),), jid="ab" * 12, state="sleeping", call=Call("flock"))
+    seen = [Threads("1", at, "py-spy", (job,)) for at in (1.0, 2.0)]
+    idle = [replace(one, threads=(replace(job, jid="", call=Call("epoll_wait")),)) for one in seen]
+
+    found, healthy, once = (lines("1", judged(one))[1] for one in (seen, idle, seen[:1]))
+
+    assert found.startswith("no cause was proven: 1 thread got no further from look to look")
+    assert found.endswith("/srv/app.py:5 in sync (flock)")
+    assert "no further" in document("1", judged(seen))["note"]
+    assert healthy.startswith("nothing wrong was seen: ")
+    assert once.startswith("nothing wrong was seen in one look")
 
 
 def looks_at(one: Thread) -> list[Threads]:

@@ -28,13 +28,13 @@ NUMBERS: Final[Mapping[str, Mapping[int, str]]] = {
         0: "read", 7: "poll", 23: "select", 35: "nanosleep", 42: "connect", 43: "accept", 45: "recvfrom", 47: "recvmsg",
         61: "wait4", 72: "fcntl", 73: "flock", 202: "futex", 230: "clock_nanosleep", 232: "epoll_wait", 270: "pselect6",
         271: "ppoll", 281: "epoll_pwait", 288: "accept4", 1: "write", 44: "sendto", 46: "sendmsg", 247: "waitid",
-        219: "restart_syscall",
+        219: "restart_syscall", 2: "open", 257: "openat", 34: "pause", 65: "semop", 128: "rt_sigtimedwait",
     },
     "aarch64": {
         22: "epoll_pwait", 25: "fcntl", 32: "flock", 63: "read", 64: "write", 72: "pselect6", 73: "ppoll", 95: "waitid",
         98: "futex", 101: "nanosleep", 115: "clock_nanosleep", 202: "accept", 203: "connect", 206: "sendto",
         207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 242: "accept4", 260: "wait4",
-        128: "restart_syscall",
+        128: "restart_syscall", 56: "openat", 137: "rt_sigtimedwait", 193: "semop",
     },
 }  # fmt: skip
 READING: Final = frozenset({"read", "recvfrom", "recvmsg", "connect", "write", "sendto", "sendmsg"})
