@@ -10,8 +10,8 @@ In the log: nothing; queues are suddenly empty.
 Formula: PING is answered without a password, and (the address is public, or the server listens beyond loopback with
 protected mode without effect): critical; from a private address, where CONFIG does not tell more, or redis:// to a
 public address: high; and fails if a file publishes Redis' port on an address that is not loopback and no password is
-asked for, or it binds to all with protected-mode off and without a password, or names a public host by redis:// without
-TLS
+asked for, or it binds to all with protected-mode off and without a password, or names a public host by redis://, or as
+the host of a client in Python, without TLS
 
 Of a live server what counts is what was possible: our own connection tells it where it gave no password, else another
 one is opened that sends PING and goes. Protected mode refuses everybody but this host while there is no password;
@@ -233,7 +233,7 @@ def _clear(found: list[RedisAddress]) -> Finding:
     secret = ", with its password" if first.password else ""
     return Finding(
         f"file:{first.path}",
-        f"{first.path} names {first.host} by redis://: jobs pass the open internet in the clear{secret}",
+        f"{first.path} names {first.host} without TLS: jobs pass the open internet in the clear{secret}",
         "Write rediss://, or use an address of the private network.",
         tuple(Evidence("host", one.host, f"{one.path}:{one.line}") for one in found[:10]),
         Severity.LOW if first.trial else Severity.HIGH,

@@ -58,6 +58,17 @@ PLACEHOLDER: Final = regex(
 )
 CLIENTS: Final = regex(r"(?:^|\.)(?:Strict)?Redis(?:Cluster)?$|ConnectionPool$|(?:^|\.)Valkey$|RedisClient$")
 
+HOST: Final = regex(r"[A-Za-z0-9.-]+")
+HOSTED: Final = regex(
+    r"(?:^|\.)(?:Strict)?Redis(?:Cluster)?$|(?:^|\.)Valkey(?:Cluster)?$|(?:^|\.)(?:Blocking)?ConnectionPool$"
+    r"|(?:^|\.)Redis(?:Settings|Huey|Broker|Backend)$"
+)
+"""What takes a host by a word of its own."""
+SPEAKING: Final = frozenset({"redis", "valkey", "aioredis", "rediscluster", "arq", "huey", "dramatiq"})
+"""Packages whose classes these are."""
+ELSEWHERE: Final = frozenset({"connection_class", "unix_socket_path", "connection_pool", "client", "url"})
+"""Words beside a host with which it may be spoken to otherwise."""
+
 
 @probe(
     Read(".env files, units, Dockerfiles, scripts, *.yml, app.json", "", "up to 1 MB each"),
@@ -169,7 +180,7 @@ def _trial(file: "File") -> str:
 
 def _code(file: "File") -> Iterator[RedisAddress]:
     content = file.content()
-    if b"://" not in content and b"password" not in content:
+    if not any(word in content for word in (b"://", b"password", b"host", b"Redis(", b"Valkey(")):
         return
     yield from _in_python(file) if file.path.endswith(".py") else _in_ruby(file)
 
@@ -179,16 +190,47 @@ def _in_python(file: "File") -> Iterator[RedisAddress]:
     import ast
 
     said: set[ast.AST] = set()  # what stands alone, as a docstring does
+    speaks = False
     for node in ast.walk(file.python()):
+        speaks = speaks or _speaks(node)
         if isinstance(node, ast.Expr):
             said.add(node.value)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
             yield from _whole(node.value, file.path, node.lineno)
-        elif isinstance(node, ast.Call) and CLIENTS.search(_name(node.func)):
-            for one in node.keywords:
+        elif isinstance(node, ast.Call) and (called := _name(node.func)):
+            if speaks and HOSTED.search(called):
+                yield from _hosted(node, called, file.path)
+            for one in node.keywords if CLIENTS.search(called) else ():
                 spelt = one.value.value if isinstance(one.value, ast.Constant) else None
                 if one.arg == "password" and isinstance(spelt, str) and _spelt(spelt):
                     yield RedisAddress(file.path, one.value.lineno, "", password=True, secret=True)
+
+
+def _speaks(node: "ast.AST") -> bool:
+    """Whether it imports a package that speaks to Redis."""
+    import ast
+
+    if isinstance(node, ast.ImportFrom):
+        return not node.level and (node.module or "").partition(".")[0] in SPEAKING
+    return isinstance(node, ast.Import) and any(one.name.partition(".")[0] in SPEAKING for one in node.names)
+
+
+def _hosted(call: "ast.Call", called: str, path: str) -> Iterator[RedisAddress]:
+    """``Redis(host="...")`` of a host that is spelt out, where nothing beside it may mean TLS."""
+    import ast
+
+    words = {one.arg: one.value for one in call.keywords}
+    first = call.args[0] if call.args and called.rpartition(".")[2] in {"Redis", "StrictRedis", "Valkey"} else None
+    host = words.get("host", first)
+    plain = words.pop("ssl", None)
+    if None in words or not ELSEWHERE.isdisjoint(words) or not isinstance(host, ast.Constant):
+        return
+    if plain is not None and not (isinstance(plain, ast.Constant) and plain.value is False):
+        return
+    if isinstance(host.value, str) and HOST.fullmatch(host.value):
+        password = words.get("password")
+        told = password is not None and not (isinstance(password, ast.Constant) and not password.value)
+        yield RedisAddress(path, host.lineno, clean(host.value), public=not is_inside(host.value), password=told)
 
 
 def _name(node: "ast.expr") -> str:

@@ -143,6 +143,39 @@ def test_an_address_is_found_where_it_may_stand(tmp_path: Path, path: str, text:
     assert well.outcome is Outcome.PASS, (well.reason, well.findings)
 
 
+HOSTED = "from redis import ConnectionPool, Redis\nimport os\nclient = {}\n"
+
+
+@pytest.mark.parametrize(
+    ("called", "twin"),
+    [
+        (
+            "Redis(host='r.acme.io', port=6379, password=os.environ['P'])",
+            "Redis(host='r.acme.io', port=6379, ssl=True)",
+        ),
+        ("Redis('r.acme.io', ssl=False)", "Redis('r.acme.io', ssl=os.environ['TLS'])"),
+        ("Redis(host='r.acme.io')", "Redis(host='r.acme.io', **options)"),
+        ("Redis(host='8.8.8.8')", "Redis(host='10.8.8.8')"),
+        ("Redis(host='r.acme.io')", "Redis(host='redis')"),
+        ("Redis(host='r.acme.io')", "Redis(host=os.environ.get('HOST', 'r.acme.io'))"),
+        ("Redis(host='r.acme.io')", "Redis(host='r.acme.io', connection_pool=None)"),
+        ("Redis(host='r.acme.io')", "Redis(host='r.queues.svc')"),
+        ("ConnectionPool(host='r.acme.io')", "ConnectionPool(host='r.acme.io', connection_class=SSLConnection)"),
+    ],
+)
+def test_a_host_that_a_client_in_python_is_handed(tmp_path: Path, called: str, twin: str) -> None:
+    [finding] = judged(tmp_path / "ill", {"shop/queue.py": HOSTED.format(called)}).findings
+
+    assert (str(finding.severity), finding.finding.location is not None) == ("high", True)
+    assert judged(tmp_path / "well", {"shop/queue.py": HOSTED.format(twin)}).outcome is Outcome.PASS
+
+
+def test_a_host_of_another_kind_of_pool(tmp_path: Path) -> None:
+    text = "from urllib3 import ConnectionPool\nredis_docs = ConnectionPool(host='docs.acme.io')\n"
+
+    assert judged(tmp_path, {"shop/queue.py": text}).outcome is Outcome.PASS
+
+
 def spelt(text: str) -> str:
     """With the address, and the variable's name as it is."""
     return text.replace("_URL", "_U#L").replace("URL", NAMES).replace("_U#L", "_URL")
