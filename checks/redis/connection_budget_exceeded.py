@@ -15,7 +15,7 @@ pool takes it, and each capsule keeps one of its threads' number beside it.
 Processes are those that are alive now and those that the deployment's files ask for, whichever needs more. Web and
 others are what the files say, or else what is connected now beside the workers. A deploy that surges doubles the
 workers (surge = 2). Where no server says L, the Redis plan that app.json orders does, unless a file for production
-starts the workers elsewhere.
+starts the workers elsewhere, or a Procfile has others than those that are counted.
 
 ## When it is wrong
 Pools are lazy: W is the peak, not what is seen on a quiet day. Connections that jobs open by themselves are not in

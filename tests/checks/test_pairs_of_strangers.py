@@ -519,8 +519,12 @@ def test_the_lock_of_an_application_that_lies_deeper_than_another(tmp_path: Path
 def test_a_plan_that_is_ordered_for_trials_limits_nobody(tmp_path: Path) -> None:
     ordered = read("RED003", tmp_path / "ordered", ORDERED | {"docker-compose.yml": SIDEKIQ})
     elsewhere = read("RED003", tmp_path / "elsewhere", ORDERED | {"docker-compose.production.yml": SIDEKIQ})
+    types = {"Procfile": "web: bundle exec puma\nworker: bundle exec sidekiq -c 40\n"}
+    both = read("RED003", tmp_path / "both", ORDERED | {"docker-compose.yml": SIDEKIQ} | types)
+    its_own = read("RED003", tmp_path / "types", ORDERED | types)
 
     assert (ordered.outcome.value, elsewhere.outcome.value) == ("fail", "unknown")
+    assert (its_own.outcome.value, both.outcome.value) == ("fail", "unknown")
 
 
 def test_an_environment_of_its_own_says_less_than_the_application(tmp_path: Path) -> None:

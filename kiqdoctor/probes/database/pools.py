@@ -286,7 +286,7 @@ def _ceilings(tree: Tree, found: "Derived", unreadable: list[tuple[str, str]]) -
         text = _text(tree, file.path)
         if stage(file.path) and "kind: ConfigMap" in text and "max_connections" in text:
             yield from _said(text, file.path)
-    said = found.found.said if found.found is not None and not elsewhere(found.running) else ()
+    said = found.found.said if found.found is not None and not elsewhere(found.running, found.found) else ()
     ordered = [one for _, one in said if isinstance(one, Ordered)]
     for one in ordered:
         if stage(one.path) and (known := connections(one.plan)) is not None:

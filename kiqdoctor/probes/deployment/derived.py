@@ -5,10 +5,11 @@ from typing import Final
 
 from kiqdoctor.doctor.facts.deployment import Deployment, Start, Starts
 from kiqdoctor.probes.deployment.chosen import Running, chosen
+from kiqdoctor.probes.deployment.formats import Rank
 from kiqdoctor.probes.deployment.paths import Stage, stage
 from kiqdoctor.probes.deployment.plans import clients
 from kiqdoctor.probes.deployment.programs import Role
-from kiqdoctor.probes.deployment.records import Ordered
+from kiqdoctor.probes.deployment.records import Ordered, Started
 from kiqdoctor.probes.deployment.servers import SERVERS, server, unasked
 from kiqdoctor.probes.deployment.statements import Statements, statements
 from kiqdoctor.probes.deployment.workers import by_file, worker
@@ -36,7 +37,7 @@ def derived(tree: Tree) -> Derived:
     workers = tuple(one for command in running if (one := worker(command, found)) is not None)
     asked = [server(one, found) for one in running if one.command.program in SERVERS]
     servers = asked or unasked(found)
-    plan = None if elsewhere(running) else _plan(found)
+    plan = None if elsewhere(running, found) else _plan(found)
     surges = [one.started.surge for one in running if one.command.role is Role.WORKER and one.started.surge]
     return Derived(
         Deployment(
@@ -62,10 +63,19 @@ def _plan(found: Statements) -> tuple[int, str] | None:
     return min(told, default=None)
 
 
-def elsewhere(running: Sequence[Running]) -> bool:
-    """Whether a file for production starts the workers on no platform: what is ordered there is for trials."""
-    workers = (one.started.path for one in running if one.command.role is Role.WORKER)
-    return any(stage(path) is Stage.PRODUCTION for path in workers)
+def elsewhere(running: Sequence[Running], found: Statements) -> bool:
+    """Whether what is ordered on a platform is not for these workers: for trials, or for those of a Procfile.
+
+    A file for production starts them on no platform, or a Procfile has others than those that count.
+    """
+    workers = {one.started.path for one in running if one.command.role is Role.WORKER}
+    types = {
+        one.path
+        for kind, one in found.said
+        if kind.rank is Rank.PROCESS_TYPES and isinstance(one, Started) and one.words and stage(one.path)
+    }
+    counted = {one.started.path for one in running}
+    return bool(workers) and (any(stage(path) is Stage.PRODUCTION for path in workers) or bool(types - counted))
 
 
 def _celery(running: list[Running]) -> Iterator[Start]:
