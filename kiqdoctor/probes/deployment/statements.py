@@ -1,9 +1,10 @@
 """Every statement of an application's deployment files, by format, and the files that could not be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from kiqdoctor.probes.deployment.formats import Format, formats
+from kiqdoctor.probes.deployment.helm import VALUES, chart_of, filled
 from kiqdoctor.probes.deployment.programs import WORKERS
 from kiqdoctor.probes.deployment.records import Record
 from kiqdoctor.probes.tree.disk import UnreadableError
@@ -24,12 +25,18 @@ class Statements:
     def read(self, kind: Format, file: File) -> list[Record]:
         """A file's records; none where it cannot be read, which is remembered where it may matter."""
         try:
-            return list(kind.parse(file))
+            return list(kind.parse(filled(file, self.tree)))
         except (UnreadableError, UnparsedError) as error:
-            if not kind.common or _speaks_of_workers(file):
+            if not kind.common or _speaks_of_workers(file) or self._in_values(file):
                 line = getattr(error, "line", 0)
                 self.unreadable[file.path] = f"{error} (line {line})" if line else str(error)
             return []
+
+    def _in_values(self, template: File) -> bool:
+        """Whether it starts containers of a chart whose values name a worker."""
+        folder = chart_of(template, self.tree)
+        values = self.tree.file(f"{folder}{VALUES}") if folder is not None else None
+        return values is not None and _speaks_of_workers(values) and _says(template, ("containers:",))
 
     def configuration(self, program: str, path: str) -> list[Record]:
         """A program's configuration file that somebody names, wherever it lies."""
@@ -59,8 +66,12 @@ def _found(tree: Tree, path: str) -> File | None:
 
 
 def _speaks_of_workers(file: File) -> bool:
+    return _says(file, WORKERS)
+
+
+def _says(file: File, words: Iterable[str]) -> bool:
     try:
         content = file.content()
     except UnreadableError:
         return False
-    return any(name.encode() in content for name in WORKERS)
+    return any(word.encode() in content for word in words)

@@ -70,6 +70,12 @@ class Source:
             means.refuse(self._shown, self._unreadable)
             raise
 
+    def holding(self, content: bytes) -> "Source":
+        """The same with other bytes."""
+        other = Source(self._path, self._shown, self._means)
+        other._content = content
+        return other
+
     def parsed(self, language: str, parse: Callable[[bytes], Parsed]) -> Parsed:
         """What a parser makes of it; raises `UnreadableError` and `UnparsedError`.
 
@@ -99,6 +105,10 @@ class File:
 
     path: str
     source: Source
+
+    def holding(self, content: bytes) -> "File":
+        """The same file as something made it, line by line."""
+        return File(self.path, self.source.holding(content))
 
     @property
     def name(self) -> str:

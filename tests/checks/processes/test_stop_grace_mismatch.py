@@ -8,6 +8,7 @@ from trees import tree
 
 from kiqdoctor.doctor.diagnose import diagnose
 from kiqdoctor.doctor.facts.packages import Package, Packages
+from kiqdoctor.doctor.probe import AbsenceError
 from kiqdoctor.doctor.report import Outcome, Result
 from kiqdoctor.probes.config.stops import stops
 
@@ -145,3 +146,72 @@ def test_what_nobody_says(tmp_path: Path) -> None:
 )
 def test_a_grace_that_the_file_does_not_tell(tmp_path: Path, files: dict[str, str], outcome: Outcome) -> None:
     assert judged(tmp_path, files).outcome is outcome
+
+
+CHART = {
+    "chart/Chart.yaml": "apiVersion: v2\nname: shop\n",
+    "chart/values.yaml": """\
+jobs:
+  enabled: true
+  grace: %s
+  command: [bundle, exec, sidekiq]
+  node: {a: b}
+spare: {}
+""",
+    "chart/templates/jobs.yaml": """\
+{{- if .Values.jobs.enabled }}
+kind: Deployment
+metadata:
+  name: {{ include "shop.fullname" . }}-jobs
+  labels:
+    {{- include "shop.labels" . | nindent 4 }}
+spec:
+  replicas: {{ .Values.jobs.replicas | default 2 }}
+  template:
+    spec:
+      terminationGracePeriodSeconds: {{ .Values.jobs.grace }}
+      {{- with .Values.spare }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      nodeSelector:
+        {{- toYaml .Values.jobs.node | nindent 8 }}
+      containers:
+        - name: jobs
+          image: "{{ .Values.image }}:{{ .Values.tag | default .Chart.AppVersion }}"
+          command: {{ toJson .Values.jobs.command }}
+{{- end }}
+""",
+}
+
+
+def chart(grace: object, **more: str) -> dict[str, str]:
+    return {**CHART, "chart/values.yaml": CHART["chart/values.yaml"] % grace, **more}
+
+
+def test_a_chart_with_its_own_values(tmp_path: Path) -> None:
+    [finding] = judged(tmp_path / "ill", chart(20)).findings
+
+    assert finding.finding.location is not None
+    assert finding.finding.location.path == "chart/templates/jobs.yaml"
+    assert judged(tmp_path / "well", chart(40)).outcome is Outcome.PASS
+    assert judged(tmp_path / "untold", chart("")).outcome is Outcome.UNKNOWN
+
+
+def test_a_chart_s_values_for_production_win(tmp_path: Path) -> None:
+    over = {"chart/values-production.yaml": "jobs: {grace: 20}\n"}
+
+    assert judged(tmp_path, chart(40, **over)).outcome is Outcome.FAIL
+
+
+def test_what_a_chart_does_not_start(tmp_path: Path) -> None:
+    text = CHART["chart/templates/jobs.yaml"].replace(".Values.jobs.enabled", "not .Values.jobs.enabled")
+
+    with pytest.raises(AbsenceError):
+        judged(tmp_path, chart(20, **{"chart/templates/jobs.yaml": text}))
+
+
+def test_a_template_that_says_more_than_values(tmp_path: Path) -> None:
+    text = "{{- range .Values.all }}\n" + CHART["chart/templates/jobs.yaml"] + "{{- end }}\n"
+
+    assert judged(tmp_path, chart(20, **{"chart/templates/jobs.yaml": text})).outcome is Outcome.UNKNOWN
