@@ -18,6 +18,7 @@ FIXED_BELOW: Final = 1e16
 _ODD: Final = re.compile(rb"[:,\[]-?(?:\d+(?:\.\d+)?[eE]|0\.0000|\d{15,}\.)")
 _SPACE, _LINE, _TAB, _RETURN, _ESCAPE = b" \n\t\r\\"
 _BEHIND: Final = b",}"
+_NAMED: Final = re.compile(rb'"[^"]*":')
 _TYPING: Final = threading.RLock()
 LARGEST: Final = 2**64 - 1
 SMALLEST: Final = -(2**63)
@@ -47,8 +48,9 @@ def encode_payload(fields: dict[str, Any] | list[Any]) -> bytes:
 def foreign(raw: bytes, args: list[Any], beside: Iterable[tuple[bytes, Any]]) -> bool:
     """Whether ``encode_payload`` may spell these bytes otherwise.
 
-    By what other writers do: spaces, escapes that nobody needs, numbers with an exponent or more digits than they need.
-    In doubt it says so. ``beside`` the arguments there may be numbers: what stands before each, and its value.
+    By what other writers do: spaces, escapes that nobody needs, numbers with an exponent or more digits than they need,
+    fields that are there twice. In doubt it says so. ``beside`` the arguments there may be numbers: what stands before
+    each, and its value.
     """
     told = encode_payload(args)
     if told not in raw or _LINE in raw or _TAB in raw or _RETURN in raw:  # a number is found in a seventh of the time
@@ -56,6 +58,9 @@ def foreign(raw: bytes, args: list[Any], beside: Iterable[tuple[bytes, Any]]) ->
     if (_SPACE in raw and raw.count(_SPACE) != told.count(_SPACE)) or (
         _ESCAPE in raw and raw.count(_ESCAPE) != told.count(_ESCAPE)
     ):
+        return True
+    names = _NAMED.findall(raw.replace(told, b"", 1))
+    if len(names) != len(set(names)):
         return True
     for name, value in beside:
         kind = type(value)
