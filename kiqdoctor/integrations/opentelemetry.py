@@ -4,6 +4,7 @@ The context travels as top-level fields of the payload, where OpenTelemetry's Si
 too: a trace may begin in one language and go on in the other.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -27,6 +28,17 @@ def available() -> bool:
         return find_spec("opentelemetry.trace") is not None
     except ModuleNotFoundError:  # not even the name that its packages share
         return False
+
+
+def used() -> bool:
+    """Whether somebody here traces; that it is imported says nothing: redis-py and FastAPI import what is installed.
+
+    Who sets a provider later has imported the SDK's tracing by then, or has no spans of jobs.
+    """
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None or "opentelemetry.sdk.trace" in sys.modules:
+        return trace is not None
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 def middleware(provider: "TracerProvider | None" = None) -> tuple[ServerMiddleware, ClientMiddleware]:

@@ -127,11 +127,16 @@ def configure(
 
 
 def _traced() -> tuple[tuple[ServerMiddleware, ...], tuple[ClientMiddleware, ...]]:
-    """OpenTelemetry's, where the process uses it: it is imported already, or its variables say where traces go."""
-    if OPENTELEMETRY not in sys.modules and not any(name.startswith("OTEL_") for name in os.environ):
+    """OpenTelemetry's, where the process traces: its code does, or variables say where traces go."""
+    asked = any(name.startswith("OTEL_") for name in os.environ)
+    if OPENTELEMETRY not in sys.modules and not asked:
         return (), ()
     tracing = integration(OPENTELEMETRY)
-    if not tracing.available() or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if (
+        not tracing.available()
+        or not (asked or tracing.used())
+        or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    ):
         return (), ()
     server, client_side = tracing.middleware()
     return (server,), (client_side,)

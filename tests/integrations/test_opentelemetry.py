@@ -190,6 +190,25 @@ def test_a_provider_that_is_set_later_is_used() -> None:
     assert ran.stdout == "True\n"
 
 
+@pytest.mark.parametrize(
+    ("first", "found"),
+    [
+        ("import redis, opentelemetry.trace, opentelemetry.sdk.metrics", 0),
+        ("import redis, opentelemetry.sdk.trace", 1),
+        ("from opentelemetry import trace; trace.set_tracer_provider(trace.NoOpTracerProvider())", 1),
+        ("import os; os.environ['OTEL_SERVICE_NAME'] = 'shop'", 1),
+    ],
+)
+def test_jobs_have_spans_where_the_process_traces(first: str, found: int) -> None:
+    """Not where redis-py has imported what happens to be installed: each job would pay for spans that nobody has."""
+    code = f"{first}\nimport kiqdoctor\nfrom kiqdoctor.runtime import config\nkiqdoctor.configure()\n"
+    code += "print(len(config.current().middleware), len(config.current().client_middleware))"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
+
+    assert ran.stdout == f"{found} {found}\n"
+
+
 def test_looking_whether_it_is_there_imports_nothing_of_it() -> None:
     code = (
         "import sys\n"
