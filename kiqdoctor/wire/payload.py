@@ -383,9 +383,29 @@ def failed_first(raw: bytes, record: Plain, error_class: str, message: str, at: 
 
     None where the rest may not be spelt as ``failed`` spells it: then Ruby would not find the job by writing it again.
     """
-    if raw[0] != OPEN or raw[-1] != CLOSE or codec.foreign(raw, record.args, record.beside):
+    if raw != _ours(record) and (raw[0] != OPEN or raw[-1] != CLOSE or codec.foreign(raw, record.args, record.beside)):
         return None
     return f"{_failure(error_class, _told(message))}{at.text}}}"
+
+
+def _ours(record: Plain) -> bytes:
+    """A plain payload as we write it: bytes that are these need no look at how each of its parts is spelt."""
+    created, enqueued = record.created_at, record.enqueued_at
+    if type(record) is not Plain or record.retry is not True or not type(created) is type(enqueued) is float:
+        return b""
+    args, jid = codec.encode_payload(record.args), codec.encode(record.jid)
+    return b'%b%b,"jid":%b%b' % (_head(record.queue, record.job_class), args, jid, _end(created, enqueued))
+
+
+@lru_cache(maxsize=256)
+def _head(queue: str, job_class: str) -> bytes:
+    return codec.encode({RETRY: True, QUEUE: queue, CLASS: job_class})[:-1] + _name(ARGS)
+
+
+@lru_cache(maxsize=256)
+def _end(created_at: float, enqueued_at: float) -> bytes:
+    """Jobs that are pushed together have the same."""
+    return b"," + codec.encode_payload({CREATED_AT: created_at, ENQUEUED_AT: enqueued_at})[1:]
 
 
 @lru_cache(maxsize=256)

@@ -168,10 +168,19 @@ def test_a_jid_is_read_as_the_rest_is(raw: bytes, odd: object) -> None:
 
 
 def test_a_first_failure_of_our_own_payload_is_written_behind_it() -> None:
-    args = [1, "a: b", "é", None, {"deep": [True]}]
-    raw = payload.new("A", args, "j", 1.5, {}).encode()
+    args = [1, "a: b", "é", None, {"deep": [True, 0.00001]}]
+    fresh = payload.new("A", args, "j", 1.5, {"queue": "q"})
+    for one in (fresh, payload.pushed(fresh, 2.25)):
+        raw = one.encode()
+        assert failed_first(raw, payload.plain_payload(raw), "no") == payload.failed(one, "E", "no", "q", 2.5).encode()
 
-    assert failed_first(raw, payload.plain_payload(raw), "no") is not None
+
+@given(st.lists(JSON, max_size=3), TEXT, TEXT, st.floats(1, 4e9), st.floats(1, 4e9))
+def test_a_payload_of_ours_is_known_as_one(args: list[object], name: str, jid: str, made: float, sent: float) -> None:
+    fresh = payload.new(name, args, jid, made, {"queue": "q"})
+    raw = payload.pushed(fresh, sent).encode()
+
+    assert payload._ours(payload.plain_payload(raw)) == raw
 
 
 @pytest.mark.parametrize("number", [b"1.50", b"1e5", b"1E2", b"-0", b"10.000000", b"0.10000000000000001", b"1.0e-3"])
