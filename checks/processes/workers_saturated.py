@@ -10,8 +10,8 @@ In the log: a worker's `start` lines follow its `done` lines at once, and each j
 Formula: busy = threads in each process that takes the queue, in READINGS readings APART_S apart, and the queue's oldest
 job waits longer than waiting-s in the last
 
-Judged for the processes of each queue together: one pool may be full while another idles. Processes that are quiet take
-nothing and are left out.
+Judged for the processes of each queue together: one pool may be full while another idles; of a process with capsules
+the threads of those that take the queue count. Processes that are quiet take nothing and are left out.
 
 ## When it is wrong
 Batches that are meant to use all there is: raise `waiting-s` for their queue.
@@ -30,7 +30,8 @@ Undo: stop the added ones with TERM.
 
 ## Unknown when
 Only one reading was taken in which all are busy; a process's beat is older than STALE_S, so that its numbers are old;
-Redis' clock and ours differ, and no beat tells which is right.
+Redis' clock and ours differ, and no beat tells which is right; a process has capsules, and does not say how many
+threads each has.
 
 ## Source
 Each beat writes `busy` and `concurrency` (lib/sidekiq/launcher.rb).
@@ -77,12 +78,20 @@ def workers_saturated(
     pools: dict[tuple[str, ...], list[tuple[float, Queue]]] = {}
     for queue in queues.last.all:
         pool = fleet.last.takers(queue.name)
-        if queue.size and pool and all(_full(one.takers(queue.name)) for one in (*moments.facts, fleet.last)):
+        full = [_full(one, queue) for one in (*moments.facts, fleet.last)]
+        if queue.size and False not in full:
             waited = None if queue.oldest_at is None or hosts is None else hosts.now - queue.oldest_at
             if waited is None:
                 why = f": {untold(clock.last)}" if hosts is None else ""
                 yield Unknown(f"all who take {queue.name} are busy; how long its jobs wait is not known{why}")
-            elif waited > thresholds.of(WAITING, queue=queue.name):
+            elif waited <= thresholds.of(WAITING, queue=queue.name):
+                continue
+            elif None in full:
+                told = (
+                    f"jobs of {queue.name} wait, and how many threads take it is not told: its processes have capsules"
+                )
+                yield Unknown(told, "Sidekiq 8.0.9 or later, which tells the threads of each")
+            else:
                 pools.setdefault(tuple(one.identity for one in pool), []).append((waited, queue))
     for waiting in pools.values():
         yield _verdict(max(waiting, key=lambda one: one[0]), waiting, fleet.last, moments)
@@ -94,9 +103,12 @@ def _load(process: Process) -> tuple[int, int]:
     return process.busy or 0, process.concurrency or 0
 
 
-def _full(pool: Sequence[Process]) -> bool:
-    """Whether none of them has a thread to spare; one that does not say how many it has may."""
-    return bool(pool) and all(threads and busy >= threads for busy, threads in map(_load, pool))
+def _full(fleet: Fleet, queue: Queue) -> bool | None:
+    """Whether no process has a thread to spare for it; one that does not say how many it has may. None: not told."""
+    spare = [one.spare(queue.name) if one.concurrency else 1 for one in fleet.takers(queue.name)]
+    if not spare or any(spare):
+        return False
+    return None if None in spare else True
 
 
 def _verdict(
@@ -108,7 +120,7 @@ def _verdict(
         return Unknown(f"{stale[0].identity} last said how busy it is {stale[0].beat_age_s:.0f} s ago", "a fresh beat")
     if short := moments.lacks(READINGS, APART_S):
         return Unknown(f"all who take {queue.name} are busy now: {short.reason}", short.unlock)
-    busy = sum(one.busy or 0 for one in pool)
+    busy = sum(one.threads(queue.name) or one.busy or 0 for one in pool)
     others = f" and {counted(len(waiting) - 1, 'more queue')}" if len(waiting) > 1 else ""
     evidence = [
         Evidence(

@@ -60,18 +60,29 @@ class Process:
         """Queues of each capsule that takes them in strict order, the first first; before 7.0.3 nobody says it."""
         return tuple(tuple(name for name, _ in one) for one in self.weights if not any(weight for _, weight in one))
 
+    def threads(self, queue: str) -> int | None:
+        """Those of the capsules that take this queue. None: it does not say how many they are."""
+        mine = self._taking(queue)
+        if len(mine) == len(self.weights):
+            return self.concurrency
+        return sum(self.capsules[at][1] for at in mine) if len(self.capsules) == len(self.weights) else None
+
     def spare(self, queue: str) -> int | None:
-        """Threads that could take a job of this queue now: those of its capsules. None: it does not say how many."""
+        """Threads that could take a job of this queue now. None: it does not say how many its capsules have."""
         free = 0 if self.quiet else max(0, (self.concurrency or 0) - (self.busy or 0))
-        takes = [{name for name, _ in one} for one in self.weights]
-        mine = [at for at, names in enumerate(takes) if queue in names]
-        if not free or len(mine) == len(takes):
+        mine, threads = self._taking(queue), self.threads(queue)
+        if not free or len(mine) == len(self.weights):
             return free
-        theirs = set().union(*takes).difference(*(takes[at] for at in mine))  # queues of its other capsules alone
+        others = {name for at, one in enumerate(self.weights) if at not in mine for name, _ in one}
+        theirs = others.difference(name for at in mine for name, _ in self.weights[at])
         running = max(0, (self.busy or 0) - sum(job.queue in theirs for job in self.in_flight))
-        if len(self.capsules) == len(takes):
-            return min(free, max(0, sum(self.capsules[at][1] for at in mine) - running))
+        if threads is not None:
+            return min(free, max(0, threads - running))
         return None if running else len(mine)  # a capsule that runs nothing has a thread at least
+
+    def _taking(self, queue: str) -> list[int]:
+        """Which capsules take it, by their place in ``weights``."""
+        return [at for at, one in enumerate(self.weights) if any(name == queue for name, _ in one)]
 
     @property
     def live(self) -> bool:

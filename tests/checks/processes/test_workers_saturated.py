@@ -8,7 +8,7 @@ from healthy.moment import NOW
 from healthy.queues import QUEUE
 
 from kiqdoctor.doctor.diagnose import diagnose
-from kiqdoctor.doctor.facts.fleet import Fleet, Process
+from kiqdoctor.doctor.facts.fleet import Fleet, InFlight, Process
 from kiqdoctor.doctor.facts.queues import Queue, Queues
 from kiqdoctor.doctor.facts.redis import ServerTime
 from kiqdoctor.doctor.report import Outcome
@@ -44,6 +44,33 @@ def test_one_reading_cannot_tell() -> None:
 def test_a_thread_to_spare_at_any_time_is_healthy() -> None:
     assert diagnose("PRO005", seen(FULL, IDLE, FULL)).outcome is Outcome.PASS
     assert diagnose("PRO005", seen(IDLE)).outcome is Outcome.PASS
+
+
+SPLIT = replace(
+    WORKER,
+    busy=1,
+    queues=("mail", "default"),
+    weights=((("mail", 0),), (("default", 0),)),
+    capsules=(("default", 4), ("single", 1)),
+    in_flight=(InFlight("t1", "default", "f" * 24, "Export", NOW - 90),),
+)  # the one thread for the queue that waits is busy, and four of another queue are idle
+
+
+def test_of_capsules_those_that_take_the_queue_count() -> None:
+    [finding] = diagnose("PRO005", seen(SPLIT, SPLIT, SPLIT)).findings
+    assert finding.finding.title.startswith("All 1 threads that take default stay busy")
+
+    elsewhere = replace(SPLIT, in_flight=(replace(SPLIT.in_flight[0], queue="mail"),))
+    assert diagnose("PRO005", seen(elsewhere, SPLIT, SPLIT)).outcome is Outcome.PASS
+
+
+def test_capsules_that_do_not_tell_their_threads() -> None:
+    silent = replace(SPLIT, capsules=())
+    full = replace(silent, busy=5)
+
+    assert diagnose("PRO005", seen(silent, silent, silent)).outcome is Outcome.UNKNOWN
+    assert diagnose("PRO005", seen(silent, full, full)).outcome is Outcome.UNKNOWN
+    assert diagnose("PRO005", seen(full, full, full)).outcome is Outcome.FAIL
 
 
 def test_nothing_waits_long_enough() -> None:
