@@ -15,6 +15,7 @@ from kiqdoctor.doctor.facts.code import (
     Forks,
     Imports,
     Job,
+    Model,
     Place,
     SharedUses,
     Site,
@@ -27,6 +28,8 @@ from kiqdoctor.records import dataclass
 
 PATCHED: Final = frozenset({"ssl", "socket", "select", "threading", "http", "urllib", "urllib3", "requests", "redis"})
 """What gevent and eventlet replace, and packages that keep what they once imported of it."""
+PREFORK: Final = "celery prefork"
+"""A command of Celery's that names no other pool."""
 NAMESPACE: Final = "sidekiq:namespace"
 
 One = TypeVar("One", bound=Site)
@@ -221,12 +224,15 @@ def _forks(seen: Seen, _: Sequence[str]) -> Sight:
     code = seen.forks.sites if seen.forks else ()
     starts = seen.starts.all if seen.starts else ()
     ways = seen.execution.ways if seen.execution and seen.jobs else ()
+    pools = [one for one in ways if one.library == "celery"]
+    unsaid = PREFORK if pools else ""  # a setting may choose another pool than the command does
     found = (
         *(_witness(seen, "forks", site.name, site) for site in code),
-        *(Witness("forks", one.name, Place(one.path, one.line)) for one in starts if one.forks),
+        *(Witness("forks", one.name, Place(one.path, one.line)) for one in starts if one.forks and one.name != unsaid),
         *(Witness("forks", one.proof, one.place or _anywhere(seen)) for one in ways if one.inherits),
     )
-    return Sight(found, _whole(seen, seen.forks) and seen.starts is not None)
+    told = all(one.model is not Model.UNKNOWN for one in pools)
+    return Sight(found, _whole(seen, seen.forks) and seen.starts is not None and told)
 
 
 def _anywhere(seen: Seen) -> Place:

@@ -50,6 +50,10 @@ from shared.names import NAME
 def fetch(u):
     requests.get(u{})
 """
+REPORTING = CELERY | {
+    "requirements.txt": "celery==5.4.0\nsentry-sdk==2.50.0\n",
+    "shop/settings.py": "import sentry_sdk\nsentry_sdk.init(dsn='x')\n",
+}
 READY = """import sys
 from django.apps import AppConfig
 from shop.tasks import mail
@@ -253,6 +257,13 @@ PAIRS = {
         "COD010",
         CELERY | {"shop/jobs.py": INVOKED.format("app")},
         CELERY | {"shop/jobs.py": INVOKED.format("invoke")},
+    ),
+    "PKG001, a pool that a setting chooses": (
+        "PKG001",
+        REPORTING
+        | {"shop/celery.py": "from celery import Celery\napp = Celery('shop')\napp.conf.worker_pool = 'prefork'\n"},
+        REPORTING
+        | {"shop/celery.py": "from celery import Celery\napp = Celery('shop')\napp.conf.worker_pool = 'threads'\n"},
     ),
     "PKG001, a script that somebody runs by hand": (
         "PKG001",
