@@ -347,7 +347,7 @@ class Chaos:
         if member.told == "killed":
             return
         if member.told == "term":
-            if status != 0 and "supervises" in said:
+            if status != 0 and f"pid={member.pid} " in said and "supervises" in said:  # else it had not begun to listen
                 self.faults.append(f"TERM: exit status {status} of pid {member.pid}")
             if AWAY.search(said):
                 self.blows += [Blow("term", pid, None) for pid in member.every]
