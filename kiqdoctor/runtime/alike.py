@@ -84,11 +84,9 @@ class Kinds:
 
     def tried_again(self, job: JobClass, payload: Plain, raw: bytes, score: str, tail: str, now: float) -> Likewise:
         """Of one without a place that failed; ``tail`` is what its payload ends in from then on, instead of a brace."""
-        alike = self._again.get(job) if payload.batch is None else None
+        alike = self._again.get(job) if payload.batch is None else self._of(job, payload, End.RETRY)
         if alike is None:
-            alike = self._of(job, payload, End.RETRY)
-            if payload.batch is None:
-                self._again[job] = alike
+            alike = self._again[job] = self._of(job, payload, End.RETRY)
         words = (score, tail, payload.jid, repr(now)) if job.options.status else (score, tail, payload.jid)
         return Likewise(alike, words, raw, End.RETRY)
 

@@ -331,11 +331,12 @@ class Processor:
         ended, seat = boottime(), self._seat
         self._leave_seat(failed=True)
         took = ended - began
+        told = traced(error)
         if job is not None:
             self._ran(job, took)
-            job_done((began, ended, seat.name, shown, jid, f"fail: {traced(error)}"))
         else:
-            job_done((began, ended, seat.name, shown, jid, "fail: " + traced(error).rpartition("\n")[2]))
+            told = told.rpartition("\n")[2]
+        job_done((began, ended, seat.name, shown, jid, f"fail: {told}"))
         if not self.abandoned:
             soon = self._short(job, payload, took)
             self._let_go(work, self._performer.failed(job, payload, work, error), soon=soon)

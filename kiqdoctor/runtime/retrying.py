@@ -82,7 +82,7 @@ def after_first_failure(
     at = spelt(now)
     try:
         tail = failed_first(raw, record, error_name(error), message(error), at)
-    except Exception:  # noqa: BLE001 - a class may be called anything
+    except Exception:  # noqa: BLE001 - a class may be called anything: the general way says what becomes of it
         return None
     return None if tail is None else (at.later(backoff.delay(0, fraction)), tail)
 

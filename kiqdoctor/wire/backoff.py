@@ -17,7 +17,7 @@ def jitter(count: int, fraction: float) -> int:
 
 def delay(count: int, fraction: float) -> int:
     """Seconds until the next try."""
-    return count * count * count * count + 15 + int(fraction * 10 * (count + 1))  # both, written out
+    return base_delay(count) + jitter(count, fraction)
 
 
 def limit(retry: object, default: int = DEFAULT_RETRIES) -> int | None:

@@ -35,13 +35,11 @@ from kiqdoctor.wire.fields import (
     RETRY_COUNT,
     RETRY_QUEUE,
     STARTED,
-    UNIQUE_FOR,
     WRAPPED,
 )
 from kiqdoctor.wire.numbers import whole
 from kiqdoctor.wire.stamps import Spelt, plain, seconds, stamp
 
-OPEN, CLOSE = b"{}"
 MESSAGE_LIMIT: Final = 10_000  # characters of error_message
 FADES: Final = 72 * 3600.0  # seconds after which a process' death says nothing of the jobs that it held
 DEATHS: Final = 16  # that are remembered of one job
@@ -195,11 +193,6 @@ _NOTHING: Final = (None,) * 4
 _ABSENT: Final = (msgspec.UNSET,) * 4
 
 
-_CREATED, _ENQUEUED, _RETRY, _EXPIRY, _EXPIRES_IN, _UNIQUE_FOR, _DEAD = (
-    b'"%b":' % name.encode() for name in (CREATED_AT, ENQUEUED_AT, RETRY, EXPIRY, EXPIRES_IN, UNIQUE_FOR, DEAD)
-)
-
-
 class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A payload that asks for nothing but to be run: its fields say nothing of what goes around it or with its end.
 
@@ -233,11 +226,6 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     def untried(self) -> bool:
         """Whether it never failed, and says nothing more of how it is tried again than how often."""
         return True
-
-    @property
-    def beside(self) -> tuple[tuple[bytes, Any], ...]:
-        """What may be a number but the arguments, while it is untried."""
-        return (_CREATED, self.created_at), (_ENQUEUED, self.enqueued_at), (_RETRY, self.retry)
 
     def following(self, now: float) -> None:
         """Nothing is pushed when it has succeeded."""
@@ -275,17 +263,6 @@ class Known(Plain, forbid_unknown_fields=True, gc=False):
         if (self.retry_count, self.failed_at, self.error_class, self.error_message) != _ABSENT:
             return False
         return (self.backtrace, self.retry_for, self.retry_queue, self.retried_at) == _NOTHING
-
-    @property
-    def beside(self) -> tuple[tuple[bytes, Any], ...]:
-        """As of a plain one."""
-        more = (
-            (_EXPIRY, self.expiry),
-            (_EXPIRES_IN, self.expires_in),
-            (_UNIQUE_FOR, self.unique_for),
-            (_DEAD, self.dead),
-        )
-        return (_CREATED, self.created_at), (_ENQUEUED, self.enqueued_at), (_RETRY, self.retry), *more
 
 
 class _Named(msgspec.Struct, gc=False):
@@ -383,13 +360,13 @@ def failed_first(raw: bytes, record: Plain, error_class: str, message: str, at: 
 
     None where the rest may not be spelt as ``failed`` spells it: then Ruby would not find the job by writing it again.
     """
-    if raw != _ours(record) and (raw[0] != OPEN or raw[-1] != CLOSE or codec.foreign(raw, record.args, record.beside)):
+    if raw != _ours(record) and not codec.ours(raw):
         return None
     return f"{_failure(error_class, _told(message))}{at.text}}}"
 
 
 def _ours(record: Plain) -> bytes:
-    """A plain payload as we write it: bytes that are these need no look at how each of its parts is spelt."""
+    """A plain payload as our client writes it, in half the time of reading and writing all that it says."""
     created, enqueued = record.created_at, record.enqueued_at
     if type(record) is not Plain or record.retry is not True or not type(created) is type(enqueued) is float:
         return b""
